@@ -1,0 +1,137 @@
+"""The typed config of one client. The loader makes it from YAML; the rest of the engine sees only this."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SerializeAsAny
+
+from pipeline.flow import Duration, Settings, Size
+
+
+class ScheduleSettings(Settings):
+    """When a job runs: one of `every`, `at`, `cron`, `watch`; `watch` may be joined with `every` as a safety net."""
+
+    every: Duration | None = None
+    """Run at this interval: `30s`, `5m`, `1h`."""
+    at: tuple[str, ...] = ()
+    """Run at these wall-clock times of the client's time zone: `["03:00", "15:00"]`."""
+    cron: str | None = None
+    """Run by a cron expression in the client's time zone: `30 6 * * 1-5`."""
+    watch: bool = False
+    """Run as soon as something changes in the inbox; remote inboxes are looked at every `poll`."""
+    poll: Duration = timedelta(seconds=10)
+    """How often `watch` looks at a remote inbox, and re-scans a local one."""
+    catch_up: Literal["last", "all", "none"] = "last"
+    """What happens to runs that were missed while nothing ran: the last one, all of them, or none."""
+    time_limit: Duration = timedelta(minutes=10)
+    """A step that takes longer is ended."""
+    enabled: bool = True
+    """`false` leaves the job out of `serve`; `mistok run` still runs it."""
+
+
+class StepSpec(Settings):
+    """One step of a job, resolved: the plugin's name and its checked parameters."""
+
+    step: str
+    params: SerializeAsAny[Settings]
+    format_params: SerializeAsAny[Settings] | None = None
+    """Checked parameters of `params.format`, when the step has one."""
+
+
+class JobConfig(ScheduleSettings):
+    """A schedule plus steps."""
+
+    steps: tuple[StepSpec, ...]
+
+
+class ConnectionSpec(Settings):
+    """One named connection, resolved. ``kind`` says whether a transport or a system answers to it."""
+
+    type: str
+    kind: Literal["transport", "system"]
+    params: SerializeAsAny[Settings]
+
+
+class ChannelSpec(Settings):
+    """One alert channel, resolved."""
+
+    type: str
+    params: SerializeAsAny[Settings]
+
+
+class AlertsConfig(Settings):
+    """Who is told, and how."""
+
+    channels: tuple[ChannelSpec, ...] = ()
+    """Where notices go, in this order: `desktop`, …"""
+    kinds: tuple[str, ...] = ("order", "held", "quarantined", "failure", "brake")
+    """Which notices are shown."""
+    burst: Annotated[int, Field(ge=1)] = 4
+    """More new orders than this in one go become one summary."""
+    language: str | None = None
+    """Language of notices; the client's when not given."""
+
+
+class ArchiveConfig(Settings):
+    """Where copies of every file are kept."""
+
+    path: Path = Path("archive")
+    """Folder, relative to the config file."""
+
+
+class LedgerConfig(Settings):
+    """Where the state is kept."""
+
+    url: str = "sqlite:///ledger.sqlite3"
+    """SQLAlchemy URL: `sqlite:///FILE` (relative to the config file) or `postgresql+psycopg://…`."""
+
+
+class LogConfig(Settings):
+    """The log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    file: Path | None = Path("logs/mistok.log")
+    """File, relative to the config file; `null` for none."""
+    max_size: Size = 10_000_000
+    keep: Annotated[int, Field(ge=1)] = 10
+
+
+class ClientConfig(Settings):
+    """One client, whole and checked."""
+
+    client: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    timezone: str = "Europe/Kyiv"
+    language: Literal["uk", "en"] = "uk"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "UAH"
+    catalogue_language: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$")] = "uk-UA"
+    connections: dict[str, ConnectionSpec]
+    jobs: dict[str, JobConfig]
+    alerts: AlertsConfig = AlertsConfig()
+    archive: ArchiveConfig = ArchiveConfig()
+    ledger: LedgerConfig = LedgerConfig()
+    log: LogConfig = LogConfig()
+    plugins: Path | None = None
+    """Folder with the client's own plugins, relative to the config file; `plugins` beside it is used when it exists."""
+    #: set by the loader
+    base: Path = Path()
+    source: Path = Path()
+    config_hash: str = ""
+    #: every secret value met, for masking; never shown
+    secrets: Annotated[frozenset[str], Field(repr=False, exclude=True)] = frozenset()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The client's time zone."""
+        return ZoneInfo(self.timezone)
+
+    def path(self, path: Path | str) -> Path:
+        """``path`` made absolute from the config's folder."""
+        return (self.base / Path(path)).resolve()
+
+    def summary(self) -> dict[str, Any]:
+        """The checked config with secrets masked, for people."""
+        return self.model_dump(mode="json", exclude={"secrets", "base", "source"})

@@ -1,0 +1,380 @@
+"""The values that walk through the engine, the settings that steps share, and the records by which plugins register.
+
+A plugin module has one or more of these records at module level (``PLUGIN = StepPlugin(…)``, or a tuple ``PLUGINS``);
+the registry collects them by kind and name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from pipeline.errors import Finding
+from pipeline.model import Order
+from pipeline.ports import (
+    CatalogueFormat,
+    Clock,
+    DocumentDraft,
+    Notifier,
+    OrderFormat,
+    Ref,
+    System,
+    Transport,
+)
+from pipeline.texts import T, Text
+
+if TYPE_CHECKING:
+    import typer
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+class Settings(BaseModel):
+    """Base of every plugin's and connection's parameters: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True, populate_by_name=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Marks a field that names something else of the config, so that a misspelt name is found when it is read."""
+
+    kind: Literal["transport", "system", "connection"]
+
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
+
+
+def parse_duration(value: object) -> object:
+    """``30s``, ``5m``, ``1h30m``, ``250ms``, ``2d`` or seconds -> timedelta. Raises ValueError."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower().replace(" ", "")
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return timedelta(seconds=float(text))
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(f"{value!r} is not a duration such as 30s, 5m or 1h30m")
+    return timedelta(seconds=sum(float(n) * _UNITS[u] for n, u in parts))
+
+
+def parse_size(value: object) -> object:
+    """``10 MB``, ``512KiB`` or bytes -> int bytes. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", value.strip())
+    if not match or match[2].upper() not in _SIZES:
+        raise ValueError(f"{value!r} is not a size such as 10 MB or 512 KiB")
+    return int(float(match[1]) * _SIZES[match[2].upper()])
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {"type": ["string", "number"], "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d)?\s*)+$", "examples": ["30s"]}
+    ),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+(\.\d+)?\s*[A-Za-z]*$", "examples": ["10 MB"]}),
+]
+TransportName = Annotated[str, Names("transport")]
+SystemName = Annotated[str, Names("system")]
+
+
+class FormatSpec(Settings):
+    """``format: NAME`` or ``format: {type: NAME, …}``; the config checks the rest by that format's Settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str
+    """Name of the format: `mistok plugins` lists them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"type": value} if isinstance(value, str) else value
+
+
+class Move(Settings):
+    """``after: {move: done}``."""
+
+    move: str
+    """Folder on the same connection that taken files are moved to; made if missing."""
+
+
+class Marker(Settings):
+    """A second file by which the site says that the first one is whole."""
+
+    suffix: str = ".ok"
+    """Name of the marker: the file's name plus this."""
+
+
+class InboundSettings(Settings):
+    """What every step that takes files in has."""
+
+    inbox: TransportName
+    """Connection that the site drops files on."""
+    folder: str = ""
+    """Folder of the inbox, relative to the connection's root."""
+    pattern: str = "*.xml"
+    """Which names are taken (shell pattern, case ignored)."""
+    ignore: tuple[str, ...] = ("*.part", "*.partial", "*.tmp", "*.filepart", "*.crdownload", ".*", "~*")
+    """Names that are still being written, by pattern."""
+    min_age: Duration = timedelta(seconds=0)
+    """Leave a file alone for this long after our own first look at it."""
+    stable: Duration = timedelta(seconds=1)
+    """Size and time must be the same over two looks at least this far apart."""
+    marker: Marker | None = None
+    """Take a file only when its marker file is there too."""
+    max_size: Size = 50_000_000
+    """A larger file is quarantined unread."""
+    grace: Duration = timedelta(minutes=10)
+    """A file whose end is missing is given this long before it is quarantined as truncated."""
+    format: FormatSpec = FormatSpec(type="order-xml")
+    """How the files are read."""
+    after: Literal["delete", "keep"] | Move = "delete"
+    """What happens to the remote file once its orders are safe: `delete`, `keep` or `{move: FOLDER}`."""
+    rejected: str | None = None
+    """Folder on the same connection that quarantined files are moved to; without it they stay where they are."""
+    into: SystemName
+    """System in which the orders become documents."""
+    batch: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Files that share one commit and one sync to disk."""
+
+
+class ImageSettings(Settings):
+    """``images:`` of an export: send the image files too."""
+
+    copy_from: TransportName = Field(alias="from")
+    """Connection (usually a local folder) that holds the image files."""
+    folder: str = ""
+    """Folder there."""
+    to: str = "images"
+    """Folder on the export's connection; only new or changed files are sent."""
+
+
+class OutboundSettings(Settings):
+    """What every step that publishes a file has."""
+
+    source: SystemName = Field(alias="from")
+    """System that the catalogue is read from."""
+    to: TransportName
+    """Connection that the file is published on."""
+    folder: str = ""
+    """Folder there."""
+    name: str = "catalogue.csv"
+    """Name of the published file."""
+    format: FormatSpec = FormatSpec(type="joomshopping-csv")
+    """How the file is written."""
+    marker: str | None = None
+    """Name of a marker file written after the catalogue, such as `catalogue.ok`."""
+    only_changed: bool = True
+    """Upload nothing when the file would be the same as the last one published."""
+    images: ImageSettings | None = None
+    """Send the image files too."""
+    min_rows: Annotated[int, Field(ge=0)] = 1
+    """Fewer products than this are not published: a person is asked."""
+    max_shrink: Annotated[int, Field(ge=0, le=100)] = 50
+    """Percent of products that may vanish between two exports before a person is asked."""
+
+
+# --- values that walk --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What must be looked up in the target before an order can be planned."""
+
+    products: frozenset[str] = frozenset()
+    references: frozenset[tuple[str, str]] = frozenset()  #: (kind, code)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the look-up gave. ``products``: all that match a code. ``references``: by (kind, code)."""
+
+    products: Mapping[str, Sequence[Ref]]
+    references: Mapping[tuple[str, str], Ref]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """Values a step's pure parts may use."""
+
+    client: str
+    currency: str
+    now: datetime
+    mappings: Mapping[tuple[str, str], str] = field(default_factory=dict)  #: (kind, from) -> to, given by people
+
+
+@dataclass(frozen=True, slots=True)
+class CreateDocument:
+    """Make this document."""
+
+    draft: DocumentDraft
+    notes: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOrder:
+    """Keep the order for a person."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToDo:
+    """An end state without a document, such as an order cancelled before it came."""
+
+    reason: Text
+
+
+#: What a step's plan says about one order.
+Action = CreateDocument | HoldOrder | NothingToDo
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a run of a step did: counts by word (``created``, ``held``, …), whether a person is waited for, remarks."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    waiting: bool = False
+    notes: tuple[Text, ...] = ()
+    details: Sequence[Mapping[str, Any]] = ()  #: rows for tables and --json
+
+
+# --- plugins -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FormatPlugin:
+    """A format: its name in the YAML, its parameters, and its code."""
+
+    name: str
+    summary: Text
+    format: OrderFormat | CatalogueFormat
+    settings: type[Settings] = Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SystemEnv:
+    """What a system may know of the client when it is opened."""
+
+    name: str
+    client: str
+    base: Path  #: folder of the config, for relative paths
+    currency: str
+    timezone: str
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPlugin:
+    """A system: how it is opened, and verbs of its own for the command line (a callable that makes a Typer app)."""
+
+    name: str
+    summary: Text
+    settings: type[Settings]
+    open: Callable[[Any, SystemEnv], System]
+    cli: Callable[[Callable[[], tuple[Any, SystemEnv]]], typer.Typer] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlugin:
+    """An alert channel."""
+
+    name: str
+    summary: Text
+    settings: type[Settings]
+    open: Callable[[Any], Notifier]
+
+
+@dataclass(frozen=True, slots=True)
+class InboundStep:
+    """A step that turns files into documents. The engine owns order, effects and ledger; these parts are pure."""
+
+    normalise: Callable[[Order, Any, PlanContext], Order]
+    validate: Callable[[Order, Any, PlanContext], Sequence[Finding]]
+    wanted: Callable[[Order, Any, PlanContext], Wanted]
+    plan: Callable[[Order, str, Any, PlanContext, Found], Action]  #: order, idempotency key, …
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundStep:
+    """A step that publishes a catalogue: which fields, and which rows."""
+
+    keep: Callable[[Mapping[str, Any], Any], bool] | None = None  #: row (field -> value), settings
+    fields: Callable[[Any], Sequence[str]] | None = None  #: further fields that ``keep`` looks at
+
+
+class StepContext(Protocol):
+    """What a free step is given."""
+
+    client: str
+    clock: Clock
+    dry_run: bool
+    base: Path
+
+    def transport(self, name: str) -> Transport:
+        """The connection of that name."""
+        ...
+
+    def system(self, name: str) -> System:
+        """The system of that name."""
+        ...
+
+    def progress(self, done: int, total: int | None, what: Text) -> None:
+        """Tell how far it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FreeStep:
+    """A step of a client's own that fits no walk: it does its work through the context and says what it did."""
+
+    run: Callable[[Any, StepContext], StepResult]
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlugin:
+    """A step: its name in the YAML, its parameters, and its kind."""
+
+    name: str
+    summary: Text
+    settings: type[Settings]
+    kind: InboundStep | OutboundStep | FreeStep
+
+
+Plugin = FormatPlugin | SystemPlugin | ChannelPlugin | StepPlugin
+
+#: Words for what a run counts, for people.
+COUNT_WORDS: Mapping[str, Text] = {
+    "files": T("files"),
+    "created": T("created"),
+    "known": T("known already"),
+    "held": T("held"),
+    "quarantined": T("quarantined"),
+    "in_doubt": T("in doubt"),
+    "waiting": T("not complete yet"),
+    "acknowledged": T("acknowledged"),
+    "failed": T("failed"),
+    "nothing": T("nothing to do"),
+    "rows": T("rows"),
+    "uploaded": T("uploaded"),
+    "unchanged": T("unchanged"),
+    "images": T("images"),
+}

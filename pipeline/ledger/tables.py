@@ -1,0 +1,262 @@
+"""The ledger's tables: current state, beside an append-only table of events. SQLite and PostgreSQL alike.
+
+Times are stored as UTC (``Moment`` gives aware datetimes back), money as text of exact decimals, findings as JSON.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive datetimes; store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes aware datetimes only")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give UTC back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class FileState(StrEnum):
+    """Where a file is on its way. Each value tells the transition into it."""
+
+    SEEN = "seen"  #: listed, not complete or not yet taken
+    CLAIMED = "claimed"  #: a worker holds a lease on it
+    ARCHIVED = "archived"  #: a verified copy is in the archive
+    CHECKED = "checked"  #: read; its orders are in the ledger
+    QUARANTINED = "quarantined"  #: cannot be accepted; a card is open
+    DONE = "done"  #: the outcome of each of its orders is committed
+    ACKNOWLEDGED = "acknowledged"  #: what the policy says has happened to the remote file
+
+
+class OrderState(StrEnum):
+    """Where an order is on its way."""
+
+    NEW = "new"  #: read
+    CREATING = "creating"  #: its key is written down; the target may be called
+    CREATED = "created"  #: the document exists
+    HELD = "held"  #: waits for a person
+    IN_DOUBT = "in_doubt"  #: the document may exist; being looked up
+    REJECTED = "rejected"  #: by a person or a rule, with the reason
+    NOTHING_TO_DO = "nothing_to_do"  #: such as cancelled before it came
+
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("connection", String(64), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("name", Text, nullable=False),  # as the server gave it, for people
+    Column("raw", Text),  # hex of the name on the wire when it is not UTF-8 of name
+    Column("size", BigInteger, nullable=False),
+    Column("modified", Moment),  # as the server said; identifies the version, never an age
+    Column("sha256", String(64)),
+    Column("state", String(16), nullable=False),
+    Column("first_seen", Moment, nullable=False),  # by our own clock
+    Column("last_look", Moment, nullable=False),
+    Column("stable_since", Moment, nullable=False),  # since when size and time have not changed
+    Column("tries", Integer, nullable=False, default=0),
+    Column("lease_owner", String(128)),
+    Column("lease_until", Moment),
+    Column("fence", BigInteger, nullable=False, default=0),
+    Column("duplicate_of", Id, ForeignKey("files.id")),
+    Column("findings", JSON),  # list of Finding
+    Column("policy", String(16)),  # what acknowledging did: deleted, gone, moved, kept
+    Column("ack_error", JSON),  # Finding, when acknowledging is refused
+    Column("updated", Moment, nullable=False),
+    Index("ix_files_client_sha256", "client", "sha256"),
+    Index("ix_files_client_state", "client", "state"),
+    Index("ix_files_client_connection_name", "client", "connection", "name"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("source", String(128), nullable=False),
+    Column("order_id", String(128), nullable=False),
+    Column("number", String(128), nullable=False),
+    Column("revision", String(64), nullable=False),  # hash of its content
+    Column("state", String(16), nullable=False),
+    Column("key", String(400), nullable=False),
+    Column("file_id", Id, ForeignKey("files.id"), nullable=False),
+    Column("line", Integer),  # where it begins in the file
+    Column("into", String(64), nullable=False),
+    Column("job", String(128), nullable=False),
+    Column("document_id", String(128)),
+    Column("document_number", String(128)),
+    Column("customer", Text),
+    Column("phone", String(32)),
+    Column("total", String(40)),
+    Column("currency", String(3)),
+    Column("items", Integer),
+    Column("findings", JSON),  # list of Finding: why held, or remarks
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_try", Moment),
+    Column("created", Moment, nullable=False),
+    Column("updated", Moment, nullable=False),
+    UniqueConstraint("client", "source", "order_id", name="uq_orders_client_source_order_id"),
+    UniqueConstraint("key", name="uq_orders_key"),
+    Index("ix_orders_client_state", "client", "state"),
+    Index("ix_orders_client_number", "client", "number"),
+    Index("ix_orders_file_id", "file_id"),
+)
+
+#: every appearance of an order in a file, so that a trace shows them all
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("order_row", Id, ForeignKey("orders.id"), nullable=False),
+    Column("file_id", Id, ForeignKey("files.id"), nullable=False),
+    Column("revision", String(64), nullable=False),
+    Column("line", Integer),
+    Column("outcome", String(16), nullable=False),  # new, same, changed
+    Column("at", Moment, nullable=False),
+    UniqueConstraint("order_row", "file_id", "line", name="uq_sightings_order_row_file_id_line"),
+    Index("ix_sightings_file_id", "file_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("run_id", Id),
+    Column("subject", String(80), nullable=False),  # file:12, order:7, job:orders, notice:3
+    Column("event", String(40), nullable=False),
+    Column("data", JSON),
+    Index("ix_events_client_subject", "client", "subject"),
+    Index("ix_events_client_at", "client", "at"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("job", String(128), nullable=False),
+    Column("trigger", String(16), nullable=False),  # schedule, watch, catch-up, person
+    Column("scheduled_for", Moment),
+    Column("started", Moment, nullable=False),
+    Column("ended", Moment),
+    Column("state", String(16), nullable=False),  # running, done, waiting, failed, timed_out, interrupted, skipped
+    Column("counts", JSON),
+    Column("error", JSON),  # Finding
+    Column("reference", String(16)),  # of an unexpected error in the log
+    Column("config_hash", String(64)),
+    Index("ix_runs_client_job_started", "client", "job", "started"),
+    Index("ix_runs_client_job_scheduled_for", "client", "job", "scheduled_for"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(80), nullable=False),
+    Column("title", JSON, nullable=False),  # Text
+    Column("body", JSON, nullable=False),  # Text
+    Column("data", JSON),
+    Column("created", Moment, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, shown, summarised, undelivered
+    Column("channel", String(64)),
+    Column("shown", Moment),
+    Column("why", JSON),  # Text: why it was not shown
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_try", Moment),
+    Column("summary_id", Id, ForeignKey("notices.id")),
+    Index("ix_notices_client_state", "client", "state"),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("job", String(128), nullable=False),
+    Column("connection", String(64), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("remote_modified", Moment),
+    Column("at", Moment, nullable=False),
+    Index("ix_publications_client_connection_name", "client", "connection", "name"),
+)
+
+#: small named values: cursors, fingerprints of sent images, heartbeat, back-off of a connection
+values = Table(
+    "values",
+    metadata,
+    Column("client", String(64), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(512), primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("updated", Moment, nullable=False),
+)
+
+#: one holder at a time: a job's run, an inbox
+leases = Table(
+    "leases",
+    metadata,
+    Column("client", String(64), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+)
+
+
+def row_dict(row: Any) -> dict[str, Any]:
+    """A SQLAlchemy row as a plain dict."""
+    return dict(row._mapping)  # noqa: SLF001 - the documented name of the mapping view

@@ -1,0 +1,422 @@
+"""The ports: what the engine asks of transports, formats, systems, channels and the clock. Protocols, no code.
+
+An adapter states its conformance in one line, ``_: type[Transport] = SftpTransport``, and runs the contract suite of
+``pipeline.testing``. Errors are those of :mod:`pipeline.errors`; an adapter never lets a library's own error out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
+
+from pipeline.errors import Finding, MistokError
+from pipeline.model import Order, Product
+from pipeline.texts import Text
+
+# --- transports --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file in a listing. ``size`` and ``modified`` are what the server said, and identify the version seen."""
+
+    folder: str  #: as asked for, ``/``-separated, relative to the connection's start
+    name: str  #: decoded for people; never used to build a local path
+    size: int  #: bytes
+    modified: datetime | None = None  #: aware; None where the server does not say. A hint, never an age.
+    raw: bytes | None = None  #: the name on the wire when it differs from ``name`` in UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """What came of one file of ``read_many``: a whole local copy at ``path``, or ``error``."""
+
+    file: RemoteFile
+    path: Path | None = None
+    size: int = 0
+    sha256: str = ""
+    error: MistokError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What came of one file of ``delete_many`` or ``move_many``. ``gone``: it was not there, which counts as done."""
+
+    file: RemoteFile
+    done: bool
+    gone: bool = False
+    error: MistokError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a server was seen to allow, by :meth:`Transport.probe`. None: not tried or not known."""
+
+    listing: bool | None = None
+    write: bool | None = None
+    rename: bool | None = None
+    rename_over: bool | None = None  #: a rename replaces an existing file in one act
+    delete: bool | None = None
+    exact_times: bool | None = None  #: modification times with seconds, in a known zone
+    compare_and_delete: bool = False  #: False: between the last look and the delete a window remains
+    server: str = ""  #: banner or product, as it says
+    findings: tuple[Finding, ...] = ()  #: what was refused, in words
+
+
+@runtime_checkable
+class Transport(Protocol):
+    """Files in folders, somewhere. One object serves one thread at a time; it connects at first use.
+
+    Folders are ``/``-separated and relative to the connection's configured root; ``""`` is the root itself.
+    """
+
+    name: str  #: the connection's name in the YAML
+
+    def list(self, folder: str) -> Sequence[RemoteFile]:
+        """The regular files directly in ``folder``, in any order; an empty folder is an empty list.
+
+        Raises FolderMissing (no such folder), Refused (login, rights, host), Transient (network).
+        """
+        ...
+
+    def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
+        """Fetch each file whole into the existing local folder ``into`` under a name of our own making.
+
+        One result a file, in any order. A result is an error when the size differs from the listing (Changed), the
+        file is gone (Changed), unreadable (Refused) or the connection broke (Transient); partial copies are removed.
+        A dead connection is reopened for the files that follow.
+        """
+        ...
+
+    def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
+        """Put ``source`` as ``name``: upload under a partial name, verify its size, rename over.
+
+        A reader of the server sees the old file or the new one, whole. On failure the partial is removed and the old
+        file still stands. Raises FolderMissing, Refused, Transient.
+        """
+        ...
+
+    def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
+        """Delete each file if it still is the version listed. Gone is done; altered is an outcome with Changed."""
+        ...
+
+    def move_many(self, files: Iterable[RemoteFile], to: str) -> Sequence[FileOutcome]:
+        """Move each file into folder ``to`` (made if missing); an existing name there is never overwritten."""
+        ...
+
+    def make_folder(self, folder: str) -> None:
+        """Make ``folder`` and its parents; existing is fine. Raises Refused, Transient."""
+        ...
+
+    def probe(self, folder: str) -> Capabilities:
+        """Try what the server allows in ``folder`` with a file of our own, and clean up. Raises as ``list`` does."""
+        ...
+
+    def local_path(self, folder: str) -> Path | None:
+        """The real path of ``folder`` when it lies on this machine (for watching), else None."""
+        ...
+
+    def close(self) -> None:
+        """End the session; the next call opens a new one."""
+        ...
+
+
+# --- formats -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FormatContext:
+    """What a format may need to know besides the bytes. Everything in it is a value; time included."""
+
+    client: str
+    timezone: ZoneInfo
+    currency: str  #: the client's own, ISO 4217
+    language: str  #: tag of catalogue texts, such as ``uk-UA``
+    now: datetime
+    file: str = ""  #: name for messages
+    base: Path = Path()  #: the config's folder, for paths in settings
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedOrder:
+    """One order of a file: read, or held with what is wrong with it. ``id`` is given whenever it could be read."""
+
+    order: Order | None
+    findings: tuple[Finding, ...] = ()
+    id: str = ""
+    number: str = ""
+    line: int | None = None
+    fragment: bytes = b""  #: this order's own bytes, canonical, for its content hash
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a file holds. ``notes`` are remarks that do not stop anything (a BOM, a guessed encoding)."""
+
+    orders: tuple[DecodedOrder, ...]
+    notes: tuple[Finding, ...] = ()
+    version: str = ""
+
+
+@runtime_checkable
+class OrderFormat(Protocol):
+    """Bytes -> orders. Pure: same bytes, same answer."""
+
+    def decode(self, data: bytes, settings: Any, context: FormatContext) -> Decoded:
+        """The orders in ``data``. Raises Rejected (with every finding) when the file as a whole cannot be accepted."""
+        ...
+
+    def complete(self, tail: bytes, settings: Any) -> bool:
+        """Whether a file that ends with ``tail`` (its last 4 KiB) looks whole, such as by its closing root element."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A slice of the catalogue, column by column: every column has ``length`` values. See CATALOGUE_FIELDS."""
+
+    length: int
+    columns: Mapping[str, Sequence[Any]]
+
+
+#: Fields that a Catalogue can be asked for. ``.LANG`` is a language tag such as ``uk-UA``; KIND a price's kind.
+CATALOGUE_FIELDS = {
+    "code": "str, never empty",
+    "parent": "str: code of the base product when the row is a variant, else empty",
+    "name.LANG": "str",
+    "short_description.LANG": "str, HTML allowed",
+    "description.LANG": "str, HTML allowed",
+    "category": "tuple of str, from the root down; empty: none",
+    "category_id": "str: the category's code in the system",
+    "price": "Decimal or None: retail",
+    "price.KIND": "Decimal or None: the price of that kind (cost, old, …)",
+    "currency": "str: ISO 4217 of the prices",
+    "special_price": "Decimal or None: the special in force at the asked moment, else the next to come",
+    "special_start": "aware datetime or None (inclusive)",
+    "special_end": "aware datetime or None (exclusive)",
+    "stock": "Decimal: sellable over all warehouses (on hand - reserved, not below 0)",
+    "unit": "str",
+    "tax_rate": "Decimal percent or None",
+    "barcode": "str",
+    "manufacturer": "str",
+    "weight": "Decimal kilograms or None",
+    "image": "str: file name of the main image",
+    "images": "tuple of str: the other images",
+    "published": "bool",
+    "updated_at": "aware datetime",
+    "options": "mapping of str to str: a variant's options",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of an encoded catalogue: bytes to append, and what the consumer must read out of them."""
+
+    data: bytes
+    codes: Sequence[str]  #: product code of each row in it (the header has none)
+    rows: Sequence[Sequence[str]]  #: the cells of each row as the consumer must see them
+
+
+class CatalogueChecker(Protocol):
+    """Reads the stream back as its consumer would, chunk by chunk."""
+
+    def feed(self, chunk: Chunk) -> Sequence[Finding]:
+        """What would be read otherwise than meant, so far."""
+        ...
+
+    def close(self) -> Sequence[Finding]:
+        """What is left at the end of the file."""
+        ...
+
+
+@runtime_checkable
+class CatalogueFormat(Protocol):
+    """Columns -> bytes, and bytes as the shop will read them."""
+
+    def fields(self, settings: Any, context: FormatContext) -> Sequence[str]:
+        """Which CATALOGUE_FIELDS it needs."""
+        ...
+
+    def encode(self, batches: Iterable[Batch], settings: Any, context: FormatContext) -> Iterator[Chunk]:
+        """The file, header first. Raises Held with findings (product and reason) for what cannot be written at all."""
+        ...
+
+    def checker(self, settings: Any, context: FormatContext) -> CatalogueChecker:
+        """A fresh checker for one file."""
+        ...
+
+
+# --- systems: an object has any of these capabilities; the engine asks by isinstance, never by vendor ----------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A thing in a system: its id there, its code, and its name for people."""
+
+    id: str
+    code: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """A document in a system."""
+
+    id: str
+    number: str
+    key: str = ""  #: the idempotency key that it was created with
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentDraft:
+    """An order document to be made. ``key`` is its idempotency key; ``products`` pairs with ``order.lines``."""
+
+    key: str
+    order: Order
+    products: tuple[Ref, ...]
+    client: Ref | None = None  #: party to book it on; None: find or create from ``order.customer``
+    object: Ref | None = None  #: shop or branch
+    warehouse: Ref | None = None
+    user: Ref | None = None  #: author
+    executor: Ref | None = None
+    comment: str = ""
+    rounding: Any = None  #: Decimal by which the document's total is evened out, or None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentOutcome:
+    """What came of one draft: ``ref`` (``existed``: it was there before), or ``error`` (Held, InDoubt, Transient …)."""
+
+    key: str
+    ref: DocumentRef | None = None
+    existed: bool = False
+    error: MistokError | None = None
+
+
+@runtime_checkable
+class System(Protocol):
+    """A shop, CRM, ERP or accounting program. Its capabilities are the further protocols that it fulfils."""
+
+    name: str
+
+    def check(self) -> Sequence[Finding]:
+        """Log in and look whether all is as needed; what is not, in words. Raises Refused, Transient."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class Catalogue(Protocol):
+    """It can tell its products."""
+
+    def products(self, since: datetime | None = None) -> Iterator[Product]:
+        """All products, or those changed since, ordered by code."""
+        ...
+
+    def batches(self, fields: Sequence[str], *, at: datetime, size: int = 1000) -> Iterator[Batch]:
+        """All products column by column, ordered by code; ``at`` decides which special price holds."""
+        ...
+
+    def count(self) -> int:
+        """How many products ``batches`` will give (for progress)."""
+        ...
+
+
+@runtime_checkable
+class ProductLookup(Protocol):
+    """It can find products by article."""
+
+    def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
+        """For each asked code all that match it: exactly, else by normal form. Several: ambiguous. Absent: unknown."""
+        ...
+
+
+@runtime_checkable
+class References(Protocol):
+    """It keeps lists that documents refer to. Kinds: party, object, warehouse, user, currency, status, source …"""
+
+    def find_references(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
+        """The known ones of ``codes``; unknown codes are absent."""
+        ...
+
+    def ensure(self, kind: str, code: str, name: str = "") -> Ref:
+        """Find or create."""
+        ...
+
+
+@runtime_checkable
+class Documents(Protocol):
+    """It can hold order documents. Find first; never post blindly twice."""
+
+    def find(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """The documents that exist for ``keys``."""
+        ...
+
+    def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
+        """Make a document for each draft, idempotent by key; one outcome for each, in order.
+
+        A failure of one never spoils its siblings. A time-out after sending is InDoubt, not Transient.
+        """
+        ...
+
+
+# --- alerts and time ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell a person. Written with the order, delivered after it."""
+
+    kind: str  #: order, held, quarantined, catalogue, failure, summary …
+    title: Text
+    body: Text
+    subject: str = ""  #: what it is about: ``order:<id>``, ``file:<id>``, ``job:<name>``
+    created_at: datetime | None = None
+    id: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)  #: number, customer, sum … for rules and summaries
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Whether a channel showed a notice, and why not."""
+
+    shown: bool
+    why: Text | None = None
+
+
+class Notifier(Protocol):
+    """A channel to a person. ``send`` never raises."""
+
+    name: str
+
+    def available(self) -> Delivered:
+        """Whether it could show anything now, and why not."""
+        ...
+
+    def send(self, notice: Notice, language: str) -> Delivered:
+        """Show it; shown only when the far end said so."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that tests can own it."""
+
+    def now(self) -> datetime:
+        """The aware moment, in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...

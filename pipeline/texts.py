@@ -1,0 +1,170 @@
+"""Texts for people: made once as values, rendered in the reader's language when shown.
+
+A text is kept as its English pattern plus named arguments, so a card written by a night run in Ukrainian can be read by
+support in English. Patterns are marked with ``T("…")`` (or ``TN`` for plurals), which is what the extraction finds; the
+Ukrainian catalogue is ``pipeline/locales/uk/LC_MESSAGES/mistok.po`` and a test fails on a missing message.
+
+This module is the lowest of all: everything may import it.
+"""
+
+from __future__ import annotations
+
+import gettext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, Union
+
+LANGUAGES = ("uk", "en")
+_LOCALES = Path(__file__).with_name("locales")
+_current: ContextVar[str] = ContextVar("mistok_language", default="en")
+
+#: What a text may carry. Decimals and datetimes are formatted for the reader's language when rendered.
+Arg = Union[str, int, Decimal, datetime, date, "Text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message for a person: English pattern with ``{named}`` fields, and their values.
+
+    ``str(text)`` renders in the current language (:func:`use_language`); :meth:`render` in a given one.
+    """
+
+    msgid: str
+    args: tuple[tuple[str, Arg], ...] = ()
+    plural: tuple[str, int] | None = None
+
+    def render(self, language: str | None = None) -> str:
+        """The text in ``language`` (``uk`` or ``en``; the current one when None)."""
+        language = language or _current.get()
+        catalogue = _catalogue(language)
+        if self.plural is None:
+            pattern = catalogue.gettext(self.msgid) if self.msgid else ""
+        else:
+            pattern = catalogue.ngettext(self.msgid, *self.plural)
+        return pattern.format_map({name: _show(value, language) for name, value in self.args}) if self.args else pattern
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able form that :meth:`from_json` reads back exactly."""
+        data: dict[str, Any] = {"t": self.msgid}
+        if self.args:
+            data["a"] = {name: _pack(value) for name, value in self.args}
+        if self.plural:
+            data["p"] = list(self.plural)
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Text:
+        """The text that :meth:`to_json` wrote."""
+        plural = data.get("p")
+        return cls(
+            data["t"],
+            tuple((name, _unpack(value)) for name, value in data.get("a", {}).items()),
+            (plural[0], plural[1]) if plural else None,
+        )
+
+
+def T(msgid: str, /, **args: Arg) -> Text:  # noqa: N802 - the short name that stands for gettext's underscore
+    """Mark and make a text: ``T("Product {sku} is not in {system}", sku=sku, system=name)``."""
+    return Text(msgid, tuple(args.items()))
+
+
+def TN(singular: str, plural: str, n: int, /, **args: Arg) -> Text:  # noqa: N802 - see T
+    """A text with a number: ``TN("{n} order", "{n} orders", 3)``; ``n`` is given to the pattern as well."""
+    return Text(singular, (("n", n), *args.items()), (plural, n))
+
+
+def verbatim(words: str) -> Text:
+    """Words that are not ours to translate (a server's answer, a parser's message, a person's reason)."""
+    return Text("{words}", (("words", words),))
+
+
+def use_language(language: str) -> None:
+    """Set the language that ``str(text)`` uses from here on in this thread or task."""
+    _current.set(language if language in LANGUAGES else "en")
+
+
+def current_language() -> str:
+    """The language in use here: ``uk`` or ``en``."""
+    return _current.get()
+
+
+def show_decimal(value: Decimal, language: str | None = None) -> str:
+    """``Decimal("1240.50")`` -> ``1 240,50`` in Ukrainian, ``1,240.50`` in English: never fewer digits than given."""
+    from babel.numbers import format_decimal
+
+    exponent = value.as_tuple().exponent
+    places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
+    pattern = "#,##0" + ("." + "0" * places if places else "")
+    return str(format_decimal(value, format=pattern, locale=language or _current.get()))
+
+
+def show_datetime(value: datetime, language: str | None = None) -> str:
+    """An aware datetime as people write it: ``22.11.2026, 14:05`` in Ukrainian."""
+    from babel.dates import format_datetime
+
+    pattern = "dd.MM.yyyy, HH:mm" if (language or _current.get()) == "uk" else "yyyy-MM-dd HH:mm"
+    # babel converts to UTC unless told the value's own zone
+    return str(format_datetime(value, pattern, tzinfo=value.tzinfo, locale=language or _current.get()))
+
+
+@cache
+def _catalogue(language: str) -> gettext.NullTranslations:
+    path = _LOCALES / language / "LC_MESSAGES" / "mistok.po"
+    if language == "en" or not path.exists():
+        return gettext.NullTranslations()
+    from io import BytesIO
+
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    # The .po is what people read and edit; compiled here, it keeps binaries out of git and is never out of step.
+    with path.open("rb") as source:
+        catalogue = read_po(source)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def _show(value: Arg, language: str) -> str:
+    if isinstance(value, Text):
+        return value.render(language)
+    if isinstance(value, Decimal):
+        return show_decimal(value, language)
+    if isinstance(value, datetime):
+        return show_datetime(value, language)
+    return str(value)
+
+
+def _pack(value: Arg) -> Any:
+    if isinstance(value, Text):
+        return {"text": value.to_json()}
+    if isinstance(value, Decimal):
+        return {"dec": str(value)}
+    if isinstance(value, datetime):
+        return {"dt": value.isoformat()}
+    if isinstance(value, date):
+        return {"d": value.isoformat()}
+    return value
+
+
+def _unpack(value: Any) -> Arg:
+    match value:
+        case {"text": data}:
+            return Text.from_json(data)
+        case {"dec": digits}:
+            return Decimal(digits)
+        case {"dt": moment}:
+            return datetime.fromisoformat(moment)
+        case {"d": day}:
+            return date.fromisoformat(day)
+        case _:
+            plain: str | int = value
+            return plain
