@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from types import MappingProxyType
 
 CENT = Decimal("0.01")
-_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 def cents(amount: Decimal) -> Decimal:
@@ -88,8 +86,8 @@ class Product:
 
     code: str
     name: Mapping[str, str]
-    short_description: Mapping[str, str] = _EMPTY
-    description: Mapping[str, str] = _EMPTY
+    short_description: Mapping[str, str] = field(default_factory=dict)
+    description: Mapping[str, str] = field(default_factory=dict)
     category: tuple[str, ...] = ()
     unit: str = ""
     tax_rate: Decimal | None = None  #: percent

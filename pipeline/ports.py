@@ -149,6 +149,7 @@ class DecodedOrder:
     findings: tuple[Finding, ...] = ()
     id: str = ""
     number: str = ""
+    source: str = ""
     line: int | None = None
     fragment: bytes = b""  #: this order's own bytes, canonical, for its content hash
 

@@ -163,6 +163,25 @@ sightings = Table(
     Index("ix_sightings_file_id", "file_id"),
 )
 
+#: what waits for a person: a quarantined file, a held order, an order that came again with other content
+cards = Table(
+    "cards",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),  # quarantined, held, changed, brake
+    Column("subject", String(80), nullable=False),  # file:12, order:7, job:catalogue
+    Column("file_id", Id, ForeignKey("files.id")),
+    Column("state", String(16), nullable=False),  # open, resolved, superseded
+    Column("findings", JSON, nullable=False),
+    Column("opened", Moment, nullable=False),
+    Column("closed", Moment),
+    Column("closed_by", String(128)),
+    Column("why", Text),
+    Index("ix_cards_client_state", "client", "state"),
+    Index("ix_cards_client_subject", "client", "subject"),
+)
+
 events = Table(
     "events",
     metadata,

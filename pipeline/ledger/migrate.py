@@ -1,0 +1,29 @@
+"""Brings a ledger to the newest version by alembic. Imported only when there is something to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+_FOLDER = Path(__file__).with_name("migrations")
+
+
+def config_for(connection: sa.Connection | None = None) -> Config:
+    """Alembic's config, with the connection to use."""
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Run every migration that is missing, in one transaction. Two at once: the second finds nothing to do."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # one migrator at a time; released with the transaction
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(727275)"))
+        command.upgrade(config_for(connection), "head")

@@ -1,0 +1,315 @@
+"""The ledger's door: engine, transactions, leases, values, events. One object serves one client."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from pipeline.errors import ConfigError, Transient
+from pipeline.ledger import tables as t
+from pipeline.ports import Clock, Notice
+from pipeline.texts import T
+
+#: The newest migration; a ledger at another version is migrated when it is opened.
+HEAD = "0001"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A right to be the only one, until ``until``. ``fence`` grows with each holder."""
+
+    name: str
+    owner: str
+    fence: int
+    until: datetime
+
+
+def owner_name() -> str:
+    """Who holds a lease: machine, process and a random part. A dead process's lease is known by it."""
+    import psutil
+
+    started = int(psutil.Process().create_time())
+    return f"{socket.gethostname()}:{os.getpid()}:{started}:{uuid.uuid4().hex[:8]}"
+
+
+def owner_is_dead(owner: str) -> bool:
+    """Whether the holder was a process of this machine that is gone. A holder elsewhere is never called dead."""
+    import psutil
+
+    match = re.fullmatch(r"(.+):(\d+):(\d+):[0-9a-f]+", owner)
+    if not match or match[1] != socket.gethostname():
+        return False
+    try:
+        return abs(psutil.Process(int(match[2])).create_time() - int(match[3])) > 2
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+class Ledger:
+    """State of one client, in SQLite or PostgreSQL.
+
+    Args:
+        url: SQLAlchemy URL; a relative SQLite file is taken from ``base``.
+        client: whose rows.
+        clock: gives the time of every row.
+
+    Raises ConfigError for a URL that cannot be used, Transient when the database does not answer.
+    """
+
+    def __init__(self, url: str, *, client: str, base: Path, clock: Clock) -> None:
+        self.client = client
+        self.clock = clock
+        self.owner = owner_name()
+        self.url = _resolve(url, base)
+        self.path = Path(self.url.database) if self.url.drivername.startswith("sqlite") and self.url.database else None
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.engine = sa.create_engine(self.url, json_serializer=_to_json, **_pool(self.url))
+        except (ImportError, sa.exc.ArgumentError) as error:
+            raise ConfigError(
+                T("The ledger's url cannot be used: {words}", words=str(error)),
+                hint=T("PostgreSQL needs the extra: pip install mistok[postgres]"),
+            ) from error
+        if self.path:
+            _tune_sqlite(self.engine)
+        self._migrate()
+
+    # --- transactions --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A writing transaction: committed at the end, rolled back on an error. Raises Transient when locked."""
+        with self._translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A reading transaction that waits for no writer."""
+        with self._translated(), self.engine.connect().execution_options(mistok_read=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise Transient(
+                T("The ledger {url} does not answer: {words}", url=self.url.render_as_string(), words=str(error.orig)),
+                code="ledger",
+                hint=T("Check that its disk has room and that no other program holds it; Mistok tries again."),
+            ) from error
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise Transient(
+                T("The ledger {url} broke the connection.", url=self.url.render_as_string()), code="ledger"
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+    # --- events, notices, values ---------------------------------------------------------------------------------
+
+    def event(
+        self,
+        conn: sa.Connection,
+        subject: str,
+        event: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        run_id: int | None = None,
+    ) -> None:
+        """Append one line to the story of ``subject`` (``file:12``, ``order:7``, ``job:orders``)."""
+        conn.execute(
+            t.events.insert().values(
+                client=self.client,
+                at=self.clock.now(),
+                run_id=run_id,
+                subject=subject,
+                event=event,
+                data=dict(data) if data else None,
+            )
+        )
+
+    def notify(self, conn: sa.Connection, notice: Notice) -> int:
+        """Write a notice, to be delivered after the transaction that it is part of. Gives its id."""
+        result = conn.execute(
+            t.notices.insert().values(
+                client=self.client,
+                kind=notice.kind,
+                subject=notice.subject,
+                title=notice.title.to_json(),
+                body=notice.body.to_json(),
+                data=dict(notice.data),
+                created=self.clock.now(),
+                state="waiting",
+                tries=0,
+            )
+        )
+        return _new_id(result)
+
+    def get_value(self, conn: sa.Connection, kind: str, name: str) -> Any:
+        """The small value kept under ``kind`` and ``name``, or None."""
+        v = t.values
+        query = sa.select(v.c.value).where(v.c.client == self.client, v.c.kind == kind, v.c.name == name)
+        return conn.execute(query).scalar_one_or_none()
+
+    def set_value(self, conn: sa.Connection, kind: str, name: str, value: Any) -> None:
+        """Keep a small value."""
+        row = {"client": self.client, "kind": kind, "name": name, "value": value, "updated": self.clock.now()}
+        self.upsert(conn, t.values, row, keys=("client", "kind", "name"))
+
+    def upsert(self, conn: sa.Connection, table: sa.Table, row: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+        """Insert ``row``, or update the one with the same ``keys``."""
+        insert: Any = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(table).values(dict(row))
+        changes = {name: insert.excluded[name] for name in row if name not in keys}
+        conn.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changes))
+
+    # --- leases --------------------------------------------------------------------------------------------------
+
+    def acquire(self, name: str, ttl: timedelta) -> Lease | None:
+        """Become the only holder of ``name`` for ``ttl``; None when somebody alive holds it.
+
+        A lease whose time is over, or whose holder was a process of this machine that is gone, is taken over.
+        """
+        now = self.clock.now()
+        lease = t.leases
+        where = (lease.c.client == self.client) & (lease.c.name == name)
+        with self.begin() as conn:
+            row = conn.execute(sa.select(lease).where(where).with_for_update()).first()
+            if row and row.owner and row.until > now and row.owner != self.owner and not owner_is_dead(row.owner):
+                return None
+            fence = (row.fence if row else 0) + 1
+            values = {
+                "client": self.client,
+                "name": name,
+                "owner": self.owner,
+                "until": now + ttl,
+                "fence": fence,
+            }
+            self.upsert(conn, lease, values, keys=("client", "name"))
+        return Lease(name, self.owner, fence, now + ttl)
+
+    def renew(self, lease: Lease, ttl: timedelta) -> bool:
+        """Hold it longer. False: somebody else took it over, and the holder must stop writing."""
+        row = t.leases
+        with self.begin() as conn:
+            result = conn.execute(
+                row.update()
+                .where(row.c.client == self.client, row.c.name == lease.name, row.c.fence == lease.fence)
+                .values(until=self.clock.now() + ttl)
+            )
+        return result.rowcount == 1
+
+    def release(self, lease: Lease) -> None:
+        """Let go; a lease taken over meanwhile is left alone."""
+        row = t.leases
+        with self.begin() as conn:
+            conn.execute(
+                row.update()
+                .where(row.c.client == self.client, row.c.name == lease.name, row.c.fence == lease.fence)
+                .values(owner="", until=self.clock.now())
+            )
+
+    # --- migrations ----------------------------------------------------------------------------------------------
+
+    def _migrate(self) -> None:
+        with self._translated():
+            with self.engine.connect().execution_options(mistok_read=True) as conn:
+                version = _version(conn)
+            if version == HEAD:
+                return
+            if version and version > HEAD:
+                raise ConfigError(
+                    T(
+                        "The ledger was written by a newer Mistok ({version}); this one knows {head}.",
+                        version=version,
+                        head=HEAD,
+                    ),
+                    hint=T("Install that version, or restore the backup beside the ledger."),
+                )
+            if version and self.path:
+                self._backup(version)
+            from pipeline.ledger.migrate import upgrade
+
+            upgrade(self.engine)
+
+    def _backup(self, version: str) -> None:
+        assert self.path is not None
+        import sqlite3
+
+        stamp = self.clock.now().strftime("%Y%m%dT%H%M%SZ")
+        target = self.path.with_name(f"{self.path.name}.before-{version}-{stamp}")
+        with sqlite3.connect(self.path) as source, sqlite3.connect(target) as copy:
+            source.backup(copy)
+        copy.close()
+        source.close()
+
+
+def _resolve(url: str, base: Path) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigError(
+            T("The ledger's url is not a database URL."), hint=T("Write sqlite:///ledger.sqlite3, for example.")
+        ) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername.startswith("sqlite") and parsed.database and parsed.database != ":memory:":
+        parsed = parsed.set(database=str((base / parsed.database).resolve()))
+    return parsed
+
+
+def _pool(url: sa.URL) -> dict[str, Any]:
+    return {} if url.drivername.startswith("sqlite") else {"pool_pre_ping": True, "pool_size": 5}
+
+
+def _to_json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _tune_sqlite(engine: sa.Engine) -> None:
+    # pysqlite's own transactions begin late and silently; ours begin at once (writers) or on purpose (readers).
+    @sa.event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        reading = connection.get_execution_options().get("mistok_read")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _version(conn: sa.Connection) -> str | None:
+    if not sa.inspect(conn).has_table("alembic_version"):
+        return None
+    value = conn.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return str(value) if value else None
+
+
+def _new_id(result: sa.CursorResult[Any]) -> int:
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
