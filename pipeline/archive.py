@@ -1,0 +1,227 @@
+"""The archive: every file ever fetched or published, named by its SHA-256, written once, never changed.
+
+``objects/ab/abcdef…`` holds the bytes; ``view/2026-11-22/client/name`` is the same file (a hard link where the disk
+allows, else a copy) under a name for people. A copy counts only after it was synced to disk and read back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import shutil
+import unicodedata
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.errors import MistokError, Transient
+from pipeline.texts import T
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveItem:
+    """A local file to keep: where it lies, and the name people know it by."""
+
+    path: Path
+    name: str
+    client: str
+    at: datetime  #: aware, in the client's zone: its date names the view's folder
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveCopy:
+    """A kept file: its hash, where its bytes lie, and its name in the view."""
+
+    sha256: str
+    size: int
+    path: Path
+    view: Path
+
+
+def safe_name(name: str) -> str:
+    """A name that every disk takes: no separators, control characters, reserved Windows names, over 150 characters."""
+    flat = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
+    flat = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f\ufffd]', "_", flat).strip(" .")
+    if not flat or set(flat) <= {".", "_"}:
+        flat = "file"
+    stem, dot, ending = flat.rpartition(".")
+    if (stem or ending).split(".")[0].lower() in _RESERVED:
+        flat = "_" + flat
+    if len(flat.encode()) > 150:
+        mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        tail = f"~{mark}{dot}{ending[:10]}"
+        flat = flat.encode()[: 150 - len(tail.encode())].decode("utf-8", "ignore") + tail
+    return flat
+
+
+class Archive:
+    """Copies under ``root``. Every method is safe to repeat and safe beside another process."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def keep(self, path: Path, *, client: str, name: str, at: datetime) -> ArchiveCopy:
+        """Keep one file. Raises Transient when the disk is full or unreachable; nothing half-written is ever named."""
+        return self.keep_many([ArchiveItem(path, name, client, at)])[0]
+
+    def keep_many(self, items: Sequence[ArchiveItem]) -> list[ArchiveCopy]:
+        """Keep files, synced together and read back: when this returns, the copies survive a power cut.
+
+        Raises Transient (disk full, unreachable) or MistokError when a copy does not read back as written.
+        """
+        try:
+            hashes = [self._store(item.path) for item in items]
+            _sync_folders({self._object(sha).parent for sha, _size in hashes})
+            for sha, _size in hashes:
+                if not self.verify(sha):
+                    raise MistokError(
+                        T("The archive copy {name} does not read back as written.", name=sha),
+                        code="archive",
+                        hint=T("Check the disk of the archive; nothing was deleted on the server."),
+                    )
+            copies = [
+                ArchiveCopy(sha, size, self._object(sha), self._show(item, sha))
+                for item, (sha, size) in zip(items, hashes, strict=True)
+            ]
+            _sync_folders({copy.view.parent for copy in copies})
+        except OSError as error:
+            raise _trouble(error, self.root) from error
+        return copies
+
+    def find(self, sha256: str) -> Path | None:
+        """Where the bytes of a hash lie, or None when they are not here."""
+        path = self._object(sha256)
+        return path if path.is_file() else None
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes of a hash. Raises MistokError when they are not here or have changed."""
+        path = self.find(sha256)
+        data = path.read_bytes() if path else b""
+        if path is None or hashlib.sha256(data).hexdigest() != sha256:
+            raise MistokError(
+                T("The archive has no sound copy of {name}.", name=sha256),
+                code="archive",
+                hint=T("Restore the archive's folder {folder} from a backup.", folder=str(self.root)),
+            )
+        return data
+
+    def verify(self, sha256: str) -> bool:
+        """Read the copy again and compare its hash."""
+        path = self._object(sha256)
+        try:
+            with path.open("rb") as source:
+                return hashlib.file_digest(source, "sha256").hexdigest() == sha256
+        except FileNotFoundError:
+            return False
+
+    def hashes(self) -> Iterator[str]:
+        """Every hash that is kept, in order."""
+        for folder in sorted((self.root / "objects").glob("??")):
+            yield from sorted(path.name for path in folder.iterdir() if re.fullmatch(r"[0-9a-f]{64}", path.name))
+
+    def view_of(self, sha256: str) -> list[Path]:
+        """The names in the view that lead to these bytes, oldest first."""
+        target = self.find(sha256)
+        if target is None:
+            return []
+        size = target.stat().st_size
+        found = []
+        for path in sorted((self.root / "view").glob("*/*/*")):
+            if path.stat().st_size == size and (path.samefile(target) or _digest(path) == sha256):
+                found.append(path)
+        return found
+
+    def _object(self, sha256: str) -> Path:
+        return self.root / "objects" / sha256[:2] / sha256
+
+    def _store(self, source: Path) -> tuple[str, int]:
+        sha = _digest(source)
+        size = source.stat().st_size
+        target = self._object(sha)
+        if target.is_file() and self.verify(sha):
+            return sha, size
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            with source.open("rb") as reader, partial.open("xb") as writer:
+                shutil.copyfileobj(reader, writer, _BLOCK)
+                writer.flush()
+                os.fsync(writer.fileno())
+            # A copy that is there but unsound (a broken disk) is set aside under another name, never overwritten.
+            if target.exists():
+                target.rename(target.with_name(f"{sha}.unsound-{uuid.uuid4().hex[:8]}"))
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return sha, size
+
+    def _show(self, item: ArchiveItem, sha256: str) -> Path:
+        folder = self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client)
+        folder.mkdir(parents=True, exist_ok=True)
+        target = self._object(sha256)
+        for path in _names(folder, safe_name(item.name)):
+            if path.exists():
+                if path.samefile(target) or _digest(path) == sha256:
+                    return path
+                continue
+            try:
+                path.hardlink_to(target)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                # no hard links on this disk (FAT, some shares): a copy does as well
+                partial = folder / f".{uuid.uuid4().hex}.part"
+                shutil.copyfile(target, partial)
+                partial.rename(path)
+            return path
+        raise AssertionError("unreachable: the names never end")
+
+
+def _names(folder: Path, name: str) -> Iterator[Path]:
+    yield folder / name
+    stem, dot, ending = name.rpartition(".")
+    number = 2
+    while True:
+        yield folder / (f"{stem}~{number}.{ending}" if dot and stem else f"{name}~{number}")
+        number += 1
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _sync_folders(folders: Iterable[Path]) -> None:
+    if os.name == "nt":
+        return  # NTFS keeps names in its journal; a folder cannot be opened for syncing there
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def _trouble(error: OSError, root: Path) -> Transient:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Transient(
+            T("The disk of the archive {folder} is full.", folder=str(root)),
+            code="disk-full",
+            hint=T("Make room; nothing was deleted on the server, and Mistok goes on by itself."),
+        )
+    return Transient(
+        T("The archive {folder} cannot be written: {words}", folder=str(root), words=str(error)),
+        code="archive",
+        hint=T("Check the folder, its rights and its disk."),
+    )

@@ -1,0 +1,130 @@
+"""What a run carries with it: the client's config, its ledger and archive, open connections, the clock, progress."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pipeline.archive import Archive
+from pipeline.config.model import ClientConfig
+from pipeline.errors import ConfigError
+from pipeline.flow import SystemEnv
+from pipeline.ledger.store import Ledger
+from pipeline.ports import Clock, FormatContext, Notice, System, Transport
+from pipeline.registry import Registry
+from pipeline.texts import T, Text
+from pipeline.transports import open_transport
+
+#: (done, total or None, what): called often, must be cheap
+Progress = Callable[[int, int | None, Text], None]
+
+
+def no_progress(_done: int, _total: int | None, _what: Text) -> None:
+    """Nobody watches."""
+
+
+def go_on(_point: str) -> None:
+    """Nothing happens at a named point of a walk."""
+
+
+@dataclass(kw_only=True)
+class RunContext:
+    """One run of one job. Opens transports and systems at first use and closes them all in :meth:`close`."""
+
+    config: ClientConfig
+    registry: Registry
+    ledger: Ledger
+    archive: Archive
+    clock: Clock
+    job: str
+    temp: Path
+    run_id: int | None = None
+    dry_run: bool = False
+    approve: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+    report: Progress = no_progress
+    #: Called at each named point between effects (``inbound:archived``). Crash tests and `mistok selftest` stop there.
+    reach: Callable[[str], None] = go_on
+    _transports: dict[str, Transport] = field(default_factory=dict)
+    _systems: dict[str, System] = field(default_factory=dict)
+
+    @property
+    def client(self) -> str:
+        """Whose run it is."""
+        return self.config.client
+
+    @property
+    def base(self) -> Path:
+        """The config's folder."""
+        return self.config.base
+
+    def progress(self, done: int, total: int | None, what: Text) -> None:
+        """Tell how far it is."""
+        self.report(done, total, what)
+
+    def transport(self, name: str) -> Transport:
+        """The connection of that name. Raises ConfigError when there is none."""
+        if name not in self._transports:
+            spec = self.config.connections.get(name)
+            if spec is None or spec.kind != "transport":
+                raise ConfigError(T("There is no connection {name} for files in the config.", name=name))
+            self._transports[name] = open_transport(
+                name, spec.type, spec.params, base=self.config.base, dry_run=self.dry_run
+            )
+        return self._transports[name]
+
+    def system(self, name: str) -> System:
+        """The system of that name. Raises ConfigError when there is none."""
+        if name not in self._systems:
+            spec = self.config.connections.get(name)
+            if spec is None or spec.kind != "system":
+                raise ConfigError(T("There is no system {name} in the config.", name=name))
+            self._systems[name] = self.registry.systems[spec.type].open(spec.params, self.system_env(name))
+        return self._systems[name]
+
+    def system_env(self, name: str) -> SystemEnv:
+        """What a system is told of the client."""
+        config = self.config
+        return SystemEnv(name, config.client, config.base, config.currency, config.timezone, self.clock)
+
+    def format_context(self, file: str = "") -> FormatContext:
+        """What a format is told of the client, as of now."""
+        config = self.config
+        return FormatContext(
+            client=config.client,
+            timezone=config.zone,
+            currency=config.currency,
+            language=config.catalogue_language,
+            now=self.clock.now(),
+            file=file,
+            base=config.base,
+        )
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A writing transaction of the ledger."""
+        with self.ledger.begin() as connection:
+            yield connection
+
+    def event(self, conn: sa.Connection, subject: str, event: str, **data: object) -> None:
+        """Append to the story of ``subject``, as part of this run."""
+        self.ledger.event(conn, subject, event, data, run_id=self.run_id)
+
+    def notify(self, conn: sa.Connection, notice: Notice) -> int:
+        """Write a notice in the transaction of the outcome that it tells of."""
+        return self.ledger.notify(conn, notice)
+
+    def close(self) -> None:
+        """Close what was opened. A connection that breaks while closing is no trouble of the run."""
+        for thing in (*self._transports.values(), *self._systems.values()):
+            with contextlib.suppress(OSError):
+                thing.close()
+        self._transports.clear()
+        self._systems.clear()
