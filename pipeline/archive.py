@@ -133,11 +133,11 @@ class Archive:
         if target is None:
             return []
         size = target.stat().st_size
-        found = []
-        for path in sorted((self.root / "view").glob("*/*/*")):
-            if path.stat().st_size == size and (path.samefile(target) or _digest(path) == sha256):
-                found.append(path)
-        return found
+        return [
+            path
+            for path in sorted((self.root / "view").glob("*/*/*"))
+            if path.stat().st_size == size and (path.samefile(target) or _digest(path) == sha256)
+        ]
 
     def _object(self, sha256: str) -> Path:
         return self.root / "objects" / sha256[:2] / sha256

@@ -1,0 +1,147 @@
+"""Rows of the files that were seen in an inbox, and what happened to each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.errors import Finding
+from pipeline.ledger.tables import FileState, files, row_dict
+from pipeline.ports import RemoteFile
+
+Row = dict[str, Any]
+_CHUNK = 400  # names in one statement; SQLite's oldest limit is 999 parameters
+
+
+def remote_of(row: Mapping[str, Any]) -> RemoteFile:
+    """The remote file that a row was made from, as the transport listed it."""
+    raw = bytes.fromhex(row["raw"]) if row["raw"] else None
+    return RemoteFile(row["folder"], row["name"], row["size"], row["modified"], raw)
+
+
+def latest(conn: sa.Connection, client: str, connection: str, folder: str, names: Collection[str]) -> dict[str, Row]:
+    """The newest row of each name in one inbox."""
+    found: dict[str, Row] = {}
+    wanted = sorted(names)
+    here = (files.c.client == client) & (files.c.connection == connection) & (files.c.folder == folder)
+    for start in range(0, len(wanted), _CHUNK):
+        newest = (
+            sa.select(sa.func.max(files.c.id))
+            .where(here, files.c.name.in_(wanted[start : start + _CHUNK]))
+            .group_by(files.c.name)
+        )
+        for row in conn.execute(sa.select(files).where(files.c.id.in_(newest))):
+            found[row.name] = row_dict(row)
+    return found
+
+
+def insert_seen(conn: sa.Connection, client: str, connection: str, seen: Iterable[RemoteFile], now: datetime) -> None:
+    """Write down files at our first look at this version of them."""
+    rows = [
+        {
+            "client": client,
+            "connection": connection,
+            "folder": file.folder,
+            "name": file.name,
+            "raw": file.raw.hex() if file.raw is not None else None,
+            "size": file.size,
+            "modified": file.modified,
+            "state": FileState.SEEN,
+            "first_seen": now,
+            "last_look": now,
+            "stable_since": now,
+            "tries": 0,
+            "fence": 0,
+            "updated": now,
+        }
+        for file in seen
+    ]
+    if rows:
+        conn.execute(files.insert(), rows)
+
+
+def update(conn: sa.Connection, ids: Collection[int], now: datetime, **values: Any) -> None:
+    """Set the same values on several rows."""
+    known = sorted(ids)
+    for start in range(0, len(known), _CHUNK):
+        where = files.c.id.in_(known[start : start + _CHUNK])
+        conn.execute(files.update().where(where).values(updated=now, **values))
+
+
+def update_each(conn: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Set values row by row: each mapping has ``id`` and the columns to set (the same ones in all)."""
+    if not rows:
+        return
+    columns = [name for name in rows[0] if name != "id"]
+    statement = (
+        files.update()
+        .where(files.c.id == sa.bindparam("row_id"))
+        .values({**{name: sa.bindparam(f"new_{name}") for name in columns}, "updated": now})
+    )
+    conn.execute(statement, [{"row_id": row["id"], **{f"new_{name}": row[name] for name in columns}} for row in rows])
+
+
+def in_states(
+    conn: sa.Connection, client: str, connection: str, folder: str, states: Collection[FileState]
+) -> list[Row]:
+    """Rows of one inbox in the given states, oldest first."""
+    query = (
+        sa.select(files)
+        .where(
+            files.c.client == client,
+            files.c.connection == connection,
+            files.c.folder == folder,
+            files.c.state.in_([str(state) for state in states]),
+        )
+        .order_by(files.c.first_seen, files.c.id)
+    )
+    return [row_dict(row) for row in conn.execute(query)]
+
+
+def by_id(conn: sa.Connection, file_id: int) -> Row | None:
+    """One row."""
+    row = conn.execute(sa.select(files).where(files.c.id == file_id)).first()
+    return row_dict(row) if row else None
+
+
+def done_with_hash(conn: sa.Connection, client: str, hashes: Collection[str]) -> dict[str, int]:
+    """For each hash that this client has had processed before: the id of the first such file."""
+    found: dict[str, int] = {}
+    known = sorted(hashes)
+    for start in range(0, len(known), _CHUNK):
+        query = (
+            sa.select(files.c.sha256, sa.func.min(files.c.id))
+            .where(
+                files.c.client == client,
+                files.c.sha256.in_(known[start : start + _CHUNK]),
+                files.c.duplicate_of.is_(None),
+                files.c.state.in_([FileState.DONE, FileState.ACKNOWLEDGED]),
+            )
+            .group_by(files.c.sha256)
+        )
+        found.update({sha: first for sha, first in conn.execute(query)})
+    return found
+
+
+def search(conn: sa.Connection, client: str, text: str | None, limit: int) -> list[Row]:
+    """Files by name (part of it), by hash (its beginning), or all; newest first."""
+    query = sa.select(files).where(files.c.client == client)
+    if text:
+        needle = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        query = query.where(
+            files.c.name.ilike(f"%{needle}%", escape="\\") | files.c.sha256.startswith(text.lower(), autoescape=True)
+        )
+    return [row_dict(row) for row in conn.execute(query.order_by(files.c.id.desc()).limit(limit))]
+
+
+def findings_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings as they are kept."""
+    return [finding.to_json() for finding in findings]
+
+
+def findings_of(row: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Findings as they were kept."""
+    return tuple(Finding.from_json(data) for data in row.get("findings") or ())

@@ -1,0 +1,177 @@
+"""Rows of orders, their appearances in files, and the cards that wait for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.errors import Finding
+from pipeline.ledger.tables import OrderState, cards, orders, row_dict, sightings
+
+Row = dict[str, Any]
+_CHUNK = 400
+
+#: States from which an order still has a way to go; a file is done when none of its orders is in them.
+UNFINISHED = (OrderState.NEW, OrderState.CREATING, OrderState.IN_DOUBT)
+
+
+def key_of(client: str, source: str, order_id: str) -> str:
+    """The idempotency key of an order's creation: ``client/source/order-id/create/0``.
+
+    An order is created once whatever its content, so creation has the fixed revision 0; amendments carry the hash of
+    the new content instead.
+    """
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in (client, source, order_id, "create", "0"))
+
+
+def by_keys(conn: sa.Connection, keys: Collection[str]) -> dict[str, Row]:
+    """Rows by key."""
+    found: dict[str, Row] = {}
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), _CHUNK):
+        query = sa.select(orders).where(orders.c.key.in_(wanted[start : start + _CHUNK]))
+        for row in conn.execute(query):
+            found[row.key] = row_dict(row)
+    return found
+
+
+def insert(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """New orders, all columns given alike."""
+    if rows:
+        conn.execute(orders.insert(), [dict(row) for row in rows])
+
+
+def update(conn: sa.Connection, row_id: int, now: datetime, **values: Any) -> None:
+    """Set values on one order."""
+    conn.execute(orders.update().where(orders.c.id == row_id).values(updated=now, **values))
+
+
+def update_many(conn: sa.Connection, ids: Collection[int], now: datetime, **values: Any) -> None:
+    """Set the same values on several orders."""
+    known = sorted(ids)
+    for start in range(0, len(known), _CHUNK):
+        conn.execute(
+            orders.update().where(orders.c.id.in_(known[start : start + _CHUNK])).values(updated=now, **values)
+        )
+
+
+def add_sightings(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write down appearances; one that is there already (a run that was resumed) stays as it is."""
+    for row in rows:
+        here = (
+            (sightings.c.order_row == row["order_row"])
+            & (sightings.c.file_id == row["file_id"])
+            & (sightings.c.line.is_(None) if row["line"] is None else sightings.c.line == row["line"])
+        )
+        if conn.execute(sa.select(sightings.c.id).where(here)).first() is None:
+            conn.execute(sightings.insert().values(**row))
+
+
+def unfinished_files(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:
+    """Which of these files still have an order on its way."""
+    found: set[int] = set()
+    known = sorted(file_ids)
+    for start in range(0, len(known), _CHUNK):
+        query = (
+            sa.select(sightings.c.file_id)
+            .join(orders, orders.c.id == sightings.c.order_row)
+            .where(sightings.c.file_id.in_(known[start : start + _CHUNK]), orders.c.state.in_(UNFINISHED))
+            .distinct()
+        )
+        found.update(conn.execute(query).scalars())
+    return found
+
+
+def held(conn: sa.Connection, client: str, job: str, codes: Collection[str], limit: int) -> list[Row]:
+    """Held orders of a job whose every finding is one of ``codes``: what may have been mended outside."""
+    query = (
+        sa.select(orders)
+        .where(orders.c.client == client, orders.c.job == job, orders.c.state == OrderState.HELD)
+        .order_by(orders.c.id)
+    )
+    rows = [row_dict(row) for row in conn.execute(query)]
+    mendable = [row for row in rows if row["findings"] and all(f["code"] in codes for f in row["findings"])]
+    return mendable[:limit]
+
+
+def open_card(
+    conn: sa.Connection,
+    client: str,
+    kind: str,
+    subject: str,
+    findings: Iterable[Finding],
+    now: datetime,
+    file_id: int | None = None,
+) -> int:
+    """Open a card, or bring the open one of this subject and kind up to date. Gives its number."""
+    words = [finding.to_json() for finding in findings]
+    query = sa.select(cards.c.id).where(
+        cards.c.client == client, cards.c.subject == subject, cards.c.kind == kind, cards.c.state == "open"
+    )
+    if (number := conn.execute(query).scalar()) is not None:
+        conn.execute(cards.update().where(cards.c.id == number).values(findings=words, file_id=file_id))
+        return int(number)
+    result = conn.execute(
+        cards.insert().values(
+            client=client, kind=kind, subject=subject, file_id=file_id, state="open", findings=words, opened=now
+        )
+    )
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def close_cards(
+    conn: sa.Connection, client: str, subject: str, kinds: Collection[str], now: datetime, *, state: str, why: str
+) -> None:
+    """Close the open cards of a subject."""
+    conn.execute(
+        cards.update()
+        .where(
+            cards.c.client == client,
+            cards.c.subject == subject,
+            cards.c.kind.in_(list(kinds)),
+            cards.c.state == "open",
+        )
+        .values(state=state, closed=now, why=why)
+    )
+
+
+def open_cards(conn: sa.Connection, client: str, subjects: Collection[str] | None = None) -> dict[str, Row]:
+    """Open cards by subject."""
+    query = sa.select(cards).where(cards.c.client == client, cards.c.state == "open").order_by(cards.c.id)
+    if subjects is not None:
+        query = query.where(cards.c.subject.in_(list(subjects)))
+    return {row.subject: row_dict(row) for row in conn.execute(query)}
+
+
+def search(conn: sa.Connection, client: str, text: str | None, states: Collection[str], limit: int) -> list[Row]:
+    """Orders by number, id, document number, phone or customer (part of it); newest first."""
+    query = sa.select(orders).where(orders.c.client == client)
+    if states:
+        query = query.where(orders.c.state.in_(list(states)))
+    if text:
+        needle = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        like = f"%{needle}%"
+        columns = (orders.c.number, orders.c.order_id, orders.c.document_number, orders.c.phone, orders.c.customer)
+        query = query.where(sa.or_(*(column.ilike(like, escape="\\") for column in columns)))
+    return [row_dict(row) for row in conn.execute(query.order_by(orders.c.id.desc()).limit(limit))]
+
+
+def in_file(conn: sa.Connection, file_id: int) -> list[Row]:
+    """The orders that appeared in a file, with the line and outcome of their appearance."""
+    query = (
+        sa.select(orders, sightings.c.line.label("seen_line"), sightings.c.outcome.label("seen_as"))
+        .join(sightings, sightings.c.order_row == orders.c.id)
+        .where(sightings.c.file_id == file_id)
+        .order_by(sightings.c.id)
+    )
+    return [row_dict(row) for row in conn.execute(query)]
+
+
+def files_of(conn: sa.Connection, order_row: int) -> list[int]:
+    """Ids of the files that an order appeared in, first one first."""
+    query = sa.select(sightings.c.file_id).where(sightings.c.order_row == order_row).order_by(sightings.c.id)
+    return list(dict.fromkeys(conn.execute(query).scalars()))
