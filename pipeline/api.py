@@ -98,6 +98,9 @@ from pipeline.ports import (
     System,
     Transport,
 )
+from pipeline.rules.matching import MatchRules, normal_form
+from pipeline.rules.pricing import TaxShare, Totals, added_tax, included_tax, line_sum, order_totals, spread
+from pipeline.rules.stock import sellable
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
 
 __all__ = [
@@ -146,6 +149,7 @@ __all__ = [
     "InboundSettings",
     "InboundStep",
     "Marker",
+    "MatchRules",
     "MistokError",
     "Money",
     "Move",
@@ -183,7 +187,9 @@ __all__ = [
     "SystemName",
     "SystemPlugin",
     "T",
+    "TaxShare",
     "Text",
+    "Totals",
     "Transient",
     "Transport",
     "TransportName",
@@ -191,11 +197,18 @@ __all__ = [
     "Wanted",
     "Where",
     "Who",
+    "added_tax",
     "cents",
     "current_language",
+    "included_tax",
+    "line_sum",
+    "normal_form",
+    "order_totals",
     "parse_duration",
     "parse_size",
+    "sellable",
     "show_datetime",
     "show_decimal",
+    "spread",
     "verbatim",
 ]
