@@ -62,11 +62,18 @@ def parse_duration(value: object) -> object:
         return value
     text = value.strip().lower().replace(" ", "")
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return timedelta(seconds=float(text))
+        return _seconds(float(text), text)
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
     if not parts or "".join(n + u for n, u in parts) != text:
-        raise ValueError(f"{value!r} is not a duration such as 30s, 5m or 1h30m")
-    return timedelta(seconds=sum(float(n) * _UNITS[u] for n, u in parts))
+        raise ValueError(T("`{value}` is not a duration such as 30s, 5m or 1h30m.", value=value))
+    return _seconds(sum(float(n) * _UNITS[u] for n, u in parts), text)
+
+
+def _seconds(seconds: float, text: str) -> timedelta:
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError(T("`{value}` is longer than any duration can be.", value=text)) from None
 
 
 def parse_size(value: object) -> object:
@@ -75,7 +82,9 @@ def parse_size(value: object) -> object:
         return value
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", value.strip())
     if not match or match[2].upper() not in _SIZES:
-        raise ValueError(f"{value!r} is not a size such as 10 MB or 512 KiB")
+        raise ValueError(T("`{value}` is not a size such as 10 MB or 512 KiB.", value=value))
+    if len(match[1]) > 18:
+        raise ValueError(T("`{value}` is larger than any file.", value=value))
     return int(float(match[1]) * _SIZES[match[2].upper()])
 
 
@@ -255,6 +264,7 @@ class StepResult:
     waiting: bool = False
     notes: tuple[Text, ...] = ()
     details: Sequence[Mapping[str, Any]] = ()  #: rows for tables and --json
+    again_in: float | None = None  #: seconds after which another look is worth it (a file was not whole yet)
 
 
 # --- plugins -----------------------------------------------------------------------------------------------------
@@ -371,6 +381,8 @@ COUNT_WORDS: Mapping[str, Text] = {
     "in_doubt": T("in doubt"),
     "waiting": T("not complete yet"),
     "acknowledged": T("acknowledged"),
+    "changed": T("came again with other content"),
+    "refused": T("refused by the server"),
     "failed": T("failed"),
     "nothing": T("nothing to do"),
     "rows": T("rows"),

@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer
 
+from pipeline.config.masking import mask, mask_any, url_passwords
 from pipeline.flow import Duration, Settings, Size
+
+
+def _one_or_many(value: object) -> object:
+    """``at: 03:00`` is ``at: ["03:00"]``."""
+    return (value,) if isinstance(value, str) else value
 
 
 class ScheduleSettings(Settings):
@@ -17,7 +23,7 @@ class ScheduleSettings(Settings):
 
     every: Duration | None = None
     """Run at this interval: `30s`, `5m`, `1h`."""
-    at: tuple[str, ...] = ()
+    at: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     """Run at these wall-clock times of the client's time zone: `["03:00", "15:00"]`."""
     cron: str | None = None
     """Run by a cron expression in the client's time zone: `30 6 * * 1-5`."""
@@ -37,8 +43,8 @@ class StepSpec(Settings):
     """One step of a job, resolved: the plugin's name and its checked parameters."""
 
     step: str
-    params: SerializeAsAny[Settings]
-    format_params: SerializeAsAny[Settings] | None = None
+    params: Annotated[SerializeAsAny[Settings], Field(repr=False)]
+    format_params: Annotated[SerializeAsAny[Settings] | None, Field(repr=False)] = None
     """Checked parameters of `params.format`, when the step has one."""
 
 
@@ -46,6 +52,7 @@ class JobConfig(ScheduleSettings):
     """A schedule plus steps."""
 
     steps: tuple[StepSpec, ...]
+    """What the job does, one after the other; the next step runs only when the one before it did its work."""
 
 
 class ConnectionSpec(Settings):
@@ -53,14 +60,14 @@ class ConnectionSpec(Settings):
 
     type: str
     kind: Literal["transport", "system"]
-    params: SerializeAsAny[Settings]
+    params: Annotated[SerializeAsAny[Settings], Field(repr=False)]
 
 
 class ChannelSpec(Settings):
     """One alert channel, resolved."""
 
     type: str
-    params: SerializeAsAny[Settings]
+    params: Annotated[SerializeAsAny[Settings], Field(repr=False)]
 
 
 class AlertsConfig(Settings):
@@ -72,7 +79,7 @@ class AlertsConfig(Settings):
     """Which notices are shown."""
     burst: Annotated[int, Field(ge=1)] = 4
     """More new orders than this in one go become one summary."""
-    language: str | None = None
+    language: Literal["uk", "en"] | None = None
     """Language of notices; the client's when not given."""
 
 
@@ -86,34 +93,53 @@ class ArchiveConfig(Settings):
 class LedgerConfig(Settings):
     """Where the state is kept."""
 
-    url: str = "sqlite:///ledger.sqlite3"
+    url: Annotated[str, Field(repr=False)] = "sqlite:///ledger.sqlite3"
     """SQLAlchemy URL: `sqlite:///FILE` (relative to the config file) or `postgresql+psycopg://…`."""
+
+    @model_serializer(mode="wrap")
+    def _masked(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        hidden: dict[str, Any] = mask_any(handler(self), frozenset(url_passwords(self.url)))
+        return hidden
 
 
 class LogConfig(Settings):
     """The log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is written."""
     file: Path | None = Path("logs/mistok.log")
     """File, relative to the config file; `null` for none."""
     max_size: Size = 10_000_000
+    """A file that has grown to this size is put aside and a new one begun."""
     keep: Annotated[int, Field(ge=1)] = 10
+    """How many put-aside files are kept."""
 
 
 class ClientConfig(Settings):
     """One client, whole and checked."""
 
     client: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    """Short name of the client: Latin letters, digits, `-`, `_`, `.`; it is part of every document's key."""
     timezone: str = "Europe/Kyiv"
+    """Time zone of schedules and of times without one, such as `Europe/Kyiv`."""
     language: Literal["uk", "en"] = "uk"
+    """Language of messages and notices."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "UAH"
+    """Currency of amounts that name none, such as `UAH`."""
     catalogue_language: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$")] = "uk-UA"
+    """Language of product texts that name none, such as `uk-UA`."""
     connections: dict[str, ConnectionSpec]
+    """Servers, folders and systems, by a name of your own."""
     jobs: dict[str, JobConfig]
+    """What runs, by a name of your own."""
     alerts: AlertsConfig = AlertsConfig()
+    """Who is told, and how."""
     archive: ArchiveConfig = ArchiveConfig()
+    """Where copies of every file are kept."""
     ledger: LedgerConfig = LedgerConfig()
+    """Where the state is kept."""
     log: LogConfig = LogConfig()
+    """The log."""
     plugins: Path | None = None
     """Folder with the client's own plugins, relative to the config file; `plugins` beside it is used when it exists."""
     #: set by the loader
@@ -135,3 +161,13 @@ class ClientConfig(Settings):
     def summary(self) -> dict[str, Any]:
         """The checked config with secrets masked, for people."""
         return self.model_dump(mode="json", exclude={"secrets", "base", "source"})
+
+    @model_serializer(mode="wrap")
+    def _masked(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        hidden: dict[str, Any] = mask_any(handler(self), self.secrets)
+        return hidden
+
+    def __repr__(self) -> str:
+        return mask(super().__repr__(), self.secrets)
+
+    __str__ = __repr__

@@ -1,0 +1,442 @@
+"""The parts of a client's config, checked one by one by whoever declares them, and then against one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping as Plain
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from pydantic import Field
+
+from pipeline.config import shape
+from pipeline.config.check import Checker
+from pipeline.config.model import (
+    AlertsConfig,
+    ChannelSpec,
+    ClientConfig,
+    ConnectionSpec,
+    JobConfig,
+    StepSpec,
+)
+from pipeline.config.shape import Loc
+from pipeline.config.suggest import did_you_mean, one_of
+from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence
+from pipeline.flow import InboundStep, OutboundStep, Settings, StepPlugin
+from pipeline.ports import CatalogueFormat, OrderFormat
+from pipeline.registry import Registry
+from pipeline.texts import T
+
+#: What the loader sets itself and nobody may write.
+OWN_FIELDS = frozenset({"base", "source", "config_hash", "secrets"})
+#: Top-level keys that begin so are the admin's own, for anchors.
+EXTENSION = "x-"
+#: `type: ftps` is FTP with TLS.
+_ALIASES = {"ftps": ("ftp", {"tls": "explicit"})}
+
+
+def build(checker: Checker, registry: Registry, transports: Plain[str, type[Settings]]) -> ClientConfig | None:
+    """The whole config; None when something is wrong (the checker has the findings)."""
+    root = checker.root
+    connections = _connections(checker, registry, transports)
+    jobs = _jobs(checker, registry)
+    alerts = _alerts(checker, registry)
+    _check_references(checker, registry, transports, connections)
+    config = _head(checker, root)
+    if config is None:
+        return None
+    _check_timezone(checker, config.timezone)
+    whole = {name: connection for name, connection in connections.items() if connection is not None}
+    parts = {"connections": whole, "jobs": jobs, "alerts": alerts or AlertsConfig()}
+    return ClientConfig.model_construct(**{**dict(config), **parts})
+
+
+def _head(checker: Checker, root: Mapping) -> ClientConfig | None:
+    own = [key for key in root.entries if key.startswith(EXTENSION) or key in ("connections", "jobs", "alerts")]
+    for key in sorted(OWN_FIELDS & set(root.entries)):
+        checker.add("config-unknown-key", (key,), T("Key `{key}` is not known here.", key=key), at_key=True)
+    node = root.without(*own, *OWN_FIELDS)
+    return checker.settings(_Head, node, ())
+
+
+class _Head(ClientConfig):
+    """The config without the parts that are checked one by one."""
+
+    connections: dict[str, ConnectionSpec] = Field(default_factory=dict)
+    jobs: dict[str, JobConfig] = Field(default_factory=dict)
+
+
+# --- connections -------------------------------------------------------------------------------------------------
+
+
+def _connections(
+    checker: Checker, registry: Registry, transports: Plain[str, type[Settings]]
+) -> dict[str, ConnectionSpec | None]:
+    """By name; None for one that is there and wrong."""
+    node = _section(checker, "connections")
+    found: dict[str, ConnectionSpec | None] = {}
+    for name, entry in node.entries.items() if node else ():
+        path: Loc = ("connections", name)
+        found[name] = None
+        _check_name(checker, path, name)
+        one = checker.mapping(path, entry.node)
+        if one is not None:
+            found[name] = _connection(checker, path, one, registry, transports)
+    return found
+
+
+def _connection(
+    checker: Checker, path: Loc, node: Mapping, registry: Registry, transports: Plain[str, type[Settings]]
+) -> ConnectionSpec | None:
+    aliases = {alias: real for alias, real in _ALIASES.items() if real[0] in transports and alias not in transports}
+    known = {*transports, *aliases, *registry.systems}
+    kind = checker.text(path, node, "type", known)
+    if kind is None:
+        return None
+    defaults: dict[str, str] = {}
+    if kind in aliases:
+        kind, defaults = aliases[kind]
+    model = transports.get(kind)
+    if model is None and kind in registry.systems:
+        model = registry.systems[kind].settings
+    if model is None:
+        text = T("Connection type `{type}` is not known.", type=kind)
+        checker.unknown("config-unknown-type", (*path, "type"), kind, text, known)
+        return None
+    params = checker.settings(model, _with(node.without("type"), defaults), path, who=kind)
+    if params is None:
+        return None
+    return ConnectionSpec(type=kind, kind="transport" if kind in transports else "system", params=params)
+
+
+def _with(node: Mapping, defaults: Plain[str, str]) -> Mapping:
+    added = {key: Entry(node.mark, Scalar(node.mark, value, value)) for key, value in defaults.items()}
+    return Mapping(node.mark, {**added, **node.entries})
+
+
+# --- jobs --------------------------------------------------------------------------------------------------------
+
+
+def _jobs(checker: Checker, registry: Registry) -> dict[str, JobConfig]:
+    node = _section(checker, "jobs")
+    jobs: dict[str, JobConfig] = {}
+    for name, entry in node.entries.items() if node else ():
+        path: Loc = ("jobs", name)
+        _check_name(checker, path, name)
+        one = checker.mapping(path, entry.node)
+        if one is None:
+            continue
+        schedule = checker.settings(_Schedule, one.without("steps"), path)
+        steps = _steps(checker, path, one, registry)
+        if schedule is not None:
+            _check_schedule(checker, path, schedule)
+            if schedule.watch and steps and steps[0] is not None:
+                _check_watch(checker, path, registry.steps[steps[0].step])
+        if schedule is not None and steps is not None:
+            whole = tuple(step for step in steps if step is not None)
+            jobs[name] = JobConfig.model_construct(**{**dict(schedule), "steps": whole})
+    return jobs
+
+
+class _Schedule(JobConfig):
+    """A job without its steps."""
+
+    steps: tuple[StepSpec, ...] = ()
+
+
+def _steps(checker: Checker, job: Loc, node: Mapping, registry: Registry) -> list[StepSpec | None] | None:
+    path: Loc = (*job, "steps")
+    steps = node.get("steps")
+    if steps is None and "steps" not in node.entries:
+        # `step: import-orders` straight under the job, or a misspelt `steps`
+        hint = next((hint for key in node.entries if (hint := did_you_mean(key, ["steps"]))), None)
+        checker.add(
+            "config-missing",
+            job,
+            T("`{key}` is missing.", key="steps"),
+            hint or T("Write `steps:` with at least one `- step: NAME`."),
+            at_key=True,
+        )
+        return None
+    if not isinstance(steps, Sequence) or not steps.items:
+        empty = isinstance(steps, Sequence) or (isinstance(steps, Scalar) and steps.value is None)
+        text = T("The job has no step.") if empty else T("A list is expected here.")
+        checker.add("config-missing", path, text, T("Write `steps:` with at least one `- step: NAME`."), at_key=True)
+        return None
+    return [_step(checker, (*path, index), step, registry) for index, step in enumerate(steps.items)]
+
+
+def _step(checker: Checker, path: Loc, item: Node, registry: Registry) -> StepSpec | None:
+    node = checker.mapping(path, item) if not isinstance(item, Scalar) or item.value is None else None
+    if node is None:
+        if isinstance(item, Scalar) and item.value is not None:
+            checker.add("config-type", path, T("A step is a mapping."), T("Write `- step: {name}`.", name=item.text))
+        return None
+    name = checker.text(path, node, "step", registry.steps)
+    if name is None:
+        return None
+    plugin = registry.steps.get(name)
+    if plugin is None:
+        text = T("Step `{name}` is not known.", name=name)
+        checker.unknown("config-unknown-type", (*path, "step"), name, text, registry.steps)
+        return None
+    params = checker.settings(plugin.settings, node.without("step"), path, who=name)
+    formats_before = len(checker.findings)
+    format_params = _format(checker, path, node, plugin, params, registry)
+    if params is None or len(checker.findings) > formats_before:
+        return None
+    return StepSpec(step=name, params=params, format_params=format_params)
+
+
+def _format(
+    checker: Checker, path: Loc, node: Mapping, plugin: StepPlugin, params: Settings | None, registry: Registry
+) -> Settings | None:
+    for key in shape.format_fields(plugin.settings):
+        here: Loc = (*path, key)
+        chosen = node.get(key)
+        own = Mapping(node.mark)
+        if isinstance(chosen, Mapping):
+            own = chosen
+            kind = checker.text(here, own, "type", _formats(plugin, registry))
+            at: Loc = (*here, "type")
+        elif isinstance(chosen, Scalar) and chosen.value is not None:
+            kind, at = chosen.text, here
+        else:
+            default = getattr(params, "format", None) if params is not None else None
+            kind, at = getattr(default, "type", None), here
+            if kind not in registry.formats:
+                continue  # the step's own default; a registry without it is a test's
+        if kind is None or at in checker.failed:
+            return None
+        known = _formats(plugin, registry)
+        if kind not in registry.formats:
+            text = T("Format `{name}` is not known.", name=kind)
+            checker.unknown("config-unknown-type", at, kind, text, known)
+            return None
+        if kind not in known:
+            checker.add(
+                "config-value",
+                at,
+                T("Format `{name}` is of the wrong kind for step `{step}`.", name=kind, step=plugin.name),
+                one_of(kind, known),
+            )
+            return None
+        return checker.settings(registry.formats[kind].settings, own.without("type"), here, who=kind)
+    return None
+
+
+def _formats(plugin: StepPlugin, registry: Registry) -> list[str]:
+    """Formats that this kind of step can use."""
+    match plugin.kind:
+        case InboundStep():
+            return [name for name, one in registry.formats.items() if isinstance(one.format, OrderFormat)]
+        case OutboundStep():
+            return [name for name, one in registry.formats.items() if isinstance(one.format, CatalogueFormat)]
+        case _:
+            return list(registry.formats)
+
+
+def _check_schedule(checker: Checker, path: Loc, job: JobConfig) -> None:
+    chosen = [key for key in ("every", "at", "cron") if getattr(job, key)]
+    if len(chosen) > 1 or (job.watch and chosen not in ([], ["every"])):
+        keys = [*chosen, *(["watch"] if job.watch else [])]
+        checker.add(
+            "config-schedule",
+            (*path, keys[-1]),
+            T("A job has one schedule; this one has {keys}.", keys=", ".join(f"`{key}`" for key in keys)),
+            T("Keep one of `every`, `at`, `cron`, `watch`; only `watch` and `every` go together."),
+            at_key=True,
+        )
+    for key in ("every", "poll"):
+        value: timedelta | None = getattr(job, key)
+        if value is not None and value < timedelta(seconds=1):
+            checker.add("config-value", (*path, key), T("The shortest interval is one second: `1s`."))
+    if job.time_limit < timedelta(seconds=1):
+        checker.add("config-value", (*path, "time_limit"), T("The shortest time limit is one second: `1s`."))
+    for index, time in enumerate(job.at):
+        if not _is_time(time):
+            _, node = checker.find((*path, "at"))
+            at: Loc = (*path, "at", index) if isinstance(node, Sequence) else (*path, "at")
+            checker.add("config-value", at, T("`{value}` is not a time such as 03:00.", value=time))
+    if job.cron is not None:
+        _check_cron(checker, (*path, "cron"), job.cron)
+
+
+def _is_time(text: str) -> bool:
+    hours, colon, minutes = text.partition(":")
+    digits = hours.isascii() and hours.isdigit() and minutes.isascii() and minutes.isdigit()
+    right_size = bool(colon) and len(hours) in (1, 2) and len(minutes) == 2
+    return digits and right_size and int(hours) < 24 and int(minutes) < 60
+
+
+def _check_cron(checker: Checker, path: Loc, cron: str) -> None:
+    from cronsim import CronSim, CronSimError
+
+    hint = T("Five fields: minute hour day month weekday, such as `30 6 * * 1-5`.")
+    if len(cron.split()) != 5:
+        checker.add("config-value", path, T("`{value}` is not a cron expression.", value=cron), hint)
+        return
+    try:
+        # any fixed moment will do: only whether there is a next run is asked
+        next(CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)))
+    except CronSimError as error:
+        text = T("`{value}` is not a cron expression: {words}.", value=cron, words=str(error))
+        checker.add("config-value", path, text, hint)
+    except StopIteration:
+        checker.add("config-value", path, T("`{value}` never comes.", value=cron), hint)
+
+
+def _check_watch(checker: Checker, path: Loc, plugin: StepPlugin) -> None:
+    if not isinstance(plugin.kind, InboundStep):
+        checker.add(
+            "config-schedule",
+            (*path, "watch"),
+            T("`watch` needs a first step that takes files in; `{step}` does not.", step=plugin.name),
+            T("Use `every`, `at` or `cron`."),
+            at_key=True,
+        )
+
+
+# --- alerts ------------------------------------------------------------------------------------------------------
+
+
+def _alerts(checker: Checker, registry: Registry) -> AlertsConfig | None:
+    path: Loc = ("alerts",)
+    if "alerts" not in checker.root.entries:
+        return AlertsConfig()
+    node = checker.mapping(path, checker.root.get("alerts"))
+    if node is None:
+        return None
+    head = checker.settings(AlertsConfig, node.without("channels"), path)
+    channels: list[ChannelSpec] = []
+    listed = node.get("channels")
+    if isinstance(listed, Sequence):
+        for index, item in enumerate(listed.items):
+            channel = _channel(checker, ("alerts", "channels", index), item, registry)
+            if channel is not None:
+                channels.append(channel)
+    elif listed is not None:
+        text = T("A list is expected here.")
+        checker.add("config-type", ("alerts", "channels"), text, T("Write `[one, two]`, or one `- item` a line."))
+    return head.model_copy(update={"channels": tuple(channels)}) if head else None
+
+
+def _channel(checker: Checker, path: Loc, item: Node, registry: Registry) -> ChannelSpec | None:
+    own = Mapping(item.mark)
+    at = path
+    if isinstance(item, Scalar) and item.value is not None:
+        kind: str | None = item.text
+    else:
+        node = checker.mapping(path, item)
+        if node is None:
+            return None
+        own, at = node, (*path, "type")
+        kind = checker.text(path, own, "type", registry.channels)
+    if kind is None or at in checker.failed:
+        return None
+    plugin = registry.channels.get(kind)
+    if plugin is None:
+        text = T("Alert channel `{name}` is not known.", name=kind)
+        checker.unknown("config-unknown-type", at, kind, text, registry.channels)
+        return None
+    params = checker.settings(plugin.settings, own.without("type"), path, who=kind)
+    return ChannelSpec(type=kind, params=params) if params is not None else None
+
+
+# --- across ------------------------------------------------------------------------------------------------------
+
+
+def _section(checker: Checker, key: str) -> Mapping | None:
+    if key in checker.root.entries:
+        return checker.mapping((key,), checker.root.get(key))
+    hint = next((hint for name in checker.root.entries if (hint := did_you_mean(name, [key]))), None)
+    if hint is None:
+        checker.add("config-missing", (), T("`{key}` is missing.", key=key))
+    return None
+
+
+def _check_name(checker: Checker, path: Loc, name: str) -> None:
+    ok = name.isascii() and name[:1].isalnum() and len(name) <= 64 and all(c.isalnum() or c in "_.-" for c in name)
+    if not ok:
+        checker.add(
+            "config-value",
+            path,
+            T("`{name}` cannot be a name here.", name=name),
+            T("Names have Latin letters, digits, `-`, `_` and `.`, and begin with a letter or a digit."),
+            at_key=True,
+        )
+
+
+def _check_references(
+    checker: Checker,
+    registry: Registry,
+    transports: Plain[str, type[Settings]],
+    connections: Plain[str, ConnectionSpec | None],
+) -> None:
+    """Every name of a connection, also in parts that are wrong otherwise: all mistakes come in one report."""
+    for path, node, model in _declared(checker, registry, transports):
+        for loc, name, names in shape.references(model, node, path):
+            if loc not in checker.failed:
+                _check_reference(checker, loc, name, names.kind, connections)
+
+
+def _declared(
+    checker: Checker, registry: Registry, transports: Plain[str, type[Settings]]
+) -> Iterator[tuple[Loc, Mapping, type[Settings]]]:
+    for path, node in _children(("connections",), checker.root.get("connections")):
+        kind = node.get("type")
+        word = kind.text if isinstance(kind, Scalar) else ""
+        word = _ALIASES[word][0] if word in _ALIASES and word not in transports else word
+        model = transports.get(word) or (registry.systems[word].settings if word in registry.systems else None)
+        if model:
+            yield path, node, model
+    for job, node in _children(("jobs",), checker.root.get("jobs")):
+        for path, step in _children((*job, "steps"), node.get("steps")):
+            kind = step.get("step")
+            plugin = registry.steps.get(kind.text) if isinstance(kind, Scalar) else None
+            if plugin:
+                yield path, step, plugin.settings
+
+
+def _children(path: Loc, node: Node | None) -> Iterator[tuple[Loc, Mapping]]:
+    children: list[tuple[str | int, Node]] = []
+    if isinstance(node, Mapping):
+        children = [(key, entry.node) for key, entry in node.entries.items()]
+    elif isinstance(node, Sequence):
+        children = list(enumerate(node.items))
+    yield from (((*path, key), child) for key, child in children if isinstance(child, Mapping))
+
+
+def _check_reference(
+    checker: Checker, path: Loc, name: str, kind: str, connections: Plain[str, ConnectionSpec | None]
+) -> None:
+    fitting = [
+        other for other, spec in connections.items() if spec is None or kind == "connection" or spec.kind == kind
+    ]
+    if name in fitting:
+        return
+    if name not in connections:
+        text = T("There is no connection `{name}`.", name=name)
+    elif kind == "transport":
+        text = T("Connection `{name}` is a system; a place for files (local, sftp, ftp) is needed here.", name=name)
+    else:
+        text = T("Connection `{name}` is a place for files; a system is needed here.", name=name)
+    # a name that is there and of the wrong kind is no misspelling: list what would do
+    hint = one_of("" if name in connections else name, fitting)
+    checker.add("config-reference", path, text, hint)
+
+
+def _check_timezone(checker: Checker, name: str) -> None:
+    if name in _zones() or ("timezone",) in checker.failed:
+        return
+    text = T("Time zone `{name}` is not known.", name=name)
+    checker.add(
+        "config-value", ("timezone",), text, did_you_mean(name, _zones()) or T("Write one such as Europe/Kyiv.")
+    )
+
+
+@cache
+def _zones() -> frozenset[str]:
+    from zoneinfo import available_timezones
+
+    return frozenset(available_timezones())

@@ -1,0 +1,169 @@
+"""Nodes -> checked settings. Every mistake becomes a finding at its place; none stops the looking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config import shape
+from pipeline.config.secrets import dotted
+from pipeline.config.shape import Loc
+from pipeline.config.suggest import did_you_mean, one_of
+from pipeline.config.words import explain
+from pipeline.config.yaml import Entry, Mapping, Mark, Node, Scalar, Sequence, problem
+from pipeline.errors import Finding
+from pipeline.texts import T, Text, verbatim
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(slots=True)
+class Checker:
+    """Collects findings while parts of the config are checked."""
+
+    root: Mapping
+    failed: frozenset[Loc] = frozenset()  #: places whose secret is missing: told already
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, code: str, path: Loc, text: Text, hint: Text | None = None, *, at_key: bool = False) -> None:
+        """A finding at the value (or the key) of ``path``, or at the nearest thing above it that is there."""
+        mark, _ = self.find(path, at_key=at_key)
+        self.findings.append(problem(code, mark, text, hint, dotted(path) or None))
+
+    def find(self, path: Loc, *, at_key: bool = False) -> tuple[Mark, Node]:
+        """The place and the node of ``path``; of the nearest above it that is there."""
+        node: Node = self.root
+        mark = node.mark
+        for part in path:
+            if isinstance(node, Mapping) and part in node.entries:
+                entry: Entry = node.entries[str(part)]
+                node, mark = entry.node, entry.key_mark if at_key else entry.node.mark
+            elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+                node = node.items[part]
+                mark = node.mark
+            else:
+                # what is missing inside a block is told at the key of that block
+                break
+        return mark, node
+
+    def mapping(self, path: Loc, node: Node | None) -> Mapping | None:
+        """``node`` if it is a mapping; a finding and None otherwise."""
+        if isinstance(node, Mapping):
+            return node
+        if node is None or (isinstance(node, Scalar) and node.value is None):
+            self.add("config-missing", path, T("`{key}` is empty.", key=str(path[-1])), at_key=True)
+        else:
+            self.add(
+                "config-type",
+                path,
+                T("A mapping of keys is expected here."),
+                T("Write `key: value` lines below it, indented by two spaces."),
+            )
+        return None
+
+    def text(self, path: Loc, node: Mapping, key: str, known: Iterable[str]) -> str | None:
+        """The word that chooses a kind (``type``, ``step``); a finding and None when it is missing or no text."""
+        value = node.get(key)
+        if isinstance(value, Scalar) and value.value is not None:
+            return value.text
+        if (*path, key) in self.failed:
+            return None
+        if value is None:
+            twin = next((name for name in node.entries if did_you_mean(name, [key])), None)
+            hint = did_you_mean(twin, [key]) if twin else None
+            names = ", ".join(sorted(known))
+            self.add(
+                "config-missing",
+                path,
+                T("`{key}` is missing.", key=key),
+                hint or T("Write `{key}: …`: {names}.", key=key, names=names),
+                at_key=True,
+            )
+        else:
+            self.add("config-type", (*path, key), T("A text is expected here."))
+        return None
+
+    def unknown(self, code: str, path: Loc, word: str, text: Text, known: Iterable[str]) -> None:
+        """A word that is none of ``known``."""
+        self.add(code, path, text, one_of(word, known))
+
+    def settings(self, model: type[M], node: Mapping, path: Loc, who: str = "") -> M | None:
+        """``node`` checked by ``model``; None when something is wrong. ``who`` names the plugin for a fault in it."""
+        try:
+            return model.model_validate(shape.data_for(model, node))
+        except ValidationError as error:
+            self._translate(model, error, path)
+        except Exception as error:  # noqa: BLE001 - a plugin's own validator may raise anything
+            self.add(
+                "config-plugin",
+                path,
+                T(
+                    "The parameters cannot be checked, as {plugin} failed: {kind}: {words}",
+                    plugin=who or model.__name__,
+                    kind=type(error).__name__,
+                    words=verbatim(str(error)),
+                ),
+                at_key=True,
+            )
+        return None
+
+    def _translate(self, model: type[BaseModel], error: ValidationError, path: Loc) -> None:
+        told: dict[Loc, list[tuple[bool, Finding]]] = {}
+        items = error.errors(include_url=False)
+        misspelt = {item["loc"] for item in items if item["type"] == "extra_forbidden"}
+        for item in items:
+            if item["type"] == "missing" and any(_means(loc, item["loc"]) for loc in misspelt):
+                continue  # told as the misspelt key that it is
+            loc, inside_union = self._data_path(path, item["loc"])
+            if any(loc[: len(failed)] == failed for failed in self.failed):
+                continue
+            code, text, hint = explain(item)
+            is_key = item["type"] == "extra_forbidden"
+            if is_key:
+                known = {key for found in shape.model_at(model, loc[len(path) : -1]) for key in shape.keys_of(found)}
+                _, parent = self.find(loc[:-1])
+                taken = set(parent.entries) if isinstance(parent, Mapping) else set()
+                code = "config-unknown-key"
+                text = T("Key `{key}` is not known here.", key=str(loc[-1]))
+                hint = did_you_mean(str(loc[-1]), known - taken) or one_of(str(loc[-1]), known)
+            if item["type"] == "missing":
+                loc = (*loc, item["loc"][-1]) if not loc or loc[-1] != item["loc"][-1] else loc
+            mark, node = self.find(loc, at_key=is_key or item["type"] == "missing" or item.get("input") is None)
+            # of a union's complaints, those that fit what was written: a word was meant, or a mapping was
+            fits = not inside_union or (item["type"] not in ("literal_error", "string_type")) == isinstance(
+                node, Mapping
+            )
+            told.setdefault(loc, []).append((fits, problem(code, mark, text, hint, dotted(loc))))
+        for loc, findings in told.items():
+            deeper = any(other != loc and other[: len(loc)] == loc for other in told)
+            fitting = [finding for fits, finding in findings if fits]
+            if len(findings) > 1 or not fitting:
+                self.findings.extend(fitting[:1] or ([] if deeper else [findings[0][1]]))
+            else:
+                self.findings.extend(fitting)
+
+    def _data_path(self, path: Loc, loc: tuple[int | str, ...]) -> tuple[Loc, bool]:
+        """pydantic's loc as a path of the data: names of union members are not part of it."""
+        _, node = self.find(path)
+        out: list[str | int] = list(path)
+        skipped = False
+        for index, part in enumerate(loc):
+            last = index == len(loc) - 1
+            if isinstance(node, Mapping) and isinstance(part, str) and part in node.entries:
+                node = node.entries[part].node
+                out.append(part)
+            elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+                node = node.items[part]
+                out.append(part)
+            elif last and isinstance(node, Mapping) and isinstance(part, str) and part.isidentifier() and not skipped:
+                out.append(part)  # a key that is missing
+            else:
+                skipped = True
+        return tuple(out), skipped
+
+
+def _means(written: tuple[int | str, ...], wanted: tuple[int | str, ...]) -> bool:
+    return written[:-1] == wanted[:-1] and did_you_mean(str(written[-1]), [str(wanted[-1])]) is not None

@@ -1,0 +1,135 @@
+"""``include:`` - forty clients share one base file. Mappings are merged deep, the including file wins."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence, YamlProblem, problem, read_yaml
+from pipeline.errors import Finding
+from pipeline.texts import T
+
+MAX_FILES = 50
+#: A mapping of another kind replaces the base's whole: parameters of two kinds do not mix.
+_KIND_KEYS = ("type", "step")
+
+
+@dataclass(slots=True)
+class _Reading:
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+
+
+def read_config(path: Path) -> tuple[Mapping | None, tuple[Finding, ...]]:
+    """The config at ``path`` with its includes merged in; None when the file itself cannot be read as a mapping."""
+    reading = _Reading()
+    root = _read(path, str(path), (), reading)
+    return root, tuple(reading.findings)
+
+
+def _read(path: Path, shown: str, chain: tuple[Path, ...], reading: _Reading) -> Mapping | None:
+    reading.files += 1
+    try:
+        node, findings = read_yaml(path, shown)
+    except YamlProblem as error:
+        reading.findings.append(error.finding)
+        return None
+    reading.findings.extend(findings)
+    if not isinstance(node, Mapping):
+        reading.findings.append(
+            problem("config-type", node.mark, T("A config is a mapping of keys, such as `client: demo`."))
+        )
+        return None
+    includes = node.entries.get("include")
+    if includes is None:
+        return node
+    merged: Mapping | None = None
+    for scalar in _names(includes.node, reading):
+        base = _include(scalar, path, shown, (*chain, path.resolve()), reading)
+        if base is not None:
+            merged = merge(merged, base) if merged else base
+    own = node.without("include")
+    return merge(merged, own) if merged else own
+
+
+def _names(node: Node, reading: _Reading) -> list[Scalar]:
+    items = node.items if isinstance(node, Sequence) else (node,)
+    names = [
+        item for item in items if isinstance(item, Scalar) and isinstance(item.value, str) and "\0" not in item.text
+    ]
+    if len(names) != len(items):
+        reading.findings.append(
+            problem("config-include", node.mark, T("`include` takes a file name or a list of them."), element="include")
+        )
+    return names
+
+
+def _include(scalar: Scalar, including: Path, shown: str, chain: tuple[Path, ...], reading: _Reading) -> Mapping | None:
+    target = including.parent / scalar.text
+    # the name as the admin would type it, seen from where they stand
+    name = os.path.normpath(str(Path(shown).parent / scalar.text))
+    try:
+        resolved = target.resolve()
+        exists = resolved.is_file()
+    except (OSError, ValueError):
+        exists = False
+    if not exists:
+        reading.findings.append(
+            problem(
+                "config-include",
+                scalar.mark,
+                T("The included file {path} is not there.", path=name),
+                T("Paths in `include` are relative to the file that includes."),
+                element="include",
+            )
+        )
+        return None
+    if resolved in chain:
+        reading.findings.append(
+            problem(
+                "config-include",
+                scalar.mark,
+                T("{path} is included by itself, through {count} files.", path=name, count=len(chain)),
+                T("Take the `include` out of one of them."),
+                element="include",
+            )
+        )
+        return None
+    if reading.files >= MAX_FILES:
+        if reading.files == MAX_FILES:
+            reading.files += 1
+            reading.findings.append(
+                problem(
+                    "config-include",
+                    scalar.mark,
+                    T("More than {limit} files are included.", limit=MAX_FILES),
+                    element="include",
+                )
+            )
+        return None
+    return _read(target, name, chain, reading)
+
+
+def merge(base: Mapping, over: Mapping) -> Mapping:
+    """``base`` with ``over`` laid on it: mappings merge, anything else replaces, ``null`` takes the base's key out."""
+    entries = dict(base.entries)
+    for key, entry in over.entries.items():
+        below = entries.get(key)
+        if below is None:
+            entries[key] = entry
+        elif isinstance(entry.node, Scalar) and entry.node.value is None:
+            del entries[key]
+        elif isinstance(below.node, Mapping) and isinstance(entry.node, Mapping) and _same_kind(below.node, entry.node):
+            entries[key] = Entry(entry.key_mark, merge(below.node, entry.node))
+        else:
+            entries[key] = entry
+    return Mapping(over.mark, entries)
+
+
+def _same_kind(base: Mapping, over: Mapping) -> bool:
+    for key in _KIND_KEYS:
+        old, new = base.get(key), over.get(key)
+        if isinstance(old, Scalar) and isinstance(new, Scalar) and old.text != new.text:
+            return False
+    return True

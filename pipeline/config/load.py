@@ -1,0 +1,120 @@
+"""``config.yaml`` -> :class:`ClientConfig`, or one ConfigError with every mistake in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping as Plain
+from pathlib import Path
+
+from pipeline.config.build import build
+from pipeline.config.check import Checker
+from pipeline.config.includes import read_config
+from pipeline.config.masking import mask_finding, secrets_of
+from pipeline.config.model import ClientConfig
+from pipeline.config.secrets import Resolver
+from pipeline.config.yaml import Mapping, Scalar, plain
+from pipeline.errors import ConfigError, Finding
+from pipeline.flow import Settings
+from pipeline.registry import Registry, load_registry
+from pipeline.texts import T
+
+FILE_NAME = "config.yaml"
+
+
+def load_config(
+    path: Path,
+    *,
+    environ: Plain[str, str] | None = None,
+    registry: Registry | None = None,
+    transports: Plain[str, type[Settings]] | None = None,
+) -> ClientConfig:
+    """The client's config at ``path`` (the file, or the folder that has a ``config.yaml``), whole and checked.
+
+    ``environ`` is where ``${env:NAME}`` looks (the process's own by default); ``registry`` and ``transports`` are what
+    may be named (all that are installed, and the client's own, by default).
+    Raises ConfigError with every finding, each with its file, line, column and key path; no secret is in any of them.
+    """
+    if path.is_dir():
+        path = path / FILE_NAME
+    merged, findings = read_config(path)
+    if merged is None:
+        raise _error(findings, path, frozenset())
+    base = path.resolve().parent
+    resolver = Resolver(base, os.environ if environ is None else environ)
+    root = resolver.resolve(merged)
+    if not isinstance(root, Mapping):
+        raise TypeError(type(root).__name__)  # a mapping stays one
+    checker = Checker(root, frozenset(resolver.failed), [*findings, *resolver.findings])
+    if registry is None:
+        registry = _registry(checker, root, base)
+    if transports is None:
+        from pipeline.transports import TRANSPORTS
+
+        transports = TRANSPORTS
+    config = build(checker, registry, transports)
+    secrets = frozenset(resolver.secrets)
+    if config is None or checker.findings:
+        raise _error(checker.findings, path, secrets)
+    canonical = json.dumps(plain(merged), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return config.model_copy(
+        update={
+            "base": base,
+            "source": path.resolve(),
+            "config_hash": hashlib.sha256(canonical.encode()).hexdigest(),
+            "secrets": frozenset(secret for secret in (*secrets, *secrets_of(config)) if secret),
+        }
+    )
+
+
+def plugin_folder(path: Path) -> Path | None:
+    """The folder of a client's own plugins, looked up without checking anything else; None when there is none.
+
+    For verbs that must know every plugin though the config is not yet right. Raises ConfigError when it is no YAML.
+    """
+    if path.is_dir():
+        path = path / FILE_NAME
+    merged, findings = read_config(path)
+    if merged is None:
+        raise _error(findings, path, frozenset())
+    folder = _plugin_folder(merged, path.resolve().parent)
+    return folder if folder and folder.is_dir() else None
+
+
+def _plugin_folder(root: Mapping, base: Path) -> Path | None:
+    node = root.get("plugins")
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        return base / node.value
+    beside = base / "plugins"
+    return beside if node is None and beside.is_dir() else None
+
+
+def _registry(checker: Checker, root: Mapping, base: Path) -> Registry:
+    folder = _plugin_folder(root, base)
+    if folder is not None and ("\0" in str(folder) or not folder.is_dir()):
+        checker.add("config-plugin", ("plugins",), T("There is no folder {path}.", path=str(folder)))
+        folder = None
+    try:
+        return load_registry(folder)
+    except ConfigError as error:
+        if folder is None:
+            raise
+        for finding in error.findings:
+            checker.add("config-plugin", ("plugins",), finding.text, finding.hint)
+    return load_registry()
+
+
+def _error(findings: list[Finding] | tuple[Finding, ...], path: Path, secrets: frozenset[str]) -> ConfigError:
+    order = {str(path): 0}
+    unique = dict.fromkeys(mask_finding(finding, secrets) for finding in findings)
+    placed = sorted(
+        unique,
+        key=lambda finding: (
+            order.get(finding.where.file or "", 1),
+            finding.where.file or "",
+            finding.where.line or 0,
+            finding.where.column or 0,
+        ),
+    )
+    return ConfigError(findings=tuple(placed))
