@@ -99,9 +99,20 @@ from pipeline.ports import (
     Transport,
 )
 from pipeline.rules.matching import MatchRules, normal_form
+from pipeline.rules.parties import (
+    edrpou_ok,
+    full_name,
+    normal_party,
+    party_findings,
+    phone,
+    rntrc_ok,
+)
 from pipeline.rules.pricing import TaxShare, Totals, added_tax, included_tax, line_sum, order_totals, spread
 from pipeline.rules.stock import sellable
+from pipeline.shipped import shipped
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
+from pipeline.xmlio import ParsedXml, Schema, SchemaError, garbled, path_of
+from pipeline.xmlio import parse as parse_xml
 
 __all__ = [
     "CATALOGUE_FIELDS",
@@ -162,6 +173,7 @@ __all__ = [
     "OrderLine",
     "OutboundSettings",
     "OutboundStep",
+    "ParsedXml",
     "Party",
     "Payment",
     "PlanContext",
@@ -175,6 +187,8 @@ __all__ = [
     "Refused",
     "Rejected",
     "RemoteFile",
+    "Schema",
+    "SchemaError",
     "Settings",
     "Size",
     "SpecialPrice",
@@ -200,13 +214,23 @@ __all__ = [
     "added_tax",
     "cents",
     "current_language",
+    "edrpou_ok",
+    "full_name",
+    "garbled",
     "included_tax",
     "line_sum",
     "normal_form",
+    "normal_party",
     "order_totals",
     "parse_duration",
     "parse_size",
+    "parse_xml",
+    "party_findings",
+    "path_of",
+    "phone",
+    "rntrc_ok",
     "sellable",
+    "shipped",
     "show_datetime",
     "show_decimal",
     "spread",

@@ -90,7 +90,10 @@ def _packaged() -> tuple[tuple[Plugin, str], ...]:
     found: list[tuple[Plugin, str]] = []
     for package_name in BUILT_IN:
         package = importlib.import_module(package_name)
-        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        modules = (info for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
+        for module in sorted(modules, key=lambda info: info.name):
+            if module.name.startswith("_"):
+                continue  # a part of a plugin
             name = f"{package_name}.{module.name}"
             found.extend((plugin, name) for plugin in _records(importlib.import_module(name), name))
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):

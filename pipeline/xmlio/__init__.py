@@ -1,0 +1,25 @@
+"""The one hardened XML parser and the XSD check: bytes -> a tree with exact places -> mistakes in words.
+
+Whatever XML enters Mistok enters here. What is hostile, cut, too big or in an unreadable encoding is refused with
+:class:`pipeline.errors.Rejected` and one of the codes ``not-xml``, ``truncated``, ``unsafe``, ``encoding``,
+``too-large``, ``too-deep``; nothing is ever repaired or guessed.
+"""
+
+from __future__ import annotations
+
+from pipeline.xmlio.encoding import garbled, read_text
+from pipeline.xmlio.parser import MAX_DEPTH, MAX_NODES, MAX_SIZE, ParsedXml, parse, path_of
+from pipeline.xmlio.schema import Schema, SchemaError
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "MAX_SIZE",
+    "ParsedXml",
+    "Schema",
+    "SchemaError",
+    "garbled",
+    "parse",
+    "path_of",
+    "read_text",
+]

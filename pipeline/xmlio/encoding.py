@@ -1,0 +1,174 @@
+"""Which encoding a file is in: what it declares, else its byte order mark, else the client's default, else UTF-8.
+
+Nothing is replaced or dropped: bytes that do not fit are refused, and so are bytes that fit only as nonsense.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from pipeline.errors import Finding, Rejected, Where
+from pipeline.texts import T, Text
+
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_BARE_WIDE = ((b"<\0?\0", "utf-16-le"), (b"\0<\0?", "utf-16-be"))
+_DECLARED = re.compile(rb"""\A\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
+_HINT = T('Save the file in UTF-8 and begin it with <?xml version="1.0" encoding="UTF-8"?>.')
+
+
+def read_text(data: bytes, *, file: str, default_encoding: str | None = None) -> tuple[str, str, tuple[Finding, ...]]:
+    """``data`` as text, the encoding it was read by, and remarks (``bom``, ``guessed-encoding``).
+
+    Raises Rejected, code ``encoding``, when the bytes are not what they are said to be.
+    """
+    notes: list[Finding] = []
+    bom, mark = next(((name, mark) for mark, name in _BOMS if data.startswith(mark)), ("", b""))
+    body = data[len(mark) :]
+    wide = bom if bom.startswith(("utf-16", "utf-32")) else next((n for m, n in _BARE_WIDE if body.startswith(m)), "")
+    head = body[:400]
+    if wide:
+        head = head[: len(head) // 4 * 4].decode(wide, "replace").encode("ascii", "replace")
+    match = _DECLARED.match(head)
+    declared = match[1].decode("ascii").lower() if match else ""
+    if bom:
+        notes.append(
+            Finding(
+                "bom", T("The file begins with a byte order mark ({bom}); it was left out.", bom=bom), Where(file, 1)
+            )
+        )
+    encoding = _choose(declared, bom, wide, body, default_encoding, file, notes)
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise _unreadable(error, declared, encoding, body, file) from error
+    if _single_byte(encoding) and not body.isascii() and _is_utf8(body):
+        # Cyrillic in a single-byte encoding is practically never also valid UTF-8, so this would be read as nonsense.
+        raise Rejected(
+            T(
+                "The file says it is in {encoding}, but it is in UTF-8: its letters would be garbled.",
+                encoding=encoding,
+            ),
+            code="encoding",
+            where=Where(file, 1, 1),
+            hint=_HINT,
+        )
+    return text, encoding, tuple(notes)
+
+
+def _choose(
+    declared: str, bom: str, wide: str, body: bytes, default: str | None, file: str, notes: list[Finding]
+) -> str:
+    if declared:
+        try:
+            known = codecs.lookup(declared).name
+        except LookupError as error:
+            raise Rejected(
+                T("The file declares an encoding that does not exist: {encoding}.", encoding=declared),
+                code="encoding",
+                where=Where(file, 1, 1),
+                hint=_HINT,
+            ) from error
+        family = wide[:6] or "8-bit"
+        said = known[:6] if known.startswith(("utf-16", "utf-32")) else "8-bit"
+        if family != said:
+            raise Rejected(
+                T(
+                    "The file declares {declared}, but its bytes are {real}.",
+                    declared=declared,
+                    real=wide or T("not in it"),
+                ),
+                code="encoding",
+                where=Where(file, 1, 1),
+                hint=_HINT,
+            )
+        return wide or known
+    if bom or wide:
+        return wide or bom
+    if default:
+        known = codecs.lookup(default).name
+        if known == "utf-8" or body.isascii() or not _is_utf8(body):
+            return known
+        # XML says that a file which declares nothing is UTF-8, and this one is: the default would garble it.
+        notes.append(
+            Finding(
+                "guessed-encoding",
+                T(
+                    "The file declares no encoding; it was read as UTF-8, not as the default {default}.",
+                    default=default,
+                ),
+                Where(file, 1),
+                hint=_HINT,
+            )
+        )
+    return "utf-8"
+
+
+def garbled(text: str) -> str | None:
+    """What ``text`` was meant to say when it is Cyrillic that was garbled by a wrong encoding on its way; else None.
+
+    An empty string: it is surely garbled, but cannot be brought back (``??????``, U+FFFD).
+    """
+    if text.isascii():
+        return "" if "????" in text and not any(letter.isalpha() for letter in text) else None
+    if "\ufffd" in text:
+        return ""
+    for wrong, right in (("cp1251", "utf-8"), ("cp1252", "utf-8"), ("latin-1", "utf-8"), ("cp1252", "cp1251")):
+        if right == "cp1251" and not _LATIN_RUN.search(text):
+            continue
+        try:
+            meant = text.encode(wrong).decode(right)
+        except UnicodeError:
+            continue
+        if _CYRILLIC.search(meant):
+            return meant
+    return None
+
+
+_CYRILLIC = re.compile("[А-ЯҐЄІЇа-яґєії]{2}")
+#: Four accented Latin letters in a row are no language's word: they are windows-1251 read as windows-1252.
+_LATIN_RUN = re.compile("[À-Öà-öØ-Þø-ÿ]{4}")
+
+
+def _single_byte(encoding: str) -> bool:
+    return encoding.startswith(("cp", "iso8859", "koi8", "latin", "mac", "windows"))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _unreadable(error: UnicodeDecodeError, declared: str, encoding: str, body: bytes, file: str) -> Rejected:
+    start = error.start
+    before = body[:start]
+    line = before.count(b"\n") + 1
+    column = len(before.rsplit(b"\n", 1)[-1].decode(encoding, "ignore")) + 1
+    octet = f"0x{body[start]:02X}" if start < len(body) else ""
+    what: Text
+    if declared:
+        what = T(
+            "The file declares {encoding}, but byte {octet} at line {line}, column {column} is not {encoding}.",
+            encoding=declared,
+            octet=octet,
+            line=line,
+            column=column,
+        )
+    else:
+        what = T(
+            "The file does not say its encoding, and byte {octet} at line {line}, column {column} is not {encoding}.",
+            encoding=encoding.upper(),
+            octet=octet,
+            line=line,
+            column=column,
+        )
+    return Rejected(what, code="encoding", where=Where(file, line, column), hint=_HINT)

@@ -1,0 +1,231 @@
+"""Bytes -> tree, refusing what is hostile before the tree is built.
+
+Two passes: expat streams through the text first (a DOCTYPE stops it at once; depth and node counts are bounded; it
+knows a cut file from a wrong one, and where each element begins), then lxml builds the tree with everything that could
+reach out switched off. What the two do not agree on is refused.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from xml.parsers import expat
+
+from pipeline.errors import Finding, Rejected, Where
+from pipeline.texts import T, Text, verbatim
+from pipeline.xmlio.encoding import read_text
+
+MAX_SIZE = 50_000_000  #: bytes
+MAX_DEPTH = 64  #: elements inside one another
+MAX_NODES = 1_000_000  #: elements and attributes: about 200 MB of memory at most
+
+_codes = expat.errors.codes
+_CUT = {
+    _codes[expat.errors.XML_ERROR_NO_ELEMENTS],
+    _codes[expat.errors.XML_ERROR_UNCLOSED_TOKEN],
+    _codes[expat.errors.XML_ERROR_PARTIAL_CHAR],
+    _codes[expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION],
+}
+_WORDS: dict[str, Text] = {
+    expat.errors.XML_ERROR_SYNTAX: T("this is not XML"),
+    expat.errors.XML_ERROR_INVALID_TOKEN: T("a character that may not stand here"),
+    expat.errors.XML_ERROR_DUPLICATE_ATTRIBUTE: T("the same attribute twice"),
+    expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT: T("something after the end of the document"),
+    expat.errors.XML_ERROR_UNDEFINED_ENTITY: T("an entity that XML does not know"),
+    expat.errors.XML_ERROR_BAD_CHAR_REF: T("a number of a character that XML does not allow"),
+    expat.errors.XML_ERROR_UNBOUND_PREFIX: T("a namespace prefix that is not declared"),
+    expat.errors.XML_ERROR_MISPLACED_XML_PI: T("the XML declaration must be the very first thing in the file"),
+}
+_AMPERSAND = T("Write & as &amp; and < as &lt; in texts; use an XML library (XMLWriter in PHP), which does it for you.")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedXml:
+    """A parsed file. ``root`` is an lxml element without comments and processing instructions."""
+
+    root: Any
+    encoding: str
+    notes: tuple[Finding, ...]
+    file: str = ""
+    lines: array[int] = field(default_factory=lambda: array("L"), repr=False)
+    columns: array[int] = field(default_factory=lambda: array("L"), repr=False)
+
+    def places(self) -> Iterator[tuple[Any, int, int]]:
+        """Every element in document order with the line and column where its tag begins (from 1)."""
+        return zip(self.root.iter(), self.lines, self.columns, strict=True)
+
+
+def parse(
+    data: bytes,
+    *,
+    file: str,
+    default_encoding: str | None = None,
+    max_size: int = MAX_SIZE,
+    max_depth: int = MAX_DEPTH,
+    max_nodes: int = MAX_NODES,
+) -> ParsedXml:
+    """Parse ``data``; ``file`` is its name for messages, sizes are bytes and counts.
+
+    Raises Rejected with code ``not-xml``, ``truncated``, ``unsafe``, ``encoding``, ``too-large`` or ``too-deep``.
+    """
+    from lxml import etree
+
+    if len(data) > max_size:
+        raise Rejected(
+            T("The file has {size} bytes; at most {limit} are read.", size=len(data), limit=max_size),
+            code="too-large",
+            where=Where(file),
+            hint=T("Send fewer orders in one file, or have the admin raise max_size."),
+        )
+    if not data.strip(b" \t\r\n\0"):
+        raise Rejected(
+            T("The file is empty."),
+            code="truncated",
+            where=Where(file, 1, 1),
+            hint=T("Write the file under a temporary name and rename it when it is whole."),
+        )
+    text, encoding, notes = read_text(data, file=file, default_encoding=default_encoding)
+    utf8 = text.encode("utf-8", "surrogatepass")
+    del text
+    guard = _Guard(file, max_depth, max_nodes)
+    guard.run(utf8)
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        recover=False,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
+    )
+    try:
+        root = etree.fromstring(utf8, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        raise Rejected(
+            T("This is not well-formed XML: {words}.", words=verbatim(str(error.msg))),
+            code="not-xml",
+            where=Where(file, line, column),
+        ) from error
+    return ParsedXml(root, encoding, notes, file, guard.lines, guard.columns)
+
+
+def path_of(element: Any) -> str:
+    """``orders/order[2]/items/item[1]/price``: local names, with a position where there are several."""
+    from lxml import etree
+
+    steps = []
+    node = element
+    while node is not None:
+        name = etree.QName(node).localname
+        parent = node.getparent()
+        if parent is not None and len(twins := [child for child in parent if child.tag == node.tag]) > 1:
+            name += f"[{twins.index(node) + 1}]"
+        steps.append(name)
+        node = parent
+    return "/".join(reversed(steps))
+
+
+class _Guard:
+    """The first pass."""
+
+    def __init__(self, file: str, max_depth: int, max_nodes: int) -> None:
+        self._file = file
+        self._max_depth = max_depth
+        self._max_nodes = max_nodes
+        self._nodes = 0
+        self._open: list[tuple[str, int]] = []
+        self.lines = array("L")
+        self.columns = array("L")
+        self._parser = expat.ParserCreate("utf-8", " ")
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.ordered_attributes = True
+
+    def run(self, utf8: bytes) -> None:
+        try:
+            self._parser.Parse(utf8, True)
+        except expat.ExpatError as error:
+            raise self._refusal(error) from error
+
+    def _where(self) -> Where:
+        return Where(self._file, self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1)
+
+    def _doctype(self, *_: object) -> None:
+        raise Rejected(
+            T("The file has a DOCTYPE. It is refused unread, because a DOCTYPE can make a program read other files."),
+            code="unsafe",
+            where=self._where(),
+            hint=T("Leave out the <!DOCTYPE …> declaration: an order needs none."),
+        )
+
+    def _start(self, name: str, attributes: list[str]) -> None:
+        self._nodes += 1 + len(attributes) // 2
+        local = name.rpartition(" ")[2]
+        if len(self._open) >= self._max_depth:
+            raise Rejected(
+                T("More than {limit} elements stand inside one another.", limit=self._max_depth),
+                code="too-deep",
+                where=self._where(),
+                hint=T("Close each element before the next one of its kind begins."),
+            )
+        if self._nodes > self._max_nodes:
+            raise Rejected(
+                T("The file has more than {limit} elements and attributes.", limit=self._max_nodes),
+                code="too-large",
+                where=self._where(),
+                hint=T("Send fewer orders in one file."),
+            )
+        self._open.append((local, self._parser.CurrentLineNumber))
+        self.lines.append(self._parser.CurrentLineNumber)
+        self.columns.append(self._parser.CurrentColumnNumber + 1)
+
+    def _end(self, _name: str) -> None:
+        self._open.pop()
+
+    def _refusal(self, error: expat.ExpatError) -> Rejected:
+        line, column = error.lineno, error.offset + 1
+        element = "/".join(name for name, _ in self._open) or None
+        where = Where(self._file, line, column, element)
+        if error.code in _CUT and (self._open or error.code != _codes[expat.errors.XML_ERROR_NO_ELEMENTS]):
+            if self._open:
+                name, opened = self._open[-1]
+                what = T("The file is cut off: <{name}> of line {opened} is never closed.", name=name, opened=opened)
+            else:
+                what = T("The file is cut off in the middle of a tag.")
+            return Rejected(
+                what,
+                code="truncated",
+                where=where,
+                hint=T("Write the file under a temporary name and rename it when it is whole; send this one again."),
+            )
+        message = expat.errors.messages.get(error.code, str(error))
+        hint: Text | None = None
+        if message == expat.errors.XML_ERROR_TAG_MISMATCH and self._open:
+            name, opened = self._open[-1]
+            words = T("<{name}> of line {opened} is closed by another name", name=name, opened=opened)
+            hint = T("Close <{name}> by </{name}> before the element around it is closed.", name=name)
+        else:
+            words = _WORDS.get(message, verbatim(message))
+            if message in (expat.errors.XML_ERROR_INVALID_TOKEN, expat.errors.XML_ERROR_UNDEFINED_ENTITY):
+                hint = _AMPERSAND
+        if not self.lines:
+            hint = T("An order file begins with <?xml …?> and the element <orders>.")
+        return Rejected(
+            T(
+                "This is not well-formed XML: {words} (line {line}, column {column}).",
+                words=words,
+                line=line,
+                column=column,
+            ),
+            code="not-xml",
+            where=where,
+            hint=hint,
+        )

@@ -1,0 +1,185 @@
+"""``order-xml``: the native order format, ``schemas/order.xsd`` (urn:mistok:order:1), of docs/order-format.md.
+
+The XSD is the one truth about structure: it is checked first, and an order with a mistake in it is held while the
+others are read. A file without a namespace is the same format. What the schema cannot say is checked here and holds
+the order as well: a date that does not exist, a discount given twice, a line or subtotal that is not the sum of its
+parts, letters that were garbled on their way. Whether the total is right and the products exist is the step's business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from pipeline.api import (
+    Decoded,
+    DecodedOrder,
+    Finding,
+    FormatContext,
+    FormatPlugin,
+    OrderFormat,
+    ParsedXml,
+    Rejected,
+    Schema,
+    SchemaError,
+    Settings,
+    T,
+    Where,
+    parse_xml,
+    path_of,
+    shipped,
+)
+from plugins.formats._order_xml import Reader
+
+NAMESPACE = "urn:mistok:order:1"
+_FAMILY = re.compile(r"urn:mistok:order:(\w+)\Z")
+_CLOSED = re.compile(rb"</(?:[\w.-]+:)?([\w.-]+)\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z", re.DOTALL)
+_EMPTY_ROOT = re.compile(rb"<(?:[\w.-]+:)?orders(?:\s[^<>]*)?/>\s*\Z")
+
+
+class OrderXmlSettings(Settings):
+    """Parameters of ``order-xml``; none is needed."""
+
+    xsd: str | None = None
+    """An XSD of your own, relative to the config, checked instead of the built-in one."""
+    encoding: str | None = None
+    """Encoding of files that declare none and have no byte order mark, such as `windows-1251`."""
+    source: str = ""
+    """Name of the source for orders that name none; the client's name when left out."""
+    region: str = Field(default="UA", pattern="^[A-Z]{2}$")
+    """Country (ISO 3166) that telephones without a country code belong to."""
+    max_depth: int = Field(default=32, ge=4, le=250)
+    """Elements inside one another; a deeper file is refused."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        import codecs
+
+        if value is not None:
+            try:
+                codecs.lookup(value)
+            except LookupError:
+                message = f"{value!r} is no encoding; write windows-1251, utf-8 or utf-16"
+                raise ValueError(message) from None
+        return value
+
+
+class OrderXml:
+    """Reads the native order format."""
+
+    def decode(self, data: bytes, settings: OrderXmlSettings, context: FormatContext) -> Decoded:
+        """The orders in ``data``. Raises Rejected: not this format, or a mistake outside of any one order."""
+        document = parse_xml(data, file=context.file, default_encoding=settings.encoding, max_depth=settings.max_depth)
+        schema = Schema.load(context.base / settings.xsd if settings.xsd else shipped("schemas/order.xsd"))
+        notes = list(document.notes)
+        _check_root(document, context.file)
+        if _move_into(document.root, schema.namespace):
+            notes.append(
+                Finding(
+                    "no-namespace",
+                    T("The file names no namespace; it was read as {namespace}.", namespace=NAMESPACE),
+                    Where(context.file, document.lines[0]),
+                    T("Write <orders xmlns={quoted}>.", quoted=f'"{NAMESPACE}"'),
+                )
+            )
+        errors = schema.check(document)
+        places = {id(element): (element, line, column) for element, line, column in document.places()}
+        positions = {id(order): index for index, order in enumerate(document.root)}
+        outside: list[SchemaError] = []
+        inside: dict[int, list[SchemaError]] = defaultdict(list)
+        for error in errors:
+            index = _order_of(error.element, positions)
+            if index is None:
+                outside.append(error)
+            else:
+                inside[index].append(error)
+        if outside:
+            raise Rejected(findings=tuple(error.finding(context.file) for error in errors))
+        _strip(document.root)
+        decoded: list[DecodedOrder] = []
+        for index, element in enumerate(document.root):
+            reader = Reader(element, places, settings, context, path_of)
+            decoded.append(reader.held(inside[index]) if index in inside else reader.order())
+            notes.extend(reader.notes)
+        return Decoded(tuple(decoded), tuple(notes), NAMESPACE)
+
+    def complete(self, tail: bytes, settings: OrderXmlSettings) -> bool:  # noqa: ARG002 - the port's signature
+        """Whether the end is there: ``</orders>``, or something that no waiting would turn into an order file."""
+        end = tail.replace(b"\0", b"").rstrip()  # UTF-16 of ASCII tags is the tags with NULs between
+        if _EMPTY_ROOT.search(end):
+            return True
+        closed = _CLOSED.search(end)
+        if closed:
+            # A file cut after an inner closing tag is not whole; one that ends in another vocabulary is, and is wrong.
+            return closed[1] == b"orders" or closed[1].decode("ascii", "replace") not in _inner_names()
+        whole = len(tail) < 4096  # all of it is here
+        start = end.removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").lstrip()
+        return whole and bool(start) and not start.startswith(b"<")
+
+
+def _inner_names() -> frozenset[str]:
+    schema = Schema.load(shipped("schemas/order.xsd"))
+    return frozenset(declared.name for path, declared in schema.declarations.walk() if "/" in path)
+
+
+def _check_root(document: ParsedXml, file: str) -> None:
+    namespace, _, name = str(document.root.tag).rpartition("}")
+    namespace = namespace.lstrip("{")
+    where = Where(file, document.lines[0], document.columns[0], name)
+    other = _FAMILY.match(namespace)
+    if name == "orders" and other and namespace != NAMESPACE:
+        raise Rejected(
+            T("The file is of version {version} of the order format; this program reads version 1.", version=other[1]),
+            code="version",
+            where=where,
+            hint=T("Write <orders xmlns={quoted}>.", quoted=f'"{NAMESPACE}"'),
+        )
+    if name != "orders" or namespace not in ("", NAMESPACE):
+        raise Rejected(
+            T("This is XML, but not an order file: it begins with <{name}>.", name=name),
+            code="wrong-root",
+            where=where,
+            hint=T("An order file begins with <orders xmlns={quoted}>.", quoted=f'"{NAMESPACE}"'),
+        )
+
+
+def _move_into(root: Any, namespace: str) -> bool:
+    """Give elements without a namespace the schema's, so that one schema checks both spellings."""
+    if not namespace or str(root.tag).startswith("{"):
+        return False
+    for element in root.iter():
+        if not str(element.tag).startswith("{"):
+            element.tag = f"{{{namespace}}}{element.tag}"
+    return True
+
+
+def _strip(root: Any) -> None:
+    """Plain names from here on, so that an order's canonical bytes do not depend on the spelling of its namespace."""
+    from lxml import etree
+
+    for element in root.iter():
+        element.tag = str(element.tag).rpartition("}")[2]
+    etree.cleanup_namespaces(root)
+
+
+def _order_of(element: Any, positions: dict[int, int]) -> int | None:
+    node = element
+    while node is not None:
+        if id(node) in positions and str(node.tag).rpartition("}")[2] == "order":
+            return positions[id(node)]
+        node = node.getparent()
+    return None
+
+
+_: type[OrderFormat] = OrderXml
+
+PLUGIN = FormatPlugin(
+    name="order-xml",
+    summary=T("Order files as docs/order-format.md describes them (XML, one or many orders in a file)"),
+    format=OrderXml(),
+    settings=OrderXmlSettings,
+)
