@@ -90,8 +90,7 @@ def _packaged() -> tuple[tuple[Plugin, str], ...]:
     found: list[tuple[Plugin, str]] = []
     for package_name in BUILT_IN:
         package = importlib.import_module(package_name)
-        modules = (info for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
-        for module in sorted(modules, key=lambda info: info.name):
+        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
             if module.name.startswith("_"):
                 continue  # a part of a plugin
             name = f"{package_name}.{module.name}"
