@@ -32,7 +32,7 @@ OWN_FIELDS = frozenset({"base", "source", "config_hash", "secrets"})
 #: Top-level keys that begin so are the admin's own, for anchors.
 EXTENSION = "x-"
 #: `type: ftps` is FTP with TLS.
-_ALIASES = {"ftps": ("ftp", {"tls": "explicit"})}
+ALIASES = {"ftps": ("ftp", {"tls": "explicit"})}
 
 
 def build(checker: Checker, registry: Registry, transports: Plain[str, type[Settings]]) -> ClientConfig | None:
@@ -88,7 +88,7 @@ def _connections(
 def _connection(
     checker: Checker, path: Loc, node: Mapping, registry: Registry, transports: Plain[str, type[Settings]]
 ) -> ConnectionSpec | None:
-    aliases = {alias: real for alias, real in _ALIASES.items() if real[0] in transports and alias not in transports}
+    aliases = {alias: real for alias, real in ALIASES.items() if real[0] in transports and alias not in transports}
     known = {*transports, *aliases, *registry.systems}
     kind = checker.text(path, node, "type", known)
     if kind is None:
@@ -386,7 +386,7 @@ def _declared(
     for path, node in _children(("connections",), checker.root.get("connections")):
         kind = node.get("type")
         word = kind.text if isinstance(kind, Scalar) else ""
-        word = _ALIASES[word][0] if word in _ALIASES and word not in transports else word
+        word = ALIASES[word][0] if word in ALIASES and word not in transports else word
         model = transports.get(word) or (registry.systems[word].settings if word in registry.systems else None)
         if model:
             yield path, node, model
