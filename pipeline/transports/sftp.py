@@ -1,0 +1,542 @@
+"""Folders of an SFTP server. Small files travel side by side, with many requests in flight on one channel."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, TypeAlias, TypeVar
+
+from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
+from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
+from pipeline.texts import T
+from pipeline.transports import common
+from pipeline.transports import sftp_wire as w
+from pipeline.transports.sftp_session import Session, SftpSettings, connect, said
+
+R = TypeVar("R")
+
+#: Files side by side, and bytes of them that may be in memory at once.
+IN_FLIGHT, BUDGET = 64, 8_000_000
+#: Files are read and handed over in groups of this size, so that nothing is in flight while the caller works.
+GROUP = 256
+#: Data packets in flight of one large file.
+WINDOW = 16
+__all__ = ["SftpSettings", "SftpTransport"]
+
+
+Numbers: TypeAlias = list[int]  # inside the class, list is the port's own word
+_Act: TypeAlias = Callable[[], R]
+_Each: TypeAlias = Callable[[RemoteFile], "w.Task[FileOutcome]"]
+
+
+class SftpTransport:
+    """See :class:`pipeline.ports.Transport`."""
+
+    def __init__(self, name: str, settings: SftpSettings, *, base: Path) -> None:
+        self.name = name
+        self._settings = settings
+        self._base = base
+        self._session: Session | None = None
+        self._posix_rename: bool | None = None
+
+    # --- the port ------------------------------------------------------------------------------------------------
+
+    def list(self, folder: str) -> Sequence[RemoteFile]:
+        folder = common.clean_folder(folder)
+        return self._run(self._list(folder), folder)
+
+    def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
+        waiting = iter(files)
+        while group := list(islice(waiting, GROUP)):
+            yield from self._read_group(group, into)
+
+    def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
+        folder, name = common.clean_folder(folder), common.clean_name(name)
+        partial, target = self._path(folder, common.partial_name(name)), self._path(folder, name)
+        expected = common.source_size(source)
+        try:
+            size = self._run(self._upload(partial, source), folder)
+            if size != expected:
+                raise common.short(name, expected, size)
+            seen = self._run(
+                self._replace(partial, target, self._path(folder, common.partial_name(name, common.BACKUP)))
+            )
+        except MistokError:
+            with suppress(MistokError, w.SftpStatus):
+                self._run(_checked([w.simple(w.REMOVE, partial)]), folder)
+            raise
+        return RemoteFile(folder, name, seen.size if seen.size is not None else size, _time(seen))
+
+    def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
+        return self._outcomes(files, self._delete)
+
+    def move_many(self, files: Iterable[RemoteFile], to: str) -> Sequence[FileOutcome]:
+        to = common.clean_folder(to)
+        self.make_folder(to)
+        # one after another: two files of one name must not look at the same free name together
+        return self._outcomes(files, lambda file: self._move(file, to), in_flight=1)
+
+    def make_folder(self, folder: str) -> None:
+        folder = common.clean_folder(folder)
+        parts = folder.split("/") if folder else []
+        for depth in range(1, len(parts) + 1):
+            self._run(self._mkdir("/".join(parts[:depth])), "/".join(parts[:depth]))
+
+    def probe(self, folder: str) -> Capabilities:
+        folder = common.clean_folder(folder)
+        listed = self.list(folder)
+        return self._run(self._probe(folder, listed), folder)
+
+    def local_path(self, folder: str) -> Path | None:  # noqa: ARG002 - nothing of a server lies here
+        return None
+
+    def close(self) -> None:
+        session, self._session = self._session, None
+        if session:
+            session.close()
+
+    # --- the session ---------------------------------------------------------------------------------------------
+
+    def _wire(self) -> w.Wire:
+        if self._session is None:
+            self._session = connect(self.name, self._settings, self._base)
+        return self._session.wire
+
+    def _run(self, task: w.Task[R], folder: str = "") -> R:
+        """Drive one task. A server's "no" becomes our error; after a broken connection the session is dropped."""
+        try:
+            with said(self._settings):
+                return self._spoken(lambda: self._wire().run(task))
+        except w.SftpStatus as status:
+            raise self._refused(status, self._shown(folder)) from status
+        except Transient:
+            self.close()
+            raise
+        finally:
+            task.close()
+
+    def _spoken(self, act: _Act[R]) -> R:
+        try:
+            return act()
+        except w.ProtocolError as error:
+            host, port = self._settings.host, str(self._settings.port)
+            raise Transient(
+                T("The connection to {host}:{port} failed: {words}", host=host, port=port, words=str(error)),
+                hint=T("It is tried again; when it goes on, look at the network, the firewall and the server."),
+            ) from error
+
+    def _path(self, folder: str, name: str | bytes = b"") -> bytes:
+        root = self._settings.root
+        parts = [root.rstrip("/") or "/"] if root else []
+        parts += [folder] if folder else []
+        home = "/".join(parts).replace("//", "/").encode("utf-8", "surrogateescape")
+        raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+        if not raw:
+            return home or b"."
+        return (b"/" if home == b"/" else home + b"/" if home else b"") + raw
+
+    def _shown(self, folder: str) -> str:
+        return self._path(folder).decode("utf-8", "replace")
+
+    def _refused(self, status: w.SftpStatus, what: str) -> MistokError:
+        host = self._settings.host
+        if status.code == w.NO_SUCH_FILE:
+            return FolderMissing(
+                T("Folder {folder} does not exist on {host}.", folder=what, host=host),
+                hint=T("Make it on the server, or mend root or folder in the config."),
+            )
+        if status.code in (w.PERMISSION_DENIED, w.UNSUPPORTED):
+            return Refused(
+                T("{host} refuses {path}: {words}", host=host, path=what, words=status.words),
+                hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
+            )
+        return Transient(
+            T("{host} failed at {path}: {words}", host=host, path=what, words=status.words),
+            hint=T("It is tried again; when it goes on, look at the server: is its disk full, is the file locked?"),
+        )
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _read_group(self, group: Sequence[RemoteFile], into: Path) -> Iterator[ReadResult]:
+        """Read them. Those under way when a session breaks are suspects: they are read once more on a new session, one
+        by one, so that a file which kills the connection spoils only itself."""
+        left = dict(enumerate(group))
+        suspects: Sequence[int] = ()
+        while left:
+            batch = {number: left[number] for number in suspects if number in left} or dict(left)
+            began: Numbers = []
+            try:
+                wire = self._wire()
+                in_flight = 1 if suspects else IN_FLIGHT
+                for number, outcome in self._results(wire, self._reads(batch, into, began, wire.chunk), in_flight):
+                    del left[number]
+                    yield outcome
+                suspects = ()
+            except MistokError as error:
+                self.close()
+                if not began:  # no connection at all: nothing of the rest can be read now
+                    yield from (common.failed(file, error) for file in left.values())
+                    return
+                for number in began:
+                    if number in left and number in suspects:
+                        yield common.failed(left.pop(number), error)
+                suspects = [number for number in (*suspects, *began) if number in left]
+
+    def _reads(
+        self, batch: dict[int, RemoteFile], into: Path, began: Numbers, chunk: int
+    ) -> Iterator[tuple[object, w.Task[ReadResult], int]]:
+        for number, file in batch.items():
+            began.append(number)
+            yield number, self._read(file, into, chunk), min(file.size, WINDOW * chunk) + 1
+
+    def _results(
+        self, wire: w.Wire, tasks: Iterable[tuple[object, w.Task[ReadResult], int]], in_flight: int
+    ) -> Iterator[tuple[int, ReadResult]]:
+        """All results, then the failure if there was one: while the caller works on them nothing is in flight."""
+        results: list[tuple[int, ReadResult]] = []
+
+        def drive() -> None:
+            for key, result in wire.run_many(tasks, in_flight=in_flight, budget=BUDGET):
+                assert isinstance(key, int)
+                results.append((key, result))
+
+        failure: MistokError | None = None
+        try:
+            with said(self._settings):
+                self._spoken(drive)
+        except MistokError as error:
+            failure = error
+        yield from results
+        if failure:
+            raise failure
+
+    def _read(self, file: RemoteFile, into: Path, chunk: int) -> w.Task[ReadResult]:
+        if error := common.usable(file.name):
+            return common.failed(file, error)
+        path = self._path(file.folder, common.wire_name(file))
+        copy = common.local_copy(into)
+        handle, result = b"", None
+        try:
+            (opened,) = yield [w.open_read(path)]
+            handle = opened.handle()
+            with copy.open("wb") as target:
+                size, digest, attributes = yield from self._body(handle, file, target, chunk)
+            yield [w.close(handle)]
+            handle = b""
+            if error := common.altered(file, max(size, attributes.size or 0), _time(attributes)):
+                return common.failed(file, error)
+            if size != file.size:
+                return common.failed(file, common.short(file.name, file.size, size))
+            result = ReadResult(file, copy, size, digest)
+        except w.SftpStatus as status:
+            if handle:
+                yield [w.close(handle)]
+            if status.code == w.NO_SUCH_FILE:
+                return common.failed(file, common.vanished(file))
+            return common.failed(file, self._refused(status, path.decode("utf-8", "replace")))
+        except OSError as problem:
+            if handle:
+                yield [w.close(handle)]
+            return common.failed(file, _disk(copy, problem))
+        finally:
+            if result is None:  # also when the session died under it
+                copy.unlink(missing_ok=True)
+        return result
+
+    def _body(
+        self, handle: bytes, file: RemoteFile, target: BinaryIO, chunk: int
+    ) -> w.Task[tuple[int, str, w.Attributes]]:
+        """Read up to one byte more than was listed, window by window, and the attributes with the last of them."""
+        digest, offset = hashlib.sha256(), 0
+        limit = file.size + 1
+        while True:
+            starts = range(offset, min(limit, offset + WINDOW * chunk), chunk)
+            asked = [(start, min(chunk, limit - start)) for start in starts]
+            replies = yield [*(w.read(handle, *span) for span in asked), w.fstat(handle)]
+            attributes = replies.pop().attributes()
+            for (start, length), reply in zip(asked, replies, strict=True):
+                data = reply.data()
+                if start != offset:
+                    break  # an earlier piece came short: ask again from there
+                target.write(data)
+                digest.update(data)
+                offset += len(data)
+                if not data or len(data) < length:
+                    break
+            if not data or offset >= limit or (attributes.size is not None and offset >= attributes.size):
+                return offset, digest.hexdigest(), attributes
+
+    # --- tasks ---------------------------------------------------------------------------------------------------
+
+    def _list(self, folder: str) -> w.Task[Sequence[RemoteFile]]:
+        (opened,) = yield [w.simple(w.OPENDIR, self._path(folder))]
+        handle = opened.handle()
+        found: list[RemoteFile] = []
+        ahead, ended = 1, False
+        while not ended:
+            replies = yield [w.readdir(handle)] * ahead
+            ahead = 16  # a folder that does not fit one packet is likely a large one
+            for reply in replies:
+                try:
+                    for raw, long_name, attributes in reply.names():
+                        if _regular(attributes, long_name) and raw not in (b".", b".."):
+                            name, kept = common.decode_name(raw)
+                            found.append(RemoteFile(folder, name, attributes.size or 0, _time(attributes), kept))
+                except w.SftpStatus as status:
+                    if status.code != w.EOF:
+                        raise
+                    ended = True
+        yield [w.close(handle)]
+        return found
+
+    def _upload(self, path: bytes, source: Path | bytes) -> w.Task[int]:
+        chunk = self._wire().chunk
+        (opened,) = yield [w.open_write(path)]
+        handle = opened.handle()
+        offset = 0
+        try:
+            window: list[w.Request] = []
+            for piece in common.source_chunks(source, chunk):
+                window.append(w.write(handle, offset, piece))
+                offset += len(piece)
+                if len(window) == WINDOW:
+                    yield from _checked(window)
+                    window = []
+            yield from _checked(window)
+            (seen,) = yield [w.fstat(handle)]
+            size = seen.attributes().size
+        except (w.SftpStatus, MistokError):
+            yield [w.close(handle)]
+            raise
+        yield from _checked([w.close(handle)])
+        return offset if size is None else size
+
+    def _replace(self, partial: bytes, target: bytes, backup: bytes) -> w.Task[w.Attributes]:
+        """Rename ``partial`` over ``target``. Servers that cannot do it in one act get a swap through ``backup``."""
+        if self._posix_rename is not False:
+            (reply,) = yield [w.posix_rename(partial, target)]
+            try:
+                reply.check()
+            except w.SftpStatus as status:
+                if status.code in (w.NO_SUCH_FILE, w.PERMISSION_DENIED):
+                    raise
+                if status.code == w.UNSUPPORTED:
+                    self._posix_rename = False
+                yield from self._swap(partial, target, backup)
+        else:
+            yield from self._swap(partial, target, backup)
+        (seen,) = yield [w.simple(w.LSTAT, target)]
+        return seen.attributes()
+
+    def _swap(self, partial: bytes, target: bytes, backup: bytes) -> w.Task[None]:
+        (direct,) = yield [w.rename(partial, target)]
+        if not _failed(direct):
+            yield [w.simple(w.REMOVE, backup)]  # what a killed swap left
+            return
+        (there,) = yield [w.simple(w.LSTAT, target)]
+        if _failed(there) or not stat.S_ISREG(there.attributes().mode or stat.S_IFREG):
+            direct.check()
+        yield [w.simple(w.REMOVE, backup)]
+        yield from _checked([w.rename(target, backup)])
+        (moved,) = yield [w.rename(partial, target)]
+        if _failed(moved):
+            yield from _checked([w.rename(backup, target)])
+            moved.check()
+        yield [w.simple(w.REMOVE, backup)]
+
+    def _outcomes(self, files: Iterable[RemoteFile], act: _Each, in_flight: int = IN_FLIGHT) -> Sequence[FileOutcome]:
+        results: dict[int, FileOutcome] = {}
+        left = dict(enumerate(files))
+        order = list(left)
+        again = True
+        while left:
+            try:
+                with said(self._settings):
+                    wire = self._wire()
+                    tasks = ((number, act(file), 1) for number, file in list(left.items()))
+                    self._spoken(lambda: _collect(wire, tasks, in_flight, left, results))  # noqa: B023 - called at once
+            except MistokError as error:
+                self.close()
+                if not again:
+                    results.update({number: common.undone(file, error) for number, file in left.items()})
+                    break
+                again = False
+        return [results[number] for number in order]
+
+    def _delete(self, file: RemoteFile) -> w.Task[FileOutcome]:
+        if error := common.usable(file.name):
+            return common.undone(file, error)
+        path = self._path(file.folder, common.wire_name(file))
+        (seen,) = yield [w.simple(w.LSTAT, path)]
+        try:
+            attributes = seen.attributes()
+            if changed := common.altered(file, attributes.size, _time(attributes)):
+                return common.undone(file, changed)
+            (reply,) = yield [w.simple(w.REMOVE, path)]
+            reply.check()
+        except w.SftpStatus as status:
+            return (yield from self._not_done(file, status, path))
+        return FileOutcome(file, done=True)
+
+    def _move(self, file: RemoteFile, to: str) -> w.Task[FileOutcome]:
+        if error := common.usable(file.name):
+            return common.undone(file, error)
+        raw = common.wire_name(file)
+        path = self._path(file.folder, raw)
+        (seen,) = yield [w.simple(w.LSTAT, path)]
+        try:
+            attributes = seen.attributes()
+            if changed := common.altered(file, attributes.size, _time(attributes)):
+                return common.undone(file, changed)
+            for name in common.twins(raw.decode("utf-8", "surrogateescape")):
+                target = self._path(to, name)
+                (there,) = yield [w.simple(w.LSTAT, target)]
+                if not _failed(there):
+                    continue
+                (moved,) = yield [w.rename(path, target)]
+                (there,) = yield [w.simple(w.LSTAT, target)]
+                if _failed(moved) and not _failed(there):
+                    continue  # another one took the name between look and rename
+                moved.check()
+                return FileOutcome(file, done=True)
+        except w.SftpStatus as status:
+            return (yield from self._not_done(file, status, path))
+        return common.undone(file, common.no_free_name(file, to))
+
+    def _not_done(self, file: RemoteFile, status: w.SftpStatus, path: bytes) -> w.Task[FileOutcome]:
+        if status.code == w.NO_SUCH_FILE:
+            (home,) = yield [w.simple(w.STAT, self._path(file.folder))]
+            if not _failed(home):
+                return FileOutcome(file, done=True, gone=True)
+            return common.undone(file, self._refused(status, self._shown(file.folder)))
+        return common.undone(file, self._refused(status, path.decode("utf-8", "replace")))
+
+    def _mkdir(self, folder: str) -> w.Task[None]:
+        path = self._path(folder)
+        (made,) = yield [w.mkdir(path)]
+        if _failed(made):
+            (seen,) = yield [w.simple(w.STAT, path)]
+            if _failed(seen) or not stat.S_ISDIR(seen.attributes().mode or stat.S_IFDIR):
+                made.check()
+
+    def _probe(self, folder: str, listed: Sequence[RemoteFile]) -> w.Task[Capabilities]:
+        one = common.probe_name()
+        first, second = self._path(folder, one), self._path(folder, one + "-2")
+        findings: list[Finding] = []
+
+        def tried(reply: w.Reply, word: str) -> bool:
+            try:
+                reply.check()
+            except w.SftpStatus as status:
+                findings.append(self._lacks(folder, word, status))
+                return False
+            return True
+
+        def put(path: bytes) -> w.Task[bool]:
+            (opened,) = yield [w.open_write(path)]
+            if not tried(opened, "write"):
+                return False
+            written, _ = yield [w.write(opened.handle(), 0, b"mistok"), w.close(opened.handle())]
+            return tried(written, "write")
+
+        rename = over = delete = None
+        write = yield from put(first)
+        times = any(file.modified for file in listed)
+        if write:
+            (seen,) = yield [w.simple(w.LSTAT, first)]
+            times = not _failed(seen) and seen.attributes().mtime is not None
+            (moved,) = yield [w.rename(first, second)]
+            rename = tried(moved, "rename")
+            if rename and (yield from put(first)):
+                (moved,) = yield [w.posix_rename(first, second)]
+                over = not _failed(moved)
+                if not over:
+                    findings.append(self._no_rename_over())
+            (gone,) = yield [w.simple(w.REMOVE, second if rename else first)]
+            delete = tried(gone, "delete")
+            yield [w.simple(w.REMOVE, first), w.simple(w.REMOVE, second)]
+        return Capabilities(
+            listing=True,
+            write=write,
+            rename=rename,
+            rename_over=over,
+            delete=delete,
+            exact_times=times,
+            server=self._session.server if self._session else "",
+            findings=tuple(findings),
+        )
+
+    def _lacks(self, folder: str, word: str, status: w.SftpStatus) -> Finding:
+        return Finding(
+            f"rights-{word}",
+            T(
+                "{folder}: {act} is refused: {words}",
+                folder=self._shown(folder),
+                act=common.ACTS[word],
+                words=status.words,
+            ),
+            hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
+            who=Who.ADMIN,
+        )
+
+    def _no_rename_over(self) -> Finding:
+        return common.cannot_rename_over(self._settings.host)
+
+
+def _collect(
+    wire: w.Wire,
+    tasks: Iterable[tuple[object, w.Task[FileOutcome], int]],
+    in_flight: int,
+    left: dict[int, RemoteFile],
+    results: dict[int, FileOutcome],
+) -> None:
+    for key, result in wire.run_many(tasks, in_flight=in_flight, budget=BUDGET):
+        assert isinstance(key, int)
+        results[key] = result
+        del left[key]
+
+
+def _checked(requests: list[w.Request]) -> w.Task[None]:
+    for reply in (yield requests):
+        reply.check()
+
+
+def _failed(reply: w.Reply) -> bool:
+    try:
+        reply.check()
+    except w.SftpStatus:
+        return True
+    return False
+
+
+def _regular(attributes: w.Attributes, long_name: bytes) -> bool:
+    # symbolic links are left alone: what they point to may lie anywhere and be deleted by nobody
+    if attributes.mode is not None:
+        return stat.S_ISREG(attributes.mode)
+    return long_name[:1] not in (b"d", b"l")
+
+
+def _time(attributes: w.Attributes) -> datetime | None:
+    return common.from_epoch(attributes.mtime) if attributes.mtime is not None else None
+
+
+def _disk(copy: Path, error: OSError) -> Transient:
+    return Transient(
+        T("{path} could not be used: {words}", path=str(copy.parent), words=error.strerror or str(error)),
+        hint=T("Look at this machine's disk: is there room, may Mistok write there?"),
+    )
+
+
+def _raiser(error: BaseException) -> _Act[None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+_: type[Transport] = SftpTransport

@@ -1,0 +1,382 @@
+"""The SFTP protocol, version 3, spoken over an SSH channel with many requests in flight.
+
+Paramiko's own client decodes every name as UTF-8 (a windows-1251 name ends the listing) and waits for each reply before
+it asks again (a file costs seven round trips). This one keeps names as bytes and runs many small tasks at once; it uses
+nothing of paramiko but the public channel.
+
+A *task* is a generator: it yields a list of requests and is given the list of their replies.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+R = TypeVar("R")
+
+INIT, VERSION, OPEN, CLOSE, READ, WRITE, LSTAT, FSTAT = 1, 2, 3, 4, 5, 6, 7, 8
+OPENDIR, READDIR, REMOVE, MKDIR, REALPATH, STAT, RENAME = 11, 12, 13, 14, 16, 17, 18
+STATUS, HANDLE, DATA, NAME, ATTRS, EXTENDED, EXTENDED_REPLY = 101, 102, 103, 104, 105, 200, 201
+
+OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE = 0, 1, 2, 3, 4, 5
+NO_CONNECTION, CONNECTION_LOST, UNSUPPORTED = 6, 7, 8
+
+FLAG_READ, FLAG_WRITE, FLAG_CREATE, FLAG_TRUNCATE = 1, 2, 8, 16
+POSIX_RENAME = b"posix-rename@openssh.com"
+LIMITS = b"limits@openssh.com"
+
+#: Every server must take packets of this many data bytes.
+SAFE_CHUNK = 32 * 1024
+#: What OpenSSH is asked for when it says that it allows it.
+LARGE_CHUNK = 255 * 1024
+#: A longer packet is not SFTP (a login banner read as a length, most often).
+MAX_PACKET = 1 << 20
+
+
+class Channel(Protocol):
+    """What is needed of ``paramiko.Channel``."""
+
+    def sendall(self, s: bytes, /) -> object: ...
+
+    def recv(self, nbytes: int, /) -> bytes: ...
+
+    def close(self) -> object: ...
+
+
+class SftpStatus(Exception):
+    """The server answered a request with an error."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words or f"status {code}")
+        self.code = code
+        self.words = words or f"status {code}"
+
+
+class ProtocolError(Exception):
+    """What came is not SFTP, or the stream ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a server says of a file; None where it is silent."""
+
+    size: int | None = None
+    mode: int | None = None
+    mtime: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One packet to send."""
+
+    kind: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One packet that came."""
+
+    kind: int
+    body: bytes
+
+    def check(self) -> Reply:
+        """Itself. Raises SftpStatus when it is an error (end of file included)."""
+        if self.kind == STATUS:
+            code = _int(self.body, 0)
+            if code != OK:
+                words = _text(self.body, 4)[0] if len(self.body) > 4 else b""
+                raise SftpStatus(code, words.decode("utf-8", "replace"))
+        return self
+
+    def handle(self) -> bytes:
+        """The handle that an open gave. Raises SftpStatus."""
+        return _text(self.expect(HANDLE).body, 0)[0]
+
+    def data(self) -> bytes:
+        """The bytes that a read gave; empty at the end of the file. Raises SftpStatus."""
+        if self.kind == STATUS and _int(self.body, 0) == EOF:
+            return b""
+        return _text(self.expect(DATA).body, 0)[0]
+
+    def attributes(self) -> Attributes:
+        """What a stat gave. Raises SftpStatus."""
+        return _attributes(self.expect(ATTRS).body, 0)[0]
+
+    def names(self) -> Iterator[tuple[bytes, bytes, Attributes]]:
+        """(name, long name, attributes) of a listing's packet. Raises SftpStatus."""
+        body = self.expect(NAME).body
+        at = 4
+        for _ in range(_int(body, 0)):
+            name, at = _text(body, at)
+            long_name, at = _text(body, at)
+            attributes, at = _attributes(body, at)
+            yield name, long_name, attributes
+
+    def expect(self, kind: int) -> Reply:
+        """Itself when of this kind. Raises SftpStatus, ProtocolError."""
+        if self.check().kind != kind:
+            raise ProtocolError(f"reply {self.kind} where {kind} was due")
+        return self
+
+
+Task = Generator[list[Request], list[Reply], R]
+
+
+@dataclass(slots=True)
+class _Running(Generic[R]):
+    task: Task[R]
+    weight: int
+    missing: int = 0
+    replies: list[Reply | None] | None = None
+
+
+class Wire:
+    """One SFTP session. Errors: SftpStatus (the server says no), ProtocolError, OSError and the channel's own."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._buffer = bytearray()
+        self._next = 0
+        self._expected: dict[int, tuple[_Running[object], int]] = {}
+        channel.sendall(struct.pack(">IBI", 5, INIT, 3))
+        kind, body = self._packet()
+        if kind != VERSION:
+            raise ProtocolError("no SFTP version came")
+        self.extensions: dict[bytes, bytes] = {}
+        at = 4
+        while at < len(body):
+            key, at = _text(body, at)
+            value, at = _text(body, at)
+            self.extensions[key] = value
+        self.chunk = LARGE_CHUNK if LIMITS in self.extensions else SAFE_CHUNK
+
+    def one(self, request: Request) -> Reply:
+        """Send ``request`` and wait for its reply (unchecked)."""
+
+        def task() -> Task[Reply]:
+            (reply,) = yield [request]
+            return reply
+
+        return self.run(task())
+
+    def run(self, task: Task[R]) -> R:
+        """Drive one task to its end."""
+        results: list[R] = []
+        for _, result in self.run_many([((), task, 1)], in_flight=1, budget=1):
+            results.append(result)
+        return results[0]
+
+    def run_many(
+        self, tasks: Iterable[tuple[object, Task[R], int]], *, in_flight: int, budget: int
+    ) -> Iterator[tuple[object, R]]:
+        """Drive (key, task, weight) side by side and give (key, result) as each ends.
+
+        At most ``in_flight`` tasks at once, and while more than one runs, no more than ``budget`` of summed weight
+        (bytes that may be in memory). A task must not raise what it wants to tell: it returns it.
+        """
+        running: dict[int, tuple[object, _Running[R]]] = {}
+        try:
+            yield from self._drive(iter(tasks), running, in_flight, budget)
+        finally:
+            for _, state in running.values():  # so that each clears up after itself when the session dies
+                state.task.close()
+
+    def _drive(
+        self,
+        waiting: Iterator[tuple[object, Task[R], int]],
+        running: dict[int, tuple[object, _Running[R]]],
+        in_flight: int,
+        budget: int,
+    ) -> Iterator[tuple[object, R]]:
+        done: deque[tuple[object, R]] = deque()
+        held: tuple[object, Task[R], int] | None = None
+        load, exhausted = 0, False
+        while True:
+            while not exhausted and len(running) < in_flight:
+                if held is None:
+                    held = next(waiting, None)
+                if held is None:
+                    exhausted = True
+                    break
+                key, task, weight = held
+                if running and load + weight > budget:
+                    break
+                held = None
+                state: _Running[R] = _Running(task, weight)
+                running[id(state)] = (key, state)
+                load += weight
+                if (end := self._advance(state, None)) is not None:
+                    del running[id(state)]
+                    load -= weight
+                    done.append((key, end[0]))
+            while done:
+                yield done.popleft()
+            if not running:
+                if exhausted:
+                    return
+                continue
+            state = self._receive()
+            if state.missing or state.replies is None:
+                continue
+            replies = [reply for reply in state.replies if reply is not None]
+            if (end := self._advance(state, replies)) is not None:
+                key, _ = running.pop(id(state))
+                load -= state.weight
+                done.append((key, end[0]))
+
+    def close(self) -> None:
+        """End the session."""
+        self._channel.close()
+
+    def _advance(self, state: _Running[R], replies: list[Reply] | None) -> tuple[R] | None:
+        try:
+            requests = next(state.task) if replies is None else state.task.send(replies)
+        except StopIteration as stop:
+            return (stop.value,)
+        state.missing = len(requests)
+        state.replies = [None] * len(requests)
+        packets = bytearray()
+        for position, request in enumerate(requests):
+            number = self._next
+            self._next = (self._next + 1) & 0xFFFFFFFF
+            self._expected[number] = (state, position)  # type: ignore[assignment]  # each run's own kind of result
+            packets += struct.pack(">IBI", len(request.body) + 5, request.kind, number)
+            packets += request.body
+        self._channel.sendall(bytes(packets))
+        return None
+
+    def _receive(self) -> _Running[R]:
+        kind, body = self._packet()
+        entry = self._expected.pop(_int(body, 0), None)
+        if entry is None:
+            raise ProtocolError("a reply came that nobody asked for")
+        state, position = entry
+        assert state.replies is not None
+        state.replies[position] = Reply(kind, body[4:])
+        state.missing -= 1
+        return state  # type: ignore[return-value]  # the run that asked is the run that reads
+
+    def _packet(self) -> tuple[int, bytes]:
+        self._fill(4)
+        length = _int(self._buffer, 0)
+        if not 1 <= length <= MAX_PACKET:
+            raise ProtocolError("what came is not SFTP (does the server print something at login?)")
+        self._fill(4 + length)
+        packet = bytes(self._buffer[4 : 4 + length])
+        del self._buffer[: 4 + length]
+        return packet[0], packet[1:]
+
+    def _fill(self, size: int) -> None:
+        while len(self._buffer) < size:
+            piece = self._channel.recv(1 << 17)
+            if not piece:
+                raise ProtocolError("the server closed the session")
+            self._buffer += piece
+
+
+# --- packets -----------------------------------------------------------------------------------------------------
+
+
+def string(value: bytes) -> bytes:
+    """A counted string."""
+    return struct.pack(">I", len(value)) + value
+
+
+def open_read(path: bytes) -> Request:
+    """Open for reading."""
+    return Request(OPEN, string(path) + struct.pack(">II", FLAG_READ, 0))
+
+
+def open_write(path: bytes) -> Request:
+    """Open for writing, empty."""
+    return Request(OPEN, string(path) + struct.pack(">II", FLAG_WRITE | FLAG_CREATE | FLAG_TRUNCATE, 0))
+
+
+def read(handle: bytes, offset: int, length: int) -> Request:
+    """Read ``length`` bytes at ``offset``."""
+    return Request(READ, string(handle) + struct.pack(">QI", offset, length))
+
+
+def write(handle: bytes, offset: int, data: bytes) -> Request:
+    """Write ``data`` at ``offset``."""
+    return Request(WRITE, string(handle) + struct.pack(">Q", offset) + string(data))
+
+
+def close(handle: bytes) -> Request:
+    """Close a handle."""
+    return Request(CLOSE, string(handle))
+
+
+def fstat(handle: bytes) -> Request:
+    """Attributes of an open file."""
+    return Request(FSTAT, string(handle))
+
+
+def readdir(handle: bytes) -> Request:
+    """The next names of an open folder."""
+    return Request(READDIR, string(handle))
+
+
+def simple(kind: int, path: bytes) -> Request:
+    """LSTAT, STAT, OPENDIR, REMOVE, REALPATH of a path."""
+    return Request(kind, string(path))
+
+
+def mkdir(path: bytes) -> Request:
+    """Make a folder with the server's own rights."""
+    return Request(MKDIR, string(path) + struct.pack(">I", 0))
+
+
+def rename(old: bytes, new: bytes) -> Request:
+    """Rename; servers refuse an existing ``new``."""
+    return Request(RENAME, string(old) + string(new))
+
+
+def posix_rename(old: bytes, new: bytes) -> Request:
+    """Rename over an existing ``new``, in one act."""
+    return Request(EXTENDED, string(POSIX_RENAME) + string(old) + string(new))
+
+
+def _int(body: bytes | bytearray, at: int) -> int:
+    try:
+        value: int = struct.unpack_from(">I", body, at)[0]
+    except struct.error as error:
+        raise ProtocolError("a packet is too short") from error
+    return value
+
+
+def _text(body: bytes, at: int) -> tuple[bytes, int]:
+    end = at + 4 + _int(body, at)
+    if end > len(body):
+        raise ProtocolError("a packet is too short")
+    return body[at + 4 : end], end
+
+
+def _attributes(body: bytes, at: int) -> tuple[Attributes, int]:
+    flags = _int(body, at)
+    at += 4
+    size = mode = mtime = None
+    try:
+        if flags & 1:
+            size = struct.unpack_from(">Q", body, at)[0]
+            at += 8
+        if flags & 2:
+            at += 8
+        if flags & 4:
+            mode = _int(body, at)
+            at += 4
+        if flags & 8:
+            mtime = _int(body, at + 4)
+            at += 8
+    except struct.error as error:
+        raise ProtocolError("a packet is too short") from error
+    if flags & 0x80000000:
+        count = _int(body, at)
+        at += 4
+        for _ in range(count * 2):
+            _, at = _text(body, at)
+    return Attributes(size, mode, mtime), at
