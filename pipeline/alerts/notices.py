@@ -1,0 +1,184 @@
+"""The notices that Mistok writes, as values: what a person reads in a popup and in ``mistok notices``.
+
+Pure: each function takes what happened and gives a Notice. The ledger keeps it in the transaction that records the
+outcome; :mod:`pipeline.alerts.outbox` delivers it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from pipeline.errors import Finding
+from pipeline.model import Money
+from pipeline.ports import Notice
+from pipeline.texts import TN, T, Text, verbatim
+
+#: What people call a currency; any other goes by its code.
+_CURRENCIES: Mapping[str, Text] = {"UAH": T("UAH"), "USD": T("USD"), "EUR": T("EUR")}
+
+#: How many numbers a summary names before it says how many more there are.
+NAMED = 5
+
+
+def money(value: Money) -> Text:
+    """An amount for a reader: ``1 240,50 грн`` in Ukrainian. The spaces do not break."""
+    currency = _CURRENCIES.get(value.currency) or verbatim(value.currency)
+    return T("{amount}\u00a0{currency}", amount=value.rounded().amount, currency=currency)
+
+
+def order(
+    subject: str, *, number: str, customer: str, total: Money, items: int, document: str = "", source: str = ""
+) -> Notice:
+    """A new order became a document. ``items`` counts its lines; ``subject`` is ``order:<id>`` of the ledger."""
+    who = verbatim(customer) if customer.strip() else T("Customer not named")
+    count = TN("{n} item", "{n} items", items)
+    if document and source:
+        rest = T("{items} · document {document} · {source}", items=count, document=document, source=source)
+    elif document:
+        rest = T("{items} · document {document}", items=count, document=document)
+    else:
+        rest = count
+    return Notice(
+        kind="order",
+        subject=subject,
+        title=T("New order {number}: {total}", number=number, total=money(total)),
+        body=T("{customer}\n{rest}", customer=who, rest=rest),
+        data={
+            "number": number,
+            "customer": customer,
+            "total": str(total.rounded().amount),
+            "currency": total.currency,
+            "items": items,
+            "document": document,
+            "source": source,
+        },
+    )
+
+
+def held(subject: str, number: str, finding: Finding) -> Notice:
+    """An order waits for a person; ``finding`` says why and what to do."""
+    return Notice(
+        kind="held",
+        subject=subject,
+        title=T("Order {number} waits for a decision", number=number),
+        body=_words(finding),
+        data={"number": number, "code": finding.code},
+    )
+
+
+def quarantined(subject: str, name: str, finding: Finding) -> Notice:
+    """A file could not be accepted. ``name`` is its name on the server."""
+    return Notice(
+        kind="quarantined",
+        subject=subject,
+        title=T("File {name} is in quarantine", name=name),
+        body=_words(finding),
+        data={"name": name, "code": finding.code},
+    )
+
+
+def failure(subject: str, job: str, finding: Finding) -> Notice:
+    """Something in a job does not work (a server, rights, a disk)."""
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("Job {job} has a problem", job=job),
+        body=_words(finding),
+        data={"job": job, "code": finding.code},
+    )
+
+
+def brake(subject: str, job: str, finding: Finding) -> Notice:
+    """A plan went over a limit: nothing was applied, a person must approve."""
+    return Notice(
+        kind="brake",
+        subject=subject,
+        title=T("Job {job} stopped for safety: nothing was changed", job=job),
+        body=_words(finding),
+        data={"job": job, "code": finding.code},
+    )
+
+
+def catalogue(subject: str, name: str, rows: int, connection: str) -> Notice:
+    """A catalogue was published as ``name`` on ``connection``."""
+    return Notice(
+        kind="catalogue",
+        subject=subject,
+        title=T("Catalogue {name} is published", name=name),
+        body=T(
+            "{products} · connection {connection}",
+            products=TN("{n} product", "{n} products", rows),
+            connection=connection,
+        ),
+        data={"name": name, "rows": rows, "connection": connection},
+    )
+
+
+def summary(
+    kind: str, count: int, names: Sequence[str], totals: Mapping[str, Decimal], *, late: bool = False
+) -> Notice:
+    """One notice that stands for ``count`` of one ``kind``.
+
+    Args:
+        kind: of the notices that it replaces.
+        names: the first order numbers or file names, oldest first; NAMED of them are shown.
+        totals: of orders, the sum by currency.
+        late: they are old, because nobody could be told before.
+    """
+    match kind:
+        case "order":
+            title = TN("{n} new order", "{n} new orders", count)
+        case "held":
+            title = TN("{n} order waits for a decision", "{n} orders wait for a decision", count)
+        case "quarantined":
+            title = TN("{n} file is in quarantine", "{n} files are in quarantine", count)
+        case _:
+            title = TN("{n} message about problems", "{n} messages about problems", count)
+    if totals:
+        title = T(
+            "{title}: {total}", title=title, total=_joined([money(Money(a, c)) for c, a in sorted(totals.items())])
+        )
+    shown = [verbatim(name) for name in names[:NAMED] if name]
+    lines: list[Text] = []
+    if shown:
+        more = count - len(shown)
+        listed = _joined(shown)
+        lines.append(T("{names} and {n} more", names=listed, n=more) if more > 0 else listed)
+    if late:
+        lines.append(T("They came while no popup could be shown."))
+    lines.append(T("See all of them: mistok notices"))
+    return Notice(
+        kind="summary",
+        title=title,
+        body=_stacked(lines),
+        data={
+            "of": kind,
+            "count": count,
+            "names": [name for name in names[:NAMED] if name],
+            "totals": {currency: str(amount) for currency, amount in totals.items()},
+        },
+    )
+
+
+def _words(finding: Finding) -> Text:
+    lines = [finding.text]
+    if finding.where.file and finding.where.line:
+        lines.append(T("{file}, line {line}", file=finding.where.file, line=finding.where.line))
+    if finding.hint:
+        lines.append(finding.hint)
+    return _stacked(lines)
+
+
+def _joined(parts: Sequence[Text]) -> Text:
+    text = parts[0]
+    for part in parts[1:]:
+        text = T("{first}, {second}", first=text, second=part)
+    return text
+
+
+def _stacked(lines: Sequence[Text]) -> Text:
+    text = lines[0]
+    for line in lines[1:]:
+        text = T("{first}\n{second}", first=text, second=line)
+    return text
