@@ -220,6 +220,7 @@ class Chunk:
     data: bytes
     codes: Sequence[str]  #: product code of each row in it (the header has none)
     rows: Sequence[Sequence[str]]  #: the cells of each row as the consumer must see them
+    notes: Sequence[Finding] = ()  #: remarks that stop nothing, such as a backslash made harmless
 
 
 class CatalogueChecker(Protocol):

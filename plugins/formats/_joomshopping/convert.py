@@ -1,0 +1,191 @@
+"""Columns of values -> columns of cells. Whole columns at a time: the cost of an export is in its loops over cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from pipeline.api import Batch, T, Text
+from plugins.formats._joomshopping.layout import DATE, Spec, default_spec
+from plugins.formats._joomshopping.settings import TEMPLATE_FIELD
+
+
+class Problem(Protocol):
+    """Is told of a row that cannot be written: what is wrong in which column, and what to do."""
+
+    def __call__(self, row: int, column: str, code: str, text: Text, hint: Text | None = None) -> None: ...
+
+
+_BREAKS = re.compile(r"\r\n|[\n\r\t]")
+
+
+def cells(spec: Spec, batch: Batch, zone: ZoneInfo, *, keep_breaks: bool, problem: Problem) -> list[str]:
+    """The column ``spec`` of ``batch``, one cell a row; what is wrong is told to ``problem``."""
+    if spec.value is not None:
+        return [spec.value] * batch.length
+    made = _template(spec, batch, zone, problem) if spec.template is not None else _field(spec, batch, zone, problem)
+    if not keep_breaks:
+        made = _without_breaks(made)
+    if spec.required and "" in made:
+        for row, cell in enumerate(made):
+            if not cell:
+                problem(row, spec.header, *_missing(spec))
+    if spec.max_length is not None:
+        for row, cell in enumerate(made):
+            if len(cell) > spec.max_length:
+                problem(
+                    row,
+                    spec.header,
+                    "csv-cell-length",
+                    T(
+                        "{column} has {length} characters, and {limit} are allowed",
+                        column=spec.header,
+                        length=len(cell),
+                        limit=spec.max_length,
+                    ),
+                )
+    return made
+
+
+def _missing(spec: Spec) -> tuple[str, Text, Text | None]:
+    if spec.field == "price":
+        return (
+            "csv-no-price",
+            T("it has no price"),
+            T("Give it a price, or leave it out of the export: a missing price is never written as 0."),
+        )
+    return "csv-empty", T("{column} is empty", column=spec.header), None
+
+
+def _field(spec: Spec, batch: Batch, zone: ZoneInfo, problem: Problem) -> list[str]:
+    values = batch.columns[spec.field]
+    match spec.kind:
+        case "text":
+            return ["" if value is None else str(value) for value in values]
+        case "decimal" | "integer":
+            return _decimals(spec, values, problem)
+        case "date":
+            return _dates(spec, values, zone)
+        case "flag":
+            return [spec.yes if value else spec.no for value in values]
+        case "leaf":
+            return [value[-1] if value else "" for value in values]
+        case "path" | "list":
+            return _joined(spec, values, problem)
+        case "pairs":
+            return _pairs(spec, values, problem)
+
+
+def _decimals(spec: Spec, values: Sequence[Decimal | None], problem: Problem) -> list[str]:
+    fewest, most = spec.places
+    zeros = "0" * fewest
+    made: list[str] = []
+    add = made.append
+    for row, value in enumerate(values):
+        if value is None:
+            add("")
+            continue
+        text = str(value)
+        whole, point, fraction = text.partition(".")
+        if len(fraction) <= most and whole.removeprefix("-").isdecimal() and (fraction.isdecimal() or not point):
+            add(f"{whole}.{fraction}{zeros[len(fraction) :]}" if fraction or fewest else whole)
+        else:
+            add(_odd_decimal(spec, value, row, problem))
+    return made if spec.decimal_mark == "." else [cell.replace(".", spec.decimal_mark) for cell in made]
+
+
+def _odd_decimal(spec: Spec, value: Decimal, row: int, problem: Problem) -> str:
+    """A number with an exponent, or with more digits after the point than the column has."""
+    fewest, most = spec.places
+    if not value.is_finite():
+        problem(
+            row,
+            spec.header,
+            "csv-number",
+            T("{column} is no number: {value}", column=spec.header, value=str(value)),
+        )
+        return ""
+    fitted = value.quantize(Decimal(1).scaleb(-most), ROUND_DOWN) if abs(value) < Decimal("1e18") else None
+    if fitted is None or (fitted != value and not spec.round_down):
+        problem(
+            row,
+            spec.header,
+            "csv-number",
+            T(
+                "{column} is {value}, and the column has at most {places} digits after the point",
+                column=spec.header,
+                value=format(value, "f"),
+                places=most,
+            ),
+            T("Round it in the source, or give the column more decimals."),
+        )
+        return ""
+    whole, _, fraction = format(fitted, "f").partition(".")
+    fraction = fraction.rstrip("0").ljust(fewest, "0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def _dates(spec: Spec, values: Sequence[datetime | None], zone: ZoneInfo) -> list[str]:
+    if spec.date_format == DATE:
+        # isoformat is several times faster than strftime and gives the same.
+        return ["" if at is None else at.astimezone(zone).isoformat(" ", "seconds")[:19] for at in values]
+    return ["" if at is None else at.astimezone(zone).strftime(spec.date_format) for at in values]
+
+
+def _joined(spec: Spec, values: Sequence[Sequence[str]], problem: Problem) -> list[str]:
+    separator = spec.separator
+    made = [separator.join(parts) for parts in values]
+    for row, (cell, parts) in enumerate(zip(made, values, strict=True)):
+        if parts and cell.count(separator) != len(parts) - 1:
+            _split_otherwise(spec, next(part for part in parts if separator in part), row, problem)
+    return made
+
+
+def _pairs(spec: Spec, values: Sequence[Mapping[str, str]], problem: Problem) -> list[str]:
+    made: list[str] = []
+    for row, options in enumerate(values):
+        made.append(spec.separator.join(f"{name}:{value}" for name, value in options.items()))
+        for name, value in options.items():
+            if spec.separator in name + value or ":" in name:
+                _split_otherwise(spec, f"{name}:{value}", row, problem)
+    return made
+
+
+def _split_otherwise(spec: Spec, part: str, row: int, problem: Problem) -> None:
+    problem(
+        row,
+        spec.header,
+        "csv-separator",
+        T(
+            "“{part}” has the separator “{separator}” of the column {column} inside",
+            part=part,
+            separator=spec.separator,
+            column=spec.header,
+        ),
+        T("Rename it, or choose another separator in the format's parameters."),
+    )
+
+
+def _template(spec: Spec, batch: Batch, zone: ZoneInfo, problem: Problem) -> list[str]:
+    """``{manufacturer} {code}``: every field is written as by default, and columns are put together row by row."""
+    pieces = TEMPLATE_FIELD.split(spec.template or "")
+    columns: list[Sequence[str]] = []
+    for index, piece in enumerate(pieces):
+        if index % 2:
+            part = replace(default_spec(piece), header=spec.header, field=piece, required=False)
+            columns.append(_field(part, batch, zone, problem))
+        else:
+            columns.append([piece] * batch.length)
+    return ["".join(row) for row in zip(*columns, strict=True)]
+
+
+def _without_breaks(column: list[str]) -> list[str]:
+    joined = "".join(column)
+    if "\n" in joined or "\r" in joined or "\t" in joined:
+        return [_BREAKS.sub(" ", cell) for cell in column]
+    return column

@@ -1,0 +1,215 @@
+"""Batches of the catalogue -> pieces of the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import compress
+
+from pipeline.api import Batch, Chunk, Finding, Held, T, Text, Where
+from plugins.formats._joomshopping.convert import cells
+from plugins.formats._joomshopping.layout import Layout, Spec
+
+LIMIT = 100  #: findings that are told one by one; the rest is a number
+
+# PHP up to 7 lets a backslash shield across following letters beyond ASCII, PHP 8 only the next one: both are avoided.
+_TRAP = re.compile(r"\\(?=[^\x00-\x7f]*(?:\"|\Z))")
+
+
+class Writer:
+    """Writes one file. :meth:`chunks` raises Held at its end with all that could not be written."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        settings = layout.settings
+        self._delimiter = settings.delimiter
+        self._quotable = re.compile(f'[{re.escape(settings.delimiter)}"\n\r]')
+        self._keep_breaks = settings.newlines == "keep"
+        self._found: list[Finding] = []
+        self._more = 0
+        self._notes: list[Finding] = []
+        self._leaves: dict[str, tuple[str, ...]] = {}
+        self._leaf_only = settings.same_leaf == "refuse" and any(spec.kind == "leaf" for spec in layout.specs)
+
+    def chunks(self, batches: Iterable[Batch]) -> Iterator[Chunk]:
+        """The file, header first."""
+        if self._layout.settings.header:
+            header = self._delimiter.join(self._quoted([spec.header for spec in self._layout.specs], None))
+            yield Chunk(self._encoded_header(header + "\n"), (), ())
+        for batch in batches:
+            chunk = self._chunk(batch)
+            if chunk.codes:
+                yield chunk
+        if self._found:
+            raise Held(findings=(*self._found, *self._rest()))
+
+    def _rest(self) -> tuple[Finding, ...]:
+        if not self._more:
+            return ()
+        text = T("{n} more rows could not be written.", n=self._more)
+        return (Finding("csv-more", text),)
+
+    def _chunk(self, batch: Batch) -> Chunk:
+        if self._layout.settings.variants == "skip" and any(batch.columns["parent"]):
+            batch = _only(batch, [not parent for parent in batch.columns["parent"]])
+        codes = [str(code) for code in batch.columns["code"]]
+        problems = _Problems(self, codes)
+        zone = self._layout.context.timezone
+        columns = [
+            cells(spec, batch, zone, keep_breaks=self._keep_breaks, problem=problems) for spec in self._layout.specs
+        ]
+        if self._leaf_only:
+            self._check_leaves(batch, problems)
+        if self._layout.settings.backslash == "refuse":
+            self._check_backslashes(columns, problems)
+        while True:
+            codes, columns = problems.without_bad(columns)
+            if not codes:
+                return Chunk(b"", (), ())
+            try:
+                return self._pack(codes, columns)
+            except UnicodeEncodeError:
+                problems = _Problems(self, codes)
+                self._check_encoding(columns, problems)
+
+    def _pack(self, codes: list[str], columns: list[list[str]]) -> Chunk:
+        self._notes = []
+        meant = []
+        written = []
+        for spec, column in zip(self._layout.specs, columns, strict=True):
+            safe, quoted = self._safe(column, codes, spec)
+            meant.append(safe)
+            written.append(quoted)
+        lines = map(self._delimiter.join, zip(*written, strict=True))
+        data = ("\n".join(lines) + "\n").encode(self._layout.codec)
+        return Chunk(data, codes, list(zip(*meant, strict=True)), tuple(self._notes))
+
+    def _safe(self, column: list[str], codes: list[str], spec: Spec) -> tuple[list[str], list[str]]:
+        """The cells as they are meant, with backslashes made harmless, and the same as they stand in the file."""
+        joined = "".join(column)
+        if "\\" in joined:
+            column = [
+                self._harmless(cell, codes[row], spec) if "\\" in cell and self._needs_quotes(cell) else cell
+                for row, cell in enumerate(column)
+            ]
+        return column, self._quoted(column, joined)
+
+    def _harmless(self, cell: str, code: str, spec: Spec) -> str:
+        safe = _TRAP.sub("\\\\ ", cell)
+        if safe != cell and self._layout.settings.backslash == "space":
+            text = T(
+                "Product {code}: a space was put behind a backslash in {column}, because PHP would have read on past "
+                "the end of the cell.",
+                code=code,
+                column=spec.header,
+            )
+            self._notes.append(Finding("csv-backslash", text, Where(element=spec.header)))
+        return safe
+
+    def _needs_quotes(self, cell: str) -> bool:
+        return self._quotable.search(cell) is not None
+
+    def _quoted(self, column: list[str], joined: str | None) -> list[str]:
+        if len(self._layout.specs) == 1:
+            # An empty line is no row to PHP, an empty pair of quotes is.
+            return [
+                '"' + cell.replace('"', '""') + '"' if not cell or self._needs_quotes(cell) else cell for cell in column
+            ]
+        if self._quotable.search("".join(column) if joined is None else joined) is None:
+            return column
+        search = self._quotable.search
+        return ['"' + cell.replace('"', '""') + '"' if search(cell) else cell for cell in column]
+
+    def _encoded_header(self, header: str) -> bytes:
+        try:
+            return header.encode(self._layout.codec)
+        except UnicodeEncodeError as error:
+            text = T(
+                "A column's header cannot be written in {encoding}: {letter}",
+                encoding=self._layout.settings.encoding,
+                letter=header[error.start],
+            )
+            raise Held(text, code="csv-encoding") from error
+
+    def _check_encoding(self, columns: list[list[str]], problems: _Problems) -> None:
+        for spec, column in zip(self._layout.specs, columns, strict=True):
+            for row, cell in enumerate(column):
+                try:
+                    cell.encode(self._layout.codec)
+                except UnicodeEncodeError as error:
+                    letter = cell[error.start]
+                    problems(
+                        row,
+                        spec.header,
+                        "csv-encoding",
+                        T(
+                            "{column} has the character “{letter}” ({number}), which {encoding} does not have",
+                            column=spec.header,
+                            letter=letter if letter.isprintable() else "?",
+                            number=f"U+{ord(letter):04X}",
+                            encoding=self._layout.settings.encoding,
+                        ),
+                        T("Replace the character, or export in UTF-8 (`encoding: utf-8`)."),
+                    )
+
+    def _check_backslashes(self, columns: list[list[str]], problems: _Problems) -> None:
+        for spec, column in zip(self._layout.specs, columns, strict=True):
+            for row, cell in enumerate(column):
+                if "\\" in cell and self._needs_quotes(cell) and _TRAP.search(cell):
+                    problems(
+                        row,
+                        spec.header,
+                        "csv-backslash",
+                        T("{column} has a backslash before a quote or at its end", column=spec.header),
+                        T("Take the backslash away, or let a space be put behind it (`backslash: space`)."),
+                    )
+
+    def _check_leaves(self, batch: Batch, problems: _Problems) -> None:
+        """The shop keeps one category a name: two that share their last name would become one."""
+        for row, path in enumerate(batch.columns["category"]):
+            if path and self._leaves.setdefault(path[-1], tuple(path)) != tuple(path):
+                problems(
+                    row,
+                    "category",
+                    "csv-same-leaf",
+                    T(
+                        "its category “{path}” would become one with “{other}”, because only the last name is written",
+                        path="/".join(path),
+                        other="/".join(self._leaves[path[-1]]),
+                    ),
+                    T("Rename one of them, write the whole path (`category: path`) or allow it (`same_leaf: allow`)."),
+                )
+
+    def problem(self, product: str, code: str, text: Text, hint: Text | None, column: str | None) -> None:
+        """Keep a finding about ``product``; beyond the limit only their number."""
+        if len(self._found) >= LIMIT:
+            self._more += 1
+            return
+        whole = T("Product {code} cannot be written: {what}.", code=product, what=text)
+        where = Where(file=self._layout.context.file or None, element=column)
+        self._found.append(Finding(code, whole, where, hint))
+
+
+class _Problems:
+    """What is wrong with rows of one batch."""
+
+    def __init__(self, writer: Writer, codes: list[str]) -> None:
+        self._writer = writer
+        self._codes = codes
+        self._bad: set[int] = set()
+
+    def __call__(self, row: int, column: str, code: str, text: Text, hint: Text | None = None) -> None:
+        self._bad.add(row)
+        self._writer.problem(self._codes[row], code, text, hint, column)
+
+    def without_bad(self, columns: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+        """Codes and cells of the rows that nothing was told of."""
+        if not self._bad:
+            return self._codes, columns
+        good = [row not in self._bad for row in range(len(self._codes))]
+        return list(compress(self._codes, good)), [list(compress(column, good)) for column in columns]
+
+
+def _only(batch: Batch, keep: list[bool]) -> Batch:
+    columns = {name: list(compress(column, keep)) for name, column in batch.columns.items()}
+    return Batch(sum(keep), columns)

@@ -1,0 +1,42 @@
+"""Format ``joomshopping-csv``: the catalogue as the shop's importers take it, checked as the shop's PHP reads it.
+
+Facts about the importers stand in docs/catalogue-format.md; the parts live in ``plugins/formats/_joomshopping``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeline.api import Batch, CatalogueChecker, CatalogueFormat, Chunk, FormatContext, FormatPlugin, T
+from plugins.formats._joomshopping.check import Checker
+from plugins.formats._joomshopping.layout import layout
+from plugins.formats._joomshopping.settings import JoomShoppingSettings
+from plugins.formats._joomshopping.write import Writer
+
+
+class JoomShoppingCsv:
+    """The format; it keeps nothing between files."""
+
+    def fields(self, settings: JoomShoppingSettings, context: FormatContext) -> Sequence[str]:
+        """Which CATALOGUE_FIELDS the chosen columns need."""
+        return layout(settings, context).fields
+
+    def encode(
+        self, batches: Iterable[Batch], settings: JoomShoppingSettings, context: FormatContext
+    ) -> Iterator[Chunk]:
+        """The file, header first. Raises Held at the end, with every product that cannot be written and why."""
+        return Writer(layout(settings, context)).chunks(batches)
+
+    def checker(self, settings: JoomShoppingSettings, context: FormatContext) -> CatalogueChecker:
+        """Reads one file back: PHP's fgetcsv, then the shop's database."""
+        return Checker(layout(settings, context))
+
+
+_: type[CatalogueFormat] = JoomShoppingCsv
+
+PLUGIN = FormatPlugin(
+    name="joomshopping-csv",
+    summary=T("Catalogue as CSV for JoomShopping: built-in importer, add-ons, stock plug-in or own columns"),
+    format=JoomShoppingCsv(),
+    settings=JoomShoppingSettings,
+)
