@@ -1,0 +1,266 @@
+"""``mistok init DIR``: a commented client folder, ready to be edited, or to be run as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.cli import common
+from pipeline.errors import ConfigError, Finding, Where, Who
+from pipeline.texts import T, Text, current_language
+
+ServerKind = Literal["local", "sftp", "ftp", "ftps"]
+_TEMPLATES = Path(__file__).with_name("templates")
+_SECRET = Path("secrets") / "site-password"
+_PLACEHOLDER = "change-me"
+_COMMENT_COLUMN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the site is reached."""
+
+    kind: ServerKind = "local"
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    password: str | None = None  #: goes into ``secrets/``; a placeholder is written when not given
+    key: str | None = None  #: private key file of SFTP, relative to the client folder
+    root: str | None = None  #: folder on the server
+
+
+def init(
+    directory: Path, *, server: Server | None = None, client: str | None = None, language: str = "uk"
+) -> tuple[Path, ...]:
+    """Make a client folder in ``directory`` and give the files that were written.
+
+    Raises ConfigError, before anything is written, when a file is there already or an option does not fit.
+    """
+    server = server or Server()
+    _check(server)
+    name = client or _client_name(directory)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise ConfigError(
+            T("`{name}` cannot be the name of a client.", name=name),
+            hint=T("Names have Latin letters, digits, `-`, `_` and `.`: give one with --client."),
+        )
+    files = _contents(server, name, language if language in ("uk", "en") else "en")
+    copies = _copies(server)
+    taken = [path for path in (*files, *copies) if (directory / path).exists()]
+    if taken:
+        raise ConfigError(
+            findings=tuple(
+                Finding(
+                    "init-exists",
+                    T("{path} is there already; nothing was written.", path=str(directory / path)),
+                    Where(file=str(directory / path)),
+                    T("Choose another folder, or move the file away."),
+                    Who.ADMIN,
+                )
+                for path in taken
+            )
+        )
+    try:
+        return _write(directory, files, copies, server)
+    except OSError as error:
+        raise ConfigError(
+            T(
+                "{path} cannot be written: {words}",
+                path=str(error.filename or directory),
+                words=error.strerror or type(error).__name__,
+            ),
+            hint=T("Check the rights and the free space of the folder."),
+        ) from error
+
+
+def command(
+    directory: Annotated[Path, typer.Argument(help=str(T("Folder to make.")), show_default=False)],
+    server: Annotated[
+        str, typer.Option(help=str(T("Where the site is: local (a folder here), sftp, ftp or ftps.")))
+    ] = "local",
+    host: Annotated[str | None, typer.Option(help=str(T("Name or address of the server.")))] = None,
+    port: Annotated[
+        int | None, typer.Option(help=str(T("Its port, when not the usual one.")), min=1, max=65535)
+    ] = None,
+    user: Annotated[str | None, typer.Option(help=str(T("Login name.")))] = None,
+    key: Annotated[str | None, typer.Option(help=str(T("Private key file, instead of a password (SFTP).")))] = None,
+    root: Annotated[str | None, typer.Option(help=str(T("Folder on the server from which all folders count.")))] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help=str(T("Read the password from standard input into `secrets/`.")))
+    ] = False,
+    client: Annotated[
+        str | None, typer.Option(help=str(T("Name of the client; the folder's name by default.")))
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help=str(T("Language of comments, messages and notices: uk or en.")))
+    ] = None,
+) -> None:
+    """Make a commented client folder."""
+    with common.cards():
+        kind = _kind(server)
+        if language not in (None, "uk", "en"):
+            common.usage(T("Language `{value}` is not known.", value=language), T("Write uk or en."))
+        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+        chosen = Server(kind, host, port, user, password or None, key, root)
+        init(directory, server=chosen, client=client, language=language or current_language())
+        _tell(directory, chosen)
+
+
+def _tell(directory: Path, server: Server) -> None:
+    out = common.console()
+    config = directory / "config.yaml"
+    out.print(str(T("Made {path}.", path=str(directory))), soft_wrap=True, markup=False)
+    steps: list[Text] = []
+    if server.kind != "local" and not server.key and not server.password:
+        steps.append(T("Put the password into {path}.", path=str(directory / _SECRET)))
+    if server.kind == "sftp":
+        steps.append(T("Accept the server's key: mistok --config {path} trust site", path=str(config)))
+    steps.append(T("Try it: mistok --config {path} check --connect", path=str(config)))
+    for number, step in enumerate(steps, 1):
+        out.print(f"{number}. {step}", soft_wrap=True, markup=False)
+
+
+def _kind(word: str) -> ServerKind:
+    for kind in ("local", "sftp", "ftp", "ftps"):
+        if word == kind:
+            return kind
+    common.usage(T("`{value}` is not a kind of server.", value=word), T("Write local, sftp, ftp or ftps."))
+
+
+def _check(server: Server) -> None:
+    given = {"--host": server.host, "--user": server.user}
+    if server.kind == "local":
+        extra = [name for name, value in {**given, "--key": server.key, "--port": server.port}.items() if value]
+        if extra:
+            raise ConfigError(
+                T("{option} says nothing for a local folder.", option=extra[0]),
+                hint=T("Add --server sftp, ftp or ftps."),
+            )
+        return
+    for name, value in given.items():
+        if not value:
+            raise ConfigError(
+                T("{option} is missing: a server of kind {kind} needs it.", option=name, kind=server.kind),
+                hint=T("Such as: mistok init shop --server sftp --host shop.example --user mistok"),
+            )
+    if server.key and server.kind != "sftp":
+        raise ConfigError(T("--key goes with --server sftp only."))
+
+
+def _client_name(directory: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", directory.resolve().name).strip("-._")
+    return name[:64] or "client"
+
+
+def _contents(server: Server, client: str, language: str) -> dict[Path, str]:
+    """Every text file, by its path in the folder."""
+    local = server.kind == "local"
+    values = {
+        "client": client,
+        "server": _server_block(server),
+        "seed": "    seed: samples/products.csv\n" if local else "",
+        "goods": "goods",
+        "orders": "orders",
+        "first_steps": "\n" + str(_first_steps(server).render(language)) + "\n",
+    }
+    names = {
+        "config.yaml": "config.yaml",
+        "README.md": "README.md",
+        "secrets.md": "secrets/README.md",
+        "plugins.md": "plugins/README.md",
+    }
+    files = {
+        Path(target): _fill((_TEMPLATES / language / name).read_text(encoding="utf-8"), values)
+        for name, target in names.items()
+    }
+    files[Path(".gitignore")] = "/secrets/*\n!/secrets/README.md\n*.sqlite3*\n/archive/\n/logs/\n"
+    if not local and not server.key:
+        files[_SECRET] = (server.password or _PLACEHOLDER) + "\n"
+    return files
+
+
+def _fill(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"{{{{{name}}}}}", value)
+    # comments behind values of the client stay in one column
+    lines = [
+        f"{value.rstrip():<{_COMMENT_COLUMN}}# {comment}" if value.startswith("client:") else line
+        for line in text.split("\n")
+        for value, _, comment in [line.partition(" # ")]
+    ]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+
+
+def _server_block(server: Server) -> str:
+    if server.kind == "local":
+        lines = ["type: local", "path: site", "create: true"]
+    else:
+        lines = [
+            f"type: {'sftp' if server.kind == 'sftp' else 'ftp'}",
+            f"host: {_quoted(server.host or '')}",
+            *([f"port: {server.port}"] if server.port else []),
+            *(["tls: explicit"] if server.kind == "ftps" else []),
+            f"user: {_quoted(server.user or '')}",
+            f"key: {_quoted(server.key)}" if server.key else f"password: ${{file:{_SECRET.as_posix()}}}",
+        ]
+        if server.root:
+            lines.append(f"root: {_quoted(server.root)}")
+    return "\n".join(["  site:", *(f"    {line}" for line in lines), ""])
+
+
+def _quoted(text: str) -> str:
+    """As a YAML value that nothing in ``text`` can break; ``${`` is meant as it stands."""
+    escaped = text.replace("${", "$${")
+    return text if re.fullmatch(r"[A-Za-z0-9_./-]+", text) else json.dumps(escaped, ensure_ascii=False)
+
+
+def _first_steps(server: Server) -> Text:
+    if server.kind == "local":
+        return T(
+            "Here the site is the folder `site/`: the catalogue goes to `site/goods`, orders are taken from `site/orders`. "
+            "The books begin with the sample products in `samples/`. For a real server change `connections.site`."
+        )
+    return T(
+        "The site is reached at {host}; what the books hold comes from `mistok books load`.", host=server.host or ""
+    )
+
+
+def _copies(server: Server) -> dict[Path, Path]:
+    """Files copied from what ships with Mistok: target in the folder -> source."""
+    from pipeline import resources
+
+    copies = {Path(".mistok") / "config.schema.json": resources.schemas() / "config.schema.json"}
+    if server.kind == "local":
+        copies[Path("samples") / "products.csv"] = resources.samples() / "products.csv"
+    return copies
+
+
+def _write(directory: Path, files: dict[Path, str], copies: dict[Path, Path], server: Server) -> tuple[Path, ...]:
+    written: list[Path] = []
+    for path, text in files.items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # x: never over a file that came meanwhile; a secret is nobody else's from its first byte on
+        mode = 0o600 if path == _SECRET else 0o666
+        with os.fdopen(
+            os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8", newline="\n"
+        ) as out:
+            out.write(text)
+        written.append(target)
+    for path, source in copies.items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        written.append(target)
+    if server.kind == "local":
+        for folder in ("goods", "orders"):
+            (directory / "site" / folder).mkdir(parents=True, exist_ok=True)
+    return tuple(written)
