@@ -334,10 +334,18 @@ class OutboundStep:
 class StepContext(Protocol):
     """What a free step is given."""
 
-    client: str
     clock: Clock
     dry_run: bool
-    base: Path
+
+    @property
+    def client(self) -> str:
+        """Whose run it is."""
+        ...
+
+    @property
+    def base(self) -> Path:
+        """The config's folder."""
+        ...
 
     def transport(self, name: str) -> Transport:
         """The connection of that name."""

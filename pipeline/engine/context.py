@@ -123,8 +123,11 @@ class RunContext:
 
     def close(self) -> None:
         """Close what was opened. A connection that breaks while closing is no trouble of the run."""
-        for thing in (*self._transports.values(), *self._systems.values()):
+        for transport in self._transports.values():
             with contextlib.suppress(OSError):
-                thing.close()
+                transport.close()
+        for system in self._systems.values():
+            with contextlib.suppress(OSError):
+                system.close()
         self._transports.clear()
         self._systems.clear()

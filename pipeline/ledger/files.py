@@ -122,7 +122,7 @@ def done_with_hash(conn: sa.Connection, client: str, hashes: Collection[str]) ->
             )
             .group_by(files.c.sha256)
         )
-        found.update({sha: first for sha, first in conn.execute(query)})
+        found.update((row[0], row[1]) for row in conn.execute(query))
     return found
 
 

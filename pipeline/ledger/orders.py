@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.errors import Finding
-from pipeline.ledger.tables import OrderState, cards, orders, row_dict, sightings
+from pipeline.ledger.tables import FileState, OrderState, cards, files, orders, row_dict, sightings
 
 Row = dict[str, Any]
 _CHUNK = 400
@@ -85,15 +85,30 @@ def unfinished_files(conn: sa.Connection, file_ids: Collection[int]) -> set[int]
     return found
 
 
-def held(conn: sa.Connection, client: str, job: str, codes: Collection[str], limit: int) -> list[Row]:
-    """Held orders of a job whose every finding is one of ``codes``: what may have been mended outside."""
+def to_mend(conn: sa.Connection, client: str, job: str, codes: Collection[str], limit: int) -> list[Row]:
+    """Orders of a job that may go on although their file is settled.
+
+    Held ones whose every finding is one of ``codes`` (what may have been mended outside), and those that a killed run
+    left on their way.
+    """
+    settled = sa.select(files.c.id).where(files.c.state.in_([FileState.DONE, FileState.ACKNOWLEDGED]))
     query = (
         sa.select(orders)
-        .where(orders.c.client == client, orders.c.job == job, orders.c.state == OrderState.HELD)
+        .where(
+            orders.c.client == client,
+            orders.c.job == job,
+            orders.c.state.in_([OrderState.HELD, *UNFINISHED]),
+            orders.c.file_id.in_(settled),
+        )
         .order_by(orders.c.id)
     )
     rows = [row_dict(row) for row in conn.execute(query)]
-    mendable = [row for row in rows if row["findings"] and all(f["code"] in codes for f in row["findings"])]
+    mendable = [
+        row
+        for row in rows
+        if row["state"] != OrderState.HELD
+        or (row["findings"] and all(finding["code"] in codes for finding in row["findings"]))
+    ]
     return mendable[:limit]
 
 

@@ -1,0 +1,127 @@
+"""The verbs, registered. Those of systems (``mistok books …``) come from the registry: no vendor is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from pipeline import __version__
+from pipeline.cli import common
+from pipeline.cli.orders import files, orders, trace
+from pipeline.cli.plugins import plugins
+from pipeline.cli.run import run
+from pipeline.texts import LANGUAGES, T, Text, use_language
+
+if TYPE_CHECKING:
+    from pipeline.flow import SystemEnv, SystemPlugin
+
+
+class Verbs(TyperGroup):
+    """Mistok's own verbs, and those that systems bring."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Own verbs first, in the order of a day's work."""
+        return [*super().list_commands(ctx), *sorted(_system_verbs())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """An own verb, else one of a system."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        plugin = _system_verbs().get(cmd_name)
+        return _system_command(plugin, ctx) if plugin else None
+
+
+def _system_verbs() -> dict[str, SystemPlugin]:
+    from pipeline.registry import load_registry
+
+    return {name: plugin for name, plugin in load_registry().systems.items() if plugin.cli is not None}
+
+
+def _system_command(plugin: SystemPlugin, ctx: Any) -> Any:
+    def get() -> tuple[Any, SystemEnv]:
+        """The settings of the client's connection of this type, and what the system may know of the client."""
+        from pipeline.clock import SystemClock
+        from pipeline.flow import SystemEnv
+
+        config = common.load_path(_options(ctx))
+        names = [name for name, spec in config.connections.items() if spec.type == plugin.name]
+        if not names:
+            common.usage(T("{file} has no connection of type {type}.", file=str(config.source), type=plugin.name))
+        spec = config.connections[names[0]]
+        env = SystemEnv(names[0], config.client, config.base, config.currency, config.timezone, SystemClock())
+        return spec.params, env
+
+    assert plugin.cli is not None
+    command = typer.main.get_command(plugin.cli(get))
+    command.name = plugin.name
+    command.help = command.help or str(plugin.summary)
+    return _guarded(command)
+
+
+def _guarded(command: Any) -> Any:
+    """The command with its errors shown as cards."""
+    invoke = command.invoke
+
+    def safely(ctx: Any) -> Any:
+        with common.cards():
+            return invoke(ctx)
+
+    command.invoke = safely  # click offers no hook around a foreign command
+    return command
+
+
+def _options(ctx: Any) -> common.Options:
+    found = ctx.find_root().obj
+    return found if isinstance(found, common.Options) else common.Options()
+
+
+app = typer.Typer(
+    name="mistok",
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=str(common.EXIT_CODES),
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"mistok {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=str(T("Mistok: a bridge between shops and their books. Catalogue out, orders in.")))
+def _main(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="MISTOK_CONFIG", help=str(T("The client's config file.")))
+    ] = Path("config.yaml"),
+    language: Annotated[str | None, typer.Option(help=str(T("Language of texts: uk or en.")))] = None,
+    _show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help=str(T("Show the version.")))
+    ] = False,
+) -> None:
+    if language is not None and language not in LANGUAGES:
+        raise typer.BadParameter(str(T("Language is uk or en.")))
+    if language:
+        use_language(language)
+    context.obj = common.Options(config, language)
+
+
+def _add(verb: Callable[..., Any], help_text: Text, name: str | None = None) -> None:
+    app.command(name or verb.__name__, help=f"{help_text}", epilog=str(common.EXIT_CODES))(verb)
+
+
+_add(run, T("Run a job now."))
+_add(orders, T("List orders, newest first."))
+_add(files, T("List files that came, newest first."))
+_add(trace, T("Tell the whole story of an order or a file."))
+_add(plugins, T("List the plugins with their parameters."))

@@ -1,0 +1,270 @@
+"""What every verb needs: the config, the language, error cards, tables and JSON, exit codes.
+
+Exit codes: 0 done · 1 something waits for a person · 2 wrong config or usage · 3 a server could not be reached.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
+from pipeline.texts import LANGUAGES, T, Text, use_language
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.config.model import ClientConfig
+    from pipeline.engine.runtime import Client
+
+DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3
+
+EXIT_CODES = T(
+    "Exit codes: 0 done · 1 something waits for a person · 2 wrong config or usage · 3 a server could not be reached."
+)
+
+WHO: Mapping[Who, Text] = {
+    Who.SITE: T("the site's developer"),
+    Who.ACCOUNTANT: T("the accountant"),
+    Who.ADMIN: T("the administrator"),
+    Who.US: T("Mistok's developers"),
+}
+
+
+@dataclass
+class Options:
+    """What was given before the verb."""
+
+    config: Path = Path("config.yaml")
+    language: str | None = None
+
+
+def language_of_environment() -> str:
+    """``uk`` or ``en``, by MISTOK_LANGUAGE or the machine's locale."""
+    for name in ("MISTOK_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name, "")[:2].lower()
+        if value in LANGUAGES:
+            return value
+    return "en"
+
+
+def options(context: typer.Context) -> Options:
+    """The options given before the verb."""
+    found = context.find_root().obj
+    return found if isinstance(found, Options) else Options()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print. Wide enough to keep rows whole when the output is not a terminal."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else 160
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def load(context: typer.Context) -> ClientConfig:
+    """The client's config, with its language in use and its log set up. Raises ConfigError with every mistake."""
+    return load_path(options(context))
+
+
+def load_path(chosen: Options) -> ClientConfig:
+    """The same, by the options given before the verb."""
+    from pipeline import logs
+    from pipeline.config.load import load_config
+
+    config = load_config(chosen.config)
+    use_language(chosen.language or os.environ.get("MISTOK_LANGUAGE") or config.language)
+    logs.configure(
+        level=config.log.level,
+        file=config.path(config.log.file) if config.log.file else None,
+        max_size=config.log.max_size,
+        keep=config.log.keep,
+        secrets=config.secrets,
+        console=False,
+    )
+    return config
+
+
+@contextmanager
+def client(context: typer.Context, *, read_only: bool = True) -> Iterator[Client]:
+    """The client's config, ledger and archive, opened. Listing verbs open read-only: no ledger is made for them."""
+    from pipeline.engine.runtime import Client
+
+    with Client.open(load(context), read_only=read_only) as opened:
+        yield opened
+
+
+@contextmanager
+def cards(*, as_json: bool = False) -> Iterator[None]:
+    """Turn errors into cards and exit codes; an unexpected one goes whole to the log, with a reference."""
+    try:
+        yield
+    except MistokError as error:
+        show_findings(error.findings, as_json=as_json)
+        raise typer.Exit(exit_code(error)) from error
+    except KeyboardInterrupt as error:
+        console(stderr=True).print(str(T("Stopped. What was under way goes on with the next run.")))
+        raise typer.Exit(130) from error
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:
+        import secrets
+
+        import structlog
+
+        from pipeline.engine.runtime import unexpected
+
+        reference = secrets.token_hex(4)
+        structlog.get_logger("mistok.cli").exception("unexpected", reference=reference)
+        show_findings((unexpected("mistok", error, reference),), as_json=as_json)
+        raise typer.Exit(WAITING) from error
+
+
+def exit_code(error: MistokError) -> int:
+    """The exit code of an error."""
+    if isinstance(error, ConfigError):
+        return WRONG
+    return UNREACHABLE if isinstance(error, (Transient, Refused)) else WAITING
+
+
+def usage(text: Text, hint: Text | None = None) -> NoReturn:
+    """Say that the call is wrong."""
+    raise ConfigError(text, hint=hint)
+
+
+def show_findings(findings: Sequence[Finding], *, as_json: bool = False) -> None:
+    """Print findings as short cards (to standard error), or as JSON (to standard output)."""
+    if as_json:
+        print(json.dumps({"findings": [finding_row(finding) for finding in findings]}, ensure_ascii=False, indent=2))
+        return
+    out = console(stderr=True)
+    from rich.text import Text as Rich
+
+    for finding in findings:
+        line = Rich(no_wrap=False)
+        place = where(finding.where)
+        if place:
+            line.append(place + ": ", style="bold")
+        line.append(str(finding.text), style="red")
+        out.print(line)
+        if finding.hint:
+            out.print(Rich("  → " + str(finding.hint), style="cyan"))
+
+
+def where(place: Where) -> str:
+    """``file:line:column element`` as editors understand it, with the order in words."""
+    head = place.file or ""
+    if place.line:
+        head += f":{place.line}" if head else str(T("line {line}", line=place.line))
+        if place.column:
+            head += f":{place.column}"
+    parts = [head, place.element or ""]
+    if place.order:
+        parts.append(f"№{place.order}")
+    if place.order_line:
+        parts.append(str(T("item {number}", number=place.order_line)))
+    return " ".join(part for part in parts if part)
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """A finding for --json: code, words in the language in use, place, who mends it."""
+    return {
+        "code": finding.code,
+        "text": str(finding.text),
+        "hint": str(finding.hint) if finding.hint else None,
+        "who": str(finding.who),
+        **finding.where.to_json(),
+    }
+
+
+def jsonable(value: Any) -> Any:
+    """Values of tables as JSON: exact decimals as strings, times in ISO form."""
+    match value:
+        case Finding():
+            return finding_row(value)
+        case Decimal() | Path() | Text():
+            return str(value)
+        case datetime() | date():
+            return value.isoformat()
+        case Enum():
+            return value.value
+        case Mapping():
+            return {str(key): jsonable(one) for key, one in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [jsonable(one) for one in value]
+        case _:
+            return value
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON, Cyrillic readable."""
+    print(json.dumps(jsonable(data), ensure_ascii=False, indent=2))
+
+
+def table(columns: Sequence[tuple[str, Text]], rows: Sequence[Mapping[str, Any]], *, empty: Text) -> None:
+    """Print rows under translated headings; ``empty`` when there are none."""
+    out = console()
+    if not rows:
+        out.print(str(empty))
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text as Rich
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, heading in columns:
+        numeric = all(isinstance(row.get(name), (int, Decimal)) or row.get(name) in (None, "") for row in rows)
+        shown.add_column(str(heading), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(Rich(cell(row.get(name))) for name, _heading in columns))
+    out.print(shown)
+
+
+def cell(value: Any) -> str:
+    """One value for a person."""
+    from pipeline.texts import show_datetime, show_decimal
+
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            return show_decimal(value)
+        case datetime():
+            return show_datetime(value)
+        case list() | tuple():
+            return ", ".join(cell(one) for one in value)
+        case _:
+            return str(value)
+
+
+OUTCOMES: Mapping[str, Text] = {
+    "created": T("document made"),
+    "known": T("known already"),
+    "held": T("held: waits for a person"),
+    "changed": T("came again with other content"),
+    "quarantined": T("quarantined"),
+    "waiting": T("not complete yet"),
+    "failed": T("failed, will be tried again"),
+    "nothing": T("nothing to do"),
+    "in_doubt": T("in doubt, is being looked up"),
+}
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """``12 files · 10 document made …`` in the language in use."""
+    from pipeline.flow import COUNT_WORDS
+
+    words = [f"{COUNT_WORDS.get(word, word)}: {n}" for word, n in counts.items() if n]
+    return " · ".join(words) if words else str(T("nothing new"))

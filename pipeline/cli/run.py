@@ -1,0 +1,172 @@
+"""``mistok run JOB``: run one job now, with progress, and say in one line what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import common
+from pipeline.texts import T, Text
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from pipeline.engine.runtime import RunReport
+
+
+def run(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(help=str(T("Name of the job in the config.")), show_default=False)],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=str(T("Show what would be done; change nothing.")))
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(help=str(T("Only files from this time on: 2026-11-01 or 2026-11-01T08:00.")))
+    ] = None,
+    until: Annotated[str | None, typer.Option(help=str(T("Only files before this time.")))] = None,
+    approve: Annotated[
+        bool, typer.Option("--approve", help=str(T("Publish although a brake stopped the last run.")))
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
+) -> None:
+    """Run a job now."""
+    with common.cards(as_json=as_json):
+        from pipeline.engine.runtime import RunOptions, run_job
+
+        config = common.load(context)
+        chosen = RunOptions(
+            dry_run=dry_run,
+            approve=approve,
+            since=moment(since, config.zone),
+            until=moment(until, config.zone),
+        )
+        if as_json:
+            report = run_job(config, job, chosen, end_at_limit=True)
+        else:
+            with progress() as tell:
+                report = run_job(config, job, chosen, report=tell, end_at_limit=True)
+        if not dry_run:
+            tell_people(config)
+        if as_json:
+            common.print_json(as_data(report))
+        else:
+            show(report, dry_run=dry_run)
+    raise typer.Exit(report.exit_code)
+
+
+def tell_people(config: Any) -> None:
+    """Deliver the notices that wait. A popup that cannot be shown stops nothing: it stays in ``mistok notices``."""
+    from pipeline.engine.runtime import Client
+    from pipeline.engine.tell import deliver_waiting
+
+    with Client.open(config) as client:
+        deliver_waiting(client)
+
+
+def moment(text: str | None, zone: ZoneInfo) -> datetime | None:
+    """A date or time of the client's zone as an aware datetime. Raises ConfigError when it is neither."""
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        common.usage(T("{text} is not a date.", text=text), T("Write it as 2026-11-01 or 2026-11-01T08:00."))
+    return value if value.tzinfo else value.replace(tzinfo=zone)
+
+
+class progress:  # noqa: N801 - used as a function: `with progress() as tell`
+    """A progress bar on a terminal, nothing elsewhere."""
+
+    def __enter__(self) -> Callable[[int, int | None, Text], None]:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=common.console(stderr=True),
+            transient=True,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._bar.start()
+        return self._tell
+
+    def _tell(self, done: int, total: int | None, what: Text) -> None:
+        words = str(what)
+        if words not in self._tasks:
+            self._tasks[words] = self._bar.add_task(words, total=total)
+        self._bar.update(self._tasks[words], completed=done, total=total)
+
+    def __exit__(self, *_exc: object) -> None:
+        self._bar.stop()
+
+
+def as_data(report: RunReport) -> dict[str, Any]:
+    """A report for --json."""
+    return {
+        "job": report.job,
+        "state": report.state,
+        "run": report.run_id,
+        "exit_code": report.exit_code,
+        "counts": dict(report.counts),
+        "steps": [
+            {
+                "step": step.step,
+                "counts": dict(step.result.counts) if step.result else {},
+                "details": list(step.result.details) if step.result else [],
+                "notes": [str(note) for note in step.result.notes] if step.result else [],
+                "findings": list(step.findings),
+                "reference": step.reference or None,
+            }
+            for step in report.steps
+        ],
+    }
+
+
+COLUMNS = (
+    ("file", T("File")),
+    ("order", T("Order")),
+    ("customer", T("Customer")),
+    ("total", T("Sum")),
+    ("currency", T("Currency")),
+    ("result", T("Result")),
+    ("document", T("Document")),
+)
+
+
+def show(report: RunReport, *, dry_run: bool) -> None:
+    """Print what came of a run: rows, what is wrong, and one line of counts."""
+    out = common.console()
+    for step in report.steps:
+        if step.result is not None:
+            rows = [
+                {**row, "result": common.OUTCOMES.get(str(row.get("outcome")), row.get("outcome", ""))}
+                for row in step.result.details
+            ]
+            if any("outcome" in row for row in rows):
+                common.table(COLUMNS, rows, empty=T("Nothing new."))
+            elif rows:
+                common.table([(name, _heading(name)) for name in rows[0]], rows, empty=T("Nothing new."))
+            for row in step.result.details:
+                common.show_findings(row.get("findings") or ())
+            for note in step.result.notes:
+                out.print(str(note))
+        common.show_findings(step.findings)
+    if report.state == "skipped":
+        out.print(str(T("Job {job}: the run before it is still under way; this one was skipped.", job=report.job)))
+        return
+    line = common.counts_line(report.counts)
+    if dry_run:
+        out.print(str(T("Dry run of {job}, nothing was changed. {counts}", job=report.job, counts=line)))
+    else:
+        out.print(str(T("Job {job}: {counts}", job=report.job, counts=line)))
+
+
+def _heading(name: str) -> Text:
+    from pipeline.texts import verbatim
+
+    return verbatim(name.replace("_", " "))

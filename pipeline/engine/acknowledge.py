@@ -1,0 +1,160 @@
+"""The last step of the inbound walk: what happens to the remote file once its orders are safe.
+
+A file is deleted or moved only when its archive copy reads back sound, every order of it has an end state or an open
+card, and the remote file still is the version that was read (the transport compares).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import Changed, Finding, MistokError, Refused, Where, Who
+from pipeline.flow import Move
+from pipeline.ledger import files as file_rows
+from pipeline.ledger.tables import FileState
+from pipeline.ports import FileOutcome, RemoteFile
+from pipeline.texts import T
+
+if TYPE_CHECKING:
+    from pipeline.engine.inbound import Inbound
+
+Row = dict[str, Any]
+
+
+def all_done(walk: Inbound) -> None:
+    """Acknowledge every file of this inbox that is done, also those of runs that were killed before they could."""
+    settings = walk.settings
+    with walk.ctx.ledger.read() as conn:
+        done = file_rows.in_states(conn, walk.ctx.client, settings.inbox, settings.folder, (FileState.DONE,))
+    refused = {row["id"] for row in done if row["ack_error"]}
+    _acknowledge(walk, [row for row in done if row["id"] not in refused or _due(walk, row)])
+
+
+def rows(walk: Inbound, ids: Collection[int]) -> None:
+    """Acknowledge those of the given files that are done."""
+    with walk.ctx.ledger.read() as conn:
+        known = [file_rows.by_id(conn, file_id) for file_id in ids]
+    _acknowledge(walk, [row for row in known if row and row["state"] == FileState.DONE])
+
+
+def set_aside(walk: Inbound, row: Row) -> None:
+    """Move a quarantined file to the rejected folder. Where that is refused it stays, and the card says where it is."""
+    assert walk.settings.rejected is not None
+    ctx = walk.ctx
+    transport = ctx.transport(walk.settings.inbox)
+    outcome = transport.move_many([file_rows.remote_of(row)], walk.settings.rejected)[0]
+    with ctx.begin() as conn:
+        if outcome.done:
+            file_rows.update(conn, [row["id"]], ctx.clock.now(), policy="rejected")
+            ctx.event(conn, f"file:{row['id']}", "set-aside", folder=walk.settings.rejected)
+        else:
+            ctx.event(conn, f"file:{row['id']}", "not-set-aside", findings=_findings(outcome.error))
+
+
+def _due(walk: Inbound, row: Row) -> bool:
+    # a refused delete is tried again, but not on every tick of a ten-second poll
+    age: timedelta = walk.ctx.clock.now() - row["updated"]
+    return age >= timedelta(minutes=5)
+
+
+def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
+    if not done:
+        return
+    ctx, settings = walk.ctx, walk.settings
+    if settings.after == "keep":
+        with ctx.begin() as conn:
+            file_rows.update(
+                conn, [row["id"] for row in done], ctx.clock.now(), state=FileState.ACKNOWLEDGED, policy="kept"
+            )
+            for row in done:
+                ctx.event(conn, f"file:{row['id']}", "acknowledged", policy="kept")
+        walk.count("acknowledged", len(done))
+        return
+    sound = [row for row in done if ctx.archive.verify(row["sha256"])]
+    for row in done:
+        if row not in sound:
+            _unsound(walk, row)
+    walk.hold_on()
+    ctx.reach("inbound:before-delete")
+    transport = ctx.transport(settings.inbox)
+    remote = {file_rows.remote_of(row): row for row in sound}
+    if isinstance(settings.after, Move):
+        outcomes, word = transport.move_many(list(remote), settings.after.move), "moved"
+    else:
+        outcomes, word = transport.delete_many(list(remote)), "deleted"
+    ctx.reach("inbound:deleted")
+    if settings.marker is not None:
+        _drop_markers(walk, [outcome.file for outcome in outcomes if outcome.done])
+    now = ctx.clock.now()
+    with ctx.begin() as conn:
+        for outcome in outcomes:
+            row = remote[outcome.file]
+            if outcome.done:
+                policy = "gone" if outcome.gone else word
+            elif isinstance(outcome.error, Changed):
+                policy = "replaced"  # the site put a new version under this name: the next look finds it
+            else:
+                _refused(walk, conn, row, outcome)
+                continue
+            file_rows.update(conn, [row["id"]], now, state=FileState.ACKNOWLEDGED, policy=policy, ack_error=None)
+            ctx.event(conn, f"file:{row['id']}", "acknowledged", policy=policy)
+            walk.count("acknowledged")
+    ctx.reach("inbound:acknowledged")
+
+
+def _refused(walk: Inbound, conn: Any, row: Row, outcome: FileOutcome) -> None:
+    from pipeline.engine import booking
+
+    ctx = walk.ctx
+    findings = _findings(outcome.error)
+    file_rows.update(conn, [row["id"]], ctx.clock.now(), ack_error=findings[0] if findings else None)
+    ctx.event(conn, f"file:{row['id']}", "not-acknowledged", findings=findings)
+    if isinstance(outcome.error, Refused):
+        words = Finding(
+            "delete-refused",
+            T(
+                "{file} is taken, but the server does not let it be deleted: {words}",
+                file=row["name"],
+                words=outcome.error.text,
+            ),
+            Where(file=row["name"]),
+            T("Give the login the right to delete in folder {folder}, or set `after: keep`.", folder=row["folder"]),
+            Who.ADMIN,
+        )
+        booking.daily(walk, conn, f"inbox:{walk.settings.inbox}/{walk.settings.folder}", "failure", (words,))
+        walk.count("refused")
+    else:
+        walk.count("failed")
+
+
+def _unsound(walk: Inbound, row: Row) -> None:
+    from pipeline.engine import booking
+
+    finding = Finding(
+        "archive",
+        T("The archive copy of {file} is missing or damaged; the remote file was not deleted.", file=row["name"]),
+        Where(file=row["name"]),
+        T("Check the archive's disk; the file is fetched again on the next run."),
+        Who.ADMIN,
+    )
+    ctx = walk.ctx
+    with ctx.begin() as conn:
+        # Back to the beginning: its orders are known by their keys, so nothing is created twice.
+        file_rows.update(conn, [row["id"]], ctx.clock.now(), state=FileState.SEEN)
+        ctx.event(conn, f"file:{row['id']}", "archive-unsound")
+        booking.once(walk, conn, f"file:{row['id']}", "failure", (finding,))
+    walk.count("failed")
+
+
+def _drop_markers(walk: Inbound, taken: Sequence[RemoteFile]) -> None:
+    marker = walk.settings.marker
+    assert marker is not None
+    transport = walk.ctx.transport(walk.settings.inbox)
+    names = {file.name + marker.suffix for file in taken}
+    transport.delete_many([file for file in transport.list(walk.settings.folder) if file.name in names])
+
+
+def _findings(error: MistokError | None) -> list[dict[str, Any]]:
+    return file_rows.findings_json(error.findings) if error else []

@@ -1,0 +1,97 @@
+"""Looking into an inbox: which files are new, still growing, whole and ready, known, or waiting to be acknowledged.
+
+The decision about one file is :func:`judge`, a pure function of what the ledger knows, what the server lists, the
+settings and the time. A file's age is counted from our own first look: a server's clock is never trusted.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from pipeline.flow import InboundSettings
+from pipeline.ledger.tables import FileState
+from pipeline.ports import RemoteFile
+
+Row = dict[str, Any]
+
+
+class Verdict(Enum):
+    """What is to be done about a listed file."""
+
+    NEW = "new"  #: this version was never seen: write it down
+    GROWING = "growing"  #: seen, but changed since the last look
+    WAITING = "waiting"  #: unchanged, but not for long enough, or its marker is missing
+    READY = "ready"  #: take it
+    RESUME = "resume"  #: its copy is in the archive: go on from there
+    ACKNOWLEDGE = "acknowledge"  #: done; only the remote file is left
+    SETTLED = "settled"  #: nothing to do: kept by policy, or in quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The verdict on one file; ``due`` is when a waiting one may be ready."""
+
+    file: RemoteFile
+    verdict: Verdict
+    row: Row | None = None
+    due: datetime | None = None
+
+
+def chosen(name: str, settings: InboundSettings) -> bool:
+    """Whether a name is one that the step takes: its pattern, none of the ignored ones, case aside."""
+    lower = name.lower()
+    return fnmatch.fnmatchcase(lower, settings.pattern.lower()) and not any(
+        fnmatch.fnmatchcase(lower, pattern.lower()) for pattern in settings.ignore
+    )
+
+
+def judge(
+    file: RemoteFile, row: Mapping[str, Any] | None, settings: InboundSettings, names: Collection[str], now: datetime
+) -> Look:
+    """The verdict on a listed ``file``, given its newest ledger ``row`` (None: never seen) and all listed ``names``."""
+    if row is None:
+        return Look(file, Verdict.NEW)
+    kept = dict(row)
+    same = row["size"] == file.size and row["modified"] == file.modified
+    state = FileState(row["state"])
+    if state is FileState.SEEN:
+        if not same:
+            return Look(file, Verdict.GROWING, kept)
+        due = max(row["stable_since"] + settings.stable, row["first_seen"] + settings.min_age)
+        if row["findings"]:  # it was read once and its end was missing
+            due = max(due, row["stable_since"] + settings.grace)
+        if settings.marker is not None and file.name + settings.marker.suffix not in names:
+            return Look(file, Verdict.WAITING, kept)
+        return Look(file, Verdict.READY, kept) if due <= now else Look(file, Verdict.WAITING, kept, due)
+    if state is FileState.CLAIMED:
+        # whoever claimed it is gone (we hold the inbox): if it changed meanwhile it is a new file
+        return Look(file, Verdict.READY if same else Verdict.NEW, kept)
+    if not same:
+        return Look(file, Verdict.NEW, kept)
+    if state in (FileState.ARCHIVED, FileState.CHECKED):
+        return Look(file, Verdict.RESUME, kept)
+    if state is FileState.DONE:
+        return Look(file, Verdict.ACKNOWLEDGE, kept)
+    if state is FileState.ACKNOWLEDGED and row["policy"] != "kept":
+        return Look(file, Verdict.NEW, kept)  # it was gone, and came again
+    return Look(file, Verdict.SETTLED, kept)
+
+
+def in_period(file: RemoteFile, first_seen: datetime, since: datetime | None, until: datetime | None) -> bool:
+    """Whether a file is from the period [since, until): by the server's time, else by our first look at it."""
+    at = file.modified or first_seen
+    return (since is None or at >= since) and (until is None or at < until)
+
+
+def next_look(looks: Sequence[Look], now: datetime, patience: timedelta) -> float | None:
+    """Seconds until a waiting file may be ready, when that is worth staying for (within ``patience``); else None."""
+    dues = [look.due for look in looks if look.verdict is Verdict.WAITING and look.due is not None]
+    if not dues:
+        return None
+    wait = min(dues) - now
+    return max(wait.total_seconds(), 0.0) if wait <= patience else None

@@ -1,0 +1,162 @@
+"""From decoded orders to actions: the pure middle of the inbound walk. Looks things up, changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from pipeline.engine.context import RunContext
+from pipeline.errors import ConfigError, Finding, MistokError, Where, Who
+from pipeline.flow import (
+    Action,
+    CreateDocument,
+    Found,
+    HoldOrder,
+    InboundSettings,
+    InboundStep,
+    NothingToDo,
+    PlanContext,
+    Wanted,
+)
+from pipeline.ledger.orders import key_of
+from pipeline.model import Order
+from pipeline.ports import DecodedOrder, Documents, ProductLookup, Ref, References, System
+from pipeline.texts import T
+
+log = structlog.get_logger("mistok.inbound")
+
+
+@dataclass
+class Work:
+    """One order of one file on its way through a run."""
+
+    file_id: int
+    file_name: str
+    decoded: DecodedOrder
+    key: str
+    source: str
+    order_id: str
+    revision: str
+    row: dict[str, Any] = field(default_factory=dict)  #: its ledger row, once there is one
+    action: Action | None = None
+    order: Order | None = None  #: normalised
+
+    @property
+    def number(self) -> str:
+        """As people call it."""
+        return self.decoded.number or self.order_id
+
+
+def make_work(file_id: int, file_name: str, sha256: str, index: int, decoded: DecodedOrder, client: str) -> Work:
+    """The work for one decoded order. An order whose id could not be read is known by its file and place."""
+    order = decoded.order
+    source = order.source if order else decoded.source
+    order_id = (order.id if order else decoded.id) or f"{sha256[:16]}#{index + 1}"
+    content = decoded.fragment or repr(order).encode()
+    return Work(
+        file_id=file_id,
+        file_name=file_name,
+        decoded=decoded,
+        key=key_of(client, source, order_id),
+        source=source,
+        order_id=order_id,
+        revision=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, system: System, ctx: RunContext) -> None:
+    """Set ``action`` (and the normalised ``order``) of each work.
+
+    Findings of the format, the step's validation and its look-ups become HoldOrder. Raises Transient or Refused when
+    the target cannot be asked; then nothing has happened and all can be tried again.
+    """
+    values = PlanContext(ctx.client, ctx.config.currency, ctx.clock.now())
+    ready: list[tuple[Work, Order]] = []
+    for work in works:
+        order = work.decoded.order
+        if order is None or work.decoded.findings:
+            work.order = order
+            work.action = HoldOrder(_placed(work.decoded.findings, work))
+            continue
+        try:
+            order = step.normalise(order, settings, values)
+            work.order = order
+            findings = tuple(step.validate(order, settings, values))
+        except Exception as error:  # noqa: BLE001 - a client's plugin may raise anything; it becomes a card
+            work.action = _plugin_failed(work, error)
+            continue
+        if findings:
+            work.action = HoldOrder(_placed(findings, work))
+        else:
+            ready.append((work, order))
+    found = _look_up([(order, settings, values) for _work, order in ready], step, system)
+    for work, order in ready:
+        try:
+            action = step.plan(order, work.key, settings, values, found)
+        except MistokError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a client's plugin may raise anything; it becomes a card
+            action = _plugin_failed(work, error)
+        match action:
+            case HoldOrder(findings=held):
+                action = HoldOrder(_placed(held, work))
+            case CreateDocument() | NothingToDo():
+                pass
+        work.action = action
+
+
+def documents(system: System) -> Documents:
+    """The system as a keeper of documents. Raises ConfigError when it is none."""
+    if not isinstance(system, Documents):
+        raise ConfigError(T("System {name} cannot take orders.", name=system.name), hint=T("Choose another `into`."))
+    return system
+
+
+def _look_up(asked: Sequence[tuple[Order, InboundSettings, PlanContext]], step: InboundStep, system: System) -> Found:
+    wanted = [step.wanted(*one) for one in asked]
+    codes = frozenset[str]().union(*(one.products for one in wanted)) if wanted else Wanted().products
+    pairs = frozenset[tuple[str, str]]().union(*(one.references for one in wanted)) if wanted else Wanted().references
+    products = system.find_products(codes) if codes and isinstance(system, ProductLookup) else {}
+    references: dict[tuple[str, str], Ref] = {}
+    if isinstance(system, References):
+        for kind in sorted({kind for kind, _code in pairs}):
+            known = system.find_references(kind, {code for k, code in pairs if k == kind})
+            references.update({(kind, code): ref for code, ref in known.items()})
+    return Found(products, references)
+
+
+def _placed(findings: Sequence[Finding], work: Work) -> tuple[Finding, ...]:
+    """The findings with the file and order filled in where they do not say."""
+    return tuple(
+        Finding(
+            finding.code,
+            finding.text,
+            Where(
+                file=finding.where.file or work.file_name,
+                line=finding.where.line or work.decoded.line,
+                column=finding.where.column,
+                element=finding.where.element,
+                order=finding.where.order or work.number,
+                order_line=finding.where.order_line,
+            ),
+            finding.hint,
+            finding.who,
+        )
+        for finding in findings
+    )
+
+
+def _plugin_failed(work: Work, error: Exception) -> HoldOrder:
+    reference = hashlib.sha256(f"{work.key}{work.revision}".encode()).hexdigest()[:8]
+    log.error("plugin_failed", reference=reference, order=work.number, file=work.file_name, exc_info=error)
+    finding = Finding(
+        "plugin-error",
+        T("The step failed on this order by a mistake of its own ({kind}).", kind=type(error).__name__),
+        hint=T("Look up reference {reference} in the log and send it to the plugin's author.", reference=reference),
+        who=Who.US,
+    )
+    return HoldOrder(_placed((finding,), work))

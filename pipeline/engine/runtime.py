@@ -1,0 +1,422 @@
+"""Runs a job: opens what it needs, takes its lease, runs its steps one after another, records how it went."""
+
+from __future__ import annotations
+
+import os
+import secrets as random_names
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import structlog
+
+from pipeline.alerts import notices
+from pipeline.archive import Archive
+from pipeline.clock import SystemClock
+from pipeline.config.model import ClientConfig, JobConfig, StepSpec
+from pipeline.engine.context import Progress, RunContext, go_on, no_progress
+from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
+from pipeline.flow import FreeStep, InboundSettings, InboundStep, OutboundSettings, OutboundStep, Settings, StepResult
+from pipeline.ledger import tables as t
+from pipeline.ledger.store import Lease, Ledger
+from pipeline.ports import Clock
+from pipeline.registry import Registry, load_registry
+from pipeline.texts import T
+
+log = structlog.get_logger("mistok.run")
+
+DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3  #: exit codes, as the help says
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """How one step went: its result, or what stopped it. ``reference`` finds an unexpected error in the log."""
+
+    step: str
+    result: StepResult | None = None
+    findings: tuple[Finding, ...] = ()
+    reference: str = ""
+    exit_code: int = DONE
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run went. ``state``: done, waiting, failed, skipped. Plain values: it crosses processes."""
+
+    job: str
+    state: str
+    steps: tuple[StepReport, ...] = ()
+    run_id: int | None = None
+    exit_code: int = DONE
+    again_in: float | None = None
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """All steps' counts together."""
+        total: dict[str, int] = {}
+        for step in self.steps:
+            for word, number in (step.result.counts if step.result else {}).items():
+                total[word] = total.get(word, 0) + number
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is asked for. ``trigger``: schedule, watch, catch-up or person."""
+
+    trigger: str = "person"
+    scheduled_for: datetime | None = None
+    dry_run: bool = False
+    approve: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass
+class Client:
+    """An opened client: config, plugins, ledger and archive. Close it, or use it as a context manager."""
+
+    config: ClientConfig
+    registry: Registry
+    ledger: Ledger
+    archive: Archive
+    clock: Clock
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    @classmethod
+    def open(
+        cls,
+        config: ClientConfig,
+        *,
+        registry: Registry | None = None,
+        clock: Clock | None = None,
+        read_only: bool = False,
+    ) -> Client:
+        """Open the client's state. ``read_only`` (dry runs) makes no file: a missing ledger is an empty temporary one.
+
+        Raises ConfigError or Transient when the ledger cannot be used.
+        """
+        clock = clock or SystemClock()
+        stack = ExitStack()
+        base, url = config.base, config.ledger.url
+        if read_only and _missing(url, base):
+            base = Path(stack.enter_context(TemporaryDirectory(prefix="mistok-")))
+            url = "sqlite:///ledger.sqlite3"
+        ledger = Ledger(url, client=config.client, base=base, clock=clock)
+        stack.callback(ledger.close)
+        archive = Archive(config.path(config.archive.path))
+        return cls(config, registry or load_registry(plugin_folder(config)), ledger, archive, clock, stack)
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+def plugin_folder(config: ClientConfig) -> Path | None:
+    """The client's own plugins, if it has a folder of them."""
+    folder = config.path(config.plugins) if config.plugins else config.base / "plugins"
+    # The repository's own `plugins/` package is not a client's folder.
+    return folder if folder.is_dir() and not (folder / "__init__.py").exists() else None
+
+
+def run_job(
+    config: ClientConfig,
+    job: str,
+    options: RunOptions | None = None,
+    *,
+    registry: Registry | None = None,
+    clock: Clock | None = None,
+    report: Progress = no_progress,
+    reach: Callable[[str], None] = go_on,
+    end_at_limit: bool = False,
+) -> RunReport:
+    """Run one job of a client now.
+
+    Takes the job's lease first: a run that is under way elsewhere makes this one ``skipped``. What goes wrong is in the
+    report, in the ledger (``runs``) and in the log; nothing but ConfigError (no such job, bad plugin) is raised.
+
+    Args:
+        end_at_limit: end this whole process when a step exceeds its time limit (``mistok run`` in its own process;
+            under ``serve`` the supervisor ends the worker instead).
+    """
+    options = options or RunOptions()
+    if job not in config.jobs:
+        raise ConfigError(
+            T("There is no job {name} in {file}.", name=job, file=str(config.source)),
+            hint=T("Its jobs are: {names}.", names=", ".join(config.jobs)),
+        )
+    with Client.open(config, registry=registry, clock=clock, read_only=options.dry_run) as client:
+        return _Run(client, job, config.jobs[job], options, report, reach, end_at_limit).go()
+
+
+@dataclass
+class _Run:
+    client: Client
+    job: str
+    spec: JobConfig
+    options: RunOptions
+    report: Progress
+    reach: Callable[[str], None]
+    end_at_limit: bool
+    run_id: int | None = None
+
+    def go(self) -> RunReport:
+        if self.options.dry_run:
+            return self._finish(self._steps())
+        ledger = self.client.ledger
+        ttl = self.spec.time_limit * max(len(self.spec.steps), 1) + timedelta(minutes=1)
+        lease = ledger.acquire(f"job:{self.job}", ttl)
+        if lease is None:
+            self._record_skip()
+            return RunReport(self.job, "skipped")
+        try:
+            self._record_start(lease)
+            return self._finish(self._steps())
+        finally:
+            ledger.release(lease)
+
+    def _steps(self) -> list[StepReport]:
+        reports: list[StepReport] = []
+        with TemporaryDirectory(prefix="mistok-run-", ignore_cleanup_errors=True) as temp:
+            for number, spec in enumerate(self.spec.steps):
+                ctx = RunContext(
+                    config=self.client.config,
+                    registry=self.client.registry,
+                    ledger=self.client.ledger,
+                    archive=self.client.archive,
+                    clock=self.client.clock,
+                    job=self.job,
+                    temp=Path(temp),
+                    run_id=self.run_id,
+                    dry_run=self.options.dry_run,
+                    approve=self.options.approve,
+                    since=self.options.since,
+                    until=self.options.until,
+                    report=self.report,
+                    reach=self.reach,
+                )
+                limit = self._limit(spec) if self.end_at_limit else None
+                try:
+                    reports.append(_run_step(spec, ctx))
+                finally:
+                    if limit is not None:
+                        limit.cancel()
+                    ctx.close()
+                if reports[-1].findings and number + 1 < len(self.spec.steps):
+                    log.info("steps_left_out", job=self.job, after=spec.step)
+                    break
+        return reports
+
+    def _limit(self, spec: StepSpec) -> threading.Timer:
+        def end() -> None:
+            finding = timed_out(self.job, spec.step, self.spec.time_limit)
+            record_end(self.client.ledger, self.run_id, self.job, "timed_out", finding=finding)
+            log.error("time_limit", job=self.job, step=spec.step)
+            print(finding.text)  # noqa: T201 - the last words of a process that ends here
+            os._exit(WAITING)
+
+        timer = threading.Timer(self.spec.time_limit.total_seconds(), end)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _record_start(self, lease: Lease) -> None:
+        ledger, options = self.client.ledger, self.options
+        with ledger.begin() as conn:
+            # a run of this job that still says "running" belongs to a process that was killed: we hold its lease now
+            conn.execute(
+                t.runs.update()
+                .where(t.runs.c.client == ledger.client, t.runs.c.job == self.job, t.runs.c.state == "running")
+                .values(state="interrupted", ended=ledger.clock.now())
+            )
+            result = conn.execute(
+                t.runs.insert().values(
+                    client=ledger.client,
+                    job=self.job,
+                    trigger=options.trigger,
+                    scheduled_for=options.scheduled_for,
+                    started=ledger.clock.now(),
+                    state="running",
+                    config_hash=self.client.config.config_hash,
+                )
+            )
+            assert result.inserted_primary_key is not None
+            self.run_id = int(result.inserted_primary_key[0])
+        log.info("run_started", job=self.job, run=self.run_id, trigger=options.trigger, fence=lease.fence)
+
+    def _record_skip(self) -> None:
+        ledger = self.client.ledger
+        now = ledger.clock.now()
+        with ledger.begin() as conn:
+            conn.execute(
+                t.runs.insert().values(
+                    client=ledger.client,
+                    job=self.job,
+                    trigger=self.options.trigger,
+                    scheduled_for=self.options.scheduled_for,
+                    started=now,
+                    ended=now,
+                    state="skipped",
+                )
+            )
+        log.info("run_skipped", job=self.job, why="the run before it is still under way")
+
+    def _finish(self, steps: Sequence[StepReport]) -> RunReport:
+        exit_code = _worst(step.exit_code for step in steps)
+        findings = [finding for step in steps for finding in step.findings]
+        state = "failed" if findings else "waiting" if exit_code == WAITING else "done"
+        again = [step.result.again_in for step in steps if step.result and step.result.again_in is not None]
+        report = RunReport(self.job, state, tuple(steps), self.run_id, exit_code, min(again, default=None))
+        if self.run_id is not None:
+            reference = next((step.reference for step in steps if step.reference), "")
+            record_end(
+                self.client.ledger,
+                self.run_id,
+                self.job,
+                state,
+                counts=report.counts,
+                finding=findings[0] if findings else None,
+                reference=reference,
+            )
+        log.info("run_ended", job=self.job, run=self.run_id, state=state, **report.counts)
+        return report
+
+
+def _worst(codes: Any) -> int:
+    order = (DONE, WAITING, UNREACHABLE, WRONG)
+    return max(codes, key=order.index, default=DONE)
+
+
+def timed_out(job: str, step: str, limit: timedelta) -> Finding:
+    """What is said of a step that was ended by its time limit."""
+    return Finding(
+        "time-limit",
+        T(
+            "Step {step} of job {job} was ended: it took longer than {seconds} s.",
+            step=step,
+            job=job,
+            seconds=int(limit.total_seconds()),
+        ),
+        hint=T("The next run goes on where it stopped. If it is always too short, raise time_limit of the job."),
+        who=Who.ADMIN,
+    )
+
+
+def record_end(
+    ledger: Ledger,
+    run_id: int | None,
+    job: str,
+    state: str,
+    *,
+    counts: Mapping[str, int] | None = None,
+    finding: Finding | None = None,
+    reference: str = "",
+) -> None:
+    """Write down how a run ended; a failure is told to people once, until it changes or the job works again."""
+    now = ledger.clock.now()
+    with ledger.begin() as conn:
+        conn.execute(
+            t.runs.update()
+            .where(t.runs.c.id == run_id)
+            .values(
+                ended=now,
+                state=state,
+                counts=dict(counts or {}),
+                error=finding.to_json() if finding else None,
+                reference=reference or None,
+            )
+        )
+        before = ledger.get_value(conn, "alarm", f"job:{job}")
+        code = finding.code if finding else ""
+        if finding is not None and (before or {}).get("code") != code:
+            ledger.notify(conn, notices.failure(f"job:{job}", job, finding))
+        if (before or {}).get("code", "") != code:
+            ledger.set_value(conn, "alarm", f"job:{job}", {"code": code, "at": now.isoformat()})
+
+
+def _run_step(spec: StepSpec, ctx: RunContext) -> StepReport:
+    plugin = ctx.registry.steps[spec.step]
+    try:
+        match plugin.kind:
+            case InboundStep() as step:
+                result = _inbound(step, spec, ctx)
+            case OutboundStep() as step:
+                result = _outbound(step, spec, ctx)
+            case FreeStep() as step:
+                result = step.run(spec.params, ctx)
+    except ConfigError as error:
+        return StepReport(spec.step, findings=error.findings, exit_code=WRONG)
+    except (Transient, Refused) as error:
+        log.warning("step_failed", job=ctx.job, step=spec.step, code=error.code, error=error.text.render("en"))
+        return StepReport(spec.step, findings=error.findings, exit_code=UNREACHABLE)
+    except MistokError as error:
+        log.error("step_failed", job=ctx.job, step=spec.step, code=error.code, error=error.text.render("en"))
+        return StepReport(spec.step, findings=error.findings, exit_code=WAITING)
+    except Exception as error:
+        reference = random_names.token_hex(4)
+        log.exception("step_failed_unexpectedly", job=ctx.job, step=spec.step, reference=reference)
+        return StepReport(
+            spec.step, findings=(unexpected(spec.step, error, reference),), reference=reference, exit_code=WAITING
+        )
+    return StepReport(spec.step, result, exit_code=WAITING if result.waiting else DONE)
+
+
+def unexpected(what: str, error: BaseException, reference: str) -> Finding:
+    """The short card of an error that nobody foresaw; the log has it whole."""
+    return Finding(
+        "unexpected",
+        T(
+            "{what} failed by a mistake of the program ({kind}); reference {reference}.",
+            what=what,
+            kind=type(error).__name__,
+            reference=reference,
+        ),
+        Where(),
+        T("Nothing was lost: the next run goes on. Send the log lines with this reference to support."),
+        Who.US,
+    )
+
+
+def _format(spec: StepSpec, ctx: RunContext) -> tuple[Any, Settings]:
+    assert isinstance(spec.params, (InboundSettings, OutboundSettings))
+    return ctx.registry.formats[spec.params.format.type], spec.format_params or Settings()
+
+
+def _inbound(step: InboundStep, spec: StepSpec, ctx: RunContext) -> StepResult:
+    assert isinstance(spec.params, InboundSettings)
+    plugin, format_settings = _format(spec, ctx)
+    if ctx.dry_run:
+        from pipeline.engine.preview import preview
+
+        return preview(step, spec.params, plugin, format_settings, ctx)
+    from pipeline.engine.inbound import Inbound
+
+    return Inbound(step, spec.params, plugin, format_settings, ctx).run()
+
+
+def _outbound(step: OutboundStep, spec: StepSpec, ctx: RunContext) -> StepResult:
+    from pipeline.engine.outbound import publish
+
+    assert isinstance(spec.params, OutboundSettings)
+    if ctx.since or ctx.until:
+        raise ConfigError(
+            T("Step {step} publishes the whole catalogue: --since and --until do not go with it.", step=spec.step)
+        )
+    plugin, format_settings = _format(spec, ctx)
+    return publish(step, spec.params, plugin, format_settings, ctx)
+
+
+def _missing(url: str, base: Path) -> bool:
+    prefix = "sqlite:///"
+    return url.startswith(prefix) and not (base / url.removeprefix(prefix)).exists()
