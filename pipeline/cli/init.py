@@ -129,10 +129,10 @@ def _tell(directory: Path, server: Server) -> None:
 
 
 def _kind(word: str) -> ServerKind:
-    for kind in ("local", "sftp", "ftp", "ftps"):
-        if word == kind:
-            return kind
-    common.usage(T("`{value}` is not a kind of server.", value=word), T("Write local, sftp, ftp or ftps."))
+    match word:
+        case "local" | "sftp" | "ftp" | "ftps":
+            return word
+    return common.usage(T("`{value}` is not a kind of server.", value=word), T("Write local, sftp, ftp or ftps."))
 
 
 def _check(server: Server) -> None:
@@ -164,7 +164,7 @@ def _contents(server: Server, client: str, language: str) -> dict[Path, str]:
     """Every text file, by its path in the folder."""
     local = server.kind == "local"
     values = {
-        "client": client,
+        "client": _quoted(client),
         "server": _server_block(server),
         "seed": "    seed: samples/products.csv\n" if local else "",
         "goods": "goods",
@@ -219,14 +219,15 @@ def _server_block(server: Server) -> str:
 def _quoted(text: str) -> str:
     """As a YAML value that nothing in ``text`` can break; ``${`` is meant as it stands."""
     escaped = text.replace("${", "$${")
-    return text if re.fullmatch(r"[A-Za-z0-9_./-]+", text) else json.dumps(escaped, ensure_ascii=False)
+    plain = re.fullmatch(r"[A-Za-z0-9/.][A-Za-z0-9_./-]*", text) and text.lower() != "null"
+    return text if plain else json.dumps(escaped, ensure_ascii=False)
 
 
 def _first_steps(server: Server) -> Text:
     if server.kind == "local":
         return T(
-            "Here the site is the folder `site/`: the catalogue goes to `site/goods`, orders are taken from `site/orders`. "
-            "The books begin with the sample products in `samples/`. For a real server change `connections.site`."
+            "Here the site is the folder `site/`: the catalogue goes to `site/goods`, orders are taken from "
+            "`site/orders`. The books begin with the sample products in `samples/`. For a real server change `connections.site`."
         )
     return T(
         "The site is reached at {host}; what the books hold comes from `mistok books load`.", host=server.host or ""
