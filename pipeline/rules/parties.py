@@ -128,7 +128,7 @@ def party_findings(party: Party, where: Where, region: str = "UA") -> tuple[Find
                 "email",
                 T("The e-mail {email} cannot exist; it was kept as it is written.", email=party.email),
                 where,
-                T("Write it such as {example}", example="olena@example.ua"),
+                T("Write it such as {example}", example="olena@example.com"),
             )
         )
     return tuple(remarks)
