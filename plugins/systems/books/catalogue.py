@@ -1,0 +1,341 @@
+"""Gives the products out: as objects, or column by column (columns stay columns from the database to the file)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Numeric,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
+
+from pipeline.api import (
+    CATALOGUE_FIELDS,
+    Batch,
+    ConfigError,
+    MatchRules,
+    Money,
+    Price,
+    Product,
+    Ref,
+    SpecialPrice,
+    T,
+    Variant,
+    normal_form,
+)
+from plugins.systems.books import tables as t
+from plugins.systems.books.database import Database
+from plugins.systems.books.store import SEPARATOR
+
+_ZERO = Decimal("0.00")
+_PARENT = t.products.alias("parent")
+_TEXTS = ("name", "short_description", "description")
+_SPECIAL = ("special_price", "special_start", "special_end")
+Convert = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+def count(connection: Connection) -> int:
+    """How many rows ``batches`` will give: products and their variants."""
+    return int(connection.execute(select(func.count()).select_from(t.products)).scalar_one())
+
+
+def batches(database: Database, fields: Sequence[str], at: datetime, size: int) -> Iterator[Batch]:
+    """All products, ordered by code, of one moment of the database. See CATALOGUE_FIELDS.
+
+    A variant takes from its base product what it has not got itself: category, texts, images, tax and unit.
+    A base product's stock is that of its variants. Raises ConfigError for a field that is not one of CATALOGUE_FIELDS.
+    """
+    for name in fields:
+        _check_field(name)
+    with database.read() as connection:
+        paths = _paths(connection) if "category" in fields else {}
+        statement, names, converts = _statement(fields, connection.dialect.name == "sqlite")
+        last = ""
+        while True:
+            page = statement.where(t.products.c.code > last).order_by(t.products.c.code).limit(size)
+            rows = connection.execute(page).all()
+            if not rows:
+                return
+            raw = dict(zip(names, zip(*rows, strict=True), strict=True))
+            ids, last = raw["#id"], raw["#code"][-1]
+            columns: dict[str, Sequence[Any]] = {}
+            extra = _extra(connection, fields, raw, ids, at)
+            for name in fields:
+                if name == "category":
+                    columns[name] = [paths.get(i, ()) for i in raw["#category"]]
+                elif name in extra:
+                    columns[name] = extra[name]
+                else:
+                    convert = converts.get(name)
+                    columns[name] = convert(raw[name]) if convert else raw[name]
+            yield Batch(len(rows), columns)
+            if len(rows) < size:
+                return
+
+
+def products(database: Database, since: datetime | None, chunk: int = 500) -> Iterator[Product]:
+    """Base products with their variants, ordered by code; with ``since`` those changed after it (or a variant of)."""
+    with database.read() as connection:
+        paths = _paths(connection)
+        base = select(t.products).where(t.products.c.parent_id.is_(None))
+        if since is not None:
+            moved = select(t.products.c.parent_id).where(
+                t.products.c.updated_at > since, t.products.c.parent_id.isnot(None)
+            )
+            base = base.where((t.products.c.updated_at > since) | t.products.c.id.in_(moved))
+        last = ""
+        while rows := connection.execute(
+            base.where(t.products.c.code > last).order_by(t.products.c.code).limit(chunk)
+        ).all():
+            last = rows[-1].code
+            ids = [row.id for row in rows]
+            children = connection.execute(
+                select(t.products).where(t.products.c.parent_id.in_(ids)).order_by(t.products.c.code)
+            ).all()
+            every = ids + [row.id for row in children]
+            prices = _group(connection, select(t.prices), every)
+            texts = _group(connection, select(t.product_texts), every)
+            images = _group(connection, select(t.images).order_by(t.images.c.position), every)
+            specials = _group(connection, select(t.specials).order_by(t.specials.c.position), every)
+            stock = _sellable(connection, every)
+            variants: dict[int, list[Any]] = {}
+            for child in children:
+                variants.setdefault(child.parent_id, []).append(child)
+            for row in rows:
+                of = variants.get(row.id, [])
+                pictures = images.get(row.id, [])
+                level = stock.get(row.id)
+                if of and level is None:
+                    level = sum((stock.get(child.id) or _ZERO for child in of), _ZERO)
+                yield Product(
+                    code=row.code,
+                    name={x.language: x.name for x in texts.get(row.id, ())},
+                    short_description={x.language: x.short_description for x in texts.get(row.id, ())},
+                    description={x.language: x.description for x in texts.get(row.id, ())},
+                    category=paths.get(row.category_id, ()),
+                    unit=row.unit,
+                    tax_rate=row.tax_rate,
+                    prices=_prices(prices.get(row.id, ()), row.currency),
+                    specials=tuple(
+                        SpecialPrice(Money(x.amount, row.currency), x.start_at, x.end_at)
+                        for x in specials.get(row.id, ())
+                    ),
+                    stock=level or _ZERO,
+                    image=next((x.name for x in pictures if x.position == 0), ""),
+                    images=tuple(x.name for x in pictures if x.position > 0),
+                    barcode=row.barcode,
+                    manufacturer=row.manufacturer,
+                    weight=row.weight,
+                    published=row.published,
+                    updated_at=row.updated_at,
+                    variants=tuple(
+                        Variant(
+                            code=child.code,
+                            options=child.options or {},
+                            prices=_prices(prices.get(child.id, ()), child.currency),
+                            barcode=child.barcode,
+                            stock=stock.get(child.id) or _ZERO,
+                        )
+                        for child in of
+                    ),
+                )
+
+
+def find(connection: Connection, codes: Collection[str], rules: MatchRules) -> Mapping[str, Sequence[Ref]]:
+    """For each of ``codes`` the product of exactly that code, else all of the same normal form; unknown are absent."""
+    wanted = list(dict.fromkeys(codes))
+    named = (
+        select(t.products.c.id, t.products.c.code, t.products.c.normal, _shown_name().label("name"))
+        .join(t.product_texts, t.product_texts.c.product_id == t.products.c.id, isouter=True)
+        .group_by(t.products.c.id, t.products.c.code, t.products.c.normal)
+    )
+    found: dict[str, tuple[Ref, ...]] = {}
+    for some in _chunks(wanted):
+        for row in connection.execute(named.where(t.products.c.code.in_(some))):
+            found[row.code] = (Ref(str(row.id), row.code, row.name or ""),)
+    forms = {code: form for code in wanted if code not in found and (form := normal_form(code, rules))}
+    alike: dict[str, list[Ref]] = {}
+    for some in _chunks(sorted(set(forms.values()))):
+        for row in connection.execute(named.where(t.products.c.normal.in_(some)).order_by(t.products.c.code)):
+            alike.setdefault(row.normal, []).append(Ref(str(row.id), row.code, row.name or ""))
+    for code, form in forms.items():
+        if form in alike:
+            found[code] = tuple(alike[form])
+    return found
+
+
+def _shown_name() -> ColumnElement[Any]:
+    x = t.product_texts.c
+    return func.coalesce(func.max(case((x.language == "uk-UA", x.name))), func.min(x.name))
+
+
+def _check_field(name: str) -> None:
+    base, dot, detail = name.partition(".")
+    known = (base in _TEXTS or base == "price") and detail if dot else name in CATALOGUE_FIELDS
+    if not known:
+        raise ConfigError(
+            T("The books have no catalogue field {name}.", name=name),
+            hint=T("Fields are: {names}.", names=", ".join(CATALOGUE_FIELDS)),
+        )
+
+
+def _statement(fields: Sequence[str], sqlite: bool) -> tuple[Select[Any], list[str], dict[str, Convert]]:
+    # Amounts are fetched as the driver gives them and converted a column at a time.
+    raw = BigInteger() if sqlite else Numeric(20, t.PLACES)
+    p = t.products
+    columns: list[ColumnElement[Any]] = [p.c.id, p.c.code, p.c.parent_id]
+    names = ["#id", "#code", "#parent"]
+    converts: dict[str, Convert] = {}
+    source: Any = p.outerjoin(_PARENT, p.c.parent_id == _PARENT.c.id)
+
+    def add(name: str, column: ColumnElement[Any], convert: Convert | None = None) -> None:
+        columns.append(column)
+        names.append(name)
+        if convert:
+            converts[name] = convert
+
+    joined: dict[str, tuple[Any, Any]] = {}
+    for name in dict.fromkeys(fields):
+        base, _, detail = name.partition(".")
+        if base in _TEXTS and detail:
+            if detail not in joined:
+                own, inherited = t.product_texts.alias(), t.product_texts.alias()
+                source = source.outerjoin(own, and_(own.c.product_id == p.c.id, own.c.language == detail))
+                source = source.outerjoin(
+                    inherited, and_(inherited.c.product_id == p.c.parent_id, inherited.c.language == detail)
+                )
+                joined[detail] = (own, inherited)
+            own, inherited = joined[detail]
+            add(name, func.coalesce(func.nullif(own.c[base], ""), inherited.c[base], ""))
+        elif base == "price":
+            kind = detail or "retail"
+            price = t.prices.alias()
+            source = source.outerjoin(price, and_(price.c.product_id == p.c.id, price.c.kind == kind))
+            add(name, type_coerce(price.c.amount, raw), _amounts)
+        elif name in ("code", "currency", "barcode", "published", "updated_at"):
+            add(name, p.c[name])
+        elif name in ("unit", "manufacturer"):
+            add(name, func.coalesce(func.nullif(p.c[name], ""), _PARENT.c[name], ""))
+        elif name == "tax_rate":
+            add(name, type_coerce(func.coalesce(p.c.tax_rate, _PARENT.c.tax_rate), raw), _amounts)
+        elif name == "weight":
+            add(name, type_coerce(p.c.weight, raw), _amounts)
+        elif name == "parent":
+            add(name, func.coalesce(_PARENT.c.code, ""))
+        elif name == "options":
+            add(name, p.c.options, lambda column: [value or {} for value in column])
+        elif name == "category_id":
+            add(name, func.coalesce(p.c.category_id, _PARENT.c.category_id), _texts_of)
+    if "category" in fields:
+        add("#category", func.coalesce(p.c.category_id, _PARENT.c.category_id))
+    return select(*columns).select_from(source), names, converts
+
+
+def _amounts(column: Sequence[Any]) -> Sequence[Any]:
+    return [t.tidy(value) for value in column]
+
+
+def _texts_of(column: Sequence[Any]) -> Sequence[Any]:
+    return ["" if value is None else str(value) for value in column]
+
+
+def _extra(
+    connection: Connection, fields: Sequence[str], raw: Mapping[str, Any], ids: Sequence[int], at: datetime
+) -> dict[str, Sequence[Any]]:
+    """Columns that need a look into tables with many rows a product."""
+    extra: dict[str, Sequence[Any]] = {}
+    if any(name in fields for name in _SPECIAL):
+        chosen = {i: _choose(rows, at) for i, rows in _group(connection, select(t.specials), ids).items()}
+        extra["special_price"] = [c.amount if (c := chosen.get(i)) else None for i in ids]
+        extra["special_start"] = [c.start_at if (c := chosen.get(i)) else None for i in ids]
+        extra["special_end"] = [c.end_at if (c := chosen.get(i)) else None for i in ids]
+    if "stock" in fields:
+        levels = _sellable(connection, ids)
+        missing = [i for i in ids if i not in levels]
+        of_variants = _variant_stock(connection, missing)
+        extra["stock"] = [levels.get(i) or of_variants.get(i) or _ZERO for i in ids]
+    if "image" in fields or "images" in fields:
+        owners = list(dict.fromkeys([*ids, *(parent for parent in raw["#parent"] if parent)]))
+        pictures = _group(connection, select(t.images).order_by(t.images.c.position), owners)
+        own: list[list[Any]] = [
+            pictures.get(i) or pictures.get(parent, []) for i, parent in zip(ids, raw["#parent"], strict=True)
+        ]
+        extra["image"] = [next((x.name for x in some if x.position == 0), "") for some in own]
+        extra["images"] = [tuple(x.name for x in some if x.position > 0) for some in own]
+    return extra
+
+
+def _choose(rows: Iterable[Any], at: datetime) -> Any:
+    """The special in force at ``at`` (the one that began last), else the next to come, else None."""
+    live = [r for r in rows if r.end_at is None or at < r.end_at]
+    now = [r for r in live if r.start_at is None or r.start_at <= at]
+    if now:
+        return max(now, key=lambda r: (r.start_at is not None, r.start_at or at, r.position))
+    return min(live, key=lambda r: (r.start_at, r.position), default=None)
+
+
+def _left() -> ColumnElement[Any]:
+    # clamped in each warehouse, as rules.stock.sellable does: a debt in one never eats another's goods
+    return func.sum(
+        case(
+            (t.stock.c.on_hand > t.stock.c.reserved, t.stock.c.on_hand - t.stock.c.reserved),
+            else_=literal(Decimal(0), t.Exact),
+        )
+    )
+
+
+def _sellable(connection: Connection, ids: Sequence[int]) -> dict[int, Decimal]:
+    left = type_coerce(_left(), t.Exact)
+    statement = select(t.stock.c.product_id, left).group_by(t.stock.c.product_id)
+    found: dict[int, Decimal] = {}
+    for some in _chunks(ids):
+        found |= {row[0]: row[1] for row in connection.execute(statement.where(t.stock.c.product_id.in_(some)))}
+    return found
+
+
+def _variant_stock(connection: Connection, ids: Sequence[int]) -> dict[int, Decimal]:
+    left = type_coerce(_left(), t.Exact)
+    statement = (
+        select(t.products.c.parent_id, left)
+        .join(t.stock, t.stock.c.product_id == t.products.c.id)
+        .group_by(t.products.c.parent_id)
+    )
+    found: dict[int, Decimal] = {}
+    for some in _chunks(ids):
+        found |= {row[0]: row[1] for row in connection.execute(statement.where(t.products.c.parent_id.in_(some)))}
+    return found
+
+
+def _paths(connection: Connection) -> dict[Any, tuple[str, ...]]:
+    rows = connection.execute(select(t.categories.c.id, t.categories.c.path))
+    return {row.id: tuple(row.path.split(SEPARATOR)) for row in rows}
+
+
+def _group(connection: Connection, statement: Select[Any], ids: Sequence[int]) -> dict[int, list[Any]]:
+    grouped: dict[int, list[Any]] = {}
+    column = statement.selected_columns["product_id"]
+    for some in _chunks(ids):
+        for row in connection.execute(statement.where(column.in_(some))):
+            grouped.setdefault(row.product_id, []).append(row)
+    return grouped
+
+
+def _prices(rows: Iterable[Any], currency: str) -> tuple[Price, ...]:
+    return tuple(Price(Money(row.amount, currency), row.kind) for row in sorted(rows, key=lambda row: str(row.kind)))
+
+
+def _chunks(values: Sequence[Any], size: int = 5000) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

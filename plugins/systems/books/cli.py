@@ -1,0 +1,311 @@
+"""The verbs of ``mistok books``: load tables, and look at products, stock, parties and documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from pipeline.api import MistokError, Rejected, SystemEnv, T, Text, Where, show_datetime, show_decimal
+
+if TYPE_CHECKING:
+    from plugins.systems.books.system import Books
+
+Get = Callable[[], tuple[Any, SystemEnv]]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many rows.")]
+
+
+class Numbers(StrEnum):
+    """How numbers are written in a table."""
+
+    AUTO = "auto"
+    UK = "uk"
+    EN = "en"
+
+
+def make_app(get: Get) -> typer.Typer:
+    """The Typer app of the books; ``get`` gives their settings and surroundings when a verb runs."""
+    app = typer.Typer(no_args_is_help=True, help="The embedded accounting: load tables, look at what is in it.")
+
+    @app.command()
+    def load(
+        files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or XLSX tables.")],
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+        numbers: Annotated[Numbers, typer.Option(help="uk: 1 234,50; en: 1,234.50; auto: either.")] = Numbers.AUTO,
+        encoding: Annotated[str | None, typer.Option(help="Of a CSV: UTF-8 or windows-1251 when not given.")] = None,
+        language: Annotated[str, typer.Option(help="Language of columns that name none.")] = "uk-UA",
+        as_json: Json = False,
+    ) -> None:
+        """Load products, or references, from tables: new codes are added, known ones brought up to date."""
+        with _open(get) as books:
+            results = [_load(books, path, dry_run, str(numbers), encoding, language) for path in files]
+        if as_json:
+            _print_json(results)
+            return
+        for result in results:
+            for note in result.pop("notes"):
+                typer.echo(f"! {note}")
+            words = T("{file}: nothing written, this was a trial.", file=result["file"]) if dry_run else None
+            if "references" in result:
+                typer.echo(str(T("{file}: {n} references.", file=result["file"], n=result["references"])))
+            else:
+                typer.echo(str(T("{file}: {new} new, {changed} changed, {unchanged} as they were.", **result)))
+            if words:
+                typer.echo(str(words))
+
+    @app.command()
+    def products(
+        find: Annotated[str, typer.Argument(help="Part of a code or a name.")] = "",
+        limit: Limit = 200,
+        as_json: Json = False,
+    ) -> None:
+        """List products: code, name, price, special price, and what may be sold."""
+        from plugins.systems.books.views import product_rows
+
+        with _open(get) as books:
+            rows = product_rows(books, find, limit)
+        heads = (T("Code"), T("Name"), T("Category"), T("Price"), T("Special"), T("In stock"), T("Unit"))
+        names = ("code", "name", "category", "price", "special_price", "stock", "unit")
+        _show(rows, names, heads, as_json, T("No product found."))
+
+    @app.command()
+    def stock(
+        find: Annotated[str, typer.Argument(help="Part of a code or a name.")] = "",
+        limit: Limit = 500,
+        as_json: Json = False,
+    ) -> None:
+        """List stock by warehouse: on hand, reserved, and what may be sold."""
+        from plugins.systems.books.views import stock_rows
+
+        with _open(get) as books:
+            rows = stock_rows(books, find, limit)
+        heads = (T("Code"), T("Name"), T("Warehouse"), T("On hand"), T("Reserved"), T("May be sold"))
+        names = ("code", "name", "warehouse", "on_hand", "reserved", "sellable")
+        _show(rows, names, heads, as_json, T("No stock found."))
+
+    @app.command()
+    def parties(
+        find: Annotated[str, typer.Argument(help="Part of a name, code, phone or mail.")] = "",
+        limit: Limit = 200,
+        as_json: Json = False,
+    ) -> None:
+        """List parties: buyers and companies."""
+        from plugins.systems.books.views import party_rows
+
+        with _open(get) as books:
+            rows = party_rows(books, find, limit)
+        heads = (T("Code"), T("Name"), T("EDRPOU"), T("Phone"), T("Mail"), T("Documents"))
+        names = ("code", "name", "edrpou", "phone", "email", "documents")
+        _show(rows, names, heads, as_json, T("No party found."))
+
+    @app.command()
+    def documents(
+        find: Annotated[
+            str, typer.Argument(help="Part of a number, of the source's number, or of the buyer's name.")
+        ] = "",
+        limit: Limit = 50,
+        as_json: Json = False,
+    ) -> None:
+        """List order documents, newest first."""
+        from plugins.systems.books.views import document_rows
+
+        with _open(get) as books:
+            rows = document_rows(books, find, limit)
+        heads = (
+            T("Number"),
+            T("Made"),
+            T("Source"),
+            T("Its number"),
+            T("Buyer"),
+            T("Items"),
+            T("Sum"),
+            T("Currency"),
+            T("Status"),
+        )
+        names = ("number", "created_at", "source", "order_number", "party", "items", "total", "currency", "status")
+        _show(rows, names, heads, as_json, T("No document found."))
+
+    @app.command()
+    def document(number: Annotated[str, typer.Argument(help="The document's number.")], as_json: Json = False) -> None:
+        """Show one document with its lines and sums."""
+        from plugins.systems.books.views import document_view
+
+        with _open(get) as books:
+            found = document_view(books, number)
+        if found is None:
+            typer.echo(str(T("There is no document {number}.", number=number)), err=True)
+            raise typer.Exit(1)
+        if as_json:
+            _print_json(found)
+        else:
+            _show_document(found)
+
+    return app
+
+
+@contextmanager
+def _open(get: Get) -> Iterator[Books]:
+    from plugins.systems.books.system import Books
+
+    settings, env = get()
+    books = Books(settings, env)
+    _zone[:] = [ZoneInfo(env.timezone)]
+    try:
+        yield books
+    except Rejected as error:
+        _show_findings(error)
+        raise typer.Exit(1) from None
+    finally:
+        books.close()
+
+
+_zone: list[ZoneInfo] = []  # of the client whose books are open; times are shown in it
+
+
+def _load(books: Books, path: Path, dry_run: bool, numbers: Any, encoding: str | None, language: str) -> dict[str, Any]:
+    from plugins.systems.books.load import is_references, read_products, read_references
+    from plugins.systems.books.tables import REFERENCES
+
+    if is_references(path, encoding):
+        rows = read_references(path, tuple(REFERENCES), encoding)
+        return {"file": path.name, "references": books.load_references(rows, dry_run=dry_run), "notes": []}
+    table = read_products(
+        path,
+        zone=ZoneInfo(books.env.timezone),
+        language=language,
+        warehouse=books.settings.default_warehouse or "main",
+        numbers=numbers,
+        encoding=encoding,
+    )
+    done = books.load(table, dry_run=dry_run)
+    return {
+        "file": path.name,
+        "new": done.new,
+        "changed": done.changed,
+        "unchanged": done.unchanged,
+        "notes": [str(note) for note in done.notes],
+    }
+
+
+def _show_findings(error: MistokError) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True)
+    table = Table(title=str(error.text), title_justify="left", box=None, pad_edge=False)
+    for head in (T("Row"), T("Column"), T("What is wrong")):
+        table.add_column(str(head))
+    shown = 50
+    for finding in error.findings[:shown]:
+        where: Where = finding.where
+        words = f"{finding.text} {finding.hint}" if finding.hint else str(finding.text)
+        table.add_row(str(where.line or ""), where.element or "", words)
+    console.print(table, markup=False)
+    if len(error.findings) > shown:
+        console.print(str(T("… and {n} more.", n=len(error.findings) - shown)))
+
+
+def _show(
+    rows: Sequence[dict[str, Any]], names: Sequence[str], heads: Sequence[Text], as_json: bool, empty: Text
+) -> None:
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        typer.echo(str(empty))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, head in zip(names, heads, strict=True):
+        numeric = any(isinstance(row[name], (Decimal, int)) for row in rows)
+        table.add_column(str(head), justify="right" if numeric else "left", no_wrap=name in ("code", "number", "total"))
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in names))
+    Console().print(table)
+
+
+def _show_document(found: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(str(T('Order {number}', number=found['number'])))}[/bold]")
+    facts = (
+        (T("Source"), f"{found['source']} № {found['order_number']}"),
+        (T("Made"), _cell(found["created_at"])),
+        (T("Ordered"), _cell(found["ordered_at"])),
+        (T("Status"), found["status"]),
+        (T("Buyer"), f"{found['party']} ({found['party_code']})"),
+        (T("Object"), found["object"]),
+        (T("Warehouse"), found["warehouse"]),
+        (T("Author"), found["user"]),
+        (T("Executor"), found["executor"]),
+        (T("Delivery"), found["delivery_words"]),
+        (T("Payment"), found["payment_words"]),
+        (T("Comment"), found["comment"]),
+    )
+    for head, value in facts:
+        if value:
+            console.print(f"{head!s:<12} {escape(str(value))}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head, justify in (
+        (T("No."), "right"),
+        (T("Code"), "left"),
+        (T("Name"), "left"),
+        (T("Quantity"), "right"),
+        (T("Unit"), "left"),
+        (T("Price"), "right"),
+        (T("Discount"), "right"),
+        (T("Sum"), "right"),
+    ):
+        table.add_column(str(head), justify=justify)  # type: ignore[arg-type]
+    for line in found["lines"]:
+        names = ("position", "product_code", "name", "quantity", "unit", "price", "discount", "sum")
+        table.add_row(*(_cell(line[name]) for name in names))
+    console.print(table)
+    sums = (
+        (T("Goods"), found["lines_sum"]),
+        (T("Discount"), -found["discount"]),
+        (T("Delivery"), found["delivery_cost"]),
+        (T("Payment fee"), found["payment_fee"]),
+        (T("Rounding"), found["rounding"]),
+    )
+    for head, value in sums:
+        if value:
+            console.print(f"{head!s:<12} {_cell(value):>14}")
+    console.print(f"[bold]{T('Total')!s:<12} {_cell(found['total']):>14} {escape(found['currency'])}[/bold]")
+    for tax in found["taxes"]:
+        words = T("Tax {rate} %", rate=tax["rate"].normalize() + 0)
+        inside = T("included") if found["prices_include_tax"] else T("added")
+        console.print(f"{words!s:<12} {_cell(tax['tax']):>14} ({inside})")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return show_decimal(value)
+    if isinstance(value, datetime):
+        return show_datetime(value.astimezone(_zone[0]) if _zone else value)
+    return str(value)
+
+
+def _print_json(value: Any) -> None:
+    def plain(part: Any) -> str:
+        return part.isoformat() if isinstance(part, datetime) else str(part)
+
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=plain))

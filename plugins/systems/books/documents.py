@@ -1,0 +1,466 @@
+"""Makes order documents: each once, whatever happens, and in few statements a batch.
+
+A batch is one transaction. Its rows are written together; if the database refuses them, they are written again one
+draft at a time, each behind a savepoint, so that only the draft at fault fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+
+from pipeline.api import (
+    DocumentDraft,
+    DocumentOutcome,
+    DocumentRef,
+    Held,
+    InDoubt,
+    MistokError,
+    Party,
+    Ref,
+    Refused,
+    T,
+    Transient,
+    Where,
+    Who,
+    cents,
+    order_totals,
+)
+from plugins.systems.books import tables as t
+from plugins.systems.books.counters import lock
+from plugins.systems.books.database import Database, in_doubt
+from plugins.systems.books.parties import Parties
+from plugins.systems.books.settings import BooksSettings
+from plugins.systems.books.store import ensure
+
+KIND = "order"
+_SHOWN = (t.documents.c.id, t.documents.c.number, t.documents.c.key, t.documents.c.created_at)
+_NONE = Decimal("0.00")
+OrderKey = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What one draft puts into the tables."""
+
+    draft: DocumentDraft
+    document: dict[str, Any]
+    lines: list[dict[str, Any]]
+    taxes: list[dict[str, Any]]
+    reserve: dict[tuple[int, int], Decimal]  # (product, warehouse) -> quantity
+    ref: DocumentRef
+
+
+def find(connection: Connection, keys: Collection[str]) -> dict[str, DocumentRef]:
+    """The documents that exist for ``keys``."""
+    wanted = list(keys)
+    found: dict[str, DocumentRef] = {}
+    for start in range(0, len(wanted), 5000):
+        some = wanted[start : start + 5000]
+        for row in connection.execute(select(*_SHOWN).where(t.documents.c.key.in_(some))):
+            found[row.key] = _ref(row)
+    return found
+
+
+def create(
+    database: Database, drafts: Sequence[DocumentDraft], settings: BooksSettings, now: datetime
+) -> Sequence[DocumentOutcome]:
+    """A document for each draft, idempotent by key and by (source, order id); one outcome for each, in order."""
+    if not drafts:
+        return ()
+    outcomes: dict[int, DocumentOutcome] = {}
+    try:
+        with database.write() as connection:
+            outcomes = _Batch(connection, drafts, settings, now).run()
+            try:
+                connection.commit()
+            except DBAPIError as error:
+                if not database.sqlite and in_doubt(error):
+                    raise InDoubt(
+                        T("The books broke off while the documents were being written: {words}", words=str(error.orig)),
+                        hint=T("They are looked up again by themselves."),
+                    ) from error
+                raise
+    except Held as error:
+        # something in one of them cannot even be looked up or prepared: each for itself, so that only that one fails
+        if len(drafts) > 1:
+            return tuple(create(database, (draft,), settings, now)[0] for draft in drafts)
+        return (DocumentOutcome(drafts[0].key, error=error),)
+    except (Transient, Refused, InDoubt) as error:
+        return tuple(DocumentOutcome(draft.key, error=error) for draft in drafts)
+    return tuple(outcomes[n] for n in range(len(drafts)))
+
+
+class _Batch:
+    """One transaction of drafts."""
+
+    def __init__(
+        self, connection: Connection, drafts: Sequence[DocumentDraft], settings: BooksSettings, now: datetime
+    ) -> None:
+        self._connection, self._drafts, self._settings, self._now = connection, drafts, settings, now
+        self._outcomes: dict[int, DocumentOutcome] = {}
+        self._later: list[tuple[int, int]] = []  # (draft, the earlier draft of this batch for the same order)
+
+    def run(self) -> dict[int, DocumentOutcome]:
+        """The outcome of each draft by its position. The caller commits."""
+        # Whoever creates holds this row until commit: what is looked up below cannot change before we write.
+        last = lock(self._connection, KIND)
+        fresh = self._not_there()
+        drafts = [self._drafts[n] for n in fresh]
+        self._lists = self._reference_ids(drafts)
+        self._parties = Parties(
+            self._connection,
+            [draft.order.customer for draft in drafts if draft.client is None],
+            create=self._settings.create_parties,
+            now=self._now,
+        )
+        self._warehouse = self._default_warehouse(drafts)
+        self._services = self._service_ids(drafts)
+        self._free = self._free_stock(drafts) if self._settings.oversell == "hold" else {}
+        rows: dict[int, _Rows] = {}
+        for n in fresh:
+            try:
+                made = self._rows(self._drafts[n], last + 1)
+            except Held as error:
+                self._outcomes[n] = DocumentOutcome(self._drafts[n].key, error=error)
+                continue
+            rows[n] = made
+            last += 1
+        self._write(rows)
+        for n, first in self._later:
+            of = self._outcomes[first]
+            self._outcomes[n] = DocumentOutcome(self._drafts[n].key, of.ref, existed=of.ref is not None, error=of.error)
+        return self._outcomes
+
+    # --- what is there -------------------------------------------------------------------------------------------
+
+    def _not_there(self) -> list[int]:
+        by_key = find(self._connection, {draft.key for draft in self._drafts})
+        wanted = {(draft.order.source, draft.order.id) for draft in self._drafts}
+        d = t.documents.c
+        rows = self._connection.execute(
+            select(*_SHOWN, t.sources.c.code.label("source"), d.order_id)
+            .join(t.sources, t.sources.c.id == d.source_id)
+            .where(d.kind == KIND, tuple_(t.sources.c.code, d.order_id).in_(sorted(wanted)))
+        )
+        by_order: dict[OrderKey, DocumentRef] = {(row.source, row.order_id): _ref(row) for row in rows}
+        fresh: list[int] = []
+        first: dict[str | OrderKey, int] = {}
+        for n, draft in enumerate(self._drafts):
+            order = (draft.order.source, draft.order.id)
+            if ref := by_key.get(draft.key) or by_order.get(order):
+                self._outcomes[n] = DocumentOutcome(draft.key, ref, existed=True)
+            elif (earlier := first.get(draft.key, first.get(order))) is not None:
+                self._later.append((n, earlier))
+            else:
+                first[draft.key] = first[order] = n
+                fresh.append(n)
+        return fresh
+
+    def _reference_ids(self, drafts: Sequence[DocumentDraft]) -> dict[str, dict[str, int]]:
+        orders = [draft.order for draft in drafts]
+        c = t.currencies.c
+        codes = sorted({order.currency for order in orders})
+        return {
+            "source": ensure(self._connection, t.sources, {order.source for order in orders}),
+            "status": ensure(self._connection, t.statuses, {order.status for order in orders}),
+            "currency": {r.code: r.id for r in self._connection.execute(select(c.code, c.id).where(c.code.in_(codes)))},
+        }
+
+    def _default_warehouse(self, drafts: Sequence[DocumentDraft]) -> int | Held | None:
+        if all(draft.warehouse is not None for draft in drafts):
+            return None
+        rows = self._connection.execute(select(t.warehouses.c.id, t.warehouses.c.code)).all()
+        if wanted := self._settings.default_warehouse:
+            found = next((row.id for row in rows if row.code == wanted), None)
+            return found or Held(
+                T("The books have no warehouse {code}.", code=wanted),
+                hint=T("Mend `default_warehouse`, or add the warehouse."),
+                code="unknown-warehouse",
+                who=Who.ADMIN,
+            )
+        if len(rows) < 2:
+            return rows[0].id if rows else None
+        return Held(
+            T("The order names no warehouse and the books have {n}.", n=len(rows)),
+            hint=T("Set `default_warehouse` of the books, or `warehouse` of the step."),
+            code="unknown-warehouse",
+            who=Who.ADMIN,
+        )
+
+    def _service_ids(self, drafts: Sequence[DocumentDraft]) -> set[str]:
+        # strings, as refs carry them
+        ids = {int(ref.id) for draft in drafts for ref in draft.products if ref.id.isdecimal()}
+        p = t.products.c
+        rows = self._connection.execute(select(p.id).where(p.id.in_(sorted(ids)), p.service))
+        return {str(row.id) for row in rows}
+
+    def _free_stock(self, drafts: Sequence[DocumentDraft]) -> dict[tuple[int, int], Decimal]:
+        ids = {int(ref.id) for draft in drafts for ref in draft.products if ref.id.isdecimal()}
+        s = t.stock.c
+        lock_rows = select(s.product_id, s.warehouse_id, s.on_hand, s.reserved).where(s.product_id.in_(sorted(ids)))
+        rows = self._connection.execute(lock_rows.order_by(s.product_id, s.warehouse_id).with_for_update())
+        return {(row.product_id, row.warehouse_id): row.on_hand - row.reserved for row in rows}
+
+    # --- a draft as rows -----------------------------------------------------------------------------------------
+
+    def _rows(self, draft: DocumentDraft, number: int) -> _Rows:
+        order = draft.order
+        where = Where(order=order.number or order.id)
+        if len(draft.products) != len(order.lines):
+            raise Held(T("The lines of the order and their products do not pair up."), where=where, who=Who.US)
+        totals = order_totals(order)
+        rounding = cents(draft.rounding) if draft.rounding is not None else _NONE
+        if totals.total + rounding != cents(order.total):
+            raise Held(
+                T(
+                    "Order {number} says {stated}, its parts make {made}.",
+                    number=order.number,
+                    stated=order.total,
+                    made=totals.total + rounding,
+                ),
+                hint=T("Find out which is right, mend it at the source, and let the order come again."),
+                where=where,
+                code="totals",
+            )
+        currency = self._lists["currency"].get(order.currency)
+        if currency is None:
+            raise Held(
+                T("The books do not keep the currency {code}.", code=order.currency),
+                hint=T("Add the currency to the books."),
+                where=where,
+                code="unknown-currency",
+            )
+        warehouse = _id(draft.warehouse, where)
+        if draft.warehouse is None:
+            if isinstance(self._warehouse, Held):
+                raise self._warehouse
+            warehouse = self._warehouse
+        products = [_id(ref, where) or 0 for ref in draft.products]
+        _storable(draft, where)
+        reserve: dict[tuple[int, int], Decimal] = {}
+        if warehouse is not None:
+            for product, ref, line in zip(products, draft.products, order.lines, strict=True):
+                if ref.id not in self._services:
+                    place = (product, warehouse)
+                    reserve[place] = reserve.get(place, _NONE) + line.quantity
+        self._reserve(draft, reserve, where)
+        party = _id(draft.client, where) or self._parties.id_of(order.customer)
+        full = f"{self._settings.number_prefix}{number:06d}"
+        delivery, payment = order.delivery, order.payment
+        recipient = delivery.recipient or order.customer
+        document = {
+            "id": number,
+            "kind": KIND,
+            "number": full,
+            "key": draft.key,
+            "source_id": self._lists["source"][order.source],
+            "order_id": order.id,
+            "order_number": order.number,
+            "source_number": order.source_number,
+            "ordered_at": order.created_at,
+            "created_at": self._now,
+            "status_id": self._lists["status"][order.status],
+            "party_id": party,
+            "object_id": _id(draft.object, where),
+            "warehouse_id": warehouse,
+            "user_id": _id(draft.user, where),
+            "executor_id": _id(draft.executor, where),
+            "currency_id": currency,
+            "rate": order.rate,
+            "prices_include_tax": order.prices_include_tax,
+            "lines_sum": totals.lines,
+            "discount": totals.discount,
+            "delivery_cost": totals.delivery,
+            "payment_fee": totals.fee,
+            "tax": totals.tax,
+            "rounding": rounding,
+            "total": cents(order.total),
+            "discounts": [_plain(asdict(d)) for d in order.discounts] or None,
+            "customer": _party(order.customer),
+            "delivery_carrier": delivery.carrier,
+            "delivery_service": delivery.service,
+            "delivery_city": delivery.city,
+            "delivery_branch": delivery.branch,
+            "delivery_recipient": recipient.title,
+            "delivery_phone": recipient.phone,
+            "delivery_tracking": delivery.tracking,
+            "delivery_date": delivery.planned_for,
+            "delivery": _plain(asdict(delivery)),
+            "payment_method": payment.method,
+            "payment_status": payment.status,
+            "paid": payment.paid,
+            "payment": _plain(asdict(payment)),
+            "comment": draft.comment,
+            "extra": dict(order.extra) or None,
+        }
+        lines = [
+            {
+                "document_id": number,
+                "position": n,
+                "product_id": product,
+                "code": line.code,
+                "name": line.name,
+                "quantity": line.quantity,
+                "unit": line.unit,
+                "price": line.price,
+                "discount": line.discount,
+                "tax_rate": line.tax_rate,
+                "sum": line.sum,
+                "attributes": dict(line.attributes) or None,
+                "comment": line.comment,
+            }
+            for n, (line, product) in enumerate(zip(order.lines, products, strict=True), 1)
+        ]
+        taxes = [
+            {"document_id": number, "position": n, "rate": share.rate, "base": share.base, "tax": share.tax}
+            for n, share in enumerate(totals.taxes, 1)
+        ]
+        return _Rows(draft, document, lines, taxes, reserve, DocumentRef(str(number), full, draft.key, self._now))
+
+    def _reserve(self, draft: DocumentDraft, reserve: Mapping[tuple[int, int], Decimal], where: Where) -> None:
+        if self._settings.oversell == "allow":
+            return
+        for place, quantity in reserve.items():
+            free = self._free.get(place, _NONE)
+            if quantity > free:
+                ref = next(ref for ref in draft.products if ref.id == str(place[0]))
+                raise Held(
+                    T(
+                        "Of {code} {quantity} are ordered and {free} are free.",
+                        code=ref.code,
+                        quantity=quantity,
+                        free=max(free, _NONE),
+                    ),
+                    hint=T("Restock, or agree on another quantity with the buyer; then release the order."),
+                    where=where,
+                    code="no-stock",
+                )
+        for place, quantity in reserve.items():
+            self._free[place] -= quantity
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def _write(self, rows: Mapping[int, _Rows]) -> None:
+        if not rows:
+            return
+        try:
+            with self._connection.begin_nested():
+                self._insert(list(rows.values()))
+        except (IntegrityError, StatementError) as error:
+            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError) and in_doubt(error):
+                raise
+            self._write_each(rows)
+            return
+        self._outcomes |= {n: DocumentOutcome(made.draft.key, made.ref) for n, made in rows.items()}
+
+    def _write_each(self, rows: Mapping[int, _Rows]) -> None:
+        for n, made in rows.items():
+            try:
+                with self._connection.begin_nested():
+                    self._insert([made])
+            except (IntegrityError, StatementError) as error:
+                if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError) and in_doubt(error):
+                    raise
+                self._outcomes[n] = DocumentOutcome(made.draft.key, error=_held(made.draft, error))
+                continue
+            self._outcomes[n] = DocumentOutcome(made.draft.key, made.ref)
+
+    def _insert(self, rows: Sequence[_Rows]) -> None:
+        connection = self._connection
+        connection.execute(insert(t.documents), [made.document for made in rows])
+        if lines := [line for made in rows for line in made.lines]:
+            connection.execute(insert(t.document_lines), lines)
+        if taxes := [tax for made in rows for tax in made.taxes]:
+            connection.execute(insert(t.document_taxes), taxes)
+        reserve: dict[tuple[int, int], Decimal] = {}
+        for made in rows:
+            for place, quantity in made.reserve.items():
+                reserve[place] = reserve.get(place, _NONE) + quantity
+        self._add_reserve(reserve)
+        last = max(made.document["id"] for made in rows)
+        connection.execute(
+            update(t.counters).where(t.counters.c.name == KIND, t.counters.c.last < last).values(last=last)
+        )
+
+    def _add_reserve(self, reserve: Mapping[tuple[int, int], Decimal]) -> None:
+        if not reserve:
+            return
+        if self._connection.dialect.name == "sqlite":
+            from sqlalchemy.dialects.sqlite import insert as add
+        else:
+            from sqlalchemy.dialects.postgresql import insert as add  # type: ignore[assignment]
+        new = add(t.stock)
+        new = new.on_conflict_do_update(
+            index_elements=["product_id", "warehouse_id"], set_={"reserved": t.stock.c.reserved + new.excluded.reserved}
+        )
+        # ordered, so that two writers lock rows in one order
+        rows = [
+            {"product_id": product, "warehouse_id": warehouse, "on_hand": _NONE, "reserved": quantity}
+            for (product, warehouse), quantity in sorted(reserve.items())
+        ]
+        self._connection.execute(new, rows)
+
+
+def _ref(row: Any) -> DocumentRef:
+    return DocumentRef(str(row.id), row.number, row.key, row.created_at)
+
+
+def _id(ref: Ref | None, where: Where) -> int | None:
+    if ref is None:
+        return None
+    if not ref.id.isdecimal():
+        raise Held(T("{code} is nothing that the books know.", code=ref.code), where=where, who=Who.US)
+    return int(ref.id)
+
+
+def _storable(draft: DocumentDraft, where: Where) -> None:
+    order = draft.order
+    numbers = [order.rate, order.payment.paid, *(rate for rate, _ in order.taxes)]
+    for line in order.lines:
+        numbers += [line.quantity, line.price, line.discount, line.tax_rate]
+    for number in numbers:
+        if number is not None and not t.fits(number):
+            raise Held(
+                T(
+                    "Order {order} has a number that the books cannot keep: {number}.",
+                    order=order.number,
+                    number=str(number),
+                ),
+                hint=T("At most six digits stand after the decimal point, and twelve before it."),
+                where=where,
+                code="number",
+            )
+
+
+def _held(draft: DocumentDraft, error: Exception) -> MistokError:
+    words = str(getattr(error, "orig", None) or error).splitlines()[0]
+    return Held(
+        T("The books refuse order {order}: {words}", order=draft.order.number, words=words),
+        hint=T("Look whether what the order refers to is still in the books, then release it."),
+        where=Where(order=draft.order.number or draft.order.id),
+    )
+
+
+def _party(party: Party) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(asdict(party))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: exact numbers and dates as text, empty things left out."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items() if part not in (None, "", {}, ())}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    return value

@@ -1,0 +1,56 @@
+"""Parameters of the embedded books."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pipeline.api import MatchRules, Settings
+
+
+class Matching(Settings):
+    """Which differences between two articles do not matter."""
+
+    case: bool = True
+    """`E-303` and `e-303` are one article."""
+    spaces: bool = True
+    """Blanks, no-break spaces and invisible characters do not count."""
+    dashes: Literal["keep", "unify", "drop"] = "unify"
+    """Every kind of dash is the same one; `drop` leaves dashes out, `keep` tells them apart."""
+    lookalikes: bool = True
+    """Cyrillic letters that look like Latin ones count as them."""
+    leading_zeros: bool = False
+    """`true` makes `0042` and `42` one article."""
+
+    def rules(self) -> MatchRules:
+        """As the rules want it."""
+        return MatchRules(
+            case=self.case,
+            spaces=self.spaces,
+            dashes=self.dashes,
+            lookalikes=self.lookalikes,
+            leading_zeros=self.leading_zeros,
+        )
+
+
+class BooksSettings(Settings):
+    """The embedded accounting: a database of products, stock, parties and order documents."""
+
+    url: str = "sqlite:///books.sqlite3"
+    """SQLAlchemy URL: `sqlite:///FILE` (relative to the config file), or `postgresql+psycopg://…`."""
+    seed: Path | None = None
+    """Products (CSV or XLSX, relative to the config file) that are loaded once, while there is no product yet."""
+    references: Path | None = None
+    """References (CSV or XLSX: parties, objects, users, executors, warehouses …), loaded together with `seed`."""
+    default_warehouse: str | None = None
+    """Code of the warehouse of orders that name none; not needed when there is only one."""
+    create_parties: bool = True
+    """Buyers who are not known yet are added; `false` holds their orders for a person."""
+    oversell: Literal["allow", "hold"] = "allow"
+    """Orders for more than is there: `allow` reserves it all the same (the shop is told 0), `hold` asks a person."""
+    number_prefix: str = ""
+    """Put before the number of every new document, such as `INT-`."""
+    matching: Matching = Matching()
+    """How articles are compared when they are not exactly the same."""
+    lock_timeout: float = 15.0
+    """Seconds to wait for another program that writes to the database."""

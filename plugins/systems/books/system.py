@@ -1,0 +1,220 @@
+"""The books as a system: what the engine asks for, by capability."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, func, select
+
+from pipeline.api import (
+    Batch,
+    Catalogue,
+    ConfigError,
+    DocumentDraft,
+    DocumentOutcome,
+    DocumentRef,
+    Documents,
+    Finding,
+    Product,
+    ProductLookup,
+    Ref,
+    References,
+    System,
+    SystemEnv,
+    T,
+    Who,
+)
+from plugins.systems.books import catalogue, documents
+from plugins.systems.books import tables as t
+from plugins.systems.books.database import Database
+from plugins.systems.books.load import read_products, read_references
+from plugins.systems.books.settings import BooksSettings
+from plugins.systems.books.store import Loaded, ensure, party_values, renormalise, store_products, store_references
+
+
+class Books:
+    """One set of books. Opens its database at first use; safe to share between threads."""
+
+    def __init__(self, settings: BooksSettings, env: SystemEnv) -> None:
+        """Raises ConfigError for a URL that cannot be."""
+        self.name = env.name
+        self.settings, self.env = settings, env
+        self.rules = settings.matching.rules()
+        self.database = Database(settings.url, env.base, settings.lock_timeout)
+        self._ready = False
+
+    # --- System --------------------------------------------------------------------------------------------------
+
+    def check(self) -> Sequence[Finding]:
+        """Open the database; tells when there is nothing in it. Raises Transient, Refused, ConfigError."""
+        with self.reading() as connection:
+            if catalogue.count(connection) == 0:
+                return (
+                    Finding(
+                        "no-products",
+                        T("The books {name} have no products yet.", name=self.name),
+                        hint=T("Load them: mistok {name} load products.csv", name=self.name),
+                        who=Who.ACCOUNTANT,
+                    ),
+                )
+            if self.settings.default_warehouse is not None:
+                known = t.warehouses.c.code == self.settings.default_warehouse
+                if connection.execute(select(t.warehouses.c.id).where(known)).first() is None:
+                    return (
+                        Finding(
+                            "unknown-warehouse",
+                            T("The books have no warehouse {code}.", code=self.settings.default_warehouse),
+                            hint=T("Mend `default_warehouse`, or add the warehouse."),
+                            who=Who.ADMIN,
+                        ),
+                    )
+        return ()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+
+    # --- Catalogue, ProductLookup --------------------------------------------------------------------------------
+
+    def products(self, since: datetime | None = None) -> Iterator[Product]:
+        """All products with their variants, or those changed since, ordered by code."""
+        self.make_ready()
+        return catalogue.products(self.database, since)
+
+    def batches(self, fields: Sequence[str], *, at: datetime, size: int = 1000) -> Iterator[Batch]:
+        """All products and variants column by column, ordered by code."""
+        self.make_ready()
+        return catalogue.batches(self.database, fields, at, size)
+
+    def count(self) -> int:
+        """How many rows ``batches`` will give."""
+        with self.reading() as connection:
+            return catalogue.count(connection)
+
+    def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
+        """For each code the product of exactly that code, else all of the same normal form."""
+        with self.reading() as connection:
+            return catalogue.find(connection, codes, self.rules)
+
+    # --- References ----------------------------------------------------------------------------------------------
+
+    def find_references(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
+        """The known ones of ``codes``. Raises ConfigError for a kind that the books do not keep."""
+        table = self._table(kind)
+        with self.reading() as connection:
+            rows = connection.execute(
+                select(table.c.id, table.c.code, table.c.name).where(table.c.code.in_(list(codes)))
+            )
+            return {row.code: Ref(str(row.id), row.code, row.name) for row in rows}
+
+    def ensure(self, kind: str, code: str, name: str = "") -> Ref:
+        """Find or create. Raises ConfigError for a kind that the books do not keep."""
+        table = self._table(kind)
+        self.make_ready()
+        with self.database.write() as connection:
+            if table is t.parties:
+                known = connection.execute(select(table.c.id).where(table.c.code == code)).first()
+                if known is None:
+                    values = party_values({"name": name, "code": code}, self.env.clock.now())
+                    connection.execute(table.insert().values(code=code, **values))
+            else:
+                ensure(connection, table, [code], {code: name})
+            row = connection.execute(select(table.c.id, table.c.code, table.c.name).where(table.c.code == code)).one()
+            return Ref(str(row.id), row.code, row.name)
+
+    def _table(self, kind: str) -> Any:
+        if kind not in t.REFERENCES:
+            raise ConfigError(
+                T("The books keep no references of kind {kind}.", kind=kind),
+                hint=T("Kinds are: {names}.", names=", ".join(t.REFERENCES)),
+            )
+        return t.REFERENCES[kind]
+
+    # --- Documents -----------------------------------------------------------------------------------------------
+
+    def find(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """The documents that exist for ``keys``."""
+        with self.reading() as connection:
+            return documents.find(connection, keys)
+
+    def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
+        """A document for each draft: one transaction, one outcome each, in order."""
+        self.make_ready()
+        return documents.create(self.database, drafts, self.settings, self.env.clock.now())
+
+    # --- loading -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One moment of the database, for looking."""
+        self.make_ready()
+        with self.database.read() as connection:
+            yield connection
+
+    def make_ready(self) -> None:
+        """Schema, matching rules, the client's own currency, and the seed: once, before the first use."""
+        if self._ready:
+            return
+        with self.database.read() as connection:
+            rules = connection.execute(select(t.facts.c.value).where(t.facts.c.name == "matching")).scalar()
+            own = t.currencies.c.code == self.env.currency
+            known = connection.execute(select(t.currencies.c.id).where(own)).first()
+            empty = connection.execute(select(func.count()).select_from(t.products)).scalar_one() == 0
+        if rules != repr(self.rules) or known is None:
+            with self.database.write() as connection:
+                renormalise(connection, self.rules)
+                ensure(connection, t.currencies, [self.env.currency])
+        if empty and (self.settings.seed or self.settings.references):
+            self._seed()
+        self._ready = True
+
+    def _seed(self) -> None:
+        now = self.env.clock.now()
+        references = products = None
+        if self.settings.references:
+            references = read_references(self.env.base / self.settings.references, tuple(t.REFERENCES))
+        if self.settings.seed:
+            products = read_products(
+                self.env.base / self.settings.seed,
+                zone=ZoneInfo(self.env.timezone),
+                warehouse=self.settings.default_warehouse or "main",
+            )
+        with self.database.write() as connection:
+            # asked again: another process may have seeded while we read the files
+            if connection.execute(select(func.count()).select_from(t.products)).scalar_one():
+                return
+            if references is not None:
+                store_references(connection, references, now=now)
+            if products is not None:
+                store_products(connection, products, now=now, currency=self.env.currency, rules=self.rules)
+
+    def load(self, table: Any, *, dry_run: bool = False) -> Loaded:
+        """Bring the books up to a table of products (load.read_products); ``dry_run`` only tells what it would do."""
+        self.make_ready()
+        with self.database.write() as connection:
+            done = store_products(
+                connection, table, now=self.env.clock.now(), currency=self.env.currency, rules=self.rules
+            )
+            if dry_run:
+                connection.rollback()
+            return done
+
+    def load_references(self, rows: Sequence[Mapping[str, str]], *, dry_run: bool = False) -> int:
+        """Add or rename references (load.read_references); gives how many rows there were."""
+        self.make_ready()
+        with self.database.write() as connection:
+            n = store_references(connection, rows, now=self.env.clock.now())
+            if dry_run:
+                connection.rollback()
+            return n
+
+
+_: type[System] = Books
+_catalogue: type[Catalogue] = Books
+_lookup: type[ProductLookup] = Books
+_references: type[References] = Books
+_documents: type[Documents] = Books

@@ -1,0 +1,343 @@
+"""The tables of the books, for SQLite and PostgreSQL alike.
+
+Amounts and quantities are exact: NUMERIC on PostgreSQL, an integer of millionths on SQLite (which has no exact
+decimals). Variants are rows of ``products`` with a ``parent_id``. Times are kept in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+PLACES = 6
+LIMIT = Decimal(10) ** 12  # beyond it an integer of millionths would not fit 64 bits
+_UNIT = Decimal(1).scaleb(-PLACES)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+#: compared byte by byte on both databases, so that "ordered by code" means one thing
+Code = String(200).with_variant(String(200, collation="C"), "postgresql")
+
+
+def fits(value: Decimal) -> bool:
+    """Whether ``value`` can be stored exactly."""
+    return value.is_finite() and abs(value) < LIMIT and value == value.quantize(_UNIT)
+
+
+@lru_cache(maxsize=65536)
+def from_micros(micros: int) -> Decimal:
+    """Millionths -> Decimal with at least two places: 389500000 -> 389.50, 1350000 -> 1.35."""
+    value = Decimal(micros).scaleb(-PLACES)
+    for places in (2, 3, 4, 5):
+        short = value.quantize(Decimal(1).scaleb(-places))
+        if short == value:
+            return short
+    return value
+
+
+def tidy(value: Any) -> Decimal | None:
+    """What either database gives for an exact number -> Decimal with at least two places; None stays None."""
+    if value is None:
+        return None
+    return from_micros(value if isinstance(value, int) else int(value.scaleb(PLACES)))
+
+
+class Exact(TypeDecorator[Decimal]):
+    """A Decimal with up to six places, exact on both databases; sums and comparisons in SQL are exact too."""
+
+    impl = Numeric(20, PLACES)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Integers of millionths on SQLite."""
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else Numeric(20, PLACES))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        """Refuse what is not a Decimal or does not fit."""
+        if value is None:
+            return None
+        if not isinstance(value, Decimal) or not fits(value):
+            raise ValueError(f"{value!r} cannot be stored exactly")
+        return int(value.scaleb(PLACES)) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - SQLAlchemy's form
+        """Give a Decimal with at least two places back."""
+        return tidy(value)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive datetimes; store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the books take aware datetimes only")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give UTC back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _list(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("id", Id, primary_key=True),
+        Column("code", Code, nullable=False, unique=True),
+        Column("name", Text, nullable=False, default=""),
+    )
+
+
+version = Table("books_version", metadata, Column("version", Integer, primary_key=True))
+
+#: small facts about the database itself, such as the matching rules that ``products.normal`` was made with
+facts = Table(
+    "books_facts", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False)
+)
+
+#: the last number given, by kind of document
+counters = Table(
+    "counters", metadata, Column("name", String(64), primary_key=True), Column("last", BigInteger, nullable=False)
+)
+
+warehouses = _list("warehouses")
+objects = _list("objects")
+users = _list("users")
+executors = _list("executors")
+currencies = _list("currencies")
+statuses = _list("statuses")
+sources = _list("sources")
+
+parties = Table(
+    "parties",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("code", Code, nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),  # person, company
+    Column("name", Text, nullable=False),
+    Column("first_name", Text, nullable=False, default=""),
+    Column("last_name", Text, nullable=False, default=""),
+    Column("middle_name", Text, nullable=False, default=""),
+    Column("edrpou", String(16), nullable=False, default=""),
+    Column("tax_number", String(32), nullable=False, default=""),
+    Column("phone", String(64), nullable=False, default=""),
+    Column("phone_key", String(64), nullable=False, default=""),  # normal form, for look-ups
+    Column("email", Text, nullable=False, default=""),
+    Column("email_key", Text, nullable=False, default=""),
+    Column("address", JSON),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_parties_edrpou", "edrpou"),
+    Index("ix_parties_phone_key", "phone_key"),
+    Index("ix_parties_email_key", "email_key"),
+)
+
+categories = Table(
+    "categories",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("parent_id", Id, ForeignKey("categories.id")),
+    Column("name", Text, nullable=False),
+    Column("path", Text, nullable=False, unique=True),  # names from the root down, joined by U+001F
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("code", Code, nullable=False, unique=True),
+    Column("normal", Code, nullable=False),  # normal form of code, for look-ups
+    Column("parent_id", Id, ForeignKey("products.id")),  # set: a variant of that product
+    Column("category_id", Id, ForeignKey("categories.id")),
+    Column("unit", String(32), nullable=False, default=""),
+    Column("currency", String(3), nullable=False),
+    Column("tax_rate", Exact),
+    Column("barcode", String(64), nullable=False, default=""),
+    Column("manufacturer", Text, nullable=False, default=""),
+    Column("weight", Exact),
+    Column("published", Boolean, nullable=False, default=True),
+    Column("service", Boolean, nullable=False, default=False),  # nothing to reserve
+    Column("options", JSON),
+    Column("content", String(40), nullable=False, default=""),  # hash of what was last loaded
+    Column("updated_at", Moment, nullable=False),
+    Index("ix_products_normal", "normal"),
+    Index("ix_products_parent_id", "parent_id"),
+)
+
+product_texts = Table(
+    "product_texts",
+    metadata,
+    Column("product_id", Id, ForeignKey("products.id", ondelete="CASCADE"), primary_key=True),
+    Column("language", String(8), primary_key=True),
+    Column("name", Text, nullable=False, default=""),
+    Column("short_description", Text, nullable=False, default=""),
+    Column("description", Text, nullable=False, default=""),
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("product_id", Id, ForeignKey("products.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(32), primary_key=True),  # retail, cost, old, a price list's own
+    Column("amount", Exact, nullable=False),
+)
+
+specials = Table(
+    "specials",
+    metadata,
+    Column("product_id", Id, ForeignKey("products.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("amount", Exact, nullable=False),
+    Column("start_at", Moment),  # inclusive
+    Column("end_at", Moment),  # exclusive
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("product_id", Id, ForeignKey("products.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),  # 0: the main one
+    Column("name", Text, nullable=False),
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    Column("product_id", Id, ForeignKey("products.id", ondelete="CASCADE"), primary_key=True),
+    Column("warehouse_id", Id, ForeignKey("warehouses.id"), primary_key=True),
+    Column("on_hand", Exact, nullable=False),
+    Column("reserved", Exact, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),  # order
+    Column("number", String(64), nullable=False),
+    Column("key", String(400), nullable=False, unique=True),
+    Column("source_id", Id, ForeignKey("sources.id"), nullable=False),
+    Column("order_id", String(200), nullable=False),  # the source's own id of the order
+    Column("order_number", String(200), nullable=False),
+    Column("source_number", String(200), nullable=False, default=""),
+    Column("ordered_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("status_id", Id, ForeignKey("statuses.id"), nullable=False),
+    Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
+    Column("object_id", Id, ForeignKey("objects.id")),
+    Column("warehouse_id", Id, ForeignKey("warehouses.id")),
+    Column("user_id", Id, ForeignKey("users.id")),
+    Column("executor_id", Id, ForeignKey("executors.id")),
+    Column("currency_id", Id, ForeignKey("currencies.id"), nullable=False),
+    Column("rate", Exact),
+    Column("prices_include_tax", Boolean, nullable=False),
+    Column("lines_sum", Exact, nullable=False),
+    Column("discount", Exact, nullable=False),
+    Column("delivery_cost", Exact, nullable=False),
+    Column("payment_fee", Exact, nullable=False),
+    Column("tax", Exact, nullable=False),
+    Column("rounding", Exact, nullable=False),
+    Column("total", Exact, nullable=False),
+    Column("discounts", JSON),
+    Column("customer", JSON, nullable=False),  # the buyer as the order has it
+    Column("delivery_carrier", Text, nullable=False, default=""),
+    Column("delivery_service", Text, nullable=False, default=""),
+    Column("delivery_city", Text, nullable=False, default=""),
+    Column("delivery_branch", Text, nullable=False, default=""),
+    Column("delivery_recipient", Text, nullable=False, default=""),
+    Column("delivery_phone", String(64), nullable=False, default=""),
+    Column("delivery_tracking", Text, nullable=False, default=""),
+    Column("delivery_date", Date),
+    Column("delivery", JSON, nullable=False),  # all of it
+    Column("payment_method", Text, nullable=False, default=""),
+    Column("payment_status", String(16), nullable=False, default=""),
+    Column("paid", Exact),
+    Column("payment", JSON, nullable=False),
+    Column("comment", Text, nullable=False, default=""),
+    Column("extra", JSON),
+    UniqueConstraint("kind", "number"),
+    # a second document for one order of one source can never be, even under another key
+    UniqueConstraint("kind", "source_id", "order_id"),
+    Index("ix_documents_order_number", "order_number"),
+    Index("ix_documents_party_id", "party_id"),
+)
+
+document_lines = Table(
+    "document_lines",
+    metadata,
+    Column("document_id", Id, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True),  # from 1
+    Column("product_id", Id, ForeignKey("products.id"), nullable=False),
+    Column("code", Text, nullable=False),  # as the order wrote it
+    Column("name", Text, nullable=False),
+    Column("quantity", Exact, nullable=False),
+    Column("unit", String(32), nullable=False, default=""),
+    Column("price", Exact, nullable=False),
+    Column("discount", Exact, nullable=False),
+    Column("tax_rate", Exact),
+    Column("sum", Exact, nullable=False),
+    Column("attributes", JSON),
+    Column("comment", Text, nullable=False, default=""),
+    Index("ix_document_lines_product_id", "product_id"),
+)
+
+document_taxes = Table(
+    "document_taxes",
+    metadata,
+    Column("document_id", Id, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True),
+    Column("rate", Exact, nullable=False),
+    Column("base", Exact, nullable=False),
+    Column("tax", Exact, nullable=False),
+)
+
+#: kind of reference -> its table, each with id, code and name
+REFERENCES: dict[str, Table] = {
+    "party": parties,
+    "object": objects,
+    "warehouse": warehouses,
+    "user": users,
+    "executor": executors,
+    "currency": currencies,
+    "status": statuses,
+    "source": sources,
+}

@@ -1,0 +1,164 @@
+"""What people look at: products, stock, parties and documents as plain rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from pipeline.api import sellable
+from plugins.systems.books import tables as t
+
+if TYPE_CHECKING:
+    from plugins.systems.books.system import Books
+
+_NAME = (
+    select(t.product_texts.c.name)
+    .where(t.product_texts.c.product_id == t.products.c.id)
+    .order_by(t.product_texts.c.language != "uk-UA", t.product_texts.c.language)
+    .limit(1)
+    .scalar_subquery()
+)
+
+
+def product_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
+    """Products whose code or name has ``find`` in it, ordered by code."""
+    fields = (
+        "code",
+        "name.uk-UA",
+        "category",
+        "price",
+        "special_price",
+        "special_start",
+        "special_end",
+        "stock",
+        "unit",
+    )
+    rows: list[dict[str, Any]] = []
+    now = books.env.clock.now()
+    needle = find.casefold()
+    for batch in books.batches(fields, at=now):
+        for n in range(batch.length):
+            row = {name.removesuffix(".uk-UA"): batch.columns[name][n] for name in fields}
+            if needle in row["code"].casefold() or needle in row["name"].casefold():
+                starts = row.pop("special_start")
+                if starts is not None and starts > now:
+                    row["special_price"] = None  # to come; the table shows what holds today
+                row["category"] = "/".join(row["category"])
+                rows.append(row)
+                if len(rows) == limit:
+                    return rows
+    return rows
+
+
+def stock_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
+    """Stock levels, one row a product and warehouse."""
+    s = t.stock.c
+    statement = (
+        select(t.products.c.code, _NAME.label("name"), t.warehouses.c.code.label("warehouse"), s.on_hand, s.reserved)
+        .join_from(t.stock, t.products)
+        .join(t.warehouses)
+        .order_by(t.products.c.code, t.warehouses.c.code)
+    )
+    with books.reading() as connection:
+        rows = _found(connection, statement, find, limit, "code", "name")
+    return [row | {"sellable": sellable([(row["on_hand"], row["reserved"])])} for row in rows]
+
+
+def party_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
+    """Parties, ordered by code, each with how many documents it has."""
+    p = t.parties.c
+    of = select(func.count()).where(t.documents.c.party_id == p.id).scalar_subquery()
+    statement = select(p.code, p.name, p.edrpou, p.phone, p.email, of.label("documents")).order_by(p.code)
+    with books.reading() as connection:
+        return _found(connection, statement, find, limit, "code", "name", "phone", "email", "edrpou")
+
+
+def document_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
+    """Documents, newest first."""
+    items = select(func.count()).where(t.document_lines.c.document_id == t.documents.c.id).scalar_subquery()
+    statement = _documents(items.label("items")).order_by(t.documents.c.id.desc())
+    with books.reading() as connection:
+        return _found(connection, statement, find, limit, "number", "order_number", "party")
+
+
+def document_view(books: Books, number: str) -> dict[str, Any] | None:
+    """One document with its lines and taxes; None when there is none of that number."""
+    d = t.documents.c
+    extra = [column for column in t.documents.c if column.name not in {"number", "created_at", "order_number", "total"}]
+    statement = _documents(
+        t.parties.c.code.label("party_code"),
+        t.objects.c.name.label("object"),
+        t.warehouses.c.name.label("warehouse"),
+        t.warehouses.c.code.label("warehouse_code"),
+        t.users.c.name.label("user"),
+        t.executors.c.name.label("executor"),
+        *extra,
+    )
+    statement = (
+        statement.outerjoin(t.objects, t.objects.c.id == d.object_id)
+        .outerjoin(t.warehouses, t.warehouses.c.id == d.warehouse_id)
+        .outerjoin(t.users, t.users.c.id == d.user_id)
+        .outerjoin(t.executors, t.executors.c.id == d.executor_id)
+        .where(d.number == number)
+    )
+    with books.reading() as connection:
+        row = connection.execute(statement).mappings().first()
+        if row is None:
+            return None
+        found = {name: value for name, value in row.items() if not name.endswith("_id") or name == "order_id"}
+        lines = select(t.document_lines, t.products.c.code.label("product_code")).join(t.products)
+        lines = lines.where(t.document_lines.c.document_id == row["id"]).order_by(t.document_lines.c.position)
+        taxes = select(t.document_taxes).where(t.document_taxes.c.document_id == row["id"])
+        found["lines"] = [_without(line, "document_id", "product_id") for line in connection.execute(lines).mappings()]
+        found["taxes"] = [
+            _without(tax, "document_id", "position")
+            for tax in connection.execute(taxes.order_by(t.document_taxes.c.position)).mappings()
+        ]
+    found["warehouse"] = found["warehouse"] or found.pop("warehouse_code") or ""
+    found.pop("warehouse_code", None)
+    delivery = ("carrier", "service", "city", "branch", "recipient", "phone", "tracking")
+    found["delivery_words"] = ", ".join(words for name in delivery if (words := found[f"delivery_{name}"]))
+    payment = (found["payment_method"], found["payment_status"])
+    found["payment_words"] = ", ".join(words for words in payment if words)
+    return found
+
+
+def _documents(*further: ColumnElement[Any]) -> Select[Any]:
+    d = t.documents.c
+    return (
+        select(
+            d.number,
+            d.created_at,
+            t.sources.c.code.label("source"),
+            d.order_number,
+            t.parties.c.name.label("party"),
+            d.total,
+            t.currencies.c.code.label("currency"),
+            t.statuses.c.code.label("status"),
+            *further,
+        )
+        .select_from(t.documents)
+        .join(t.sources, t.sources.c.id == d.source_id)
+        .join(t.parties, t.parties.c.id == d.party_id)
+        .join(t.currencies, t.currencies.c.id == d.currency_id)
+        .join(t.statuses, t.statuses.c.id == d.status_id)
+    )
+
+
+def _found(connection: Connection, statement: Select[Any], find: str, limit: int, *names: str) -> list[dict[str, Any]]:
+    if not find:
+        return [dict(row) for row in connection.execute(statement.limit(limit)).mappings()]
+    # compared here: SQLite folds the case of Latin letters only
+    rows: list[dict[str, Any]] = []
+    needle = find.casefold()
+    for row in connection.execute(statement).mappings():
+        if any(needle in str(row[name]).casefold() for name in names):
+            rows.append(dict(row))
+            if len(rows) == limit:
+                break
+    return rows
+
+
+def _without(row: Any, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
