@@ -29,7 +29,7 @@ _CUT = {
     _codes[expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION],
 }
 _WORDS: dict[str, Text] = {
-    expat.errors.XML_ERROR_SYNTAX: T("this is not XML"),
+    expat.errors.XML_ERROR_SYNTAX: T("a syntax error"),
     expat.errors.XML_ERROR_INVALID_TOKEN: T("a character that may not stand here"),
     expat.errors.XML_ERROR_DUPLICATE_ATTRIBUTE: T("the same attribute twice"),
     expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT: T("something after the end of the document"),
@@ -148,8 +148,10 @@ class _Guard:
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._parser.ordered_attributes = True
+        self._utf8 = b""
 
     def run(self, utf8: bytes) -> None:
+        self._utf8 = utf8
         try:
             self._parser.Parse(utf8, True)
         except expat.ExpatError as error:
@@ -216,16 +218,12 @@ class _Guard:
             words = _WORDS.get(message, verbatim(message))
             if message in (expat.errors.XML_ERROR_INVALID_TOKEN, expat.errors.XML_ERROR_UNDEFINED_ENTITY):
                 hint = _AMPERSAND
+            at = self._parser.ErrorByteIndex
+            if message == expat.errors.XML_ERROR_INVALID_TOKEN and self._utf8[at - 1 : at] == b"&":
+                words = T("an & that is not written as &amp;")
+        what = T("This is not well-formed XML: {words}.", words=words)
         if not self.lines:
             hint = T("An order file begins with <?xml …?> and the element <orders>.")
-        return Rejected(
-            T(
-                "This is not well-formed XML: {words} (line {line}, column {column}).",
-                words=words,
-                line=line,
-                column=column,
-            ),
-            code="not-xml",
-            where=where,
-            hint=hint,
-        )
+            if message == expat.errors.XML_ERROR_SYNTAX:
+                what = T("This is not XML at all.")
+        return Rejected(what, code="not-xml", where=where, hint=hint)

@@ -1,0 +1,252 @@
+"""``mistok validate FILE.xml…``: what an import would make of order files, without a config, a server or a ledger.
+
+For the developer of a site. Products, currencies and whether an order came before are known to the import only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli import common
+from pipeline.errors import ConfigError, Finding, MistokError, Rejected, Where, Who
+from pipeline.flow import FormatPlugin, InboundStep, PlanContext, StepPlugin
+from pipeline.model import Order
+from pipeline.ports import DecodedOrder, FormatContext, OrderFormat
+from pipeline.texts import TN, T, Text
+
+VERDICTS = {
+    "accepted": T("good"),
+    "held": T("would be held: some orders wait for a person"),
+    "quarantined": T("refused: nothing of it would be taken"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One order of a file with everything that would hold it."""
+
+    decoded: DecodedOrder
+    order: Order | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What would come of one file: ``accepted``, ``held`` (some orders), or ``quarantined``."""
+
+    file: Path
+    outcome: str
+    orders: tuple[Judged, ...] = ()
+    findings: tuple[Finding, ...] = ()  #: of the file itself
+    notes: tuple[Finding, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``--json``; findings in the language in use, amounts as strings."""
+        return {
+            "file": str(self.file),
+            "outcome": self.outcome,
+            "findings": list(self.findings),
+            "notes": list(self.notes),
+            "orders": [
+                {
+                    "id": one.decoded.id,
+                    "number": one.decoded.number,
+                    "line": one.decoded.line,
+                    "outcome": "held" if one.findings else "accepted",
+                    "total": one.order.total if one.order else None,
+                    "currency": one.order.currency if one.order else None,
+                    "items": len(one.order.lines) if one.order else None,
+                    "findings": list(one.findings),
+                }
+                for one in self.orders
+            ],
+        }
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(help=str(T("Order files, or folders of them.")), metavar="FILE…")],
+    xsd: Annotated[Path | None, typer.Option(help=str(T("An XSD of your own instead of the built-in one.")))] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help=str(T("Encoding of files that declare none, such as windows-1251.")))
+    ] = None,
+    timezone: Annotated[str, typer.Option(help=str(T("Time zone of times without one.")))] = "Europe/Kyiv",
+    as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
+) -> None:
+    """Check order files: exit code 0 when all are good, 1 when something is wrong, 2 when called wrongly."""
+    with common.cards(as_json=as_json):
+        parameters: dict[str, Any] = {"encoding": encoding, "xsd": str(xsd.resolve()) if xsd else None}
+        verdicts = judge(files, parameters, timezone)
+        if as_json:
+            common.print_json([verdict.to_json() for verdict in verdicts])
+        else:
+            show(verdicts)
+        if any(verdict.outcome != "accepted" for verdict in verdicts):
+            raise typer.Exit(common.WAITING)
+
+
+def judge(files: Sequence[Path], parameters: dict[str, Any], timezone: str = "Europe/Kyiv") -> tuple[Verdict, ...]:
+    """A verdict for each file, folders taken apart, in the order given.
+
+    ``parameters`` are those of the format ``order-xml``. Raises ConfigError: no such file, a bad XSD or parameter.
+    """
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    from pydantic import ValidationError
+
+    from pipeline.registry import load_registry
+
+    registry = load_registry()
+    plugin = registry.formats["order-xml"]
+    try:
+        settings = plugin.settings.model_validate({name: value for name, value in parameters.items() if value})
+        zone = ZoneInfo(timezone)
+    except ValidationError as error:
+        raise ConfigError(str(error.errors()[0]["msg"])) from error
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(
+            T("There is no time zone {name}.", name=timezone),
+            hint=T("Write it such as {example}", example="Europe/Kyiv"),
+        ) from error
+    verdicts = []
+    for path in _flat(files):
+        context = FormatContext(
+            client=path.parent.name or "site",
+            timezone=zone,
+            currency="UAH",
+            language="uk-UA",
+            now=datetime.now(UTC),
+            file=str(path),
+        )
+        verdicts.append(_judge_file(path, plugin, settings, context, registry.steps.get("import-orders")))
+    return tuple(verdicts)
+
+
+def _flat(files: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in files:
+        if path.is_dir():
+            inside = sorted(one for one in path.rglob("*") if one.suffix.lower() == ".xml" and one.is_file())
+            if not inside:
+                raise ConfigError(T("There is no .xml file in {path}.", path=str(path)))
+            found.extend(inside)
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise ConfigError(T("There is no file {path}.", path=str(path)), hint=T("Check the name and the folder."))
+    return found
+
+
+def _judge_file(
+    path: Path, plugin: FormatPlugin, settings: Any, context: FormatContext, step: StepPlugin | None
+) -> Verdict:
+    assert isinstance(plugin.format, OrderFormat)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        finding = Finding(
+            "unreadable",
+            T("{path} cannot be read: {words}.", path=str(path), words=error.strerror or str(error)),
+            Where(str(path)),
+            T("Check the rights of the file."),
+            Who.ADMIN,
+        )
+        return Verdict(path, "quarantined", findings=(finding,))
+    try:
+        decoded = plugin.format.decode(data, settings, context)
+    except Rejected as error:
+        return Verdict(path, "quarantined", findings=error.findings)
+    orders = tuple(_judge_order(one, context, step) for one in decoded.orders)
+    outcome = "held" if any(one.findings for one in orders) else "accepted"
+    return Verdict(path, outcome, orders, (), decoded.notes)
+
+
+def _judge_order(decoded: DecodedOrder, context: FormatContext, step: StepPlugin | None) -> Judged:
+    """The format's findings, and the import's own checks of sums and completeness, which need no system."""
+    order, findings = decoded.order, decoded.findings
+    if order is not None and step is not None and isinstance(step.kind, InboundStep):
+        settings = step.settings.model_construct()
+        plan = PlanContext(client=context.client, currency=context.currency, now=context.now)
+        try:
+            findings = (*findings, *step.kind.validate(step.kind.normalise(order, settings, plan), settings, plan))
+        except MistokError as error:
+            findings = (*findings, *error.findings)
+    return Judged(decoded, order, tuple(_placed(finding, decoded, context.file) for finding in findings))
+
+
+def _placed(finding: Finding, decoded: DecodedOrder, file: str) -> Finding:
+    """With file and line, which a step's checks do not know: the item's line, or else the order's."""
+    place = finding.where
+    if place.line is not None:
+        return finding
+    line = decoded.line
+    if place.order_line and decoded.order and place.order_line <= len(decoded.order.lines):
+        line = decoded.order.lines[place.order_line - 1].source_line or line
+    where = Where(file, line, None, place.element, place.order or decoded.id, place.order_line)
+    return Finding(finding.code, finding.text, where, finding.hint, finding.who)
+
+
+def show(verdicts: Sequence[Verdict]) -> None:
+    """Print verdicts for a person, a line for each order, and a last line of counts."""
+    from rich.text import Text as Rich
+
+    out = common.console()
+    styles = {"accepted": "green", "held": "yellow", "quarantined": "red"}
+    for verdict in verdicts:
+        out.print(
+            Rich.assemble((str(verdict.file), "bold"), ": ", (str(VERDICTS[verdict.outcome]), styles[verdict.outcome]))
+        )
+        _show_findings(out, verdict.findings, "  ")
+        for one in verdict.orders:
+            out.print(Rich("  " + str(_order_line(one)), style="yellow" if one.findings else ""))
+            _show_findings(out, one.findings, "    ")
+        for note in verdict.notes:
+            out.print(Rich("  " + str(T("Remark: {words}", words=note.text)), style="dim"))
+            if note.hint:
+                out.print(Rich("    → " + str(note.hint), style="dim"))
+    counts = {outcome: sum(verdict.outcome == outcome for verdict in verdicts) for outcome in VERDICTS}
+    orders = sum(len(verdict.orders) for verdict in verdicts)
+    out.print(
+        str(
+            T(
+                "Files: {files} (good: {accepted}, with held orders: {held}, refused: {quarantined}). Orders: {orders}.",
+                files=len(verdicts),
+                orders=orders,
+                **counts,
+            )
+        )
+    )
+
+
+def _order_line(one: Judged) -> Text:
+    number = one.decoded.number or one.decoded.id or "?"
+    if one.order is None:
+        return T("№{number} (line {line}): held", number=number, line=one.decoded.line or 0)
+    items = TN("{n} item", "{n} items", len(one.order.lines))
+    pattern: dict[str, Any] = {
+        "number": number,
+        "customer": one.order.customer.title or "—",
+        "sum": one.order.total,
+        "currency": one.order.currency,
+        "items": items,
+    }
+    if one.findings:
+        return T("№{number} {customer}, {sum} {currency}, {items}: held", **pattern)
+    return T("№{number} {customer}, {sum} {currency}, {items}: good", **pattern)
+
+
+def _show_findings(out: Any, findings: Sequence[Finding], indent: str) -> None:
+    from rich.padding import Padding
+    from rich.text import Text as Rich
+
+    for finding in findings:
+        place = common.where(Where(finding.where.file, finding.where.line, finding.where.column, finding.where.element))
+        line = Rich.assemble((place, "bold"), ": " if place else "", (str(finding.text), "red"))
+        out.print(Padding(line, (0, 0, 0, len(indent)), expand=False))
+        if finding.hint:
+            out.print(Padding(Rich("→ " + str(finding.hint), style="cyan"), (0, 0, 0, len(indent) + 2), expand=False))
