@@ -172,21 +172,13 @@ _zone: list[ZoneInfo] = []  # of the client whose books are open; times are show
 
 
 def _load(books: Books, path: Path, dry_run: bool, numbers: Any, encoding: str | None, language: str) -> dict[str, Any]:
-    from plugins.systems.books.load import is_references, read_products, read_references
+    from plugins.systems.books.load import is_references, read_references
     from plugins.systems.books.tables import REFERENCES
 
     if is_references(path, encoding):
         rows = read_references(path, tuple(REFERENCES), encoding)
         return {"file": path.name, "references": books.load_references(rows, dry_run=dry_run), "notes": []}
-    table = read_products(
-        path,
-        zone=ZoneInfo(books.env.timezone),
-        language=language,
-        warehouse=books.settings.default_warehouse or "main",
-        numbers=numbers,
-        encoding=encoding,
-    )
-    done = books.load(table, dry_run=dry_run)
+    done = books.load(books.read(path, language=language, numbers=numbers, encoding=encoding), dry_run=dry_run)
     return {
         "file": path.name,
         "new": done.new,

@@ -177,18 +177,17 @@ class _Batch:
         if all(draft.warehouse is not None for draft in drafts):
             return None
         rows = self._connection.execute(select(t.warehouses.c.id, t.warehouses.c.code)).all()
-        if wanted := self._settings.default_warehouse:
-            found = next((row.id for row in rows if row.code == wanted), None)
-            return found or Held(
-                T("The books have no warehouse {code}.", code=wanted),
-                hint=T("Mend `default_warehouse`, or add the warehouse."),
-                code="unknown-warehouse",
-                who=Who.ADMIN,
-            )
+        found = next((int(row.id) for row in rows if row.code == self._settings.default_warehouse), None)
+        if found is not None:
+            return found
         if len(rows) < 2:
-            return rows[0].id if rows else None
+            return int(rows[0].id) if rows else None
         return Held(
-            T("The order names no warehouse and the books have {n}.", n=len(rows)),
+            T(
+                "The order names no warehouse, and {code} is none of the {n} that the books have.",
+                code=self._settings.default_warehouse,
+                n=len(rows),
+            ),
             hint=T("Set `default_warehouse` of the books, or `warehouse` of the step."),
             code="unknown-warehouse",
             who=Who.ADMIN,

@@ -38,12 +38,11 @@ class BooksSettings(Settings):
 
     url: str = "sqlite:///books.sqlite3"
     """SQLAlchemy URL: `sqlite:///FILE` (relative to the config file), or `postgresql+psycopg://…`."""
-    seed: Path | None = None
-    """Products (CSV or XLSX, relative to the config file) that are loaded once, while there is no product yet."""
-    references: Path | None = None
-    """References (CSV or XLSX: parties, objects, users, executors, warehouses …), loaded together with `seed`."""
-    default_warehouse: str | None = None
-    """Code of the warehouse of orders that name none; not needed when there is only one."""
+    seed: Path | tuple[Path, ...] = ()
+    """Tables (CSV or XLSX, relative to the config file) loaded once, while there is no product yet: products, and
+    references (parties, objects, users, executors, warehouses), one file or a list."""
+    default_warehouse: str = "main"
+    """Code of the warehouse of orders that name none, and of a plain `stock` column; a single one needs no naming."""
     create_parties: bool = True
     """Buyers who are not known yet are added; `false` holds their orders for a person."""
     oversell: Literal["allow", "hold"] = "allow"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -30,8 +31,9 @@ from pipeline.api import (
 )
 from plugins.systems.books import catalogue, documents
 from plugins.systems.books import tables as t
+from plugins.systems.books.cells import Numbers
 from plugins.systems.books.database import Database
-from plugins.systems.books.load import read_products, read_references
+from plugins.systems.books.load import Table, is_references, read_products, read_references
 from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.store import Loaded, ensure, party_values, renormalise, store_products, store_references
 
@@ -61,17 +63,16 @@ class Books:
                         who=Who.ACCOUNTANT,
                     ),
                 )
-            if self.settings.default_warehouse is not None:
-                known = t.warehouses.c.code == self.settings.default_warehouse
-                if connection.execute(select(t.warehouses.c.id).where(known)).first() is None:
-                    return (
-                        Finding(
-                            "unknown-warehouse",
-                            T("The books have no warehouse {code}.", code=self.settings.default_warehouse),
-                            hint=T("Mend `default_warehouse`, or add the warehouse."),
-                            who=Who.ADMIN,
-                        ),
-                    )
+            codes = set(connection.execute(select(t.warehouses.c.code)).scalars())
+            if len(codes) > 1 and self.settings.default_warehouse not in codes:
+                return (
+                    Finding(
+                        "unknown-warehouse",
+                        T("The books have no warehouse {code}.", code=self.settings.default_warehouse),
+                        hint=T("Set `default_warehouse` to one of: {codes}.", codes=", ".join(sorted(codes))),
+                        who=Who.ADMIN,
+                    ),
+                )
         return ()
 
     def close(self) -> None:
@@ -168,31 +169,42 @@ class Books:
             with self.database.write() as connection:
                 renormalise(connection, self.rules)
                 ensure(connection, t.currencies, [self.env.currency])
-        if empty and (self.settings.seed or self.settings.references):
+        if empty and self.settings.seed:
             self._seed()
         self._ready = True
 
     def _seed(self) -> None:
         now = self.env.clock.now()
-        references = products = None
-        if self.settings.references:
-            references = read_references(self.env.base / self.settings.references, tuple(t.REFERENCES))
-        if self.settings.seed:
-            products = read_products(
-                self.env.base / self.settings.seed,
-                zone=ZoneInfo(self.env.timezone),
-                warehouse=self.settings.default_warehouse or "main",
-            )
+        seed = self.settings.seed
+        references: list[dict[str, str]] = []
+        products = []
+        for path in (self.env.base / one for one in ((seed,) if isinstance(seed, Path) else seed)):
+            if is_references(path):
+                references += read_references(path, tuple(t.REFERENCES))
+            else:
+                products.append(self.read(path))
         with self.database.write() as connection:
             # asked again: another process may have seeded while we read the files
             if connection.execute(select(func.count()).select_from(t.products)).scalar_one():
                 return
-            if references is not None:
-                store_references(connection, references, now=now)
-            if products is not None:
-                store_products(connection, products, now=now, currency=self.env.currency, rules=self.rules)
+            store_references(connection, references, now=now)
+            for table in products:
+                store_products(connection, table, now=now, currency=self.env.currency, rules=self.rules)
 
-    def load(self, table: Any, *, dry_run: bool = False) -> Loaded:
+    def read(
+        self, path: Path, *, language: str = "uk-UA", numbers: Numbers = "auto", encoding: str | None = None
+    ) -> Table:
+        """The products in ``path``, checked. Raises Rejected with every mistake."""
+        return read_products(
+            path,
+            zone=ZoneInfo(self.env.timezone),
+            language=language,
+            warehouse=self.settings.default_warehouse,
+            numbers=numbers,
+            encoding=encoding,
+        )
+
+    def load(self, table: Table, *, dry_run: bool = False) -> Loaded:
         """Bring the books up to a table of products (load.read_products); ``dry_run`` only tells what it would do."""
         self.make_ready()
         with self.database.write() as connection:
