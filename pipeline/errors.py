@@ -101,6 +101,7 @@ class MistokError(Exception):
             text = findings[0].text if findings else T("Something went wrong.")
         self.text = verbatim(text) if isinstance(text, str) else text
         self.findings = findings or (Finding(code or self.code, self.text, where or Where(), hint, who or self.who),)
+        self.code = self.findings[0].code
         super().__init__(self.text)
 
     def __str__(self) -> str:

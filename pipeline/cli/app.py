@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from pipeline import __version__
 from pipeline.cli import common
+from pipeline.cli.demo import demo
 from pipeline.cli.orders import files, orders, trace
 from pipeline.cli.plugins import plugins
 from pipeline.cli.run import run
@@ -120,6 +121,7 @@ def _add(verb: Callable[..., Any], help_text: Text, name: str | None = None) -> 
     app.command(name or verb.__name__, help=f"{help_text}", epilog=str(common.EXIT_CODES))(verb)
 
 
+_add(demo, T("Show the main job on samples: catalogue out, orders in, over SFTP."))
 _add(run, T("Run a job now."))
 _add(orders, T("List orders, newest first."))
 _add(files, T("List files that came, newest first."))

@@ -178,6 +178,11 @@ def where(place: Where) -> str:
     return " ".join(part for part in parts if part)
 
 
+def where_short(place: Where) -> str:
+    """``line 12: `` or nothing, for a column beside the file's name."""
+    return f"{T('line {line}', line=place.line)}: " if place.line else ""
+
+
 def finding_row(finding: Finding) -> dict[str, Any]:
     """A finding for --json: code, words in the language in use, place, who mends it."""
     return {

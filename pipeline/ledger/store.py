@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from pipeline.errors import ConfigError, Transient
 from pipeline.ledger import tables as t
@@ -107,17 +108,23 @@ class Ledger:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
+        except (sqlite3.DatabaseError, DatabaseError) as error:
+            if "not a database" in str(error) or "malformed" in str(error):
+                raise ConfigError(
+                    T("The ledger {url} is damaged or is no database.", url=self.url.render_as_string()),
+                    code="ledger-damaged",
+                    hint=T("Put a backup of it in its place. Nothing is lost: orders are known by their documents."),
+                ) from error
+            if not isinstance(error, OperationalError):
+                if not isinstance(error, DBAPIError) or not error.connection_invalidated:
+                    raise
+                raise Transient(
+                    T("The ledger {url} broke the connection.", url=self.url.render_as_string()), code="ledger"
+                ) from error
             raise Transient(
                 T("The ledger {url} does not answer: {words}", url=self.url.render_as_string(), words=str(error.orig)),
                 code="ledger",
                 hint=T("Check that its disk has room and that no other program holds it; Mistok tries again."),
-            ) from error
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            raise Transient(
-                T("The ledger {url} broke the connection.", url=self.url.render_as_string()), code="ledger"
             ) from error
 
     def close(self) -> None:
@@ -252,8 +259,6 @@ class Ledger:
 
     def _backup(self, version: str) -> None:
         assert self.path is not None
-        import sqlite3
-
         stamp = self.clock.now().strftime("%Y%m%dT%H%M%SZ")
         target = self.path.with_name(f"{self.path.name}.before-{version}-{stamp}")
         with sqlite3.connect(self.path) as source, sqlite3.connect(target) as copy:

@@ -1,0 +1,155 @@
+"""The ledger on both databases: transactions, leases, values, migrations."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from pipeline.clock import SystemClock
+from pipeline.errors import ConfigError, Transient
+from pipeline.ledger import tables as t
+from pipeline.ledger.store import HEAD, Ledger, owner_is_dead
+from pipeline.ports import Notice
+from pipeline.texts import T
+
+Open = Callable[[], Ledger]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """Opens the same ledger again and again, on each database."""
+    url = "sqlite:///ledger.sqlite3" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    return lambda: Ledger(url, client="acme", base=tmp_path, clock=SystemClock())
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(open_ledger: Open) -> None:
+    ledger = open_ledger()
+    with ledger.engine.connect() as conn:
+        differences = compare_metadata(MigrationContext.configure(conn), t.metadata)
+        version = conn.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
+    assert differences == []
+    assert version == HEAD
+    ledger.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing(open_ledger: Open) -> None:
+    ledger = open_ledger()
+
+    def fail() -> None:
+        with ledger.begin() as conn:
+            ledger.set_value(conn, "cursor", "a", 1)
+            ledger.notify(conn, Notice("order", T("a"), T("b")))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with ledger.read() as conn:
+        assert ledger.get_value(conn, "cursor", "a") is None
+        assert conn.execute(sa.select(sa.func.count()).select_from(t.notices)).scalar_one() == 0
+    ledger.close()
+
+
+def test_values_are_kept_and_replaced(open_ledger: Open) -> None:
+    ledger = open_ledger()
+    for value in ({"n": 1}, "Привіт", None):
+        with ledger.begin() as conn:
+            ledger.set_value(conn, "cursor", "a", value)
+        with ledger.read() as conn:
+            assert ledger.get_value(conn, "cursor", "a") == value
+    ledger.close()
+
+
+def test_times_come_back_aware_and_naive_ones_are_refused(open_ledger: Open) -> None:
+    ledger = open_ledger()
+    with ledger.begin() as conn:
+        ledger.event(conn, "file:1", "archived", {"size": 3})
+        at = conn.execute(sa.select(t.events.c.at)).scalar_one()
+    assert at.tzinfo is UTC
+    with pytest.raises((ValueError, sa.exc.StatementError), match="aware"), ledger.begin() as conn:
+        conn.execute(t.events.insert().values(client="a", at=datetime(2026, 1, 1), subject="x", event="y"))  # noqa: DTZ001
+    ledger.close()
+
+
+def test_a_lease_has_one_holder_and_a_growing_fence(open_ledger: Open) -> None:
+    first, second = open_ledger(), open_ledger()
+    held = first.acquire("inbox", timedelta(minutes=1))
+    assert held is not None
+    assert second.acquire("inbox", timedelta(minutes=1)) is None
+    assert first.renew(held, timedelta(minutes=1))
+    first.release(held)
+    taken = second.acquire("inbox", timedelta(minutes=1))
+    assert taken is not None
+    assert taken.fence > held.fence
+    assert not first.renew(held, timedelta(minutes=1)), "the fence was passed on"
+    first.release(held)  # changes nothing
+    assert second.renew(taken, timedelta(minutes=1))
+    first.close()
+    second.close()
+
+
+def test_a_lease_whose_time_is_over_is_taken_over(open_ledger: Open) -> None:
+    first, second = open_ledger(), open_ledger()
+    assert first.acquire("inbox", timedelta(seconds=-1)) is not None
+    assert second.acquire("inbox", timedelta(minutes=1)) is not None
+    first.close()
+    second.close()
+
+
+def _hold_and_die(base: Path) -> None:
+    ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=base, clock=SystemClock())
+    assert ledger.acquire("inbox", timedelta(hours=1)) is not None
+    os._exit(9)
+
+
+def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_hold_and_die, args=(tmp_path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 9
+    ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
+    with ledger.read() as conn:
+        assert owner_is_dead(conn.execute(sa.select(t.leases.c.owner)).scalar_one())
+    assert not owner_is_dead(ledger.owner)
+    assert not owner_is_dead("elsewhere:1:1:00000000"), "a holder on another machine is never called dead"
+    assert ledger.acquire("inbox", timedelta(minutes=1)) is not None
+    ledger.close()
+
+
+def test_a_ledger_of_a_newer_version_is_refused_with_words(tmp_path: Path) -> None:
+    Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock()).close()
+    with sqlite3.connect(tmp_path / "ledger.sqlite3") as conn:
+        conn.execute("UPDATE alembic_version SET version_num = '9999'")
+    conn.close()
+    with pytest.raises(ConfigError, match="newer Mistok"):
+        Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
+
+
+def test_a_file_that_is_no_database_is_refused_with_words(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite3").write_text("I am a letter to my grandmother, not a database." * 50)
+    with pytest.raises((ConfigError, Transient), match="ledger"):
+        Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
+
+
+def test_a_url_that_is_none_is_refused_with_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="URL"):
+        Ledger("what is this", client="acme", base=tmp_path, clock=SystemClock())
+
+
+def test_a_locked_ledger_is_a_transient_error(tmp_path: Path) -> None:
+    ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
+    other = sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    sa.event.listen(ledger.engine, "checkout", lambda dbapi, *_: dbapi.execute("PRAGMA busy_timeout=50"))
+    with pytest.raises(Transient, match="does not answer"), ledger.begin():
+        pass
+    other.close()
+    ledger.close()
