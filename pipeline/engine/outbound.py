@@ -1,0 +1,359 @@
+"""The walk of a catalogue out: select, encode, read back, brake, archive, upload, marker, record.
+
+The file on the server is always whole, the old one or the new one. What is wrong with the new one is found before
+anything is sent. A run that was killed anywhere is made good by the next one: until a publication is recorded, a mark
+in the ledger (written before the first byte goes out) makes the next run send everything again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.alerts import notices
+from pipeline.engine.context import RunContext
+from pipeline.engine.images import Images
+from pipeline.errors import ConfigError, Finding, Held, Transient, Where, Who
+from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, Settings, StepResult
+from pipeline.ledger import orders as cards
+from pipeline.ledger.tables import publications
+from pipeline.ports import Batch, Catalogue, CatalogueFormat, RemoteFile
+from pipeline.texts import TN, T, Text
+
+TOLD = 20  #: remarks that are told one by one; findings that the ledger keeps
+UNDER_WAY = "publishing"  #: kind of the value that says what is being sent
+
+
+def publish(
+    step: OutboundStep, settings: OutboundSettings, plugin: FormatPlugin, format_settings: Settings, ctx: RunContext
+) -> StepResult:
+    """Publish the catalogue, or say why not.
+
+    Gives counts ``rows`` and ``uploaded`` or ``unchanged``, and ``images``; ``waiting`` when a brake wants approval.
+    Raises Held (a product cannot be written, or would be read otherwise; nothing was sent), ConfigError, Refused,
+    Transient. In a dry run nothing is written anywhere and ``details`` holds the plan.
+    """
+    return _Publication(step, settings, plugin, format_settings, ctx).run()
+
+
+@dataclass
+class _Encoded:
+    """The new file, here."""
+
+    path: Path
+    sha256: str = ""
+    size: int = 0
+    rows: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+    images: set[str] = field(default_factory=set)
+
+
+class _Publication:
+    def __init__(
+        self,
+        step: OutboundStep,
+        settings: OutboundSettings,
+        plugin: FormatPlugin,
+        format_settings: Settings,
+        ctx: RunContext,
+    ) -> None:
+        if not isinstance(plugin.format, CatalogueFormat):
+            raise ConfigError(
+                T("The format {name} reads orders; it cannot write a catalogue.", name=plugin.name),
+                hint=T("Give the step a format for catalogues, such as joomshopping-csv."),
+            )
+        self.step = step
+        self.settings = settings
+        self.format = plugin.format
+        self.format_settings = format_settings
+        self.ctx = ctx
+        self.context = ctx.format_context(settings.name)
+        #: what cards, events and notices of this file are filed under
+        self.subject = f"job:{ctx.job}"
+        self.place = f"{settings.to}/{settings.folder}/{settings.name}"
+
+    def run(self) -> StepResult:
+        ctx, settings = self.ctx, self.settings
+        encoded = self._encode()
+        ctx.reach("outbound:encoded")
+        if encoded.findings:
+            self._refuse(encoded)
+        last = self._last()
+        if (brake := self._brake(encoded, last)) is not None and not ctx.approve:
+            return self._stop(encoded, last, brake)
+        transport = ctx.transport(settings.to)
+        listed = transport.list(settings.folder)
+        images = Images(settings.images, settings.to, ctx) if settings.images else None
+        unchanged = self._unchanged(encoded, last, listed)
+        if ctx.dry_run:
+            would_send = images.plan(encoded.images) if images else 0
+            action = "unchanged" if unchanged else "upload"
+            return self._result(encoded, last, action, images=would_send, notes=images.notes if images else ())
+        # Images go first, so that the catalogue never names one that is still on its way.
+        sent = images.send(encoded.images) if images else 0
+        if not unchanged:
+            self._upload(encoded, listed)
+        action = "unchanged" if unchanged else "uploaded"
+        return self._result(encoded, last, action, images=sent, notes=images.notes if images else ())
+
+    # --- select, encode, read back -------------------------------------------------------------------------------
+
+    def _encode(self) -> _Encoded:
+        settings, ctx = self.settings, self.ctx
+        system = ctx.system(settings.source)
+        if not isinstance(system, Catalogue):
+            raise ConfigError(T("The system {name} has no catalogue to export.", name=settings.source))
+        total = system.count()
+        encoded = _Encoded(ctx.temp / "catalogue.part")
+        checker = self.format.checker(self.format_settings, self.context)
+        digest = hashlib.sha256()
+        batches = self._batches(system, encoded)
+        chunks = self.format.encode(batches, self.format_settings, self.context)
+        try:
+            with encoded.path.open("wb") as file:
+                for chunk in chunks:
+                    file.write(chunk.data)
+                    digest.update(chunk.data)
+                    encoded.size += len(chunk.data)
+                    encoded.rows += len(chunk.codes)
+                    encoded.notes += chunk.notes
+                    encoded.findings += checker.feed(chunk)
+                    ctx.progress(encoded.rows, total, T("products"))
+        except Held as error:
+            encoded.findings += error.findings
+        except OSError as error:
+            raise _local_trouble(error, encoded.path) from error
+        encoded.findings += checker.close()
+        encoded.sha256 = digest.hexdigest()
+        return encoded
+
+    def _batches(self, system: Catalogue, encoded: _Encoded) -> Iterator[Batch]:
+        looked_at = tuple(self.step.fields(self.settings)) if self.step.fields else ()
+        pictures = ("image", "images") if self.settings.images else ()
+        fields = (*self.format.fields(self.format_settings, self.context), *looked_at, *pictures)
+        for whole in system.batches(tuple(dict.fromkeys(fields)), at=self.context.now):
+            batch = self._kept(whole, looked_at) if looked_at else whole
+            if pictures:
+                encoded.images.update(name for name in batch.columns["image"] if name)
+                for names in batch.columns["images"]:
+                    encoded.images.update(names)
+            yield batch
+
+    def _kept(self, batch: Batch, looked_at: Sequence[str]) -> Batch:
+        if self.step.keep is None:
+            return batch
+        rows = zip(*(batch.columns[name] for name in looked_at), strict=True)
+        kept = [self.step.keep(dict(zip(looked_at, row, strict=True)), self.settings) for row in rows]
+        if all(kept):
+            return batch
+        columns = {name: list(compress(column, kept)) for name, column in batch.columns.items()}
+        return Batch(sum(kept), columns)
+
+    def _refuse(self, encoded: _Encoded) -> None:
+        """Stop with everything that is wrong; the summary in front is what a popup shows."""
+        text = T(
+            "{file} was not published: {problems}. {first}",
+            file=self.settings.name,
+            problems=TN("{n} problem", "{n} problems", len(encoded.findings)),
+            first=encoded.findings[0].text,
+        )
+        hint = T("The last good file stays on the server. Mend the products named here and run the job again.")
+        summary = Finding("catalogue", text, Where(file=self.settings.name), hint, Who.ACCOUNTANT)
+        if not self.ctx.dry_run:
+            with self.ctx.begin() as conn:
+                told = [finding.to_json() for finding in encoded.findings[:TOLD]]
+                self.ctx.event(conn, self.subject, "catalogue_refused", findings=told, rows=encoded.rows)
+        raise Held(findings=(summary, *encoded.findings))
+
+    # --- brake ---------------------------------------------------------------------------------------------------
+
+    def _last(self) -> dict[str, Any] | None:
+        """The last recorded publication under this name."""
+        p, settings = publications, self.settings
+        query = (
+            sa.select(p)
+            .where(
+                p.c.client == self.ctx.client,
+                p.c.connection == settings.to,
+                p.c.folder == settings.folder,
+                p.c.name == settings.name,
+            )
+            .order_by(p.c.id.desc())
+            .limit(1)
+        )
+        with self.ctx.ledger.read() as conn:
+            row = conn.execute(query).mappings().first()
+        return dict(row) if row else None
+
+    def _brake(self, encoded: _Encoded, last: dict[str, Any] | None) -> Finding | None:
+        settings = self.settings
+        if encoded.rows < settings.min_rows:
+            text = T(
+                "{file} would have {rows}, fewer than the least allowed ({least}).",
+                file=settings.name,
+                rows=TN("{n} product", "{n} products", encoded.rows),
+                least=settings.min_rows,
+            )
+        elif last and encoded.rows * 100 < last["rows"] * (100 - settings.max_shrink):
+            text = T(
+                "{file} would have {rows} instead of {before}: more than {percent} % would vanish.",
+                file=settings.name,
+                rows=TN("{n} product", "{n} products", encoded.rows),
+                before=last["rows"],
+                percent=settings.max_shrink,
+            )
+        else:
+            return None
+        hint = T(
+            "Look whether the source is whole. If it is right so, publish it by: mistok run {job} --approve",
+            job=self.ctx.job,
+        )
+        return Finding("brake", text, Where(file=settings.name), hint, Who.ACCOUNTANT)
+
+    def _stop(self, encoded: _Encoded, last: dict[str, Any] | None, finding: Finding) -> StepResult:
+        ctx = self.ctx
+        if not ctx.dry_run:
+            with ctx.begin() as conn:
+                told = self.subject in cards.open_cards(conn, ctx.client, {self.subject})
+                cards.open_card(conn, ctx.client, "brake", self.subject, [finding], ctx.clock.now())
+                if not told:
+                    ctx.notify(conn, notices.brake(self.subject, ctx.job, finding))
+                ctx.event(conn, self.subject, "brake", rows=encoded.rows, before=last["rows"] if last else None)
+        return self._result(encoded, last, "brake", notes=(finding,))
+
+    # --- upload --------------------------------------------------------------------------------------------------
+
+    def _unchanged(self, encoded: _Encoded, last: dict[str, Any] | None, listed: Sequence[RemoteFile]) -> bool:
+        """Whether the server surely has this very file already."""
+        if not self.settings.only_changed or last is None or last["sha256"] != encoded.sha256:
+            return False
+        with self.ctx.ledger.read() as conn:
+            if self.ctx.ledger.get_value(conn, UNDER_WAY, self.place):
+                return False  # a run was killed between sending and recording: who knows what lies there
+        return any(file.name == self.settings.name and file.size == encoded.size for file in listed)
+
+    def _upload(self, encoded: _Encoded, listed: Sequence[RemoteFile]) -> None:
+        ctx, settings = self.ctx, self.settings
+        transport = ctx.transport(settings.to)
+        now = ctx.clock.now()
+        copy = ctx.archive.keep(
+            encoded.path, client=ctx.client, name=settings.name, at=now.astimezone(self.context.timezone)
+        )
+        ctx.reach("outbound:archived")
+        with ctx.begin() as conn:
+            ctx.ledger.set_value(conn, UNDER_WAY, self.place, {"sha256": copy.sha256})
+        if settings.marker:
+            # The marker must never vouch for a file that it was not written for: it goes before the file changes.
+            self._remove_marker(settings.marker, listed)
+            ctx.reach("outbound:unmarked")
+        remote = transport.write(settings.folder, settings.name, encoded.path)
+        if remote.size != encoded.size:
+            raise Transient(
+                T(
+                    "{file} has {seen} bytes on the server instead of {meant}.",
+                    file=settings.name,
+                    seen=remote.size,
+                    meant=encoded.size,
+                ),
+                hint=T("The next run sends it again."),
+            )
+        ctx.reach("outbound:uploaded")
+        if settings.marker:
+            words = f"{encoded.sha256}  {settings.name}\n"
+            transport.write(settings.folder, settings.marker, words.encode())
+            ctx.reach("outbound:marked")
+        self._record(encoded, remote)
+        ctx.reach("outbound:recorded")
+
+    def _remove_marker(self, marker: str, listed: Sequence[RemoteFile]) -> None:
+        old = [file for file in listed if file.name == marker]
+        for outcome in self.ctx.transport(self.settings.to).delete_many(old):
+            if outcome.error is not None:
+                raise outcome.error
+
+    def _record(self, encoded: _Encoded, remote: RemoteFile) -> None:
+        ctx, settings = self.ctx, self.settings
+        now = ctx.clock.now()
+        with ctx.begin() as conn:
+            conn.execute(
+                publications.insert().values(
+                    client=ctx.client,
+                    job=ctx.job,
+                    connection=settings.to,
+                    folder=settings.folder,
+                    name=settings.name,
+                    sha256=encoded.sha256,
+                    size=encoded.size,
+                    rows=encoded.rows,
+                    remote_modified=remote.modified,
+                    at=now,
+                )
+            )
+            ctx.ledger.set_value(conn, UNDER_WAY, self.place, {})
+            state = "resolved" if ctx.approve else "superseded"
+            cards.close_cards(
+                conn, ctx.client, self.subject, ["brake"], now, state=state, why="approved" if ctx.approve else ""
+            )
+            ctx.event(
+                conn,
+                self.subject,
+                "published",
+                file=settings.name,
+                connection=settings.to,
+                rows=encoded.rows,
+                sha256=encoded.sha256,
+            )
+            ctx.notify(conn, notices.catalogue(self.subject, settings.name, encoded.rows, settings.to))
+
+    # --- what is said --------------------------------------------------------------------------------------------
+
+    def _result(
+        self,
+        encoded: _Encoded,
+        last: dict[str, Any] | None,
+        action: str,
+        *,
+        images: int = 0,
+        notes: Iterable[Finding] = (),
+    ) -> StepResult:
+        settings, waiting = self.settings, action == "brake"
+        counts = {"rows": encoded.rows}
+        if action != "brake":
+            counts["unchanged" if action == "unchanged" else "uploaded"] = 1
+        if settings.images:
+            counts["images"] = images
+        row = {
+            "file": settings.name,
+            "to": "/".join(part for part in (settings.to, settings.folder) if part),
+            "action": action,
+            "rows": encoded.rows,
+            "rows_before": last["rows"] if last else None,
+            "bytes": encoded.size,
+        }
+        return StepResult(counts, waiting=waiting, notes=_words([*encoded.notes, *notes]), details=(row,))
+
+
+def _words(findings: Sequence[Finding]) -> tuple[Text, ...]:
+    words: list[Text] = []
+    for finding in findings[:TOLD]:
+        words.append(finding.text)
+        if finding.hint:
+            words.append(finding.hint)
+    if len(findings) > TOLD:
+        words.append(T("{n} more remarks.", n=len(findings) - TOLD))
+    return tuple(words)
+
+
+def _local_trouble(error: OSError, path: Path) -> Transient:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text = T("The disk of the temporary folder {folder} is full.", folder=str(path.parent))
+        return Transient(text, code="disk-full", hint=T("Make room; the last good file stays on the server."))
+    return Transient(T("{path} cannot be written: {words}", path=str(path), words=str(error)))

@@ -1,0 +1,519 @@
+"""The walk of a catalogue out, with a system of our own making and a server in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.archive import Archive
+from pipeline.config.model import ClientConfig
+from pipeline.engine.context import RunContext, go_on
+from pipeline.engine.outbound import publish
+from pipeline.errors import ConfigError, Finding, Held, Transient
+from pipeline.flow import FormatPlugin, OutboundStep, StepResult
+from pipeline.ledger import tables as t
+from pipeline.ledger.store import Ledger
+from pipeline.model import Product
+from pipeline.ports import Batch, RemoteFile, System
+from pipeline.registry import Registry
+from pipeline.transports.memory import MemoryTransport
+from pipeline.transports.wrap import DryRun
+from plugins.formats import joomshopping_csv, order_xml
+from plugins.steps import export_catalogue
+from plugins.steps.export_catalogue import ExportSettings
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+STEP = export_catalogue.PLUGIN.kind
+CSV = joomshopping_csv.PLUGIN
+
+
+class Killed(BaseException):
+    """The process is gone at this point."""
+
+
+@dataclass
+class StillClock:
+    at: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass
+class Shelf:
+    """A system with nothing but a catalogue."""
+
+    rows: list[dict[str, Any]]
+    name: str = "books"
+    asked: tuple[str, ...] = ()
+
+    def products(self, since: datetime | None = None) -> Iterator[Product]:
+        return iter(())
+
+    def count(self) -> int:
+        return len(self.rows)
+
+    def batches(self, fields: Sequence[str], *, at: datetime, size: int = 1000) -> Iterator[Batch]:
+        self.asked = tuple(fields)
+        for start in range(0, len(self.rows), 3):
+            part = self.rows[start : start + 3]
+            yield Batch(len(part), {name: [row.get(name, _EMPTY.get(name, "")) for row in part] for name in fields})
+
+    def check(self) -> Sequence[Finding]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+
+class Deaf:
+    """A system that has no catalogue."""
+
+    name = "books"
+
+    def check(self) -> Sequence[Finding]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+
+_EMPTY: Mapping[str, Any] = {
+    "category": (),
+    "images": (),
+    "published": True,
+    "tax_rate": Decimal(20),
+    "stock": Decimal(5),
+    "weight": None,
+    "price.old": None,
+    "special_price": None,
+    "special_start": None,
+    "special_end": None,
+    "updated_at": None,
+    "options": {},
+}
+
+
+def product(code: str, price: str | None = "10.00", **more: Any) -> dict[str, Any]:
+    return {"code": code, "name.uk-UA": f"Товар {code}", "price": Decimal(price) if price else None, **more}
+
+
+@dataclass
+class World:
+    """A client with books, a site and a folder of pictures."""
+
+    base: Path
+    rows: list[dict[str, Any]] = field(default_factory=lambda: [product(f"{n:04}") for n in range(10)])
+    clock: StillClock = field(default_factory=StillClock)
+    site: MemoryTransport = field(default_factory=lambda: MemoryTransport("site", ["", "import"]))
+    disk: MemoryTransport = field(default_factory=lambda: MemoryTransport("disk", ["", "photos"]))
+    ledgers: list[Ledger] = field(default_factory=list)
+
+    def run(
+        self,
+        *,
+        reach: Callable[[str], None] = go_on,
+        dry_run: bool = False,
+        approve: bool = False,
+        step: OutboundStep | None = None,
+        plugin: FormatPlugin = CSV,
+        shop: Mapping[str, Any] | None = None,
+        system: System | None = None,
+        **settings: Any,
+    ) -> StepResult:
+        assert isinstance(STEP, OutboundStep)
+        ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=self.base, clock=self.clock)
+        self.ledgers.append(ledger)
+        temp = self.base / f"temp{len(self.ledgers)}"
+        temp.mkdir()
+        ctx = RunContext(
+            config=ClientConfig(client="acme", connections={}, jobs={}, base=self.base),
+            registry=Registry({}, {}, {}, {}, {}),
+            ledger=ledger,
+            archive=Archive(self.base / "archive"),
+            clock=self.clock,
+            job="catalogue",
+            temp=temp,
+            dry_run=dry_run,
+            approve=approve,
+            reach=reach,
+            _transports={"site": DryRun(self.site) if dry_run else self.site, "disk": self.disk},
+            _systems={"books": system or Shelf(self.rows)},
+        )
+        chosen = ExportSettings.model_validate({"from": "books", "to": "site", "folder": "import", **settings})
+        try:
+            return publish(step or STEP, chosen, plugin, CSV.settings.model_validate(shop or {}), ctx)
+        finally:
+            ledger.close()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return {name: data for name, (data, _) in self.site.files["import"].items()}
+
+    def table(self, table: sa.Table) -> list[dict[str, Any]]:
+        ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=self.base, clock=self.clock)
+        try:
+            with ledger.read() as conn:
+                return [dict(row) for row in conn.execute(sa.select(table)).mappings()]
+        finally:
+            ledger.close()
+
+    def codes(self) -> list[str]:
+        lines = self.files["catalogue.csv"].decode().splitlines()[1:]
+        return [line.split(";")[0] for line in lines]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_catalogue_is_published_archived_and_recorded(world: World) -> None:
+    result = world.run()
+    data = world.files["catalogue.csv"]
+    assert world.codes() == [f"{n:04}" for n in range(10)]
+    assert result.counts == {"rows": 10, "uploaded": 1}
+    assert not result.waiting
+    (row,) = world.table(t.publications)
+    sha = hashlib.sha256(data).hexdigest()
+    assert (row["sha256"], row["size"], row["rows"], row["connection"]) == (sha, len(data), 10, "site")
+    assert Archive(world.base / "archive").read(sha) == data
+    assert [event["event"] for event in world.table(t.events)] == ["published"]
+    assert [notice["kind"] for notice in world.table(t.notices)] == ["catalogue"]
+
+
+def test_nothing_is_sent_when_nothing_changed(world: World) -> None:
+    world.run()
+    before = dict(world.site.files["import"])
+    assert world.run().counts == {"rows": 10, "unchanged": 1}
+    assert world.site.files["import"] == before
+    assert len(world.table(t.publications)) == 1
+
+
+def test_the_same_is_sent_again_when_asked(world: World) -> None:
+    world.run()
+    assert world.run(only_changed=False).counts["uploaded"] == 1
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_f32_a_damaged_or_missing_file_is_repaired(world: World, damage: str) -> None:
+    world.run()
+    data, at = world.site.files["import"].pop("catalogue.csv")
+    if damage == "cut":
+        world.site.files["import"]["catalogue.csv"] = (data[:-7], at)
+    assert world.run().counts["uploaded"] == 1
+    assert world.files["catalogue.csv"] == data
+
+
+# --- brakes ----------------------------------------------------------------------------------------------------------
+
+
+def test_f45_an_empty_feed_is_not_published(world: World) -> None:
+    world.run()
+    before = world.files
+    world.rows = []
+    result = world.run()
+    assert result.waiting
+    assert world.files == before
+    (notice,) = (row for row in world.table(t.notices) if row["kind"] == "brake")
+    assert notice["subject"] == "job:catalogue"
+    assert "uploaded" not in result.counts
+
+
+def test_f45_a_feed_shrunk_by_more_than_half_waits_for_approval(world: World) -> None:
+    world.run()
+    world.rows = world.rows[:4]
+    assert world.run().waiting
+    assert world.run().waiting
+    assert len(world.codes()) == 10
+    assert len([row for row in world.table(t.notices) if row["kind"] == "brake"]) == 1, "told once, not at each run"
+    assert [card["state"] for card in world.table(t.cards)] == ["open"]
+    result = world.run(approve=True)
+    assert not result.waiting
+    assert len(world.codes()) == 4
+    assert [card["state"] for card in world.table(t.cards)] == ["resolved"]
+    # what was approved is the new measure
+    assert not world.run().waiting
+
+
+def test_exactly_the_allowed_part_may_vanish(world: World) -> None:
+    world.run()
+    world.rows = world.rows[:5]
+    assert not world.run(max_shrink=50).waiting
+    world.rows = world.rows[:1]
+    assert not world.run(max_shrink=100).waiting
+
+
+def test_a_brake_is_over_when_the_feed_is_whole_again(world: World) -> None:
+    world.run()
+    rows, world.rows = world.rows, []
+    world.run()
+    world.rows = [*rows, product("9999")]
+    assert not world.run().waiting
+    assert [card["state"] for card in world.table(t.cards)] == ["superseded"]
+
+
+# --- what cannot be written, or would be read otherwise --------------------------------------------------------------
+
+
+def test_a_product_without_a_price_stops_the_upload(world: World) -> None:
+    world.run()
+    before = world.files
+    world.rows[3] = product("0003", None)
+    with pytest.raises(Held) as error:
+        world.run()
+    words = [str(finding.text) for finding in error.value.findings]
+    assert "0003" in words[0]
+    assert words[1:] == ["Product 0003 cannot be written: it has no price."]
+    assert world.files == before
+    assert [row["event"] for row in world.table(t.events)] == ["published", "catalogue_refused"]
+
+
+def test_codes_that_the_shop_would_cut_stop_the_upload(world: World) -> None:
+    world.rows += [product("X" * 33), product("X" * 32)]
+    with pytest.raises(Held) as error:
+        world.run()
+    assert {finding.code for finding in error.value.findings[1:]} == {"csv-code-length", "csv-code-twin"}
+    assert world.files == {}
+
+
+def test_a_format_that_writes_otherwise_than_it_says_is_caught(world: World) -> None:
+    """The check does not trust the writer: a quote too few, and nothing is sent."""
+
+    class Broken(joomshopping_csv.JoomShoppingCsv):
+        def encode(self, batches: Any, settings: Any, context: Any) -> Any:
+            for chunk in super().encode(batches, settings, context):
+                yield replace(chunk, data=chunk.data.replace(b'0002"', b"0002"))
+
+    world.rows[2] = product("0002", **{"name.uk-UA": 'a;b "0002"'})
+    plugin = FormatPlugin(CSV.name, CSV.summary, Broken(), CSV.settings)
+    with pytest.raises(Held) as error:
+        world.run(plugin=plugin)
+    assert error.value.findings[1].code == "csv-read-back"
+    assert "0002" in str(error.value.findings[1].text)
+    assert world.files == {}
+
+
+# --- marker ----------------------------------------------------------------------------------------------------------
+
+
+def marker_is_true(world: World) -> bool:
+    """A marker that is there vouches for the very file beside it."""
+    marker = world.files.get("catalogue.ok")
+    if marker is None:
+        return True
+    return marker.split()[0].decode() == hashlib.sha256(world.files["catalogue.csv"]).hexdigest()
+
+
+def test_the_marker_follows_the_catalogue(world: World) -> None:
+    world.run(marker="catalogue.ok")
+    assert world.files["catalogue.ok"].decode().endswith("  catalogue.csv\n")
+    assert marker_is_true(world)
+
+
+def test_a_marker_that_the_site_took_away_is_not_written_again_for_the_same_file(world: World) -> None:
+    world.run(marker="catalogue.ok")
+    del world.site.files["import"]["catalogue.ok"]
+    world.run(marker="catalogue.ok")
+    assert "catalogue.ok" not in world.files
+
+
+POINTS = ["encoded", "archived", "unmarked", "uploaded", "marked", "recorded"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_f32_killed_anywhere_the_file_is_whole_and_the_next_run_ends_it(world: World, point: str) -> None:
+    world.run(marker="catalogue.ok")
+    old = world.files["catalogue.csv"]
+    world.rows[0] = product("0000", "99.00")
+    reached = []
+
+    def kill(name: str) -> None:
+        reached.append(name)
+        if name == f"outbound:{point}":
+            raise Killed
+
+    with pytest.raises(Killed):
+        world.run(marker="catalogue.ok", reach=kill)
+    killed = world.files["catalogue.csv"]
+    assert killed == old or b"99.00" in killed
+    assert marker_is_true(world)
+    world.run(marker="catalogue.ok")
+    assert b"99.00" in world.files["catalogue.csv"]
+    assert "catalogue.ok" in world.files
+    assert marker_is_true(world)
+    assert world.run(marker="catalogue.ok").counts.get("unchanged") == 1
+
+
+def test_a_source_that_goes_back_after_a_kill_is_published_all_the_same(world: World) -> None:
+    """Last recorded: A. B went out, unrecorded. The source is A again: same hash as recorded, but B lies there."""
+    world.run()
+    before = world.rows[0]
+    world.rows[0] = product("0000", "99.00")
+
+    def kill(name: str) -> None:
+        if name == "outbound:uploaded":
+            raise Killed
+
+    with pytest.raises(Killed):
+        world.run(reach=kill)
+    assert b"99.00" in world.files["catalogue.csv"]
+    world.rows[0] = before
+    assert world.run().counts["uploaded"] == 1
+    assert b"99.00" not in world.files["catalogue.csv"]
+
+
+class Failing(MemoryTransport):
+    """A server whose disk fills up."""
+
+    def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
+        raise Transient("disk full")
+
+
+def test_f32_a_failed_upload_leaves_the_old_file_and_is_repeated(world: World) -> None:
+    world.run()
+    old, good = world.files, world.site
+    world.site = Failing("site", ["import"])
+    world.site.files = good.files
+    world.rows[0] = product("0000", "99.00")
+    with pytest.raises(Transient):
+        world.run()
+    assert world.files == old
+    world.site = good
+    assert world.run().counts["uploaded"] == 1
+
+
+# --- choice of rows --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "codes"),
+    [
+        ({}, ["a", "b", "d"]),
+        ({"only_published": False}, ["a", "b", "c", "d"]),
+        ({"in_stock_only": True}, ["a", "d"]),
+        ({"categories": {"include": ["Авто/Плівки"]}}, ["a"]),
+        ({"categories": {"include": ["Авто"]}}, ["a", "b"]),
+        ({"categories": {"exclude": [" Авто / Плівки "]}}, ["b", "d"]),
+        ({"categories": {"include": ["Авто"], "exclude": ["Авто/Плівки"]}}, ["b"]),
+    ],
+)
+def test_only_the_chosen_products_go_out(world: World, settings: dict[str, Any], codes: list[str]) -> None:
+    world.rows = [
+        product("a", category=("Авто", "Плівки", "Чорні")),
+        product("b", category=("Авто",), stock=Decimal(0)),
+        product("c", category=("Авто",), published=False),
+        product("d"),
+    ]
+    world.run(**settings)
+    assert world.codes() == codes
+
+
+def test_a_format_for_orders_is_refused(world: World) -> None:
+    with pytest.raises(ConfigError, match="cannot write a catalogue"):
+        world.run(plugin=order_xml.PLUGIN)
+
+
+def test_a_system_without_a_catalogue_is_refused(world: World) -> None:
+    with pytest.raises(ConfigError, match="no catalogue"):
+        world.run(system=Deaf())
+
+
+# --- dry run ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_writes_nothing_and_tells_the_plan(world: World) -> None:
+    world.disk.write("photos", "a.jpg", b"picture")
+    world.rows[0]["image"] = "a.jpg"
+    images = {"from": "disk", "folder": "photos"}
+    result = world.run(dry_run=True, marker="catalogue.ok", images=images)
+    assert result.details[0]["action"] == "upload"
+    assert result.details[0]["rows"] == 10
+    assert result.counts["images"] == 1
+    assert world.files == {}
+    for table in (t.publications, t.events, t.notices, t.cards, t.values):
+        assert world.table(table) == []
+    assert not (world.base / "archive").exists()
+
+
+def test_a_dry_run_shows_a_brake_and_leaves_no_card(world: World) -> None:
+    world.rows = []
+    assert world.run(dry_run=True).waiting
+    assert world.table(t.cards) == []
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+PICTURES = {"from": "disk", "folder": "photos", "to": "pictures"}
+
+
+def test_new_and_changed_images_are_sent_before_the_catalogue_and_only_once(world: World) -> None:
+    for name in ("a.jpg", "b.jpg", "unused.jpg"):
+        world.disk.write("photos", name, name.encode())
+    world.rows[0] |= {"image": "a.jpg", "images": ("b.jpg", "https://cdn.example/c.jpg")}
+    seen: list[str] = []
+
+    def look(point: str) -> None:
+        if point == "outbound:images":
+            seen.extend(world.files)
+
+    assert world.run(images=PICTURES, reach=look).counts["images"] == 2
+    assert seen == [], "no catalogue yet when the images went out"
+    assert set(world.site.files["pictures"]) == {"a.jpg", "b.jpg"}
+    assert world.run(images=PICTURES).counts["images"] == 0
+    world.disk.write("photos", "b.jpg", b"B.JPG")
+    assert world.run(images=PICTURES).counts["images"] == 1
+    assert world.site.files["pictures"]["b.jpg"][0] == b"B.JPG"
+    del world.site.files["pictures"]["a.jpg"]
+    assert world.run(images=PICTURES).counts["images"] == 1
+
+
+def test_an_image_touched_but_not_changed_is_not_sent_again(world: World) -> None:
+    world.disk.write("photos", "a.jpg", b"same")
+    world.rows[0]["image"] = "a.jpg"
+    world.run(images=PICTURES)
+    world.disk.write("photos", "a.jpg", b"same")
+    before = world.site.files["pictures"]["a.jpg"]
+    assert world.run(images=PICTURES).counts["images"] == 0
+    assert world.site.files["pictures"]["a.jpg"] == before
+
+
+def test_a_missing_image_is_a_remark(world: World) -> None:
+    world.rows[0]["image"] = "gone.jpg"
+    result = world.run(images=PICTURES)
+    assert result.counts == {"rows": 10, "uploaded": 1, "images": 0}
+    assert any("gone.jpg" in str(note) for note in result.notes)
+
+
+def test_images_in_folders_keep_them(world: World) -> None:
+    world.disk.make_folder("photos/2026")
+    world.disk.write("photos/2026", "a.jpg", b"a")
+    world.rows[0] |= {"image": "2026/a.jpg", "images": ("../../secret.txt",)}
+    result = world.run(images=PICTURES)
+    assert result.counts["images"] == 1
+    assert set(world.site.files["pictures/2026"]) == {"a.jpg"}
+    assert any("secret.txt" in str(note) for note in result.notes)
+
+
+def test_an_image_killed_half_way_is_sent_by_the_next_run(world: World) -> None:
+    world.disk.write("photos", "a.jpg", b"a")
+    world.rows[0]["image"] = "a.jpg"
+
+    def kill(point: str) -> None:
+        if point == "outbound:images":
+            raise Killed
+
+    with pytest.raises(Killed):
+        world.run(images=PICTURES, reach=kill)
+    assert world.run(images=PICTURES).counts == {"rows": 10, "uploaded": 1, "images": 0}
