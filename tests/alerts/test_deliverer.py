@@ -1,0 +1,90 @@
+"""The deliverer of `mistok serve`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.alerts.deliverer import FIRST_WAIT, LONGEST_WAIT, Deliverer
+from pipeline.errors import Transient
+from pipeline.ledger.store import Ledger
+from pipeline.texts import T
+from tests.alerts.conftest import Recorder, ToldClock, plain
+
+Write = Callable[..., list[int]]
+
+
+def make(ledger: Ledger, *channels: Recorder) -> Deliverer:
+    return Deliverer(ledger, channels, burst=4, kinds=("order", "failure"), language="uk")
+
+
+def test_a_tick_shows_what_is_due(ledger: Ledger, write: Write) -> None:
+    write(plain("order", "One"))
+    screen = Recorder()
+    assert make(ledger, screen).tick().shown == 1
+    assert screen.titles == ["One"]
+
+
+def test_a_silent_desktop_is_asked_with_back_off_and_named_in_the_log_once(
+    ledger: Ledger, write: Write, clock: ToldClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    screen = Recorder(why="no desktop")
+    deliverer = make(ledger, screen)
+    with caplog.at_level(logging.WARNING):
+        for number in range(20):
+            write(plain("order", str(number)))
+            deliverer.tick()
+    assert screen.asked == 1
+    assert len(caplog.records) == 1
+    waited = FIRST_WAIT
+    while waited < LONGEST_WAIT:
+        clock.at += waited
+        deliverer.tick()
+        waited *= 2
+    assert screen.asked < 10
+    asked = screen.asked
+    clock.at += LONGEST_WAIT - clock.at.resolution
+    deliverer.tick()
+    assert screen.asked in (asked, asked + 1)
+    screen.why = ""
+    clock.at += LONGEST_WAIT
+    assert deliverer.tick().summarised == 20
+    assert screen.titles == ["20 нових замовлень"]
+
+
+def test_a_ledger_that_does_not_answer_stops_nothing(
+    ledger: Ledger, write: Write, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def locked() -> None:
+        raise Transient(T("The ledger is locked."))
+
+    deliverer = make(ledger, screen := Recorder())
+    write(plain("order", "One"))
+    with monkeypatch.context() as broken:
+        broken.setattr(ledger, "read", locked)
+        deliverer.tick()
+        deliverer.tick()
+    assert len(caplog.records) == 1
+    assert deliverer.tick().shown == 1
+    assert screen.titles == ["One"]
+
+
+def test_its_thread_shows_a_popup_within_a_second_and_what_is_left_at_the_end(ledger: Ledger, write: Write) -> None:
+    seen = threading.Event()
+    screen = Recorder()
+    screen.after_show = seen.set
+    deliverer = make(ledger, screen)
+    deliverer.start(every=0.2)
+    deliverer.start(every=0.2)  # twice is the same as once
+    write(plain("order", "One"))
+    began = time.monotonic()
+    assert seen.wait(10)
+    assert time.monotonic() - began < 5
+    write(plain("order", "Two"))
+    deliverer.stop()
+    assert screen.titles == ["One", "Two"]
+    assert screen.closed
