@@ -11,10 +11,13 @@ from typer.core import TyperGroup
 
 from pipeline import __version__
 from pipeline.cli import common
+from pipeline.cli.check import check
 from pipeline.cli.demo import demo
+from pipeline.cli.init import command as init
 from pipeline.cli.orders import files, orders, trace
 from pipeline.cli.plugins import plugins
 from pipeline.cli.run import run
+from pipeline.cli.validate import validate
 from pipeline.texts import LANGUAGES, T, Text, use_language
 
 if TYPE_CHECKING:
@@ -122,8 +125,11 @@ def _add(verb: Callable[..., Any], help_text: Text, name: str | None = None) -> 
 
 
 _add(demo, T("Show the main job on samples: catalogue out, orders in, over SFTP."))
+_add(init, T("Make a commented client folder."), "init")
+_add(check, T("Check the config; with --connect, every server."))
 _add(run, T("Run a job now."))
 _add(orders, T("List orders, newest first."))
 _add(files, T("List files that came, newest first."))
 _add(trace, T("Tell the whole story of an order or a file."))
+_add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))

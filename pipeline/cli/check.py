@@ -1,0 +1,220 @@
+"""``mistok check``: is the config right, and do the servers allow what the jobs need? In words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import common
+from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient
+from pipeline.flow import InboundSettings, Move, OutboundSettings
+from pipeline.texts import T, Text
+
+if TYPE_CHECKING:
+    from pipeline.config.model import ClientConfig
+    from pipeline.engine.context import RunContext
+    from pipeline.ports import Capabilities
+
+
+@dataclass
+class Need:
+    """A folder of a connection, and what the jobs do there."""
+
+    connection: str
+    folder: str
+    reads: bool = False
+    deletes: bool = False
+    writes: bool = False
+    jobs: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Answer:
+    """What came of looking at one connection."""
+
+    name: str
+    kind: str
+    folder: str = ""
+    lines: list[tuple[bool, Text]] = field(default_factory=list)  #: (good, words)
+    findings: list[Finding] = field(default_factory=list)
+    exit_code: int = common.DONE
+
+
+def check(
+    context: typer.Context,
+    connect: Annotated[
+        bool,
+        typer.Option("--connect", help=str(T("Try every server: login, rights, rename, delete (with an own file)."))),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
+) -> None:
+    """Check the config, and with --connect every server."""
+    with common.cards(as_json=as_json):
+        config = common.load(context)
+        answers = list(_connect(config)) if connect else []
+        code = max((answer.exit_code for answer in answers), default=common.DONE)
+        if as_json:
+            common.print_json(
+                {
+                    "config": config.source,
+                    "client": config.client,
+                    "connections": [
+                        {
+                            "name": answer.name,
+                            "type": answer.kind,
+                            "folder": answer.folder,
+                            "checks": [{"ok": good, "text": str(words)} for good, words in answer.lines],
+                            "findings": answer.findings,
+                        }
+                        for answer in answers
+                    ],
+                    "exit_code": code,
+                }
+            )
+        else:
+            _show(config, answers)
+    raise typer.Exit(code)
+
+
+def needs(config: ClientConfig) -> list[Need]:
+    """Which folders the jobs use, and for what."""
+    found: dict[tuple[str, str], Need] = {}
+
+    def need(connection: str, folder: str, job: str) -> Need:
+        one = found.setdefault((connection, folder), Need(connection, folder))
+        one.jobs.add(job)
+        return one
+
+    for name, job in config.jobs.items():
+        for step in job.steps:
+            params: Any = step.params
+            if isinstance(params, InboundSettings):
+                inbox = need(params.inbox, params.folder, name)
+                inbox.reads = True
+                inbox.deletes |= params.after != "keep"
+                if isinstance(params.after, Move):
+                    inbox.writes = True
+            elif isinstance(params, OutboundSettings):
+                need(params.to, params.folder, name).writes = True
+                if params.images is not None:
+                    need(params.to, params.images.to, name).writes = True
+                    need(params.images.copy_from, params.images.folder, name).reads = True
+    return list(found.values())
+
+
+def _connect(config: ClientConfig) -> Iterator[Answer]:
+    from tempfile import TemporaryDirectory
+
+    from pipeline.engine.context import RunContext
+    from pipeline.engine.runtime import Client
+
+    wanted = needs(config)
+    with Client.open(config, read_only=True) as client, TemporaryDirectory(prefix="mistok-") as temp:
+        ctx = RunContext(
+            config=config,
+            registry=client.registry,
+            ledger=client.ledger,
+            archive=client.archive,
+            clock=client.clock,
+            job="check",
+            temp=Path(temp),
+        )
+        try:
+            for name, spec in config.connections.items():
+                if spec.kind == "system":
+                    yield _system(ctx, name, spec.type)
+                    continue
+                uses = [need for need in wanted if need.connection == name] or [Need(name, "")]
+                for need in uses:
+                    yield _folder(ctx, need, spec.type)
+        finally:
+            ctx.close()
+
+
+def _system(ctx: RunContext, name: str, kind: str) -> Answer:
+    answer = Answer(name, kind)
+    try:
+        answer.findings.extend(ctx.system(name).check())
+        answer.lines.append((not answer.findings, T("answers")))
+        if answer.findings:
+            answer.exit_code = common.WAITING
+    except MistokError as error:
+        _failed(answer, error)
+    return answer
+
+
+def _folder(ctx: RunContext, need: Need, kind: str) -> Answer:
+    answer = Answer(need.connection, kind, need.folder)
+    try:
+        transport = ctx.transport(need.connection)
+        if need.writes or need.deletes:
+            seen = transport.probe(need.folder)
+            _judge(answer, need, seen)
+        else:
+            answer.lines.append((True, T("can be listed: {n} files", n=len(transport.list(need.folder)))))
+    except MistokError as error:
+        _failed(answer, error)
+    return answer
+
+
+def _judge(answer: Answer, need: Need, seen: Capabilities) -> None:
+    if seen.server:
+        answer.lines.append((True, T("server: {name}", name=seen.server)))
+    rows: list[tuple[bool | None, bool, Text, Text]] = [
+        (seen.listing, True, T("can be listed"), T("cannot be listed")),
+        (seen.write, need.writes, T("can be written to"), T("cannot be written to")),
+        (seen.rename, need.writes, T("files can be renamed"), T("files cannot be renamed")),
+        (
+            seen.rename_over,
+            False,
+            T("a rename replaces the old file in one act"),
+            T("a rename does not replace: the old file is set aside for a moment"),
+        ),
+        (seen.delete, need.deletes or need.writes, T("files can be deleted"), T("files cannot be deleted")),
+        (seen.exact_times, False, T("tells exact times"), T("does not tell exact times")),
+    ]
+    for value, needed, good, bad in rows:
+        if value is None:
+            continue
+        answer.lines.append((value or not needed, good if value else bad))
+        if needed and not value:
+            answer.exit_code = common.UNREACHABLE
+    answer.findings.extend(seen.findings)
+
+
+def _failed(answer: Answer, error: MistokError) -> None:
+    answer.findings.extend(error.findings)
+    answer.exit_code = (
+        common.WRONG
+        if isinstance(error, ConfigError)
+        else common.UNREACHABLE
+        if isinstance(error, (Refused, Transient))
+        else common.WAITING
+    )
+
+
+def _show(config: ClientConfig, answers: list[Answer]) -> None:
+    from rich.text import Text as Rich
+
+    out = common.console()
+    out.print(
+        str(
+            T(
+                "{file} is right: client {client}, {connections} connections, {jobs} jobs.",
+                file=str(config.source),
+                client=config.client,
+                connections=len(config.connections),
+                jobs=len(config.jobs),
+            )
+        )
+    )
+    for answer in answers:
+        head = f"{answer.name} ({answer.kind})" + (f" /{answer.folder.strip('/')}" if answer.folder else "")
+        out.print(Rich(head, style="bold"))
+        for good, words in answer.lines:
+            out.print(Rich("  ✓ " if good else "  ✗ ", style="green" if good else "red") + Rich(str(words)))
+        common.show_findings(answer.findings)
