@@ -1,0 +1,398 @@
+"""``import-orders``: order files become documents of an accounting system. Every part here is pure."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from pipeline.api import (
+    Action,
+    CreateDocument,
+    DocumentDraft,
+    Finding,
+    Found,
+    HoldOrder,
+    InboundSettings,
+    InboundStep,
+    NothingToDo,
+    Order,
+    OrderLine,
+    PlanContext,
+    Ref,
+    Settings,
+    StepPlugin,
+    T,
+    Text,
+    Wanted,
+    Where,
+    Who,
+    cents,
+    normal_party,
+    order_totals,
+    party_findings,
+    tidy,
+)
+
+ZERO = Decimal(0)
+
+#: what a default may be taken from
+PATHS: Mapping[str, Callable[[Order], str]] = {
+    "customer.code": lambda o: o.customer.code,
+    "customer.edrpou": lambda o: o.customer.edrpou,
+    "customer.tax_number": lambda o: o.customer.tax_number,
+    "customer.kind": lambda o: o.customer.kind,
+    "source": lambda o: o.source,
+    "manager": lambda o: o.manager,
+    "warehouse": lambda o: o.warehouse,
+    "language": lambda o: o.language,
+    "currency": lambda o: o.currency,
+    "status": lambda o: o.status,
+    "payment.method": lambda o: o.payment.method,
+    "delivery.carrier": lambda o: o.delivery.carrier,
+    "delivery.service": lambda o: o.delivery.service,
+    "delivery.method": lambda o: o.delivery.method,
+}
+Path = Literal[
+    "customer.code",
+    "customer.edrpou",
+    "customer.tax_number",
+    "customer.kind",
+    "source",
+    "manager",
+    "warehouse",
+    "language",
+    "currency",
+    "status",
+    "payment.method",
+    "delivery.carrier",
+    "delivery.service",
+    "delivery.method",
+]
+
+COMMENT_FIELDS: Mapping[str, Callable[[Order], str]] = {
+    "source": lambda o: o.source,
+    "number": lambda o: o.number,
+    "source_number": lambda o: o.source_number,
+    "comment": lambda o: o.comment,
+    "manager_comment": lambda o: o.manager_comment,
+    "customer": lambda o: o.customer.title,
+    "phone": lambda o: o.customer.phone,
+}
+
+STATUSES: Mapping[str, Literal["create", "nothing", "hold"]] = {"cancelled": "nothing", "refunded": "nothing"}
+
+
+def _template(value: str) -> str:
+    for _, name, spec, conversion in string.Formatter().parse(value):
+        if name is not None and (name not in COMMENT_FIELDS or spec or conversion):
+            raise ValueError(f"{{{name}}} is not one of: {', '.join(COMMENT_FIELDS)}")
+    return value
+
+
+class FromOrder(Settings):
+    """A value taken from the order: `{from: customer.edrpou, else: "0042"}`."""
+
+    path: Path = Field(alias="from")
+    """What of the order."""
+    map: dict[str, str] = {}
+    """What it says -> code in the accounting system; what is not named here is taken as it is."""
+    otherwise: str | None = Field(default=None, alias="else")
+    """Code for orders that say nothing there."""
+
+
+Pick = str | FromOrder
+
+
+class ImportOrdersSettings(InboundSettings):
+    """Takes order files from an inbox and makes a document of each order."""
+
+    client: Pick | None = None
+    """Party that documents are booked on: a code, or `{from: customer.code, else: "0042"}`. Without it the buyer is
+    found in the system by code, EDRPOU, phone or mail, and added when missing."""
+    object: Pick | None = None
+    """Shop or branch: a code, or taken from the order."""
+    user: Pick | None = None
+    """Author of the documents: a code, or taken from the order."""
+    executor: Pick | None = None
+    """Who carries the order out: a code, or taken from the order."""
+    warehouse: Pick | None = FromOrder(path="warehouse")
+    """Warehouse to reserve in: a code, or taken from the order; where the order names none, the system's own choice."""
+    tolerance: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.01")
+    """A stated total may differ from the sum of its parts by so much (in the order's currency); more is held."""
+    rounding: Literal["line", "hold"] = "line"
+    """What happens to a difference within `tolerance`: `line` evens it out on the document, `hold` asks a person."""
+    statuses: dict[str, Literal["create", "nothing", "hold"]] = {}
+    """What orders of a status become, besides `{cancelled: nothing, refunded: nothing}`; others are created."""
+    currencies: tuple[str, ...] = ()
+    """Currencies that are accepted (`[UAH, EUR]`); none named: all that the system knows."""
+    unknown_product: Literal["hold"] = "hold"
+    """An order with a product that the system does not know waits for a person; no other product is put in its place."""
+    comment: Annotated[str, AfterValidator(_template)] = "{source} № {number} {source_number}\n{comment}"
+    """Comment of the document; `{source}`, `{number}`, `{source_number}`, `{comment}`, `{manager_comment}`, `{customer}`
+    and `{phone}` stand for the order's."""
+
+
+def normalise(order: Order, _settings: ImportOrdersSettings, _context: PlanContext) -> Order:
+    """Names, phones, mails, codes and the currency in one notation; nothing is added or left out."""
+    delivery = order.delivery
+    if delivery.recipient is not None:
+        delivery = replace(delivery, recipient=normal_party(delivery.recipient))
+    return replace(
+        order,
+        currency=order.currency.strip().upper(),
+        status=order.status.strip().casefold(),
+        customer=normal_party(order.customer),
+        delivery=delivery,
+        lines=tuple(
+            replace(line, code=line.code.strip(), name=tidy(line.name), number=line.number or n)
+            for n, line in enumerate(order.lines, 1)
+        ),
+    )
+
+
+def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> Sequence[Finding]:
+    """What is wrong with the order in itself; an order that is nothing to do is not looked at."""
+    if _by_status(order, settings) == "nothing":
+        return ()
+    where = Where(order=order.number)
+    findings = [finding for line in order.lines for finding in _line_findings(order, line)]
+    if not order.lines:
+        findings.append(Finding("no-items", T("Order {number} has no items.", number=order.number), where, _ASK_SITE))
+    if not re.fullmatch(r"[A-Z]{3}", order.currency):
+        findings.append(
+            Finding(
+                "currency",
+                T("Order {number} is in {code}, which is no currency code.", number=order.number, code=order.currency),
+                where,
+                T("Write the three letters of ISO 4217, such as UAH."),
+            )
+        )
+    for what, amount in (
+        (T("a discount"), min((d.amount for d in order.discounts), default=ZERO)),
+        (T("a delivery cost"), order.delivery.cost),
+        (T("a total"), order.total),
+    ):
+        if amount < 0:
+            text = T("Order {number} has {what} below 0: {amount}.", number=order.number, what=what, amount=amount)
+            findings.append(Finding("negative", text, where, _ASK_SITE))
+    if findings:
+        return findings  # sums of wrong parts would only repeat what is told already
+    return _total_findings(order, settings, context, where)
+
+
+def _line_findings(order: Order, line: OrderLine) -> Iterator[Finding]:
+    where = _at(order, line)
+    if not line.code:
+        text = T("Item {n} ({name}) has no code.", n=line.number, name=line.name)
+        yield Finding("no-code", text, where, T("Fill the article of the product on the site."))
+    for code, wrong, text in (
+        (
+            "quantity",
+            line.quantity <= 0,
+            T("Item {code}: a quantity of {value} cannot be.", code=line.code, value=line.quantity),
+        ),
+        ("price", line.price < 0, T("Item {code}: a price of {value} cannot be.", code=line.code, value=line.price)),
+        (
+            "discount",
+            line.discount < 0 or line.discount > max(cents(line.price * line.quantity), ZERO),
+            T(
+                "Item {code}: a discount of {value} on {sum} cannot be.",
+                code=line.code,
+                value=line.discount,
+                sum=cents(line.price * line.quantity),
+            ),
+        ),
+    ):
+        if wrong:
+            yield Finding(code, text, where, _ASK_SITE)
+
+
+def _total_findings(
+    order: Order, settings: ImportOrdersSettings, context: PlanContext, where: Where
+) -> Sequence[Finding]:
+    made, stated = order_totals(order).total, cents(order.total)
+    difference = stated - made
+    allowed = settings.tolerance if settings.rounding == "line" else ZERO
+    if abs(difference) <= allowed:
+        return ()
+    return (
+        Finding(
+            "totals",
+            T(
+                "Order {number} says {stated} {currency}, its parts make {made}: a difference of {difference}.",
+                number=order.number,
+                stated=stated,
+                made=made,
+                difference=difference,
+                currency=order.currency or context.currency,
+            ),
+            where,
+            T("The total is items - discounts + delivery + payment fee (+ tax when prices are without it)."),
+        ),
+    )
+
+
+def wanted(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> Wanted:
+    """The products and references that the order needs in the target."""
+    if _by_status(order, settings) == "nothing":
+        return Wanted()
+    references = {("currency", _mapped("currency", order.currency, context))}
+    references |= {(kind, code) for kind, code in _picked(order, settings, context).items() if code}
+    codes = frozenset(_mapped("sku", line.code, context) for line in order.lines)
+    return Wanted(codes, frozenset(references))
+
+
+def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanContext, found: Found) -> Action:
+    """A document of the order, or what keeps it from being one. No default is put in place of what is not known."""
+    match _by_status(order, settings):
+        case "nothing":
+            return NothingToDo(T("Order {number} came as {status}.", number=order.number, status=order.status))
+        case "hold":
+            finding = Finding(
+                "status",
+                T("Order {number} came as {status}.", number=order.number, status=order.status),
+                Where(order=order.number),
+                T("Orders of this status wait for a person, as `statuses` says."),
+                Who.ACCOUNTANT,
+            )
+            return HoldOrder((finding,))
+    findings: list[Finding] = []
+    products: list[Ref] = []
+    for line in order.lines:
+        code = _mapped("sku", line.code, context)
+        match tuple(found.products.get(code, ())):
+            case (only,):
+                products.append(only)
+            case ():
+                findings.append(_unknown_product(order, line, code))
+            case several:
+                findings.append(_ambiguous_product(order, line, several))
+    references: dict[str, Ref | None] = {}
+    for kind, code in _picked(order, settings, context).items():
+        references[kind] = found.references.get((kind, code)) if code else None
+        if code and references[kind] is None:
+            findings.append(_unknown_reference(order, kind, code))
+    currency = _mapped("currency", order.currency, context)
+    if (settings.currencies and currency not in settings.currencies) or ("currency", currency) not in found.references:
+        findings.append(_unknown_reference(order, "currency", currency))
+    if findings:
+        return HoldOrder(tuple(findings))
+    difference = cents(order.total) - order_totals(order).total
+    draft = DocumentDraft(
+        key=key,
+        order=replace(order, currency=currency),
+        products=tuple(products),
+        client=references["party"],
+        object=references["object"],
+        warehouse=references["warehouse"],
+        user=references["user"],
+        executor=references["executor"],
+        comment=_comment(order, settings),
+        rounding=difference or None,
+    )
+    return CreateDocument(draft, party_findings(order.customer, Where(order=order.number)))
+
+
+def _by_status(order: Order, settings: ImportOrdersSettings) -> Literal["create", "nothing", "hold"]:
+    status = order.status.strip().casefold()
+    told = {name.casefold(): what for name, what in settings.statuses.items()}
+    return told.get(status, STATUSES.get(status, "create"))
+
+
+def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> dict[str, str]:
+    """Kind of reference -> its code, or an empty string."""
+    picks: tuple[tuple[str, Pick | None], ...] = (
+        ("party", settings.client),
+        ("object", settings.object),
+        ("warehouse", settings.warehouse),
+        ("user", settings.user),
+        ("executor", settings.executor),
+    )
+    codes: dict[str, str] = {}
+    for kind, pick in picks:
+        match pick:
+            case None:
+                codes[kind] = ""
+            case str():
+                codes[kind] = pick
+            case FromOrder():
+                said = PATHS[pick.path](order).strip()
+                # what the order says is looked up as it is: falling back on `else` would book it on somebody else
+                codes[kind] = _mapped(kind, pick.map.get(said, said), context) if said else pick.otherwise or ""
+    return codes
+
+
+def _mapped(kind: str, code: str, context: PlanContext) -> str:
+    return context.mappings.get((kind, code), code)
+
+
+def _comment(order: Order, settings: ImportOrdersSettings) -> str:
+    filled = settings.comment.format_map({name: read(order) for name, read in COMMENT_FIELDS.items()})
+    return "\n".join(line for part in filled.splitlines() if (line := tidy(part)))
+
+
+def _at(order: Order, line: OrderLine) -> Where:
+    return Where(order=order.number, order_line=line.number or None, line=line.source_line)
+
+
+def _unknown_product(order: Order, line: OrderLine, code: str) -> Finding:
+    return Finding(
+        "unknown-product",
+        T("Product {code} ({name}) is not in the books.", code=code, name=line.name),
+        _at(order, line),
+        T("Add it to the books, or give a mapping of sku {code} to the product that is meant.", code=line.code),
+        Who.ACCOUNTANT,
+    )
+
+
+def _ambiguous_product(order: Order, line: OrderLine, several: Sequence[Ref]) -> Finding:
+    return Finding(
+        "ambiguous-product",
+        T(
+            "Product {code} ({name}) can be any of: {codes}.",
+            code=line.code,
+            name=line.name,
+            codes=", ".join(ref.code for ref in several),
+        ),
+        _at(order, line),
+        T("Give a mapping of sku {code} to the one that is meant, or mend the twins.", code=line.code),
+        Who.ACCOUNTANT,
+    )
+
+
+def _unknown_reference(order: Order, kind: str, code: str) -> Finding:
+    return Finding(
+        f"unknown-{kind}",
+        T("{kind} {code} of order {number} is not known.", kind=_KINDS[kind], code=code, number=order.number),
+        Where(order=order.number),
+        T(
+            "Add it to the accounting system, or give a mapping of {kind} {code} to one that is there.",
+            kind=kind,
+            code=code,
+        ),
+        Who.ACCOUNTANT if kind in ("party", "currency") else Who.ADMIN,
+    )
+
+
+_ASK_SITE = T("Mend the order at the site and let it come again.")
+_KINDS: Mapping[str, Text] = {
+    "party": T("Client"),
+    "object": T("Object"),
+    "warehouse": T("Warehouse"),
+    "user": T("User"),
+    "executor": T("Executor"),
+    "currency": T("Currency"),
+}
+
+PLUGIN = StepPlugin(
+    name="import-orders",
+    summary=T("Takes order files from an inbox and makes a document of each order"),
+    settings=ImportOrdersSettings,
+    kind=InboundStep(normalise=normalise, validate=validate, wanted=wanted, plan=plan),
+)
