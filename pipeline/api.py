@@ -106,6 +106,7 @@ from pipeline.rules.parties import (
     party_findings,
     phone,
     rntrc_ok,
+    tidy,
 )
 from pipeline.rules.pricing import TaxShare, Totals, added_tax, included_tax, line_sum, order_totals, spread
 from pipeline.rules.stock import sellable
@@ -234,5 +235,6 @@ __all__ = [
     "show_datetime",
     "show_decimal",
     "spread",
+    "tidy",
     "verbatim",
 ]

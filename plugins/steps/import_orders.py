@@ -100,7 +100,7 @@ class FromOrder(Settings):
 
     path: Path = Field(alias="from")
     """What of the order."""
-    map: dict[str, str] = {}
+    map: dict[str, str] = Field(default_factory=dict)
     """What it says -> code in the accounting system; what is not named here is taken as it is."""
     otherwise: str | None = Field(default=None, alias="else")
     """Code for orders that say nothing there."""
@@ -127,15 +127,15 @@ class ImportOrdersSettings(InboundSettings):
     """A stated total may differ from the sum of its parts by so much (in the order's currency); more is held."""
     rounding: Literal["line", "hold"] = "line"
     """What happens to a difference within `tolerance`: `line` evens it out on the document, `hold` asks a person."""
-    statuses: dict[str, Literal["create", "nothing", "hold"]] = {}
+    statuses: dict[str, Literal["create", "nothing", "hold"]] = Field(default_factory=dict)
     """What orders of a status become, besides `{cancelled: nothing, refunded: nothing}`; others are created."""
     currencies: tuple[str, ...] = ()
     """Currencies that are accepted (`[UAH, EUR]`); none named: all that the system knows."""
     unknown_product: Literal["hold"] = "hold"
-    """An order with a product that the system does not know waits for a person; no other product is put in its place."""
+    """An order with a product that the system does not know waits for a person; no other product takes its place."""
     comment: Annotated[str, AfterValidator(_template)] = "{source} № {number} {source_number}\n{comment}"
-    """Comment of the document; `{source}`, `{number}`, `{source_number}`, `{comment}`, `{manager_comment}`, `{customer}`
-    and `{phone}` stand for the order's."""
+    """Comment of the document; `{source}`, `{number}`, `{source_number}`, `{comment}`, `{manager_comment}`,
+    `{customer}` and `{phone}` stand for the order's."""
 
 
 def normalise(order: Order, _settings: ImportOrdersSettings, _context: PlanContext) -> Order:
