@@ -71,6 +71,16 @@ class Declarations:
             yield path, declared
             stack.extend((f"{path}/{child.name}", child) for child in reversed(declared.children))
 
+    def simple_types(self) -> Mapping[str, Declared]:
+        """The named simple types with their texts and enumerated values."""
+        found = {}
+        for name, node in self._types.items():
+            if node.tag == f"{XS}simpleType":
+                base, allowed = self._simple(node, name)
+                example, docs = _annotation(node)
+                found[name] = Declared(name, False, False, example, docs, (), (), base, allowed, name)
+        return found
+
     def _element(self, node: Any, above: tuple[str, ...], *, multiple: bool) -> Declared:
         if node.get("ref"):
             target = self._elements.get(_local(node.get("ref")))
