@@ -227,7 +227,8 @@ def _first_steps(server: Server) -> Text:
     if server.kind == "local":
         return T(
             "Here the site is the folder `site/`: the catalogue goes to `site/goods`, orders are taken from "
-            "`site/orders`. The books begin with the sample products in `samples/`. For a real server change `connections.site`."
+            "`site/orders`. The books begin with the sample products in `samples/`. For a real server change "
+            "`connections.site`."
         )
     return T(
         "The site is reached at {host}; what the books hold comes from `mistok books load`.", host=server.host or ""

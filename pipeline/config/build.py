@@ -31,6 +31,8 @@ from pipeline.texts import T
 OWN_FIELDS = frozenset({"base", "source", "config_hash", "secrets"})
 #: Top-level keys that begin so are the admin's own, for anchors.
 EXTENSION = "x-"
+#: Still known, and not to be proposed to anybody.
+_OLD_KYIV = "Europe/Kiev"
 #: `type: ftps` is FTP with TLS.
 ALIASES = {"ftps": ("ftp", {"tls": "explicit"})}
 
@@ -42,10 +44,10 @@ def build(checker: Checker, registry: Registry, transports: Plain[str, type[Sett
     jobs = _jobs(checker, registry)
     alerts = _alerts(checker, registry)
     _check_references(checker, registry, transports, connections)
+    _check_timezone(checker, root.get("timezone"))
     config = _head(checker, root)
     if config is None:
         return None
-    _check_timezone(checker, config.timezone)
     whole = {name: connection for name, connection in connections.items() if connection is not None}
     parts = {"connections": whole, "jobs": jobs, "alerts": alerts or AlertsConfig()}
     return ClientConfig.model_construct(**{**dict(config), **parts})
@@ -130,8 +132,8 @@ def _jobs(checker: Checker, registry: Registry) -> dict[str, JobConfig]:
         steps = _steps(checker, path, one, registry)
         if schedule is not None:
             _check_schedule(checker, path, schedule)
-            if schedule.watch and steps and steps[0] is not None:
-                _check_watch(checker, path, registry.steps[steps[0].step])
+            if schedule.watch:
+                _check_watch(checker, path, one.get("steps"), registry)
         if schedule is not None and steps is not None:
             whole = tuple(step for step in steps if step is not None)
             jobs[name] = JobConfig.model_construct(**{**dict(schedule), "steps": whole})
@@ -180,7 +182,13 @@ def _step(checker: Checker, path: Loc, item: Node, registry: Registry) -> StepSp
         text = T("Step `{name}` is not known.", name=name)
         checker.unknown("config-unknown-type", (*path, "step"), name, text, registry.steps)
         return None
-    params = checker.settings(plugin.settings, node.without("step"), path, who=name)
+    # a format without its name is told once, by whoever looks for the name
+    nameless = [
+        key
+        for key in shape.format_fields(plugin.settings)
+        if isinstance(chosen := node.get(key), Mapping) and "type" not in chosen.entries
+    ]
+    params = checker.settings(plugin.settings, node.without("step", *nameless), path, who=name)
     formats_before = len(checker.findings)
     format_params = _format(checker, path, node, plugin, params, registry)
     if params is None or len(checker.findings) > formats_before:
@@ -286,8 +294,11 @@ def _check_cron(checker: Checker, path: Loc, cron: str) -> None:
         checker.add("config-value", path, T("`{value}` never comes.", value=cron), hint)
 
 
-def _check_watch(checker: Checker, path: Loc, plugin: StepPlugin) -> None:
-    if not isinstance(plugin.kind, InboundStep):
+def _check_watch(checker: Checker, path: Loc, steps: Node | None, registry: Registry) -> None:
+    first = steps.items[0] if isinstance(steps, Sequence) and steps.items else None
+    name = first.get("step") if isinstance(first, Mapping) else None
+    plugin = registry.steps.get(name.text) if isinstance(name, Scalar) else None
+    if plugin and not isinstance(plugin.kind, InboundStep):
         checker.add(
             "config-schedule",
             (*path, "watch"),
@@ -374,10 +385,14 @@ def _check_references(
     connections: Plain[str, ConnectionSpec | None],
 ) -> None:
     """Every name of a connection, also in parts that are wrong otherwise: all mistakes come in one report."""
+    kinds: dict[str, str | None] = dict.fromkeys(connections)
+    for path, _, model in _declared(checker, registry, transports):
+        if path[0] == "connections":
+            kinds[str(path[1])] = "transport" if model in transports.values() else "system"
     for path, node, model in _declared(checker, registry, transports):
         for loc, name, names in shape.references(model, node, path):
             if loc not in checker.failed:
-                _check_reference(checker, loc, name, names.kind, connections)
+                _check_reference(checker, loc, name, names.kind, kinds)
 
 
 def _declared(
@@ -407,31 +422,34 @@ def _children(path: Loc, node: Node | None) -> Iterator[tuple[Loc, Mapping]]:
     yield from (((*path, key), child) for key, child in children if isinstance(child, Mapping))
 
 
-def _check_reference(
-    checker: Checker, path: Loc, name: str, kind: str, connections: Plain[str, ConnectionSpec | None]
-) -> None:
-    fitting = [
-        other for other, spec in connections.items() if spec is None or kind == "connection" or spec.kind == kind
-    ]
+def _check_reference(checker: Checker, path: Loc, name: str, kind: str, kinds: Plain[str, str | None]) -> None:
+    # one whose own type is not known might be right
+    fitting = [other for other, its in kinds.items() if its is None or kind in ("connection", its)]
     if name in fitting:
         return
-    if name not in connections:
+    if name not in kinds:
         text = T("There is no connection `{name}`.", name=name)
     elif kind == "transport":
         text = T("Connection `{name}` is a system; a place for files (local, sftp, ftp) is needed here.", name=name)
     else:
         text = T("Connection `{name}` is a place for files; a system is needed here.", name=name)
     # a name that is there and of the wrong kind is no misspelling: list what would do
-    hint = one_of("" if name in connections else name, fitting)
+    hint = one_of("" if name in kinds else name, fitting)
     checker.add("config-reference", path, text, hint)
 
 
-def _check_timezone(checker: Checker, name: str) -> None:
-    if name in _zones() or ("timezone",) in checker.failed:
+def _check_timezone(checker: Checker, node: Node | None) -> None:
+    if not isinstance(node, Scalar) or node.value is None or ("timezone",) in checker.failed:
+        return
+    name = node.text
+    if name in _zones():
         return
     text = T("Time zone `{name}` is not known.", name=name)
     checker.add(
-        "config-value", ("timezone",), text, did_you_mean(name, _zones()) or T("Write one such as Europe/Kyiv.")
+        "config-value",
+        ("timezone",),
+        text,
+        did_you_mean(name, _zones() - {_OLD_KYIV}) or T("Write one such as Europe/Kyiv."),
     )
 
 

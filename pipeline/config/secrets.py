@@ -30,8 +30,8 @@ class Resolver:
     """Replaces references by their values; keeps what it found and what it missed."""
 
     base: Path  #: folder that ``${file:…}`` is relative to: that of the client's own config
-    environ: Environ[str, str]
-    secrets: set[str] = field(default_factory=set)
+    environ: Environ[str, str] = field(repr=False)
+    secrets: set[str] = field(default_factory=set, repr=False)
     findings: list[Finding] = field(default_factory=list)
     failed: set[tuple[str | int, ...]] = field(default_factory=set)  #: paths whose value is not known
 

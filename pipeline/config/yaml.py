@@ -53,8 +53,9 @@ class Scalar:
     """One value: text as written, or None or a bool for YAML 1.2's own words. ``text`` is always the text."""
 
     mark: Mark
-    value: str | bool | None
-    text: str
+    # a password may stand here: not even a debugger's dump shows it
+    value: str | bool | None = field(repr=False)
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,8 +394,8 @@ def _syntax(error: yaml.MarkedYAMLError, name: str) -> Finding:
     elif "found undefined alias" in words:
         text = T("The alias `{alias}` has no anchor above it in this file.", alias=_quoted(words))
         hint = T("Anchors hold within one file only; use `include` to share between files.")
-    elif "duplicate anchor" in words:
-        text = T("The anchor `{anchor}` is here twice.", anchor=_quoted(words))
+    elif "duplicate anchor" in (error.context or ""):
+        text = T("The anchor `{anchor}` is here twice.", anchor=_quoted(error.context or ""))
         hint = T("Rename one of them.")
     elif "unexpected end of stream" in words and "quoted" in (error.context or ""):
         text = T("A quote that opens in line {line} is never closed.", line=started)

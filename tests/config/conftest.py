@@ -15,7 +15,6 @@ from pipeline.errors import ConfigError
 from pipeline.flow import (
     ChannelPlugin,
     FormatPlugin,
-    FormatSpec,
     FreeStep,
     InboundSettings,
     InboundStep,
@@ -153,8 +152,6 @@ def small_registry() -> Registry:
     )
 
 
-__all__ = ["TRANSPORTS", "FormatSpec", "small_registry"]
-
 Load = Callable[..., ClientConfig]
 
 
@@ -162,6 +159,12 @@ Load = Callable[..., ClientConfig]
 def registry() -> Registry:
     """See small_registry."""
     return small_registry()
+
+
+@pytest.fixture(scope="session")
+def transports() -> Mapping[str, type[Settings]]:
+    """Types of connections of these tests."""
+    return TRANSPORTS
 
 
 @pytest.fixture
