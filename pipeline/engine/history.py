@@ -1,0 +1,157 @@
+"""What the service reads from and writes to the ledger about runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.alerts import notices
+from pipeline.config.model import JobConfig, ScheduleSettings
+from pipeline.errors import Finding
+from pipeline.ledger import tables as t
+from pipeline.ledger.store import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The latest run of a job."""
+
+    state: str
+    trigger: str
+    started: datetime
+    ended: datetime | None
+    counts: Mapping[str, int]
+    error: Finding | None
+
+
+def last_runs(ledger: Ledger, jobs: Iterable[str]) -> dict[str, LastRun]:
+    """Each job's latest run that was more than a skipped one."""
+    found: dict[str, LastRun] = {}
+    with ledger.read() as conn:
+        for job in jobs:
+            query = (
+                sa.select(t.runs)
+                .where(t.runs.c.client == ledger.client, t.runs.c.job == job, t.runs.c.state != "skipped")
+                .order_by(t.runs.c.started.desc(), t.runs.c.id.desc())
+                .limit(1)
+            )
+            row = conn.execute(query).first()
+            if row:
+                error = Finding.from_json(row.error) if row.error else None
+                found[job] = LastRun(row.state, row.trigger, row.started, row.ended, row.counts or {}, error)
+    return found
+
+
+def last_slots(ledger: Ledger, jobs: Mapping[str, JobConfig]) -> dict[str, datetime | None]:
+    """Up to which scheduled time each job was dealt with; None for a job that is new or has a new schedule.
+
+    A job is known by its schedule: when that changes, the times of the new one that lie behind are not missed runs.
+    """
+    found: dict[str, datetime | None] = {}
+    now = ledger.clock.now()
+    with ledger.begin() as conn:
+        for name, job in jobs.items():
+            known = ledger.get_value(conn, "schedule", name) or {}
+            print_now = _fingerprint(job)
+            if known.get("schedule") != print_now:
+                ledger.set_value(conn, "schedule", name, {"schedule": print_now, "since": now.isoformat()})
+                found[name] = None
+                continue
+            since = datetime.fromisoformat(known["since"])
+            query = sa.select(sa.func.max(t.runs.c.scheduled_for)).where(
+                t.runs.c.client == ledger.client, t.runs.c.job == name
+            )
+            last = conn.execute(query).scalar_one_or_none()
+            # a new interval job has not run yet: it is due at once, also when the service was stopped before it was
+            found[name] = max(last, since) if last else (None if job.every else since)
+    return found
+
+
+def _fingerprint(job: ScheduleSettings) -> str:
+    words = {"every": str(job.every), "at": list(job.at), "cron": job.cron}
+    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def record_skip(
+    ledger: Ledger, job: str, trigger: str, scheduled_for: datetime, why: str, passed_over: int = 0
+) -> None:
+    """A time of the schedule that got no run: ``why`` is ``busy`` (the run before goes on) or ``missed``."""
+    now = ledger.clock.now()
+    with ledger.begin() as conn:
+        conn.execute(
+            t.runs.insert().values(
+                client=ledger.client,
+                job=job,
+                trigger=trigger,
+                scheduled_for=scheduled_for,
+                started=now,
+                ended=now,
+                state="skipped",
+                counts={why: max(passed_over, 1)},
+            )
+        )
+
+
+def record_passed_over(ledger: Ledger, job: str, count: int, scheduled_for: datetime) -> None:
+    """Several times were missed; one run makes up for them."""
+    with ledger.begin() as conn:
+        ledger.event(conn, f"job:{job}", "missed", {"count": count, "caught_up": scheduled_for.isoformat()})
+
+
+def record_broken_end(
+    ledger: Ledger, job: str, state: str, finding: Finding, *, trigger: str, scheduled_for: datetime | None
+) -> None:
+    """The process of a run is gone: write down how its run ended (made up when it had not begun one), and tell people
+    once, until the job works again."""
+    now = ledger.clock.now()
+    runs = t.runs
+    with ledger.begin() as conn:
+        open_run = conn.execute(
+            sa.select(runs.c.id)
+            .where(runs.c.client == ledger.client, runs.c.job == job, runs.c.state == "running")
+            .order_by(runs.c.id.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        values: dict[str, Any] = {"state": state, "ended": now, "error": finding.to_json()}
+        if open_run is not None:
+            conn.execute(runs.update().where(runs.c.id == open_run).values(**values))
+        else:
+            values |= {
+                "client": ledger.client,
+                "job": job,
+                "trigger": trigger,
+                "scheduled_for": scheduled_for,
+                "started": now,
+            }
+            conn.execute(runs.insert().values(**values))
+        before = (ledger.get_value(conn, "alarm", f"job:{job}") or {}).get("code", "")
+        if before != finding.code:
+            ledger.notify(conn, notices.failure(f"job:{job}", job, finding))
+            ledger.set_value(conn, "alarm", f"job:{job}", {"code": finding.code, "at": now.isoformat()})
+
+
+def beat(ledger: Ledger, value: Mapping[str, Any]) -> None:
+    """Say that the service is alive."""
+    with ledger.begin() as conn:
+        ledger.set_value(conn, "heartbeat", "serve", dict(value))
+
+
+def last_beat(ledger: Ledger) -> tuple[datetime, Mapping[str, Any]] | None:
+    """When the service last said that it is alive, and what it said."""
+    v = t.values
+    query = sa.select(v.c.updated, v.c.value).where(
+        v.c.client == ledger.client, v.c.kind == "heartbeat", v.c.name == "serve"
+    )
+    with ledger.read() as conn:
+        row = conn.execute(query).first()
+    return (row.updated, row.value) if row else None
+
+
+#: a service whose last word is older than this is not at work
+SILENT = timedelta(seconds=20)

@@ -1,0 +1,449 @@
+"""The service's main process: says which job runs when, hands runs to worker processes, and ends what takes too long.
+
+It loads no client's plugin code into a run: that is the workers' part, and any of them can be killed without harm. One
+service is at work on a client at a time; a second one stands by and takes over when the first is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from types import FrameType
+from typing import Any
+
+import structlog
+
+from pipeline.config.model import ClientConfig, JobConfig
+from pipeline.engine import history
+from pipeline.engine.pool import Pool, Worker
+from pipeline.engine.scheduler import Due, Scheduler
+from pipeline.engine.watch import Watch, watch_for
+from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
+from pipeline.errors import Finding, Transient, Who
+from pipeline.ledger.store import Lease, Ledger
+from pipeline.texts import T, Text
+
+log = structlog.get_logger("mistok.serve")
+
+LEASE = "serve"
+LEASE_TIME = timedelta(seconds=20)
+BEAT = timedelta(seconds=5)
+#: A hint of a change waits this long for others; then a job looks at most this often because of hints (seconds).
+SETTLE, GAP = 0.1, 0.5
+#: The longest sleep (seconds): Windows sees Ctrl-C only between waits, and a clock may be set.
+LONGEST_WAIT = 0.5
+
+
+@dataclass(slots=True)
+class Desk:
+    """One job's affairs. Times are of the steady clock."""
+
+    name: str
+    spec: JobConfig
+    waiting: deque[Due] = field(default_factory=deque)  #: due by the clock, not begun
+    worker: Worker | None = None
+    trigger: str = ""
+    slot: datetime | None = None
+    began: float = float("-inf")
+    look_at: float | None = None  #: when to look because something changed, or may have
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run by schedule would meet the one before it."""
+        return self.worker is not None or any(due.trigger == "schedule" for due in self.waiting)
+
+
+class Supervisor:
+    """The service of one client.
+
+    Args:
+        config: the checked config; what is edited later does not concern it.
+        ledger: the client's, open.
+        workers: how many jobs run at once.
+        drain: seconds that running steps are given after a stop was asked for.
+        boot: how workers start (the real way by default; tests hand in their own runner).
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        ledger: Ledger,
+        *,
+        workers: int | None = None,
+        drain: float = 20.0,
+        boot: Boot | None = None,
+    ) -> None:
+        self.config, self.ledger, self.drain = config, ledger, drain
+        self.desks = {name: Desk(name, job) for name, job in config.jobs.items() if job.enabled}
+        size = workers or min(4, max(1, len(self.desks)))
+        self.pool = Pool(boot or boot_for(config), size)
+        self.scheduler: Scheduler | None = None
+        self.watches: list[Watch] = []
+        self._lease: Lease | None = None
+        self._renewed = 0.0
+        self._orders = 0
+        self._stops = 0
+        self._drained_by: float | None = None
+        self._hints: set[str] = set()
+        self._hints_lock = threading.Lock()
+        self._wake_in, self._wake_out = Pipe(duplex=False)
+        self._wake_lock = threading.Lock()
+        self._standing_by = False
+        self._silent: set[str] = set()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether this service, and no other, runs the client's jobs now."""
+        return self._lease is not None and self.scheduler is not None
+
+    # --- from other threads and from signals ---------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Begin no more runs and drain; asked a second time, end at once. Safe from threads and signal handlers."""
+        self._stops += 1
+        self._wake()
+
+    def hint(self, job: str) -> None:
+        """Something changed where ``job`` takes its files from. Safe from threads."""
+        with self._hints_lock:
+            self._hints.add(job)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._wake_lock.acquire(blocking=False):  # whoever holds it is waking the loop right now
+            try:
+                if not self._wake_in.poll():
+                    self._wake_out.send_bytes(b"!")
+            finally:
+                self._wake_lock.release()
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Ctrl-C, SIGTERM and Windows' Ctrl-Break stop the service while this lasts (main thread only)."""
+        names = ["SIGINT", "SIGTERM", "SIGBREAK"]
+        before: dict[signal.Signals, Any] = {}
+
+        def asked(_signal: int, _frame: FrameType | None) -> None:
+            self.stop()
+
+        for name in names:
+            if hasattr(signal, name):
+                number = signal.Signals[name]
+                before[number] = signal.signal(number, asked)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until :meth:`stop`. Raises Transient when the ledger does not answer at the start."""
+        self.pool.fill()
+        try:
+            while not self._done():
+                self._round()
+                self._sleep()
+        finally:
+            self._stop_watching()
+            self._end_all()
+            self.pool.close()
+            self._resign()
+
+    def _round(self) -> None:
+        self._listen()
+        if self._stops:
+            self._drain()
+        elif self._in_office():
+            assert self.scheduler is not None
+            for due in self.scheduler.due():
+                self._take(due)
+            self._look()
+            self._begin()
+        for worker in self.pool.beat():
+            worker.end("limit" if worker.order else "loading")
+        self.pool.fill()
+
+    def _sleep(self) -> None:
+        now = time.monotonic()
+        waits = [LONGEST_WAIT]
+        if self.scheduler is not None and not self._stops and (idle := self.scheduler.idle()) is not None:
+            waits.append(idle)
+        if (moment := self.pool.next_moment()) is not None:
+            waits.append(moment)
+        if self.pool.free() is not None:
+            waits += [d.look_at - now for d in self.desks.values() if d.look_at is not None and d.worker is None]
+        wait([self._wake_in, *self.pool.waitables()], max(min(waits), 0.0))
+        while self._wake_in.poll():
+            self._wake_in.recv_bytes()
+
+    def _done(self) -> bool:
+        return bool(self._stops) and not self.pool.busy()
+
+    # --- workers -------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        dead = self.pool.dead()
+        for worker, message in self.pool.messages():
+            order = worker.order
+            if order is None or getattr(message, "number", None) != order.number:
+                continue  # of a run that was given up already
+            match message:
+                case StepBegun(step=step):
+                    worker.step = step
+                    worker.deadline = time.monotonic() + self.desks[order.job].spec.time_limit.total_seconds()
+                case Ended() as ended:
+                    self._ended(worker, order, ended)
+                case Failed(text=text, code=code):
+                    finding = Finding(code, text, who=Who.US)
+                    self._broken(order, "failed", finding)
+                    self._free(worker, order)
+        for worker in dead:
+            self._lost(worker)
+
+    def _ended(self, worker: Worker, order: Order, ended: Ended) -> None:
+        desk = self.desks[order.job]
+        self._free(worker, order)
+        if ended.again_in is not None and desk.spec.watch:
+            self._look_in(desk, ended.again_in)
+        if ended.state == "skipped":
+            # somebody runs it by hand just now; what it leaves is seen at the next look
+            log.info("job_busy_elsewhere", job=order.job)
+
+    def _lost(self, worker: Worker) -> None:
+        order, why = worker.order, worker.why
+        code = worker.process.exitcode
+        if order is not None:
+            desk = self.desks[order.job]
+            if why == "limit":
+                log.error("time_limit", job=order.job, step=worker.step, limit=str(desk.spec.time_limit))
+                self._broken(order, "timed_out", _timed_out(desk, worker.step))
+            elif why == "drain":
+                log.warning("run_cut_off", job=order.job)
+                self._broken(order, "interrupted", _stopped(order.job))
+            else:
+                log.error("worker_lost", job=order.job, exit_code=code)
+                self._broken(order, "interrupted", _worker_lost(order.job, code))
+            self._free(worker, order)
+        elif worker.ready and not self._stops:
+            log.warning("idle_worker_lost", exit_code=code)
+        self.pool.bury(worker)
+
+    def _free(self, worker: Worker, order: Order) -> None:
+        worker.order, worker.deadline = None, None
+        self.desks[order.job].worker = None
+
+    def _broken(self, order: Order, state: str, finding: Finding) -> None:
+        with self._ledger_may_fail("record"):
+            history.record_broken_end(
+                self.ledger, order.job, state, finding, trigger=order.trigger, scheduled_for=order.scheduled_for
+            )
+
+    # --- what is due ---------------------------------------------------------------------------------------------
+
+    def _take(self, due: Due) -> None:
+        desk = self.desks[due.job]
+        if due.passed_over or not due.run:
+            log.warning("runs_missed", job=due.job, count=due.passed_over, catch_up=desk.spec.catch_up)
+        with self._ledger_may_fail("record"):
+            if not due.run:
+                history.record_skip(self.ledger, due.job, due.trigger, due.scheduled_for, "missed", due.passed_over)
+                return
+            if due.passed_over:
+                history.record_passed_over(self.ledger, due.job, due.passed_over, due.scheduled_for)
+            if due.trigger == "schedule" and desk.busy:
+                log.warning("run_skipped", job=due.job, why="the run before it is still under way")
+                history.record_skip(self.ledger, due.job, due.trigger, due.scheduled_for, "busy")
+                return
+        desk.waiting.append(due)
+
+    def _look(self) -> None:
+        with self._hints_lock:
+            hints, self._hints = self._hints, set()
+        for name in hints:
+            self._look_in(self.desks[name], SETTLE)
+
+    def _look_in(self, desk: Desk, seconds: float) -> None:
+        now = time.monotonic()
+        at = max(now + seconds, desk.began + GAP)
+        desk.look_at = at if desk.look_at is None else min(at, desk.look_at)
+
+    def _begin(self) -> None:
+        now = time.monotonic()
+        # who waits longest begins first, so that a busy job cannot starve another
+        for desk in sorted(self.desks.values(), key=lambda desk: desk.began):
+            if desk.worker is not None:
+                continue
+            looks = desk.look_at is not None and desk.look_at <= now
+            if not (desk.waiting or looks):
+                continue
+            worker = self.pool.free()
+            if worker is None:
+                return
+            due = desk.waiting[0] if desk.waiting else None
+            self._orders += 1
+            order = Order(self._orders, desk.name, due.trigger if due else "watch", due.scheduled_for if due else None)
+            if not self.pool.give(worker, order):
+                continue
+            if due:
+                desk.waiting.popleft()
+            desk.look_at = None  # any run looks
+            desk.worker, desk.began = worker, now
+            # until it tells of its steps, the run as a whole has the time of all of them
+            worker.deadline = now + desk.spec.time_limit.total_seconds() * max(len(desk.spec.steps), 1)
+
+    # --- office: one service at a time ---------------------------------------------------------------------------
+
+    def _in_office(self) -> bool:
+        """Whether this is the service at work on the client; becomes it when there is no other."""
+        now = time.monotonic()
+        if now - self._renewed < BEAT.total_seconds() and self._renewed:
+            return self.at_work
+        self._renewed = now
+        with self._ledger_may_fail("lease"):
+            if self._lease is None:
+                self._lease = self.ledger.acquire(LEASE, LEASE_TIME)
+                if self._lease is None:
+                    if not self._standing_by:
+                        self._standing_by = True
+                        log.warning("standing_by", why="another mistok serve is at work on this client")
+                    return False
+            elif not self.ledger.renew(self._lease, LEASE_TIME):
+                log.warning("taken_over", why="another mistok serve took over while this one did not answer")
+                self._lease, self._standing_by = None, True
+                self._leave_office()
+                return False
+            if self.scheduler is None:
+                self._take_office()
+            history.beat(self.ledger, self._state())
+        return self.at_work
+
+    def _take_office(self) -> None:
+        self._standing_by = False
+        jobs = {name: desk.spec for name, desk in self.desks.items()}
+        last = history.last_slots(self.ledger, jobs)
+        scheduler = Scheduler(jobs, self.config.zone, self.ledger.clock.now, last)
+        for desk in self.desks.values():
+            if desk.spec.watch:
+                self._watch(desk, scheduler)
+        self.scheduler = scheduler
+        log.info("serving", client=self.config.client, jobs=len(jobs), workers=self.pool.size)
+
+    def _watch(self, desk: Desk, scheduler: Scheduler) -> None:
+        watch = watch_for(self.config, desk.name, lambda: self.hint(desk.name))
+        self.watches.append(watch)
+        watch.ensure()
+
+        def poll() -> None:
+            watch.ensure()
+            self._look_in(desk, 0)
+
+        scheduler.ticks.add(desk.spec.poll, poll, first_in=0)
+
+    def _leave_office(self) -> None:
+        self.scheduler = None
+        self._stop_watching()
+        for desk in self.desks.values():
+            desk.waiting.clear()
+            desk.look_at = None
+        for worker in self.pool.busy():
+            worker.end("drain")
+
+    def _resign(self) -> None:
+        if self._lease is not None:
+            with self._ledger_may_fail("lease"):
+                history.beat(self.ledger, {**self._state(), "stopped": True})
+                self.ledger.release(self._lease)
+                self._lease = None
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "running": sorted(worker.order.job for worker in self.pool.busy() if worker.order),
+            "workers": self.pool.size,
+        }
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        now = time.monotonic()
+        if self._drained_by is None:
+            self._drained_by = now + self.drain
+            self._stop_watching()
+            for desk in self.desks.values():
+                desk.waiting.clear()  # not begun, so the ledger knows nothing of them: caught up at the next start
+                desk.look_at = None
+            running = [worker.order.job for worker in self.pool.busy() if worker.order]
+            log.info("draining", running=running, seconds=self.drain)
+        if self._stops > 1 or now >= self._drained_by:
+            for worker in self.pool.busy():
+                worker.end("drain", now=self._stops > 1)
+
+    def _end_all(self) -> None:
+        """Whatever still runs (the loop itself failed) is cut off and recorded so."""
+        for worker in self.pool.busy():
+            worker.end("drain", now=True)
+            worker.process.join()
+            self._lost(worker)
+
+    def _stop_watching(self) -> None:
+        for watch in self.watches:
+            watch.stop()
+        self.watches.clear()
+
+    @contextmanager
+    def _ledger_may_fail(self, what: str) -> Iterator[None]:
+        """The ledger may be locked or its disk full: said once, and the service goes on."""
+        try:
+            yield
+        except Transient as error:
+            if what not in self._silent:
+                self._silent.add(what)
+                log.error("ledger_failed", doing=what, error=error.text.render("en"))
+        else:
+            self._silent.discard(what)
+
+
+def _timed_out(desk: Desk, step: int) -> Finding:
+    from pipeline.engine.runtime import timed_out
+
+    return timed_out(desk.name, desk.spec.steps[step].step if desk.spec.steps else "", desk.spec.time_limit)
+
+
+def _stopped(job: str) -> Finding:
+    return Finding(
+        "stopped",
+        T("Job {job} was cut off, as Mistok was stopped and the job did not end in time.", job=job),
+        hint=T("Nothing was lost: the next run goes on where it stopped."),
+        who=Who.ADMIN,
+    )
+
+
+def _worker_lost(job: str, exit_code: int | None) -> Finding:
+    return Finding(
+        "worker-lost",
+        T("The process that ran job {job} ended by itself ({how}).", job=job, how=_how(exit_code)),
+        hint=T("Nothing was lost: the next run goes on where it stopped. If it comes again, look into the log."),
+        who=Who.ADMIN,
+    )
+
+
+def _how(exit_code: int | None) -> Text:
+    if exit_code is not None and exit_code < 0 and sys.platform != "win32":
+        with contextlib.suppress(ValueError):
+            return T("signal {name}", name=signal.Signals(-exit_code).name)
+    return T("exit code {code}", code=exit_code if exit_code is not None else "?")

@@ -1,0 +1,234 @@
+"""The process that runs jobs for the service, one at a time, and can be ended at any moment.
+
+It is started once and stays, so that a run begins in milliseconds. It gets the checked config from the service (what is
+edited meanwhile does not concern it), loads the client's plugins itself, and says what happens over one pipe. It lives
+no longer than the service does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.model import ClientConfig
+from pipeline.errors import ConfigError, MistokError
+from pipeline.texts import Text
+
+#: Makes a runner, once in each worker: ``module:callable``, given what :class:`Boot` carries.
+RUN_JOBS = "pipeline.engine.worker:job_runner"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker is to do. ``number`` tells it from the orders before it."""
+
+    number: int
+    job: str
+    trigger: str
+    scheduled_for: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has loaded everything and waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegun:
+    """The time limit counts from here."""
+
+    number: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run is over: its state as in the ledger's ``runs``, and when it wants to be looked at again (seconds)."""
+
+    number: int
+    state: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    again_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run raised what a run must not raise (``number``), or the worker could not begin (None)."""
+
+    number: int | None
+    text: Text
+    code: str = "unexpected"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A record of the log, to be written by the service, the only one that writes the file."""
+
+    logger: str
+    level: int
+    event: Mapping[str, Any]
+
+
+Message = Ready | StepBegun | Ended | Failed | LogLine
+#: (order, to be called with its number when a step begins) -> how it ended
+Runner = Callable[[Order, Callable[[int], None]], Ended]
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What a worker is started with. ``payload`` is the runner's own affair."""
+
+    runner: str
+    payload: Any
+    log_level: str = "info"
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+def boot_for(config: ClientConfig) -> Boot:
+    """A worker's start for the jobs of this client."""
+    from pipeline.engine.runtime import plugin_folder
+
+    # pickled here: the client's own classes can be read only after its plugins were loaded
+    payload = (plugin_folder(config), pickle.dumps(config))
+    return Boot(RUN_JOBS, payload, config.log.level, config.secrets)
+
+
+def job_runner(payload: tuple[Path | None, bytes]) -> Runner:
+    """The real runner: loads plugins and config, and what a run will need, before the first run asks for it.
+
+    Raises ConfigError for a plugin that does not load.
+    """
+    from pipeline.clock import SystemClock
+    from pipeline.engine.runtime import RunOptions, run_job
+    from pipeline.registry import load_registry
+
+    folder, pickled = payload
+    registry = load_registry(folder)
+    config: ClientConfig = pickle.loads(pickled)  # noqa: S301 - made by our own parent a moment ago
+    clock = SystemClock()
+    _preload(config)
+
+    def run(order: Order, step_begins: Callable[[int], None]) -> Ended:
+        def reach(point: str) -> None:
+            kind, _, number = point.partition(":")
+            if kind == "step":
+                step_begins(int(number))
+
+        options = RunOptions(trigger=order.trigger, scheduled_for=order.scheduled_for)
+        report = run_job(config, order.job, options, registry=registry, clock=clock, reach=reach)
+        return Ended(order.number, report.state, dict(report.counts), report.again_in)
+
+    return run
+
+
+def _preload(config: ClientConfig) -> None:
+    importlib.import_module("pipeline.engine.inbound")
+    importlib.import_module("pipeline.engine.outbound")
+    kinds = {spec.type for spec in config.connections.values() if spec.kind == "transport"}
+    for kind in sorted(kinds & {"sftp", "ftp"}):
+        importlib.import_module(f"pipeline.transports.{kind}")
+
+
+def main(pipe: Connection, boot: Boot) -> None:
+    """A worker's life: load, then run what comes over ``pipe`` until it is closed."""
+    _be_quiet_and_mortal()
+    say = _Mouth(pipe)
+    _send_logs(say, boot)
+    try:
+        module, _, name = boot.runner.partition(":")
+        run: Runner = getattr(importlib.import_module(module), name)(boot.payload)
+    except MistokError as error:
+        say(Failed(None, error.text, error.code))
+        return
+    say(Ready())
+    log = logging.getLogger("mistok.worker")
+    while True:
+        try:
+            order: Order = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            say(run(order, lambda step, number=order.number: say(StepBegun(number, step))))  # type: ignore[misc]
+        except ConfigError as error:
+            say(Failed(order.number, error.text, error.code))
+        except Exception as error:
+            log.exception("run_raised")
+            say(Failed(order.number, _unforeseen(order.job, error)))
+
+
+def _unforeseen(job: str, error: Exception) -> Text:
+    from pipeline.engine.runtime import unexpected
+
+    return unexpected(job, error, "").text
+
+
+class _Mouth:
+    """Sends whole messages, from any thread. A service that is gone ends the worker, so its silence is no error."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self._lock = pipe, threading.Lock()
+
+    def __call__(self, message: Message) -> None:
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionError):
+            self._pipe.send(message)
+
+
+class _LogToService(logging.Handler):
+    """Hands records to the service: a file that is rotated has room for one writer."""
+
+    def __init__(self, say: _Mouth) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = dict(record.msg) if isinstance(record.msg, dict) else {"event": record.getMessage()}
+        if record.exc_info and "exception" not in event:
+            event["exception"] = logging.Formatter().formatException(record.exc_info)
+        plain = {
+            key: value if isinstance(value, (int, float, bool, str)) else str(value) for key, value in event.items()
+        }
+        self._say(LogLine(record.name, record.levelno, plain))
+
+
+def _send_logs(say: _Mouth, boot: Boot) -> None:
+    from pipeline import logs
+
+    logs.configure(level=boot.log_level, file=None, console=False, secrets=boot.secrets)
+    logging.getLogger().addHandler(_LogToService(say))
+
+
+def _be_quiet_and_mortal() -> None:
+    """Leave Ctrl-C and SIGTERM (which reach the whole group) to the service; end when it says so or when it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "win32":
+        signal.signal(signal.SIGBREAK, signal.SIG_IGN)
+    else:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, _end_here)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_die_with, args=(parent,), name="mistok-parent", daemon=True).start()
+
+
+def _end_here(_signal: int, _frame: object) -> None:
+    """Asked to end: unwind, so that temporary files go and leases are let go of."""
+    raise SystemExit(1)
+
+
+def _die_with(parent: Any) -> None:
+    parent.join()
+    # nobody is left to watch our time limit, and another service may take over: a run must not go on beside it
+    os._exit(1)

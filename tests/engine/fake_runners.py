@@ -1,0 +1,67 @@
+"""Runners for the service's tests: each run leaves a line in a file and behaves as its job's name says."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from pipeline.engine.worker import Ended, Order, Runner
+from pipeline.errors import ConfigError
+from pipeline.texts import T
+
+
+def recording(payload: Path) -> Runner:
+    """``payload``: the folder for the record. Jobs: ``hang…``, ``die…``, ``slow…`` (1 s), ``raise…``, ``again…``."""
+
+    def write(name: str, **more: object) -> None:
+        line = {"job": name, "pid": os.getpid(), "at": time.time(), **more}
+        with (payload / "runs.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def run(order: Order, step_begins: Callable[[int], None]) -> Ended:
+        write(order.job, trigger=order.trigger, slot=str(order.scheduled_for) if order.scheduled_for else None)
+        step_begins(0)
+        counts = {"files": len(list((payload / "inbox").glob("*"))) if (payload / "inbox").exists() else 0}
+        if order.job.startswith("hang-stubborn"):
+            while True:
+                try:
+                    time.sleep(60)
+                except SystemExit:
+                    write(order.job + ":asked")
+        if order.job.startswith("hang"):
+            first = payload / f"{order.job}.hung"
+            if not first.exists():
+                first.touch()
+                time.sleep(60)
+        if order.job.startswith("die"):
+            first = payload / f"{order.job}.died"
+            if not first.exists():
+                first.touch()
+                psutil.Process().kill()
+        if order.job.startswith("slow"):
+            time.sleep(1)
+        if order.job.startswith("raise"):
+            raise ZeroDivisionError
+        write(order.job + ":end", files=counts["files"])
+        again = 0.3 if order.job.startswith("again") and not (payload / "again.done").exists() else None
+        if again:
+            (payload / "again.done").touch()
+        return Ended(order.number, "done", counts, again)
+
+    return run
+
+
+def broken(payload: Path) -> Runner:
+    """A worker that cannot load."""
+    raise ConfigError(T("Plugin {path} does not load.", path=str(payload)))
+
+
+def vanishing(_payload: Path) -> Runner:
+    """A worker whose process ends while it loads."""
+    sys.exit(3)
