@@ -9,6 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.flow import Settings
 from pipeline.ports import Transport
 from pipeline.texts import T
+from pipeline.transports.ftp_session import FtpSettings, FtpsSettings
 from pipeline.transports.local import LocalSettings, LocalTransport
 from pipeline.transports.sftp_session import SftpSettings
 from pipeline.transports.wrap import DryRun, Log, Logged, Retrying
@@ -19,6 +20,8 @@ __all__ = ["TRANSPORTS", "open_transport"]
 TRANSPORTS: Mapping[str, type[Settings]] = {
     "local": LocalSettings,
     "sftp": SftpSettings,
+    "ftp": FtpSettings,
+    "ftps": FtpsSettings,
 }
 
 
@@ -51,4 +54,8 @@ def _plain(name: str, kind: str, params: Settings, base: Path) -> Transport:
             from pipeline.transports.sftp import SftpTransport
 
             return SftpTransport(name, params, base=base)
+        case FtpSettings():
+            from pipeline.transports.ftp import FtpTransport
+
+            return FtpTransport(name, params, base=base)
     raise ConfigError(T("{type} is not a kind of connection that carries files.", type=kind))

@@ -50,7 +50,8 @@ def require_root(what: str) -> None:
 
 def used(name: str, version: str) -> None:
     """Note that this real server ran."""
-    USED[name] = version
+    if version != "?" or name not in USED:
+        USED[name] = version
 
 
 def free_port() -> int:

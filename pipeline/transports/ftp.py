@@ -1,0 +1,508 @@
+"""Folders of an FTP or FTPS server. One file at a time: FTP cannot have two transfers on one connection."""
+
+from __future__ import annotations
+
+import ftplib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
+from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
+from pipeline.texts import T, Text
+from pipeline.transports import common
+from pipeline.transports.ftp_listing import FILE, Entry, Unreadable, parse_facts, parse_list, parse_mlsd, parse_moment
+from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, said
+
+R = TypeVar("R")
+Entries = list[Entry]  # inside the class, list is the port's own word
+Outcomes = list[FileOutcome]
+#: Words by which servers say that it is a matter of rights (the number, 550, is the same as for a missing file).
+_RIGHTS = ("permission", "denied", "not allowed", "forbidden", "failed to open directory", "prohibited")
+_WIRE = "latin-1"
+
+
+class FtpTransport:
+    """See :class:`pipeline.ports.Transport`.
+
+    Between the look and the delete a window of one round trip remains: FTP has no compare-and-delete.
+    """
+
+    def __init__(self, name: str, settings: FtpSettings, *, base: Path) -> None:
+        self.name = name
+        self._settings = settings
+        self._base = base
+        self._session: Session | None = None
+        self._home = ""
+        self._here: str | None = None
+        #: exact times by (folder, name, size, rough time), for servers whose listing has rough times only
+        self._times: dict[tuple[str, bytes, int, bytes], datetime | None] = {}
+
+    # --- the port ------------------------------------------------------------------------------------------------
+
+    def list(self, folder: str) -> Sequence[RemoteFile]:
+        folder = common.clean_folder(folder)
+        return self._run(lambda: [self._remote(folder, entry) for entry in self._entries(folder) if entry.kind == FILE])
+
+    def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
+        dead: MistokError | None = None
+        for file in files:
+            if dead:
+                yield common.failed(file, dead)
+                continue
+            result = self._read(file, into)
+            if isinstance(result.error, Transient):  # once more on a new session: the old one may have died of idleness
+                try:
+                    self._run(self._connected)
+                except MistokError as error:
+                    dead = error
+                else:
+                    result = self._read(file, into)
+            yield result
+
+    def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
+        folder, name = common.clean_folder(folder), common.clean_name(name)
+        partial = self._encode(common.partial_name(name))
+        expected = common.source_size(source)
+        self._run(lambda: self._enter(folder))
+        try:
+            self._run(lambda: self._upload(partial, source))
+            size = self._run(lambda: self._size(folder, partial))
+            if size != expected:
+                raise common.short(name, expected, -1 if size is None else size)
+            self._run(lambda: self._replace(partial, self._encode(name), self._backup(name)))
+        except MistokError:
+            with suppress(MistokError):
+                self._run(lambda: self._quietly(folder, f"DELE {partial}"))
+            raise
+        raw = self._encode(name).encode(_WIRE)
+        entry = Entry(raw, FILE, expected, self._run(lambda: self._modified(folder, raw)))
+        return self._remote(folder, entry, exact=True)
+
+    def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
+        def delete(file: RemoteFile) -> FileOutcome:
+            self._ftp.voidcmd(f"DELE {self._wire(file)}")
+            return FileOutcome(file, done=True)
+
+        return self._each(files, delete)
+
+    def move_many(self, files: Iterable[RemoteFile], to: str) -> Sequence[FileOutcome]:
+        to = common.clean_folder(to)
+        self.make_folder(to)
+        taken = self._run(lambda: {entry.name for entry in self._entries(to)})
+
+        def move(file: RemoteFile) -> FileOutcome:
+            raw = common.wire_name(file)
+            for twin in common.twins(raw.decode("utf-8", "surrogateescape")):
+                name = twin.encode("utf-8", "surrogateescape")
+                if name in taken:
+                    continue
+                self._ftp.rename(raw.decode(_WIRE), self._absolute(to).rstrip("/") + "/" + name.decode(_WIRE))
+                taken.add(name)
+                return FileOutcome(file, done=True)
+            return common.undone(file, common.no_free_name(file, to))
+
+        return self._each(files, move)
+
+    def make_folder(self, folder: str) -> None:
+        parts = common.clean_folder(folder).split("/")
+        for depth in range(1, len(parts) + 1):
+            if parts[0]:
+                self._run(lambda depth=depth: self._make("/".join(parts[:depth])))  # type: ignore[misc]
+
+    def probe(self, folder: str) -> Capabilities:
+        folder = common.clean_folder(folder)
+        self.list(folder)
+        return self._run(lambda: self._probe(folder))
+
+    def local_path(self, folder: str) -> Path | None:  # noqa: ARG002 - nothing of a server lies here
+        return None
+
+    def close(self) -> None:
+        session, self._session, self._here = self._session, None, None
+        if session:
+            session.close()
+
+    # --- the session ---------------------------------------------------------------------------------------------
+
+    @property
+    def _ftp(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    def _connected(self) -> None:
+        if self._session is not None:
+            return
+        session = connect(self.name, self._settings, self._base)
+        self._session = session
+        try:
+            self._home = session.pwd() or "/"
+        except ftplib.error_perm:
+            self._home = "/"
+
+    def _run(self, act: Callable[[], R]) -> R:
+        try:
+            with said(self._settings):
+                self._connected()
+                return act()
+        except Transient:
+            self.close()
+            raise
+
+    def _encode(self, name: str) -> str:
+        """A name of ours -> latin-1 text that stands for its bytes. Raises Refused."""
+        try:
+            return name.encode(self._settings.encoding, "surrogateescape").decode(_WIRE)
+        except UnicodeEncodeError as error:
+            raise Refused(
+                T("{name} cannot be written in {encoding}.", name=name, encoding=self._settings.encoding),
+                hint=T("Use another name, or mend encoding of the connection."),
+            ) from error
+
+    def _backup(self, name: str) -> str:
+        return self._encode(common.partial_name(name, common.BACKUP))
+
+    def _wire(self, file: RemoteFile) -> str:
+        return common.wire_name(file).decode(_WIRE)
+
+    def _absolute(self, folder: str) -> str:
+        root = self._settings.root
+        home = "" if root.startswith("/") else self._home
+        parts = [part for part in (home, self._encode(root), self._encode(folder)) if part.strip("/")]
+        return "/" + "/".join(part.strip("/") for part in parts) if parts else "/"
+
+    def _shown(self, folder: str) -> str:
+        return as_words(self._absolute(folder))
+
+    def _enter(self, folder: str) -> None:
+        path = self._absolute(folder)
+        if self._here == path:
+            return
+        self._here = None
+        try:
+            self._ftp.voidcmd(f"CWD {path}")
+        except ftplib.error_perm as error:
+            if _is_rights(error):
+                raise self._no_rights(self._shown(folder), error) from error
+            raise FolderMissing(
+                T("Folder {folder} does not exist on {host}.", folder=self._shown(folder), host=self._settings.host),
+                hint=T("Make it on the server, or mend root or folder in the config."),
+            ) from error
+        self._here = path
+
+    def _no_rights(self, what: str, error: ftplib.Error) -> Refused:
+        return Refused(
+            T("{host} refuses {path}: {words}", host=self._settings.host, path=what, words=as_words(error)),
+            hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
+        )
+
+    def _quietly(self, folder: str, command: str) -> None:
+        self._enter(folder)
+        with suppress(ftplib.error_perm):
+            self._ftp.voidcmd(command)
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def _entries(self, folder: str) -> Entries:
+        """Everything in ``folder``. Raises FolderMissing, Refused."""
+        self._enter(folder)
+        facts = "MLST" in self._ftp.features
+        data = self._fetch_listing("MLSD" if facts else "LIST", folder)
+        try:
+            return parse_mlsd(data) if facts else parse_list(data)
+        except Unreadable as error:
+            raise Refused(
+                T(
+                    "{host} lists its files in a form that is not understood: {words}",
+                    host=self._settings.host,
+                    words=repr(error.args[0]),
+                ),
+                hint=T("Ask the server's admin for SFTP, or send us this line."),
+                who=Who.US,
+            ) from error
+
+    def _fetch_listing(self, command: str, folder: str) -> Sequence[bytes]:
+        try:
+            conn = self._ftp.transfercmd(command)
+        except (ftplib.error_perm, ftplib.error_temp) as error:
+            if str(error)[:3] not in ("450", "550"):
+                raise
+            if _is_rights(error):
+                raise self._no_rights(self._shown(folder), error) from error
+            return ()  # we stand in the folder, so it is there: this is how some servers say that it is empty
+        try:
+            data = b"".join(iter(lambda: conn.recv(common.CHUNK), b""))
+        finally:
+            finish(conn)
+        reply = self._ftp.voidresp()
+        if any(word in reply.lower() for word in _RIGHTS):
+            raise self._no_rights(self._shown(folder), _said_so(reply))
+        return data.splitlines() if b"\r" not in data else data.split(b"\r\n")
+
+    def _remote(self, folder: str, entry: Entry, *, exact: bool = False) -> RemoteFile:
+        name, raw = common.decode_name(entry.name)
+        modified = entry.modified
+        if modified is None and not exact and entry.stamp and self._has("MDTM"):
+            key = (folder, entry.name, entry.size, entry.stamp)
+            if key not in self._times:
+                self._times[key] = self._modified(folder, entry.name)
+            modified = self._times[key]
+        return RemoteFile(folder, name, entry.size, modified, raw)
+
+    def _has(self, command: str) -> bool:
+        # a server without FEAT may well know the command: ask, and it says no
+        return command in self._ftp.features or not self._ftp.features
+
+    def _modified(self, folder: str, name: bytes) -> datetime | None:
+        """The exact time of a file, where the server tells it."""
+        if common.usable(name.decode(_WIRE)) is not None:
+            return None
+        self._enter(folder)
+        wire = name.decode(_WIRE)
+        try:
+            if "MLST" in self._ftp.features:
+                return self._facts(wire).modified
+            if self._has("MDTM"):
+                return parse_moment(self._ftp.voidcmd(f"MDTM {wire}")[4:])
+        except (ftplib.error_perm, Unreadable):
+            return None
+        return None
+
+    def _size(self, folder: str, wire: str) -> int | None:
+        """The size of a file in bytes; None when it is not there (or hidden from us)."""
+        self._enter(folder)
+        if "MLST" in self._ftp.features:
+            try:
+                return self._facts(wire).size
+            except (ftplib.error_perm, Unreadable):
+                return None
+        if self._has("SIZE"):
+            try:
+                self._ftp.voidcmd("TYPE I")
+                return self._ftp.size(wire)
+            except ftplib.error_perm as error:
+                if str(error)[:3] == "550":
+                    return None
+        sizes = [entry.size for entry in self._entries(folder) if entry.name == wire.encode(_WIRE)]
+        return sizes[0] if sizes else None
+
+    def _facts(self, wire: str) -> Entry:
+        lines = self._ftp.sendcmd(f"MLST {wire}").splitlines()
+        return parse_facts(next((line for line in lines[1:-1] if "=" in line), "").encode(_WIRE))
+
+    def _is_listed(self, file: RemoteFile) -> bool:
+        return any(entry.name == common.wire_name(file) for entry in self._entries(file.folder))
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _read(self, file: RemoteFile, into: Path) -> ReadResult:
+        if error := common.usable(file.name):
+            return common.failed(file, error)
+        copy = common.local_copy(into)
+        result: ReadResult | None = None
+        try:
+            result = self._run(lambda: self._fetch(file, copy))
+        except MistokError as error:
+            return common.failed(file, error)
+        finally:
+            if result is None or result.error:
+                copy.unlink(missing_ok=True)
+        return result
+
+    def _fetch(self, file: RemoteFile, copy: Path) -> ReadResult:
+        self._enter(file.folder)
+        digest, size = hashlib.sha256(), 0
+        try:
+            # each time: after a listing some servers are in text mode, and would rewrite line ends
+            self._ftp.voidcmd("TYPE I")
+            conn = self._ftp.transfercmd(f"RETR {self._wire(file)}")
+        except ftplib.error_perm as error:
+            if not self._is_listed(file):
+                return common.failed(file, common.vanished(file))
+            return common.failed(file, self._no_rights(file.name, error))
+        try:
+            with copy.open("wb") as target:
+                while size <= file.size and (piece := conn.recv(common.CHUNK)):
+                    digest.update(piece)
+                    size += target.write(piece)
+        finally:
+            finish(conn)
+        if size > file.size:
+            self.close()  # it goes on and on; the session ends here rather than the disk
+            return common.failed(file, common.altered(file, size, None) or common.vanished(file))
+        self._ftp.voidresp()
+        if size != file.size:
+            now = self._size(file.folder, self._wire(file))
+            if now == file.size:
+                raise common.short(file.name, file.size, size)
+            return common.failed(file, common.altered(file, size, None) or common.vanished(file))
+        return ReadResult(file, copy, size, digest.hexdigest())
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def _upload(self, partial: str, source: Path | bytes) -> None:
+        self._ftp.voidcmd("TYPE I")
+        try:
+            conn = self._ftp.transfercmd(f"STOR {partial}")
+        except ftplib.error_perm as error:
+            if str(error)[:3] not in ("550", "553"):
+                raise
+            self._ftp.voidcmd(f"DELE {partial}")  # left by a killed run, on a server that does not write over
+            conn = self._ftp.transfercmd(f"STOR {partial}")
+        try:
+            for piece in common.source_chunks(source):
+                conn.sendall(piece)
+        finally:
+            finish(conn)
+        self._ftp.voidresp()
+
+    def _replace(self, partial: str, name: str, backup: str) -> None:
+        """Rename over; servers that refuse get a swap, and the old file back when that fails."""
+        ftp = self._ftp
+        try:
+            ftp.rename(partial, name)
+            return
+        except ftplib.error_perm:
+            with suppress(ftplib.error_perm):
+                ftp.voidcmd(f"DELE {backup}")
+            ftp.rename(name, backup)
+        try:
+            ftp.rename(partial, name)
+        except ftplib.Error:
+            ftp.rename(backup, name)
+            raise
+        ftp.voidcmd(f"DELE {backup}")
+
+    def _each(self, files: Iterable[RemoteFile], act: Callable[[RemoteFile], FileOutcome]) -> Sequence[FileOutcome]:
+        outcomes: Outcomes = []
+        dead: MistokError | None = None
+        for file in files:
+            if dead:
+                outcomes.append(common.undone(file, dead))
+                continue
+            try:
+                try:
+                    outcome = self._run(lambda file=file: self._checked(file, act))  # type: ignore[misc]
+                except Transient:
+                    try:
+                        self._run(self._connected)
+                    except MistokError as error:
+                        dead = error
+                        raise
+                    # what was done although its reply was lost is gone now, and counts as done
+                    outcome = self._run(lambda file=file: self._checked(file, act))  # type: ignore[misc]
+            except MistokError as error:
+                outcome = common.undone(file, error)
+            outcomes.append(outcome)
+        return outcomes
+
+    def _checked(self, file: RemoteFile, act: Callable[[RemoteFile], FileOutcome]) -> FileOutcome:
+        """``act`` on the file when it still is the version that was listed."""
+        if error := common.usable(file.name):
+            return common.undone(file, error)
+        size = self._size(file.folder, self._wire(file))
+        if size is None and not self._is_listed(file):
+            return FileOutcome(file, done=True, gone=True)
+        modified = self._modified(file.folder, common.wire_name(file)) if file.modified else None
+        if changed := common.altered(file, size, modified):
+            self._times.clear()  # so that the next listing asks for the new time
+            return common.undone(file, changed)
+        try:
+            return act(file)
+        except ftplib.error_perm as problem:
+            if not self._is_listed(file):
+                return FileOutcome(file, done=True, gone=True)
+            return common.undone(file, self._no_rights(file.name, problem))
+
+    def _make(self, folder: str) -> None:
+        try:
+            self._enter(folder)
+            return
+        except FolderMissing:
+            pass
+        try:
+            self._ftp.voidcmd(f"MKD {self._absolute(folder)}")
+        except ftplib.error_perm as error:
+            try:
+                self._enter(folder)  # another one made it
+            except FolderMissing:
+                raise self._no_rights(self._shown(folder), error) from error
+
+    # --- probing -------------------------------------------------------------------------------------------------
+
+    def _probe(self, folder: str) -> Capabilities:
+        self._enter(folder)
+        ftp, findings = self._ftp, list[Finding]()
+        one = common.probe_name()
+        two = one + "-2"
+
+        def tried(act: Callable[[], object], word: str) -> bool:
+            try:
+                act()
+            except ftplib.error_perm as error:
+                findings.append(self._lacks(folder, common.ACTS[word], word, error))
+                return False
+            return True
+
+        def put(name: str) -> None:
+            self._upload_new(name)
+
+        rename = over = delete = None
+        times = None
+        write = tried(lambda: put(one), "write")
+        if write:
+            times = self._modified(folder, one.encode("ascii")) is not None
+            rename = tried(lambda: ftp.rename(one, two), "rename")
+            if rename:
+                put(one)
+                try:
+                    ftp.rename(one, two)
+                    over = True
+                except ftplib.error_perm:
+                    over = False
+                    findings.append(common.cannot_rename_over(self._settings.host))
+            delete = tried(lambda: ftp.voidcmd(f"DELE {two if rename else one}"), "delete")
+            for left in (one, two):
+                with suppress(ftplib.error_perm):
+                    ftp.voidcmd(f"DELE {left}")
+        return Capabilities(
+            listing=True,
+            write=write,
+            rename=rename,
+            rename_over=over,
+            delete=delete,
+            exact_times=times,
+            server=ftp.banner,
+            findings=tuple(findings),
+        )
+
+    def _upload_new(self, name: str) -> None:
+        self._ftp.voidcmd("TYPE I")
+        conn = self._ftp.transfercmd(f"STOR {name}")
+        try:
+            conn.sendall(b"mistok")
+        finally:
+            finish(conn)
+        self._ftp.voidresp()
+
+    def _lacks(self, folder: str, act: Text, word: str, error: ftplib.Error) -> Finding:
+        return Finding(
+            f"rights-{word}",
+            T("{folder}: {act} is refused: {words}", folder=self._shown(folder), act=act, words=as_words(error)),
+            hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
+            who=Who.ADMIN,
+        )
+
+
+def _said_so(reply: str) -> ftplib.Error:
+    return ftplib.error_perm(reply)  # noqa: S321 - only the words: vsftpd says 226 for a folder it may not open
+
+
+def _is_rights(error: ftplib.Error) -> bool:
+    return any(word in str(error).lower() for word in _RIGHTS)
+
+
+_: type[Transport] = FtpTransport

@@ -1,0 +1,437 @@
+"""A logged-in FTP session: plain, explicit TLS (AUTH TLS) or implicit TLS; the data channels reuse its TLS session.
+
+Everything on the control channel is latin-1 on our side, so that every byte of a name goes through as it is; names are
+encoded and decoded by the transport.
+"""
+
+from __future__ import annotations
+
+import ftplib
+import hashlib
+import re
+import socket
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from pipeline.errors import ConfigError, HostKeyRefused, MistokError, Refused, Transient
+from pipeline.flow import Duration, Settings, parse_duration
+from pipeline.texts import T
+
+_WIRE = "latin-1"
+_THIRTY, _FIFTEEN = parse_duration("30s"), parse_duration("15s")
+_PIN = re.compile(r"sha256:[0-9a-f]{64}")
+Tls = Literal["none", "explicit", "implicit"]
+
+
+class FtpSettings(Settings):
+    """An FTP server, with TLS (FTPS) or without."""
+
+    host: Annotated[str, Field(min_length=1)]
+    """Name or address of the server."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port; 21 by default, 990 for implicit TLS."""
+    user: Annotated[str, Field(min_length=1)]
+    """Login name."""
+    password: SecretStr
+    """Password: `${env:NAME}`, `${file:PATH}` or `${keyring:SERVICE/NAME}`."""
+    tls: Tls = "none"
+    """`explicit` (AUTH TLS, port 21), `implicit` (port 990), or `none`: then the password travels in the clear."""
+    certificate: tuple[str, ...] = ()
+    """Fingerprint of the server's certificate, `sha256:…` (64 hex digits), or a list: trusted instead of a CA."""
+    known_certs: Path = Path("known_certs")
+    """File of trusted certificates, relative to the config file; `mistok trust` writes it."""
+    ca: Path | None = None
+    """File with the CA certificates (PEM) to trust, relative to the config file; the system's when not given."""
+    passive: bool = True
+    """`false` lets the server connect back to this machine (active mode)."""
+    encoding: str = "utf-8"
+    """Encoding of file names that are sent; `cp1251` for old servers. Listed names are read in either."""
+    root: str = ""
+    """Folder on the server from which all folders count; the login folder when not given."""
+    timeout: Duration = Field(default=_THIRTY, validate_default=True)
+    """How long the server may be silent in the middle of work."""
+    connect_timeout: Duration = Field(default=_FIFTEEN, validate_default=True)
+    """How long connecting may take."""
+
+    @field_validator("certificate", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("certificate")
+    @classmethod
+    def _looks_right(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        pins = tuple(normal_pin(pin) for pin in value)
+        for given, pin in zip(value, pins, strict=True):
+            if not _PIN.fullmatch(pin):
+                raise ValueError(f"{given!r} is not a fingerprint such as sha256:… (64 hex digits)")
+        return pins
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except LookupError:
+            raise ValueError(f"{value!r} is not an encoding such as utf-8 or cp1251") from None
+        return value
+
+    @field_validator("user")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if any(c in value for c in "\r\n\0"):
+            raise ValueError("a login name has no line ends in it")
+        return value
+
+    @model_validator(mode="after")
+    def _tls_words(self) -> FtpSettings:
+        if self.tls == "none" and (self.certificate or self.ca):
+            raise ValueError("certificate and ca need tls: explicit or tls: implicit")
+        return self
+
+    @property
+    def real_port(self) -> int:
+        """The port that is used."""
+        return self.port or (990 if self.tls == "implicit" else 21)
+
+
+class FtpsSettings(FtpSettings):
+    """An FTP server with TLS."""
+
+    tls: Tls = "explicit"
+    """`explicit` (AUTH TLS, port 21) or `implicit` (port 990)."""
+
+
+def normal_pin(pin: str) -> str:
+    """``SHA256:AB:CD…`` as tools print it -> ``sha256:abcd…``."""
+    text = pin.strip().lower()
+    head, colon, digits = text.partition(":")
+    return head + colon + digits.replace(":", "").replace(" ", "")
+
+
+def certificate_fingerprint(der: bytes) -> str:
+    """``sha256:`` and the hex digits of a certificate."""
+    return "sha256:" + hashlib.sha256(der).hexdigest()
+
+
+def pinned_certificates(settings: FtpSettings, base: Path) -> tuple[str, ...]:
+    """The fingerprints trusted for this server: of the config, else of known_certs. Raises ConfigError."""
+    if settings.certificate:
+        return settings.certificate
+    path = base / settings.known_certs.expanduser()
+    if not path.exists():
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(T("File {path} cannot be read: {words}", path=str(path), words=str(error))) from error
+    pairs = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return tuple(normal_pin(pair[1]) for pair in pairs if len(pair) == 2 and pair[0] == server_name(settings))
+
+
+def server_name(settings: FtpSettings) -> str:
+    """The server's name as known_certs writes it."""
+    return f"{settings.host}:{settings.real_port}"
+
+
+class Session(ftplib.FTP):
+    """One control connection. Names and replies on it are latin-1 text that stands for bytes."""
+
+    def __init__(self, settings: FtpSettings, context: ssl.SSLContext | None, pins: tuple[str, ...]) -> None:
+        super().__init__(encoding=_WIRE)
+        self._settings = settings
+        self._context = context
+        self._pins = pins
+        self.features: dict[str, str] = {}
+        self.banner = ""
+        self.set_pasv(settings.passive)
+
+    def begin(self) -> None:
+        """Connect, and with TLS check who it is. Raises ftplib's and the network's errors, HostKeyRefused."""
+        settings = self._settings
+        self.host, self.port = settings.host, settings.real_port
+        self.timeout = settings.connect_timeout.total_seconds()
+        self.sock = socket.create_connection((self.host, self.port), self.timeout)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.af = self.sock.family
+        if settings.tls == "implicit":
+            self._secure()
+        self.file = self.sock.makefile("r", encoding=_WIRE)
+        self.welcome = self.getresp()
+        self.banner = as_words(self.welcome or "").removeprefix("220").strip(" -")
+        if settings.tls == "explicit":
+            try:
+                self.voidcmd("AUTH TLS")
+            except ftplib.error_perm as error:
+                raise Refused(
+                    T("{host} offers no TLS: {words}", host=self.host, words=as_words(error)),
+                    hint=T("Ask the server's admin for FTPS or SFTP; tls: none would send the password in the clear."),
+                ) from error
+            self._secure()
+            self.file = self.sock.makefile("r", encoding=_WIRE)
+        self.timeout = settings.timeout.total_seconds()
+        self.sock.settimeout(self.timeout)
+
+    def enter(self) -> None:
+        """Log in and agree on binary, protected transfers. Raises Refused for a wrong login."""
+        settings = self._settings
+        name = settings.user.encode(settings.encoding, "replace").decode(_WIRE)
+        secret = settings.password.get_secret_value().encode(settings.encoding, "replace").decode(_WIRE)
+        if any(c in secret for c in "\r\n\0"):
+            raise Refused(
+                T("The password for {host} has a line end in it.", host=self.host),
+                hint=T("Take the line end out of the file or variable that holds it."),
+            )
+        try:
+            self.login(name, secret)
+        except ftplib.error_perm as error:
+            raise Refused(
+                T(
+                    "{host} refused the login of {user}: {words}",
+                    host=self.host,
+                    user=settings.user,
+                    words=as_words(error),
+                ),
+                hint=T("Mend user, password or tls of the connection. It is not tried again at once."),
+            ) from error
+        if self._context is not None:
+            self.voidcmd("PBSZ 0")
+            self.voidcmd("PROT P")
+        self._ask_features()
+        if "UTF8" in self.features and settings.encoding.lower().replace("-", "") == "utf8":
+            with suppress(ftplib.error_perm):  # most servers speak it without being asked
+                self.voidcmd("OPTS UTF8 ON")
+        self.voidcmd("TYPE I")
+
+    def _ask_features(self) -> None:
+        try:
+            reply = self.sendcmd("FEAT")
+        except ftplib.error_perm:
+            return
+        for line in reply.splitlines()[1:]:
+            if line.startswith(" "):
+                word, _, rest = line.strip().partition(" ")
+                self.features[word.upper()] = rest
+
+    def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
+        """A data connection, secured as the control connection is."""
+        conn, size = super().ntransfercmd(cmd, rest)
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._context is None:
+            return conn, size
+        assert isinstance(self.sock, ssl.SSLSocket)
+        try:
+            # vsftpd and ProFTPD take a data connection only when it continues the session of the control connection
+            secured = self._context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session)
+            self._check_pin(secured)
+        except BaseException:
+            conn.close()
+            raise
+        return secured, size
+
+    def _secure(self) -> None:
+        assert self._context is not None
+        assert self.sock is not None
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+        self._check_pin(self.sock)
+
+    def _check_pin(self, sock: ssl.SSLSocket) -> None:
+        if not self._pins:
+            return  # the context verified it
+        der = sock.getpeercert(binary_form=True)
+        seen = certificate_fingerprint(der) if der else ""
+        if seen not in self._pins:
+            raise Unpinned(seen)
+
+    def peer_certificate(self) -> bytes:
+        """The server's certificate (DER)."""
+        der = self.sock.getpeercert(binary_form=True) if isinstance(self.sock, ssl.SSLSocket) else None
+        return der or b""
+
+
+class Unpinned(Exception):
+    """The certificate is not a pinned one."""
+
+    def __init__(self, seen: str) -> None:
+        super().__init__(seen)
+        self.seen = seen
+
+
+def finish(conn: socket.socket) -> None:
+    """Say goodbye on a data connection and close it. What matters is the server's reply and the size, not this."""
+    if isinstance(conn, ssl.SSLSocket):
+        with suppress(OSError, ValueError):
+            conn.settimeout(5)
+            conn.unwrap()
+    conn.close()
+
+
+def connect(name: str, settings: FtpSettings, base: Path) -> Session:
+    """A new session, logged in. Raises Transient, HostKeyRefused, Refused, ConfigError."""
+    context: ssl.SSLContext | None = None
+    pins: tuple[str, ...] = ()
+    if settings.tls != "none":
+        pins = pinned_certificates(settings, base)
+        context = _context(settings, base, verify=not pins)
+    session = Session(settings, context, pins)
+    try:
+        with said(settings):
+            try:
+                session.begin()
+            except Unpinned as error:
+                raise _refused(name, settings, error.seen, pins) from error
+            except ssl.SSLCertVerificationError as error:
+                raise _refused(name, settings, _seen(settings, base), pins, error.verify_message) from error
+            session.enter()
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def peer_certificate(settings: FtpSettings, base: Path) -> bytes:
+    """The certificate (DER) that the server shows, unverified; nothing is sent. Raises Transient, Refused."""
+    with said(settings):
+        session = Session(settings, _context(settings, base, verify=False), ())
+        try:
+            session.begin()
+            return session.peer_certificate()
+        finally:
+            session.close()
+
+
+def _seen(settings: FtpSettings, base: Path) -> str:
+    return certificate_fingerprint(peer_certificate(settings, base))
+
+
+def _context(settings: FtpSettings, base: Path, *, verify: bool) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verify:
+        # a pin says more than a CA: exactly this certificate
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    if settings.ca is None:
+        context.load_default_certs()
+        return context
+    path = base / settings.ca.expanduser()
+    try:
+        context.load_verify_locations(cafile=path)
+    except OSError as error:
+        raise ConfigError(
+            T("File {path} cannot be read: {words}", path=str(path), words=error.strerror or str(error)),
+            hint=T("Give the CA's certificates in PEM form."),
+        ) from error
+    return context
+
+
+def _refused(
+    name: str, settings: FtpSettings, seen: str, pins: tuple[str, ...], why: str | None = None
+) -> HostKeyRefused:
+    host = server_name(settings)
+    pinned = ", ".join(pins) or None
+    if pinned is None:
+        return HostKeyRefused(
+            T(
+                "The certificate of {host} is not trusted ({why}): it shows {seen}. Nothing was sent.",
+                host=host,
+                why=why or "?",
+                seen=seen,
+            ),
+            seen=seen,
+            pinned=None,
+            hint=T(
+                "Compare the fingerprint with the one the server's admin gives you; when they agree, run: "
+                "mistok trust {name}",
+                name=name,
+            ),
+        )
+    hint = T(
+        "Ask the server's admin whether the certificate was renewed. Only if it was, run: mistok trust {name}",
+        name=name,
+    )
+    if settings.certificate:
+        hint = T(
+            "Ask the server's admin whether the certificate was renewed. Only if it was, put the new fingerprint in "
+            "certificate of connection {name} (mistok trust {name} shows it).",
+            name=name,
+        )
+    return HostKeyRefused(
+        T(
+            "The certificate of {host} is not the one we trust: it shows {seen}, trusted is {pinned}. "
+            "Nothing was sent.",
+            host=host,
+            seen=seen,
+            pinned=pinned,
+        ),
+        seen=seen,
+        pinned=pinned,
+        hint=hint,
+    )
+
+
+class said:  # noqa: N801 - used as a statement: with said(settings):
+    """Turns the network's and ftplib's errors into ours. 5xx replies of single files are dealt with before."""
+
+    def __init__(self, settings: FtpSettings) -> None:
+        self._settings = settings
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None or isinstance(error, MistokError):
+            return
+        host, port = self._settings.host, str(self._settings.real_port)
+        again = T("It is tried again; when it goes on, look at the network, the firewall and the server.")
+        if isinstance(error, socket.gaierror):
+            raise Transient(
+                T(
+                    "The name {host} is not known to the network: {words}",
+                    host=host,
+                    words=error.strerror or str(error),
+                ),
+                hint=T("Mend host of the connection, or look at this machine's network."),
+            ) from error
+        if isinstance(error, TimeoutError):
+            raise Transient(T("{host}:{port} did not answer in time.", host=host, port=port), hint=again) from error
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise Refused(
+                T("The certificate of {host} is not trusted: {words}", host=host, words=error.verify_message)
+            ) from error
+        if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+            raise Refused(
+                T("{host}:{port} does not speak this kind of TLS: {words}", host=host, port=port, words=error.reason),
+                hint=T("Mend tls (none, explicit, implicit) or port of the connection."),
+            ) from error
+        if isinstance(error, ftplib.error_perm):
+            raise Refused(
+                T("{host} refuses: {words}", host=host, words=as_words(error)),
+                hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
+            ) from error
+        if isinstance(error, ftplib.Error):
+            raise Transient(
+                T("{host} cannot do it now: {words}", host=host, words=as_words(error)), hint=again
+            ) from error
+        if isinstance(error, (OSError, EOFError)):
+            words = getattr(error, "strerror", None) or str(error) or "connection closed"
+            raise Transient(
+                T("The connection to {host}:{port} failed: {words}", host=host, port=port, words=words), hint=again
+            ) from error
+
+
+_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "UNKNOWN_PROTOCOL"}
+
+
+def as_words(reply: object) -> str:
+    """A server's reply as text: what it sent as bytes, read as UTF-8 or windows-1251."""
+    raw = str(reply).encode(_WIRE, "replace")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp1251", "replace")
