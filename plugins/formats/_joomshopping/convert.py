@@ -109,7 +109,7 @@ def _odd_decimal(spec: Spec, value: Decimal, row: int, problem: Problem) -> str:
             "csv-number",
             T("{column} is no number: {value}", column=spec.header, value=str(value)),
         )
-        return ""
+        return str(value)
     fitted = value.quantize(Decimal(1).scaleb(-most), ROUND_DOWN) if abs(value) < Decimal("1e18") else None
     if fitted is None or (fitted != value and not spec.round_down):
         problem(
@@ -124,7 +124,7 @@ def _odd_decimal(spec: Spec, value: Decimal, row: int, problem: Problem) -> str:
             ),
             T("Round it in the source, or give the column more decimals."),
         )
-        return ""
+        return str(value)
     whole, _, fraction = format(fitted, "f").partition(".")
     fraction = fraction.rstrip("0").ljust(fewest, "0")
     return f"{whole}.{fraction}" if fraction else whole

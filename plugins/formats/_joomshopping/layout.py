@@ -189,9 +189,11 @@ def _own(column: Column, settings: JoomShoppingSettings, language: str) -> Spec:
     places = base.places if base.kind == "decimal" else (2, 6)
     if column.decimals is not None:
         places = (column.decimals, column.decimals)
-    # An own decimal comma, date or word is what the client's importer wants: the shop's rules for numbers do not hold.
+    # A decimal comma, finer stock or a word in place of a number is what the client's importer wants: it does not hand
+    # the cell to the shop's database as it stands, so the database's rules for numbers do not hold.
     rule = base.rule
-    if (column.decimal_mark != "." and numeric) or (base.kind == "decimal" and not numeric):
+    finer = column.field == "stock" and places[1] > base.places[1]
+    if (column.decimal_mark != "." and numeric) or (base.kind == "decimal" and not numeric) or finer:
         rule = ""
     return replace(
         base,

@@ -118,6 +118,8 @@ class JoomShoppingSettings(Settings):
         headers = [column.header for column in self.columns]
         if len(set(headers)) != len(headers):
             raise ValueError("two columns have the same header")
+        if self.profile == "core" and self.variants == "rows":
+            raise ValueError("the shop's importer (profile core) knows no variants")
         if self.profile == "core" and (self.delimiter != ";" or not self.header):
             raise ValueError("the shop's importer (profile core) needs the delimiter ; and skips the first row")
         return self
