@@ -112,7 +112,7 @@ from pipeline.rules.pricing import TaxShare, Totals, added_tax, included_tax, li
 from pipeline.rules.stock import sellable
 from pipeline.shipped import shipped
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
-from pipeline.xmlio import ParsedXml, Schema, SchemaError, garbled, path_of
+from pipeline.xmlio import ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
 from pipeline.xmlio import parse as parse_xml
 
 __all__ = [
@@ -218,6 +218,7 @@ __all__ = [
     "edrpou_ok",
     "full_name",
     "garbled",
+    "known_encoding",
     "included_tax",
     "line_sum",
     "normal_form",

@@ -12,7 +12,8 @@ from pipeline.texts import T
 _BETWEEN_PHONES = re.compile(r"[,;/\n]|\s(?:або|или|or)\s")
 _WORDS_BEFORE = re.compile(r"^[^\d+]*(?=[\d+(])")
 _WORDS_AROUND = re.compile(r"[^\W\d_]")
-_PATRONYMIC = re.compile(r"(?:ович|евич|ьович|йович|івна|ївна|овна|евна|ич|ична)$", re.IGNORECASE)
+_PATRONYMIC = re.compile(r"(?:ович|евич|йович|івна|ївна|овна|евна)$", re.IGNORECASE)
+_RARE_PATRONYMIC = re.compile(r"(?:[иі]ч|ічна|инична)$", re.IGNORECASE)  # Ілліч, Лукич; but surnames end so as well
 _SPACES = re.compile(r"\s+")
 
 
@@ -75,12 +76,17 @@ def full_name(text: str) -> tuple[str, str, str]:
             return last, "", ""
         case [last, first]:
             return last, first, ""
-        case [first, middle, last] if _PATRONYMIC.search(middle) and not _PATRONYMIC.search(last):
+        case [first, middle, last] if _patronymic(middle) > _patronymic(last):
             return last, first, middle
         case [last, first, middle]:
             return last, first, middle
         case _:
             return tidy(text), "", ""
+
+
+def _patronymic(word: str) -> int:
+    """How much it looks like a patronymic: 2 surely, 1 maybe, 0 not."""
+    return 2 if _PATRONYMIC.search(word) else 1 if _RARE_PATRONYMIC.search(word) else 0
 
 
 def normal_party(party: Party, region: str = "UA") -> Party:

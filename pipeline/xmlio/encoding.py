@@ -20,6 +20,8 @@ _BOMS = (
 )
 _BARE_WIDE = ((b"<\0?\0", "utf-16-le"), (b"\0<\0?", "utf-16-be"))
 _DECLARED = re.compile(rb"""\A\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
+#: Python knows "encodings" that unpack or unescape (zip, utf-7, idna …); a file may name only those of plain letters.
+_LETTERS = re.compile(r"(ascii|utf-8|utf-(16|32)(-[lb]e)?|cp\d+|iso8859-\d+|koi8-[rtu]|mac-[a-z]+)\Z")
 _HINT = T('Save the file in UTF-8 and begin it with <?xml version="1.0" encoding="UTF-8"?>.')
 
 
@@ -62,19 +64,28 @@ def read_text(data: bytes, *, file: str, default_encoding: str | None = None) ->
     return text, encoding, tuple(notes)
 
 
+def known_encoding(name: str) -> str | None:
+    """The proper name of an encoding of letters (``windows-1251`` -> ``cp1251``); None when there is none such."""
+    try:
+        proper = codecs.lookup(name).name
+    except LookupError:
+        return None
+    proper = "utf-8" if proper == "utf-8-sig" else proper
+    return proper if _LETTERS.match(proper) else None
+
+
 def _choose(
     declared: str, bom: str, wide: str, body: bytes, default: str | None, file: str, notes: list[Finding]
 ) -> str:
     if declared:
-        try:
-            known = codecs.lookup(declared).name
-        except LookupError as error:
+        known = known_encoding(declared)
+        if known is None:
             raise Rejected(
                 T("The file declares an encoding that does not exist: {encoding}.", encoding=declared),
                 code="encoding",
                 where=Where(file, 1, 1),
                 hint=_HINT,
-            ) from error
+            )
         family = wide[:6] or "8-bit"
         said = known[:6] if known.startswith(("utf-16", "utf-32")) else "8-bit"
         if family != said:
@@ -92,7 +103,7 @@ def _choose(
     if bom or wide:
         return wide or bom
     if default:
-        known = codecs.lookup(default).name
+        known = known_encoding(default) or "utf-8"
         if known == "utf-8" or body.isascii() or not _is_utf8(body):
             return known
         # XML says that a file which declares nothing is UTF-8, and this one is: the default would garble it.

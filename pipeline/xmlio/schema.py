@@ -24,7 +24,7 @@ MAX_ERRORS = 200  #: more mistakes than this in one file are counted, not listed
 _NS = re.compile(r"\{[^{}' ]*\}")
 _ATTRIBUTE = re.compile(r"attribute '([^']*)'")
 _QUOTED = re.compile(r"'((?:[^'])*)'")
-_LIMIT = re.compile(r"\('([^']*)'\)|of '([^']*)'\.?$")
+_LIMIT = re.compile(r"'([^']*)'[).]*\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ def _value(
         else:
             hint = T("Allowed: {allowed}.", allowed=allowed)
         return T("<{place}> is {value}, which the format does not know.", place=place, value=shown), hint
-    limit = next((a or b for a, b in _LIMIT.findall(message)), "")
+    limit = next(iter(_LIMIT.findall(message)), "")
     if kind == "SCHEMAV_CVC_MAXLENGTH_VALID":
         text = T("<{place}> has {n} characters; at most {limit} fit.", place=place, n=len(value.strip()), limit=limit)
         return text, T("Shorten it.")

@@ -28,6 +28,7 @@ from pipeline.api import (
     Settings,
     T,
     Where,
+    known_encoding,
     parse_xml,
     path_of,
     shipped,
@@ -57,14 +58,9 @@ class OrderXmlSettings(Settings):
     @field_validator("encoding")
     @classmethod
     def _known(cls, value: str | None) -> str | None:
-        import codecs
-
-        if value is not None:
-            try:
-                codecs.lookup(value)
-            except LookupError:
-                message = f"{value!r} is no encoding; write windows-1251, utf-8 or utf-16"
-                raise ValueError(message) from None
+        if value is not None and known_encoding(value) is None:
+            message = f"{value!r} is no encoding; write windows-1251, utf-8 or utf-16"
+            raise ValueError(message)
         return value
 
 
