@@ -17,6 +17,8 @@ import typer
 from pipeline.api import MistokError, Rejected, SystemEnv, T, Text, Where, show_datetime, show_decimal
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from plugins.systems.books.system import Books
 
 Get = Callable[[], tuple[Any, SystemEnv]]
@@ -216,25 +218,23 @@ def _show(
         typer.echo(str(empty))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, head in zip(names, heads, strict=True):
         numeric = any(isinstance(row[name], (Decimal, int)) for row in rows)
-        table.add_column(str(head), justify="right" if numeric else "left", no_wrap=name in ("code", "number", "total"))
+        table.add_column(str(head), justify="right" if numeric else "left", no_wrap=name in _WHOLE)
     for row in rows:
-        table.add_row(*(_cell(row[name]) for name in names))
-    Console().print(table)
+        table.add_row(*(_cell(row[name], name) for name in names))
+    _console().print(table)
 
 
 def _show_document(found: dict[str, Any]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = _console()
     console.print(f"[bold]{escape(str(T('Order {number}', number=found['number'])))}[/bold]")
     facts = (
         (T("Source"), f"{found['source']} № {found['order_number']}"),
@@ -267,7 +267,7 @@ def _show_document(found: dict[str, Any]) -> None:
         table.add_column(str(head), justify=justify)  # type: ignore[arg-type]
     for line in found["lines"]:
         names = ("position", "product_code", "name", "quantity", "unit", "price", "discount", "sum")
-        table.add_row(*(_cell(line[name]) for name in names))
+        table.add_row(*(_cell(line[name], name) for name in names))
     console.print(table)
     sums = (
         (T("Goods"), found["lines_sum"]),
@@ -286,11 +286,28 @@ def _show_document(found: dict[str, Any]) -> None:
         console.print(f"{words!s:<12} {_cell(tax['tax']):>14} ({inside})")
 
 
-def _cell(value: Any) -> str:
+#: columns whose values are never broken over two lines
+_WHOLE = frozenset({"code", "number", "order_number", "total", "created_at", "currency", "phone", "edrpou"})
+_QUANTITIES = frozenset({"quantity", "stock", "on_hand", "reserved", "sellable"})
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # into a file or a pipe: nobody's window is to be fitted
+    return console
+
+
+def _cell(value: Any, name: str = "") -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        return show_decimal(value)
+        # 30 pieces are not 30,00; money keeps its cents
+        return show_decimal(
+            value.quantize(Decimal(1)) if name in _QUANTITIES and value == value.to_integral() else value
+        )
     if isinstance(value, datetime):
         return show_datetime(value.astimezone(_zone[0]) if _zone else value)
     return str(value)
