@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from pipeline.alerts import notices
 from pipeline.engine.context import RunContext
 from pipeline.engine.images import Images
-from pipeline.errors import ConfigError, Finding, Held, Transient, Where, Who
+from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient, Where, Who
 from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, Settings, StepResult
 from pipeline.ledger import orders as cards
 from pipeline.ledger.tables import publications
@@ -89,8 +89,7 @@ class _Publication:
         last = self._last()
         if (brake := self._brake(encoded, last)) is not None and not ctx.approve:
             return self._stop(encoded, last, brake)
-        transport = ctx.transport(settings.to)
-        listed = transport.list(settings.folder)
+        listed = self._listed(encoded)
         images = Images(settings.images, settings.to, ctx) if settings.images else None
         unchanged = self._unchanged(encoded, last, listed)
         if ctx.dry_run:
@@ -228,6 +227,30 @@ class _Publication:
                     ctx.notify(conn, notices.brake(self.subject, ctx.job, finding))
                 ctx.event(conn, self.subject, "brake", rows=encoded.rows, before=last["rows"] if last else None)
         return self._result(encoded, last, "brake", notes=(finding,))
+
+    def _listed(self, encoded: _Encoded) -> Sequence[RemoteFile]:
+        """What lies in the folder; a folder that is missing is made (and told), when the connection's root is there."""
+        transport, folder = self.ctx.transport(self.settings.to), self.settings.folder
+        try:
+            return transport.list(folder)
+        except FolderMissing:
+            transport.list("")  # a root that is missing, such as a share that is not mounted, is an error
+            transport.make_folder(folder)
+            text = (
+                T(
+                    "Folder {folder} is not there on {connection}; it would be made.",
+                    folder=folder,
+                    connection=self.settings.to,
+                )
+                if self.ctx.dry_run
+                else T(
+                    "Folder {folder} was not there on {connection}; it has been made.",
+                    folder=folder,
+                    connection=self.settings.to,
+                )
+            )
+            encoded.notes.append(Finding("folder-made", text, who=Who.ADMIN))
+            return ()
 
     # --- upload --------------------------------------------------------------------------------------------------
 

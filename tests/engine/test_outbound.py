@@ -17,7 +17,7 @@ from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig
 from pipeline.engine.context import RunContext, go_on
 from pipeline.engine.outbound import publish
-from pipeline.errors import ConfigError, Finding, Held, Transient
+from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient
 from pipeline.flow import FormatPlugin, OutboundStep, StepResult
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
@@ -214,6 +214,22 @@ def test_f32_a_damaged_or_missing_file_is_repaired(world: World, damage: str) ->
         world.site.files["import"]["catalogue.csv"] = (data[:-7], at)
     assert world.run().counts["uploaded"] == 1
     assert world.files["catalogue.csv"] == data
+
+
+def test_a_missing_folder_is_made_and_told(world: World) -> None:
+    assert any("would be made" in str(note) for note in world.run(folder="goods/new", dry_run=True).notes)
+    assert "goods/new" not in world.site.files
+    result = world.run(folder="goods/new")
+    assert any("has been made" in str(note) for note in result.notes)
+    assert list(world.site.files["goods/new"]) == ["catalogue.csv"]
+    assert world.run(folder="goods/new").notes == ()
+
+
+def test_a_missing_root_is_an_error(world: World) -> None:
+    world.site.files.clear()
+    with pytest.raises(FolderMissing):
+        world.run()
+    assert world.site.files == {}
 
 
 # --- brakes ----------------------------------------------------------------------------------------------------------
