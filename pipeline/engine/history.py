@@ -48,19 +48,21 @@ def last_runs(ledger: Ledger, jobs: Iterable[str]) -> dict[str, LastRun]:
     return found
 
 
-def last_slots(ledger: Ledger, jobs: Mapping[str, JobConfig]) -> dict[str, datetime | None]:
+def last_slots(ledger: Ledger, jobs: Mapping[str, JobConfig], *, remember: bool = True) -> dict[str, datetime | None]:
     """Up to which scheduled time each job was dealt with; None for a job that is new or has a new schedule.
 
     A job is known by its schedule: when that changes, the times of the new one that lie behind are not missed runs.
+    With ``remember`` False nothing is written: somebody only wants to know.
     """
     found: dict[str, datetime | None] = {}
     now = ledger.clock.now()
-    with ledger.begin() as conn:
+    with ledger.begin() if remember else ledger.read() as conn:
         for name, job in jobs.items():
             known = ledger.get_value(conn, "schedule", name) or {}
             print_now = _fingerprint(job)
             if known.get("schedule") != print_now:
-                ledger.set_value(conn, "schedule", name, {"schedule": print_now, "since": now.isoformat()})
+                if remember:
+                    ledger.set_value(conn, "schedule", name, {"schedule": print_now, "since": now.isoformat()})
                 found[name] = None
                 continue
             since = datetime.fromisoformat(known["since"])

@@ -190,6 +190,7 @@ class _Run:
         reports: list[StepReport] = []
         with TemporaryDirectory(prefix="mistok-run-", ignore_cleanup_errors=True) as temp:
             for number, spec in enumerate(self.spec.steps):
+                self.reach(f"step:{number}")  # the supervisor's time limit counts from here
                 ctx = RunContext(
                     config=self.client.config,
                     registry=self.client.registry,

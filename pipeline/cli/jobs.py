@@ -1,0 +1,133 @@
+"""``mistok jobs``: every job, its schedule in words, how it went last, and when it runs next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import common
+from pipeline.texts import T, Text
+
+if TYPE_CHECKING:
+    from pipeline.config.model import ClientConfig
+    from pipeline.engine.history import LastRun
+    from pipeline.engine.schedule import Run
+    from pipeline.ledger.store import Ledger
+
+NEXT = 5
+
+STATES: Mapping[str, Text] = {
+    "running": T("is running"),
+    "done": T("done"),
+    "waiting": T("done; something waits for a person"),
+    "failed": T("failed"),
+    "timed_out": T("ended by its time limit"),
+    "interrupted": T("interrupted"),
+    "skipped": T("skipped"),
+}
+TRIGGERS: Mapping[str, Text] = {
+    "schedule": T("by schedule"),
+    "watch": T("by watching"),
+    "catch-up": T("caught up"),
+    "person": T("by hand"),
+}
+COLUMNS = (
+    ("job", T("Job")),
+    ("schedule", T("Schedule")),
+    ("last", T("Last run")),
+    ("next", T("Next runs")),
+)
+
+
+def jobs(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
+) -> None:
+    """List the jobs with their last and next runs."""
+    with common.cards(as_json=as_json), common.client(context) as client:
+        found = gather(client.config, client.ledger)
+        serving = _service(client.ledger)
+    if as_json:
+        common.print_json({"timezone": client.config.timezone, "serving": serving, "jobs": found})
+        return
+    rows = [{**row, "last": _last_words(row["last"]), "next": _next_words(row)} for row in found]
+    common.table(COLUMNS, rows, empty=T("The config has no jobs."))
+    out = common.console()
+    out.print(str(T("Times are those of {zone}.", zone=client.config.timezone)))
+    if serving is None:
+        out.print(str(T("`mistok serve` is not at work: jobs run only by `mistok run JOB` until it is started.")))
+
+
+def gather(config: ClientConfig, ledger: Ledger) -> list[dict[str, Any]]:
+    """One row a job: ``job``, ``schedule`` (in words), ``enabled``, ``last`` run, ``next`` runs with their notes."""
+    from pipeline.engine import history
+    from pipeline.engine.schedule import in_words, next_runs
+
+    now = ledger.clock.now()
+    last = history.last_runs(ledger, config.jobs)
+    anchors = history.last_slots(ledger, config.jobs, remember=False)
+    rows = []
+    for name, job in config.jobs.items():
+        coming = next_runs(job, config.zone, now, NEXT, anchors[name]) if job.enabled else []
+        rows.append(
+            {
+                "job": name,
+                "schedule": in_words(job),
+                "enabled": job.enabled,
+                "watch": job.watch,
+                "last": _last(last.get(name), config),
+                "next": [_run(run) for run in coming],
+            }
+        )
+    return rows
+
+
+def _last(run: LastRun | None, config: ClientConfig) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    return {
+        "state": run.state,
+        "trigger": run.trigger,
+        "started": run.started.astimezone(config.zone),
+        "ended": run.ended.astimezone(config.zone) if run.ended else None,
+        "counts": dict(run.counts),
+        "error": run.error,
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {"at": run.at, "note": run.note}
+
+
+def _last_words(last: dict[str, Any] | None) -> Text:
+    if last is None:
+        return T("never")
+    words = T(
+        "{when}: {state}, {trigger}",
+        when=last["started"],
+        state=STATES.get(last["state"], Text(last["state"])),
+        trigger=TRIGGERS.get(last["trigger"], Text(last["trigger"])),
+    )
+    return T("{one}\n{other}", one=words, other=last["error"].text) if last["error"] else words
+
+
+def _next_words(row: dict[str, Any]) -> str:
+    if not row["enabled"]:
+        return ""
+    lines = [common.cell(run["at"]) + (f"  ({run['note']})" if run["note"] else "") for run in row["next"]]
+    return "\n".join([*([str(T("when a file comes"))] if row["watch"] else []), *lines])
+
+
+def _service(ledger: Ledger) -> dict[str, Any] | None:
+    """What the service at work said last, or None when it is silent."""
+    from pipeline.engine import history
+
+    beat = history.last_beat(ledger)
+    if beat is None:
+        return None
+    when, value = beat
+    if value.get("stopped") or ledger.clock.now() - when > history.SILENT:
+        return None
+    return {"last_sign": when, **value}

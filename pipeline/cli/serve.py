@@ -1,0 +1,92 @@
+"""``mistok serve``: run the jobs on their schedules until it is told to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli import common
+from pipeline.texts import TN, T
+
+if TYPE_CHECKING:
+    from pipeline.config.model import ClientConfig
+    from pipeline.engine.runtime import Client
+
+
+def serve(
+    context: typer.Context,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help=str(T("How many jobs run at once (default: up to 4).")))
+    ] = None,
+    drain: Annotated[
+        float, typer.Option(min=0, help=str(T("Seconds that running steps are given when it is stopped.")))
+    ] = 20.0,
+) -> None:
+    """Run the jobs on their schedules until Ctrl-C or SIGTERM; a second Ctrl-C ends at once."""
+    with common.cards():
+        from pipeline.engine.runtime import Client
+
+        config = common.load(context)
+        _log_to_the_screen_too(config)
+        with Client.open(config) as client:
+            _banner(client)
+            _serve(client, workers, drain)
+        common.console().print(str(T("Stopped.")))
+
+
+def _serve(client: Client, workers: int | None, drain: float) -> None:
+    from pipeline.alerts.deliverer import Deliverer
+    from pipeline.engine.supervisor import Supervisor
+    from pipeline.engine.tell import open_channels
+
+    config = client.config
+    supervisor = Supervisor(config, client.ledger, workers=workers, drain=drain)
+    deliverer = Deliverer(
+        client.ledger,
+        open_channels(client),
+        burst=config.alerts.burst,
+        kinds=config.alerts.kinds,
+        language=config.alerts.language or config.language,
+    )
+    with supervisor.signals():
+        deliverer.start()
+        try:
+            supervisor.run()
+        finally:
+            deliverer.stop()
+
+
+def _log_to_the_screen_too(config: ClientConfig) -> None:
+    from pipeline import logs
+
+    logs.configure(
+        level=config.log.level,
+        file=config.path(config.log.file) if config.log.file else None,
+        max_size=config.log.max_size,
+        keep=config.log.keep,
+        secrets=config.secrets,
+        console=True,
+    )
+
+
+def _banner(client: Client) -> None:
+    from pipeline.cli.jobs import gather
+
+    config, out = client.config, common.console()
+    rows = gather(config, client.ledger)
+    on = [row for row in rows if row["enabled"]]
+    if not on:
+        common.usage(T("{file} has no job that is enabled.", file=str(config.source)))
+    out.print(str(TN("Client {client}: {n} job", "Client {client}: {n} jobs", len(on), client=config.client)))
+    for row in on:
+        line = T("  {job}: {schedule}", job=row["job"], schedule=row["schedule"])
+        if row["next"]:
+            first = row["next"][0]
+            line = T("{one}; next {when}", one=line, when=first["at"])
+            if first["note"]:
+                line = T("{one} ({note})", one=line, note=first["note"])
+        out.print(str(line))
+    where = config.path(config.log.file) if config.log.file else None
+    out.print(str(T("The log: {path}", path=str(where)) if where else T("The log goes to this screen only.")))
+    out.print(str(T("Ctrl-C stops it: what is running is given its time; a second Ctrl-C ends at once.")))
