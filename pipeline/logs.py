@@ -84,6 +84,14 @@ def configure(
         )
 
 
+def where() -> Path | None:
+    """The file that the log goes to now."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler) and getattr(handler, "mistok", False):
+            return Path(handler.baseFilename)
+    return None
+
+
 def _add(root: logging.Logger, handler: logging.Handler, formatter: logging.Formatter) -> None:
     handler.setFormatter(formatter)
     handler.mistok = True  # type: ignore[attr-defined] # our own mark, to find it again

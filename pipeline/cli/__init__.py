@@ -17,6 +17,9 @@ def main() -> None:
             reconfigure(encoding="utf-8", errors="replace")
     use_language(_language(sys.argv) or language_of_environment())
     from pipeline.cli.app import app
+    from pipeline.cli.common import early_log
+
+    early_log()
 
     app()
 

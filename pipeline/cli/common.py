@@ -59,6 +59,16 @@ def language_of_environment() -> str:
     return "en"
 
 
+def early_log() -> None:
+    """Until a config says where the log is: unexpected errors go whole to a file of this user, never to the screen."""
+    import tempfile
+
+    from pipeline import logs
+
+    name = f"mistok-{os.environ.get('USERNAME') or os.environ.get('USER') or 'user'}.log"
+    logs.configure(level="error", file=Path(tempfile.gettempdir()) / name, max_size=1_000_000, keep=1, console=False)
+
+
 def options(context: typer.Context) -> Options:
     """The options given before the verb."""
     found = context.find_root().obj
@@ -129,6 +139,10 @@ def cards(*, as_json: bool = False) -> Iterator[None]:
         reference = secrets.token_hex(4)
         structlog.get_logger("mistok.cli").exception("unexpected", reference=reference)
         show_findings((unexpected("mistok", error, reference),), as_json=as_json)
+        if not as_json:
+            from pipeline import logs
+
+            console(stderr=True).print(str(T("  The log: {path}", path=str(logs.where() or "-"))))
         raise typer.Exit(WAITING) from error
 
 

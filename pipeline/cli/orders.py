@@ -332,19 +332,15 @@ def _tell(story: Mapping[str, Any]) -> None:
 
     out = common.console()
     if story["kind"] == "order":
-        total = common.cell(story["total"])
-        head = T(
-            "Order №{number} of {source}: {customer}, {total} {currency}",
-            number=story["number"],
-            source=story["source"] or "?",
-            customer=story["customer"] or "?",
-            total=total,
-            currency=story["currency"] or "",
-        )
+        head = T("Order №{number} of {source}", number=story["number"], source=story["source"] or "?")
     else:
         head = T("File {name}, {size} bytes", name=story["name"], size=story["size"])
     out.print(Rich(str(head), style="bold"))
     lines = [(T("State"), story["state_text"])]
+    if story.get("customer"):
+        lines.append((T("Customer"), story["customer"]))
+    if story.get("total") is not None:
+        lines.append((T("Sum"), f"{common.cell(story['total'])} {story['currency']}"))
     if story.get("document"):
         lines.append((T("Document"), story["document"]))
     if story.get("sha256"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -90,7 +92,7 @@ def parameters(settings: type[Settings]) -> Iterator[dict[str, Any]]:
         yield {
             "parameter": key,
             "type": _type_words(spec),
-            "default": str(T("required")) if field.is_required() else _default(spec.get("default")),
+            "default": str(T("required")) if field.is_required() else _default(spec.get("default"), field.default),
             "description": field.description or "",
         }
 
@@ -110,9 +112,9 @@ def _type_words(spec: dict[str, Any]) -> str:
     return f"{kind} of {_type_words(spec['items'])}" if kind == "array" and "items" in spec else str(kind)
 
 
-def _default(value: Any) -> str:
+def _default(value: Any, original: Any) -> str:
+    if isinstance(original, timedelta):
+        return f"{original.total_seconds():g}s"
     if value is None:
         return "—"
-    import json
-
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

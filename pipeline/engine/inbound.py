@@ -326,13 +326,15 @@ class Inbound:
         """Set a file aside with what is wrong with it: its card and its notice in one transaction."""
         ctx = self.ctx
         now = ctx.clock.now()
+        words = file_rows.findings_json(findings)
         with ctx.begin() as conn:
-            file_rows.update(
-                conn, [row["id"]], now, state=FileState.QUARANTINED, findings=file_rows.findings_json(findings)
-            )
-            ctx.event(conn, f"file:{row['id']}", "quarantined", findings=file_rows.findings_json(findings))
-            booking.open_card(self, conn, "quarantined", f"file:{row['id']}", findings, row["id"])
-            ctx.notify(conn, booking.quarantine_notice(row, findings))
+            # the same bytes under the same name, set aside before: its card and notice stand already
+            before = file_rows.quarantined_twin(conn, ctx.client, row)
+            file_rows.update(conn, [row["id"]], now, state=FileState.QUARANTINED, findings=words, duplicate_of=before)
+            ctx.event(conn, f"file:{row['id']}", "quarantined", findings=words)
+            if before is None:
+                booking.open_card(self, conn, "quarantined", f"file:{row['id']}", findings, row["id"])
+                ctx.notify(conn, booking.quarantine_notice(row, findings))
         ctx.reach("inbound:quarantined")
         self.count("quarantined")
         self.tell(file=row["name"], outcome="quarantined", findings=list(findings))

@@ -126,6 +126,23 @@ def done_with_hash(conn: sa.Connection, client: str, hashes: Collection[str]) ->
     return found
 
 
+def quarantined_twin(conn: sa.Connection, client: str, row: Mapping[str, Any]) -> int | None:
+    """The first quarantined file of the same name and bytes in the same inbox, if there is one besides ``row``."""
+    if not row["sha256"]:
+        return None
+    query = sa.select(sa.func.min(files.c.id)).where(
+        files.c.client == client,
+        files.c.sha256 == row["sha256"],
+        files.c.connection == row["connection"],
+        files.c.folder == row["folder"],
+        files.c.name == row["name"],
+        files.c.state == FileState.QUARANTINED,
+        files.c.id != row["id"],
+    )
+    found = conn.execute(query).scalar()
+    return int(found) if found is not None else None
+
+
 def search(conn: sa.Connection, client: str, text: str | None, limit: int) -> list[Row]:
     """Files by name (part of it), by hash (its beginning), or all; newest first."""
     query = sa.select(files).where(files.c.client == client)
