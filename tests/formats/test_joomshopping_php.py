@@ -6,9 +6,7 @@ import base64
 import csv
 import io
 import json
-import os
 import random
-import shutil
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,6 +24,7 @@ from plugins.formats._joomshopping.layout import layout
 from plugins.formats._joomshopping.php import LINE_LIMIT, PhpCsvReader, Row
 from plugins.formats._joomshopping.settings import JoomShoppingSettings
 from plugins.formats.joomshopping_csv import PLUGIN, JoomShoppingCsv
+from tests.servers.common import require, used
 
 SEED = 20261122
 CONTEXT = FormatContext("test", ZoneInfo("Europe/Kyiv"), "UAH", "uk-UA", datetime(2026, 11, 22, tzinfo=UTC), "c.csv")
@@ -60,19 +59,14 @@ Job = tuple[str, int, bytes]
 
 def read_by_php(jobs: Sequence[Job], folder: Path) -> list[list[Row]]:
     """What the real ``fgetcsv`` reads of each (locale, line limit, file)."""
-    php = shutil.which("php")
-    if php is None:
-        reason = "php is not installed (Debian: php-cli)"
-        if os.environ.get("MISTOK_REQUIRE_SERVERS"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    php = require("php")
     script = folder / "read.php"
     script.write_text(PHP, encoding="utf-8")
     asked = json.dumps([(locale, length, base64.b64encode(data).decode()) for locale, length, data in jobs])
     done = subprocess.run([php, script], input=asked.encode(), capture_output=True, timeout=240)
     assert done.returncode == 0, done.stderr
     version, *answers = done.stdout.splitlines()
-    print(f"php {json.loads(version)}: fgetcsv read {len(answers)} files")
+    used("php", json.loads(version))
     assert len(answers) == len(jobs)
     return [
         [tuple(None if cell is None else base64.b64decode(cell) for cell in row) for row in json.loads(answer)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -66,7 +67,9 @@ class Column(Settings):
         if self.value is None:
             for name in used:
                 if not known_field(name):
-                    raise ValueError(f"{name!r} is no field of the catalogue: " + ", ".join(CATALOGUE_FIELDS))
+                    near = get_close_matches(name, CATALOGUE_FIELDS, n=1)
+                    advice = f"did you mean {near[0]!r}?" if near else "there are: " + ", ".join(CATALOGUE_FIELDS)
+                    raise ValueError(f"{name!r} is no field of the catalogue; {advice}")
         return self
 
 
