@@ -23,7 +23,7 @@ class ScheduleSettings(Settings):
 
     every: Duration | None = None
     """Run at this interval: `30s`, `5m`, `1h`."""
-    at: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    at: Annotated[tuple[str, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])] = ()
     """Run at these wall-clock times of the client's time zone: `["03:00", "15:00"]`."""
     cron: str | None = None
     """Run by a cron expression in the client's time zone: `30 6 * * 1-5`."""

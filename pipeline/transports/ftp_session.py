@@ -57,7 +57,7 @@ class FtpSettings(Settings):
     connect_timeout: Duration = Field(default=_FIFTEEN, validate_default=True)
     """How long connecting may take."""
 
-    @field_validator("certificate", mode="before")
+    @field_validator("certificate", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value

@@ -56,7 +56,7 @@ class SftpSettings(Settings):
     connect_timeout: Duration = Field(default=_FIFTEEN, validate_default=True)
     """How long connecting and logging in may take."""
 
-    @field_validator("host_key", mode="before")
+    @field_validator("host_key", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value

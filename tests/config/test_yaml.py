@@ -149,8 +149,8 @@ def test_plain_text_comes_back_whole(word: str) -> None:
 
 _LINES = """client: demo|connections:|jobs:|  a: {type: sftp, host: h}|    steps:|      - step: tidy|  b:|- |&a |*a|
 <<: |!!str |!x|{|}|[|]|,|: |>|'|"|#|---|...|%YAML 9.9|include: config.yaml|include: [a, {b: c}]|${env:X}|${file:\\0}|
-${|~|0042|watch: true|cron: '* * * * *'|at: 25:00|null|\\|"\\U00110000"|"\\ud800"|timezone: ../x|alerts: |    password: |
-  a:|    type: books|    url: sqlite:///x""".replace("|\n", "|").split("|")
+${|~|0042|watch: true|cron: '* * * * *'|at: 25:00|null|\\|"\\U00110000"|"\\ud800"|timezone: ../x|alerts: |
+    password: |  a:|    type: books|    url: sqlite:///x""".replace("|\n", "|").split("|")
 _SPACES = ["\n", "\n  ", "\n    ", "\t", "\ufeff", "\x00", "|\n", f"every: {'9' * 400}d", f"max_size: {'9' * 400}"]
 _PIECES = st.sampled_from([*_LINES, *_SPACES])
 

@@ -1,0 +1,136 @@
+"""Every YAML in the README and in docs/ is what it says: it loads, and the editor's schema agrees.
+
+Whole configs name the schema in their first line, or have ``client:``. Fragments (``# fragment: connections``, ``jobs``
+or ``NAME.yaml``; a list of steps; a ``format:``) are put into a config around them, as docs/config.md tells.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pipeline.config.includes import read_config
+from pipeline.config.load import load_config
+from pipeline.config.reference import with_tables
+from pipeline.config.schema import built_in, config_schema, schema_text
+from pipeline.config.yaml import plain
+from pipeline.registry import load_registry
+from pipeline.transports import TRANSPORTS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SCHEMA_LINE = "# yaml-language-server: $schema="
+AROUND_JOBS = """\
+client: demo
+connections:
+  site: {type: local, path: site}
+  pictures: {type: local, path: pictures}
+  books: {type: books}
+jobs:
+"""
+AROUND_CONNECTIONS = "client: demo\njobs: {}\nconnections:\n"
+
+
+def blocks() -> Iterator[tuple[str, int, str]]:
+    """(page, line, text) of every block of YAML."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(r"^```ya?ml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+            yield page.relative_to(ROOT).as_posix(), text[: match.start()].count("\n") + 1, match[1]
+
+
+BLOCKS = list(blocks())
+
+
+def indented(text: str) -> str:
+    """Two spaces further in."""
+    return "".join(f"  {line}\n" if line else "\n" for line in text.splitlines())
+
+
+def whole(text: str) -> tuple[str, str]:
+    """(file name, config) of a block; a block that is none of the kinds fails here."""
+    head, _, rest = text.partition("\n")
+    kind = head.removeprefix("# fragment: ")
+    if kind == "jobs":
+        return "config.yaml", AROUND_JOBS + indented(rest)
+    if head.startswith("- step: "):
+        return "config.yaml", AROUND_JOBS + "  job:\n    steps:\n" + indented(indented(indented(text)))
+    if head == "format:":
+        step = "  job:\n    steps:\n      - step: export-catalogue\n        from: books\n        to: site\n"
+        return "config.yaml", AROUND_JOBS + step + indented(indented(indented(indented(text))))
+    if kind == "connections":
+        return "config.yaml", AROUND_CONNECTIONS + indented(rest)
+    if head.startswith("# fragment: ") and kind.endswith(".yaml"):
+        return kind, rest
+    assert head.startswith(SCHEMA_LINE) or re.search(r"^client:", text, re.MULTILINE), f"what is this block?\n{text}"
+    return "config.yaml", text
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """The schema that editors are given."""
+    found: dict[str, Any] = json.loads((ROOT / "schemas" / "config.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_there_are_examples() -> None:
+    assert len([page for page, _, _ in BLOCKS if page == "docs/config.md"]) >= 8
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block[0]}:{block[1]}")
+def test_every_example_loads(block: tuple[str, int, str], tmp_path: Path, schema: dict[str, Any]) -> None:
+    page = block[0]
+    for other_page, _, other in BLOCKS:
+        name, text = whole(other)
+        if other_page == page and name != "config.yaml":
+            (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "secrets").mkdir()
+    for secret in ("site", "db", "site-password"):
+        (tmp_path / "secrets" / secret).write_text("password\n", encoding="utf-8")
+    name, text = whole(block[2])
+    if name != "config.yaml":
+        text = f"include: {name}\nclient: demo\n"
+    # the key ring of this machine is not asked: its entry is any other secret
+    text = re.sub(r"\$\{keyring:[^}]*\}", "${env:SITE_PASSWORD}", text)
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    config = load_config(path, environ={"SITE_PASSWORD": "x-password"})
+    assert config.client
+    if not text.startswith("include:"):
+        node, _ = read_config(path)
+        assert node is not None
+        jsonschema.validate(plain(node), schema)
+
+
+def test_the_schema_is_fresh() -> None:
+    made = schema_text(config_schema(built_in(load_registry())))
+    kept = (ROOT / "schemas" / "config.schema.json").read_text(encoding="utf-8")
+    assert kept == made, "run: python -m pipeline.config.schema"
+
+
+def test_the_tables_are_fresh() -> None:
+    page = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    registry = built_in(load_registry())
+    assert with_tables(page, registry, TRANSPORTS) == page, "run: python -m pipeline.config.reference"
+    for kind, names in (
+        ("connection", [*TRANSPORTS, *registry.systems]),
+        ("step", registry.steps),
+        ("format", registry.formats),
+        ("channel", registry.channels),
+    ):
+        for name in names:
+            told = f"<!-- keys: {kind} {name} -->" in page or name == "ftps"
+            assert told, f"docs/config.md does not tell {kind} {name}"
+
+
+def test_examples_of_the_checkout_name_the_schema_first() -> None:
+    examples = [ROOT / "config.yaml", *sorted((ROOT / "pipeline" / "cli" / "templates").rglob("config.yaml"))]
+    assert len(examples) == 3
+    for example in examples:
+        assert example.read_text(encoding="utf-8").startswith(SCHEMA_LINE), example
