@@ -65,7 +65,9 @@ class Checker:
         Without backslashes, carriage returns, blanks before a quote, very long lines or half a row, PHP and it agree
         (tests/formats/test_joomshopping_php.py). False means: not sure.
         """
-        if b"\\" in data or b"\r" in data or not data.endswith(b"\n") or self._spaced_quote.search(data):
+        if b"\\" in data or b"\r" in data or not data.endswith(b"\n"):
+            return False
+        if any(blank + b'"' in data for blank in (b" ", b"\t", b"\v", b"\f")) and self._spaced_quote.search(data):
             return False
         if len(data) >= LINE_LIMIT and max(map(len, data.split(b"\n"))) >= LINE_LIMIT - 1:
             return False

@@ -115,7 +115,9 @@ class Writer:
             return [
                 '"' + cell.replace('"', '""') + '"' if not cell or self._needs_quotes(cell) else cell for cell in column
             ]
-        if self._quotable.search("".join(column) if joined is None else joined) is None:
+        joined = "".join(column) if joined is None else joined
+        # Four looks for one character are much faster than one for a class of them.
+        if not any(sign in joined for sign in (self._delimiter, '"', "\n", "\r")):
             return column
         search = self._quotable.search
         return ['"' + cell.replace('"', '""') + '"' if search(cell) else cell for cell in column]
