@@ -13,7 +13,7 @@ import gettext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Union
@@ -100,9 +100,11 @@ def show_decimal(value: Decimal, language: str | None = None) -> str:
     from babel.numbers import format_decimal
 
     exponent = value.as_tuple().exponent
-    places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    pattern = "#,##0" + ("." + "0" * places if places else "")
-    return str(format_decimal(value, format=pattern, locale=language or _current.get()))
+    if not isinstance(exponent, int) or abs(value.adjusted()) > 40 or exponent < -40:
+        return str(value)  # no number that people write; it may be a hostile one
+    pattern = "#,##0" + ("." + "0" * -exponent if exponent < 0 else "")
+    with localcontext(prec=100):  # babel quantizes, which fails on more digits than the context has (28)
+        return str(format_decimal(value, format=pattern, locale=language or _current.get()))
 
 
 def show_datetime(value: datetime, language: str | None = None) -> str:

@@ -1,0 +1,125 @@
+"""The Ukrainian catalogue: every text of the code is in it, translated, with the same fields, and nothing else is."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import string
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("mistok_texts_script", ROOT / ".ci" / "texts.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+script: Any = _script()
+marked, unmarked = script.extract()
+catalogue: Any = script.catalogue()
+HOW = "run: python .ci/texts.py, then write the translation"
+
+
+def entries() -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """(English singular and plural, Ukrainian forms) of each message."""
+    for message in catalogue:
+        if message.id:
+            english = message.id if isinstance(message.id, (tuple, list)) else (message.id,)
+            ukrainian = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
+            yield tuple(english), tuple(ukrainian)
+
+
+def fields(pattern: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
+
+
+def formatted(english: tuple[str, ...]) -> bool:
+    """Whether the code gives it arguments: other texts are never formatted, and may have braces of any kind."""
+    return len(english) == 2 or bool(re.search(r"(?<![{$])\{\w+\}", english[0]))
+
+
+def test_every_text_is_a_literal_where_it_is_marked() -> None:
+    assert unmarked == []
+
+
+def test_no_text_is_missing_in_the_catalogue() -> None:
+    known = {english if len(english) == 2 else english[0] for english, _ in entries()}
+    singulars = {english[0] for english, _ in entries()}
+    missing = {text.id for text in marked if (text.id if isinstance(text.id, tuple) else None) not in known | {None}}
+    missing |= {text.id for text in marked if isinstance(text.id, str) and text.id not in singulars}
+    assert sorted(map(str, missing)) == [], HOW
+
+
+def test_every_text_is_translated() -> None:
+    empty = [english[0] for english, ukrainian in entries() if not all(ukrainian)]
+    assert empty == [], HOW
+
+
+def test_no_text_of_the_catalogue_is_unused_or_unsure() -> None:
+    used = {text.id[0] if isinstance(text.id, tuple) else text.id for text in marked}
+    assert [english[0] for english, _ in entries() if english[0] not in used] == []
+    assert list(catalogue.obsolete) == []
+    assert [message.id for message in catalogue if message.fuzzy] == []
+
+
+def test_the_fields_are_the_same_in_both_languages() -> None:
+    wrong = [
+        (english[-1], form)
+        for english, ukrainian in entries()
+        if formatted(english)
+        for form in ukrainian
+        if form and fields(form) != fields(english[-1])
+    ]
+    assert wrong == []
+
+
+def test_plurals_have_the_three_forms_of_ukrainian() -> None:
+    assert catalogue.num_plurals == 3
+    assert [english for english, ukrainian in entries() if len(english) == 2 and len(ukrainian) != 3] == []
+
+
+def test_line_breaks_and_ends_agree() -> None:
+    """A question stays a question, and what ends without a full stop is a label."""
+    wrong = []
+    for english, ukrainian in entries():
+        for form in ukrainian:
+            if form and (form.count("\n") != english[0].count("\n") or (english[0][-1] == "?") != (form[-1] == "?")):
+                wrong.append((english[0], form))
+            if form and (english[0][-1] == ".") != (form[-1] == ".") and english[0] != "No.":
+                wrong.append((english[0], form))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("letters", ["ы", "э", "ё", "ъ"])
+def test_no_russian_letter_slipped_in(letters: str) -> None:
+    assert [form for _, forms in entries() for form in forms if letters in form.lower()] == []
+
+
+def test_words_have_one_alphabet() -> None:
+    """A Latin i or a in a Cyrillic word looks right and is never found again."""
+    mixed = re.compile(r"[а-яіїєґ][a-z]|[a-z][а-яіїєґ]", re.IGNORECASE)
+    assert [form for _, forms in entries() for form in forms if mixed.search(form.replace("\\n", " "))] == []
+
+
+def test_extraction_finds_what_it_should(tmp_path: Path) -> None:
+    for room in script.ROOMS:
+        (tmp_path / room).mkdir()
+    (tmp_path / "pipeline" / "a.py").write_text(
+        'T("one")\nTN("{n} two", "{n} twos", 2)\nT("three "\n  "four")\nT(words)\nT(f"{x}")\ntexts.T("five")\n',
+        encoding="utf-8",
+    )
+    found, wrong = script.extract(tmp_path)
+    assert {text.id for text in found} == {"one", ("{n} two", "{n} twos"), "three four", "five"}
+    assert wrong == ["pipeline/a.py:5", "pipeline/a.py:6"]
