@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.cli import common
-from pipeline.errors import ConfigError, Finding, Where, Who
-from pipeline.texts import T, Text, current_language
+from pipeline.errors import ConfigError
+from pipeline.texts import TN, T, Text, current_language
 
 ServerKind = Literal["local", "sftp", "ftp", "ftps"]
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -57,16 +57,15 @@ def init(
     taken = [path for path in (*files, *copies) if (directory / path).exists()]
     if taken:
         raise ConfigError(
-            findings=tuple(
-                Finding(
-                    "init-exists",
-                    T("{path} is there already; nothing was written.", path=str(directory / path)),
-                    Where(file=str(directory / path)),
-                    T("Choose another folder, or move the file away."),
-                    Who.ADMIN,
-                )
-                for path in taken
-            )
+            TN(
+                "{folder} has a file that would be overwritten; nothing was written: {files}",
+                "{folder} has {n} files that would be overwritten; nothing was written: {files}",
+                len(taken),
+                folder=str(directory),
+                files=", ".join(path.as_posix() for path in taken),
+            ),
+            hint=T("Choose another folder, or move them away."),
+            code="init-exists",
         )
     try:
         return _write(directory, files, copies, server)

@@ -66,8 +66,8 @@ def test_it_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine too", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         init(tmp_path)
-    assert len(caught.value.findings) == 2
-    assert "is there already; nothing was written." in caught.value.findings[0].text.render("en")
+    said = caught.value.text.render("en")
+    assert said == f"{tmp_path} has 2 files that would be overwritten; nothing was written: config.yaml, README.md"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "config.yaml"]
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "mine"
 
