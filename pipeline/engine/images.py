@@ -31,6 +31,8 @@ class Images:
         self._to = to
         self._ctx = ctx
         self.notes: list[Finding] = []
+        self._there: Mapping[str, RemoteFile] = {}
+        self._folders: set[str] = set()
 
     def plan(self, names: Collection[str]) -> int:
         """How many would be sent; those whose time changed count, though their content may turn out the same."""
@@ -56,7 +58,7 @@ class Images:
 
     def _changed(self, names: Collection[str], remembered: Mapping[str, Mapping[str, Any]]) -> list[RemoteFile]:
         here = self._listed(self._settings.copy_from, self._settings.folder, names, must_exist=True)
-        there = self._listed(self._to, self._settings.to, names, must_exist=False)
+        self._there = self._listed(self._to, self._settings.to, names, must_exist=False)
         wanted = {name for name in names if "://" not in name}
         missing = sorted(wanted - here.keys())
         if missing:
@@ -75,7 +77,7 @@ class Images:
         return [
             file
             for name, file in sorted(here.items())
-            if not (_same_version(remembered.get(self._key(name)), file) and self._arrived(there.get(name), file))
+            if not (_same_version(remembered.get(self._key(name)), file) and self._arrived(name, file))
         ]
 
     def _send(self, group: Sequence[RemoteFile], remembered: Mapping[str, Mapping[str, Any]]) -> int:
@@ -84,7 +86,6 @@ class Images:
         sent = 0
         folder = self._ctx.temp / "images"
         folder.mkdir(exist_ok=True)
-        there = self._listed(self._to, self._settings.to, [self._name(file) for file in group], must_exist=False)
         for result in source.read_many(group, folder):
             if result.error is not None or result.path is None:
                 self.notes += result.error.findings if result.error else ()
@@ -93,9 +94,11 @@ class Images:
             key = self._key(name)
             at = result.file.modified.isoformat() if result.file.modified else None
             before = remembered.get(key, {})
-            if before.get("sha256") != result.sha256 or not self._arrived(there.get(name), result.file):
+            if before.get("sha256") != result.sha256 or not self._arrived(name, result.file):
                 home = _join(self._settings.to, str(PurePosixPath(name).parent))
-                target.make_folder(home)
+                if home not in self._folders:
+                    target.make_folder(home)
+                    self._folders.add(home)
                 target.write(home, PurePosixPath(name).name, result.path)
                 sent += 1
             done[key] = {"size": result.size, "modified": at, "sha256": result.sha256}
@@ -139,8 +142,8 @@ class Images:
         with self._ctx.ledger.read() as conn:
             return {row.name: row.value for row in conn.execute(query)}
 
-    @staticmethod
-    def _arrived(there: RemoteFile | None, here: RemoteFile) -> bool:
+    def _arrived(self, name: str, here: RemoteFile) -> bool:
+        there = self._there.get(name)
         return there is not None and there.size == here.size
 
 
