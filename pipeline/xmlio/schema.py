@@ -23,6 +23,7 @@ MAX_ERRORS = 200  #: more mistakes than this in one file are counted, not listed
 
 _NS = re.compile(r"\{[^{}' ]*\}")
 _ATTRIBUTE = re.compile(r"attribute '([^']*)'")
+_STEP = re.compile(r"(?:([^:/@\[]+):)?([^:/@\[]+)(?:\[(\d+)\])?\Z")
 _QUOTED = re.compile(r"'((?:[^'])*)'")
 _LIMIT = re.compile(r"'([^']*)'[).]*\s*$")
 
@@ -106,10 +107,8 @@ class Schema:
         for _ in range(MAX_ROUNDS):
             unexpected = []
             valid = self._compiled.validate(work)
-            tree = work.getroottree()
             for entry in self._compiled.error_log if not valid else ():
-                found = tree.xpath(entry.path) if entry.path else [work]
-                copy = found[0] if found else work
+                copy = _at(work, entry.path or "")
                 _, element = real[id(copy)]
                 _, line, column = places[id(element)]
                 error = self._put(element, entry.type_name, entry.message, line, column)
@@ -254,6 +253,23 @@ def _example(name: str, declared: Declared | None) -> Text | None:
     if declared is None or not declared.example:
         return None
     return T("Write it such as {example}", example=f"<{name}>{declared.example}</{name}>")
+
+
+def _at(root: Any, path: str) -> Any:
+    """The element that libxml2's node path names. As XPath it would need the prefixes that the file happens to use."""
+    node = None
+    for step in path.strip("/").split("/"):
+        match = _STEP.match(step)
+        if match is None:
+            break  # an attribute: its element is meant
+        prefix, name, position = match[1], match[2], int(match[3] or 1)
+        children = [root] if node is None else list(node)
+        if name != "*":
+            children = [child for child in children if child.prefix == prefix and _local(child) == name]
+        if len(children) < position:
+            break
+        node = children[position - 1]
+    return root if node is None else node
 
 
 def _local(element: Any) -> str:

@@ -165,3 +165,22 @@ def test_the_order_schema_documents_every_element_in_both_languages() -> None:
         assert {"uk", "en"} <= set(declared.docs), path
         leaf = not declared.children
         assert not leaf or declared.example, path
+
+
+@pytest.mark.parametrize("declare", ['xmlns="u"', 'xmlns:m="u"', 'xmlns:a.b="u"'])
+def test_places_are_found_whatever_prefixes_the_file_uses(declare: str) -> None:
+    schema = Schema(
+        XSD.replace(b"<xs:schema", b'<xs:schema targetNamespace="u" xmlns="u" elementFormDefault="qualified"'), file="t"
+    )
+    prefix = declare.partition("=")[0].partition(":")[2]
+    p = prefix + ":" if prefix else ""
+    text = (
+        f'<{p}r {declare}><{p}o><x xmlns="other"/><{p}id>1</{p}id><q:y xmlns:q="deep"/><{p}sum>z</{p}sum></{p}o></{p}r>'
+    )
+    errors = schema.check(parse(text.encode(), file="x.xml"))
+    assert [(error.rule, error.path) for error in errors] == [
+        ("unexpected", "r/o/x"),
+        ("unexpected", "r/o/y"),
+        ("value", "r/o/sum"),
+    ]
+    assert errors[2].column == text.index(f"<{p}sum>") + 1

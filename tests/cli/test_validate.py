@@ -1,0 +1,97 @@
+"""``mistok validate``: verdicts, exit codes, places, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from pipeline.cli.validate import judge, validate
+from pipeline.errors import ConfigError
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "orders"
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("COLUMNS", "160")
+    app = typer.Typer()
+    app.command()(validate)
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+def test_good_files_end_with_0(call: Callable[..., Result]) -> None:
+    result = call(SAMPLES / "good" / "three-orders.xml", SAMPLES / "twenty")
+    assert result.exit_code == 0
+    assert "№00004702 Коваленко Андрій Миколайович, 1,048.00 UAH, 3 items: good" in result.output
+    assert result.output.rstrip().endswith("Files: 21 (good: 21, with held orders: 0, refused: 0). Orders: 23.")
+
+
+def test_every_good_sample_is_good_and_nothing_is_printed_past_the_line_ends(call: Callable[..., Result]) -> None:
+    result = call(SAMPLES / "good")
+    assert result.exit_code == 0
+    assert all(line == line.rstrip() for line in result.output.splitlines())
+
+
+def test_a_bad_order_ends_with_1_and_says_where_and_what_to_do(call: Callable[..., Result]) -> None:
+    result = call(SAMPLES / "bad" / "breaks-schema.xml")
+    assert result.exit_code == 1
+    assert "breaks-schema.xml:36:5 orders/order/curency: <order> may not hold <curency>." in result.output.replace(
+        "\n", ""
+    )
+    assert "→ Did you mean <currency>?" in result.output
+
+
+def test_json_has_the_same(call: Callable[..., Result]) -> None:
+    result = call("--json", SAMPLES / "bad" / "one-bad-of-three.xml", SAMPLES / "bad" / "xxe.xml")
+    assert result.exit_code == 1
+    held, refused = json.loads(result.stdout)
+    assert [order["outcome"] for order in held["orders"]] == ["accepted", "held", "accepted"]
+    (finding,) = held["orders"][1]["findings"]
+    assert (finding["code"], finding["line"], finding["order"]) == ("xsd-value", 65, "4805")
+    assert held["orders"][0]["total"] == "172.80"
+    assert (refused["outcome"], refused["findings"][0]["code"]) == ("quarantined", "unsafe")
+
+
+@pytest.mark.parametrize("name", ["no-items", "totals-disagree"])
+def test_the_checks_of_the_import_itself_are_made_too(name: str) -> None:
+    expected = json.loads((SAMPLES / "bad" / f"{name}.expected.json").read_text(encoding="utf-8"))
+    (verdict,) = judge([SAMPLES / "bad" / f"{name}.xml"], {})
+    (order,) = verdict.orders
+    assert [finding.code for finding in order.findings] == [f["code"] for f in expected["orders"][0]["findings"]]
+    assert order.findings[0].where.line == 3
+    assert order.findings[0].where.file
+
+
+def test_options_of_the_format(call: Callable[..., Result]) -> None:
+    sample = SAMPLES / "bad" / "undeclared-1251.xml"
+    assert call(sample).exit_code == 1
+    assert call(sample, "--encoding", "windows-1251").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("none.xml",),
+        (SAMPLES / "good" / "single.xml", "--encoding", "klingon"),
+        (SAMPLES / "good" / "single.xml", "--timezone", "Kyiv"),
+        (SAMPLES / "good" / "single.xml", "--xsd", "none.xsd"),
+        (SAMPLES / "good" / "single.xml", "--xsd", SAMPLES / "good" / "single.xml"),
+        (),
+    ],
+)
+def test_wrong_calls_end_with_2(call: Callable[..., Result], arguments: tuple[object, ...]) -> None:
+    assert call(*arguments).exit_code == 2
+
+
+def test_a_folder_without_files_is_a_wrong_call(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        judge([tmp_path], {})

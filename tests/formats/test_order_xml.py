@@ -1,0 +1,424 @@
+"""``order-xml``: every field carried, one bad order held alone, whole files refused, ends of files known."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline.api import ConfigError, Decoded, DecodedOrder, FormatContext, Order, Rejected, Where
+from plugins.formats.order_xml import NAMESPACE, OrderXml, OrderXmlSettings
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "orders"
+CUSTOMER = "<customer><last-name>Шевченко</last-name></customer>"
+ITEM = "<item><code>0042</code><name>Ґрунт</name><quantity>2</quantity><price>10.50</price></item>"
+HEAD = "<id>1</id><number>0001</number><created>2026-11-20T14:05:00</created>"
+TAIL = "<currency>UAH</currency><total>21.00</total>"
+
+
+def context(base: Path = Path()) -> FormatContext:
+    return FormatContext(
+        client="demo",
+        timezone=ZoneInfo("Europe/Kyiv"),
+        currency="UAH",
+        language="uk-UA",
+        now=datetime(2026, 11, 22, tzinfo=UTC),
+        file="x.xml",
+        base=base,
+    )
+
+
+def decode(data: str | bytes, base: Path = Path(), **settings: Any) -> Decoded:
+    raw = data.encode() if isinstance(data, str) else data
+    return OrderXml().decode(raw, OrderXmlSettings(**settings), context(base))
+
+
+def file(*orders: str) -> str:
+    return f'<orders xmlns="{NAMESPACE}">' + "".join(f"\n<order>{order}</order>" for order in orders) + "\n</orders>"
+
+
+def one(inside: str = "", *, items: str = ITEM, head: str = HEAD, tail: str = TAIL, **settings: Any) -> DecodedOrder:
+    (order,) = decode(file(f"{head}{CUSTOMER}{inside}<items>{items}</items>{tail}"), **settings).orders
+    return order
+
+
+def good(inside: str = "", **more: Any) -> Order:
+    decoded = one(inside, **more)
+    assert decoded.findings == ()
+    assert decoded.order is not None
+    return decoded.order
+
+
+def codes(decoded: DecodedOrder) -> list[str]:
+    assert (decoded.order is None) == bool(decoded.findings)
+    return [finding.code for finding in decoded.findings]
+
+
+def test_every_field_of_the_full_sample_is_carried() -> None:
+    (decoded,) = decode((SAMPLES / "good" / "full.xml").read_bytes()).orders
+    order = decoded.order
+    assert order is not None
+    assert (order.id, order.number, order.source, order.source_number) == ("4716", "00004716", "rozetka", "R-778812345")
+    assert order.created_at == datetime(2026, 11, 21, 10, 0, 5, tzinfo=UTC)
+    assert order.updated_at == datetime(2026, 11, 21, 10, 2, tzinfo=UTC)
+    assert (order.status, order.language, order.currency, order.rate) == ("confirmed", "uk-UA", "UAH", Decimal(1))
+    assert (order.manager, order.warehouse, order.manager_comment) == ("anna", "main", "Рахунок надіслано")
+    assert order.comment == "Під'їзд з двору.\nТелефонувати після 10:00 — вранці наради & перемовини."
+    customer = order.customer
+    assert (customer.kind, customer.code, customer.title) == ("company", "0100", "ТОВ «Автофарба Плюс»")
+    assert (customer.edrpou, customer.tax_number) == ("32855961", "328559626541")
+    assert (customer.phone, customer.email) == ("+380442345678", "office@avtofarba.example")
+    assert (customer.address.country, customer.address.zip, customer.address.house) == ("UA", "03115", "4")
+    delivery = order.delivery
+    assert (delivery.carrier, delivery.service, delivery.city) == ("nova-poshta", "branch", "Київ")
+    assert delivery.city_ref == "8d5a980d-391c-11dd-90d9-001a92567626"
+    assert delivery.branch == "Відділення №5: вул. Зрошувальна, 7"
+    assert len(delivery.branch_ref) == 36
+    assert delivery.recipient is not None
+    assert (delivery.recipient.title, delivery.recipient.phone) == ("Савченко Павло Вікторович", "+380631234567")
+    assert (delivery.tracking, delivery.cost, delivery.tax_rate) == ("20450987654321", Decimal("150.00"), Decimal(20))
+    assert delivery.planned_for == date(2026, 11, 24)
+    assert delivery.method == "Нова Пошта: на відділення"
+    payment = order.payment
+    assert (payment.method, payment.status, payment.paid) == ("Картка онлайн", "partly", Decimal("1000.00"))
+    assert (payment.transaction, payment.fee) == ("LP-2291003399", Decimal("36.55"))
+    assert payment.paid_at == datetime(2026, 11, 21, 10, 1, 40, tzinfo=UTC)
+    first, second = order.lines
+    assert (first.code, first.quantity) == ("E-303-10", Decimal(1))
+    assert (first.price, first.discount) == (Decimal("2990.00"), Decimal(90))
+    assert (first.unit, first.tax_rate, first.barcode, first.number) == ("шт", Decimal(20), "4820001004441", 1)
+    assert first.attributes == {"Об'єм": "10 л", "Колір": "Хакі 303"}
+    assert first.comment == "Перевірити дату виготовлення"
+    assert (second.code, second.discount, second.sum) == ("0007", Decimal("20.99"), Decimal("1028.41"))
+    assert [(d.amount, d.code, d.name) for d in order.discounts] == [(Decimal(100), "ПЛЮС100", "Постійний клієнт")]
+    assert order.taxes == ((Decimal(20), Decimal("669.16")),)
+    assert order.total == Decimal("4014.96")
+    assert dict(order.extra) == {
+        "status-code": "C",
+        "status-name": "Підтверджено",
+        "user-id": "152",
+        "ip": "203.0.113.7",
+        "hash": "9f86d081884c7d65",
+        "customer.title": "пані",
+        "customer.mobile": "050 123 45 67",
+        "customer.fax": "(044) 234-56-79",
+        "customer.birthday": "1988-03-09",
+        "customer.field.ext_field_1": "Договір №17/2026",
+        "delivery.method-id": "3",
+        "delivery.time": "1-2 дні",
+        "delivery.branch-number": "5",
+        "delivery.param.ServiceType": "WarehouseWarehouse",
+        "delivery.param.SeatsAmount": "1",
+        "delivery.param.Weight": "14.3",
+        "payment.method-id": "liqpay",
+        "payment.tax-rate": "20",
+        "payment.param.acq_id": "414963",
+        "payment.param.card": "516875******1234",
+        "item[1].product-id": "88",
+        "item[1].manufacturer": "Mobihel",
+        "item[1].manufacturer-code": "MB-303-10",
+        "item[1].category": "Базові емалі",
+        "item[1].weight": "12.1",
+        "item[1].vendor": "0",
+        "item[1].image": "enamel-khaki.png",
+        "item[2].manufacturer": "Body",
+        "field.utm_source": "google",
+        "field.gift_wrap": "так",
+    }
+
+
+def test_an_order_of_the_least_elements_has_plain_defaults() -> None:
+    order = good(source="my-shop")
+    assert (order.source, order.status, order.prices_include_tax) == ("my-shop", "new", True)
+    assert order.created_at.utcoffset() == timedelta(hours=2)
+    assert good().source == "demo"
+    assert order.lines[0].source_line == 2
+
+
+def test_elements_may_stand_in_any_order() -> None:
+    parts = [HEAD, CUSTOMER, f"<items>{ITEM}</items>", TAIL]
+    for turn in range(4):
+        (order,) = decode(file("".join(parts[turn:] + parts[:turn]))).orders
+        assert order.order is not None
+
+
+def test_a_bad_order_is_held_and_the_others_are_read() -> None:
+    body = f"{CUSTOMER}<items>{ITEM}</items>{TAIL}"
+    decoded = decode(
+        file(HEAD + body, "<id>77</id><number>0077</number><created>yesterday</created>" + body, HEAD + body)
+    )
+    assert [order.order is None for order in decoded.orders] == [False, True, False]
+    bad = decoded.orders[1]
+    assert (bad.id, bad.number, bad.line, bad.source) == ("77", "0077", 3, "demo")
+    assert bad.findings[0].code == "xsd-value"
+    assert bad.findings[0].where == Where("x.xml", 3, 40, "orders/order[2]/created", "77")
+    assert b"yesterday" in bad.fragment
+
+
+def test_the_same_order_twice_in_a_file_comes_twice() -> None:
+    body = HEAD + CUSTOMER + f"<items>{ITEM}</items>" + TAIL
+    first, second = decode(file(body, body)).orders
+    assert first.fragment == second.fragment
+    assert first.id == second.id
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '<orders xmlns="urn:mistok:order:1"/>',
+        "<orders/>",
+        file(HEAD).replace("</orders>", "<extra/></orders>"),
+        file(HEAD).replace("<order>", "text<order>", 1),
+        '<orders xmlns="urn:mistok:order:1" unknown="1"><order/></orders>',
+    ],
+)
+def test_a_mistake_outside_of_orders_rejects_the_file(data: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        decode(data)
+    assert all(finding.code.startswith("xsd-") for finding in refused.value.findings)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ("<orders xmlns='urn:mistok:order:2'/>", "version"),
+        ("<order/>", "wrong-root"),
+        ("<html><body/></html>", "wrong-root"),
+        ("<orders xmlns='urn:other'/>", "wrong-root"),
+    ],
+)
+def test_another_vocabulary_is_rejected(data: str, code: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        decode(data)
+    assert [finding.code for finding in refused.value.findings] == [code]
+
+
+def test_the_fragment_is_the_same_however_the_file_is_laid_out() -> None:
+    import re
+
+    body = HEAD + CUSTOMER + f"<items>{ITEM}</items>" + TAIL
+    plain = decode(file(body)).orders[0].fragment
+    pretty = file(body).replace("><", ">\n   <").replace("<items>", "<!-- here --><items>")
+    bare = f"<orders><order>{body}</order></orders>"
+    prefixed = re.sub(r"<(/?)(\w)", r"<\1m:\2", f"<orders><order>{body}</order></orders>")
+    prefixed = prefixed.replace("<m:orders>", f'<m:orders xmlns:m="{NAMESPACE}">')
+    for other in (
+        pretty,
+        bare,
+        prefixed,
+        f'<?xml version="1.0" encoding="windows-1251"?>{file(body)}'.encode("cp1251"),
+    ):
+        assert decode(other).orders[0].fragment == plain
+    assert decode(file(body.replace("21.00", "22.00"))).orders[0].fragment != plain
+
+
+# --- what the schema cannot say ---
+
+
+@pytest.mark.parametrize(
+    ("inside", "more", "code"),
+    [
+        ("<draft>true</draft>", {}, "draft"),
+        ("<subtotal>20.00</subtotal>", {}, "subtotal"),
+        ("<prices-include-tax>false</prices-include-tax>", {}, "taxes"),
+        ("<modified>2026-02-30T10:00:00</modified>", {}, "value"),
+        ("<comment>Ð¿Ñ\u0080Ð¸Ð²Ñ\u0096Ñ\u0082</comment>", {}, "garbled"),
+        ("", {"items": ITEM.replace("</item>", "<total>20.00</total></item>")}, "line-total"),
+        ("", {"items": ITEM.replace("</item>", "<discount>22</discount></item>")}, "discount"),
+        (
+            "",
+            {"items": ITEM.replace("</item>", "<discount>5</discount><discount-percent>5</discount-percent></item>")},
+            "discount",
+        ),
+    ],
+)
+def test_what_the_schema_cannot_say_holds_the_order(inside: str, more: dict[str, str], code: str) -> None:
+    decoded = one(inside, **more)
+    assert codes(decoded) == [code]
+    assert decoded.findings[0].where.line == 2
+    assert decoded.findings[0].hint
+
+
+def test_a_difference_of_one_cent_is_no_difference() -> None:
+    assert good("<subtotal>21.01</subtotal>").total == Decimal("21.00")
+
+
+def test_line_discounts() -> None:
+    by_percent = ITEM.replace("</item>", "<discount-percent>2.5</discount-percent></item>")
+    assert good(items=by_percent).lines[0].discount == Decimal("0.53")  # 0.525 rounded half up
+    both = ITEM.replace("</item>", "<discount>0.53</discount><discount-percent>2.5</discount-percent></item>")
+    assert good(items=both).lines[0].sum == Decimal("20.47")
+
+
+def test_gifts_and_twins_stay() -> None:
+    lines = good(items=ITEM + ITEM.replace("10.50", "9.00") + ITEM.replace("10.50", "0")).lines
+    assert [(line.code, line.price, line.number) for line in lines] == [
+        ("0042", Decimal("10.50"), 1),
+        ("0042", Decimal("9.00"), 2),
+        ("0042", Decimal(0), 3),
+    ]
+
+
+def test_an_order_without_items_is_read_for_the_step_to_judge() -> None:
+    assert good(items="").lines == ()
+
+
+@pytest.mark.parametrize(
+    ("payment", "status"),
+    [
+        ("<paid>21.00</paid>", "paid"),
+        ("<paid>20.00</paid>", "partly"),
+        ("<paid>0</paid>", "unpaid"),
+        ("", "unpaid"),
+        ("<paid>21.00</paid><status>unpaid</status>", "unpaid"),
+    ],
+)
+def test_whether_it_is_paid(payment: str, status: str) -> None:
+    assert good(f"<payment>{payment}</payment>").payment.status == status
+
+
+@pytest.mark.parametrize(
+    ("params", "service", "branch"),
+    [
+        ({"ServiceType": "WarehouseWarehouse", "WarehouseName": "Відділення №3"}, "branch", "Відділення №3"),
+        ({"WarehouseDescription": "Поштомат «Нова Пошта» №36120"}, "locker", "Поштомат «Нова Пошта» №36120"),
+        ({"Warehouse": "Отделение №3: ул. Киевская, 1"}, "branch", "Отделение №3: ул. Киевская, 1"),
+        ({"ServiceType": "WarehouseDoors"}, "courier", ""),
+        ({"comment": "x"}, "", ""),
+    ],
+)
+def test_nova_poshta_as_plug_ins_send_it(params: dict[str, str], service: str, branch: str) -> None:
+    inside = "".join(f'<param name="{name}">{value}</param>' for name, value in params.items())
+    refs = '<param name="CityRef">c-1</param><param name="CityDescription">Житомир</param>'
+    delivery = good(f"<delivery><params>{inside}{refs}</params></delivery>").delivery
+    assert (delivery.service, delivery.branch) == (service, branch)
+    assert (delivery.city, delivery.city_ref) == ("Житомир", "c-1")
+
+
+def test_remarks_on_parties_stop_nothing() -> None:
+    body = HEAD + CUSTOMER.replace("</customer>", "<phone>12</phone><edrpou>14360571</edrpou></customer>")
+    decoded = decode(file(body + f"<items>{ITEM}</items>" + TAIL))
+    assert decoded.orders[0].order is not None
+    assert [(note.code, note.where.order, note.where.line) for note in decoded.notes] == [
+        ("phone", "1", 2),
+        ("edrpou", "1", 2),
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.decimals(0, 100_000, places=4, allow_nan=False),
+            st.decimals(Decimal("0.0001"), 1000, places=4, allow_nan=False),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_amounts_come_through_to_the_last_digit(pairs: list[tuple[Decimal, Decimal]]) -> None:
+    items = "".join(
+        ITEM.replace("10.50", f"{price:f}").replace("<quantity>2<", f"<quantity>{quantity:f}<")
+        for price, quantity in pairs
+    )
+    lines = good(items=items).lines
+    assert [(line.price, line.quantity) for line in lines] == pairs
+
+
+@given(
+    st.text(
+        alphabet=st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffd\ufffe\uffff"), min_size=1
+    )
+)
+def test_texts_come_through_but_for_white_space(text: str) -> None:
+    from xml.sax.saxutils import escape
+
+    decoded = one(f"<manager>{escape(text)}</manager>")
+    if len(" ".join(text.split())) > 500 or decoded.findings:
+        assert codes(decoded)[0] in {"xsd-value", "garbled"}
+    else:
+        assert decoded.order is not None
+        assert decoded.order.manager == " ".join(text.split())
+
+
+# --- settings ---
+
+
+def test_a_schema_of_ones_own_is_checked_instead(tmp_path: Path) -> None:
+    from pipeline.api import shipped
+
+    own = shipped("schemas/order.xsd").read_text(encoding="utf-8")
+    own = own.replace('name="phone" type="Line" minOccurs="0"', 'name="phone" type="Code"')
+    (tmp_path / "own.xsd").write_text(own, encoding="utf-8")
+    data = file(HEAD + CUSTOMER + f"<items>{ITEM}</items>" + TAIL)
+    assert decode(data).orders[0].findings == ()
+    (order,) = decode(data, tmp_path, xsd="own.xsd").orders
+    assert [str(finding.text) for finding in order.findings] == ["<customer> lacks <phone>."]
+    with pytest.raises(ConfigError):
+        decode(data, tmp_path, xsd="missing.xsd")
+
+
+def test_a_lax_schema_of_ones_own_never_lets_a_guess_through(tmp_path: Path) -> None:
+    (tmp_path / "lax.xsd").write_text(
+        '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:mistok:order:1">'
+        '<xs:element name="orders"/></xs:schema>',
+        encoding="utf-8",
+    )
+    (order,) = decode(file("<id>1</id><items><item><price>1,5</price></item></items>"), tmp_path, xsd="lax.xsd").orders
+    assert order.order is None
+    assert {finding.code for finding in order.findings} == {"value"}
+
+
+def test_unknown_encodings_are_mistakes_of_the_config() -> None:
+    for wrong in ("klingon", "utf-7", "zip"):
+        with pytest.raises(ValidationError):
+            OrderXmlSettings(encoding=wrong)
+
+
+# --- the end of a file (F10) ---
+
+
+@pytest.mark.parametrize(
+    ("tail", "whole"),
+    [
+        (b"<orders><order/></orders>", True),
+        (b"x</order>\n</orders>\r\n \n", True),
+        (b"</m:orders>", True),
+        (b"</orders ><!-- bye -->\n<?end?>", True),
+        (b"<orders/>", True),
+        ("<orders>і</orders>\n".encode("utf-16-le"), True),
+        ("<orders>і</orders>\n".encode("utf-16-be"), True),
+        (b"", False),
+        (b"  \n", False),
+        (b"<orders><order>", False),
+        (b"<orders><order></order>", False),
+        (b"<orders><order></order></order", False),
+        (b"</orders", False),
+        (b"<orders>x</orders></orders><order>", False),
+        (b'<?xml version="1.0"?>', False),
+        (b"<orders><!-- </orders>", True),  # looks whole; the parser then refuses it as cut
+        (b"<html></html>", True),
+        (b"this is no XML", True),
+        (b"\xff\xd8\xff\xe0 JFIF", True),
+        (b"x" * 4096, False),
+    ],
+)
+def test_whether_a_file_is_whole(tail: bytes, whole: bool) -> None:
+    assert OrderXml().complete(tail, OrderXmlSettings()) is whole
+
+
+def test_no_cut_of_a_sample_looks_whole() -> None:
+    for name in ("three-orders.xml", "windows-1251.xml", "utf16.xml"):
+        data = (SAMPLES / "good" / name).read_bytes()
+        settings = OrderXmlSettings()
+        assert OrderXml().complete(data[-4096:], settings)
+        end = len(data.rstrip(b"\n\0"))
+        step = 1 if name != "utf16.xml" else 2
+        for length in range(end - step, 0, -7):
+            assert not OrderXml().complete(data[:length][-4096:], settings), (name, length)
