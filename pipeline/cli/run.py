@@ -138,19 +138,38 @@ COLUMNS = (
 )
 
 
+#: Columns and words of what an export did.
+HEADINGS = {
+    "file": T("File"),
+    "to": T("To"),
+    "action": T("Action"),
+    "rows": T("Rows"),
+    "rows_before": T("Rows before"),
+    "bytes": T("Bytes"),
+}
+ACTIONS = {
+    "upload": T("would be uploaded"),
+    "uploaded": T("uploaded"),
+    "unchanged": T("unchanged"),
+    "brake": T("stopped by a brake"),
+}
+
+
 def show(report: RunReport, *, dry_run: bool) -> None:
     """Print what came of a run: rows, what is wrong, and one line of counts."""
     out = common.console()
     for step in report.steps:
         if step.result is not None:
-            rows = [
-                {**row, "result": common.OUTCOMES.get(str(row.get("outcome")), row.get("outcome", ""))}
-                for row in step.result.details
-            ]
+            rows = step.result.details
             if any("outcome" in row for row in rows):
-                common.table(COLUMNS, rows, empty=T("Nothing new."))
+                told = [
+                    {**row, "result": common.OUTCOMES.get(str(row.get("outcome")), row.get("outcome", ""))}
+                    for row in rows
+                ]
+                common.table(COLUMNS, told, empty=T("Nothing new."))
             elif rows:
-                common.table([(name, _heading(name)) for name in rows[0]], rows, empty=T("Nothing new."))
+                told = [{**row, "action": ACTIONS.get(str(row.get("action")), row.get("action", ""))} for row in rows]
+                common.table([(name, _heading(name)) for name in rows[0]], told, empty=T("Nothing new."))
             for row in step.result.details:
                 common.show_findings(row.get("findings") or ())
             for note in step.result.notes:
@@ -169,4 +188,4 @@ def show(report: RunReport, *, dry_run: bool) -> None:
 def _heading(name: str) -> Text:
     from pipeline.texts import verbatim
 
-    return verbatim(name.replace("_", " "))
+    return HEADINGS.get(name) or verbatim(name.replace("_", " "))
