@@ -165,7 +165,7 @@ def _contents(server: Server, client: str, language: str) -> dict[Path, str]:
     values = {
         "client": _quoted(client),
         "server": _server_block(server),
-        "seed": "    seed: samples/products.csv\n" if local else "",
+        "seed": "    seed: [samples/products.csv, samples/references.csv]\n" if local else "",
         "goods": "goods",
         "orders": "orders",
         "first_steps": "\n" + str(_first_steps(server).render(language)) + "\n",
@@ -226,8 +226,8 @@ def _first_steps(server: Server) -> Text:
     if server.kind == "local":
         return T(
             "Here the site is the folder `site/`: the catalogue goes to `site/goods`, orders are taken from "
-            "`site/orders`. The books begin with the sample products in `samples/`. For a real server change "
-            "`connections.site`."
+            "`site/orders`. The books begin with the sample products in `samples/`. Copy `samples/single.xml` to "
+            "`site/orders` to see an order come in. For a real server change `connections.site`."
         )
     return T(
         "The site is reached at {host}; what the books hold comes from `mistok books load`.", host=server.host or ""
@@ -240,7 +240,8 @@ def _copies(server: Server) -> dict[Path, Path]:
 
     copies = {Path(".mistok") / "config.schema.json": resources.schemas() / "config.schema.json"}
     if server.kind == "local":
-        copies[Path("samples") / "products.csv"] = resources.samples() / "products.csv"
+        for name in ("products.csv", "references.csv", "orders/good/single.xml"):
+            copies[Path("samples") / Path(name).name] = resources.samples() / name
     return copies
 
 

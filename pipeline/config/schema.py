@@ -49,9 +49,8 @@ def config_schema(registry: Registry, transports: Mapping[str, type[Settings]] |
     if "FormatSpec" in defs:
         defs["FormatSpec"] = {"$ref": "#/$defs/format"}
     schema = _client(inline[ClientConfig], defs)
-    for name in ("ClientConfig", "ConnectionSpec", "StepSpec", "ChannelSpec", "Settings"):
-        defs.pop(name, None)
-    whole: Json = _lenient(_tidy({**schema, "$defs": {name: defs[name] for name in sorted(defs)}}))
+    used = _used(schema, defs)
+    whole: Json = _lenient(_tidy({**schema, "$defs": {name: defs[name] for name in sorted(used)}}))
     return whole
 
 
@@ -100,6 +99,26 @@ def _resolve(schema: Json, defs: Json) -> Json:
     reference = schema.get("$ref")
     # a copy, as it will be changed
     found: Json = deepcopy(defs[reference.rsplit("/", 1)[-1]] if reference else schema)
+    return found
+
+
+def _used(value: Any, defs: Json) -> set[str]:
+    """Names of the definitions that ``value`` leads to."""
+    found: set[str] = set()
+    todo: list[Any] = [value]
+    while todo:
+        match todo.pop():
+            case dict() as mapping:
+                reference = mapping.get("$ref")
+                name = reference.removeprefix("#/$defs/") if isinstance(reference, str) else None
+                if name and name not in found:
+                    found.add(name)
+                    todo.append(defs[name])
+                todo.extend(mapping.values())
+            case list() as items:
+                todo.extend(items)
+            case _:
+                pass
     return found
 
 

@@ -117,7 +117,10 @@ def test_it_runs_at_once(tmp_path: Path) -> None:
     config = load_config(tmp_path / "shop")
     assert run_job(config, "catalogue", RunOptions()).exit_code == 0
     assert (tmp_path / "shop" / "site" / "goods" / "catalogue.csv").stat().st_size > 1000
-    assert run_job(config, "orders", RunOptions()).exit_code == 0
+    shutil.copyfile(tmp_path / "shop" / "samples" / "single.xml", tmp_path / "shop" / "site" / "orders" / "single.xml")
+    report = run_job(config, "orders", RunOptions())
+    assert report.exit_code == 0
+    assert not (tmp_path / "shop" / "site" / "orders" / "single.xml").exists()
 
 
 def test_the_root_config_runs_as_it_stands(tmp_path: Path) -> None:
