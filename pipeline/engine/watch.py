@@ -8,7 +8,6 @@ by itself.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -122,8 +121,6 @@ class FolderWatch:
     def _event(self, event: FileSystemEvent) -> None:
         # leaving files and reading them is what we do ourselves; a folder changes with each of its files
         if event.event_type in ("deleted", "opened", "closed_no_write") or event.is_directory:
-            return
-        if event.event_type == "moved" and Path(os.fsdecode(event.dest_path)).parent not in self._folders:
             return
         self._hint()
 
