@@ -98,7 +98,9 @@ class _Publication:
             return self._result(encoded, last, action, images=would_send, notes=images.notes if images else ())
         # Images go first, so that the catalogue never names one that is still on its way.
         sent = images.send(encoded.images) if images else 0
-        if not unchanged:
+        if unchanged:
+            self._release()
+        else:
             self._upload(encoded, listed)
         action = "unchanged" if unchanged else "uploaded"
         return self._result(encoded, last, action, images=sent, notes=images.notes if images else ())
@@ -321,10 +323,7 @@ class _Publication:
                 )
             )
             ctx.ledger.set_value(conn, UNDER_WAY, self.place, {})
-            state = "resolved" if ctx.approve else "superseded"
-            cards.close_cards(
-                conn, ctx.client, self.subject, ["brake"], now, state=state, why="approved" if ctx.approve else ""
-            )
+            self._close_brake(conn)
             ctx.event(
                 conn,
                 self.subject,
@@ -335,6 +334,19 @@ class _Publication:
                 sha256=encoded.sha256,
             )
             ctx.notify(conn, notices.catalogue(self.subject, settings.name, encoded.rows, settings.to))
+
+    def _release(self) -> None:
+        """The feed is whole again, though nothing new: a brake of a run before is over."""
+        with self.ctx.ledger.read() as conn:
+            if self.subject not in cards.open_cards(conn, self.ctx.client, {self.subject}):
+                return
+        with self.ctx.begin() as conn:
+            self._close_brake(conn)
+
+    def _close_brake(self, conn: sa.Connection) -> None:
+        ctx = self.ctx
+        state, why = ("resolved", "approved") if ctx.approve else ("superseded", "")
+        cards.close_cards(conn, ctx.client, self.subject, ["brake"], ctx.clock.now(), state=state, why=why)
 
     # --- what is said --------------------------------------------------------------------------------------------
 

@@ -271,11 +271,12 @@ def test_exactly_the_allowed_part_may_vanish(world: World) -> None:
     assert not world.run(max_shrink=100).waiting
 
 
-def test_a_brake_is_over_when_the_feed_is_whole_again(world: World) -> None:
+@pytest.mark.parametrize("more", [True, False])
+def test_a_brake_is_over_when_the_feed_is_whole_again(world: World, more: bool) -> None:
     world.run()
     rows, world.rows = world.rows, []
     world.run()
-    world.rows = [*rows, product("9999")]
+    world.rows = [*rows, product("9999")] if more else rows
     assert not world.run().waiting
     assert [card["state"] for card in world.table(t.cards)] == ["superseded"]
 
