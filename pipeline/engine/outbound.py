@@ -7,24 +7,20 @@ in the ledger (written before the first byte goes out) makes the next run send e
 
 from __future__ import annotations
 
-import errno
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import compress
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.alerts import notices
 from pipeline.engine.context import RunContext
+from pipeline.engine.encoding import Encoded, Encoder
 from pipeline.engine.images import Images
 from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient, Where, Who
 from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, Settings, StepResult
 from pipeline.ledger import orders as cards
 from pipeline.ledger.tables import publications
-from pipeline.ports import Batch, Catalogue, CatalogueFormat, RemoteFile
+from pipeline.ports import CatalogueFormat, RemoteFile
 from pipeline.texts import TN, T, Text
 
 TOLD = 20  #: remarks that are told one by one; findings that the ledger keeps
@@ -43,19 +39,6 @@ def publish(
     return _Publication(step, settings, plugin, format_settings, ctx).run()
 
 
-@dataclass
-class _Encoded:
-    """The new file, here."""
-
-    path: Path
-    sha256: str = ""
-    size: int = 0
-    rows: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    notes: list[Finding] = field(default_factory=list)
-    images: set[str] = field(default_factory=set)
-
-
 class _Publication:
     def __init__(
         self,
@@ -70,19 +53,17 @@ class _Publication:
                 T("The format {name} reads orders; it cannot write a catalogue.", name=plugin.name),
                 hint=T("Give the step a format for catalogues, such as joomshopping-csv."),
             )
-        self.step = step
         self.settings = settings
-        self.format = plugin.format
-        self.format_settings = format_settings
         self.ctx = ctx
         self.context = ctx.format_context(settings.name)
+        self.encoder = Encoder(step, settings, plugin.format, format_settings, self.context, ctx)
         #: what cards, events and notices of this file are filed under
         self.subject = f"job:{ctx.job}"
         self.place = f"{settings.to}/{settings.folder}/{settings.name}"
 
     def run(self) -> StepResult:
         ctx, settings = self.ctx, self.settings
-        encoded = self._encode()
+        encoded = self.encoder.encode()
         ctx.reach("outbound:encoded")
         if encoded.findings:
             self._refuse(encoded)
@@ -105,60 +86,9 @@ class _Publication:
         action = "unchanged" if unchanged else "uploaded"
         return self._result(encoded, last, action, images=sent, notes=images.notes if images else ())
 
-    # --- select, encode, read back -------------------------------------------------------------------------------
+    # --- what is wrong ---------------------------------------------------------------------------------------------
 
-    def _encode(self) -> _Encoded:
-        settings, ctx = self.settings, self.ctx
-        system = ctx.system(settings.source)
-        if not isinstance(system, Catalogue):
-            raise ConfigError(T("The system {name} has no catalogue to export.", name=settings.source))
-        total = system.count()
-        encoded = _Encoded(ctx.temp / "catalogue.part")
-        checker = self.format.checker(self.format_settings, self.context)
-        digest = hashlib.sha256()
-        batches = self._batches(system, encoded)
-        chunks = self.format.encode(batches, self.format_settings, self.context)
-        try:
-            with encoded.path.open("wb") as file:
-                for chunk in chunks:
-                    file.write(chunk.data)
-                    digest.update(chunk.data)
-                    encoded.size += len(chunk.data)
-                    encoded.rows += len(chunk.codes)
-                    encoded.notes += chunk.notes
-                    encoded.findings += checker.feed(chunk)
-                    ctx.progress(encoded.rows, total, T("products"))
-        except Held as error:
-            encoded.findings += error.findings
-        except OSError as error:
-            raise _local_trouble(error, encoded.path) from error
-        encoded.findings += checker.close()
-        encoded.sha256 = digest.hexdigest()
-        return encoded
-
-    def _batches(self, system: Catalogue, encoded: _Encoded) -> Iterator[Batch]:
-        looked_at = tuple(self.step.fields(self.settings)) if self.step.fields else ()
-        pictures = ("image", "images") if self.settings.images else ()
-        fields = (*self.format.fields(self.format_settings, self.context), *looked_at, *pictures)
-        for whole in system.batches(tuple(dict.fromkeys(fields)), at=self.context.now):
-            batch = self._kept(whole, looked_at) if looked_at else whole
-            if pictures:
-                encoded.images.update(name for name in batch.columns["image"] if name)
-                for names in batch.columns["images"]:
-                    encoded.images.update(names)
-            yield batch
-
-    def _kept(self, batch: Batch, looked_at: Sequence[str]) -> Batch:
-        if self.step.keep is None:
-            return batch
-        rows = zip(*(batch.columns[name] for name in looked_at), strict=True)
-        kept = [self.step.keep(dict(zip(looked_at, row, strict=True)), self.settings) for row in rows]
-        if all(kept):
-            return batch
-        columns = {name: list(compress(column, kept)) for name, column in batch.columns.items()}
-        return Batch(sum(kept), columns)
-
-    def _refuse(self, encoded: _Encoded) -> None:
+    def _refuse(self, encoded: Encoded) -> None:
         """Stop with everything that is wrong; the summary in front is what a popup shows."""
         text = T(
             "{file} was not published: {problems}. {first}",
@@ -194,7 +124,7 @@ class _Publication:
             row = conn.execute(query).mappings().first()
         return dict(row) if row else None
 
-    def _brake(self, encoded: _Encoded, last: dict[str, Any] | None) -> Finding | None:
+    def _brake(self, encoded: Encoded, last: dict[str, Any] | None) -> Finding | None:
         settings = self.settings
         if encoded.rows < settings.min_rows:
             text = T(
@@ -219,7 +149,7 @@ class _Publication:
         )
         return Finding("brake", text, Where(file=settings.name), hint, Who.ACCOUNTANT)
 
-    def _stop(self, encoded: _Encoded, last: dict[str, Any] | None, finding: Finding) -> StepResult:
+    def _stop(self, encoded: Encoded, last: dict[str, Any] | None, finding: Finding) -> StepResult:
         ctx = self.ctx
         if not ctx.dry_run:
             with ctx.begin() as conn:
@@ -230,7 +160,7 @@ class _Publication:
                 ctx.event(conn, self.subject, "brake", rows=encoded.rows, before=last["rows"] if last else None)
         return self._result(encoded, last, "brake", notes=(finding,))
 
-    def _listed(self, encoded: _Encoded) -> Sequence[RemoteFile]:
+    def _listed(self, encoded: Encoded) -> Sequence[RemoteFile]:
         """What lies in the folder; a folder that is missing is made (and told), when the connection's root is there."""
         transport, folder = self.ctx.transport(self.settings.to), self.settings.folder
         try:
@@ -256,7 +186,7 @@ class _Publication:
 
     # --- upload --------------------------------------------------------------------------------------------------
 
-    def _unchanged(self, encoded: _Encoded, last: dict[str, Any] | None, listed: Sequence[RemoteFile]) -> bool:
+    def _unchanged(self, encoded: Encoded, last: dict[str, Any] | None, listed: Sequence[RemoteFile]) -> bool:
         """Whether the server surely has this very file already."""
         if not self.settings.only_changed or last is None or last["sha256"] != encoded.sha256:
             return False
@@ -265,7 +195,7 @@ class _Publication:
                 return False  # a run was killed between sending and recording: who knows what lies there
         return any(file.name == self.settings.name and file.size == encoded.size for file in listed)
 
-    def _upload(self, encoded: _Encoded, listed: Sequence[RemoteFile]) -> None:
+    def _upload(self, encoded: Encoded, listed: Sequence[RemoteFile]) -> None:
         ctx, settings = self.ctx, self.settings
         transport = ctx.transport(settings.to)
         now = ctx.clock.now()
@@ -304,7 +234,7 @@ class _Publication:
             if outcome.error is not None:
                 raise outcome.error
 
-    def _record(self, encoded: _Encoded, remote: RemoteFile) -> None:
+    def _record(self, encoded: Encoded, remote: RemoteFile) -> None:
         ctx, settings = self.ctx, self.settings
         now = ctx.clock.now()
         with ctx.begin() as conn:
@@ -352,7 +282,7 @@ class _Publication:
 
     def _result(
         self,
-        encoded: _Encoded,
+        encoded: Encoded,
         last: dict[str, Any] | None,
         action: str,
         *,
@@ -385,10 +315,3 @@ def _words(findings: Sequence[Finding]) -> tuple[Text, ...]:
     if len(findings) > TOLD:
         words.append(T("{n} more remarks.", n=len(findings) - TOLD))
     return tuple(words)
-
-
-def _local_trouble(error: OSError, path: Path) -> Transient:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        text = T("The disk of the temporary folder {folder} is full.", folder=str(path.parent))
-        return Transient(text, code="disk-full", hint=T("Make room; the last good file stays on the server."))
-    return Transient(T("{path} cannot be written: {words}", path=str(path), words=str(error)))
