@@ -31,19 +31,20 @@ def order(
     subject: str, *, number: str, customer: str, total: Money, items: int, document: str = "", source: str = ""
 ) -> Notice:
     """A new order became a document. ``items`` counts its lines; ``subject`` is ``order:<id>`` of the ledger."""
-    who = verbatim(customer) if customer.strip() else T("Customer not named")
-    count = TN("{n} item", "{n} items", items)
+    lines = [
+        verbatim(customer) if customer.strip() else T("Customer not named"),
+        T("{total} · {items}", total=money(total), items=TN("{n} item", "{n} items", items)),
+    ]
     if document and source:
-        rest = T("{items} · document {document} · {source}", items=count, document=document, source=source)
+        lines.append(T("Document {document}, {source}", document=document, source=source))
     elif document:
-        rest = T("{items} · document {document}", items=count, document=document)
-    else:
-        rest = count
+        lines.append(T("Document {document}", document=document))
     return Notice(
         kind="order",
         subject=subject,
-        title=T("New order {number}: {total}", number=number, total=money(total)),
-        body=T("{customer}\n{rest}", customer=who, rest=rest),
+        # Short, since desktops cut a title that is too long for one line.
+        title=T("New order {number}", number=number),
+        body=_stacked(lines),
         data={
             "number": number,
             "customer": customer,
@@ -61,8 +62,8 @@ def held(subject: str, number: str, finding: Finding) -> Notice:
     return Notice(
         kind="held",
         subject=subject,
-        title=T("Order {number} waits for a decision", number=number),
-        body=_words(finding),
+        title=T("Order {number} waits for you", number=number),
+        body=_stacked(_words(finding)),
         data={"number": number, "code": finding.code},
     )
 
@@ -72,8 +73,8 @@ def quarantined(subject: str, name: str, finding: Finding) -> Notice:
     return Notice(
         kind="quarantined",
         subject=subject,
-        title=T("File {name} is in quarantine", name=name),
-        body=_words(finding),
+        title=T("A file is in quarantine"),
+        body=_stacked([verbatim(name), *_words(finding)]),
         data={"name": name, "code": finding.code},
     )
 
@@ -84,7 +85,7 @@ def failure(subject: str, job: str, finding: Finding) -> Notice:
         kind="failure",
         subject=subject,
         title=T("Job {job} has a problem", job=job),
-        body=_words(finding),
+        body=_stacked(_words(finding)),
         data={"job": job, "code": finding.code},
     )
 
@@ -94,8 +95,8 @@ def brake(subject: str, job: str, finding: Finding) -> Notice:
     return Notice(
         kind="brake",
         subject=subject,
-        title=T("Job {job} stopped for safety: nothing was changed", job=job),
-        body=_words(finding),
+        title=T("Job {job} stopped for safety", job=job),
+        body=_stacked([T("Nothing was changed."), *_words(finding)]),
         data={"job": job, "code": finding.code},
     )
 
@@ -105,10 +106,11 @@ def catalogue(subject: str, name: str, rows: int, connection: str) -> Notice:
     return Notice(
         kind="catalogue",
         subject=subject,
-        title=T("Catalogue {name} is published", name=name),
+        title=T("The catalogue is published"),
         body=T(
-            "{products} · connection {connection}",
+            "{products} · {name} · connection {connection}",
             products=TN("{n} product", "{n} products", rows),
+            name=name,
             connection=connection,
         ),
         data={"name": name, "rows": rows, "connection": connection},
@@ -130,17 +132,15 @@ def summary(
         case "order":
             title = TN("{n} new order", "{n} new orders", count)
         case "held":
-            title = TN("{n} order waits for a decision", "{n} orders wait for a decision", count)
+            title = TN("{n} order waits for you", "{n} orders wait for you", count)
         case "quarantined":
             title = TN("{n} file is in quarantine", "{n} files are in quarantine", count)
         case _:
             title = TN("{n} message about problems", "{n} messages about problems", count)
-    if totals:
-        title = T(
-            "{title}: {total}", title=title, total=_joined([money(Money(a, c)) for c, a in sorted(totals.items())])
-        )
     shown = [verbatim(name) for name in names[:NAMED] if name]
     lines: list[Text] = []
+    if totals:
+        lines.append(_joined([money(Money(amount, currency)) for currency, amount in sorted(totals.items())]))
     if shown:
         more = count - len(shown)
         listed = _joined(shown)
@@ -161,13 +161,13 @@ def summary(
     )
 
 
-def _words(finding: Finding) -> Text:
+def _words(finding: Finding) -> list[Text]:
     lines = [finding.text]
     if finding.where.file and finding.where.line:
         lines.append(T("{file}, line {line}", file=finding.where.file, line=finding.where.line))
     if finding.hint:
         lines.append(finding.hint)
-    return _stacked(lines)
+    return lines
 
 
 def _joined(parts: Sequence[Text]) -> Text:

@@ -24,9 +24,9 @@ def order(number: str = "1042", items: int = 3, customer: str = "Шевченк�
 def test_an_order_names_number_customer_sum_items_and_document() -> None:
     notice = order()
     assert notice.title.render("uk") == "Нове замовлення 1042"
-    assert notice.body.render("uk") == "Шевченко Тарас\n1\u00a0240,50\u00a0грн · 3 позиції\nДокумент ЗП-17 · shop"
+    assert notice.body.render("uk") == "Шевченко Тарас\n1\u00a0240,50\u00a0грн · 3 позиції\nДокумент ЗП-17, shop"
     assert notice.title.render("en") == "New order 1042"
-    assert notice.body.render("en") == "Шевченко Тарас\n1,240.50\u00a0UAH · 3 items\nDocument ЗП-17 · shop"
+    assert notice.body.render("en") == "Шевченко Тарас\n1,240.50\u00a0UAH · 3 items\nDocument ЗП-17, shop"
 
 
 @pytest.mark.parametrize(
