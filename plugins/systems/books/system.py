@@ -32,6 +32,7 @@ from pipeline.api import (
 from plugins.systems.books import catalogue, documents
 from plugins.systems.books import tables as t
 from plugins.systems.books.cells import Numbers
+from plugins.systems.books.counters import lock
 from plugins.systems.books.database import Database
 from plugins.systems.books.load import Table, is_references, read_products, read_references
 from plugins.systems.books.settings import BooksSettings
@@ -156,6 +157,13 @@ class Books:
         with self.database.read() as connection:
             yield connection
 
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        """A transaction that changes lists: one at a time, so that two loads never add the same code twice."""
+        with self.database.write() as connection:
+            lock(connection, "lists")
+            yield connection
+
     def make_ready(self) -> None:
         """Schema, matching rules, the client's own currency, and the seed: once, before the first use."""
         if self._ready:
@@ -166,7 +174,7 @@ class Books:
             known = connection.execute(select(t.currencies.c.id).where(own)).first()
             empty = connection.execute(select(func.count()).select_from(t.products)).scalar_one() == 0
         if rules != repr(self.rules) or known is None:
-            with self.database.write() as connection:
+            with self._changing() as connection:
                 renormalise(connection, self.rules)
                 ensure(connection, t.currencies, [self.env.currency])
         if empty and self.settings.seed:
@@ -183,7 +191,7 @@ class Books:
                 references += read_references(path, tuple(t.REFERENCES))
             else:
                 products.append(self.read(path))
-        with self.database.write() as connection:
+        with self._changing() as connection:
             # asked again: another process may have seeded while we read the files
             if connection.execute(select(func.count()).select_from(t.products)).scalar_one():
                 return
@@ -207,7 +215,7 @@ class Books:
     def load(self, table: Table, *, dry_run: bool = False) -> Loaded:
         """Bring the books up to a table of products (load.read_products); ``dry_run`` only tells what it would do."""
         self.make_ready()
-        with self.database.write() as connection:
+        with self._changing() as connection:
             done = store_products(
                 connection, table, now=self.env.clock.now(), currency=self.env.currency, rules=self.rules
             )
@@ -218,7 +226,7 @@ class Books:
     def load_references(self, rows: Sequence[Mapping[str, str]], *, dry_run: bool = False) -> int:
         """Add or rename references (load.read_references); gives how many rows there were."""
         self.make_ready()
-        with self.database.write() as connection:
+        with self._changing() as connection:
             n = store_references(connection, rows, now=self.env.clock.now())
             if dry_run:
                 connection.rollback()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.systems.books.conftest import Place
 
 KYIV = ZoneInfo("Europe/Kyiv")
-FIELDS = (
+FIELDS: tuple[str, ...] = (
     "code",
     "parent",
     "name.uk-UA",
