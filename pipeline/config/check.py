@@ -130,7 +130,7 @@ class Checker:
                 text = T("Key `{key}` is not known here.", key=str(loc[-1]))
                 hint = did_you_mean(str(loc[-1]), known - taken) or one_of(str(loc[-1]), known)
             if item["type"] == "missing":
-                loc = (*loc, item["loc"][-1]) if not loc or loc[-1] != item["loc"][-1] else loc
+                loc = (*loc, item["loc"][-1])
             mark, node = self.find(loc, at_key=is_key or item["type"] == "missing" or item.get("input") is None)
             # of a union's complaints, those that fit what was written: a word was meant, or a mapping was
             fits = not inside_union or (item["type"] not in ("literal_error", "string_type")) == isinstance(
@@ -150,16 +150,13 @@ class Checker:
         _, node = self.find(path)
         out: list[str | int] = list(path)
         skipped = False
-        for index, part in enumerate(loc):
-            last = index == len(loc) - 1
+        for part in loc:
             if isinstance(node, Mapping) and isinstance(part, str) and part in node.entries:
                 node = node.entries[part].node
                 out.append(part)
             elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
                 node = node.items[part]
                 out.append(part)
-            elif last and isinstance(node, Mapping) and isinstance(part, str) and part.isidentifier() and not skipped:
-                out.append(part)  # a key that is missing
             else:
                 skipped = True
         return tuple(out), skipped

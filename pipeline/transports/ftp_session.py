@@ -68,7 +68,7 @@ class FtpSettings(Settings):
         pins = tuple(normal_pin(pin) for pin in value)
         for given, pin in zip(value, pins, strict=True):
             if not _PIN.fullmatch(pin):
-                raise ValueError(f"{given!r} is not a fingerprint such as sha256:… (64 hex digits)")
+                raise ValueError(T("`{value}` is not a fingerprint such as sha256:… (64 hex digits).", value=given))
         return pins
 
     @field_validator("encoding")
@@ -77,20 +77,20 @@ class FtpSettings(Settings):
         try:
             "".encode(value)
         except LookupError:
-            raise ValueError(f"{value!r} is not an encoding such as utf-8 or cp1251") from None
+            raise ValueError(T("`{value}` is not an encoding such as utf-8 or cp1251.", value=value)) from None
         return value
 
     @field_validator("user")
     @classmethod
     def _one_line(cls, value: str) -> str:
         if any(c in value for c in "\r\n\0"):
-            raise ValueError("a login name has no line ends in it")
+            raise ValueError(T("A login name has no line ends in it."))
         return value
 
     @model_validator(mode="after")
     def _tls_words(self) -> FtpSettings:
         if self.tls == "none" and (self.certificate or self.ca):
-            raise ValueError("certificate and ca need tls: explicit or tls: implicit")
+            raise ValueError(T("`certificate` and `ca` need `tls: explicit` or `tls: implicit`."))
         return self
 
     @property
@@ -227,9 +227,13 @@ class Session(ftplib.FTP):
         try:
             # vsftpd and ProFTPD take a data connection only when it continues the session of the control connection
             secured = self._context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session)
-            self._check_pin(secured)
         except BaseException:
             conn.close()
+            raise
+        try:
+            self._check_pin(secured)
+        except BaseException:
+            secured.close()
             raise
         return secured, size
 
@@ -286,6 +290,8 @@ def connect(name: str, settings: FtpSettings, base: Path) -> Session:
                 raise _refused(name, settings, error.seen, pins) from error
             except ssl.SSLCertVerificationError as error:
                 raise _refused(name, settings, _seen(settings, base), pins, error.verify_message) from error
+            except ssl.SSLError as error:
+                raise _no_tls(settings, error) from error
             session.enter()
     except BaseException:
         session.close()
@@ -375,6 +381,17 @@ def _refused(
     )
 
 
+def _no_tls(settings: FtpSettings, error: ssl.SSLError) -> MistokError:
+    words = error.reason or str(error)
+    host, port = settings.host, str(settings.real_port)
+    if words in _NOT_TLS:
+        return Refused(
+            T("{host}:{port} does not speak this kind of TLS: {words}", host=host, port=port, words=words),
+            hint=T("Mend tls (none, explicit, implicit) or port of the connection."),
+        )
+    return Transient(T("The connection to {host}:{port} failed: {words}", host=host, port=port, words=words))
+
+
 class said:  # noqa: N801 - used as a statement: with said(settings):
     """Turns the network's and ftplib's errors into ours. 5xx replies of single files are dealt with before."""
 
@@ -404,12 +421,8 @@ class said:  # noqa: N801 - used as a statement: with said(settings):
             raise Refused(
                 T("The certificate of {host} is not trusted: {words}", host=host, words=error.verify_message)
             ) from error
-        if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
-            raise Refused(
-                T("{host}:{port} does not speak this kind of TLS: {words}", host=host, port=port, words=error.reason),
-                hint=T("Mend tls (none, explicit, implicit) or port of the connection."),
-            ) from error
-        if isinstance(error, ftplib.error_perm):
+        # vsftpd says 500 OOPS with its last breath, when it is stopped in the middle of a session
+        if isinstance(error, ftplib.error_perm) and "OOPS" not in str(error):
             raise Refused(
                 T("{host} refuses: {words}", host=host, words=as_words(error)),
                 hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
@@ -425,7 +438,7 @@ class said:  # noqa: N801 - used as a statement: with said(settings):
             ) from error
 
 
-_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "UNKNOWN_PROTOCOL"}
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "UNKNOWN_PROTOCOL"}
 
 
 def as_words(reply: object) -> str:

@@ -66,7 +66,9 @@ class SftpSettings(Settings):
     def _looks_right(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for fingerprint in value:
             if not fingerprint.startswith("SHA256:") or len(fingerprint.rstrip("=")) != 50:
-                raise ValueError(f"{fingerprint!r} is not a fingerprint such as SHA256:" + "…(43 letters and digits)")
+                raise ValueError(
+                    T("`{value}` is not a fingerprint such as SHA256:… (43 letters and digits).", value=fingerprint)
+                )
         return tuple(fingerprint.rstrip("=") for fingerprint in value)
 
 

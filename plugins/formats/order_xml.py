@@ -59,8 +59,7 @@ class OrderXmlSettings(Settings):
     @classmethod
     def _known(cls, value: str | None) -> str | None:
         if value is not None and known_encoding(value) is None:
-            message = f"{value!r} is no encoding; write windows-1251, utf-8 or utf-16"
-            raise ValueError(message)
+            raise ValueError(T("`{value}` is no encoding; write windows-1251, utf-8 or utf-16.", value=value))
         return value
 
 

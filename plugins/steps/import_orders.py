@@ -91,7 +91,9 @@ STATUSES: Mapping[str, Literal["create", "nothing", "hold"]] = {"cancelled": "no
 def _template(value: str) -> str:
     for _, name, spec, conversion in string.Formatter().parse(value):
         if name is not None and (name not in COMMENT_FIELDS or spec or conversion):
-            raise ValueError(f"{{{name}}} is not one of: {', '.join(COMMENT_FIELDS)}")
+            raise ValueError(
+                T("`{name}` is not known in a comment: {names}.", name=name, names=", ".join(COMMENT_FIELDS))
+            )
     return value
 
 

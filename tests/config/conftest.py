@@ -65,8 +65,16 @@ class BooksSettings(Settings):
     seed: str | None = None
 
 
+class Taken(Settings):
+    """A value taken from elsewhere."""
+
+    source: Literal["name", "number"] = Field(alias="from")
+
+
 class ImportSettings(InboundSettings):
     """Orders in."""
+
+    executor: str | Taken | None = None
 
     user: str = ""
     mirror: Annotated[str, Names("connection")] | None = None

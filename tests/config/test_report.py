@@ -163,6 +163,18 @@ def test_findings_survive_the_ledger_and_speak_both_languages(
             "jobs.orders.steps[0].mirror: There is no connection `bok`. -> Did you mean `books`?",
         ),
         (
+            "{steps: [{step: import-orders, inbox: site, into: books, executor: {from: nmber}}]}",
+            "jobs.orders.steps[0].executor.from: `nmber` is not one of the words known here. -> Did you mean `number`?",
+        ),
+        (
+            "{steps: [{step: import-orders, inbox: site, into: books, executor: {}}]}",
+            "jobs.orders.steps[0].executor.from: `from` is missing.",
+        ),
+        (
+            "{steps: [{step: import-orders, inbox: site, into: books, executor: [x]}]}",
+            "jobs.orders.steps[0].executor: A text is expected here.",
+        ),
+        (
             "{steps: [{step: import-orders, inbox: site, into: books, batch: true}]}",
             "jobs.orders.steps[0].batch: `true` is not a whole number.",
         ),

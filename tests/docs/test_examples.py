@@ -1,7 +1,7 @@
 """Every YAML in the README and in docs/ is what it says: it loads, and the editor's schema agrees.
 
-Whole configs name the schema in their first line, or have ``client:``. Fragments (``# fragment: connections``, ``jobs``
-or ``NAME.yaml``; a list of steps; a ``format:``) are put into a config around them, as docs/config.md tells.
+Whole configs name the schema in their first line. Fragments (``# fragment: connections``, ``jobs`` or ``NAME.yaml``; some
+sections of a config; a list of steps; a ``format:``) are put into a config around them, as docs/config.md tells.
 """
 
 from __future__ import annotations
@@ -68,8 +68,14 @@ def whole(text: str) -> tuple[str, str]:
         return "config.yaml", AROUND_CONNECTIONS + indented(rest)
     if head.startswith("# fragment: ") and kind.endswith(".yaml"):
         return kind, rest
-    assert head.startswith(SCHEMA_LINE) or re.search(r"^client:", text, re.MULTILINE), f"what is this block?\n{text}"
-    return "config.yaml", text
+    if head.startswith(SCHEMA_LINE):
+        return "config.yaml", text
+    # some sections of a config: the rest is put around them
+    keys = set(re.findall(r"^([a-z_]+):", text, re.MULTILINE))
+    assert keys, f"what is this block?\n{text}"
+    client, connections = AROUND_JOBS.removesuffix("jobs:\n").split("\n", 1)
+    parts = {"client": f"{client}\n", "connections": connections, "jobs": "jobs: {}\n"}
+    return "config.yaml", "".join(part for key, part in parts.items() if key not in keys) + text
 
 
 @pytest.fixture(scope="module")

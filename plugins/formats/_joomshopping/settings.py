@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.api import CATALOGUE_FIELDS, Settings
+from pipeline.api import CATALOGUE_FIELDS, Settings, T
 
 Kind = Literal["text", "path", "leaf", "list", "pairs", "decimal", "integer", "date", "flag"]
 Profile = Literal["core", "extended", "stock", "own"]
@@ -62,14 +62,20 @@ class Column(Settings):
     def _one_source(self) -> Column:
         given = [name for name in ("field", "value", "template") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("a column has exactly one of field, value, template")
+            raise ValueError(T("A column has exactly one of `field`, `value`, `template`."))
         used = TEMPLATE_FIELD.findall(self.template) if self.template is not None else [self.field or ""]
         if self.value is None:
             for name in used:
                 if not known_field(name):
                     near = get_close_matches(name, CATALOGUE_FIELDS, n=1)
-                    advice = f"did you mean {near[0]!r}?" if near else "there are: " + ", ".join(CATALOGUE_FIELDS)
-                    raise ValueError(f"{name!r} is no field of the catalogue; {advice}")
+                    if near:
+                        raise ValueError(
+                            T("`{name}` is no field of the catalogue; did you mean `{near}`?", name=name, near=near[0])
+                        )
+                    known = ", ".join(CATALOGUE_FIELDS)
+                    raise ValueError(
+                        T("`{name}` is no field of the catalogue; there are: {known}.", name=name, known=known)
+                    )
         return self
 
 
@@ -117,12 +123,12 @@ class JoomShoppingSettings(Settings):
     @model_validator(mode="after")
     def _fits(self) -> JoomShoppingSettings:
         if (self.profile == "own") != bool(self.columns):
-            raise ValueError("columns belong to profile own, and own needs columns")
+            raise ValueError(T("`columns` belong to profile `own`, and `own` needs `columns`."))
         headers = [column.header for column in self.columns]
         if len(set(headers)) != len(headers):
-            raise ValueError("two columns have the same header")
+            raise ValueError(T("Two columns have the same header."))
         if self.profile == "core" and self.variants == "rows":
-            raise ValueError("the shop's importer (profile core) knows no variants")
+            raise ValueError(T("The shop's importer (profile `core`) knows no variants."))
         if self.profile == "core" and (self.delimiter != ";" or not self.header):
-            raise ValueError("the shop's importer (profile core) needs the delimiter ; and skips the first row")
+            raise ValueError(T("The shop's importer (profile `core`) needs the delimiter `;` and skips the first row."))
         return self
