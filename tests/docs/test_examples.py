@@ -94,9 +94,8 @@ def test_there_are_examples() -> None:
 def test_every_example_loads(block: tuple[str, int, str], tmp_path: Path, schema: dict[str, Any]) -> None:
     page = block[0]
     for other_page, _, other in BLOCKS:
-        name, text = whole(other)
-        if other_page == page and name != "config.yaml":
-            (tmp_path / name).write_text(text, encoding="utf-8")
+        if other_page == page and other.startswith("# fragment: ") and (found := whole(other))[0] != "config.yaml":
+            (tmp_path / found[0]).write_text(found[1], encoding="utf-8")
     (tmp_path / "secrets").mkdir()
     for secret in ("site", "db", "site-password"):
         (tmp_path / "secrets" / secret).write_text("password\n", encoding="utf-8")
