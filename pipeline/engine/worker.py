@@ -25,6 +25,7 @@ from typing import Any
 
 from pipeline.config.model import ClientConfig
 from pipeline.errors import ConfigError, MistokError
+from pipeline.flow import InboundSettings
 from pipeline.texts import Text
 
 #: Makes a runner, once in each worker: ``module:callable``, given what :class:`Boot` carries.
@@ -135,11 +136,17 @@ def job_runner(payload: tuple[Path | None, bytes]) -> Runner:
 
 
 def _preload(config: ClientConfig) -> None:
-    importlib.import_module("pipeline.engine.inbound")
-    importlib.import_module("pipeline.engine.outbound")
-    kinds = {spec.type for spec in config.connections.values() if spec.kind == "transport"}
-    for kind in sorted(kinds & {"sftp", "ftp"}):
-        importlib.import_module(f"pipeline.transports.{kind}")
+    """What the first run would otherwise stop to import."""
+    wanted = {"psutil", "pipeline.engine.acknowledge", "pipeline.engine.inbound", "pipeline.engine.outbound"}
+    wanted |= {
+        f"pipeline.transports.{spec.type}"
+        for spec in config.connections.values()
+        if spec.kind == "transport" and spec.type in ("sftp", "ftp")
+    }
+    if any(isinstance(step.params, InboundSettings) for job in config.jobs.values() for step in job.steps):
+        wanted |= {"lxml.etree", "phonenumbers"}
+    for name in sorted(wanted):
+        importlib.import_module(name)
 
 
 def main(pipe: Connection, boot: Boot) -> None:
