@@ -99,9 +99,11 @@ class Inbound:
         clock = self.ctx.clock
         stable = self.settings.stable
         patience = min(stable * 2 + timedelta(milliseconds=500), timedelta(seconds=5))
-        until = clock.now() + patience
+        until = None
         while True:
             looks = self._look()
+            # counted from the end of the first look: a slow listing must not use up the time for the second one
+            until = until or clock.now() + patience
             self._take([look for look in looks if look.verdict is Verdict.READY])
             pending = [look for look in looks if look.verdict in (Verdict.NEW, Verdict.GROWING, Verdict.WAITING)]
             if not pending:

@@ -1,0 +1,34 @@
+"""Runs one job and kills its own process (SIGKILL) when a named point of the walk is reached for the nth time.
+
+``python run_and_die.py CONFIG JOB POINT NTH``; exits 0 when the point was never reached, so that a test can tell.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from pipeline.config.load import load_config
+from pipeline.engine.runtime import run_job
+
+
+def main(config: str, job: str, point: str, nth: str) -> int:
+    left = int(nth)
+
+    def reach(name: str) -> None:
+        nonlocal left
+        if name == point:
+            left -= 1
+            if left == 0:
+                # no clean-up, no flush, no exit handler: as a power cut would
+                os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    report = run_job(load_config(Path(config)), job, reach=reach)
+    print(report, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,90 @@
+"""F1-F4: the importing process is killed (SIGKILL) at every named point; started again, nothing is lost or doubled.
+
+The matrix is point x transport x ledger. By default pairs are covered: every point with every transport on SQLite is
+spread so that each point, each transport and each ledger meets each other at least once; with MISTOK_FULL set (CI) all
+combinations run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from tests.faults import invariants
+from tests.faults.conftest import TRANSPORTS, Victim
+
+POINTS = (
+    "inbound:claimed",
+    "inbound:staged",
+    "inbound:kept",
+    "inbound:archived",
+    "inbound:planned",
+    "inbound:begun",
+    "inbound:before-create",
+    "inbound:created",
+    "inbound:committed",
+    "inbound:before-delete",
+    "inbound:deleted",
+    "inbound:acknowledged",
+)
+LEDGERS = ("sqlite", "postgres")
+ALL = [
+    (*pair, ledger, 1 + place % 2) for place, (pair, ledger) in enumerate(product(product(POINTS, TRANSPORTS), LEDGERS))
+]
+
+
+def _pairs() -> list[tuple[str, str, str, int]]:
+    """A small set in which every pair (point, transport), (point, ledger), (transport, ledger) stands."""
+    wanted = {
+        pair
+        for point, transport, ledger, _nth in ALL
+        for pair in ((point, transport), (point, ledger), (transport, ledger))
+    }
+    chosen = []
+    for case in ALL:
+        point, transport, ledger, _nth = case
+        new = {(point, transport), (point, ledger), (transport, ledger)} & wanted
+        if (point, transport) in new and (
+            not chosen or ledger == LEDGERS[(POINTS.index(point) + TRANSPORTS.index(transport)) % 2]
+        ):
+            chosen.append(case)
+            wanted -= new
+    return chosen
+
+
+CASES = ALL if os.environ.get("MISTOK_FULL") else _pairs()
+
+
+def test_the_default_cases_cover_every_pair() -> None:
+    covered = {pair for p, t, db, _ in _pairs() for pair in ((p, t), (p, db), (t, db))}
+    assert covered == {pair for p, t, db, _ in ALL for pair in ((p, t), (p, db), (t, db))}
+
+
+@pytest.mark.parametrize(("point", "transport", "ledger", "nth"), CASES)
+def test_f01_to_f04_killed_and_started_again(
+    make_victim: Callable[[str, str], Victim], point: str, transport: str, ledger: str, nth: int
+) -> None:
+    victim = make_victim(transport, ledger)
+    victim.drop_twenty()
+    assert victim.die(point, nth) == -9, f"{point} was never reached: {victim.last_words}"
+    report = victim.run()
+    assert report.state == "done", report
+    assert list(victim.inbox.iterdir()) == []
+    rows = invariants.books_rows(victim.config())
+    assert len(rows) == 20
+    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
+    assert victim.run().counts == {}, "nothing is left to do"
+
+
+def test_killed_again_and_again_at_every_point_in_turn(make_victim: Callable[[str, str], Victim]) -> None:
+    victim = make_victim("sftp", "sqlite")
+    victim.drop_twenty()
+    for point in POINTS:
+        victim.die(point)
+    assert victim.run().state == "done"
+    assert list(victim.inbox.iterdir()) == []
+    assert len(invariants.books_rows(victim.config())) == 20
+    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
