@@ -17,6 +17,8 @@ _log = logging.getLogger("mistok.alerts")
 #: A channel that does not answer is asked again after this, doubled each time up to the second.
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
+#: A burst that grew within this time is not summed up yet.
+SETTLE = timedelta(seconds=3)
 
 
 class Patient:
@@ -70,8 +72,11 @@ class Deliverer:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def tick(self) -> DeliveryReport:
-        """Deliver what is due now. A ledger that does not answer is logged once; the notices stay for the next tick."""
+    def tick(self, settle: timedelta = SETTLE) -> DeliveryReport:
+        """Deliver what is due now, but for a burst that still grows (``settle``, as for ``deliver``).
+
+        A ledger that does not answer is logged once; the notices stay for the next tick.
+        """
         try:
             report = deliver(
                 self._ledger,
@@ -80,6 +85,7 @@ class Deliverer:
                 kinds=self._kinds,
                 language=self._language,
                 silent=self._said,
+                settle=settle,
             )
         except Transient as error:
             if "ledger" not in self._said:
@@ -113,7 +119,7 @@ class Deliverer:
         while True:
             last = self._stop.is_set()
             try:
-                self.tick()
+                self.tick(timedelta(0) if last else SETTLE)
             except Exception:  # noqa: BLE001 - the thread outlives what nobody thought of; the notices are in the ledger
                 _log.exception("the alerts thread met something unexpected")
             if last:

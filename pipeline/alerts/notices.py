@@ -74,7 +74,7 @@ def quarantined(subject: str, name: str, finding: Finding) -> Notice:
         kind="quarantined",
         subject=subject,
         title=T("A file is in quarantine"),
-        body=_stacked([verbatim(name), *_words(finding)]),
+        body=_stacked([verbatim(name), *_words(finding, name)]),
         data={"name": name, "code": finding.code},
     )
 
@@ -161,10 +161,13 @@ def summary(
     )
 
 
-def _words(finding: Finding) -> list[Text]:
+def _words(finding: Finding, named: str = "") -> list[Text]:
     lines = [finding.text]
-    if finding.where.file and finding.where.line:
-        lines.append(T("{file}, line {line}", file=finding.where.file, line=finding.where.line))
+    where = finding.where
+    if where.line and where.file and where.file != named:
+        lines.append(T("{file}, line {line}", file=where.file, line=where.line))
+    elif where.line:
+        lines.append(T("line {line}", line=where.line))
     if finding.hint:
         lines.append(finding.hint)
     return lines

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 
 from pipeline.alerts import notices as words
 from pipeline.ledger.store import Ledger
-from pipeline.ledger.tables import notices, row_dict
+from pipeline.ledger.tables import Moment, notices, row_dict
 from pipeline.ports import Delivered, Notice, Notifier
 from pipeline.texts import T, Text
 
@@ -36,6 +36,10 @@ _log = logging.getLogger("mistok.alerts")
 LEASE = timedelta(minutes=2)
 #: Older than this is told in a summary only.
 LATE = timedelta(hours=12)
+#: While a burst still grows, its summary waits, but no longer than this.
+PATIENCE = timedelta(minutes=5)
+#: What was shown alone within this time counts towards a burst.
+JUST_NOW = timedelta(seconds=30)
 #: Waits between tries of one notice that a channel refused; the last one repeats.
 BACK_OFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1))
 _CHUNK = 500
@@ -79,6 +83,7 @@ def deliver(
     kinds: Collection[str],
     language: str,
     silent: Collection[str] = (),
+    settle: timedelta = timedelta(0),
 ) -> DeliveryReport:
     """Show every notice of the ledger's client that is due, oldest first, by the first channel that can.
 
@@ -89,6 +94,7 @@ def deliver(
         kinds: which kinds are shown; others stay in ``mistok notices`` only. Summaries always are.
         language: of the reader.
         silent: reasons (as JSON text) already logged, which are not logged again.
+        settle: a burst that got another notice within this time is left until it is whole, for PATIENCE at most.
 
     Raises Transient when the ledger does not answer; never for a channel.
     """
@@ -102,7 +108,7 @@ def deliver(
         if left and str(why.to_json()) not in silent:
             _log.warning("%s", T("No popup can be shown; see mistok notices. {why}", why=why).render(language))
         return DeliveryReport(undelivered=left, muted=muted, why=why)
-    singles, summarised = _claim(ledger, now, burst)
+    singles, summarised = _claim(ledger, now, burst, settle)
     tally = _Tally()
     for notice, tries in singles:
         _send_one(ledger, live, notice, tries, language, tally)
@@ -186,16 +192,16 @@ def _leave(ledger: Ledger, why: Text) -> int:
 # --- claiming ----------------------------------------------------------------------------------------------------
 
 
-def _claim(ledger: Ledger, now: datetime, burst: int) -> tuple[list[tuple[Notice, int]], int]:
+def _claim(ledger: Ledger, now: datetime, burst: int, settle: timedelta) -> tuple[list[tuple[Notice, int]], int]:
     """Take all that is due; bursts and late ones go into summaries. What to show, and how many were summarised."""
     n = notices
     hold = {"state": NoticeState.SENDING, "next_try": now + LEASE}
     with ledger.begin() as conn:
+        due = (n.c.client == ledger.client) & _due(now)
+        recent = _recent(conn, ledger.client, now)
+        growing = _growing(conn, due, recent, now, burst, settle) if settle else []
         mine = conn.execute(
-            n.update()
-            .where(n.c.client == ledger.client, _due(now))
-            .values(**hold)
-            .returning(n.c.id, n.c.kind, n.c.created)
+            n.update().where(due, n.c.kind.not_in(growing)).values(**hold).returning(n.c.id, n.c.kind, n.c.created)
         ).all()
         groups: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
         for row_id, kind, created in sorted(mine, key=lambda row: row[0]):
@@ -203,7 +209,11 @@ def _claim(ledger: Ledger, now: datetime, burst: int) -> tuple[list[tuple[Notice
         show: list[int] = []
         summarised = 0
         for kind, rows in groups.items():
-            crowd, alone, late = _split(rows, now, burst) if kind != "summary" else ([], [i for i, _ in rows], False)
+            crowd, alone, late = (
+                _split(rows, now, burst - recent.get(kind, 0))
+                if kind != "summary"
+                else ([], [i for i, _ in rows], False)
+            )
             show.extend(alone)
             if crowd:
                 show.append(_summarise(ledger, conn, kind, crowd, hold, late=late))
@@ -211,10 +221,38 @@ def _claim(ledger: Ledger, now: datetime, burst: int) -> tuple[list[tuple[Notice
         return list(_load(conn, sorted(show))), summarised
 
 
+def _growing(
+    conn: sa.Connection,
+    due: sa.ColumnElement[bool],
+    recent: Mapping[str, int],
+    now: datetime,
+    burst: int,
+    settle: timedelta,
+) -> list[str]:
+    """The kinds of which a burst is under way: ten thousand orders that come in batches are still one summary."""
+    n = notices
+    newest, oldest = sa.func.max(n.c.created, type_=Moment), sa.func.min(n.c.created, type_=Moment)
+    query = sa.select(n.c.kind, sa.func.count(), newest, oldest).where(due).group_by(n.c.kind)
+    return [
+        kind
+        for kind, count, last, first in conn.execute(query)
+        if count + recent.get(kind, 0) > burst and now - last < settle and now - first < PATIENCE
+    ]
+
+
+def _recent(conn: sa.Connection, client: str, now: datetime) -> dict[str, int]:
+    """How many of each kind were shown alone just now. Only the newest rows are looked at."""
+    n = notices
+    newest = sa.select(sa.func.max(n.c.id)).scalar_subquery()
+    shown = (n.c.client == client) & (n.c.state == NoticeState.SHOWN) & (n.c.shown > now - JUST_NOW)
+    query = sa.select(n.c.kind, sa.func.count()).where(n.c.id > newest - 1000, shown).group_by(n.c.kind)
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
 def _split(rows: Sequence[tuple[int, datetime]], now: datetime, burst: int) -> tuple[list[int], list[int], bool]:
     """(ids for a summary, ids shown alone, whether the summary tells of old ones)."""
     old = [row_id for row_id, created in rows if now - created > LATE]
-    if len(rows) > burst:
+    if len(rows) > max(burst, 1):
         return [row_id for row_id, _ in rows], [], len(old) == len(rows)
     if len(old) > 1:
         return old, [row_id for row_id, created in rows if now - created <= LATE], True

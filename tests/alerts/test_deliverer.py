@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.alerts.deliverer import FIRST_WAIT, LONGEST_WAIT, Deliverer
+from pipeline.alerts.deliverer import FIRST_WAIT, LONGEST_WAIT, SETTLE, Deliverer
+from pipeline.alerts.outbox import PATIENCE
 from pipeline.errors import Transient
 from pipeline.ledger.store import Ledger
 from pipeline.texts import T
@@ -88,3 +89,38 @@ def test_its_thread_shows_a_popup_within_a_second_and_what_is_left_at_the_end(le
     deliverer.stop()
     assert screen.titles == ["One", "Two"]
     assert screen.closed
+
+
+def test_a_burst_that_comes_in_batches_is_one_summary(ledger: Ledger, write: Write, clock: ToldClock) -> None:
+    screen = Recorder()
+    deliverer = make(ledger, screen)
+    for batch in range(10):
+        write(*[plain("order", f"{batch}/{n}") for n in range(50)])
+        clock.forward(seconds=1)
+        deliverer.tick()
+    write(plain("failure", "Trouble"))
+    deliverer.tick()
+    assert screen.titles == ["Trouble"]  # another kind does not wait for it
+    clock.at += SETTLE
+    deliverer.tick()
+    assert screen.titles == ["Trouble", "500 нових замовлень"]
+
+
+def test_a_burst_that_never_ends_is_told_of_all_the_same(ledger: Ledger, write: Write, clock: ToldClock) -> None:
+    screen = Recorder()
+    deliverer = make(ledger, screen)
+    for _second in range(int(PATIENCE.total_seconds()) // 2 + 1):
+        write(*[plain("order", "x")] * 3)
+        clock.forward(seconds=2)
+        deliverer.tick()
+    assert screen.shown
+    assert len(screen.shown) < 10
+
+
+def test_at_the_end_a_burst_is_told_of_at_once(ledger: Ledger, write: Write) -> None:
+    screen = Recorder()
+    deliverer = make(ledger, screen)
+    write(*[plain("order", str(n)) for n in range(50)])
+    deliverer.start(every=30)
+    deliverer.stop()
+    assert screen.titles == ["50 нових замовлень"]

@@ -83,6 +83,12 @@ def test_a_held_order_says_why_where_and_what_to_do() -> None:
     assert notice.body.render("uk") == "Why.\na.xml, рядок 7\nWhat to do."
 
 
+def test_a_file_in_quarantine_is_named_once() -> None:
+    notice = notices.quarantined("file:7", "a.xml", Finding("x", verbatim("Why."), Where(file="a.xml", line=7)))
+    assert notice.title.render("uk") == "Файл у карантині"
+    assert notice.body.render("uk") == "a.xml\nWhy.\nрядок 7"
+
+
 @pytest.mark.parametrize(
     ("kind", "count", "title"),
     [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.alerts import notices
-from pipeline.alerts.outbox import BACK_OFF, LATE, LEASE, DeliveryReport, deliver, listing
+from pipeline.alerts.outbox import BACK_OFF, JUST_NOW, LATE, LEASE, DeliveryReport, deliver, listing
 from pipeline.ledger.store import Ledger
 from pipeline.model import Money
 from pipeline.ports import Delivered, Notice, Notifier
@@ -251,3 +251,18 @@ def test_a_broken_channel_of_a_client_breaks_nothing(
     write(*orders(1, first=2))
     assert go(ledger, Broken("broken")).undelivered == 1
     assert "RuntimeError: oops" in listing(ledger)[0]["why"].render("en")
+
+
+def test_a_trickle_becomes_summaries_too(ledger: Ledger, write: Write, clock: ToldClock) -> None:
+    screen = Recorder()
+    write(*orders(3))
+    go(ledger, screen)
+    clock.forward(seconds=5)
+    write(*orders(3, first=4))
+    assert go(ledger, screen) == DeliveryReport(shown=1, summarised=3)
+    write(*orders(1, first=7))
+    go(ledger, screen)
+    clock.at += JUST_NOW
+    write(*orders(3, first=8))
+    assert go(ledger, screen) == DeliveryReport(shown=3)
+    assert screen.titles[3:5] == ["3 нові замовлення", "Нове замовлення 7"]
