@@ -268,12 +268,15 @@ def _extra(
         extra["stock"] = [levels.get(i) or of_variants.get(i) or _ZERO for i in ids]
     if "image" in fields or "images" in fields:
         owners = list(dict.fromkeys([*ids, *(parent for parent in raw["#parent"] if parent)]))
-        pictures = _group(connection, select(t.images).order_by(t.images.c.position), owners)
-        own: list[list[Any]] = [
-            pictures.get(i) or pictures.get(parent, []) for i, parent in zip(ids, raw["#parent"], strict=True)
-        ]
-        extra["image"] = [next((x.name for x in some if x.position == 0), "") for some in own]
-        extra["images"] = [tuple(x.name for x in some if x.position > 0) for some in own]
+        pictures = _group(connection, select(t.images).order_by(t.images.c.product_id, t.images.c.position), owners)
+        main: list[str] = []
+        others: list[tuple[str, ...]] = []
+        for i, parent in zip(ids, raw["#parent"], strict=True):
+            own: Sequence[Any] = pictures.get(i) or pictures.get(parent) or ()
+            first = bool(own) and own[0][1] == 0  # position 0 is the main one
+            main.append(own[0][2] if first else "")
+            others.append(tuple([x[2] for x in (own[1:] if first else own)]))
+        extra["image"], extra["images"] = main, others
     return extra
 
 
@@ -327,8 +330,8 @@ def _group(connection: Connection, statement: Select[Any], ids: Sequence[int]) -
     grouped: dict[int, list[Any]] = {}
     column = statement.selected_columns["product_id"]
     for some in _chunks(ids):
-        for row in connection.execute(statement.where(column.in_(some))):
-            grouped.setdefault(row.product_id, []).append(row)
+        for row in connection.execute(statement.where(column.in_(some))).all():
+            grouped.setdefault(row[0], []).append(row)  # product_id is the first column of each of these tables
     return grouped
 
 
