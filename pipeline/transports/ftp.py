@@ -6,6 +6,7 @@ import ftplib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,7 @@ from pipeline.transports.ftp_session import FtpSettings, Session, as_words, conn
 R = TypeVar("R")
 Entries = list[Entry]  # inside the class, list is the port's own word
 Outcomes = list[FileOutcome]
+Times = dict[bytes, tuple[tuple[int, bytes], datetime | None]]
 #: Words by which servers say that it is a matter of rights (the number, 550, is the same as for a missing file).
 _RIGHTS = ("permission", "denied", "not allowed", "forbidden", "failed to open directory", "prohibited")
 _WIRE = "latin-1"
@@ -38,14 +40,14 @@ class FtpTransport:
         self._session: Session | None = None
         self._home = ""
         self._here: str | None = None
-        #: exact times by (folder, name, size, rough time), for servers whose listing has rough times only
-        self._times: dict[tuple[str, bytes, int, bytes], datetime | None] = {}
+        #: folder -> name -> (size and rough time, exact time), for servers whose listing has rough times only
+        self._times: dict[str, Times] = {}
 
     # --- the port ------------------------------------------------------------------------------------------------
 
     def list(self, folder: str) -> Sequence[RemoteFile]:
         folder = common.clean_folder(folder)
-        return self._run(lambda: [self._remote(folder, entry) for entry in self._entries(folder) if entry.kind == FILE])
+        return self._run(lambda: self._list(folder))
 
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
         dead: MistokError | None = None
@@ -80,7 +82,8 @@ class FtpTransport:
             raise
         raw = self._encode(name).encode(_WIRE)
         entry = Entry(raw, FILE, expected, self._run(lambda: self._modified(folder, raw)))
-        return self._remote(folder, entry, exact=True)
+        self._times.get(folder, {}).pop(raw, None)
+        return _remote(folder, entry)
 
     def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
         def delete(file: RemoteFile) -> FileOutcome:
@@ -242,15 +245,19 @@ class FtpTransport:
             raise self._no_rights(self._shown(folder), _said_so(reply))
         return data.splitlines() if b"\r" not in data else data.split(b"\r\n")
 
-    def _remote(self, folder: str, entry: Entry, *, exact: bool = False) -> RemoteFile:
-        name, raw = common.decode_name(entry.name)
-        modified = entry.modified
-        if modified is None and not exact and entry.stamp and self._has("MDTM"):
-            key = (folder, entry.name, entry.size, entry.stamp)
-            if key not in self._times:
-                self._times[key] = self._modified(folder, entry.name)
-            modified = self._times[key]
-        return RemoteFile(folder, name, entry.size, modified, raw)
+    def _list(self, folder: str) -> Sequence[RemoteFile]:
+        entries = [entry for entry in self._entries(folder) if entry.kind == FILE]
+        if any(entry.modified is None for entry in entries) and self._has("MDTM"):
+            # one question a file, and only once as long as its line in the listing stays the same
+            known, now = self._times.get(folder, {}), Times()
+            for entry in entries:
+                line = (entry.size, entry.stamp)
+                before = known.get(entry.name)
+                exact = before[1] if before and before[0] == line else self._modified(folder, entry.name)
+                now[entry.name] = (line, exact)
+            self._times[folder] = now
+            entries = [replace(entry, modified=now[entry.name][1]) for entry in entries]
+        return [_remote(folder, entry) for entry in entries]
 
     def _has(self, command: str) -> bool:
         # a server without FEAT may well know the command: ask, and it says no
@@ -403,12 +410,12 @@ class FtpTransport:
         """``act`` on the file when it still is the version that was listed."""
         if error := common.usable(file.name):
             return common.undone(file, error)
+        self._times.get(file.folder, {}).pop(common.wire_name(file), None)
         size = self._size(file.folder, self._wire(file))
         if size is None and not self._is_listed(file):
             return FileOutcome(file, done=True, gone=True)
         modified = self._modified(file.folder, common.wire_name(file)) if file.modified else None
         if changed := common.altered(file, size, modified):
-            self._times.clear()  # so that the next listing asks for the new time
             return common.undone(file, changed)
         try:
             return act(file)
@@ -495,6 +502,11 @@ class FtpTransport:
             hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
             who=Who.ADMIN,
         )
+
+
+def _remote(folder: str, entry: Entry) -> RemoteFile:
+    name, raw = common.decode_name(entry.name)
+    return RemoteFile(folder, name, entry.size, entry.modified, raw)
 
 
 def _said_so(reply: str) -> ftplib.Error:

@@ -151,7 +151,7 @@ class LocalTransport:
         with self._said(folder):
             if folder and not self._create and not self.root.is_dir():
                 raise FileNotFoundError(errno.ENOENT, "no such folder")
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
+            self._folder(folder).mkdir(parents=True, exist_ok=True)
 
     def probe(self, folder: str) -> Capabilities:
         self.list(folder)

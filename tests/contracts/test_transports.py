@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import HostKeyRefused
+from pipeline.errors import ConfigError, HostKeyRefused
 from pipeline.ports import Transport
 from pipeline.testing.sftpd import SftpServer
 from pipeline.testing.transport_contract import (
@@ -29,8 +29,6 @@ from pipeline.transports.local import LocalSettings, LocalTransport
 from pipeline.transports.memory import MemoryTransport
 from pipeline.transports.sftp import SftpTransport
 from tests.servers.common import Server
-
-pytestmark = pytest.mark.xdist_group("transports")
 
 
 @dataclass
@@ -185,24 +183,47 @@ def _rights(server: Server, make: Callable[..., Transport], wrong: dict[str, Any
     shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.mark.parametrize("login", ["password", "key", "locked-key"])
 class TestOpenSsh(RightsContract):
-    """Debian's sshd: every kind of login."""
+    """Debian's sshd, with a password."""
 
     @pytest.fixture
-    def subject(self, servers: Any, login: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RightsSubject]:
+    def subject(self, servers: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RightsSubject]:
         server: Server = servers.get("sshd")
-        logins = {
-            "password": {"password": server.password},
-            "key": {"key": server.extra["key"]},
-            "locked-key": {"key": server.extra["locked_key"], "key_passphrase": "secret"},
-        }
         base = tmp_path_factory.mktemp("config")
 
-        def make(**more: Any) -> Transport:
-            return _sftp(server, base, **(more or logins[login]))
+        def make(password: str = server.password) -> Transport:
+            return _sftp(server, base, password=password)
 
         yield from _rights(server, make, {"password": "wrong"})
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        {"key": "key"},
+        {"key": "locked_key", "key_passphrase": "secret"},
+    ],
+    ids=["key", "locked-key"],
+)
+def test_a_key_logs_in_to_a_real_sshd(sshd_server: Server, tmp_path: Path, login: dict[str, str]) -> None:
+    home = sshd_server.fresh(f"key-{time.monotonic_ns()}")
+    transport = _sftp(sshd_server, tmp_path, **{**login, "key": sshd_server.extra[login["key"]]})
+    transport.write(home.name, "a.xml", b"x")
+    assert [file.name for file in transport.list(home.name)] == ["a.xml"]
+    transport.close()
+
+
+def test_a_key_that_cannot_be_used_is_said(sshd_server: Server, tmp_path: Path) -> None:
+    (tmp_path / "odd").write_text("PuTTY-User-Key-File-3: ssh-ed25519\n", encoding="utf-8")
+    for login, words in (
+        ({"key": sshd_server.extra["locked_key"]}, "passphrase"),
+        ({"key": sshd_server.extra["locked_key"], "key_passphrase": "wrong"}, "cannot be read"),
+        ({"key": "odd"}, "cannot be read"),
+        ({"key": "absent"}, "does not exist"),
+        ({}, "neither a password nor a key"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            _sftp(sshd_server, tmp_path, **login).list("")
 
 
 @pytest.mark.parametrize(

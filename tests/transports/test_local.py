@@ -1,0 +1,118 @@
+"""Local folders: locks, links, odd names, a share that went away."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import FolderMissing, Refused, Transient
+from pipeline.transports import local
+from pipeline.transports.local import LocalSettings, LocalTransport
+
+
+@pytest.fixture
+def transport(tmp_path: Path) -> LocalTransport:
+    (tmp_path / "root").mkdir()
+    return LocalTransport("files", LocalSettings(path=Path("root")), base=tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_PATIENCE", (0.0, 0.0))
+
+
+def _sharing_violation() -> PermissionError:
+    error = PermissionError(errno.EACCES, "The process cannot access the file because it is being used")
+    error.winerror = 32  # type: ignore[attr-defined]  # as Windows gives it
+    return error
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_file_held_by_another_program_is_tried_again(
+    transport: LocalTransport, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    transport.write("", "a.csv", b"old")
+    left = [times]
+    real = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if left[0]:
+            left[0] -= 1
+            raise _sharing_violation()
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    if times == 1:
+        transport.write("", "a.csv", b"new")
+        assert (transport.root / "a.csv").read_bytes() == b"new"
+        return
+    with pytest.raises(Transient):
+        transport.write("", "a.csv", b"new")
+    assert [path.name for path in transport.root.iterdir()] == ["a.csv"]
+    assert (transport.root / "a.csv").read_bytes() == b"old"
+
+
+def test_a_full_disk_keeps_the_old_file(transport: LocalTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+    transport.write("", "a.csv", b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Transient) as caught:
+        transport.write("", "a.csv", b"new")
+    assert "full" in str(caught.value)
+    assert [(path.name, path.read_bytes()) for path in transport.root.iterdir()] == [("a.csv", b"old")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_links_are_not_followed(transport: LocalTransport, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.xml").write_bytes(b"x")
+    (transport.root / "link.xml").symlink_to(outside / "secret.xml")
+    (transport.root / "folder").symlink_to(outside)
+    assert list(transport.list("")) == []
+    for act in (
+        lambda: transport.list("folder"),
+        lambda: transport.write("folder", "a.xml", b"x"),
+        lambda: transport.make_folder("folder/new"),
+    ):
+        with pytest.raises(Refused):
+            act()
+    assert [path.name for path in outside.iterdir()] == ["secret.xml"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode on Windows")
+def test_names_that_are_not_utf8(transport: LocalTransport, tmp_path: Path) -> None:
+    raw = "замовлення.xml".encode("cp1251")
+    (transport.root / os.fsdecode(raw)).write_bytes(b"<a/>")
+    (file,) = transport.list("")
+    assert (file.name, file.raw) == ("замовлення.xml", raw)
+    (read,) = transport.read_many([file], tmp_path)
+    assert read.path
+    (moved,) = transport.move_many([file], "done")
+    assert moved.done
+    assert [os.fsencode(path.name) for path in (transport.root / "done").iterdir()] == [raw]
+
+
+def test_a_share_that_went_away_is_not_an_empty_one(transport: LocalTransport) -> None:
+    transport.write("", "a.xml", b"x")
+    files = transport.list("")
+    (transport.root / "a.xml").unlink()
+    transport.root.rmdir()
+    with pytest.raises(FolderMissing):
+        transport.list("")
+    (outcome,) = transport.delete_many(files)
+    assert isinstance(outcome.error, FolderMissing)
+
+
+def test_a_root_is_made_on_request_only(tmp_path: Path) -> None:
+    with pytest.raises(FolderMissing):
+        LocalTransport("a", LocalSettings(path=Path("new/root")), base=tmp_path).list("")
+    made = LocalTransport("a", LocalSettings(path=Path("new/root"), create=True), base=tmp_path)
+    assert list(made.list("")) == []
+    assert made.local_path("") == tmp_path / "new" / "root"
