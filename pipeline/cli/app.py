@@ -14,9 +14,13 @@ from pipeline.cli import common
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
 from pipeline.cli.init import command as init
+from pipeline.cli.jobs import jobs
+from pipeline.cli.notices import notices
 from pipeline.cli.orders import files, orders, trace
 from pipeline.cli.plugins import plugins
 from pipeline.cli.run import run
+from pipeline.cli.serve import serve
+from pipeline.cli.trust import trust
 from pipeline.cli.validate import validate
 from pipeline.texts import LANGUAGES, T, Text, use_language
 
@@ -127,9 +131,13 @@ def _add(verb: Callable[..., Any], help_text: Text, name: str | None = None) -> 
 _add(demo, T("Show the main job on samples: catalogue out, orders in, over SFTP."))
 _add(init, T("Make a commented client folder."), "init")
 _add(check, T("Check the config; with --connect, every server."))
+_add(trust, T("Show a server's fingerprint, then trust it."))
 _add(run, T("Run a job now."))
+_add(jobs, T("List the jobs: when each ran last, and its next five runs."))
+_add(serve, T("Run the jobs on their schedules until it is stopped."))
 _add(orders, T("List orders, newest first."))
 _add(files, T("List files that came, newest first."))
+_add(notices, T("List what was told, and what could not be shown."))
 _add(trace, T("Tell the whole story of an order or a file."))
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import secrets as random_names
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import sqlalchemy as sa
 import structlog
 
 from pipeline.alerts import notices
@@ -30,6 +33,7 @@ from pipeline.texts import T
 
 log = structlog.get_logger("mistok.run")
 
+IDLE_KEPT = timedelta(days=7)
 DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3  #: exit codes, as the help says
 
 
@@ -289,6 +293,7 @@ class _Run:
                 counts=report.counts,
                 finding=findings[0] if findings else None,
                 reference=reference,
+                mark=_mark(findings) if exit_code != UNREACHABLE else "",
             )
         log.info("run_ended", job=self.job, run=self.run_id, state=state, **report.counts)
         return report
@@ -323,8 +328,13 @@ def record_end(
     counts: Mapping[str, int] | None = None,
     finding: Finding | None = None,
     reference: str = "",
+    mark: str = "",
 ) -> None:
-    """Write down how a run ended; a failure is told to people once, until it changes or the job works again."""
+    """Write down how a run ended; a failure is told to people once, until it changes or the job works again.
+
+    ``mark`` tells two failures of one code apart (other products, other orders). A server that is not reached is one
+    and the same trouble, in whatever words it fails.
+    """
     now = ledger.clock.now()
     with ledger.begin() as conn:
         conn.execute(
@@ -333,17 +343,38 @@ def record_end(
             .values(
                 ended=now,
                 state=state,
-                counts=dict(counts or {}),
+                counts=dict(counts) if counts else sa.null(),
                 error=finding.to_json() if finding else None,
                 reference=reference or None,
             )
         )
         before = ledger.get_value(conn, "alarm", f"job:{job}")
-        code = finding.code if finding else ""
+        code = f"{finding.code}:{mark}" if finding else ""
         if finding is not None and (before or {}).get("code") != code:
             ledger.notify(conn, notices.failure(f"job:{job}", job, finding))
         if (before or {}).get("code", "") != code:
             ledger.set_value(conn, "alarm", f"job:{job}", {"code": code, "at": now.isoformat()})
+        if state == "done" and not counts:
+            _forget_idle_runs(conn, ledger, job, now)
+
+
+def _forget_idle_runs(conn: sa.Connection, ledger: Ledger, job: str, now: datetime) -> None:
+    """A look every few seconds that finds nothing would fill the history: such runs are kept for a week."""
+    runs = t.runs
+    conn.execute(
+        runs.delete().where(
+            runs.c.client == ledger.client,
+            runs.c.job == job,
+            runs.c.state == "done",
+            runs.c.counts.is_(None),
+            runs.c.started < now - IDLE_KEPT,
+        )
+    )
+
+
+def _mark(findings: Sequence[Finding]) -> str:
+    words = json.dumps([finding.to_json() for finding in findings], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 def _run_step(spec: StepSpec, ctx: RunContext) -> StepReport:

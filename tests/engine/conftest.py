@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,9 +97,9 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Shop:
     """A shop with an empty inbox."""
     made = Shop(tmp_path)
     made.inbox.mkdir(parents=True)
     (made.folder / "site" / "goods").mkdir()
-    yield made
+    return made
