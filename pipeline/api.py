@@ -112,7 +112,7 @@ from pipeline.rules.pricing import TaxShare, Totals, added_tax, included_tax, li
 from pipeline.rules.stock import sellable
 from pipeline.shipped import shipped
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
-from pipeline.xmlio import ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
+from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
 from pipeline.xmlio import parse as parse_xml
 
 __all__ = [
@@ -120,6 +120,7 @@ __all__ = [
     "CENT",
     "COUNT_WORDS",
     "LANGUAGES",
+    "MAX_ERRORS",
     "TN",
     "Action",
     "Address",

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from pipeline.xmlio.encoding import garbled, known_encoding, read_text
 from pipeline.xmlio.parser import MAX_DEPTH, MAX_NODES, MAX_SIZE, ParsedXml, parse, path_of
-from pipeline.xmlio.schema import Schema, SchemaError
+from pipeline.xmlio.schema import MAX_ERRORS, Schema, SchemaError
 
 __all__ = [
     "MAX_DEPTH",
+    "MAX_ERRORS",
     "MAX_NODES",
     "MAX_SIZE",
     "ParsedXml",

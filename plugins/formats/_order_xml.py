@@ -244,7 +244,8 @@ class Reader:
             self._keep(element, name, f"{place}.{name}")
         self._named(element.find("fields"), f"{place}.field")
         party = normal_party(raw, self._settings.region)
-        self.notes.extend(party_findings(party, self._where(element), self._settings.region))
+        remarks = party_findings(party, Where(), self._settings.region)
+        self.notes.extend(replace(remark, where=self._where(element)) for remark in remarks)
         return party
 
     def _address(self, element: Any) -> Address:

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from pipeline.api import (
+    MAX_ERRORS,
     Decoded,
     DecodedOrder,
     Finding,
@@ -82,8 +83,10 @@ class OrderXml:
                 )
             )
         errors = schema.check(document)
-        places = {id(element): (element, line, column) for element, line, column in document.places()}
-        positions = {id(order): index for index, order in enumerate(document.root)}
+        if len(errors) >= MAX_ERRORS:  # the list is cut: what is not on it cannot be called good
+            raise Rejected(findings=tuple(error.finding(context.file) for error in errors))
+        elements = list(document.root)
+        positions = {id(order): index for index, order in enumerate(elements)}
         outside: list[SchemaError] = []
         inside: dict[int, list[SchemaError]] = defaultdict(list)
         for error in errors:
@@ -96,7 +99,11 @@ class OrderXml:
             raise Rejected(findings=tuple(error.finding(context.file) for error in errors))
         _strip(document.root)
         decoded: list[DecodedOrder] = []
-        for index, element in enumerate(document.root):
+        at = 1  # the root is 0
+        for index, element in enumerate(elements):
+            inner = list(element.iter())
+            places = {id(one): (one, document.lines[at + i], document.columns[at + i]) for i, one in enumerate(inner)}
+            at += len(inner)
             reader = Reader(element, places, settings, context, path_of)
             decoded.append(reader.held(inside[index]) if index in inside else reader.order())
             notes.extend(reader.notes)

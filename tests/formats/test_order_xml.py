@@ -185,6 +185,14 @@ def test_a_mistake_outside_of_orders_rejects_the_file(data: str) -> None:
     assert all(finding.code.startswith("xsd-") for finding in refused.value.findings)
 
 
+def test_a_file_with_more_mistakes_than_are_listed_is_rejected_whole() -> None:
+    bad = HEAD + CUSTOMER + f"<items>{ITEM.replace('10.50', 'x')}</items>" + TAIL
+    with pytest.raises(Rejected) as refused:
+        decode(file(*[bad] * 300))
+    assert len(refused.value.findings) == 200
+    assert sum(order.order is None for order in decode(file(*[bad] * 150)).orders) == 150
+
+
 @pytest.mark.parametrize(
     ("data", "code"),
     [
