@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.alerts.claims import PATIENCE
 from pipeline.alerts.deliverer import FIRST_WAIT, LONGEST_WAIT, SETTLE, Deliverer
-from pipeline.alerts.outbox import PATIENCE
 from pipeline.errors import Transient
 from pipeline.ledger.store import Ledger
 from pipeline.texts import T
