@@ -226,7 +226,7 @@ notices = Table(
     Column("body", JSON, nullable=False),  # Text
     Column("data", JSON),
     Column("created", Moment, nullable=False),
-    Column("state", String(16), nullable=False),  # waiting, shown, summarised, undelivered
+    Column("state", String(16), nullable=False),  # waiting, sending, shown, summarised, undelivered, muted
     Column("channel", String(64)),
     Column("shown", Moment),
     Column("why", JSON),  # Text: why it was not shown
