@@ -7,6 +7,7 @@ popup could not be shown instead of raising. A popup counts as shown only when t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import platform
@@ -73,13 +74,14 @@ class DesktopChannel:
 
     def close(self) -> None:
         """Leave the desktop alone; popups that are on the screen stay there."""
-        self._drop()
-        loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop and thread:
+        loop, thread = self._loop, self._thread
+        if loop is not None and thread is not None:
+            farewell = asyncio.run_coroutine_threadsafe(_leave(self._notifier), loop)
+            with contextlib.suppress(FutureTimeout):
+                farewell.result(1)
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(2)
-            if not thread.is_alive():
-                loop.close()
+            thread.join(1)
+        self._notifier = self._loop = self._thread = None
         self._reasons.remove()
 
     # --- inside the loop -----------------------------------------------------------------------------------------
@@ -126,7 +128,8 @@ class DesktopChannel:
         )
         if dispatched and identifier:
             return Delivered(True)
-        self._drop()
+        failed, self._notifier = self._notifier, None
+        await _leave(failed)
         return Delivered(False, T("The desktop did not take the popup: {words}", words=self._reasons.last()))
 
     # --- outside it ----------------------------------------------------------------------------------------------
@@ -140,7 +143,6 @@ class DesktopChannel:
         try:
             return future.result(limit)
         except FutureTimeout:
-            # What hangs may hang for ever: leave its thread behind and begin anew next time.
             future.cancel()
             self._abandon()
             return Delivered(False, T("The desktop did not answer within {seconds} s.", seconds=str(limit)))
@@ -157,17 +159,12 @@ class DesktopChannel:
             self._loop = loop
         return self._loop
 
-    def _drop(self) -> None:
-        notifier, self._notifier = self._notifier, None
-        bus = getattr(getattr(notifier, "_backend", None), "bus", None)
-        if bus is not None and self._loop is not None and self._loop.is_running():
-            self._loop.call_soon_threadsafe(bus.disconnect)
-
     def _abandon(self) -> None:
-        self._drop()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-        self._loop = self._thread = None
+        """Begin anew next time. What hangs keeps its thread, which ends with the process."""
+        notifier, loop, thread = self._notifier, self._loop, self._thread
+        self._notifier = self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(_end(notifier, loop), loop)
 
 
 class _Reasons(logging.Handler):
@@ -205,9 +202,25 @@ def _make() -> DesktopNotifier:
     return DesktopNotifier(app_name=APP, app_icon=Icon(path=ICON))
 
 
+async def _leave(notifier: DesktopNotifier | None) -> None:
+    """End the session with the bus, where there is one; the library leaves it open."""
+    bus = getattr(getattr(notifier, "_backend", None), "bus", None)
+    if bus is not None and bus.connected:
+        bus.disconnect()
+        # The socket is closed by its reader, which needs a turn to see the end.
+        with contextlib.suppress(OSError, EOFError, TimeoutError):
+            await asyncio.wait_for(bus.wait_for_disconnect(), 0.5)
+
+
+async def _end(notifier: DesktopNotifier | None, loop: asyncio.AbstractEventLoop) -> None:
+    await _leave(notifier)
+    loop.stop()
+
+
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     loop.run_forever()
+    loop.close()
 
 
 def _nothing_more() -> None:
