@@ -100,6 +100,7 @@ class Inbound:
         stable = self.settings.stable
         patience = min(stable * 2 + timedelta(milliseconds=500), timedelta(seconds=5))
         until = None
+        local = self.ctx.transport(self.settings.inbox).local_path(self.settings.folder) is not None
         while True:
             looks = self._look()
             # counted from the end of the first look: a slow listing must not use up the time for the second one
@@ -117,6 +118,9 @@ class Inbound:
             if wait is None or now + timedelta(seconds=wait) > until:
                 self.count("waiting", len(pending))
                 return wait if wait is not None else stable.total_seconds() or None
+            if local:
+                # a look costs nothing here, and the sooner growth is seen, the sooner the wait for its end begins
+                wait = min(wait, max(stable.total_seconds() / 4, 0.05))
             clock.sleep(wait + 0.01)
 
     def _look(self) -> list[Look]:
