@@ -19,7 +19,7 @@ from pipeline.xmlio.encoding import read_text
 
 MAX_SIZE = 50_000_000  #: bytes
 MAX_DEPTH = 64  #: elements inside one another
-MAX_NODES = 500_000  #: elements and attributes: some 10,000 orders, a few hundred MB of memory
+MAX_NODES = 500_000  #: elements and attributes: thousands of orders, a few hundred MB of memory
 
 _codes = expat.errors.codes
 _CUT = {
