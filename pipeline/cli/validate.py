@@ -214,7 +214,7 @@ def show(verdicts: Sequence[Verdict]) -> None:
     out.print(
         str(
             T(
-                "Files: {files} (good: {accepted}, with held orders: {held}, refused: {quarantined}). Orders: {orders}.",
+                "Files: {files} (good: {accepted}, holding: {held}, refused: {quarantined}). Orders: {orders}.",
                 files=len(verdicts),
                 orders=orders,
                 **counts,

@@ -32,7 +32,7 @@ def test_good_files_end_with_0(call: Callable[..., Result]) -> None:
     result = call(SAMPLES / "good" / "three-orders.xml", SAMPLES / "twenty")
     assert result.exit_code == 0
     assert "№00004702 Коваленко Андрій Миколайович, 1,048.00 UAH, 3 items: good" in result.output
-    assert result.output.rstrip().endswith("Files: 21 (good: 21, with held orders: 0, refused: 0). Orders: 23.")
+    assert result.output.rstrip().endswith("Files: 21 (good: 21, holding: 0, refused: 0). Orders: 23.")
 
 
 def test_every_good_sample_is_good_and_nothing_is_printed_past_the_line_ends(call: Callable[..., Result]) -> None:
