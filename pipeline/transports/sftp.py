@@ -331,7 +331,8 @@ class SftpTransport:
         else:
             yield from self._swap(partial, target, backup)
         (seen,) = yield [w.simple(w.LSTAT, target)]
-        return seen.attributes()
+        # the file is in place, and its size was checked before: a refused look does not undo that
+        return w.Attributes() if _failed(seen) else seen.attributes()
 
     def _swap(self, partial: bytes, target: bytes, backup: bytes) -> w.Task[None]:
         (direct,) = yield [w.rename(partial, target)]
