@@ -206,6 +206,14 @@ def source_chunks(source: Path | bytes, size: int = CHUNK) -> Iterator[bytes]:
         raise _unreadable(source, error) from error
 
 
+def disk(path: Path, error: OSError) -> Transient:
+    """This machine's own disk failed at ``path``."""
+    return Transient(
+        T("{path} could not be written: {words}", path=str(path), words=error.strerror or str(error)),
+        hint=T("Look at this machine's disk: is there room, may Mistok write there?"),
+    )
+
+
 def _unreadable(source: Path, error: OSError) -> Transient:
     return Transient(
         T("{path} could not be read: {words}", path=str(source), words=error.strerror or str(error)),

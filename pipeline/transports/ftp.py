@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
@@ -331,7 +331,7 @@ class FtpTransport:
                 return common.failed(file, common.vanished(file))
             return common.failed(file, self._no_rights(file.name, error))
         try:
-            with copy.open("wb") as target:
+            with _LocalCopy(copy) as target:
                 while size <= file.size and (piece := conn.recv(common.CHUNK)):
                     digest.update(piece)
                     size += target.write(piece)
@@ -502,6 +502,33 @@ class FtpTransport:
             hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
             who=Who.ADMIN,
         )
+
+
+class _LocalCopy:
+    """A file of this machine, whose errors are not taken for the network's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Self:
+        try:
+            self._stream = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise common.disk(self._path, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def write(self, piece: bytes) -> int:
+        """Write it all."""
+        try:
+            left = memoryview(piece)
+            while left:
+                left = left[self._stream.write(left) :]
+        except OSError as error:
+            raise common.disk(self._path, error) from error
+        return len(piece)
 
 
 def _remote(folder: str, entry: Entry) -> RemoteFile:

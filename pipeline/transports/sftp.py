@@ -242,7 +242,7 @@ class SftpTransport:
         except OSError as problem:
             if handle:
                 yield [w.close(handle)]
-            return common.failed(file, _disk(copy, problem))
+            return common.failed(file, common.disk(copy, problem))
         finally:
             if result is None:  # also when the session died under it
                 copy.unlink(missing_ok=True)
@@ -524,20 +524,6 @@ def _regular(attributes: w.Attributes, long_name: bytes) -> bool:
 
 def _time(attributes: w.Attributes) -> datetime | None:
     return common.from_epoch(attributes.mtime) if attributes.mtime is not None else None
-
-
-def _disk(copy: Path, error: OSError) -> Transient:
-    return Transient(
-        T("{path} could not be used: {words}", path=str(copy.parent), words=error.strerror or str(error)),
-        hint=T("Look at this machine's disk: is there room, may Mistok write there?"),
-    )
-
-
-def _raiser(error: BaseException) -> _Act[None]:
-    def act() -> None:
-        raise error
-
-    return act
 
 
 _: type[Transport] = SftpTransport
