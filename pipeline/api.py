@@ -98,6 +98,7 @@ from pipeline.ports import (
     System,
     Transport,
 )
+from pipeline.resources import schemas
 from pipeline.rules.matching import MatchRules, normal_form
 from pipeline.rules.parties import (
     edrpou_ok,
@@ -110,7 +111,6 @@ from pipeline.rules.parties import (
 )
 from pipeline.rules.pricing import TaxShare, Totals, added_tax, included_tax, line_sum, order_totals, spread
 from pipeline.rules.stock import sellable
-from pipeline.shipped import shipped
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
 from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
 from pipeline.xmlio import parse as parse_xml
@@ -219,8 +219,8 @@ __all__ = [
     "edrpou_ok",
     "full_name",
     "garbled",
-    "known_encoding",
     "included_tax",
+    "known_encoding",
     "line_sum",
     "normal_form",
     "normal_party",
@@ -232,8 +232,8 @@ __all__ = [
     "path_of",
     "phone",
     "rntrc_ok",
+    "schemas",
     "sellable",
-    "shipped",
     "show_datetime",
     "show_decimal",
     "spread",

@@ -258,7 +258,9 @@ class _Run:
             )
             assert result.inserted_primary_key is not None
             self.run_id = int(result.inserted_primary_key[0])
-        log.info("run_started", job=self.job, run=self.run_id, trigger=options.trigger, fence=lease.fence)
+        # a look every few seconds is no news; what it finds is told when the run ends
+        tell = log.debug if options.trigger == "watch" else log.info
+        tell("run_started", job=self.job, run=self.run_id, trigger=options.trigger, fence=lease.fence)
 
     def _record_skip(self) -> None:
         ledger = self.client.ledger
@@ -295,7 +297,8 @@ class _Run:
                 reference=reference,
                 mark=_mark(findings) if exit_code != UNREACHABLE else "",
             )
-        log.info("run_ended", job=self.job, run=self.run_id, state=state, **report.counts)
+        idle = self.options.trigger == "watch" and state == "done" and not report.counts
+        (log.debug if idle else log.info)("run_ended", job=self.job, run=self.run_id, state=state, **report.counts)
         return report
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pipeline.shipped import shipped
+from pipeline.resources import schemas
 from pipeline.xmlio import Schema
 from pipeline.xmlio.xsd import Declared
 
@@ -72,7 +72,7 @@ def put_into(page: str, schema: Schema, language: str) -> str:
 
 def main() -> None:
     """Refresh the pages of this checkout."""
-    schema = Schema.load(shipped("schemas/order.xsd"))
+    schema = Schema.load(schemas() / "order.xsd")
     for name, language in (("order-format.md", "en"), ("order-format.uk.md", "uk")):
         page = Path(__file__).parents[2] / "docs" / name
         page.write_text(put_into(page.read_text(encoding="utf-8"), schema, language), encoding="utf-8", newline="\n")

@@ -32,7 +32,7 @@ from pipeline.api import (
     known_encoding,
     parse_xml,
     path_of,
-    shipped,
+    schemas,
 )
 from plugins.formats._order_xml import Reader
 
@@ -70,7 +70,7 @@ class OrderXml:
     def decode(self, data: bytes, settings: OrderXmlSettings, context: FormatContext) -> Decoded:
         """The orders in ``data``. Raises Rejected: not this format, or a mistake outside of any one order."""
         document = parse_xml(data, file=context.file, default_encoding=settings.encoding, max_depth=settings.max_depth)
-        schema = Schema.load(context.base / settings.xsd if settings.xsd else shipped("schemas/order.xsd"))
+        schema = Schema.load(context.base / settings.xsd if settings.xsd else schemas() / "order.xsd")
         notes = list(document.notes)
         _check_root(document, context.file)
         if _move_into(document.root, schema.namespace):
@@ -124,7 +124,7 @@ class OrderXml:
 
 
 def _inner_names() -> frozenset[str]:
-    schema = Schema.load(shipped("schemas/order.xsd"))
+    schema = Schema.load(schemas() / "order.xsd")
     return frozenset(declared.name for path, declared in schema.declarations.walk() if "/" in path)
 
 

@@ -142,7 +142,11 @@ def make_victim(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Call
         name = f"t{abs(hash(request.node.nodeid)) % 10**10}"
         real.fresh(name)
         inbox, goods = real.fresh(f"{name}/orders"), real.fresh(f"{name}/goods")
-        own = real.owner.own if real.owner else (lambda _path: None)
+
+        def own(path: Path) -> None:
+            if real.owner:
+                real.owner.own(path)
+
         return Victim(folder, inbox, goods, site_yaml(real), f"{name}/orders", f"{name}/goods", url, own=own)
 
     yield make

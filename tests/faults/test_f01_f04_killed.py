@@ -43,7 +43,7 @@ def _pairs() -> list[tuple[str, str, str, int]]:
         for point, transport, ledger, _nth in ALL
         for pair in ((point, transport), (point, ledger), (transport, ledger))
     }
-    chosen = []
+    chosen: list[tuple[str, str, str, int]] = []
     for case in ALL:
         point, transport, ledger, _nth = case
         new = {(point, transport), (point, ledger), (transport, ledger)} & wanted

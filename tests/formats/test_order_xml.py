@@ -359,9 +359,9 @@ def test_texts_come_through_but_for_white_space(text: str) -> None:
 
 
 def test_a_schema_of_ones_own_is_checked_instead(tmp_path: Path) -> None:
-    from pipeline.api import shipped
+    from pipeline.api import schemas
 
-    own = shipped("schemas/order.xsd").read_text(encoding="utf-8")
+    own = (schemas() / "order.xsd").read_text(encoding="utf-8")
     own = own.replace('name="phone" type="Line" minOccurs="0"', 'name="phone" type="Code"')
     (tmp_path / "own.xsd").write_text(own, encoding="utf-8")
     data = file(HEAD + CUSTOMER + f"<items>{ITEM}</items>" + TAIL)

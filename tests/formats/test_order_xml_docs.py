@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.validate import judge
-from pipeline.shipped import shipped
+from pipeline.resources import schemas
 from pipeline.testing.xsdtables import put_into
 from pipeline.xmlio import Schema
 
@@ -50,7 +50,7 @@ def php(script: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("language", ["en", "uk"])
 def test_the_tables_are_those_of_the_schema(language: str) -> None:
     page = PAGES[language].read_text(encoding="utf-8")
-    fresh = put_into(page, Schema.load(shipped("schemas/order.xsd")), language)
+    fresh = put_into(page, Schema.load(schemas() / "order.xsd"), language)
     assert page == fresh, "run: python -m pipeline.testing.xsdtables"
 
 

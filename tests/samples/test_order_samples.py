@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.api import Decoded, Finding, FormatContext, Rejected, Schema, cents, parse_xml, shipped
+from pipeline.api import Decoded, Finding, FormatContext, Rejected, Schema, cents, parse_xml, schemas
 from plugins.formats.order_xml import PLUGIN, OrderXmlSettings
 
 ORDERS = Path(__file__).parents[2] / "samples" / "orders"
@@ -146,7 +146,7 @@ def test_ids_are_unique_but_for_the_samples_that_repeat_one() -> None:
 
 
 def test_the_good_samples_show_every_element_of_the_schema() -> None:
-    schema = Schema.load(shipped("schemas/order.xsd"))
+    schema = Schema.load(schemas() / "order.xsd")
     declared = {entry.name for _, entry in schema.declarations.walk()}
     used: set[str] = set()
     for sample in (ORDERS / "good").glob("*.xml"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.shipped import shipped
+from pipeline.resources import schemas
 from pipeline.xmlio import Schema, SchemaError, parse
 from pipeline.xmlio.schema import MAX_ERRORS
 
@@ -159,7 +159,7 @@ def test_a_schema_is_compiled_once_and_again_when_its_file_changes(tmp_path: Pat
 
 
 def test_the_order_schema_documents_every_element_in_both_languages() -> None:
-    schema = Schema.load(shipped("schemas/order.xsd"))
+    schema = Schema.load(schemas() / "order.xsd")
     assert schema.namespace == "urn:mistok:order:1"
     for path, declared in schema.declarations.walk():
         assert {"uk", "en"} <= set(declared.docs), path
