@@ -1,7 +1,8 @@
 """The booking half of the inbound walk: orders become documents, held orders with a card, or ends.
 
 ``begin(keys)`` is one transaction (rows, keys, holds with their cards and notices); then the target is asked and
-called; then ``commit(outcomes)`` is one more. Between the two a killed run leaves CREATING rows, which the next run looks up.
+called; then ``commit(outcomes)`` is one more. Between the two a killed run leaves CREATING rows, which the next run
+looks up.
 """
 
 from __future__ import annotations
