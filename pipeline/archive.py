@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ from pipeline.texts import T
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _BLOCK = 1 << 20
+_LEFT_BEHIND = 86_400  #: seconds after which a file that nobody finished is surely nobody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Archive:
         Raises Transient (disk full, unreachable) or MistokError when a copy does not read back as written.
         """
         try:
+            self._sweep()
             hashes = [self._store(item.path) for item in items]
             _sync_folders({self._object(sha).parent for sha, _size in hashes})
             for sha, _size in hashes:
@@ -149,7 +152,7 @@ class Archive:
         if target.is_file() and self.verify(sha):
             return sha, size
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{uuid.uuid4().hex}.part")
+        partial = self._partial()
         try:
             with source.open("rb") as reader, partial.open("xb") as writer:
                 shutil.copyfileobj(reader, writer, _BLOCK)
@@ -162,6 +165,18 @@ class Archive:
         finally:
             partial.unlink(missing_ok=True)
         return sha, size
+
+    def _partial(self) -> Path:
+        """Where a copy is written until it is whole. What a killed run left there is no copy, and goes after a day."""
+        folder = self.root / "partial"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / uuid.uuid4().hex
+
+    def _sweep(self) -> None:
+        for path in (self.root / "partial").glob("*"):
+            with contextlib.suppress(FileNotFoundError):  # another process is as tidy
+                if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
+                    path.unlink()
 
     def _show(self, item: ArchiveItem, sha256: str) -> Path:
         folder = self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client)
@@ -180,7 +195,7 @@ class Archive:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 # no hard links on this disk (FAT, some shares): a copy does as well
-                partial = folder / f".{uuid.uuid4().hex}.part"
+                partial = self._partial()
                 shutil.copyfile(target, partial)
                 partial.rename(path)
             return path

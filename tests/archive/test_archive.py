@@ -142,3 +142,14 @@ def test_every_name_becomes_one_that_disks_take(name: str) -> None:
     assert not set(safe) & set('<>:"/\\|?*\x00')
     assert safe not in {".", ".."}
     assert safe == safe.strip(" ")
+
+
+def test_what_a_killed_run_left_half_written_is_no_copy_and_goes_after_a_day(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive")
+    (tmp_path / "archive" / "partial").mkdir(parents=True)
+    young = _file(tmp_path / "archive" / "partial", "young", b"ha")
+    old = _file(tmp_path / "archive" / "partial", "old", b"ha")
+    os.utime(old, (0, 0))
+    kept = archive.keep(_file(tmp_path, "a.xml", b"half"), client="acme", name="a.xml", at=AT)
+    assert list(archive.hashes()) == [kept.sha256]
+    assert [path.name for path in (tmp_path / "archive" / "partial").iterdir()] == [young.name]

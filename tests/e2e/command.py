@@ -1,0 +1,76 @@
+"""The ``mistok`` command as a person starts it: a process of its own, its words, its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+MISTOK = (sys.executable, "-c", "from pipeline.cli import main; main()")
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a call ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def all(self) -> str:
+        return self.out + self.err
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A plain environment in which the checkout's own packages are found from any folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MISTOK_", "LC_", "LANG"))}
+    # no desktop: a test must not pop up on a developer's screen
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
+        kept.pop(name, None)
+    return {**kept, "PYTHONPATH": str(ROOT), **(more or {})}
+
+
+def mistok(
+    *words: object,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    seconds: float = 120,
+) -> Said:
+    """Run ``mistok WORDS`` to its end. Whatever happens, a person never sees a Python traceback."""
+    done = subprocess.run(
+        [*MISTOK, *(str(word) for word in words)],
+        cwd=cwd,
+        env=environment(env),
+        input=stdin.encode(),
+        capture_output=True,
+        timeout=seconds,
+    )
+    said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert "Traceback (most recent call last)" not in said.all, said.all
+    return said
+
+
+def start(
+    *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, screen: Path
+) -> subprocess.Popen[bytes]:
+    """Start ``mistok WORDS`` and go on; what it prints goes into the file ``screen``."""
+    with screen.open("ab") as out:
+        return subprocess.Popen(
+            [*MISTOK, *(str(word) for word in words)],
+            cwd=cwd,
+            env=environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
