@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,10 +38,16 @@ class OddServer:
     def start(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads: list[threading.Thread] = []
+        self._listening = threading.Thread(target=self._accept, daemon=True)
+        self._listening.start()
 
     def stop(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._listening.join(5)
+        for thread in self._threads:
+            thread.join(6)
 
     def _accept(self) -> None:
         while True:
@@ -48,10 +55,18 @@ class OddServer:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _serve(self, sock: socket.socket) -> None:
-        with sock, sock.makefile("rwb", buffering=0) as stream:
+        # a client that hangs up, or speaks TLS to us, ends its session only
+        with sock, ExitStack() as opened, suppress(OSError, UnicodeDecodeError):
+            sock.settimeout(5)
+            self._talk(sock, opened)
+
+    def _talk(self, sock: socket.socket, opened: ExitStack) -> None:
+        with sock.makefile("rwb", buffering=0) as stream:
 
             def say(words: str) -> None:
                 stream.write(words.encode() + b"\r\n")
@@ -66,7 +81,8 @@ class OddServer:
                     self.hang_up_at = None
                     break
                 if word == "PASV":
-                    passive = socket.create_server(("127.0.0.1", 0))
+                    passive = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+                    passive.settimeout(5)
                     number = passive.getsockname()[1]
                     say(f"227 Entering Passive Mode ({self.pasv_host},{number >> 8},{number & 255}).")
                 elif word in ("LIST", "RETR", "STOR"):
@@ -76,8 +92,6 @@ class OddServer:
                     passive = None
                 else:
                     say(self._answer(word, rest, state))
-            if passive:
-                passive.close()
 
     def _answer(self, word: str, rest: str, state: dict[str, object]) -> str:
         match word:
