@@ -26,7 +26,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _sharing_violation() -> PermissionError:
     error = PermissionError(errno.EACCES, "The process cannot access the file because it is being used")
-    error.winerror = 32  # type: ignore[attr-defined]  # as Windows gives it
+    setattr(error, "winerror", 32)  # noqa: B010 - as Windows gives it; elsewhere the attribute is unknown
     return error
 
 
