@@ -360,3 +360,14 @@ def test_names_that_are_not_utf8_are_read_and_deleted(sshd_server: Server, tmp_p
     assert deleted.done
     assert os.listdir(home / "done") == []  # noqa: PTH208 - the same
     transport.close()
+
+
+@pytest.mark.parametrize("kind", ["vsftpd", "proftpd-explicit"])
+def test_active_mode(servers: Any, kind: str, tmp_path: Path) -> None:
+    server: Server = servers.get(kind)
+    home = server.fresh(f"active-{time.monotonic_ns()}")
+    transport = _ftp(server, kind.partition("-")[2] or "none", tmp_path, passive=False)
+    transport.write(home.name, "a.xml", b"<a/>")
+    (read,) = transport.read_many(transport.list(home.name), tmp_path)
+    assert read.size == 4
+    transport.close()
