@@ -18,10 +18,11 @@ def main() -> None:
     use_language(_language(sys.argv) or language_of_environment())
     from pipeline.cli.app import app
     from pipeline.cli.common import early_log
+    from pipeline.cli.words import run
 
     early_log()
 
-    app()
+    sys.exit(run(app))
 
 
 def _language(argv: list[str]) -> str | None:

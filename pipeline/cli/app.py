@@ -22,6 +22,7 @@ from pipeline.cli.run import run
 from pipeline.cli.serve import serve
 from pipeline.cli.trust import trust
 from pipeline.cli.validate import validate
+from pipeline.cli.words import Verb, help_words, in_words
 from pipeline.texts import LANGUAGES, T, Text, use_language
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Verbs(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Own verbs first, in the order of a day's work."""
         return [*super().list_commands(ctx), *sorted(_system_verbs())]
+
+    def get_help(self, ctx: Any) -> str:
+        """The help in the reader's language."""
+        return help_words(super().get_help(ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """An own verb, else one of a system."""
@@ -68,7 +73,7 @@ def _system_command(plugin: SystemPlugin, ctx: Any) -> Any:
     command = typer.main.get_command(plugin.cli(get))
     command.name = plugin.name
     command.help = command.help or str(plugin.summary)
-    return _guarded(command)
+    return _guarded(in_words(command))
 
 
 def _guarded(command: Any) -> Any:
@@ -125,7 +130,7 @@ def _main(
 
 
 def _add(verb: Callable[..., Any], help_text: Text, name: str | None = None) -> None:
-    app.command(name or verb.__name__, help=f"{help_text}", epilog=str(common.EXIT_CODES))(verb)
+    app.command(name or verb.__name__, help=f"{help_text}", epilog=str(common.EXIT_CODES), cls=Verb)(verb)
 
 
 _add(demo, T("Show the main job on samples: catalogue out, orders in, over SFTP."))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from plugins.systems.books.system import Books
 
 Get = Callable[[], tuple[Any, SystemEnv]]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many rows.")]
+Json = Annotated[bool, typer.Option("--json", help=str(T("Print JSON instead of a table.")))]
+Limit = Annotated[int, typer.Option("--limit", min=1, help=str(T("At most so many rows.")))]
 
 
 class Numbers(StrEnum):
@@ -36,15 +36,27 @@ class Numbers(StrEnum):
 
 def make_app(get: Get) -> typer.Typer:
     """The Typer app of the books; ``get`` gives their settings and surroundings when a verb runs."""
-    app = typer.Typer(no_args_is_help=True, help="The embedded accounting: load tables, look at what is in it.")
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=str(T("The embedded accounting: load tables, look at what is in it.")),
+    )
 
-    @app.command()
+    @app.command(
+        help=str(T("Load products, or references, from tables: new codes are added, known ones brought up to date."))
+    )
     def load(
-        files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or XLSX tables.")],
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
-        numbers: Annotated[Numbers, typer.Option(help="uk: 1 234,50; en: 1,234.50; auto: either.")] = Numbers.AUTO,
-        encoding: Annotated[str | None, typer.Option(help="Of a CSV: UTF-8 or windows-1251 when not given.")] = None,
-        language: Annotated[str, typer.Option(help="Language of columns that name none.")] = "uk-UA",
+        files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help=str(T("CSV or XLSX tables.")))],
+        dry_run: Annotated[bool, typer.Option("--dry-run", help=str(T("Only tell what would be done.")))] = False,
+        numbers: Annotated[
+            Numbers, typer.Option(help=str(T("uk: 1 234,50; en: 1,234.50; auto: either.")))
+        ] = Numbers.AUTO,
+        encoding: Annotated[
+            str | None, typer.Option(help=str(T("Of a CSV: UTF-8 or windows-1251 when not given.")))
+        ] = None,
+        language: Annotated[str, typer.Option(help=str(T("Language of columns that name none.")))] = "uk-UA",
         as_json: Json = False,
     ) -> None:
         """Load products, or references, from tables: new codes are added, known ones brought up to date."""
@@ -64,9 +76,9 @@ def make_app(get: Get) -> typer.Typer:
             if words:
                 typer.echo(str(words))
 
-    @app.command()
+    @app.command(help=str(T("List products: code, name, price, special price, and what may be sold.")))
     def products(
-        find: Annotated[str, typer.Argument(help="Part of a code or a name.")] = "",
+        find: Annotated[str, typer.Argument(help=str(T("Part of a code or a name.")))] = "",
         limit: Limit = 200,
         as_json: Json = False,
     ) -> None:
@@ -79,9 +91,9 @@ def make_app(get: Get) -> typer.Typer:
         names = ("code", "name", "category", "price", "special_price", "stock", "unit")
         _show(rows, names, heads, as_json, T("No product found."))
 
-    @app.command()
+    @app.command(help=str(T("List stock by warehouse: on hand, reserved, and what may be sold.")))
     def stock(
-        find: Annotated[str, typer.Argument(help="Part of a code or a name.")] = "",
+        find: Annotated[str, typer.Argument(help=str(T("Part of a code or a name.")))] = "",
         limit: Limit = 500,
         as_json: Json = False,
     ) -> None:
@@ -94,9 +106,9 @@ def make_app(get: Get) -> typer.Typer:
         names = ("code", "name", "warehouse", "on_hand", "reserved", "sellable")
         _show(rows, names, heads, as_json, T("No stock found."))
 
-    @app.command()
+    @app.command(help=str(T("List parties: buyers and companies.")))
     def parties(
-        find: Annotated[str, typer.Argument(help="Part of a name, code, phone or mail.")] = "",
+        find: Annotated[str, typer.Argument(help=str(T("Part of a name, code, phone or mail.")))] = "",
         limit: Limit = 200,
         as_json: Json = False,
     ) -> None:
@@ -109,10 +121,10 @@ def make_app(get: Get) -> typer.Typer:
         names = ("code", "name", "edrpou", "phone", "email", "documents")
         _show(rows, names, heads, as_json, T("No party found."))
 
-    @app.command()
+    @app.command(help=str(T("List order documents, newest first.")))
     def documents(
         find: Annotated[
-            str, typer.Argument(help="Part of a number, of the source's number, or of the buyer's name.")
+            str, typer.Argument(help=str(T("Part of a number, of the source's number, or of the buyer's name.")))
         ] = "",
         limit: Limit = 50,
         as_json: Json = False,
@@ -136,8 +148,10 @@ def make_app(get: Get) -> typer.Typer:
         names = ("number", "created_at", "source", "order_number", "party", "items", "total", "currency", "status")
         _show(rows, names, heads, as_json, T("No document found."))
 
-    @app.command()
-    def document(number: Annotated[str, typer.Argument(help="The document's number.")], as_json: Json = False) -> None:
+    @app.command(help=str(T("Show one document with its lines and sums.")))
+    def document(
+        number: Annotated[str, typer.Argument(help=str(T("The document's number.")))], as_json: Json = False
+    ) -> None:
         """Show one document with its lines and sums."""
         from plugins.systems.books.views import document_view
 
