@@ -1,0 +1,45 @@
+"""``python -m tests.bench``: all figures of docs/benchmarks.md, each as a ratio to a plain script."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tests.bench import report
+from tests.bench.lines import LINES, Options
+from tests.bench.measure import ROOT, measure
+
+
+def main() -> None:
+    """Measure, print the table, write what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--files", type=int, default=500, help="order files of the import (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=20_000, help="products of the export (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (default: %(default)s)")
+    parser.add_argument("--only", choices=LINES, action="append", default=[], help="this line alone; may be repeated")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
+    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md")
+    args = parser.parse_args()
+    if min(args.files, args.rows, args.rounds) < 1:
+        parser.error("--files, --rows and --rounds are at least 1")
+    if args.docs and args.only:
+        parser.error("--docs wants every line")
+
+    def say(words: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{words:<60}", end="", file=sys.stderr, flush=True)
+
+    figures = measure(Options(args.files, args.rows, args.rounds), args.only, say)
+    say("")
+    print(report.table(figures))
+    print(f"\n{report.machine(figures)}.")
+    if args.json:
+        args.json.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    if args.docs:
+        (ROOT / "docs" / "benchmarks.md").write_text(report.page(figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The bench runs and gives every figure, at tiny sizes. What the figures are is no affair of the suite."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bench import report
+from tests.bench.lines import LINES
+from tests.bench.measure import ROOT
+
+
+def test_the_bench_gives_every_line(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "tests.bench", "--files", "5", "--rows", "40", "--rounds", "1", "--json", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    assert [line["key"] for line in figures["lines"]] == list(LINES)
+    for line in figures["lines"]:
+        assert line["ratio"] > 0
+        assert set(line["sides"]) == {"mistok", "plain"}
+        assert line["title"] in done.stdout
+    page = report.page(figures)
+    assert all(f"| {line['title']} |" in page for line in figures["lines"])
+    assert str(tmp_path) not in json.dumps(figures)
+    assert str(ROOT) not in page
+
+
+def test_the_page_is_whole() -> None:
+    """docs/benchmarks.md tells of every line that the bench has."""
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    for key in LINES:
+        assert f"`{key}`" in page
