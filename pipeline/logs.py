@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from pipeline.config.masking import mask, mask_any
+from pipeline.config.model import ClientConfig
 
 Processor = Callable[
     [Any, str, MutableMapping[str, Any]], Mapping[str, Any] | str | bytes | bytearray | tuple[Any, ...]
@@ -82,6 +83,18 @@ def configure(
                 ],
             ),
         )
+
+
+def for_client(config: ClientConfig, *, console: bool) -> None:
+    """Set the log up as the client's config says."""
+    configure(
+        level=config.log.level,
+        file=config.path(config.log.file) if config.log.file else None,
+        max_size=config.log.max_size,
+        keep=config.log.keep,
+        secrets=config.secrets,
+        console=console,
+    )
 
 
 def where() -> Path | None:

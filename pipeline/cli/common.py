@@ -96,14 +96,7 @@ def load_path(chosen: Options) -> ClientConfig:
 
     config = load_config(chosen.config)
     use_language(chosen.language or os.environ.get("MISTOK_LANGUAGE") or config.language)
-    logs.configure(
-        level=config.log.level,
-        file=config.path(config.log.file) if config.log.file else None,
-        max_size=config.log.max_size,
-        keep=config.log.keep,
-        secrets=config.secrets,
-        console=False,
-    )
+    logs.for_client(config, console=False)
     return config
 
 

@@ -60,14 +60,7 @@ def _serve(client: Client, workers: int | None, drain: float) -> None:
 def _log_to_the_screen_too(config: ClientConfig) -> None:
     from pipeline import logs
 
-    logs.configure(
-        level=config.log.level,
-        file=config.path(config.log.file) if config.log.file else None,
-        max_size=config.log.max_size,
-        keep=config.log.keep,
-        secrets=config.secrets,
-        console=True,
-    )
+    logs.for_client(config, console=True)
 
 
 def _banner(client: Client) -> None:
