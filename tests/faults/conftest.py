@@ -26,6 +26,7 @@ language: uk
 connections:
   site:
 {site}
+  images: {{type: local, path: images}}
   books: {{type: books, url: "{books}", seed: ["{samples}/products.csv", "{samples}/references.csv"]}}
 ledger: {{url: "{ledger}"}}
 log: {{file: null}}
@@ -36,7 +37,7 @@ jobs:
           client: "0042", object: "01", user: anna, executor: petro}}
   catalogue:
     steps:
-      - {{step: export-catalogue, from: books, to: site, folder: "{goods}"}}
+      - {{step: export-catalogue, from: books, to: site, folder: "{goods}", {catalogue}}}
 """
 
 
@@ -53,6 +54,7 @@ class Victim:
     ledger: str
     books: str = "sqlite:///books.sqlite3"
     own: Callable[[Path], None] = lambda _path: None
+    catalogue: str = ""  #: more parameters of the export, as YAML
     dropped: dict[str, bytes] = field(default_factory=dict)
     last_words: str = ""
 
@@ -68,6 +70,7 @@ class Victim:
             ledger=self.ledger,
             folder=self.remote_inbox,
             goods=self.remote_goods,
+            catalogue=self.catalogue,
         )
         self.path.write_text(text, encoding="utf-8")
         return load_config(self.path)
