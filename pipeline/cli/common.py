@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -168,6 +169,13 @@ def show_findings(findings: Sequence[Finding], *, as_json: bool = False) -> None
         out.print(line)
         if finding.hint:
             out.print(Rich("  → " + str(finding.hint), style="cyan"))
+
+
+def quoted(path: Path) -> str:
+    """A path as it is typed in a command: one word, whatever blanks it has."""
+    if os.name == "nt":
+        return f'"{path}"' if " " in str(path) else str(path)
+    return shlex.quote(str(path))
 
 
 def where(place: Where) -> str:

@@ -103,9 +103,15 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         with TemporaryDirectory(prefix="mistok-demo-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
         return
-    if keep.exists() and any(keep.iterdir()):
+    if keep.is_dir() and any(keep.iterdir()):
         common.usage(T("{folder} is not empty.", folder=str(keep)), T("Name a new folder."))
-    keep.mkdir(parents=True, exist_ok=True)
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        common.usage(
+            T("{path} cannot be written: {words}", path=str(keep), words=error.strerror or type(error).__name__),
+            T("Name a new folder."),
+        )
     yield keep.resolve()
 
 
@@ -250,4 +256,4 @@ def _closing(story: Mapping[str, Any], keep: Path | None) -> None:
         return
     out.print(str(T("Everything is in {folder}. Look there:", folder=str(story["folder"]))), style="bold")
     for verb in ("orders", "files", "notices", "books documents", "trace 00004804", "run orders", "serve"):
-        out.print(f"   mistok -c {story['folder'] / 'config.yaml'} {verb}", markup=False, soft_wrap=True)
+        out.print(f"   mistok -c {common.quoted(story['folder'] / 'config.yaml')} {verb}", markup=False, soft_wrap=True)

@@ -115,14 +115,14 @@ def command(
 
 def _tell(directory: Path, server: Server) -> None:
     out = common.console()
-    config = directory / "config.yaml"
+    config = common.quoted(directory / "config.yaml")
     out.print(str(T("Made {path}.", path=str(directory))), soft_wrap=True, markup=False)
     steps: list[Text] = []
     if server.kind != "local" and not server.key and not server.password:
         steps.append(T("Put the password into {path}.", path=str(directory / _SECRET)))
     if server.kind == "sftp":
-        steps.append(T("Accept the server's key: mistok --config {path} trust site", path=str(config)))
-    steps.append(T("Try it: mistok --config {path} check --connect", path=str(config)))
+        steps.append(T("Accept the server's key: mistok --config {path} trust site", path=config))
+    steps.append(T("Try it: mistok --config {path} check --connect", path=config))
     for number, step in enumerate(steps, 1):
         out.print(f"{number}. {step}", soft_wrap=True, markup=False)
 
