@@ -35,8 +35,8 @@ def all_done(walk: Inbound) -> None:
 def rows(walk: Inbound, ids: Collection[int]) -> None:
     """Acknowledge those of the given files that are done."""
     with walk.ctx.ledger.read() as conn:
-        known = [file_rows.by_id(conn, file_id) for file_id in ids]
-    _acknowledge(walk, [row for row in known if row and row["state"] == FileState.DONE])
+        known = file_rows.by_ids(conn, ids)
+    _acknowledge(walk, [known[file_id] for file_id in ids if known[file_id]["state"] == FileState.DONE])
 
 
 def set_aside(walk: Inbound, row: Row) -> None:
@@ -72,9 +72,11 @@ def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
                 ctx.event(conn, f"file:{row['id']}", "acknowledged", policy="kept")
         walk.count("acknowledged", len(done))
         return
-    sound = [row for row in done if ctx.archive.verify(row["sha256"])]
+    sound = []
     for row in done:
-        if row not in sound:
+        if ctx.archive.verify(row["sha256"]):
+            sound.append(row)
+        else:
             _unsound(walk, row)
     walk.hold_on()
     ctx.reach("inbound:before-delete")
@@ -88,6 +90,7 @@ def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
     if settings.marker is not None:
         _drop_markers(walk, [outcome.file for outcome in outcomes if outcome.done])
     now = ctx.clock.now()
+    ended: dict[str, list[int]] = {}
     with ctx.begin() as conn:
         for outcome in outcomes:
             row = remote[outcome.file]
@@ -98,9 +101,11 @@ def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
             else:
                 _refused(walk, conn, row, outcome)
                 continue
-            file_rows.update(conn, [row["id"]], now, state=FileState.ACKNOWLEDGED, policy=policy, ack_error=None)
+            ended.setdefault(policy, []).append(row["id"])
             ctx.event(conn, f"file:{row['id']}", "acknowledged", policy=policy)
             walk.count("acknowledged")
+        for policy, ids in ended.items():
+            file_rows.update(conn, ids, now, state=FileState.ACKNOWLEDGED, policy=policy, ack_error=None)
     ctx.reach("inbound:acknowledged")
 
 

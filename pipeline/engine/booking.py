@@ -82,10 +82,10 @@ def mend_held(walk: Inbound) -> None:
     ctx = walk.ctx
     with ctx.ledger.read() as conn:
         rows = order_rows.to_mend(conn, ctx.client, ctx.job, MENDABLE, MEND_AT_ONCE)
-        files = {row["file_id"]: file_rows.by_id(conn, row["file_id"]) for row in rows}
+        files = file_rows.by_ids(conn, {row["file_id"] for row in rows})
     works: list[Work] = []
     for row in rows:
-        file = files[row["file_id"]]
+        file = files.get(row["file_id"])
         if file is None or not file["sha256"] or ctx.archive.find(file["sha256"]) is None:
             continue
         try:
@@ -202,13 +202,12 @@ def _carry(walk: Inbound, sorted_out: _Pass, files: Sequence[Row]) -> None:
 def _write_rows(walk: Inbound, conn: sa.Connection, works: Sequence[Work], now: datetime) -> None:
     ctx = walk.ctx
     new = [work for work in works if not work.row]
+    known = [work for work in works if work.row]
     order_rows.insert(conn, [_columns(walk, work, now) for work in new])
     rows = order_rows.by_keys(conn, {work.key for work in new})
     for work in new:
         work.row = rows[work.key]
-    for work in works:
-        if work in new:
-            continue
+    for work in known:
         values = _columns(walk, work, now)
         for fixed in ("client", "source", "order_id", "key", "created"):
             del values[fixed]
@@ -263,21 +262,55 @@ def _create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
     ctx.reach("inbound:created")
     now = ctx.clock.now()
     with ctx.begin() as conn:
-        for outcome in outcomes:
-            _commit(walk, conn, by_key[outcome.key], outcome, now)
+        _commit(walk, conn, [(by_key[outcome.key], outcome) for outcome in outcomes], now)
         _finish_files(walk, conn, files, now)
     ctx.reach("inbound:committed")
 
 
-def _commit(walk: Inbound, conn: sa.Connection, work: Work, outcome: DocumentOutcome, now: datetime) -> None:
-    if outcome.ref is not None:
-        _created(walk, conn, work, outcome.ref, existed=outcome.existed, now=now)
-        if outcome.existed and work.row["revision"] != work.revision:
-            # a killed run had booked the earlier content before this one came
-            work.row["document_number"] = outcome.ref.number
-            _tell_changed(walk, conn, work)
-        return
-    error = outcome.error or MistokError(T("The target gave no answer for this order."))
+def _commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, DocumentOutcome]], now: datetime) -> None:
+    made = [(work, outcome.ref) for work, outcome in done if outcome.ref is not None]
+    order_rows.update_each(
+        conn,
+        [
+            {
+                "id": work.row["id"],
+                "state": OrderState.CREATED,
+                "document_id": ref.id,
+                "document_number": ref.number,
+                "findings": file_rows.findings_json(_notes(work)) or None,
+            }
+            for work, ref in made
+        ],
+        now,
+    )
+    carded = order_rows.carded(conn, walk.ctx.client, [_subject(work) for work, _ref in made], "held")
+    for work, ref in made:
+        if _subject(work) in carded:
+            why = f"document {ref.number} exists"
+            order_rows.close_cards(conn, walk.ctx.client, _subject(work), ("held",), now, state="resolved", why=why)
+    for work, outcome in done:
+        if outcome.ref is not None:
+            _created(walk, conn, work, outcome.ref, existed=outcome.existed)
+        else:
+            _not_created(walk, conn, work, outcome.error, now)
+
+
+def _created(walk: Inbound, conn: sa.Connection, work: Work, ref: DocumentRef, *, existed: bool) -> None:
+    ctx = walk.ctx
+    ctx.event(conn, _subject(work), "existed" if existed else "created", document=ref.number, id=ref.id)
+    # A document that was found is one that a killed run made: its notice was not written, so it is written now.
+    if work.order is not None:
+        ctx.notify(conn, _order_notice(work.row["id"], work.order, ref))
+    walk.count("created")
+    walk.tell(**_row(work), outcome="created", document=ref.number, findings=list(_notes(work)))
+    if existed and work.row["revision"] != work.revision:
+        # a killed run had booked the earlier content before this one came
+        work.row["document_number"] = ref.number
+        _tell_changed(walk, conn, work)
+
+
+def _not_created(walk: Inbound, conn: sa.Connection, work: Work, error: MistokError | None, now: datetime) -> None:
+    error = error or MistokError(T("The target gave no answer for this order."))
     findings = tuple(
         Finding(
             finding.code,
@@ -292,43 +325,20 @@ def _commit(walk: Inbound, conn: sa.Connection, work: Work, outcome: DocumentOut
         _hold(walk, conn, work, findings, now)
         return
     doubt = isinstance(error, InDoubt)
+    words = file_rows.findings_json(findings)
     state = OrderState.IN_DOUBT if doubt else OrderState.NEW
-    order_rows.update(
-        conn, work.row["id"], now, state=state, tries=work.row["tries"] + 1, findings=file_rows.findings_json(findings)
-    )
-    walk.ctx.event(
-        conn,
-        f"order:{work.row['id']}",
-        "in-doubt" if doubt else "not-created",
-        findings=file_rows.findings_json(findings),
-    )
+    order_rows.update(conn, work.row["id"], now, state=state, tries=work.row["tries"] + 1, findings=words)
+    walk.ctx.event(conn, _subject(work), "in-doubt" if doubt else "not-created", findings=words)
     walk.count("in_doubt" if doubt else "failed")
     walk.tell(**_row(work), outcome="in_doubt" if doubt else "failed", findings=list(findings))
 
 
-def _created(walk: Inbound, conn: sa.Connection, work: Work, ref: DocumentRef, *, existed: bool, now: datetime) -> None:
-    ctx = walk.ctx
-    notes = work.action.notes if isinstance(work.action, CreateDocument) else ()
-    order_rows.update(
-        conn,
-        work.row["id"],
-        now,
-        state=OrderState.CREATED,
-        document_id=ref.id,
-        document_number=ref.number,
-        findings=file_rows.findings_json(notes) or None,
-    )
-    subject = f"order:{work.row['id']}"
-    ctx.event(conn, subject, "existed" if existed else "created", document=ref.number, id=ref.id)
-    order_rows.close_cards(
-        conn, ctx.client, subject, ("held",), now, state="resolved", why=f"document {ref.number} exists"
-    )
-    order = work.order
-    # A document that was found is one that a killed run made: its notice was not written, so it is written now.
-    if order is not None:
-        ctx.notify(conn, _order_notice(work.row["id"], order, ref))
-    walk.count("created")
-    walk.tell(**_row(work), outcome="created", document=ref.number, findings=list(notes))
+def _subject(work: Work) -> str:
+    return f"order:{work.row['id']}"
+
+
+def _notes(work: Work) -> Sequence[Finding]:
+    return work.action.notes if isinstance(work.action, CreateDocument) else ()
 
 
 def _hold(walk: Inbound, conn: sa.Connection, work: Work, findings: Sequence[Finding], now: datetime) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -33,6 +34,14 @@ def go_on(_point: str) -> None:
     """Nothing happens at a named point of a walk."""
 
 
+@dataclass
+class _Told:
+    """What a transaction has to tell, until its end."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)
+
+
 @dataclass(kw_only=True)
 class RunContext:
     """One run of one job. Opens transports and systems at first use and closes them all in :meth:`close`."""
@@ -54,6 +63,7 @@ class RunContext:
     reach: Callable[[str], None] = go_on
     _transports: dict[str, Transport] = field(default_factory=dict)
     _systems: dict[str, System] = field(default_factory=dict)
+    _told: dict[sa.Connection, _Told] = field(default_factory=dict)
 
     @property
     def client(self) -> str:
@@ -109,17 +119,22 @@ class RunContext:
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """A writing transaction of the ledger."""
+        """A writing transaction of the ledger. Its events and notices are written together at its end."""
         with self.ledger.begin() as connection:
-            yield connection
+            told = self._told[connection] = _Told()
+            try:
+                yield connection
+            finally:
+                del self._told[connection]
+            self.ledger.append(connection, told.events, told.notices)
 
     def event(self, conn: sa.Connection, subject: str, event: str, **data: object) -> None:
-        """Append to the story of ``subject``, as part of this run."""
-        self.ledger.event(conn, subject, event, data, run_id=self.run_id)
+        """Append to the story of ``subject``, as part of this run, in a transaction of :meth:`begin`."""
+        self._told[conn].events.append(self.ledger.event_row(subject, event, data, run_id=self.run_id))
 
-    def notify(self, conn: sa.Connection, notice: Notice) -> int:
-        """Write a notice in the transaction of the outcome that it tells of."""
-        return self.ledger.notify(conn, notice)
+    def notify(self, conn: sa.Connection, notice: Notice) -> None:
+        """Write a notice in the transaction (of :meth:`begin`) of the outcome that it tells of."""
+        self._told[conn].notices.append(self.ledger.notice_row(notice))
 
     def close(self) -> None:
         """Close what was opened. A connection that breaks while closing is no trouble of the run."""

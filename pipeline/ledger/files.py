@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.errors import Finding
-from pipeline.ledger.tables import FileState, files, row_dict
+from pipeline.ledger.tables import FileState, files, row_dict, set_each
 from pipeline.ports import RemoteFile
 
 Row = dict[str, Any]
@@ -73,15 +73,7 @@ def update(conn: sa.Connection, ids: Collection[int], now: datetime, **values: A
 
 def update_each(conn: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
     """Set values row by row: each mapping has ``id`` and the columns to set (the same ones in all)."""
-    if not rows:
-        return
-    columns = [name for name in rows[0] if name != "id"]
-    statement = (
-        files.update()
-        .where(files.c.id == sa.bindparam("row_id"))
-        .values({**{name: sa.bindparam(f"new_{name}") for name in columns}, "updated": now})
-    )
-    conn.execute(statement, [{"row_id": row["id"], **{f"new_{name}": row[name] for name in columns}} for row in rows])
+    set_each(conn, files, rows, now)
 
 
 def in_states(
@@ -103,8 +95,17 @@ def in_states(
 
 def by_id(conn: sa.Connection, file_id: int) -> Row | None:
     """One row."""
-    row = conn.execute(sa.select(files).where(files.c.id == file_id)).first()
-    return row_dict(row) if row else None
+    return by_ids(conn, [file_id]).get(file_id)
+
+
+def by_ids(conn: sa.Connection, ids: Collection[int]) -> dict[int, Row]:
+    """Rows by id, in order of their ids."""
+    found: dict[int, Row] = {}
+    known = sorted(ids)
+    for start in range(0, len(known), _CHUNK):
+        query = sa.select(files).where(files.c.id.in_(known[start : start + _CHUNK])).order_by(files.c.id)
+        found.update((row.id, row_dict(row)) for row in conn.execute(query))
+    return found
 
 
 def done_with_hash(conn: sa.Connection, client: str, hashes: Collection[str]) -> dict[str, int]:

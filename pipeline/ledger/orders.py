@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.errors import Finding
-from pipeline.ledger.tables import FileState, OrderState, cards, files, orders, row_dict, sightings
+from pipeline.ledger.tables import FileState, OrderState, cards, files, orders, row_dict, set_each, sightings
 
 Row = dict[str, Any]
 _CHUNK = 400
@@ -58,16 +58,27 @@ def update_many(conn: sa.Connection, ids: Collection[int], now: datetime, **valu
         )
 
 
+def update_each(conn: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Set values order by order: each mapping has ``id`` and the columns to set (the same ones in all)."""
+    set_each(conn, orders, rows, now)
+
+
 def add_sightings(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write down appearances; one that is there already (a run that was resumed) stays as it is."""
+    here = (sightings.c.order_row, sightings.c.file_id, sightings.c.line)
+    known: set[tuple[int, int, int | None]] = set()
+    wanted = sorted({row["file_id"] for row in rows})
+    for start in range(0, len(wanted), _CHUNK):
+        query = sa.select(*here).where(sightings.c.file_id.in_(wanted[start : start + _CHUNK]))
+        known.update((row[0], row[1], row[2]) for row in conn.execute(query))
+    fresh = []
     for row in rows:
-        here = (
-            (sightings.c.order_row == row["order_row"])
-            & (sightings.c.file_id == row["file_id"])
-            & (sightings.c.line.is_(None) if row["line"] is None else sightings.c.line == row["line"])
-        )
-        if conn.execute(sa.select(sightings.c.id).where(here)).first() is None:
-            conn.execute(sightings.insert().values(**row))
+        place = (row["order_row"], row["file_id"], row["line"])
+        if place not in known:
+            known.add(place)
+            fresh.append(dict(row))
+    if fresh:
+        conn.execute(sightings.insert(), fresh)
 
 
 def unfinished_files(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:
@@ -152,6 +163,21 @@ def close_cards(
         )
         .values(state=state, closed=now, why=why)
     )
+
+
+def carded(conn: sa.Connection, client: str, subjects: Collection[str], kind: str) -> set[str]:
+    """Which of these subjects have an open card of this kind."""
+    found: set[str] = set()
+    wanted = sorted(subjects)
+    for start in range(0, len(wanted), _CHUNK):
+        query = sa.select(cards.c.subject).where(
+            cards.c.client == client,
+            cards.c.subject.in_(wanted[start : start + _CHUNK]),
+            cards.c.kind == kind,
+            cards.c.state == "open",
+        )
+        found.update(conn.execute(query).scalars())
+    return found
 
 
 def open_cards(conn: sa.Connection, client: str, subjects: Collection[str] | None = None) -> dict[str, Row]:

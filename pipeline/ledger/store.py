@@ -7,7 +7,7 @@ import re
 import socket
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -143,33 +143,46 @@ class Ledger:
         run_id: int | None = None,
     ) -> None:
         """Append one line to the story of ``subject`` (``file:12``, ``order:7``, ``job:orders``)."""
-        conn.execute(
-            t.events.insert().values(
-                client=self.client,
-                at=self.clock.now(),
-                run_id=run_id,
-                subject=subject,
-                event=event,
-                data=dict(data) if data else None,
-            )
-        )
+        conn.execute(t.events.insert(), [self.event_row(subject, event, data, run_id=run_id)])
+
+    def event_row(
+        self, subject: str, event: str, data: Mapping[str, Any] | None = None, *, run_id: int | None = None
+    ) -> dict[str, Any]:
+        """An event as a row, as of now."""
+        return {
+            "client": self.client,
+            "at": self.clock.now(),
+            "run_id": run_id,
+            "subject": subject,
+            "event": event,
+            "data": dict(data) if data else None,
+        }
 
     def notify(self, conn: sa.Connection, notice: Notice) -> int:
         """Write a notice, to be delivered after the transaction that it is part of. Gives its id."""
-        result = conn.execute(
-            t.notices.insert().values(
-                client=self.client,
-                kind=notice.kind,
-                subject=notice.subject,
-                title=notice.title.to_json(),
-                body=notice.body.to_json(),
-                data=dict(notice.data),
-                created=self.clock.now(),
-                state="waiting",
-                tries=0,
-            )
-        )
-        return _new_id(result)
+        return _new_id(conn.execute(t.notices.insert().values(self.notice_row(notice))))
+
+    def notice_row(self, notice: Notice) -> dict[str, Any]:
+        """A notice as a row, as of now."""
+        return {
+            "client": self.client,
+            "kind": notice.kind,
+            "subject": notice.subject,
+            "title": notice.title.to_json(),
+            "body": notice.body.to_json(),
+            "data": dict(notice.data),
+            "created": self.clock.now(),
+            "state": "waiting",
+            "tries": 0,
+        }
+
+    def append(
+        self, conn: sa.Connection, events: Sequence[Mapping[str, Any]], notices: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Write many rows of :meth:`event_row` and :meth:`notice_row`, in one statement each."""
+        for table, rows in ((t.events, events), (t.notices, notices)):
+            if rows:
+                conn.execute(table.insert(), [dict(row) for row in rows])
 
     def get_value(self, conn: sa.Connection, kind: str, name: str) -> Any:
         """The small value kept under ``kind`` and ``name``, or None."""

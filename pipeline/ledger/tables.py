@@ -5,6 +5,7 @@ Times are stored as UTC (``Moment`` gives aware datetimes back), money as text o
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Connection,
     DateTime,
     Dialect,
     ForeignKey,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    bindparam,
 )
 
 metadata = MetaData(
@@ -279,3 +282,16 @@ leases = Table(
 def row_dict(row: Any) -> dict[str, Any]:
     """A SQLAlchemy row as a plain dict."""
     return dict(row._mapping)  # noqa: SLF001 - the documented name of the mapping view
+
+
+def set_each(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Set values row by row, in one statement: each mapping has ``id`` and the columns to set (the same in all)."""
+    if not rows:
+        return
+    columns = [name for name in rows[0] if name != "id"]
+    statement = (
+        table.update()
+        .where(table.c.id == bindparam("row_id"))
+        .values({**{name: bindparam(f"new_{name}") for name in columns}, "updated": now})
+    )
+    conn.execute(statement, [{"row_id": row["id"], **{f"new_{name}": row[name] for name in columns}} for row in rows])
