@@ -110,14 +110,10 @@ class Inbound:
             if not pending:
                 return None
             now = clock.now()
-            fresh = any(look.verdict is not Verdict.WAITING for look in pending)
-            waits = [wait for wait in (next_look(pending, now, patience),) if wait is not None]
-            if fresh:
-                waits.append(max(stable, self.settings.min_age).total_seconds())
-            wait = min(waits, default=None)
+            wait = next_look(pending, now, self.settings)
             if wait is None or now + timedelta(seconds=wait) > until:
                 self.count("waiting", len(pending))
-                return wait if wait is not None else stable.total_seconds() or None
+                return wait
             if local:
                 # a look costs nothing here, and the sooner growth is seen, the sooner the wait for its end begins
                 wait = min(wait, max(stable.total_seconds() / 4, 0.05))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -88,10 +88,9 @@ def in_period(file: RemoteFile, first_seen: datetime, since: datetime | None, un
     return (since is None or at >= since) and (until is None or at < until)
 
 
-def next_look(looks: Sequence[Look], now: datetime, patience: timedelta) -> float | None:
-    """Seconds until a waiting file may be ready, when that is worth staying for (within ``patience``); else None."""
-    dues = [look.due for look in looks if look.verdict is Verdict.WAITING and look.due is not None]
-    if not dues:
-        return None
-    wait = min(dues) - now
-    return max(wait.total_seconds(), 0.0) if wait <= patience else None
+def next_look(looks: Sequence[Look], now: datetime, settings: InboundSettings) -> float | None:
+    """Seconds until another look may find a file ready; None when only the site can change that (a missing marker)."""
+    dues = [look.due - now for look in looks if look.verdict is Verdict.WAITING and look.due is not None]
+    if any(look.verdict in (Verdict.NEW, Verdict.GROWING) for look in looks):
+        dues.append(max(settings.stable, settings.min_age))
+    return max(min(dues).total_seconds(), 0.0) if dues else None

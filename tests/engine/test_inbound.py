@@ -274,3 +274,13 @@ def test_many_files_in_batches(shop: Shop) -> None:
     assert len(shop.documents()) == 20
     with Client.open(shop.config()) as client:
         assert sum(client.archive.verify(sha) for sha in client.archive.hashes()) == 20
+
+
+def test_a_file_in_its_grace_is_looked_at_again_when_the_grace_is_over_and_not_each_second(shop: Shop) -> None:
+    shop.more = {"grace": "1h"}
+    shop.drop("cut")
+    shop.run()
+    report = shop.run()
+    assert report.counts == {"waiting": 1}
+    assert report.again_in is not None
+    assert report.again_in > 3000
