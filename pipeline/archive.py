@@ -15,7 +15,7 @@ import shutil
 import time
 import unicodedata
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from pipeline.texts import T
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _BLOCK = 1 << 20
+SYNCS = 8  #: at once
 _LEFT_BEHIND = 86_400  #: seconds after which a file that nobody finished is surely nobody's
 
 
@@ -81,8 +82,7 @@ class Archive:
         """
         try:
             self._sweep()
-            hashes = [self._store(item.path) for item in items]
-            _sync_folders({self._object(sha).parent for sha, _size in hashes})
+            hashes = self._store([item.path for item in items])
             for sha, _size in hashes:
                 if not self.verify(sha):
                     raise MistokError(
@@ -94,7 +94,7 @@ class Archive:
                 ArchiveCopy(sha, size, self._object(sha), self._show(item, sha))
                 for item, (sha, size) in zip(items, hashes, strict=True)
             ]
-            _sync_folders({copy.view.parent for copy in copies})
+            self._sync_folders({copy.view.parent for copy in copies})
         except OSError as error:
             raise _trouble(error, self.root) from error
         return copies
@@ -145,26 +145,32 @@ class Archive:
     def _object(self, sha256: str) -> Path:
         return self.root / "objects" / sha256[:2] / sha256
 
-    def _store(self, source: Path) -> tuple[str, int]:
-        sha = _digest(source)
-        size = source.stat().st_size
-        target = self._object(sha)
-        if target.is_file() and self.verify(sha):
-            return sha, size
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._partial()
+    def _store(self, sources: Sequence[Path]) -> list[tuple[str, int]]:
+        """Hash and size of each; their bytes are on the disk under their hashes when this returns."""
+        stored = [(_digest(source), source.stat().st_size) for source in sources]
+        partials: dict[str, Path] = {}
         try:
-            with source.open("rb") as reader, partial.open("xb") as writer:
-                shutil.copyfileobj(reader, writer, _BLOCK)
-                writer.flush()
-                os.fsync(writer.fileno())
-            # A copy that is there but unsound (a broken disk) is set aside under another name, never overwritten.
-            if target.exists():
-                target.rename(target.with_name(f"{sha}.unsound-{uuid.uuid4().hex[:8]}"))
-            partial.rename(target)
+            for source, (sha, _size) in zip(sources, stored, strict=True):
+                if sha in partials or self.verify(sha):
+                    continue
+                target = self._object(sha)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                partials[sha] = self._partial()
+                with source.open("rb") as reader, partials[sha].open("xb") as writer:
+                    shutil.copyfileobj(reader, writer, _BLOCK)
+            _at_once(_sync_file, partials.values())
+            for sha, partial in partials.items():
+                target = self._object(sha)
+                # A copy that is there but unsound (a broken disk) is set aside under another name, never overwritten.
+                if target.exists():
+                    target.rename(target.with_name(f"{sha}.unsound-{uuid.uuid4().hex[:8]}"))
+                partial.rename(target)
         finally:
-            partial.unlink(missing_ok=True)
-        return sha, size
+            for partial in partials.values():
+                partial.unlink(missing_ok=True)
+        # also of copies that were there already: whoever put them there may have been killed before this
+        self._sync_folders({self._object(sha).parent for sha, _size in stored})
+        return stored
 
     def _partial(self) -> Path:
         """Where a copy is written until it is whole. What a killed run left there is no copy, and goes after a day."""
@@ -177,6 +183,13 @@ class Archive:
             with contextlib.suppress(FileNotFoundError):  # another process is as tidy
                 if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
                     path.unlink()
+
+    def _sync_folders(self, folders: Iterable[Path]) -> None:
+        """Their names, and those of the folders above them, which may be as new."""
+        if os.name == "nt":
+            return  # NTFS keeps names in its journal; a folder cannot be opened for syncing there
+        above = {parent for folder in folders for parent in (folder, *folder.parents)}
+        _at_once(_sync_folder, [folder for folder in above if folder.is_relative_to(self.root)])
 
     def _show(self, item: ArchiveItem, sha256: str) -> Path:
         folder = self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client)
@@ -216,16 +229,32 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def _sync_folders(folders: Iterable[Path]) -> None:
-    if os.name == "nt":
-        return  # NTFS keeps names in its journal; a folder cannot be opened for syncing there
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+def _sync_file(path: Path) -> None:
+    # opened for writing: Windows syncs nothing else
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _at_once(sync: Callable[[Path], None], paths: Collection[Path]) -> None:
+    """Sync paths side by side: the disk then does in one go what it would do one by one. Raises the first error."""
+    if len(paths) < 2:
+        for path in paths:
+            sync(path)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(SYNCS, len(paths)), "mistok-sync") as pool:
+        for _done in pool.map(sync, paths):
+            pass
 
 
 def _trouble(error: OSError, root: Path) -> Transient:

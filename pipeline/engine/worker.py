@@ -138,11 +138,10 @@ def job_runner(payload: tuple[Path | None, bytes]) -> Runner:
 def _preload(config: ClientConfig) -> None:
     """What the first run would otherwise stop to import."""
     wanted = {"psutil", "pipeline.engine.acknowledge", "pipeline.engine.inbound", "pipeline.engine.outbound"}
-    wanted |= {
-        f"pipeline.transports.{spec.type}"
-        for spec in config.connections.values()
-        if spec.kind == "transport" and spec.type in ("sftp", "ftp")
-    }
+    servers = {spec.type for spec in config.connections.values() if spec.kind == "transport"} & {"sftp", "ftp"}
+    wanted |= {f"pipeline.transports.{kind}" for kind in servers}
+    if "sftp" in servers:
+        wanted.add("paramiko")
     if any(isinstance(step.params, InboundSettings) for job in config.jobs.values() for step in job.steps):
         wanted |= {"lxml.etree", "phonenumbers"}
     for name in sorted(wanted):
