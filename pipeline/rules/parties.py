@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from pipeline.errors import Finding, Where
 from pipeline.model import Party
@@ -17,6 +18,7 @@ _RARE_PATRONYMIC = re.compile(r"(?:[иі]ч|ічна|инична)$", re.IGNOREC
 _SPACES = re.compile(r"\s+")
 
 
+@lru_cache(maxsize=4096)  # one order is asked for the same number several times over
 def phone(text: str, region: str = "UA") -> str:
     """The first telephone in ``text`` as E.164 (``+380671234567``), or ``""`` when there is none that can exist.
 

@@ -99,7 +99,7 @@ def _round(line: Line, command: Command, work: Path) -> dict[str, float]:
     told = json.loads(done.stdout.splitlines()[-1])
     if told["done"] != line.expected:
         raise RuntimeError(f"{line.key}: {told['done']} of {line.expected} were done:\n{done.stdout}\n{done.stderr}")
-    return {"seconds": told["seconds"], "whole": whole, "peak_mib": told["peak_mib"]}
+    return {"seconds": told["seconds"], "cpu": told["cpu"], "whole": whole, "peak_mib": told["peak_mib"]}
 
 
 def _env(work: Path) -> dict[str, str]:
@@ -110,10 +110,12 @@ def _env(work: Path) -> dict[str, str]:
 
 def _medians(line: Line, rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
     peaks = [one["peak_mib"] for one in rounds if "peak_mib" in one]
+    cpu = [one["cpu"] for one in rounds if "cpu" in one]
     seconds, whole = median(one["seconds"] for one in rounds), median(one["whole"] for one in rounds)
     return {
         "seconds": round(seconds, 4),
         "seconds_whole": round(whole, 4),
+        "seconds_cpu": round(median(cpu), 4) if cpu else None,
         "rate": round(line.expected / seconds, 2),
         "rate_whole": round(line.expected / whole, 2),
         "peak_mib": round(median(peaks), 1) if peaks else None,
