@@ -149,13 +149,14 @@ class Archive:
         """Hash and size of each; their bytes are on the disk under their hashes when this returns."""
         stored = [(_digest(source), source.stat().st_size) for source in sources]
         partials: dict[str, Path] = {}
+        partial_folder = self._partial_folder()
+        for folder in {self._object(sha).parent for sha, _size in stored}:
+            folder.mkdir(parents=True, exist_ok=True)
         try:
             for source, (sha, _size) in zip(sources, stored, strict=True):
                 if sha in partials or self.verify(sha):
                     continue
-                target = self._object(sha)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                partials[sha] = self._partial()
+                partials[sha] = partial_folder / uuid.uuid4().hex
                 with source.open("rb") as reader, partials[sha].open("xb") as writer:
                     shutil.copyfileobj(reader, writer, _BLOCK)
             _at_once(_sync_file, partials.values())
@@ -172,11 +173,11 @@ class Archive:
         self._sync_folders({self._object(sha).parent for sha, _size in stored})
         return stored
 
-    def _partial(self) -> Path:
-        """Where a copy is written until it is whole. What a killed run left there is no copy, and goes after a day."""
+    def _partial_folder(self) -> Path:
+        """Where copies are written until they are whole. What a killed run left there is none, and goes after a day."""
         folder = self.root / "partial"
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / uuid.uuid4().hex
+        return folder
 
     def _sweep(self) -> None:
         for path in (self.root / "partial").glob("*"):
@@ -208,7 +209,7 @@ class Archive:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 # no hard links on this disk (FAT, some shares): a copy does as well
-                partial = self._partial()
+                partial = self._partial_folder() / uuid.uuid4().hex
                 shutil.copyfile(target, partial)
                 partial.rename(path)
             return path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,6 +31,7 @@ from pipeline.texts import T
 log = structlog.get_logger("mistok.inbound")
 
 LEASE = timedelta(seconds=90)
+HOLD_EVERY = timedelta(seconds=10)
 BATCH_BYTES = 64_000_000
 TAIL = 4096
 TRIES = 3  #: after so many failures of its format a file is quarantined
@@ -49,6 +50,7 @@ class Inbound:
     counts: dict[str, int] = field(default_factory=dict)
     details: list[dict[str, Any]] = field(default_factory=list)
     lease: Lease | None = None
+    _held_at: datetime | None = None
 
     def count(self, word: str, by: int = 1) -> None:
         """Count for the closing line."""
@@ -88,9 +90,17 @@ class Inbound:
         return StepResult(self.counts, waiting=waits, details=self.details, again_in=again_in)
 
     def hold_on(self) -> None:
-        """Keep the lease. Raises Transient when somebody took it over: then nothing more may be written."""
+        """Keep the lease. Raises Transient when somebody took it over: then nothing more may be written.
+
+        It is looked at each time, and made longer every few seconds: that is a commit, which a look is not.
+        """
         assert self.lease is not None
-        if not self.ctx.ledger.renew(self.lease, LEASE):
+        now = self.ctx.clock.now()
+        if self._held_at is not None and now - self._held_at < HOLD_EVERY:
+            held = self.ctx.ledger.holds(self.lease)
+        else:
+            held, self._held_at = self.ctx.ledger.renew(self.lease, LEASE), now
+        if not held:
             raise Transient(
                 T("Another process took over inbox {name} from this run.", name=self.settings.inbox), code="lease"
             )

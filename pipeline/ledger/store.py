@@ -226,6 +226,13 @@ class Ledger:
             self.upsert(conn, lease, values, keys=("client", "name"))
         return Lease(name, self.owner, fence, now + ttl)
 
+    def holds(self, lease: Lease) -> bool:
+        """Whether nobody else took it over."""
+        row = t.leases
+        query = sa.select(row.c.fence).where(row.c.client == self.client, row.c.name == lease.name)
+        with self.read() as conn:
+            return conn.execute(query).scalar() == lease.fence
+
     def renew(self, lease: Lease, ttl: timedelta) -> bool:
         """Hold it longer. False: somebody else took it over, and the holder must stop writing."""
         row = t.leases

@@ -7,7 +7,7 @@ draft at a time, each behind a savepoint, so that only the draft at fault fails.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -281,7 +281,7 @@ class _Batch:
             "tax": totals.tax,
             "rounding": rounding,
             "total": cents(order.total),
-            "discounts": [_plain(asdict(d)) for d in order.discounts] or None,
+            "discounts": [_plain(d) for d in order.discounts] or None,
             "customer": _party(order.customer),
             "delivery_carrier": delivery.carrier,
             "delivery_service": delivery.service,
@@ -291,11 +291,11 @@ class _Batch:
             "delivery_phone": recipient.phone,
             "delivery_tracking": delivery.tracking,
             "delivery_date": delivery.planned_for,
-            "delivery": _plain(asdict(delivery)),
+            "delivery": _plain(delivery),
             "payment_method": payment.method,
             "payment_status": payment.status,
             "paid": payment.paid,
-            "payment": _plain(asdict(payment)),
+            "payment": _plain(payment),
             "comment": draft.comment,
             "extra": dict(order.extra) or None,
         }
@@ -448,12 +448,16 @@ def _held(draft: DocumentDraft, error: Exception) -> MistokError:
 
 
 def _party(party: Party) -> dict[str, Any]:
-    plain: dict[str, Any] = _plain(asdict(party))
+    plain: dict[str, Any] = _plain(party)
     return plain
 
 
 def _plain(value: Any) -> Any:
-    """For JSON: exact numbers and dates as text, empty things left out."""
+    """For JSON: records as objects, exact numbers and dates as text, empty things left out."""
+    if isinstance(value, str):
+        return value
+    if is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items() if part not in (None, "", {}, ())}
     if isinstance(value, (list, tuple)):
