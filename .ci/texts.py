@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from inspect import cleandoc
+from itertools import pairwise
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -21,6 +23,10 @@ PO = ROOT / "pipeline" / "locales" / "uk" / "LC_MESSAGES" / "mistok.po"
 ROOMS = ("pipeline", "plugins")
 #: How many of the first arguments are texts.
 KEYWORDS = {"T": 1, "TN": 2}
+#: Classes below this one describe their fields by docstrings, which `mistok plugins` shows.
+SETTINGS = "Settings"
+#: Here the classes' own docstrings are shown, too: connections have no other summary.
+SUMMARISED = "pipeline/transports/"
 
 
 @dataclass(frozen=True)
@@ -32,20 +38,27 @@ class Found:
 
 
 def extract(root: Path = ROOT) -> tuple[list[Found], list[str]]:
-    """Every text marked by T or TN, in order, and the places where the mark has no literal."""
+    """Every text marked by T or TN or that describes a parameter, in order, and the marks that have no literal."""
     found: list[Found] = []
     wrong: list[str] = []
-    for room in ROOMS:
-        for path in sorted((root / room).rglob("*.py")):
-            name = path.relative_to(root).as_posix()
-            for call, count in _calls(ast.parse(path.read_text(encoding="utf-8"), name)):
-                words = [_literal(argument) for argument in call.args[:count]]
-                if len(words) < count or not all(words):
-                    wrong.append(f"{name}:{call.lineno}")
-                elif count == 1:
-                    found.append(Found(str(words[0]), name))
-                else:
-                    found.append(Found((str(words[0]), str(words[1])), name))
+    trees = {
+        path.relative_to(root).as_posix(): ast.parse(path.read_text(encoding="utf-8"), str(path))
+        for room in ROOMS
+        for path in sorted((root / room).rglob("*.py"))
+    }
+    settings = _below(SETTINGS, trees.values())
+    for name, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name in settings:
+                found += [Found(words, name) for words in _descriptions(node, whole=name.startswith(SUMMARISED))]
+        for call, count in _calls(tree):
+            words = [_literal(argument) for argument in call.args[:count]]
+            if len(words) < count or not all(words):
+                wrong.append(f"{name}:{call.lineno}")
+            elif count == 1:
+                found.append(Found(str(words[0]), name))
+            else:
+                found.append(Found((str(words[0]), str(words[1])), name))
     return found, wrong
 
 
@@ -81,6 +94,34 @@ def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, int]]:
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
             if name in KEYWORDS:
                 yield node, KEYWORDS[name]
+
+
+def _below(name: str, trees: Iterable[ast.Module]) -> set[str]:
+    """The names of the classes that derive from ``name``, near or far."""
+    bases = {
+        node.name: {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    found = {name}
+    while more := {one for one, its in bases.items() if its & found} - found:
+        found |= more
+    return found - {name}
+
+
+def _descriptions(node: ast.ClassDef, *, whole: bool) -> Iterator[str]:
+    """The docstrings of a class's fields, as pydantic takes them; with ``whole`` that of the class before them."""
+    if whole and (own := ast.get_docstring(node)):
+        yield _one_line(own)
+    for before, after in pairwise(node.body):
+        if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr) and (words := _literal(after.value)):
+            yield _one_line(words)
+
+
+def _one_line(words: str) -> str:
+    """The first paragraph in one line, as pipeline/cli/plugins.py shows it."""
+    return " ".join(cleandoc(words).split("\n\n")[0].split())
 
 
 def _literal(node: ast.expr) -> str | None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from pipeline.cli import common
-from pipeline.texts import T
+from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
-    from pipeline.flow import Settings
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+#: The kinds in the order they are listed.
+KINDS: Mapping[str, Text] = {
+    "step": T("step"),
+    "format": T("format"),
+    "system": T("system"),
+    "connection": T("connection"),
+    "channel": T("channel"),
+}
 
 
 def plugins(
@@ -37,22 +47,28 @@ def plugins(
         if as_json:
             common.print_json(rows)
             return
-        out = common.console()
-        for kind in ("step", "format", "system", "connection", "channel"):
-            chosen = [row for row in rows if row["kind"] == kind]
-            for row in chosen:
-                out.print(f"[bold]{row['kind']} {row['name']}[/bold]  {row['summary']}  [dim]{row['origin']}[/dim]")
-                if name is not None or kind == "step":
-                    common.table(
-                        (
-                            ("parameter", T("Parameter")),
-                            ("type", T("Type")),
-                            ("default", T("Default")),
-                            ("description", T("Meaning")),
-                        ),
-                        row["parameters"],
-                        empty=T("No parameters."),
-                    )
+        for kind, word in KINDS.items():
+            for row in rows:
+                if row["kind"] == kind:
+                    _show(row, word, whole=name is not None or kind == "step")
+
+
+def _show(row: Mapping[str, Any], kind: Text, *, whole: bool) -> None:
+    from rich.text import Text as Rich
+
+    head = Rich.assemble((f"{kind} {row['name']}", "bold"), f"  {row['summary']}  ", (row["origin"], "dim"))
+    common.console().print(head)
+    if whole:
+        common.table(
+            (
+                ("parameter", T("Parameter")),
+                ("type", T("Type")),
+                ("default", T("Default")),
+                ("description", T("Meaning")),
+            ),
+            [{**one, "default": T("required") if one["required"] else one["default"]} for one in row["parameters"]],
+            empty=T("No parameters."),
+        )
 
 
 def _rows(registry: Any) -> Iterator[dict[str, Any]]:
@@ -73,48 +89,127 @@ def _rows(registry: Any) -> Iterator[dict[str, Any]]:
                 "parameters": list(parameters(plugin.settings)),
             }
     for name, settings in TRANSPORTS.items():
-        doc = (settings.__doc__ or "").strip().splitlines()
         yield {
             "kind": "connection",
             "name": name,
-            "summary": doc[0] if doc else "",
+            "summary": str(described(settings.__doc__)),
             "origin": settings.__module__,
             "parameters": list(parameters(settings)),
         }
 
 
-def parameters(settings: type[Settings]) -> Iterator[dict[str, Any]]:
-    """Each parameter with its type, default and meaning."""
-    schema = settings.model_json_schema()
+def parameters(
+    settings: type[BaseModel], before: str = "", told: dict[type[BaseModel], str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Each parameter with what it takes, its default and its meaning; the keys of a mapping follow it, once."""
+    from pipeline.config import shape
+    from pipeline.flow import FormatSpec
+
+    told = {} if told is None else told
     for name, field in settings.model_fields.items():
-        key = field.alias or name
-        spec = schema.get("properties", {}).get(key, {})
+        key = before + shape.key_of(name, field)
+        many = any(get_origin(arm) in (tuple, list) for arm in shape.arms(field.annotation))
+        inner = shape.item_of(field.annotation) if many else field.annotation
+        nested = [one for one in shape.models_in(inner) if not issubclass(one, FormatSpec)]
+        as_for = [str(T("Its keys are those of {name}.", name=told[one])) for one in nested if one in told]
         yield {
             "parameter": key,
-            "type": _type_words(spec),
-            "default": str(T("required")) if field.is_required() else _default(spec.get("default"), field.default),
-            "description": field.description or "",
+            "type": " | ".join(_takes(field.annotation, field.metadata)),
+            "required": field.is_required(),
+            "default": None if field.is_required() else _default(field),
+            "description": " ".join([str(described(field.description)), *as_for]).strip(),
         }
+        for one in nested:
+            if one not in told:
+                told[one] = key
+                yield from parameters(one, f"{key}[]." if many else f"{key}.", told)
 
 
-def _type_words(spec: dict[str, Any]) -> str:
-    if "enum" in spec:
-        return " | ".join(str(one) for one in spec["enum"])
-    if "const" in spec:
-        return str(spec["const"])
-    if "anyOf" in spec:
-        return " | ".join(dict.fromkeys(_type_words(one) for one in spec["anyOf"]))
-    if "$ref" in spec:
-        return str(spec["$ref"]).rsplit("/", 1)[-1]
-    kind = spec.get("type", "")
-    if isinstance(kind, list):
-        return " | ".join(kind)
-    return f"{kind} of {_type_words(spec['items'])}" if kind == "array" and "items" in spec else str(kind)
+def described(words: str | None) -> Text:
+    """The description of a parameter, or the first paragraph of a class's, as a text of the catalogue."""
+    # not T: the words are in docstrings, where .ci/texts.py finds them
+    return Text(" ".join((words or "").split("\n\n")[0].split()))
 
 
-def _default(value: Any, original: Any) -> str:
-    if isinstance(original, timedelta):
-        return f"{original.total_seconds():g}s"
-    if value is None:
+def _takes(annotation: Any, metadata: Sequence[Any] = ()) -> list[str]:
+    """What a parameter takes, in words; one or more to choose from."""
+    from pipeline.config import shape
+    from pipeline.flow import parse_size
+
+    names = shape.names_in(annotation, metadata)
+    if names:
+        return [str(T("name of a system") if names.kind == "system" else T("name of a connection"))]
+    if any(getattr(mark, "func", None) is parse_size for mark in metadata):
+        return [str(T("size"))]
+    words = [word for arm in shape.arms(annotation) if arm is not type(None) for word in _words(arm)]
+    return list(dict.fromkeys(words))
+
+
+def _words(arm: Any) -> list[str]:
+    from decimal import Decimal
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    from pipeline.config import shape
+    from pipeline.flow import FormatSpec
+
+    origin = get_origin(arm)
+    if origin is Literal:
+        return [_seen(word) for word in get_args(arm)]
+    if origin in (tuple, list):
+        return [str(T("list of {item}", item=" | ".join(_takes(shape.item_of(arm)))))]
+    if origin is Annotated:
+        return _takes(get_args(arm)[0], get_args(arm)[1:])
+    if origin is dict or (isinstance(arm, type) and hasattr(arm, "model_fields")):
+        named = isinstance(arm, type) and issubclass(arm, FormatSpec)
+        return [str(T("name of a format"))] if named else [str(T("mapping of keys"))]
+    known: dict[Any, Text] = {
+        bool: T("yes or no (true, false)"),
+        int: T("whole number"),
+        float: T("number"),
+        Decimal: T("number"),
+        Path: T("path"),
+        timedelta: T("duration"),
+        SecretStr: T("text (secret)"),
+    }
+    return [str(known.get(arm, T("text")))]
+
+
+def _default(field: FieldInfo) -> str:
+    """A default as it would stand in the config."""
+    from pathlib import PurePath
+
+    from pydantic import BaseModel
+
+    from pipeline.flow import FormatSpec, parse_size
+
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, FormatSpec):
+        return value.type
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if value is None or value in ("", (), {}):
         return "—"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, timedelta):
+        return _duration(value)
+    if any(getattr(mark, "func", None) is parse_size for mark in field.metadata) and value % 1_000_000 == 0:
+        return f"{value // 1_000_000} MB"
+    if isinstance(value, tuple | list):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, bool | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return _seen(value.as_posix() if isinstance(value, PurePath) else value)
+
+
+def _seen(value: object) -> str:
+    """With what cannot be seen written out."""
+    return str(value).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _duration(value: timedelta) -> str:
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"

@@ -12,6 +12,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+
+from pipeline.cli.plugins import described, parameters
+from pipeline.config import shape
+from pipeline.config.model import ClientConfig
+from pipeline.registry import load_registry
+from pipeline.texts import current_language, use_language
+from pipeline.transports import TRANSPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,6 +121,44 @@ def test_words_have_one_alphabet() -> None:
     assert [form for _, forms in entries() for form in forms if mixed.search(form.replace("\\n", " "))] == []
 
 
+def settings_shown() -> Iterator[type[BaseModel]]:
+    """Every settings class that `mistok plugins` can show, and the config's own."""
+    registry = load_registry(None)
+    plugins = (registry.steps, registry.formats, registry.systems, registry.channels)
+    waiting: list[type[BaseModel]] = [ClientConfig, *TRANSPORTS.values()]
+    waiting += [plugin.settings for kind in plugins for plugin in kind.values()]
+    seen: set[type[BaseModel]] = set()
+    while waiting:
+        model = waiting.pop()
+        if model not in seen:
+            seen.add(model)
+            yield model
+            for field in model.model_fields.values():
+                waiting += shape.models_in(field.annotation) + shape.models_in(shape.item_of(field.annotation))
+
+
+def test_every_description_of_a_parameter_is_translated() -> None:
+    """What pydantic takes of the docstrings at run time is what the extraction found in the files."""
+    shown = {described(field.description) for model in settings_shown() for field in model.model_fields.values()}
+    shown |= {described(model.__doc__) for model in TRANSPORTS.values()}
+    assert len(shown) > 100
+    assert sorted(text.msgid for text in shown if text.msgid and text.render("uk") == text.msgid) == []
+
+
+def test_parameters_are_told_in_ukrainian() -> None:
+    before = current_language()
+    use_language("uk")
+    try:
+        rows = {row["parameter"]: row for row in parameters(load_registry(None).formats["joomshopping-csv"].settings)}
+    finally:
+        use_language(before)
+    assert (rows["columns"]["type"], rows["columns"]["required"]) == ("список: набір ключів", False)
+    assert (rows["columns[].header"]["type"], rows["columns[].header"]["required"]) == ("текст", True)
+    assert rows["header"]["description"] == "Записувати рядок заголовків."
+    assert rows["encoding"]["type"] == "utf-8 | windows-1251 | iso-8859-1"
+    assert rows["encoding"]["default"] == "utf-8"
+
+
 def test_extraction_finds_what_it_should(tmp_path: Path) -> None:
     for room in script.ROOMS:
         (tmp_path / room).mkdir()
@@ -120,6 +166,13 @@ def test_extraction_finds_what_it_should(tmp_path: Path) -> None:
         'T("one")\nTN("{n} two", "{n} twos", 2)\nT("three "\n  "four")\nT(words)\nT(f"{x}")\ntexts.T("five")\n',
         encoding="utf-8",
     )
+    (tmp_path / "plugins" / "b.py").write_text(
+        'class Mine(api.Settings):\n    """Not shown."""\n\n    x: int\n    """Of two\n    lines."""\n    y: int\n\n'
+        'class Yours(Mine):\n    z: int = 1\n    """Six.\n\n    Not shown."""\n\n'
+        'class Other(Base):\n    q: int\n    """Not shown."""\n',
+        encoding="utf-8",
+    )
     found, wrong = script.extract(tmp_path)
-    assert {text.id for text in found} == {"one", ("{n} two", "{n} twos"), "three four", "five"}
+    told = {"one", ("{n} two", "{n} twos"), "three four", "five", "Of two lines.", "Six."}
+    assert {text.id for text in found} == told
     assert wrong == ["pipeline/a.py:5", "pipeline/a.py:6"]
