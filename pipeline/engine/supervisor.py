@@ -29,7 +29,7 @@ from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.engine import history
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.scheduler import Due, Scheduler
-from pipeline.engine.watch import Watch, watch_for
+from pipeline.engine.watch import Watch, poll_every, watch_for
 from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
 from pipeline.errors import Finding, Transient, Who
 from pipeline.ledger.store import Lease, Ledger
@@ -351,7 +351,7 @@ class Supervisor:
             watch.ensure()
             self._look_in(desk, 0)
 
-        scheduler.ticks.add(desk.spec.poll, poll, first_in=0)
+        scheduler.ticks.add(poll_every(desk.spec), poll, first_in=0)
 
     def _leave_office(self) -> None:
         self.scheduler = None

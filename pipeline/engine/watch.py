@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from pipeline.config.model import ClientConfig
+from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.errors import MistokError
 from pipeline.flow import InboundSettings
 from pipeline.transports import open_transport
@@ -139,6 +140,17 @@ class FolderWatch:
             log.info(what, job=self._job, folder=str(folder))
         else:
             log.warning(what, job=self._job, folder=str(folder), instead="looked at every poll", **extra)
+
+
+def poll_every(spec: JobConfig) -> timedelta:
+    """How often an inbox is looked at, so that a file is taken within one ``poll`` of its being whole.
+
+    Two looks ``stable`` apart are needed, so the first of them comes that much earlier; never more than twice as often
+    as the poll that the client asked for.
+    """
+    params = spec.steps[0].params if spec.steps else None
+    stable = params.stable if isinstance(params, InboundSettings) else timedelta(0)
+    return max(spec.poll - stable, spec.poll / 2)
 
 
 def watch_for(config: ClientConfig, job: str, hint: Callable[[], None]) -> Watch:

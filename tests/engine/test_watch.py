@@ -15,8 +15,10 @@ import pytest
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
+from pipeline.config.model import JobConfig, StepSpec
 from pipeline.engine import watch as module
-from pipeline.engine.watch import FolderWatch, is_share
+from pipeline.engine.watch import FolderWatch, is_share, poll_every
+from pipeline.flow import InboundSettings
 
 
 class Hints:
@@ -191,3 +193,14 @@ def test_a_share_is_looked_at_again_and_again(inbox: Path, hints: Hints, monkeyp
 
 def test_windows_shares_by_their_name() -> None:
     assert is_share(Path("\\\\server\\orders"))
+
+
+@pytest.mark.parametrize(
+    ("poll", "stable", "every"), [("10s", "1s", 9.0), ("2s", "1s", 1.0), ("1s", "1s", 0.5), ("10s", "0s", 10.0)]
+)
+def test_a_remote_inbox_is_looked_at_early_enough_to_take_a_file_within_one_poll(
+    poll: str, stable: str, every: float
+) -> None:
+    params = InboundSettings(inbox="site", into="books", stable=stable)
+    spec = JobConfig(watch=True, poll=poll, steps=(StepSpec(step="import-orders", params=params),))
+    assert poll_every(spec).total_seconds() == every
