@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
+from functools import cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -83,8 +84,11 @@ def _field(spec: Spec, batch: Batch, zone: ZoneInfo, problem: Problem) -> list[s
 
 def _decimals(spec: Spec, values: Sequence[Decimal | None], problem: Problem) -> list[str]:
     fewest, most = spec.places
+    made = ["" if value is None else str(value) for value in values]
+    if fewest and _plain_decimals(fewest, most).fullmatch("\n".join(made) + "\n"):
+        return made if spec.decimal_mark == "." else [cell.replace(".", spec.decimal_mark) for cell in made]
     zeros = "0" * fewest
-    made: list[str] = []
+    made = []
     add = made.append
     for row, value in enumerate(values):
         if value is None:
@@ -97,6 +101,12 @@ def _decimals(spec: Spec, values: Sequence[Decimal | None], problem: Problem) ->
         else:
             add(_odd_decimal(spec, value, row, problem))
     return made if spec.decimal_mark == "." else [cell.replace(".", spec.decimal_mark) for cell in made]
+
+
+@cache
+def _plain_decimals(fewest: int, most: int) -> re.Pattern[str]:
+    """A column of lines that stand as they should: with ``fewest`` to ``most`` digits after the point, or empty."""
+    return re.compile(rf"(?:(?:-?[0-9]+\.[0-9]{{{fewest},{most}}})?\n)*")
 
 
 def _odd_decimal(spec: Spec, value: Decimal, row: int, problem: Problem) -> str:
