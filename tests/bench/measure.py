@@ -105,7 +105,7 @@ def _round(line: Line, command: Command, work: Path) -> dict[str, float]:
 def _env(work: Path) -> dict[str, str]:
     # what the user of this machine has set must not decide; temporary files lie on the disk that is measured
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MISTOK_")}
-    return {**kept, "TMPDIR": str(work), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "TMPDIR": str(work), "PYTHONHASHSEED": "0"}
 
 
 def _medians(line: Line, rounds: Sequence[dict[str, float]]) -> dict[str, Any]:

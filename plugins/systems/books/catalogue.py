@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Numeric,
     Select,
+    Table,
     and_,
     case,
     func,
@@ -44,6 +45,7 @@ _PARENT = t.products.alias("parent")
 _TEXTS = ("name", "short_description", "description")
 _SPECIAL = ("special_price", "special_start", "special_end")
 Convert = Callable[[Sequence[Any]], Sequence[Any]]
+Span = tuple[str, str]  # codes: the last one of the page before, and the last one of this page
 
 
 def count(connection: Connection) -> int:
@@ -69,9 +71,10 @@ def batches(database: Database, fields: Sequence[str], at: datetime, size: int) 
             if not rows:
                 return
             raw = dict(zip(names, zip(*rows, strict=True), strict=True))
-            ids, last = raw["#id"], raw["#code"][-1]
+            span = (last, raw["#code"][-1])
+            last = span[1]
             columns: dict[str, Sequence[Any]] = {}
-            extra = _extra(connection, fields, raw, ids, at)
+            extra = _extra(connection, fields, raw, span, at)
             for name in fields:
                 if name == "category":
                     columns[name] = [paths.get(i, ()) for i in raw["#category"]]
@@ -252,23 +255,29 @@ def _texts_of(column: Sequence[Any]) -> Sequence[Any]:
 
 
 def _extra(
-    connection: Connection, fields: Sequence[str], raw: Mapping[str, Any], ids: Sequence[int], at: datetime
+    connection: Connection, fields: Sequence[str], raw: Mapping[str, Any], span: Span, at: datetime
 ) -> dict[str, Sequence[Any]]:
     """Columns that need a look into tables with many rows a product."""
+    ids = raw["#id"]
     extra: dict[str, Sequence[Any]] = {}
     if any(name in fields for name in _SPECIAL):
-        chosen = {i: _choose(rows, at) for i, rows in _group(connection, select(t.specials), ids).items()}
+        rows = connection.execute(_within(select(t.specials), t.specials, span)).all()
+        chosen = {i: _choose(group, at) for i, group in _grouped(rows, {}).items()}
         extra["special_price"] = [c.amount if (c := chosen.get(i)) else None for i in ids]
         extra["special_start"] = [c.start_at if (c := chosen.get(i)) else None for i in ids]
         extra["special_end"] = [c.end_at if (c := chosen.get(i)) else None for i in ids]
     if "stock" in fields:
-        levels = _sellable(connection, ids)
+        left = select(t.stock.c.product_id, type_coerce(_left(), t.Exact)).group_by(t.stock.c.product_id)
+        levels = {row[0]: row[1] for row in connection.execute(_within(left, t.stock, span))}
         missing = [i for i in ids if i not in levels]
         of_variants = _variant_stock(connection, missing)
         extra["stock"] = [levels.get(i) or of_variants.get(i) or _ZERO for i in ids]
     if "image" in fields or "images" in fields:
-        owners = list(dict.fromkeys([*ids, *(parent for parent in raw["#parent"] if parent)]))
-        pictures = _group(connection, select(t.images).order_by(t.images.c.product_id, t.images.c.position), owners)
+        shown = select(t.images).order_by(t.images.c.product_id, t.images.c.position)
+        pictures = _grouped(connection.execute(_within(shown, t.images, span)).all(), {})
+        inside = set(ids)
+        bases = {parent for parent in raw["#parent"] if parent and parent not in inside}
+        pictures |= _group(connection, shown, sorted(bases))
         main: list[str] = []
         others: list[tuple[str, ...]] = []
         for i, parent in zip(ids, raw["#parent"], strict=True):
@@ -278,6 +287,13 @@ def _extra(
             others.append(tuple([x[2] for x in (own[1:] if first else own)]))
         extra["image"], extra["images"] = main, others
     return extra
+
+
+def _within(statement: Select[Any], table: Table, span: Span) -> Select[Any]:
+    """Rows of ``table`` of the products after ``span[0]`` up to ``span[1]``: naming a thousand ids would be slower."""
+    p = t.products.c
+    joined = statement.join_from(table, t.products, p.id == table.c.product_id)
+    return joined.where(p.code > span[0], p.code <= span[1])
 
 
 def _choose(rows: Iterable[Any], at: datetime) -> Any:
@@ -330,9 +346,14 @@ def _group(connection: Connection, statement: Select[Any], ids: Sequence[int]) -
     grouped: dict[int, list[Any]] = {}
     column = statement.selected_columns["product_id"]
     for some in _chunks(ids):
-        for row in connection.execute(statement.where(column.in_(some))).all():
-            grouped.setdefault(row[0], []).append(row)  # product_id is the first column of each of these tables
+        _grouped(connection.execute(statement.where(column.in_(some))).all(), grouped)
     return grouped
+
+
+def _grouped(rows: Sequence[Any], into: dict[int, list[Any]]) -> dict[int, list[Any]]:
+    for row in rows:
+        into.setdefault(row[0], []).append(row)  # product_id is the first column of each of these tables
+    return into
 
 
 def _prices(rows: Iterable[Any], currency: str) -> tuple[Price, ...]:
