@@ -10,6 +10,8 @@ This module is the lowest of all: everything may import it.
 from __future__ import annotations
 
 import gettext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,6 +23,7 @@ from typing import Any, Union
 LANGUAGES = ("uk", "en")
 _LOCALES = Path(__file__).with_name("locales")
 _current: ContextVar[str] = ContextVar("mistok_language", default="en")
+_hide: ContextVar[Callable[[str], str] | None] = ContextVar("mistok_hide", default=None)
 
 #: What a text may carry. Decimals and datetimes are formatted for the reader's language when rendered.
 Arg = Union[str, int, Decimal, datetime, date, "Text"]
@@ -95,6 +98,21 @@ def current_language() -> str:
     return _current.get()
 
 
+def hide_from_now_on(how: Callable[[str], str]) -> None:
+    """Pass every word that texts carry through ``how`` (which takes secrets out), when they are shown or stored."""
+    _hide.set(how)
+
+
+@contextmanager
+def hiding(how: Callable[[str], str]) -> Iterator[None]:
+    """The same for as long as the block runs."""
+    before = _hide.set(how)
+    try:
+        yield
+    finally:
+        _hide.reset(before)
+
+
 def show_decimal(value: Decimal, language: str | None = None) -> str:
     """``Decimal("1240.50")`` -> ``1 240,50`` in Ukrainian, ``1,240.50`` in English: never fewer digits than given."""
     from babel.numbers import format_decimal
@@ -142,7 +160,12 @@ def _show(value: Arg, language: str) -> str:
         return show_decimal(value, language)
     if isinstance(value, datetime):
         return show_datetime(value, language)
-    return str(value)
+    return _hidden(value) if isinstance(value, str) else str(value)
+
+
+def _hidden(words: str) -> str:
+    hide = _hide.get()
+    return hide(words) if hide else words
 
 
 def _pack(value: Arg) -> Any:
@@ -154,7 +177,7 @@ def _pack(value: Arg) -> Any:
         return {"dt": value.isoformat()}
     if isinstance(value, date):
         return {"d": value.isoformat()}
-    return value
+    return _hidden(value) if isinstance(value, str) else value
 
 
 def _unpack(value: Any) -> Arg:

@@ -73,6 +73,8 @@ def _system_command(plugin: SystemPlugin, ctx: Any) -> Any:
     command = typer.main.get_command(plugin.cli(get))
     command.name = plugin.name
     command.help = command.help or str(plugin.summary)
+    for verb in (command, *getattr(command, "commands", {}).values()):
+        verb.epilog = verb.epilog or str(common.EXIT_CODES)
     return _guarded(in_words(command))
 
 

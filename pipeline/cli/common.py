@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
-from pipeline.texts import LANGUAGES, T, Text, use_language
+from pipeline.texts import LANGUAGES, T, Text, hide_from_now_on, use_language
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,8 +94,10 @@ def load_path(chosen: Options) -> ClientConfig:
     """The same, by the options given before the verb."""
     from pipeline import logs
     from pipeline.config.load import load_config
+    from pipeline.config.masking import mask
 
     config = load_config(chosen.config)
+    hide_from_now_on(lambda words: mask(words, config.secrets))
     use_language(chosen.language or os.environ.get("MISTOK_LANGUAGE") or config.language)
     logs.for_client(config, console=False)
     return config

@@ -348,6 +348,8 @@ def _tell(story: Mapping[str, Any]) -> None:
         lines.append((T("Archive copy"), str(story["archive"] or T("missing"))))
     for file in story.get("files", ()):
         lines.append((T("File"), f"{file['name']} ({file['connection']}/{file['folder']}): {file['state_text']}"))
+        if file["sha256"]:
+            lines.append((T("SHA-256"), file["sha256"]))
         lines.append((T("Archive copy"), str(file["archive"] or T("missing"))))
     lines.extend(
         (T("Order"), f"№{order['number']}: {order['state_text']} {order['document'] or ''}".rstrip())

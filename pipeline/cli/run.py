@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,6 +91,7 @@ class progress:  # noqa: N801 - used as a function: `with progress() as tell`
             MofNCompleteColumn(),
             console=common.console(stderr=True),
             transient=True,
+            disable=not sys.stderr.isatty(),
         )
         self._tasks: dict[str, Any] = {}
         self._bar.start()

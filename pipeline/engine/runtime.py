@@ -9,7 +9,7 @@ import secrets as random_names
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ import structlog
 from pipeline.alerts import notices
 from pipeline.archive import Archive
 from pipeline.clock import SystemClock
+from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, JobConfig, StepSpec
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
@@ -29,7 +30,7 @@ from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease, Ledger
 from pipeline.ports import Clock
 from pipeline.registry import Registry, load_registry
-from pipeline.texts import T
+from pipeline.texts import T, hiding
 
 log = structlog.get_logger("mistok.run")
 
@@ -160,7 +161,10 @@ def run_job(
             T("There is no job {name} in {file}.", name=job, file=str(config.source)),
             hint=T("Its jobs are: {names}.", names=", ".join(config.jobs)),
         )
-    with Client.open(config, registry=registry, clock=clock, read_only=options.dry_run) as client:
+    with (
+        hiding(lambda words: mask(words, config.secrets)),
+        Client.open(config, registry=registry, clock=clock, read_only=options.dry_run) as client,
+    ):
         return _Run(client, job, config.jobs[job], options, report, reach, end_at_limit).go()
 
 
@@ -404,7 +408,8 @@ def _run_step(spec: StepSpec, ctx: RunContext) -> StepReport:
         return StepReport(
             spec.step, findings=(unexpected(spec.step, error, reference),), reference=reference, exit_code=WAITING
         )
-    return StepReport(spec.step, result, exit_code=WAITING if result.waiting else DONE)
+    details = tuple(mask_any(dict(row), ctx.config.secrets) for row in result.details)
+    return StepReport(spec.step, replace(result, details=details), exit_code=WAITING if result.waiting else DONE)
 
 
 def unexpected(what: str, error: BaseException, reference: str) -> Finding:

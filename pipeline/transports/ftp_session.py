@@ -196,6 +196,7 @@ class Session(ftplib.FTP):
                     user=settings.user,
                     words=as_words(error),
                 ),
+                code="login",
                 hint=T("Mend user, password or tls of the connection. It is not tried again at once."),
             ) from error
         if self._context is not None:

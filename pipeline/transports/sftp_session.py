@@ -300,6 +300,7 @@ def _log_in(transport: paramiko.Transport, settings: SftpSettings, keys: Sequenc
         ) from refusal
     raise Refused(
         T("{host} refused the login of {user}.", host=settings.host, user=settings.user),
+        code="login",
         hint=T("Mend user, password or key of the connection. It is not tried again at once, to avoid a lock-out."),
     ) from refusal
 

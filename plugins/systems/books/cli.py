@@ -159,7 +159,7 @@ def make_app(get: Get) -> typer.Typer:
             found = document_view(books, number)
         if found is None:
             typer.echo(str(T("There is no document {number}.", number=number)), err=True)
-            raise typer.Exit(1)
+            raise typer.Exit(2)
         if as_json:
             _print_json(found)
         else:

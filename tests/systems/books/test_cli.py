@@ -77,7 +77,7 @@ def test_documents_and_one_of_them(run: Run) -> None:
         assert words in shown
     assert json.loads(run("document", "000001", "--json").output)["lines"][1]["sum"] == "140.80"
     missing = run("document", "999")
-    assert missing.exit_code == 1
+    assert missing.exit_code == 2
     assert "no document 999" in missing.output
 
 
