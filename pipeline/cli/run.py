@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import common
+from pipeline.cli.jobs import STATES
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -180,7 +181,9 @@ def show(report: RunReport, *, dry_run: bool) -> None:
     if report.state == "skipped":
         out.print(str(T("Job {job}: the run before it is still under way; this one was skipped.", job=report.job)))
         return
-    line = common.counts_line(report.counts)
+    # "nothing new" would be no word for a run that did nothing because it could not
+    said = any(report.counts.get(word) for word in report.counts if word != "rows")
+    line = common.counts_line(report.counts) if said or report.state == "done" else str(STATES[report.state])
     if dry_run:
         out.print(str(T("Dry run of {job}, nothing was changed. {counts}", job=report.job, counts=line)))
     else:

@@ -180,6 +180,7 @@ def test_3_is_a_server_that_cannot_be_reached(tmp_path: Path) -> None:
         said = say(folder, *words)
         assert said.code == 3, (words, said.all)
         assert said.err.count("127.0.0.1") == 1, "once, however many folders wait for it"
+        assert words[0] != "run" or said.out == "Job orders: failed\n"
     ftp = tmp_path / "ftp"
     options[1], options[5] = "ftps", free_port()
     assert mistok("init", ftp, *options, stdin="pass-word-1\n").code == 0
