@@ -120,7 +120,7 @@ def _descriptions(node: ast.ClassDef, *, whole: bool) -> Iterator[str]:
 
 
 def _one_line(words: str) -> str:
-    """The first paragraph in one line, as pipeline/cli/plugins.py shows it."""
+    """The first paragraph in one line, as `described` of pipeline/flow.py makes it."""
     return " ".join(cleandoc(words).split("\n\n")[0].split())
 
 

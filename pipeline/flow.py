@@ -43,6 +43,12 @@ class Settings(BaseModel):
     )
 
 
+def described(words: str | None) -> Text:
+    """The description of a parameter, or the first paragraph of a class's docstring, as a text of the catalogue."""
+    # not T: the words stand in docstrings, where .ci/texts.py finds them
+    return Text(" ".join((words or "").split("\n\n")[0].split()))
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """Marks a field that names something else of the config, so that a misspelt name is found when it is read."""
@@ -264,6 +270,7 @@ class StepResult:
     waiting: bool = False
     notes: tuple[Text, ...] = ()
     details: Sequence[Mapping[str, Any]] = ()  #: rows for tables and --json
+    findings: tuple[Finding, ...] = ()  #: what did not work although the run went on; told as a failure of the job
     again_in: float | None = None  #: seconds after which another look is worth it (a file was not whole yet)
 
 

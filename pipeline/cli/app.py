@@ -22,7 +22,7 @@ from pipeline.cli.run import run
 from pipeline.cli.serve import serve
 from pipeline.cli.trust import trust
 from pipeline.cli.validate import validate
-from pipeline.cli.words import Verb, help_words, in_words
+from pipeline.cli.words import Verb, help_words, in_words, types_in_words
 from pipeline.texts import LANGUAGES, T, Text, use_language
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Verbs(TyperGroup):
 
     def get_help(self, ctx: Any) -> str:
         """The help in the reader's language."""
+        types_in_words(self)
         return help_words(super().get_help(ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

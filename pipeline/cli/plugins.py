@@ -72,6 +72,7 @@ def _show(row: Mapping[str, Any], kind: Text, *, whole: bool) -> None:
 
 
 def _rows(registry: Any) -> Iterator[dict[str, Any]]:
+    from pipeline.flow import described
     from pipeline.transports import TRANSPORTS
 
     for kind, plugins_of_kind in (
@@ -103,7 +104,7 @@ def parameters(
 ) -> Iterator[dict[str, Any]]:
     """Each parameter with what it takes, its default and its meaning; the keys of a mapping follow it, once."""
     from pipeline.config import shape
-    from pipeline.flow import FormatSpec
+    from pipeline.flow import FormatSpec, described
 
     told = {} if told is None else told
     for name, field in settings.model_fields.items():
@@ -123,12 +124,6 @@ def parameters(
             if one not in told:
                 told[one] = key
                 yield from parameters(one, f"{key}[]." if many else f"{key}.", told)
-
-
-def described(words: str | None) -> Text:
-    """The description of a parameter, or the first paragraph of a class's, as a text of the catalogue."""
-    # not T: the words are in docstrings, where .ci/texts.py finds them
-    return Text(" ".join((words or "").split("\n\n")[0].split()))
 
 
 def _takes(annotation: Any, metadata: Sequence[Any] = ()) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from typer.core import TyperCommand
@@ -35,6 +36,33 @@ _HELP: tuple[tuple[str, Text], ...] = (
     (r"COMMAND \[ARGS\]\.\.\.", T("COMMAND [ARGS]...")),
 )
 
+_TYPES: tuple[tuple[str, Text], ...] = (
+    (r"<(?:int|float)(?: range)?>", T("number")),
+    (r"<(?:list\[)?str\]?>", T("text")),
+    (r"<(?:list\[)?(?:[Pp]ath|file|directory)\]?>", T("path")),
+)
+
+#: What is wrong with a value, inside the sentence below.
+_VALUES: tuple[tuple[str, Callable[[re.Match[str]], Text]], ...] = (
+    (
+        r"(?:Value error, )?'(.*)' is not one of (.+?)\.?$",
+        lambda m: T("{value} is not one of {names}", value=m[1], names=m[2].replace("'", "")),
+    ),
+    (r"Input should be greater than or equal to (\S+)", lambda m: T("at least {limit}", limit=m[1])),
+    (r"Input should be less than or equal to (\S+)", lambda m: T("at most {limit}", limit=m[1])),
+    (
+        r"(?:file|path|directory|File|Path|Directory) '(.+)' does not exist",
+        lambda m: T("there is no {path}", path=m[1]),
+    ),
+    (r"(?i:file|path) '(.+)' is a directory", lambda m: T("{path} is a folder", path=m[1])),
+    (r"(?i:file|path) '(.+)' is not readable", lambda m: T("{path} cannot be read", path=m[1])),
+    (
+        r"Input should be a valid integer.*|'?(.*?)'? is not a valid int(?:eger)?",
+        lambda _m: T("a whole number is needed"),
+    ),
+    (r"Input should be a valid number.*|'?(.*?)'? is not a valid float", lambda _m: T("a number is needed")),
+)
+
 _ERRORS: tuple[tuple[str, Callable[[re.Match[str]], Text]], ...] = (
     (r"No such option: (\S+?)\.?(?: Did you mean (.+?)\?| \(Possible options: (.+)\))?$", _no_option),
     (r"No such command '?(.+?)'?\.(?: Did you mean (.+?)\?)?$", lambda m: T("There is no verb {name}.", name=m[1])),
@@ -45,10 +73,18 @@ _ERRORS: tuple[tuple[str, Callable[[re.Match[str]], Text]], ...] = (
     (r"Option '?(\S+?)'? does not take a value\.?$", lambda m: T("Option {name} takes no value.", name=m[1])),
     (
         r"Invalid value for (.+?): (.+)$",
-        lambda m: T("{name} cannot be used as given: {words}", name=m[1].replace("'", ""), words=m[2]),
+        lambda m: T("{name} cannot be used as given: {words}", name=m[1].replace("'", ""), words=_value(m[2])),
     ),
     (r"Invalid value: (.+)$", lambda m: verbatim(m[1])),
 )
+
+
+def _value(message: str) -> Text:
+    for pattern, words in _VALUES:
+        match = re.match(pattern, message, re.DOTALL)
+        if match:
+            return words(match)
+    return verbatim(message)
 
 
 class Verb(TyperCommand):
@@ -56,11 +92,24 @@ class Verb(TyperCommand):
 
     def get_help(self, ctx: Any) -> str:
         """The help text."""
+        types_in_words(self)
         return help_words(super().get_help(ctx))
+
+
+def types_in_words(command: Any) -> None:
+    """``<number>`` instead of ``<int range>`` in the help, before its columns are measured."""
+    for param in command.params:
+        param.display_type = partial(_type_words, param, type(param).display_type)
+
+
+def _type_words(param: Any, original: Callable[..., str], ctx: Any) -> str:
+    kind = original(param, ctx)
+    return next((f"<{words}>" for pattern, words in _TYPES if re.fullmatch(pattern, kind)), kind)
 
 
 def in_words(command: Any) -> Any:
     """The same for a command made elsewhere (a system's own verbs) and all its sub-commands."""
+    types_in_words(command)
     original = command.get_help
     command.get_help = lambda ctx: help_words(original(ctx))
     for part in getattr(command, "commands", {}).values():

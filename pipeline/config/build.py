@@ -25,7 +25,7 @@ from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence
 from pipeline.flow import InboundStep, OutboundStep, Settings, StepPlugin
 from pipeline.ports import CatalogueFormat, OrderFormat
 from pipeline.registry import Registry
-from pipeline.texts import T
+from pipeline.texts import T, Text, verbatim
 
 #: What the loader sets itself and nobody may write.
 OWN_FIELDS = frozenset({"base", "source", "config_hash", "secrets"})
@@ -277,6 +277,16 @@ def _is_time(text: str) -> bool:
     return digits and right_size and int(hours) < 24 and int(minutes) < 60
 
 
+#: What cronsim says, in the reader's language.
+_CRON: Plain[str, Text] = {
+    "Bad minute": T("the minute is wrong"),
+    "Bad hour": T("the hour is wrong"),
+    "Bad day-of-month": T("the day of the month is wrong"),
+    "Bad month": T("the month is wrong"),
+    "Bad day-of-week": T("the day of the week is wrong"),
+}
+
+
 def _check_cron(checker: Checker, path: Loc, cron: str) -> None:
     from cronsim import CronSim, CronSimError
 
@@ -288,7 +298,8 @@ def _check_cron(checker: Checker, path: Loc, cron: str) -> None:
         # any fixed moment will do: only whether there is a next run is asked
         next(CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)))
     except CronSimError as error:
-        text = T("`{value}` is not a cron expression: {words}.", value=cron, words=str(error))
+        wrong = _CRON.get(str(error), verbatim(str(error)))
+        text = T("`{value}` is not a cron expression: {words}.", value=cron, words=wrong)
         checker.add("config-value", path, text, hint)
     except StopIteration:
         checker.add("config-value", path, T("`{value}` never comes.", value=cron), hint)

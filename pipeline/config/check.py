@@ -15,6 +15,7 @@ from pipeline.config.suggest import did_you_mean, one_of
 from pipeline.config.words import explain
 from pipeline.config.yaml import Entry, Mapping, Mark, Node, Scalar, Sequence, problem
 from pipeline.errors import Finding
+from pipeline.flow import described
 from pipeline.texts import T, Text, verbatim
 
 M = TypeVar("M", bound=BaseModel)
@@ -129,6 +130,8 @@ class Checker:
                 code = "config-unknown-key"
                 text = T("Key `{key}` is not known here.", key=str(loc[-1]))
                 hint = did_you_mean(str(loc[-1]), known - taken) or one_of(str(loc[-1]), known)
+            if item["type"] == "string_pattern_mismatch":
+                hint = _meaning(model, loc[len(path) :])
             if item["type"] == "missing":
                 loc = (*loc, item["loc"][-1])
             mark, node = self.find(loc, at_key=is_key or item["type"] == "missing" or item.get("input") is None)
@@ -164,3 +167,14 @@ class Checker:
 
 def _means(written: tuple[int | str, ...], wanted: tuple[int | str, ...]) -> bool:
     return written[:-1] == wanted[:-1] and did_you_mean(str(written[-1]), [str(wanted[-1])]) is not None
+
+
+def _meaning(model: type[BaseModel], loc: Loc) -> Text | None:
+    """What the key of a data path below ``model`` stands for, in words."""
+    while loc and not isinstance(loc[-1], str):
+        loc = loc[:-1]
+    for found in shape.model_at(model, loc[:-1]):
+        info = shape.field_of(found, str(loc[-1])) if loc else None
+        if info and info.description:
+            return described(info.description)
+    return None

@@ -55,7 +55,8 @@ alerts: {channels: [desctop, {type: desktop, timeout: long}], burst: 0}
 """
 
 REPORT = """\
-config.yaml:1:9 client: `de mo` has not the form ^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$.
+config.yaml:1:9 client: `de mo` has not the form ^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$. -> Short name \
+of the client: Latin letters, digits, `-`, `_`, `.`; it is part of every document's key.
 config.yaml:2:11 timezone: Time zone `Europe/Kiyv` is not known. -> Did you mean `Europe/Kyiv`?
 config.yaml:3:1 langage: Key `langage` is not known here. -> Did you mean `language`?
 config.yaml:5:16 connections.site.type: Connection type `sftpp` is not known. -> Did you mean `sftp`?
@@ -78,8 +79,8 @@ Use `every`, `at` or `cron`.
 config.yaml:30:51 jobs.catalogue.steps[0].format.profile: `extnded` is not one of the words known here. -> Did you \
 mean `extended`?
 config.yaml:31:11 jobs.empty.steps: The job has no step. -> Write `steps:` with at least one `- step: NAME`.
-config.yaml:32:16 jobs.cron.cron: `61 * * * *` is not a cron expression: Bad minute. -> Five fields: minute hour day \
-month weekday, such as `30 6 * * 1-5`.
+config.yaml:32:16 jobs.cron.cron: `61 * * * *` is not a cron expression: the minute is wrong. -> Five fields: minute \
+hour day month weekday, such as `30 6 * * 1-5`.
 config.yaml:32:66 jobs.cron.steps[0].systems[1]: There is no connection `boks`. -> Did you mean `books`?
 config.yaml:33:3 jobs.a b: `a b` cannot be a name here. -> Names have Latin letters, digits, `-`, `_` and `.`, and \
 begin with a letter or a digit.

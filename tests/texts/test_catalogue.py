@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from pipeline.cli.plugins import described, parameters
+from pipeline.cli.plugins import parameters
 from pipeline.config import shape
 from pipeline.config.model import ClientConfig
+from pipeline.flow import described
 from pipeline.registry import load_registry
 from pipeline.texts import current_language, use_language
 from pipeline.transports import TRANSPORTS
@@ -107,6 +108,18 @@ def test_line_breaks_and_ends_agree() -> None:
                 wrong.append((english[0], form))
             if form and (english[0][-1] == ".") != (form[-1] == ".") and english[0] != "No.":
                 wrong.append((english[0], form))
+    assert wrong == []
+
+
+def test_indents_agree() -> None:
+    """What is set in by blanks in one language is set in by as many in the other."""
+    strip = [(english[0], form) for english, forms in entries() for form in forms if form]
+    wrong = [
+        (english, form)
+        for english, form in strip
+        if len(english) - len(english.lstrip()) != len(form) - len(form.lstrip())
+        or english.endswith(" ") != form.endswith(" ")
+    ]
     assert wrong == []
 
 
