@@ -297,6 +297,7 @@ class SystemEnv:
     currency: str
     timezone: str
     clock: Clock
+    dry_run: bool = False  #: nothing may be created or changed, not even a database of the system's own
 
 
 @dataclass(frozen=True, slots=True)

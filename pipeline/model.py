@@ -128,6 +128,7 @@ class Address:
     house: str = ""
     apartment: str = ""
     zip: str = ""
+    text: str = ""  #: all of it in one line, as the source wrote it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +181,7 @@ class Payment:
     paid: Decimal | None = None
     transaction: str = ""
     fee: Decimal = Decimal(0)  #: surcharge of the payment method, in the total
+    tax_rate: Decimal | None = None  #: of the fee, percent
     paid_at: datetime | None = None
 
 

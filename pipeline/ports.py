@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
@@ -272,6 +273,8 @@ class DocumentRef:
     number: str
     key: str = ""  #: the idempotency key that it was created with
     created_at: datetime | None = None
+    total: Decimal | None = None  #: what the document says, so that an order can be compared with it; None: not told
+    currency: str = ""  #: of ``total``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
