@@ -48,6 +48,7 @@ def machine(stage: Stage) -> dict[str, Any]:
         "sftp_server": stage.server.name,
         "paramiko": paramiko.__version__,
         "lxml": ".".join(map(str, lxml.etree.LXML_VERSION[:3])),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "sync_ms": round(_sync(stage.folder) * 1000, 3),
     }
 

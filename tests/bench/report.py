@@ -21,7 +21,7 @@ hour.
 
 - *ratio*: Mistok's rate through the plain script's, of the work alone (connected, logged in and out again, but with all
   code loaded before). *whole runs*: the same of whole processes with their start-up.
-- *goal*: the least ratio that is aimed at (“≥”); “–” where none is set.
+- *goal*: the least ratio that is aimed at (“≥”); “–” where none is set. A line below its goal is where the work is.
 - *peak MiB*: the most memory that each process held, Mistok / plain script.
 
 ## What each line does
@@ -79,10 +79,11 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
 def machine(figures: Mapping[str, Any]) -> str:
     """The machine in one sentence, without its full stop."""
     m, options = figures["machine"], figures["options"]
+    load = f"; {m['load']} processes were busy on it before the start" if m["load"] is not None else ""
     return (
         f"{options['files']:,} order files, {options['rows']:,} products; {m['cores']} cores, {m['system']} on "
         f"{m['architecture']}, Python {m['python']}, SQLite {m['sqlite']}, {m['sftp_server']}, "
-        f"paramiko {m['paramiko']}, lxml {m['lxml']}; one sync of 4 KB takes {m['sync_ms']:.2f} ms on this disk"
+        f"paramiko {m['paramiko']}, lxml {m['lxml']}; one sync of 4 KB takes {m['sync_ms']:.2f} ms on this disk{load}"
     )
 
 
