@@ -168,9 +168,9 @@ def show_findings(findings: Sequence[Finding], *, as_json: bool = False) -> None
         if place:
             line.append(place + ": ", style="bold")
         line.append(str(finding.text), style="red")
-        out.print(line)
+        out.print(line, soft_wrap=True)  # a place broken in two cannot be clicked or copied
         if finding.hint:
-            out.print(Rich("  → " + str(finding.hint), style="cyan"))
+            out.print(Rich("  → " + str(finding.hint), style="cyan"), soft_wrap=True)
 
 
 def quoted(path: Path) -> str:

@@ -34,8 +34,8 @@ class Said:
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """A plain environment in which the checkout's own packages are found from any folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MISTOK_", "LC_", "LANG"))}
-    # no desktop: a test must not pop up on a developer's screen
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
+    # no desktop: a test must not pop up on a developer's screen; COLUMNS is set by xdist
+    for name in ("COLUMNS", "DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
         kept.pop(name, None)
     return {**kept, "PYTHONPATH": str(ROOT), **(more or {})}
 
