@@ -328,9 +328,8 @@ def test_a_password_is_nowhere_to_be_read(blabbing: Path) -> None:
     run("run", "held", "--json", code=1)
     run("run", "note", code=0)
     run("run", "note", "--json", code=0)
-    for verb in ("jobs", "orders", "files", "notices", "plugins"):
-        run(verb, code=0)
-        run(verb, "--json", code=0)
+    for words in (["jobs"], ["orders"], ["files", "--json"], ["notices"], ["plugins", "--json"]):
+        run(*words, code=0)
     run("trace", "00004701", code=0)
     run("trust", "site", "--show", code=0)
     # refused by the server: what it says and what was sent stay apart
