@@ -1,7 +1,10 @@
 """The archive: every file ever fetched or published, named by its SHA-256, written once, never changed.
 
-``objects/ab/abcdef…`` holds the bytes; ``view/2026-11-22/client/name`` is the same file (a hard link where the disk
-allows, else a copy) under a name for people. A copy counts only after it was synced to disk and read back.
+``objects/ab/abcdef…`` holds the bytes, read-only; ``view/2026-11-22/client/name`` is a second copy under a name for
+people, who may open, edit or delete it as they like: no link leads from it to the bytes that are kept. (Where the disk
+can share blocks until one side is changed, as Btrfs and XFS can, the second copy takes no room.) A file counts as kept
+only after its object was synced to disk and read back. Only the object is promised: files of the view are not synced
+one by one, and after a power cut one may be missing or empty.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import hashlib
 import os
 import re
 import shutil
+import stat
+import sys
 import time
 import unicodedata
 import uuid
@@ -20,12 +25,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.errors import MistokError, Transient
+from pipeline.errors import MistokError, Transient, system_words
 from pipeline.texts import T
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _BLOCK = 1 << 20
 SYNCS = 8  #: at once
+#: A share's own server syncs what it takes; asked to sync a folder, it says one of these.
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LEFT_BEHIND = 86_400  #: seconds after which a file that nobody finished is surely nobody's
 
 
@@ -70,6 +78,7 @@ class Archive:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._rooted = False
 
     def keep(self, path: Path, *, client: str, name: str, at: datetime) -> ArchiveCopy:
         """Keep one file. Raises Transient when the disk is full or unreachable; nothing half-written is ever named."""
@@ -139,7 +148,7 @@ class Archive:
         return [
             path
             for path in sorted((self.root / "view").glob("*/*/*"))
-            if path.stat().st_size == size and (path.samefile(target) or _digest(path) == sha256)
+            if path.stat().st_size == size and _digest(path) == sha256
         ]
 
     def _object(self, sha256: str) -> Path:
@@ -159,16 +168,18 @@ class Archive:
                 partials[sha] = partial_folder / uuid.uuid4().hex
                 with source.open("rb") as reader, partials[sha].open("xb") as writer:
                     shutil.copyfileobj(reader, writer, _BLOCK)
-            _at_once(_sync_file, partials.values())
+            _at_once(_finish, partials.values())
             for sha, partial in partials.items():
                 target = self._object(sha)
                 # A copy that is there but unsound (a broken disk) is set aside under another name, never overwritten.
                 if target.exists():
+                    if self.verify(sha):
+                        continue  # another process was quicker
                     target.rename(target.with_name(f"{sha}.unsound-{uuid.uuid4().hex[:8]}"))
                 partial.rename(target)
         finally:
             for partial in partials.values():
-                partial.unlink(missing_ok=True)
+                _remove(partial)
         # also of copies that were there already: whoever put them there may have been killed before this
         self._sync_folders({self._object(sha).parent for sha, _size in stored})
         return stored
@@ -183,36 +194,46 @@ class Archive:
         for path in (self.root / "partial").glob("*"):
             with contextlib.suppress(FileNotFoundError):  # another process is as tidy
                 if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
-                    path.unlink()
+                    _remove(path)
 
     def _sync_folders(self, folders: Iterable[Path]) -> None:
         """Their names, and those of the folders above them, which may be as new."""
         if os.name == "nt":
             return  # NTFS keeps names in its journal; a folder cannot be opened for syncing there
         above = {parent for folder in folders for parent in (folder, *folder.parents)}
-        _at_once(_sync_folder, [folder for folder in above if folder.is_relative_to(self.root)])
+        within = [folder for folder in above if folder.is_relative_to(self.root)]
+        if not self._rooted:
+            within += self._above_root()
+        _at_once(_sync_folder, within)
+        self._rooted = True
+
+    def _above_root(self) -> Iterator[Path]:
+        """Where the root itself, or a folder above it, may be a new name: up to the disk's own first folder."""
+        root = self.root.absolute()
+        disk = root.stat().st_dev
+        for folder in root.parents:
+            if folder.stat().st_dev != disk:
+                return
+            if os.access(folder, os.R_OK):  # one that we may not even read had its names before us
+                yield folder
 
     def _show(self, item: ArchiveItem, sha256: str) -> Path:
         folder = self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client)
         folder.mkdir(parents=True, exist_ok=True)
         target = self._object(sha256)
-        for path in _names(folder, safe_name(item.name)):
-            if path.exists():
-                if path.samefile(target) or _digest(path) == sha256:
+        partial = self._partial_folder() / uuid.uuid4().hex
+        try:
+            for path in _names(folder, safe_name(item.name)):
+                if path.exists():
+                    if path.stat().st_size == target.stat().st_size and _digest(path) == sha256:
+                        return path
+                    continue  # another file of this name, or this one after somebody edited it
+                if not partial.exists():
+                    _copy(target, partial)
+                if _named(partial, path):
                     return path
-                continue
-            try:
-                path.hardlink_to(target)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                # no hard links on this disk (FAT, some shares): a copy does as well
-                partial = self._partial_folder() / uuid.uuid4().hex
-                shutil.copyfile(target, partial)
-                partial.rename(path)
-            return path
+        finally:
+            partial.unlink(missing_ok=True)
         raise AssertionError("unreachable: the names never end")
 
 
@@ -230,16 +251,68 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def _sync_file(path: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
+    """The bytes of ``source`` under a new name, with the rights of any new file."""
+    with source.open("rb") as reader, target.open("xb") as writer:
+        if sys.platform == "linux":
+            try:
+                # shares the blocks where the disk can
+                while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
+                    pass
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise  # every other reason not to (an old kernel, a share) is none against copying by hand
+                reader.seek(0)
+                writer.seek(0)
+                writer.truncate()
+        shutil.copyfileobj(reader, writer, _BLOCK)
+
+
+def _named(partial: Path, path: Path) -> bool:
+    """Whether ``partial`` now is ``path``; False when that name was taken: it is never overwritten."""
+    if os.name != "nt":
+        try:
+            # a rename would overwrite
+            os.link(partial, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno in _FULL or path.exists():
+                raise
+        else:
+            partial.unlink()
+            return True
+    try:
+        partial.rename(path)  # Windows refuses a taken name; disks without links have no better way
+    except FileExistsError:
+        return False
+    return True
+
+
+def _finish(path: Path) -> None:
+    """Nobody writes to it any more, and its bytes are on the disk."""
     # opened for writing: Windows syncs nothing else
     with path.open("r+b") as file:
+        path.chmod(stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o444)
         os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    """Delete one of our own partial copies, if it is there, also where a read-only file cannot be deleted."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        path.chmod(0o600)
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         with contextlib.suppress(OSError):
             os.close(descriptor)
@@ -259,14 +332,14 @@ def _at_once(sync: Callable[[Path], None], paths: Collection[Path]) -> None:
 
 
 def _trouble(error: OSError, root: Path) -> Transient:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return Transient(
             T("The disk of the archive {folder} is full.", folder=str(root)),
             code="disk-full",
             hint=T("Make room; nothing was deleted on the server, and Mistok goes on by itself."),
         )
     return Transient(
-        T("The archive {folder} cannot be written: {words}", folder=str(root), words=str(error)),
+        T("The archive {folder} cannot be written: {words}", folder=str(root), words=system_words(error)),
         code="archive",
         hint=T("Check the folder, its rights and its disk."),
     )

@@ -16,6 +16,9 @@ Refused      login, rights or an unverified host: once per back-off
 
 from __future__ import annotations
 
+import errno
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -177,3 +180,39 @@ class HostKeyRefused(Refused):
         super().__init__(text, hint=hint)
         self.seen = seen
         self.pinned = pinned
+
+
+#: What systems say most, in the reader's language; the rest is told in the system's own words.
+_SYSTEM: Mapping[int, Text] = {
+    errno.ENOENT: T("there is no such file or folder"),
+    errno.EACCES: T("access is denied"),
+    errno.EPERM: T("this is not permitted"),
+    errno.EEXIST: T("it is there already"),
+    errno.ENOTDIR: T("it is not a folder"),
+    errno.EISDIR: T("it is a folder"),
+    errno.ENOTEMPTY: T("the folder is not empty"),
+    errno.ENOSPC: T("the disk is full"),
+    errno.EROFS: T("the disk is read-only"),
+    errno.EBUSY: T("it is in use"),
+    errno.EIO: T("the disk or device failed"),
+    errno.ENAMETOOLONG: T("the name is too long"),
+    errno.ECONNREFUSED: T("nothing answers there (connection refused)"),
+    errno.ECONNRESET: T("the other side broke off"),
+    errno.ECONNABORTED: T("the connection was broken off"),
+    errno.EPIPE: T("the other side broke off"),
+    errno.ETIMEDOUT: T("no answer in time"),
+    errno.EHOSTUNREACH: T("the machine cannot be reached"),
+    errno.ENETUNREACH: T("the network cannot be reached"),
+}
+
+
+def system_words(error: BaseException) -> Text:
+    """What the operating system or a library says of a failure, for the ``{words}`` of a text."""
+    if isinstance(error, OSError):
+        # the numbers of look-ups of names are others of their own
+        known = None if isinstance(error, socket.gaierror) else _SYSTEM.get(error.errno or 0)
+        if known is not None:
+            return known
+        if error.strerror:
+            return verbatim(error.strerror)
+    return verbatim(str(error) or type(error).__name__)

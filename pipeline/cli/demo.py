@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import common
+from pipeline.errors import system_words
 from pipeline.texts import T, current_language
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         keep.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         common.usage(
-            T("{path} cannot be written: {words}", path=str(keep), words=error.strerror or type(error).__name__),
+            T("{path} cannot be written: {words}", path=str(keep), words=system_words(error)),
             T("Name a new folder."),
         )
     yield keep.resolve()

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.cli import common
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, system_words
 from pipeline.texts import TN, T, Text, current_language
 
 ServerKind = Literal["local", "sftp", "ftp", "ftps"]
@@ -74,7 +74,7 @@ def init(
             T(
                 "{path} cannot be written: {words}",
                 path=str(error.filename or directory),
-                words=error.strerror or type(error).__name__,
+                words=system_words(error),
             ),
             hint=T("Check the rights and the free space of the folder."),
         ) from error

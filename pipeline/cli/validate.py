@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli import common
-from pipeline.errors import ConfigError, Finding, MistokError, Rejected, Where, Who
+from pipeline.errors import ConfigError, Finding, MistokError, Rejected, Where, Who, system_words
 from pipeline.flow import FormatPlugin, InboundStep, PlanContext, StepPlugin
 from pipeline.model import Order
 from pipeline.ports import DecodedOrder, FormatContext, OrderFormat
@@ -151,7 +151,7 @@ def _judge_file(
     except OSError as error:
         finding = Finding(
             "unreadable",
-            T("{path} cannot be read: {words}.", path=str(path), words=error.strerror or str(error)),
+            T("{path} cannot be read: {words}.", path=str(path), words=system_words(error)),
             Where(str(path)),
             T("Check the rights of the file."),
             Who.ADMIN,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.config.suggest import did_you_mean
 from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence, problem
-from pipeline.errors import Finding
+from pipeline.errors import Finding, system_words
 from pipeline.texts import T, Text, verbatim
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
@@ -106,7 +106,7 @@ class Resolver:
         except UnicodeDecodeError:
             raise Missing(T("The secret file {path} is not UTF-8 text.", path=str(path))) from None
         except (OSError, ValueError) as error:
-            words = verbatim(getattr(error, "strerror", None) or type(error).__name__)
+            words = system_words(error)
             raise Missing(T("The secret file {path} cannot be read: {words}", path=str(path), words=words)) from None
         if not small:
             raise Missing(T("The secret file {path} is too large to be one.", path=str(path)))

@@ -17,7 +17,7 @@ from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
-from pipeline.errors import Finding, Where, Who
+from pipeline.errors import Finding, Where, Who, system_words
 from pipeline.texts import T, Text, verbatim
 
 MAX_BYTES = 1_000_000
@@ -139,7 +139,7 @@ def read_yaml(path: Path, shown: str | None = None) -> tuple[Node, tuple[Finding
             )
         ) from None
     except (OSError, ValueError) as error:
-        text = T("{path} cannot be read: {words}", path=name, words=verbatim(_reason(error)))
+        text = T("{path} cannot be read: {words}", path=name, words=system_words(error))
         raise YamlProblem(Finding("config-file", text, Where(file=name), None, Who.ADMIN)) from None
     if size > MAX_BYTES:
         text = T("The file has {size} bytes; a config has at most {limit}.", size=size, limit=MAX_BYTES)
@@ -165,10 +165,6 @@ def parse_yaml(text: str, name: str) -> tuple[Node, tuple[Finding, ...]]:
     builder = _Builder(name)
     node = builder.build(root)
     return node, tuple(builder.findings)
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _decode(data: bytes, name: str) -> str:

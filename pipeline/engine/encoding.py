@@ -10,7 +10,7 @@ from itertools import compress
 from pathlib import Path
 
 from pipeline.engine.context import RunContext
-from pipeline.errors import ConfigError, Finding, Held, Transient
+from pipeline.errors import ConfigError, Finding, Held, Transient, system_words
 from pipeline.flow import OutboundSettings, OutboundStep, Settings
 from pipeline.ports import Batch, Catalogue, CatalogueFormat, FormatContext
 from pipeline.texts import T
@@ -100,4 +100,4 @@ def _local_trouble(error: OSError, path: Path) -> Transient:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         text = T("The disk of the temporary folder {folder} is full.", folder=str(path.parent))
         return Transient(text, code="disk-full", hint=T("Make room; the last good file stays on the server."))
-    return Transient(T("{path} cannot be written: {words}", path=str(path), words=str(error)))
+    return Transient(T("{path} cannot be written: {words}", path=str(path), words=system_words(error)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import Changed, ConfigError, Finding, MistokError, Refused, Transient, Who
+from pipeline.errors import Changed, ConfigError, Finding, MistokError, Refused, Transient, Who, system_words
 from pipeline.ports import FileOutcome, ReadResult, RemoteFile
 from pipeline.texts import T, Text
 
@@ -209,13 +209,13 @@ def source_chunks(source: Path | bytes, size: int = CHUNK) -> Iterator[bytes]:
 def disk(path: Path, error: OSError) -> Transient:
     """This machine's own disk failed at ``path``."""
     return Transient(
-        T("{path} could not be written: {words}", path=str(path), words=error.strerror or str(error)),
+        T("{path} could not be written: {words}", path=str(path), words=system_words(error)),
         hint=T("Look at this machine's disk: is there room, may Mistok write there?"),
     )
 
 
 def _unreadable(source: Path, error: OSError) -> Transient:
     return Transient(
-        T("{path} could not be read: {words}", path=str(source), words=error.strerror or str(error)),
+        T("{path} could not be read: {words}", path=str(source), words=system_words(error)),
         hint=T("Look at this machine's disk and at the rights on the file."),
     )

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from pipeline.errors import ConfigError, HostKeyRefused, MistokError, Refused, Transient
+from pipeline.errors import ConfigError, HostKeyRefused, MistokError, Refused, Transient, system_words
 from pipeline.flow import Duration, Settings, parse_duration
 from pipeline.texts import T
 
@@ -331,7 +331,7 @@ def _context(settings: FtpSettings, base: Path, *, verify: bool) -> ssl.SSLConte
         context.load_verify_locations(cafile=path)
     except OSError as error:
         raise ConfigError(
-            T("File {path} cannot be read: {words}", path=str(path), words=error.strerror or str(error)),
+            T("File {path} cannot be read: {words}", path=str(path), words=system_words(error)),
             hint=T("Give the CA's certificates in PEM form."),
         ) from error
     return context
@@ -412,7 +412,7 @@ class said:  # noqa: N801 - used as a statement: with said(settings):
                 T(
                     "The name {host} is not known to the network: {words}",
                     host=host,
-                    words=error.strerror or str(error),
+                    words=system_words(error),
                 ),
                 hint=T("Mend host of the connection, or look at this machine's network."),
             ) from error
@@ -433,7 +433,7 @@ class said:  # noqa: N801 - used as a statement: with said(settings):
                 T("{host} cannot do it now: {words}", host=host, words=as_words(error)), hint=again
             ) from error
         if isinstance(error, (OSError, EOFError)):
-            words = getattr(error, "strerror", None) or str(error) or "connection closed"
+            words = system_words(error) if str(error) else T("the other side broke off")
             raise Transient(
                 T("The connection to {host}:{port} failed: {words}", host=host, port=port, words=words), hint=again
             ) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, system_words
 from pipeline.flow import Settings
 from pipeline.texts import T
 from pipeline.transports.ftp_session import FtpSettings
@@ -75,7 +75,7 @@ def pin_identity(name: str, type: str, params: Settings, base: Path, identity: S
         _write(identity.file, "".join(line + "\n" for line in lines))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            T("File {path} could not be written: {words}", path=str(identity.file), words=str(error)),
+            T("File {path} could not be written: {words}", path=str(identity.file), words=system_words(error)),
             hint=T("Look at the rights on the folder and at the disk."),
         ) from error
     return identity.file

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
+from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who, system_words
 from pipeline.flow import Settings
 from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
 from pipeline.texts import T
@@ -171,7 +171,7 @@ class LocalTransport:
                             "{folder}: {act} is refused: {words}",
                             folder=str(home),
                             act=common.ACTS[word],
-                            words=_words(error),
+                            words=system_words(error),
                         ),
                         hint=T("Give the account that Mistok runs under this right on the folder."),
                         who=Who.ADMIN,
@@ -258,7 +258,7 @@ class _Said:
         what = str(self._folder / file.name) if file else folder
         if _busy(error):
             return Transient(
-                T("{path} is held by another program: {words}", path=what, words=_words(error)),
+                T("{path} is held by another program: {words}", path=what, words=system_words(error)),
                 hint=T("It is tried again; when it goes on, see which program (antivirus, editor) holds it."),
             )
         if error.errno in _FULL:
@@ -267,10 +267,10 @@ class _Said:
             )
         if isinstance(error, PermissionError) or error.errno in (errno.EROFS, errno.EEXIST):
             return Refused(
-                T("{path} is refused: {words}", path=what, words=_words(error)),
+                T("{path} is refused: {words}", path=what, words=system_words(error)),
                 hint=T("Give the account that Mistok runs under the right to do this."),
             )
-        return Transient(T("{path} could not be used: {words}", path=what, words=_words(error)))
+        return Transient(T("{path} could not be used: {words}", path=what, words=system_words(error)))
 
 
 def sync_folder(path: Path) -> None:
@@ -337,10 +337,6 @@ def _remote(folder: str, name: str, status: os.stat_result) -> RemoteFile:
     raw = os.fsencode(name)
     shown, raw_kept = common.decode_name(raw)
     return RemoteFile(folder, shown, status.st_size, common.from_epoch(status.st_mtime), raw_kept)
-
-
-def _words(error: OSError) -> str:
-    return error.strerror or str(error)
 
 
 _: type[Transport] = LocalTransport

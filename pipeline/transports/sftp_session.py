@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, SecretStr, field_validator
 
-from pipeline.errors import ConfigError, HostKeyRefused, MistokError, Refused, Transient
+from pipeline.errors import ConfigError, HostKeyRefused, MistokError, Refused, Transient, system_words
 from pipeline.flow import Duration, Settings, parse_duration
 from pipeline.texts import T
 from pipeline.transports.sftp_wire import Wire
@@ -322,7 +321,7 @@ class said:  # noqa: N801 - used as a statement: with said(settings):
         host, port = self._settings.host, self._settings.port
         if isinstance(error, socket.gaierror):
             raise Transient(
-                T("The name {host} is not known to the network: {words}", host=host, words=_words(error)),
+                T("The name {host} is not known to the network: {words}", host=host, words=system_words(error)),
                 hint=T("Mend host of the connection, or look at this machine's network."),
             ) from error
         if isinstance(error, TimeoutError):
@@ -337,12 +336,11 @@ class said:  # noqa: N801 - used as a statement: with said(settings):
             ) from error
         if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
             raise Transient(
-                T("The connection to {host}:{port} failed: {words}", host=host, port=str(port), words=_words(error)),
+                T(
+                    "The connection to {host}:{port} failed: {words}",
+                    host=host,
+                    port=str(port),
+                    words=system_words(error),
+                ),
                 hint=T("It is tried again; when it goes on, look at the network, the firewall and the server."),
             ) from error
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__

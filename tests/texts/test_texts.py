@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import system_words
 from pipeline.texts import TN, Arg, T, Text, current_language, show_datetime, show_decimal, use_language, verbatim
 
 
@@ -95,3 +98,20 @@ def test_a_text_comes_back_from_json_as_it_was(args: dict[str, Arg], n: int) -> 
 def test_a_date_is_kept_as_a_date() -> None:
     text = T("at {times}", times=date(2026, 1, 31))
     assert Text.from_json(text.to_json()) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "uk", "en"),
+    [
+        (OSError(errno.EACCES, "Permission denied", "/x"), "немає доступу", "access is denied"),
+        (OSError(errno.ENOENT, "No such file"), "такого файлу чи папки немає", "there is no such file or folder"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "там ніхто не відповідає (connection refused)", None),
+        # 2 is ENOENT among the system's numbers, and another thing among those of look-ups
+        (socket.gaierror(2, "no such host"), "no such host", "no such host"),
+        (OSError(99999, "odd {thing}"), "odd {thing}", "odd {thing}"),
+        (EOFError(), "EOFError", "EOFError"),
+    ],
+)
+def test_what_the_system_says(error: Exception, uk: str, en: str | None) -> None:
+    assert system_words(error).render("uk") == uk
+    assert en is None or system_words(error).render("en") == en
