@@ -225,7 +225,7 @@ class Archive:
         try:
             for path in _names(folder, safe_name(item.name)):
                 if path.exists():
-                    if path.stat().st_size == target.stat().st_size and _digest(path) == sha256:
+                    if path.is_file() and path.stat().st_size == target.stat().st_size and _digest(path) == sha256:
                         return path
                     continue  # another file of this name, or this one after somebody edited it
                 if not partial.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def _file(folder: Path, name: str, data: bytes) -> Path:
     path = folder / name
     path.write_bytes(data)
     return path
+
+
+def damage(kept: Path) -> None:
+    """As a broken disk would, or somebody who means it."""
+    kept.chmod(0o644)
+    kept.write_bytes(b"evil")
+    kept.chmod(0o444)
 
 
 def test_a_copy_is_found_by_hash_and_by_name(tmp_path: Path) -> None:
@@ -57,7 +65,7 @@ def test_a_damaged_copy_is_seen_and_replaced_beside_it(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "archive")
     source = _file(tmp_path, "a.xml", b"good")
     copy = archive.keep(source, client="acme", name="a.xml", at=AT)
-    copy.path.write_bytes(b"evil")
+    damage(copy.path)
     assert not archive.verify(copy.sha256)
     with pytest.raises(MistokError, match="no sound copy"):
         archive.read(copy.sha256)
@@ -89,16 +97,149 @@ def test_a_full_disk_is_transient_and_leaves_no_half_copy(tmp_path: Path, monkey
     assert [path for path in archive.root.rglob("*") if path.is_file()] == []
 
 
-def test_without_hard_links_the_view_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(_self: Path, _target: Path) -> None:
+def test_without_hard_links_on_the_disk_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(Path, "hardlink_to", refused)
+    monkeypatch.setattr(os, "link", refused)
+    archive = Archive(tmp_path / "archive")
+    for data in (b"1", b"2"):
+        copy = archive.keep(_file(tmp_path, "a.xml", data), client="acme", name="a.xml", at=AT)
+        assert copy.view.read_bytes() == data
+        assert archive.view_of(copy.sha256) == [copy.view]
+    assert copy.view.name == "a~2.xml"
+    assert list((archive.root / "partial").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["in place", "appended", "replaced"])
+def test_editing_a_file_of_the_view_leaves_the_copy_as_it_was(tmp_path: Path, how: str) -> None:
+    archive = Archive(tmp_path / "archive")
+    source = _file(tmp_path, "a.xml", b"as it came")
+    copy = archive.keep(source, client="acme", name="a.xml", at=AT)
+    if how == "in place":
+        copy.view.write_bytes(b"as I wish!")
+    elif how == "appended":
+        with copy.view.open("ab") as file:
+            file.write(b" - seen, Anna")
+    else:
+        _file(tmp_path, "b.xml", b"as I wish!").replace(copy.view)
+    edited = copy.view.read_bytes()
+    assert archive.verify(copy.sha256)
+    assert archive.read(copy.sha256) == b"as it came"
+    assert archive.view_of(copy.sha256) == []
+    again = archive.keep(source, client="acme", name="a.xml", at=AT)
+    assert again.view.name == "a~2.xml"
+    assert again.view.read_bytes() == b"as it came"
+    assert copy.view.read_bytes() == edited, "what a person wrote is not overwritten"
+
+
+def test_kept_bytes_are_read_only_and_their_view_is_not(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "archive")
     copy = archive.keep(_file(tmp_path, "a.xml", b"x"), client="acme", name="a.xml", at=AT)
+    assert copy.path.stat().st_mode & 0o222 == 0
+    assert copy.path.stat().st_mode & 0o400
+    assert copy.path.stat().st_nlink == 1, "nobody else leads to these bytes"
+    assert copy.view.stat().st_nlink == 1
+    assert copy.view.stat().st_mode & 0o200
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_who_may_not_read_the_clients_files_may_not_read_their_copies(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        copy = Archive(tmp_path / "a").keep(_file(tmp_path, "a.xml", b"x"), client="acme", name="a.xml", at=AT)
+    finally:
+        os.umask(before)
+    assert copy.path.stat().st_mode & 0o777 == 0o400
+    assert copy.view.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_taken_read_only_name_goes_as_windows_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows deletes no read-only file: what is cleaned away is made writable first."""
+    unlink = Path.unlink
+
+    def as_on_windows(path: Path, missing_ok: bool = False) -> None:
+        if path.exists() and not path.stat().st_mode & 0o200:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", as_on_windows)
+    archive = Archive(tmp_path / "archive")
+    (tmp_path / "archive" / "partial").mkdir(parents=True)
+    old = _file(tmp_path / "archive" / "partial", "old", b"ha")
+    os.utime(old, (0, 0))
+    old.chmod(0o444)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "rename", full)
+        with pytest.raises(Transient, match="full"):
+            archive.keep(_file(tmp_path, "a.xml", b"half"), client="acme", name="a.xml", at=AT)
+    assert list((tmp_path / "archive" / "partial").iterdir()) == []
+
+
+def test_a_copy_that_another_process_put_there_meanwhile_is_not_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, other = Archive(tmp_path / "archive"), Archive(tmp_path / "archive")
+    source = _file(tmp_path, "a.xml", b"same")
+    fsync, went_before = os.fsync, [False]
+
+    def late(descriptor: int) -> None:
+        if not went_before[0]:
+            went_before[0] = True
+            other.keep(source, client="acme", name="a.xml", at=AT)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", late)
+    copy = archive.keep(source, client="acme", name="a.xml", at=AT)
+    assert went_before[0]
+    assert [path.name for path in copy.path.parent.iterdir()] == [copy.sha256]
+    assert archive.verify(copy.sha256)
+    assert [path.name for path in copy.view.parent.iterdir()] == ["a.xml"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="NTFS keeps names in its journal")
+def test_every_new_name_down_to_the_copy_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On first use not only the copy's own name is new: so are the folders above it, and the archive's root itself."""
+    opened: dict[int, Path] = {}
+    synced: set[Path] = set()
+    real_open, real_fsync = os.open, os.fsync
+
+    def seen_open(path: Path, *more: int) -> int:
+        descriptor = real_open(path, *more)
+        opened[descriptor] = Path(path)
+        return descriptor
+
+    def seen_fsync(descriptor: int) -> None:
+        if descriptor in opened:
+            synced.add(opened[descriptor])
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "open", seen_open)
+    monkeypatch.setattr(os, "fsync", seen_fsync)
+    base = tmp_path / "client"
+    root = base / "data" / "archive"
+    copy = Archive(root).keep(_file(tmp_path, "a.xml", b"x"), client="acme", name="a.xml", at=AT)
+    for name in (copy.path, copy.view):
+        above = {parent for parent in name.parents if parent.is_relative_to(tmp_path)}
+        assert above <= synced, f"a power cut may forget {sorted(above - synced)}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are not synced there")
+def test_a_share_that_cannot_sync_folders_can_hold_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def only_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    copy = Archive(tmp_path / "archive").keep(_file(tmp_path, "a.xml", b"x"), client="acme", name="a.xml", at=AT)
     assert copy.view.read_bytes() == b"x"
-    assert not copy.view.samefile(copy.path)
-    assert archive.view_of(copy.sha256) == [copy.view]
 
 
 def test_many_files_in_one_go(tmp_path: Path) -> None:
