@@ -271,6 +271,7 @@ class StepResult:
     notes: tuple[Text, ...] = ()
     details: Sequence[Mapping[str, Any]] = ()  #: rows for tables and --json
     findings: tuple[Finding, ...] = ()  #: what did not work although the run went on; told as a failure of the job
+    unreachable: bool = False  #: among ``findings`` is a server or system that did not answer
     again_in: float | None = None  #: seconds after which another look is worth it (a file was not whole yet)
 
 

@@ -139,6 +139,7 @@ class FormatContext:
     language: str  #: tag of catalogue texts, such as ``uk-UA``
     now: datetime
     file: str = ""  #: name for messages
+    source: str = ""  #: of orders that name none: the inbox that they came by
     base: Path = Path()  #: the config's folder, for paths in settings
 
 

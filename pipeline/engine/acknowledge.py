@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pipeline.engine import telling
 from pipeline.errors import Changed, Finding, MistokError, Refused, Where, Who
 from pipeline.flow import Move
 from pipeline.ledger import files as file_rows
@@ -44,17 +45,25 @@ def set_aside(walk: Inbound, row: Row) -> None:
     assert walk.settings.rejected is not None
     ctx = walk.ctx
     transport = ctx.transport(walk.settings.inbox)
-    outcome = transport.move_many([file_rows.remote_of(row)], walk.settings.rejected)[0]
-    with ctx.begin() as conn:
+    try:
+        outcome = transport.move_many([file_rows.remote_of(row)], walk.settings.rejected)[0]
+    except MistokError as error:  # the folder cannot be made, say: no reason to leave the other files lying
+        outcome = FileOutcome(file_rows.remote_of(row), done=False, error=error)
+    with walk.begin() as conn:
         if outcome.done:
             file_rows.update(conn, [row["id"]], ctx.clock.now(), policy="rejected")
             ctx.event(conn, f"file:{row['id']}", "set-aside", folder=walk.settings.rejected)
         else:
+            file_rows.update(conn, [row["id"]], ctx.clock.now())  # tried again after a while
             ctx.event(conn, f"file:{row['id']}", "not-set-aside", findings=_findings(outcome.error))
+            if outcome.error is not None:
+                telling.once(walk, conn, f"rejected:{walk.settings.inbox}", outcome.error.findings)
 
 
 def _due(walk: Inbound, row: Row) -> bool:
-    # a refused delete is tried again, but not on every tick of a ten-second poll
+    # a refused delete is tried again, but not on every tick of a ten-second poll; a person wants an answer now
+    if walk.ctx.trigger == "person":
+        return True
     age: timedelta = walk.ctx.clock.now() - row["updated"]
     return age >= timedelta(minutes=5)
 
@@ -64,7 +73,7 @@ def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
         return
     ctx, settings = walk.ctx, walk.settings
     if settings.after == "keep":
-        with ctx.begin() as conn:
+        with walk.begin() as conn:
             file_rows.update(
                 conn, [row["id"] for row in done], ctx.clock.now(), state=FileState.ACKNOWLEDGED, policy="kept"
             )
@@ -77,21 +86,21 @@ def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
         if ctx.archive.verify(row["sha256"]):
             sound.append(row)
         else:
-            _unsound(walk, row)
+            unsound(walk, row)
     walk.hold_on()
     ctx.reach("inbound:before-delete")
     transport = ctx.transport(settings.inbox)
     remote = {file_rows.remote_of(row): row for row in sound}
+    if settings.marker is not None:
+        _drop_markers(walk, list(remote))
     if isinstance(settings.after, Move):
         outcomes, word = transport.move_many(list(remote), settings.after.move), "moved"
     else:
         outcomes, word = transport.delete_many(list(remote)), "deleted"
     ctx.reach("inbound:deleted")
-    if settings.marker is not None:
-        _drop_markers(walk, [outcome.file for outcome in outcomes if outcome.done])
     now = ctx.clock.now()
     ended: dict[str, list[int]] = {}
-    with ctx.begin() as conn:
+    with walk.begin() as conn:
         for outcome in outcomes:
             row = remote[outcome.file]
             if outcome.done:
@@ -110,8 +119,6 @@ def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
 
 
 def _refused(walk: Inbound, conn: Any, row: Row, outcome: FileOutcome) -> None:
-    from pipeline.engine import booking
-
     ctx = walk.ctx
     findings = _findings(outcome.error)
     file_rows.update(conn, [row["id"]], ctx.clock.now(), ack_error=findings[0] if findings else None)
@@ -128,15 +135,14 @@ def _refused(walk: Inbound, conn: Any, row: Row, outcome: FileOutcome) -> None:
             T("Give the login the right to delete in folder {folder}, or set `after: keep`.", folder=row["folder"]),
             Who.ADMIN,
         )
-        booking.daily(walk, conn, f"inbox:{walk.settings.inbox}/{walk.settings.folder}", "failure", (words,))
+        telling.daily(walk, conn, f"inbox:{walk.settings.inbox}/{walk.settings.folder}", (words,))
         walk.count("refused")
     else:
         walk.count("failed")
 
 
-def _unsound(walk: Inbound, row: Row) -> None:
-    from pipeline.engine import booking
-
+def unsound(walk: Inbound, row: Row) -> None:
+    """A damaged copy: the file is fetched again, while it still is on the server; nothing is deleted there."""
     finding = Finding(
         "archive",
         T("The archive copy of {file} is missing or damaged; the remote file was not deleted.", file=row["name"]),
@@ -145,20 +151,29 @@ def _unsound(walk: Inbound, row: Row) -> None:
         Who.ADMIN,
     )
     ctx = walk.ctx
-    with ctx.begin() as conn:
+    with walk.begin() as conn:
         # Back to the beginning: its orders are known by their keys, so nothing is created twice.
         file_rows.update(conn, [row["id"]], ctx.clock.now(), state=FileState.SEEN)
         ctx.event(conn, f"file:{row['id']}", "archive-unsound")
-        booking.once(walk, conn, f"file:{row['id']}", "failure", (finding,))
+        telling.once(walk, conn, f"file:{row['id']}", (finding,))
     walk.count("failed")
 
 
 def _drop_markers(walk: Inbound, taken: Sequence[RemoteFile]) -> None:
+    """Delete the markers of taken files, before the files themselves.
+
+    Only a marker that was listed beside the very version that was taken is deleted: one that the site has put there
+    meanwhile, for its next file of that name, stays.
+    """
     marker = walk.settings.marker
     assert marker is not None
     transport = walk.ctx.transport(walk.settings.inbox)
-    names = {file.name + marker.suffix for file in taken}
-    transport.delete_many([file for file in transport.list(walk.settings.folder) if file.name in names])
+    names = {file.name + marker.suffix: file for file in taken}
+    if not all(name in walk.markers for name in names):  # a run that was killed had listed them
+        listed = {file.name: file for file in transport.list(walk.settings.folder)}
+        there = {name for name, file in names.items() if listed.get(file.name) == file}
+        walk.markers.update({name: listed[name] for name in there if name in listed})
+    transport.delete_many([walk.markers[name] for name in names if name in walk.markers])
 
 
 def _findings(error: MistokError | None) -> list[dict[str, Any]]:

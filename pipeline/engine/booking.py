@@ -1,30 +1,30 @@
-"""The booking half of the inbound walk: orders become documents, held orders with a card, or ends.
+"""The booking half of the inbound walk: orders become documents, held orders with a card, or end states.
 
 ``begin(keys)`` is one transaction (rows, keys, holds with their cards and notices); then the target is asked and
 called; then ``commit(outcomes)`` is one more. Between the two a killed run leaves CREATING rows, which the next run
-looks up.
+looks up. Every transaction checks the lease of the inbox, so that a run that was overtaken writes nothing more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
 
 from pipeline.alerts import notices
-from pipeline.engine import planning
+from pipeline.engine import mending, planning, telling
 from pipeline.engine.planning import Work
+from pipeline.engine.sorting import Sorted, sort_out
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
 from pipeline.flow import CreateDocument, HoldOrder, NothingToDo
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
-from pipeline.model import Order
-from pipeline.ports import Decoded, DocumentOutcome, DocumentRef, Notice
+from pipeline.model import cents
+from pipeline.ports import Decoded, DocumentOutcome, DocumentRef
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -32,34 +32,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
-
-#: Findings that can be mended outside of the file (a product loaded, an object added): such orders are planned again
-#: at each run, until they pass.
-MENDABLE = frozenset(
-    {
-        "unknown-product",
-        "ambiguous-product",
-        "unknown-currency",
-        "unknown-client",
-        "unknown-party",
-        "unknown-object",
-        "unknown-user",
-        "unknown-executor",
-        "unknown-warehouse",
-        "target",
-    }
-)
-MEND_AT_ONCE = 50
-
-
-@dataclass
-class _Pass:
-    """What one pass over a batch of files came to."""
-
-    fresh: list[Work] = field(default_factory=list)  #: to be planned
-    same: list[Work] = field(default_factory=list)  #: known with the same content, settled
-    changed: list[Work] = field(default_factory=list)  #: known with other content, and booked already
-    deferred: set[int] = field(default_factory=set)  #: files that wait for another file of the batch
 
 
 def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
@@ -69,102 +41,22 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
     """
     pending = list(read)
     while pending:
-        sorted_out = _sort_out(walk, pending)
-        _carry(walk, sorted_out, [row for row, _decoded in pending if row["id"] not in sorted_out.deferred])
-        pending = [pair for pair in pending if pair[0]["id"] in sorted_out.deferred]
-
-
-def mend_held(walk: Inbound) -> None:
-    """Plan held orders again whose trouble may have been mended outside; those that pass are booked.
-
-    Orders that a killed run left on their way although their file is settled are carried on as well.
-    """
-    ctx = walk.ctx
-    with ctx.ledger.read() as conn:
-        rows = order_rows.to_mend(conn, ctx.client, ctx.job, MENDABLE, MEND_AT_ONCE)
-        files = file_rows.by_ids(conn, {row["file_id"] for row in rows})
-    works: list[Work] = []
-    for row in rows:
-        file = files.get(row["file_id"])
-        if file is None or not file["sha256"] or ctx.archive.find(file["sha256"]) is None:
-            continue
-        try:
-            decoded = walk.format.decode(
-                ctx.archive.read(file["sha256"]), walk.format_settings, ctx.format_context(file["name"])
-            )
-        except Rejected:
-            continue  # the schema changed meanwhile; the card still tells what is wrong
-        for index, one in enumerate(decoded.orders):
-            work = planning.make_work(file["id"], file["name"], file["sha256"], index, one, ctx.client)
-            if work.key == row["key"] and work.revision == row["revision"]:
-                work.row = row
-                works.append(work)
-    if not works:
-        return
-    planning.plan(works, walk.step, walk.settings, ctx.system(walk.settings.into), ctx)
-    passed = [work for work in works if isinstance(work.action, CreateDocument)]
-    if passed:
-        _create(walk, passed, [])
-    now = ctx.clock.now()
-    with ctx.begin() as conn:
-        for work in works:
-            stuck = work.row["state"] != OrderState.HELD
-            if isinstance(work.action, HoldOrder) and (stuck or _codes(work.action.findings) != _codes_of(work.row)):
-                _hold(walk, conn, work, work.action.findings, now)
-
-
-# --- sorting out -------------------------------------------------------------------------------------------------
-
-
-def _sort_out(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> _Pass:
-    ctx = walk.ctx
-    works: list[Work] = []
-    for row, decoded in read:
-        for index, one in enumerate(decoded.orders):
-            works.append(planning.make_work(row["id"], row["name"], row["sha256"], index, one, ctx.client))
-    with ctx.ledger.read() as conn:
-        known = order_rows.by_keys(conn, {work.key for work in works})
-    result = _Pass()
-    first: dict[str, Work] = {}
-    for work in works:
-        if work.file_id in result.deferred:
-            continue
-        earlier = first.get(work.key)
-        if earlier is not None and earlier.file_id != work.file_id:
-            # The same order in two files of one batch: the second file waits until the first is settled.
-            result.deferred.add(work.file_id)
-            for bucket in (result.fresh, result.same, result.changed):
-                bucket[:] = [one for one in bucket if one.file_id != work.file_id]
-            first = {key: one for key, one in first.items() if one.file_id != work.file_id}
-            continue
-        work.row = known.get(work.key, {})
-        if earlier is not None:
-            (result.same if earlier.revision == work.revision else result.changed).append(work)
-            continue
-        first[work.key] = work
-        _bucket(work, result).append(work)
-    return result
-
-
-def _bucket(work: Work, result: _Pass) -> list[Work]:
-    row = work.row
-    if not row:
-        return result.fresh
-    state = OrderState(row["state"])
-    if row["revision"] == work.revision:
-        if state in order_rows.UNFINISHED:
-            return result.fresh
-        again = state is OrderState.HELD and row["findings"] and all(f["code"] in MENDABLE for f in row["findings"])
-        return result.fresh if again else result.same
-    if state in (OrderState.CREATED, OrderState.REJECTED):
-        return result.changed
-    return result.fresh  # held, or on its way: the newer content takes its place
+        works = [
+            planning.make_work(row, index, one, walk.ctx.client)
+            for row, decoded in pending
+            for index, one in enumerate(decoded.orders)
+        ]
+        with walk.ctx.ledger.read() as conn:
+            known = order_rows.by_keys(conn, {work.key for work in works})
+        found = sort_out(works, known)
+        _carry(walk, found, [row for row, _decoded in pending if row["id"] not in found.deferred])
+        pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
 
 
 # --- carrying ----------------------------------------------------------------------------------------------------
 
 
-def _carry(walk: Inbound, sorted_out: _Pass, files: Sequence[Row]) -> None:
+def _carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
     ctx = walk.ctx
     if sorted_out.fresh:
         system = ctx.system(walk.settings.into)
@@ -172,19 +64,9 @@ def _carry(walk: Inbound, sorted_out: _Pass, files: Sequence[Row]) -> None:
         planning.plan(sorted_out.fresh, walk.step, walk.settings, system, ctx)
     ctx.reach("inbound:planned")
     now = ctx.clock.now()
-    with ctx.begin() as conn:
+    with walk.begin() as conn:
         _write_rows(walk, conn, sorted_out.fresh, now)
-        for work in sorted_out.fresh:
-            match work.action:
-                case HoldOrder(findings=findings):
-                    _hold(walk, conn, work, findings, now)
-                case NothingToDo(reason=reason):
-                    finding = Finding("nothing-to-do", reason, Where(file=work.file_name, order=work.number))
-                    _settle(walk, conn, work, OrderState.NOTHING_TO_DO, (finding,), now)
-                    walk.count("nothing")
-                    walk.tell(**_row(work), outcome="nothing", findings=[finding])
-                case CreateDocument() | None:
-                    pass
+        settle_planned(walk, conn, sorted_out.fresh, now)
         _sight(conn, walk, sorted_out, now)
         for work in sorted_out.same:
             walk.count("known")
@@ -196,7 +78,25 @@ def _carry(walk: Inbound, sorted_out: _Pass, files: Sequence[Row]) -> None:
             _finish_files(walk, conn, files, now)
     ctx.reach("inbound:begun")
     if to_create:
-        _create(walk, to_create, files)
+        create(walk, to_create, files)
+
+
+def settle_planned(walk: Inbound, conn: sa.Connection, works: Sequence[Work], now: datetime) -> None:
+    """Write down the orders whose plan is no document: held ones with their cards, and end states."""
+    for work in works:
+        match work.action:
+            case HoldOrder(findings=findings):
+                _hold(walk, conn, work, findings, now)
+            case NothingToDo(reason=reason):
+                finding = Finding("nothing-to-do", reason, Where(file=work.file_name, order=work.number))
+                words = file_rows.findings_json((finding,))
+                order_rows.update(conn, work.row["id"], now, state=OrderState.NOTHING_TO_DO, findings=words)
+                walk.ctx.event(conn, _subject(work), "nothing_to_do", findings=words)
+                telling.close_cards(walk, conn, _subject(work), ("held",), "nothing is to be done for it")
+                walk.count("nothing")
+                walk.tell(**_row(work), outcome="nothing", findings=[finding])
+            case CreateDocument() | None:
+                pass
 
 
 def _write_rows(walk: Inbound, conn: sa.Connection, works: Sequence[Work], now: datetime) -> None:
@@ -243,12 +143,16 @@ def _columns(walk: Inbound, work: Work, now: datetime) -> dict[str, Any]:
     }
 
 
-def _create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
+def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
+    """Have the target make the documents of planned works: found first, then made, then committed.
+
+    ``files`` are those that the works came in with; none for orders that went on later.
+    """
     ctx = walk.ctx
     target = planning.documents(ctx.system(walk.settings.into))
     by_key = {work.key: work for work in works}
-    if not files:  # mended orders: their key is written down before the target is called, as for new ones
-        with ctx.begin() as conn:
+    if not files:  # their keys are written down before the target is called, as for new ones
+        with walk.begin() as conn:
             order_rows.update_many(conn, [work.row["id"] for work in works], ctx.clock.now(), state=OrderState.CREATING)
     existing = target.find(by_key)
     outcomes = [DocumentOutcome(key, ref, existed=True) for key, ref in existing.items()]
@@ -261,14 +165,19 @@ def _create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
         outcomes.extend(target.create(drafts))
     ctx.reach("inbound:created")
     now = ctx.clock.now()
-    with ctx.begin() as conn:
-        _commit(walk, conn, [(by_key[outcome.key], outcome) for outcome in outcomes], now)
+    with walk.begin() as conn:
+        commit(walk, conn, [(by_key[outcome.key], outcome) for outcome in outcomes], now)
         _finish_files(walk, conn, files, now)
     ctx.reach("inbound:committed")
 
 
-def _commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, DocumentOutcome]], now: datetime) -> None:
-    made = [(work, outcome.ref) for work, outcome in done if outcome.ref is not None]
+def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, DocumentOutcome]], now: datetime) -> None:
+    """Write the outcomes down, with their notices and cards, in the caller's transaction."""
+    made = [
+        (work, outcome.ref, outcome.existed)
+        for work, outcome in done
+        if outcome.ref is not None and not (outcome.existed and _differs(work, outcome.ref))
+    ]
     order_rows.update_each(
         conn,
         [
@@ -279,20 +188,51 @@ def _commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, Docum
                 "document_number": ref.number,
                 "findings": file_rows.findings_json(_notes(work)) or None,
             }
-            for work, ref in made
+            for work, ref, _existed in made
         ],
         now,
     )
-    carded = order_rows.carded(conn, walk.ctx.client, [_subject(work) for work, _ref in made], "held")
-    for work, ref in made:
+    subjects = [_subject(work) for work, _ref, _existed in made]
+    carded = {
+        subject for kind in ("held", "in_doubt") for subject in order_rows.carded(conn, walk.ctx.client, subjects, kind)
+    }
+    for work, ref, existed in made:
         if _subject(work) in carded:
-            why = f"document {ref.number} exists"
-            order_rows.close_cards(conn, walk.ctx.client, _subject(work), ("held",), now, state="resolved", why=why)
+            telling.close_cards(walk, conn, _subject(work), ("held", "in_doubt"), f"document {ref.number} exists")
+        _created(walk, conn, work, ref, existed=existed)
     for work, outcome in done:
-        if outcome.ref is not None:
-            _created(walk, conn, work, outcome.ref, existed=outcome.existed)
-        else:
+        if outcome.ref is None:
             _not_created(walk, conn, work, outcome.error, now)
+        elif outcome.existed and _differs(work, outcome.ref):
+            _hold(walk, conn, work, (_other_document(work, outcome.ref),), now, by_target=True)
+
+
+def _differs(work: Work, ref: DocumentRef) -> bool:
+    """Whether a document that was found is of another sum than this order: then it is not this order's."""
+    order = work.order
+    if order is None or ref.total is None or work.row["revision"] != work.revision:
+        return False  # the last: a killed run booked the earlier content; that is told as a change
+    return cents(ref.total) != cents(order.total) or bool(ref.currency and ref.currency != order.currency)
+
+
+def _other_document(work: Work, ref: DocumentRef) -> Finding:
+    order = work.order
+    assert order is not None
+    assert ref.total is not None
+    return Finding(
+        "other-document",
+        T(
+            "Document {document} is there already for order №{number}, but with {there} {currency} instead of {here}.",
+            document=ref.number,
+            number=work.number,
+            there=cents(ref.total),
+            currency=ref.currency or order.currency,
+            here=cents(order.total),
+        ),
+        Where(file=work.file_name, order=work.number, line=work.decoded.line),
+        T("Compare the document with the order; two shops that use one source name need different ones."),
+        Who.ACCOUNTANT,
+    )
 
 
 def _created(walk: Inbound, conn: sa.Connection, work: Work, ref: DocumentRef, *, existed: bool) -> None:
@@ -300,7 +240,7 @@ def _created(walk: Inbound, conn: sa.Connection, work: Work, ref: DocumentRef, *
     ctx.event(conn, _subject(work), "existed" if existed else "created", document=ref.number, id=ref.id)
     # A document that was found is one that a killed run made: its notice was not written, so it is written now.
     if work.order is not None:
-        ctx.notify(conn, _order_notice(work.row["id"], work.order, ref))
+        ctx.notify(conn, telling.order_notice(work.row["id"], work.order, ref))
     walk.count("created")
     walk.tell(**_row(work), outcome="created", document=ref.number, findings=list(_notes(work)))
     if existed and work.row["revision"] != work.revision:
@@ -322,15 +262,41 @@ def _not_created(walk: Inbound, conn: sa.Connection, work: Work, error: MistokEr
         for finding in error.findings
     )
     if isinstance(error, (Held, Rejected)):
-        _hold(walk, conn, work, findings, now)
+        _hold(walk, conn, work, findings, now, by_target=True)
         return
-    doubt = isinstance(error, InDoubt)
     words = file_rows.findings_json(findings)
-    state = OrderState.IN_DOUBT if doubt else OrderState.NEW
-    order_rows.update(conn, work.row["id"], now, state=state, tries=work.row["tries"] + 1, findings=words)
-    walk.ctx.event(conn, _subject(work), "in-doubt" if doubt else "not-created", findings=words)
-    walk.count("in_doubt" if doubt else "failed")
-    walk.tell(**_row(work), outcome="in_doubt" if doubt else "failed", findings=list(findings))
+    tries = work.row["tries"] + 1
+    if isinstance(error, InDoubt):
+        # From here on it is only looked up: whether the target has made it nobody knows, so nobody makes it again.
+        later = now + mending.pause(1, mending.DOUBT_PAUSE)
+        order_rows.update(conn, work.row["id"], now, state=OrderState.IN_DOUBT, tries=1, next_try=later, findings=words)
+        walk.ctx.event(conn, _subject(work), "in-doubt", findings=words)
+        telling.open_card(walk, conn, "in_doubt", _subject(work), findings, work.file_id)
+        walk.ctx.notify(conn, notices.held(_subject(work), work.number, findings[0]))
+        walk.count("in_doubt")
+        walk.tell(**_row(work), outcome="in_doubt", findings=list(findings))
+        return
+    order_rows.update(conn, work.row["id"], now, state=OrderState.NEW, tries=tries, findings=words)
+    walk.ctx.event(conn, _subject(work), "not-created", findings=words)
+    walk.trouble(error)
+    walk.count("failed")
+    walk.tell(**_row(work), outcome="failed", findings=list(findings))
+
+
+def tell_doubt(walk: Inbound, conn: sa.Connection, row: Row) -> None:
+    """Tell again of an order that stays in doubt although it was looked up several times."""
+    finding = Finding(
+        "in-doubt",
+        T(
+            "Nobody knows whether order №{number} has its document: it was looked up several times.",
+            number=row["number"],
+        ),
+        Where(order=row["number"]),
+        T("Look for it in the accounting system; it is not made a second time by itself."),
+        Who.ACCOUNTANT,
+    )
+    telling.open_card(walk, conn, "in_doubt", f"order:{row['id']}", (finding,), row["file_id"])
+    walk.ctx.notify(conn, notices.held(f"order:{row['id']}", row["number"], finding))
 
 
 def _subject(work: Work) -> str:
@@ -341,37 +307,38 @@ def _notes(work: Work) -> Sequence[Finding]:
     return work.action.notes if isinstance(work.action, CreateDocument) else ()
 
 
-def _hold(walk: Inbound, conn: sa.Connection, work: Work, findings: Sequence[Finding], now: datetime) -> None:
-    known = work.row["state"] == OrderState.HELD and _codes(findings) == _codes_of(work.row)
-    _settle(walk, conn, work, OrderState.HELD, findings, now, event="" if known else "held")
-    subject = f"order:{work.row['id']}"
-    open_card(walk, conn, "held", subject, findings, work.file_id)
+def _hold(
+    walk: Inbound,
+    conn: sa.Connection,
+    work: Work,
+    findings: Sequence[Finding],
+    now: datetime,
+    *,
+    by_target: bool = False,
+) -> None:
+    """Hold an order with its card. ``by_target``: the target itself refused it, so it is asked again with pauses."""
+    known = work.row["state"] == OrderState.HELD and telling.same_trouble(findings, work.row)
+    words = file_rows.findings_json(findings)
+    tries = work.row["tries"] + 1 if by_target else 0
+    later = now + mending.pause(tries) if by_target else None
+    order_rows.update(conn, work.row["id"], now, state=OrderState.HELD, findings=words, tries=tries, next_try=later)
+    telling.open_card(walk, conn, "held", _subject(work), findings, work.file_id)
     if not known:
-        walk.ctx.notify(conn, notices.held(subject, work.number, findings[0]))
+        walk.ctx.event(conn, _subject(work), "held", findings=words)
+        walk.ctx.notify(conn, notices.held(_subject(work), work.number, findings[0]))
     walk.count("held")
     walk.tell(**_row(work), outcome="held", findings=list(findings))
 
 
-def _settle(
-    walk: Inbound,
-    conn: sa.Connection,
-    work: Work,
-    state: OrderState,
-    findings: Sequence[Finding],
-    now: datetime,
-    event: str | None = None,
-) -> None:
-    words = file_rows.findings_json(findings)
-    order_rows.update(conn, work.row["id"], now, state=state, findings=words)
-    if event is None or event:
-        walk.ctx.event(conn, f"order:{work.row['id']}", event or str(state), findings=words)
-
-
-def _sight(conn: sa.Connection, walk: Inbound, sorted_out: _Pass, now: datetime) -> None:
-    missing = {work.key for work in (*sorted_out.same, *sorted_out.changed) if not work.row}
+def _sight(conn: sa.Connection, walk: Inbound, sorted_out: Sorted, now: datetime) -> None:
+    missing = {work.key for work in (*sorted_out.same, *sorted_out.changed, *sorted_out.twins) if not work.row}
     rows = order_rows.by_keys(conn, missing)
     seen = []
-    for outcome, works in (("new", sorted_out.fresh), ("same", sorted_out.same), ("changed", sorted_out.changed)):
+    for outcome, works in (
+        ("new", sorted_out.fresh),
+        ("same", sorted_out.same),
+        ("changed", [*sorted_out.changed, *sorted_out.twins]),
+    ):
         for work in works:
             work.row = work.row or rows[work.key]
             seen.append(
@@ -390,24 +357,28 @@ def _sight(conn: sa.Connection, walk: Inbound, sorted_out: _Pass, now: datetime)
 
 
 def _tell_changed(walk: Inbound, conn: sa.Connection, work: Work) -> None:
-    """An order that is booked came again with other content: never a second document; a person decides."""
-    document = work.row.get("document_number") or ""
-    finding = Finding(
-        "changed-order",
-        T(
+    """A settled order came again with other content: never a second document; a person decides."""
+    document = work.row.get("document_number")
+    if document:
+        text = T(
             "Order №{number} came again in {file} with other content; its document {document} was left as it is.",
             number=work.number,
             file=work.file_name,
             document=document,
-        ),
-        Where(file=work.file_name, line=work.decoded.line, order=work.number),
-        T("Compare the two files (mistok trace {number}) and correct the document by hand.", number=work.number),
-        Who.ACCOUNTANT,
-    )
-    subject = f"order:{work.row['id']}"
-    walk.ctx.event(conn, subject, "changed", file=work.file_id, revision=work.revision)
-    open_card(walk, conn, "changed", subject, (finding,), work.file_id)
-    walk.ctx.notify(conn, notices.held(subject, work.number, finding))
+        )
+        hint = T("Compare the two files (mistok trace {number}) and correct the document by hand.", number=work.number)
+    else:
+        text = T(
+            "Order №{number} came again in {file} with other content; it was settled before, and nothing was made.",
+            number=work.number,
+            file=work.file_name,
+        )
+        hint = T("See what was decided for it (mistok trace {number}).", number=work.number)
+    where = Where(file=work.file_name, line=work.decoded.line, order=work.number)
+    finding = Finding("changed-order", text, where, hint, Who.ACCOUNTANT)
+    walk.ctx.event(conn, _subject(work), "changed", file=work.file_id, revision=work.revision)
+    telling.open_card(walk, conn, "changed", _subject(work), (finding,), work.file_id)
+    walk.ctx.notify(conn, notices.held(_subject(work), work.number, finding))
     walk.count("changed")
     walk.tell(**_row(work), outcome="changed", document=document, findings=[finding])
 
@@ -417,62 +388,14 @@ def _finish_files(walk: Inbound, conn: sa.Connection, files: Sequence[Row], now:
     unfinished = order_rows.unfinished_files(conn, ids)
     if unfinished:
         file_rows.update(conn, unfinished, now, state=FileState.CHECKED)
-    file_rows.update(conn, ids - unfinished, now, state=FileState.DONE, findings=None)
+    file_rows.update(conn, ids - unfinished, now, state=FileState.DONE, findings=None, tries=0)
+    for older in file_rows.older_quarantined(conn, walk.ctx.client, ids):
+        # the site has mended the file: what was wrong with the one before waits for nobody any more
+        telling.close_cards(walk, conn, f"file:{older}", ("quarantined",), "a newer file took its place")
     for row in files:
         state = "checked" if row["id"] in unfinished else "done"
         if row["state"] != state:
             walk.ctx.event(conn, f"file:{row['id']}", state)
-
-
-# --- cards and notices -------------------------------------------------------------------------------------------
-
-
-def open_card(
-    walk: Inbound, conn: sa.Connection, kind: str, subject: str, findings: Sequence[Finding], file_id: int | None
-) -> int:
-    """Open (or bring up to date) a card of this client."""
-    return order_rows.open_card(conn, walk.ctx.client, kind, subject, findings, walk.ctx.clock.now(), file_id)
-
-
-def quarantine_notice(row: Row, findings: Sequence[Finding]) -> Notice:
-    """What is told when a file is quarantined."""
-    return notices.quarantined(f"file:{row['id']}", row["name"], findings[0])
-
-
-def once(walk: Inbound, conn: sa.Connection, subject: str, kind: str, findings: Sequence[Finding]) -> None:
-    """Tell of a trouble of ``subject`` once, until it changes."""
-    _alarm(walk, conn, subject, kind, findings, timedelta.max)
-
-
-def daily(walk: Inbound, conn: sa.Connection, subject: str, kind: str, findings: Sequence[Finding]) -> None:
-    """Tell of a trouble of ``subject`` once a day, until it changes."""
-    _alarm(walk, conn, subject, kind, findings, timedelta(days=1))
-
-
-def _alarm(
-    walk: Inbound, conn: sa.Connection, subject: str, kind: str, findings: Sequence[Finding], every: timedelta
-) -> None:
-    ctx = walk.ctx
-    now = ctx.clock.now()
-    code = findings[0].code if findings else kind
-    before = ctx.ledger.get_value(conn, "alarm", subject)
-    if before and before["code"] == code and now - datetime.fromisoformat(before["at"]) < every:
-        return
-    ctx.ledger.set_value(conn, "alarm", subject, {"code": code, "at": now.isoformat()})
-    if findings:
-        ctx.notify(conn, notices.failure(subject, ctx.job, findings[0]))
-
-
-def _order_notice(row_id: int, order: Order, ref: DocumentRef) -> Notice:
-    return notices.order(
-        f"order:{row_id}",
-        number=order.number,
-        customer=order.customer.title,
-        total=order.total_money,
-        items=len(order.lines),
-        document=ref.number,
-        source=order.source,
-    )
 
 
 def _row(work: Work) -> dict[str, Any]:
@@ -484,11 +407,3 @@ def _row(work: Work) -> dict[str, Any]:
         "total": order.total if order else None,
         "currency": order.currency if order else "",
     }
-
-
-def _codes(findings: Sequence[Finding]) -> list[str]:
-    return sorted(f"{finding.code}:{finding.where.order_line}" for finding in findings)
-
-
-def _codes_of(row: Row) -> list[str]:
-    return sorted(f"{data['code']}:{data.get('where', {}).get('order_line')}" for data in row.get("findings") or ())

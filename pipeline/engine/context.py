@@ -54,6 +54,7 @@ class RunContext:
     job: str
     temp: Path
     run_id: int | None = None
+    trigger: str = "person"
     dry_run: bool = False
     approve: bool = False
     since: datetime | None = None

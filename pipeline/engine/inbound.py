@@ -7,34 +7,36 @@ touched. Killed anywhere, the next run goes on from the ledger and the archive.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 
 from pipeline.archive import ArchiveItem
-from pipeline.engine import acknowledge, booking
+from pipeline.engine import acknowledge, mending, reading, telling
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
-from pipeline.errors import Changed, Finding, MistokError, Refused, Rejected, Transient, Where, Who
+from pipeline.errors import Changed, Finding, MistokError, Refused, Transient, Where
 from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, Settings, StepResult
 from pipeline.ledger import files as file_rows
-from pipeline.ledger.store import Lease
+from pipeline.ledger.store import Lease, Ledger
 from pipeline.ledger.tables import FileState
-from pipeline.ports import Decoded, OrderFormat, ReadResult, RemoteFile
+from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile
 from pipeline.texts import T
 
 log = structlog.get_logger("mistok.inbound")
 
 LEASE = timedelta(seconds=90)
-HOLD_EVERY = timedelta(seconds=10)
 BATCH_BYTES = 64_000_000
 TAIL = 4096
-TRIES = 3  #: after so many failures of its format a file is quarantined
+UNREAD_TRIES = 3  #: a file that cannot be fetched so often is told of
 Row = dict[str, Any]
 
 
@@ -50,7 +52,9 @@ class Inbound:
     counts: dict[str, int] = field(default_factory=dict)
     details: list[dict[str, Any]] = field(default_factory=list)
     lease: Lease | None = None
-    _held_at: datetime | None = None
+    troubles: list[MistokError] = field(default_factory=list)
+    stumbled: set[int] = field(default_factory=set)  #: files that their reader stumbled over in this run
+    markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by name, as listed at the last look
 
     def count(self, word: str, by: int = 1) -> None:
         """Count for the closing line."""
@@ -79,31 +83,56 @@ class Inbound:
         self.lease = self.ctx.ledger.acquire(name, LEASE)
         if self.lease is None:
             return StepResult({}, notes=(T("Another run is working on this inbox; this one left it alone."),))
+        keeper = _Keeper(self.ctx.ledger, self.lease)
         try:
-            booking.mend_held(self)
-            self._resume()
-            again_in = self._rounds()
-            acknowledge.all_done(self)
+            with keeper:
+                reading.resume(self)
+                again_in = self._rounds()
+                acknowledge.all_done(self)
+                mending.mend(self)
         finally:
             self.ctx.ledger.release(self.lease)
         waits = any(self.counts.get(word) for word in ("held", "quarantined", "in_doubt", "changed", "refused"))
-        return StepResult(self.counts, waiting=waits, details=self.details, again_in=again_in)
+        return StepResult(
+            self.counts,
+            waiting=waits,
+            details=self.details,
+            findings=self._troubles(),
+            unreachable=any(isinstance(error, (Transient, Refused)) for error in self.troubles),
+            again_in=again_in,
+        )
+
+    def trouble(self, error: MistokError) -> None:
+        """Remember what did not work although the run goes on: told at its end as a failure of the job."""
+        self.troubles.append(error)
+
+    def _troubles(self) -> tuple[Finding, ...]:
+        by_code = {error.code: error.findings[0] for error in reversed(self.troubles)}
+        return tuple(by_code.values())
+
+    def format_context(self, file: str) -> FormatContext:
+        """What the format is told about a file of this inbox."""
+        return replace(self.ctx.format_context(file), source=self.settings.inbox)
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A writing transaction of this run. Raises Transient, and writes nothing, when the inbox was taken over."""
+        assert self.lease is not None
+        with self.ctx.begin() as conn:
+            if not self.ctx.ledger.holds_in(conn, self.lease, lock=True):
+                raise self._taken_over()
+            yield conn
+
+    def _taken_over(self) -> Transient:
+        return Transient(
+            T("Another process took over inbox {name} from this run.", name=self.settings.inbox), code="lease"
+        )
 
     def hold_on(self) -> None:
-        """Keep the lease. Raises Transient when somebody took it over: then nothing more may be written.
-
-        It is looked at each time, and made longer every few seconds: that is a commit, which a look is not.
-        """
+        """Look whether the inbox is still ours. Raises Transient when somebody took it over."""
         assert self.lease is not None
-        now = self.ctx.clock.now()
-        if self._held_at is not None and now - self._held_at < HOLD_EVERY:
-            held = self.ctx.ledger.holds(self.lease)
-        else:
-            held, self._held_at = self.ctx.ledger.renew(self.lease, LEASE), now
-        if not held:
-            raise Transient(
-                T("Another process took over inbox {name} from this run.", name=self.settings.inbox), code="lease"
-            )
+        if not self.ctx.ledger.holds(self.lease):
+            raise self._taken_over()
 
     def _rounds(self) -> float | None:
         clock = self.ctx.clock
@@ -144,8 +173,13 @@ class Inbound:
         for file in wanted:
             row = rows.get(file.name)
             if in_period(file, row["first_seen"] if row else now, ctx.since, ctx.until):
-                looks.append(judge(file, row, settings, names, now))
+                looks.append(judge(file, row, settings, names, now, ctx.config.config_hash))
+        if settings.marker is not None:
+            self.markers = {file.name: file for file in listed if file.name.endswith(settings.marker.suffix)}
         self._write_looks(looks, [row for row in seen if row["name"] not in names], now)
+        for look in looks:
+            if look.verdict is Verdict.SET_ASIDE and look.row is not None:
+                acknowledge.set_aside(self, look.row)
         return looks
 
     def _write_looks(self, looks: Sequence[Look], vanished: Sequence[Row], now: Any) -> None:
@@ -154,7 +188,7 @@ class Inbound:
         if not (new or growing or vanished):
             return
         ctx = self.ctx
-        with ctx.begin() as conn:
+        with self.begin() as conn:
             file_rows.insert_seen(conn, ctx.client, self.settings.inbox, new, now)
             file_rows.update_each(
                 conn,
@@ -175,6 +209,9 @@ class Inbound:
             for row in vanished:
                 file_rows.update(conn, [row["id"]], now, state=FileState.ACKNOWLEDGED, policy="vanished")
                 ctx.event(conn, f"file:{row['id']}", "vanished")
+                if row["sha256"]:  # it was fetched once, and the copy was found damaged: its orders may be missing
+                    telling.open_card(self, conn, "lost", f"file:{row['id']}", (_lost(row["name"]),), row["id"])
+                    telling.once(self, conn, f"file:{row['id']}", (_lost(row["name"]),))
 
     # --- taking --------------------------------------------------------------------------------------------------
 
@@ -182,7 +219,7 @@ class Inbound:
         large = [look for look in looks if look.file.size > self.settings.max_size]
         for look in large:
             assert look.row is not None
-            self.quarantine(look.row, _too_large(look.file, self.settings.max_size))
+            reading.quarantine(self, look.row, reading.too_large(look.file, self.settings.max_size))
         looks = [look for look in looks if look.file.size <= self.settings.max_size]
         ordered = sorted(looks, key=lambda look: (look.row["first_seen"], look.file.name) if look.row else ())
         done = 0
@@ -197,7 +234,7 @@ class Inbound:
         rows = {look.file: look.row for look in looks if look.row is not None}
         assert self.lease is not None
         now = ctx.clock.now()
-        with ctx.begin() as conn:
+        with self.begin() as conn:
             file_rows.update(
                 conn,
                 [row["id"] for row in rows.values()],
@@ -222,20 +259,20 @@ class Inbound:
             )
         ctx.reach("inbound:kept")
         now = ctx.clock.now()
-        with ctx.begin() as conn:
+        with self.begin() as conn:
             file_rows.update_each(
                 conn,
                 [
-                    {"id": row["id"], "sha256": copy.sha256, "state": FileState.ARCHIVED, "findings": None}
+                    {"id": row["id"], "sha256": copy.sha256, "state": FileState.ARCHIVED, "findings": None, "tries": 0}
                     for (row, _result), copy in zip(staged, copies, strict=True)
                 ],
                 now,
             )
             for (row, _result), copy in zip(staged, copies, strict=True):
-                row["sha256"] = copy.sha256
+                row.update(sha256=copy.sha256, tries=0)
                 ctx.event(conn, f"file:{row['id']}", "archived", sha256=copy.sha256, size=copy.size)
         ctx.reach("inbound:archived")
-        self._process([row for row, _result in staged])
+        reading.process(self, [row for row, _result in staged])
 
     def _stage(self, rows: dict[RemoteFile, Row], folder: Path) -> list[tuple[Row, ReadResult]]:
         staged = []
@@ -262,7 +299,7 @@ class Inbound:
             T("The end of {file} is missing; it may still be on its way.", file=row["name"]),
             Where(file=row["name"]),
         )
-        with ctx.begin() as conn:
+        with self.begin() as conn:
             file_rows.update(conn, [row["id"]], now, state=FileState.SEEN, findings=file_rows.findings_json([finding]))
             ctx.event(conn, f"file:{row['id']}", "incomplete")
         self.count("waiting")
@@ -272,99 +309,42 @@ class Inbound:
     def _unread(self, row: Row, error: MistokError) -> None:
         ctx = self.ctx
         now = ctx.clock.now()
-        log.warning("file_not_read", file=row["name"], error=error.text.render("en"), code=error.code)
-        with ctx.begin() as conn:
+        tries = row["tries"] + 1
+        log.warning("file_not_read", file=row["name"], error=error.text.render("en"), code=error.code, tries=tries)
+        lasting = isinstance(error, Refused) or tries >= UNREAD_TRIES
+        with self.begin() as conn:
             again = {"stable_since": now} if isinstance(error, Changed) else {}
-            file_rows.update(conn, [row["id"]], now, state=FileState.SEEN, tries=row["tries"] + 1, **again)
+            file_rows.update(conn, [row["id"]], now, state=FileState.SEEN, tries=tries, **again)
             ctx.event(conn, f"file:{row['id']}", "not-read", findings=file_rows.findings_json(error.findings))
-            if isinstance(error, Refused):
-                booking.once(self, conn, f"file:{row['id']}", "failure", error.findings)
-        self.count("refused" if isinstance(error, Refused) else "failed")
+            if lasting:
+                telling.once(self, conn, f"file:{row['id']}", error.findings)
+        self.count("refused" if lasting else "failed")
         self.tell(file=row["name"], outcome="failed", findings=list(error.findings))
 
-    # --- reading and booking -------------------------------------------------------------------------------------
 
-    def _resume(self) -> None:
-        """Go on with files whose copy is in the archive but whose orders are not all settled."""
-        ctx = self.ctx
-        with ctx.ledger.read() as conn:
-            rows = file_rows.in_states(
-                conn, ctx.client, self.settings.inbox, self.settings.folder, (FileState.ARCHIVED, FileState.CHECKED)
-            )
-        for start in range(0, len(rows), self.settings.batch):
-            self.hold_on()
-            self._process(rows[start : start + self.settings.batch])
+class _Keeper:
+    """Makes the lease longer while the run works, however long one file takes; ends with the run, or its process."""
 
-    def _process(self, rows: Sequence[Row]) -> None:
-        ctx = self.ctx
-        self.count("files", len(rows))
-        with ctx.ledger.read() as conn:
-            before = file_rows.done_with_hash(conn, ctx.client, [row["sha256"] for row in rows])
-        twins = [row for row in rows if row["sha256"] in before and before[row["sha256"]] != row["id"]]
-        if twins:
-            self._settle_twins(twins, before)
-        fresh = [row for row in rows if row["sha256"] not in before or before[row["sha256"]] == row["id"]]
-        read: list[tuple[Row, Decoded]] = []
-        for row in fresh:
-            decoded = self.decode(row)
-            if decoded is not None:
-                read.append((row, decoded))
-        booking.book(self, read)
-        acknowledge.rows(self, [row["id"] for row in rows])
+    def __init__(self, ledger: Ledger, lease: Lease) -> None:
+        self._ledger = ledger
+        self._lease = lease
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="mistok-lease", daemon=True)
 
-    def decode(self, row: Row) -> Decoded | None:
-        """The orders of an archived file; None when it was quarantined, or is to be tried again."""
-        ctx = self.ctx
-        data = ctx.archive.read(row["sha256"])
-        try:
-            return self.format.decode(data, self.format_settings, ctx.format_context(row["name"]))
-        except Rejected as error:
-            self.quarantine(row, error.findings)
-        except MistokError:
-            raise
-        except Exception as error:  # a client's format may raise anything
-            reference = str(row["sha256"])[:8]
-            log.exception("format_failed", reference=reference, file=row["name"])
-            if row["tries"] + 1 >= TRIES:
-                self.quarantine(row, (_format_failed(row["name"], error, reference),))
-            else:
-                with ctx.begin() as conn:
-                    file_rows.update(conn, [row["id"]], ctx.clock.now(), tries=row["tries"] + 1)
-                self.count("failed")
-                self.tell(file=row["name"], outcome="failed", findings=[_format_failed(row["name"], error, reference)])
-        return None
+    def __enter__(self) -> None:
+        self._thread.start()
 
-    def quarantine(self, row: Row, findings: Sequence[Finding]) -> None:
-        """Set a file aside with what is wrong with it: its card and its notice in one transaction."""
-        ctx = self.ctx
-        now = ctx.clock.now()
-        words = file_rows.findings_json(findings)
-        with ctx.begin() as conn:
-            # the same bytes under the same name, set aside before: its card and notice stand already
-            before = file_rows.quarantined_twin(conn, ctx.client, row)
-            file_rows.update(conn, [row["id"]], now, state=FileState.QUARANTINED, findings=words, duplicate_of=before)
-            ctx.event(conn, f"file:{row['id']}", "quarantined", findings=words)
-            if before is None:
-                booking.open_card(self, conn, "quarantined", f"file:{row['id']}", findings, row["id"])
-                ctx.notify(conn, booking.quarantine_notice(row, findings))
-        ctx.reach("inbound:quarantined")
-        self.count("quarantined")
-        self.tell(file=row["name"], outcome="quarantined", findings=list(findings))
-        if self.settings.rejected is not None:
-            acknowledge.set_aside(self, row)
+    def __exit__(self, *_exc: object) -> None:
+        self._over.set()
+        self._thread.join()
 
-    def _settle_twins(self, rows: Sequence[Row], before: dict[str, int]) -> None:
-        """The same bytes were processed before under another name or on another day: nothing is created."""
-        ctx = self.ctx
-        now = ctx.clock.now()
-        with ctx.begin() as conn:
-            for row in rows:
-                first = before[row["sha256"]]
-                file_rows.update(conn, [row["id"]], now, state=FileState.DONE, duplicate_of=first)
-                ctx.event(conn, f"file:{row['id']}", "known", first=first)
-        self.count("known", len(rows))
-        for row in rows:
-            self.tell(file=row["name"], outcome="known")
+    def _keep(self) -> None:
+        while not self._over.wait(LEASE.total_seconds() / 4):
+            try:
+                if not self._ledger.renew(self._lease, LEASE):
+                    return  # taken over: the run notices at its next transaction
+            except MistokError as error:
+                log.warning("lease_not_renewed", error=error.text.render("en"))
 
 
 def _batches(looks: Sequence[Look], size: int) -> Iterator[list[Look]]:
@@ -380,22 +360,10 @@ def _batches(looks: Sequence[Look], size: int) -> Iterator[list[Look]]:
         yield batch
 
 
-def _too_large(file: RemoteFile, limit: int) -> tuple[Finding, ...]:
-    return (
-        Finding(
-            "too-large",
-            T("{file} has {size} bytes; the limit is {limit}.", file=file.name, size=file.size, limit=limit),
-            Where(file=file.name),
-            T("Send fewer orders in one file, or raise max_size of the step."),
-        ),
-    )
-
-
-def _format_failed(name: str, error: Exception, reference: str) -> Finding:
+def _lost(name: str) -> Finding:
     return Finding(
-        "plugin-error",
-        T("The format failed on {file} by a mistake of its own ({kind}).", file=name, kind=type(error).__name__),
+        "lost-copy",
+        T("{file} was taken away from the server before its damaged archive copy could be fetched again.", file=name),
         Where(file=name),
-        T("Look up reference {reference} in the log and send it to the plugin's author.", reference=reference),
-        Who.US,
+        T("Ask the site for this file again."),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.ledger.tables import FileState
 from pipeline.ports import RemoteFile
 
 Row = dict[str, Any]
+RETRY_ASIDE = timedelta(minutes=5)
 
 
 class Verdict(Enum):
@@ -29,6 +30,7 @@ class Verdict(Enum):
     READY = "ready"  #: take it
     RESUME = "resume"  #: its copy is in the archive: go on from there
     ACKNOWLEDGE = "acknowledge"  #: done; only the remote file is left
+    SET_ASIDE = "set-aside"  #: in quarantine, and still to be moved to the rejected folder
     SETTLED = "settled"  #: nothing to do: kept by policy, or in quarantine
 
 
@@ -51,9 +53,18 @@ def chosen(name: str, settings: InboundSettings) -> bool:
 
 
 def judge(
-    file: RemoteFile, row: Mapping[str, Any] | None, settings: InboundSettings, names: Collection[str], now: datetime
+    file: RemoteFile,
+    row: Mapping[str, Any] | None,
+    settings: InboundSettings,
+    names: Collection[str],
+    now: datetime,
+    config_hash: str = "",
 ) -> Look:
-    """The verdict on a listed ``file``, given its newest ledger ``row`` (None: never seen) and all listed ``names``."""
+    """The verdict on a listed ``file``, given its newest ledger ``row`` (None: never seen) and all listed ``names``.
+
+    A quarantined file is read again when the config is another one (``config_hash``) than the one that refused it, and
+    when somebody puts it back from the rejected folder.
+    """
     if row is None:
         return Look(file, Verdict.NEW)
     kept = dict(row)
@@ -79,6 +90,11 @@ def judge(
         return Look(file, Verdict.ACKNOWLEDGE, kept)
     if state is FileState.ACKNOWLEDGED and row["policy"] != "kept":
         return Look(file, Verdict.NEW, kept)  # it was gone, and came again
+    if state is FileState.QUARANTINED:
+        if row["policy"] == "rejected" or (row["config_hash"] or config_hash) != config_hash:
+            return Look(file, Verdict.NEW, kept)
+        if settings.rejected is not None and now - row["updated"] >= RETRY_ASIDE:
+            return Look(file, Verdict.SET_ASIDE, kept)
     return Look(file, Verdict.SETTLED, kept)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,15 +51,18 @@ class Work:
         return self.decoded.number or self.order_id
 
 
-def make_work(file_id: int, file_name: str, sha256: str, index: int, decoded: DecodedOrder, client: str) -> Work:
-    """The work for one decoded order. An order whose id could not be read is known by its file and place."""
+def make_work(file: Mapping[str, Any], index: int, decoded: DecodedOrder, client: str) -> Work:
+    """The work for one decoded order of a file's ledger row.
+
+    An order whose id could not be read is known by its file's bytes and its place.
+    """
     order = decoded.order
     source = order.source if order else decoded.source
-    order_id = (order.id if order else decoded.id) or f"{sha256[:16]}#{index + 1}"
+    order_id = (order.id if order else decoded.id) or f"{file['sha256'][:16]}#{index + 1}"
     content = decoded.fragment or repr(order).encode()
     return Work(
-        file_id=file_id,
-        file_name=file_name,
+        file_id=file["id"],
+        file_name=file["name"],
         decoded=decoded,
         key=key_of(client, source, order_id),
         source=source,
@@ -93,8 +96,14 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
             work.action = HoldOrder(_placed(findings, work))
         else:
             ready.append((work, order))
-    found = _look_up([(order, settings, values) for _work, order in ready], step, system)
+    asked: list[tuple[Work, Order, Wanted]] = []
     for work, order in ready:
+        try:
+            asked.append((work, order, step.wanted(order, settings, values)))
+        except Exception as error:  # noqa: BLE001 - a client's plugin may raise anything; it becomes a card
+            work.action = _plugin_failed(work, error)
+    found = _look_up([wanted for _work, _order, wanted in asked], system)
+    for work, order, _wanted in asked:
         try:
             action = step.plan(order, work.key, settings, values, found)
         except MistokError:
@@ -116,10 +125,9 @@ def documents(system: System) -> Documents:
     return system
 
 
-def _look_up(asked: Sequence[tuple[Order, InboundSettings, PlanContext]], step: InboundStep, system: System) -> Found:
-    wanted = [step.wanted(*one) for one in asked]
-    codes = frozenset[str]().union(*(one.products for one in wanted)) if wanted else Wanted().products
-    pairs = frozenset[tuple[str, str]]().union(*(one.references for one in wanted)) if wanted else Wanted().references
+def _look_up(wanted: Sequence[Wanted], system: System) -> Found:
+    codes = frozenset[str]().union(*(one.products for one in wanted))
+    pairs = frozenset[tuple[str, str]]().union(*(one.references for one in wanted))
     products = system.find_products(codes) if codes and isinstance(system, ProductLookup) else {}
     references: dict[tuple[str, str], Ref] = {}
     if isinstance(system, References):

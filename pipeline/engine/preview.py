@@ -56,10 +56,8 @@ def preview(
                 details.append({"file": result.file.name, "outcome": "quarantined", "findings": list(error.findings)})
                 continue
             sha = hashlib.sha256(data).hexdigest()
-            works.extend(
-                planning.make_work(0, result.file.name, sha, index, one, ctx.client)
-                for index, one in enumerate(decoded.orders)
-            )
+            file = {"id": 0, "name": result.file.name, "sha256": sha}
+            works.extend(planning.make_work(file, index, one, ctx.client) for index, one in enumerate(decoded.orders))
     if works:
         details.extend(_orders(works, step, settings, ctx))
     counts: dict[str, int] = {"files": len(listed)}

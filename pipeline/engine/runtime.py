@@ -30,11 +30,13 @@ from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease, Ledger
 from pipeline.ports import Clock
 from pipeline.registry import Registry, load_registry
-from pipeline.texts import T, hiding
+from pipeline.texts import T, current_language
 
 log = structlog.get_logger("mistok.run")
 
 IDLE_KEPT = timedelta(days=7)
+#: Troubles of this machine, not of a server: a person must make room or mend rights.
+OWN_TROUBLE = frozenset({"disk-full", "archive", "ledger"})
 DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3  #: exit codes, as the help says
 
 
@@ -208,6 +210,7 @@ class _Run:
                     job=self.job,
                     temp=Path(temp),
                     run_id=self.run_id,
+                    trigger=self.options.trigger,
                     dry_run=self.options.dry_run,
                     approve=self.options.approve,
                     since=self.options.since,
@@ -228,11 +231,14 @@ class _Run:
         return reports
 
     def _limit(self, spec: StepSpec) -> threading.Timer:
+        language = current_language()  # a thread of its own would know none
+
         def end() -> None:
             finding = timed_out(self.job, spec.step, self.spec.time_limit)
             record_end(self.client.ledger, self.run_id, self.job, "timed_out", finding=finding)
             log.error("time_limit", job=self.job, step=spec.step)
-            print(finding.text)  # noqa: T201 - the last words of a process that ends here
+            for words in (finding.text, finding.hint):
+                print(words.render(language) if words else "")  # noqa: T201 - the last words of a process that ends here
             os._exit(WAITING)
 
         timer = threading.Timer(self.spec.time_limit.total_seconds(), end)
@@ -386,6 +392,7 @@ def _mark(findings: Sequence[Finding]) -> str:
 
 def _run_step(spec: StepSpec, ctx: RunContext) -> StepReport:
     plugin = ctx.registry.steps[spec.step]
+    result: Any  # a client's step may give back anything
     try:
         match plugin.kind:
             case InboundStep() as step:
@@ -398,18 +405,31 @@ def _run_step(spec: StepSpec, ctx: RunContext) -> StepReport:
         return StepReport(spec.step, findings=error.findings, exit_code=WRONG)
     except (Transient, Refused) as error:
         log.warning("step_failed", job=ctx.job, step=spec.step, code=error.code, error=error.text.render("en"))
-        return StepReport(spec.step, findings=error.findings, exit_code=UNREACHABLE)
+        code = WAITING if error.code in OWN_TROUBLE else UNREACHABLE
+        return StepReport(spec.step, findings=error.findings, exit_code=code)
     except MistokError as error:
         log.error("step_failed", job=ctx.job, step=spec.step, code=error.code, error=error.text.render("en"))
         return StepReport(spec.step, findings=error.findings, exit_code=WAITING)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin may even call sys.exit: that ends its step, not the service
         reference = random_names.token_hex(4)
         log.exception("step_failed_unexpectedly", job=ctx.job, step=spec.step, reference=reference)
         return StepReport(
             spec.step, findings=(unexpected(spec.step, error, reference),), reference=reference, exit_code=WAITING
         )
+    if not isinstance(result, StepResult):
+        return StepReport(spec.step, findings=(_no_result(spec.step, result),), exit_code=WAITING)
     details = tuple(mask_any(dict(row), ctx.config.secrets) for row in result.details)
-    return StepReport(spec.step, replace(result, details=details), exit_code=WAITING if result.waiting else DONE)
+    code = UNREACHABLE if result.unreachable else WAITING if result.waiting or result.findings else DONE
+    return StepReport(spec.step, replace(result, details=details), result.findings, exit_code=code)
+
+
+def _no_result(step: str, result: object) -> Finding:
+    return Finding(
+        "plugin-error",
+        T("Step {step} gave back {kind} instead of a StepResult.", step=step, kind=type(result).__name__),
+        hint=T("Let its run function end with `return StepResult(…)`."),
+        who=Who.US,
+    )
 
 
 def unexpected(what: str, error: BaseException, reference: str) -> Finding:

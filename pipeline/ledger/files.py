@@ -144,6 +144,32 @@ def quarantined_twin(conn: sa.Connection, client: str, row: Mapping[str, Any]) -
     return int(found) if found is not None else None
 
 
+def older_quarantined(conn: sa.Connection, client: str, ids: Collection[int]) -> list[int]:
+    """Quarantined files that these ones have taken the place of: the same name in the same inbox."""
+    newer = files.alias("newer")
+    known = sorted(ids)
+    found: list[int] = []
+    for start in range(0, len(known), _CHUNK):
+        query = (
+            sa.select(files.c.id)
+            .join(
+                newer,
+                (newer.c.client == files.c.client)
+                & (newer.c.connection == files.c.connection)
+                & (newer.c.folder == files.c.folder)
+                & (newer.c.name == files.c.name)
+                & (newer.c.id > files.c.id),
+            )
+            .where(
+                files.c.client == client,
+                files.c.state == FileState.QUARANTINED,
+                newer.c.id.in_(known[start : start + _CHUNK]),
+            )
+        )
+        found.extend(conn.execute(query).scalars())
+    return found
+
+
 def search(conn: sa.Connection, client: str, text: str | None, limit: int) -> list[Row]:
     """Files by name (part of it), by hash (its beginning), or all; newest first."""
     query = sa.select(files).where(files.c.client == client)

@@ -14,8 +14,9 @@ from pipeline.ledger.tables import FileState, OrderState, cards, files, orders, 
 Row = dict[str, Any]
 _CHUNK = 400
 
-#: States from which an order still has a way to go; a file is done when none of its orders is in them.
-UNFINISHED = (OrderState.NEW, OrderState.CREATING, OrderState.IN_DOUBT)
+#: States from which an order still has a way to go; a file is done when none of its orders is in them. An order in
+#: doubt has an open card and is looked up on its own.
+UNFINISHED = (OrderState.NEW, OrderState.CREATING)
 
 
 def key_of(client: str, source: str, order_id: str) -> str:
@@ -96,31 +97,44 @@ def unfinished_files(conn: sa.Connection, file_ids: Collection[int]) -> set[int]
     return found
 
 
-def to_mend(conn: sa.Connection, client: str, job: str, codes: Collection[str], limit: int) -> list[Row]:
-    """Orders of a job that may go on although their file is settled.
+def left_on_their_way(conn: sa.Connection, client: str, inbox: tuple[str, str], limit: int) -> list[Row]:
+    """Orders that a killed run left unfinished although their file is settled."""
+    return _of_inbox(conn, client, inbox, orders.c.state.in_(UNFINISHED), limit)
 
-    Held ones whose every finding is one of ``codes`` (what may have been mended outside), and those that a killed run
-    left on their way.
-    """
-    settled = sa.select(files.c.id).where(files.c.state.in_([FileState.DONE, FileState.ACKNOWLEDGED]))
+
+def held_and_due(
+    conn: sa.Connection, client: str, inbox: tuple[str, str], now: datetime | None, after: int, limit: int
+) -> list[Row]:
+    """Held orders of an inbox with an id beyond ``after``; with ``now``, only those whose next try has come."""
+    due = orders.c.next_try.is_(None) | (orders.c.next_try <= now) if now is not None else sa.true()
+    return _of_inbox(conn, client, inbox, (orders.c.state == OrderState.HELD) & (orders.c.id > after) & due, limit)
+
+
+def in_doubt_and_due(conn: sa.Connection, client: str, inbox: tuple[str, str], now: datetime, limit: int) -> list[Row]:
+    """Orders in doubt that are to be looked up now."""
+    due = orders.c.next_try.is_(None) | (orders.c.next_try <= now)
+    return _of_inbox(conn, client, inbox, (orders.c.state == OrderState.IN_DOUBT) & due, limit)
+
+
+def _of_inbox(
+    conn: sa.Connection, client: str, inbox: tuple[str, str], which: sa.ColumnElement[bool], limit: int
+) -> list[Row]:
+    connection, folder = inbox
+    settled = (FileState.DONE, FileState.ACKNOWLEDGED)
     query = (
         sa.select(orders)
+        .join(files, files.c.id == orders.c.file_id)
         .where(
             orders.c.client == client,
-            orders.c.job == job,
-            orders.c.state.in_([OrderState.HELD, *UNFINISHED]),
-            orders.c.file_id.in_(settled),
+            files.c.connection == connection,
+            files.c.folder == folder,
+            files.c.state.in_([str(state) for state in settled]),
+            which,
         )
         .order_by(orders.c.id)
+        .limit(limit)
     )
-    rows = [row_dict(row) for row in conn.execute(query)]
-    mendable = [
-        row
-        for row in rows
-        if row["state"] != OrderState.HELD
-        or (row["findings"] and all(finding["code"] in codes for finding in row["findings"]))
-    ]
-    return mendable[:limit]
+    return [row_dict(row) for row in conn.execute(query)]
 
 
 def open_card(

@@ -208,10 +208,10 @@ class Ledger:
 
         A lease whose time is over, or whose holder was a process of this machine that is gone, is taken over.
         """
-        now = self.clock.now()
         lease = t.leases
         where = (lease.c.client == self.client) & (lease.c.name == name)
         with self.begin() as conn:
+            now = self._database_now(conn)
             row = conn.execute(sa.select(lease).where(where).with_for_update()).first()
             if row and row.owner and row.until > now and row.owner != self.owner and not owner_is_dead(row.owner):
                 return None
@@ -228,10 +228,21 @@ class Ledger:
 
     def holds(self, lease: Lease) -> bool:
         """Whether nobody else took it over."""
+        with self.read() as conn:
+            return self.holds_in(conn, lease)
+
+    def holds_in(self, conn: sa.Connection, lease: Lease, *, lock: bool = False) -> bool:
+        """The same inside a transaction; ``lock`` keeps anybody from taking it over until the transaction ends."""
         row = t.leases
         query = sa.select(row.c.fence).where(row.c.client == self.client, row.c.name == lease.name)
-        with self.read() as conn:
-            return conn.execute(query).scalar() == lease.fence
+        return conn.execute(query.with_for_update() if lock else query).scalar() == lease.fence
+
+    def _database_now(self, conn: sa.Connection) -> datetime:
+        """The time by which leases are judged: the server's, which all machines share; for a file, this machine's."""
+        if conn.dialect.name == "postgresql":
+            moment: datetime = conn.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+            return moment
+        return self.clock.now()
 
     def renew(self, lease: Lease, ttl: timedelta) -> bool:
         """Hold it longer. False: somebody else took it over, and the holder must stop writing."""
@@ -240,7 +251,7 @@ class Ledger:
             result = conn.execute(
                 row.update()
                 .where(row.c.client == self.client, row.c.name == lease.name, row.c.fence == lease.fence)
-                .values(until=self.clock.now() + ttl)
+                .values(until=self._database_now(conn) + ttl)
             )
         return result.rowcount == 1
 
@@ -251,7 +262,7 @@ class Ledger:
             conn.execute(
                 row.update()
                 .where(row.c.client == self.client, row.c.name == lease.name, row.c.fence == lease.fence)
-                .values(owner="", until=self.clock.now())
+                .values(owner="", until=self._database_now(conn))
             )
 
     # --- migrations ----------------------------------------------------------------------------------------------

@@ -109,7 +109,8 @@ files = Table(
     Column("fence", BigInteger, nullable=False, default=0),
     Column("duplicate_of", Id, ForeignKey("files.id")),
     Column("findings", JSON),  # list of Finding
-    Column("policy", String(16)),  # what acknowledging did: deleted, gone, moved, kept
+    Column("policy", String(16)),  # what was done about the remote file: deleted, gone, moved, kept, rejected …
+    Column("config_hash", String(64)),  # of the config that quarantined it: another one may read it
     Column("ack_error", JSON),  # Finding, when acknowledging is refused
     Column("updated", Moment, nullable=False),
     Index("ix_files_client_sha256", "client", "sha256"),
@@ -122,21 +123,21 @@ orders = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("client", String(64), nullable=False),
-    Column("source", String(128), nullable=False),
-    Column("order_id", String(128), nullable=False),
-    Column("number", String(128), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("number", Text, nullable=False),
     Column("revision", String(64), nullable=False),  # hash of its content
     Column("state", String(16), nullable=False),
-    Column("key", String(400), nullable=False),
+    Column("key", Text, nullable=False),
     Column("file_id", Id, ForeignKey("files.id"), nullable=False),
     Column("line", Integer),  # where it begins in the file
     Column("into", String(64), nullable=False),
     Column("job", String(128), nullable=False),
-    Column("document_id", String(128)),
-    Column("document_number", String(128)),
+    Column("document_id", Text),
+    Column("document_number", Text),
     Column("customer", Text),
-    Column("phone", String(32)),
-    Column("total", String(40)),
+    Column("phone", Text),
+    Column("total", Text),
     Column("currency", String(3)),
     Column("items", Integer),
     Column("findings", JSON),  # list of Finding: why held, or remarks

@@ -66,7 +66,7 @@ class Reader:
         self._extra: dict[str, str] = {}
         self.id = _text(element, "id")
         self.number = _text(element, "number")
-        self.source = _text(element, "source") or settings.source or context.client
+        self.source = _text(element, "source") or settings.source or context.source or context.client
         self.findings: list[Finding] = []
         self.notes: list[Finding] = []
 
@@ -122,7 +122,8 @@ class Reader:
                 T("The order is a draft: the buyer has not finished it."),
                 T("Send the order when it is placed (order_created=1)."),
             )
-        self._agrees("subtotal", element.find("subtotal"), sum((line.sum for line in lines), Decimal(0)))
+        exact = sum((line.price * line.quantity - line.discount for line in lines), Decimal(0))
+        self._agrees("subtotal", element.find("subtotal"), cents(exact), sum((line.sum for line in lines), Decimal(0)))
         for name in ("status-code", "status-name", "user-id", "ip", "hash"):
             self._keep(element, name, name)
         self._named(element.find("fields"), "field")
@@ -213,7 +214,7 @@ class Reader:
                 comment=_note(item, "comment"),
                 source_line=self._places[id(item)][1],
             )
-            self._agrees("line-total", item.find("total"), line.sum, number)
+            self._agrees("line-total", item.find("total"), line.sum, number=number)
             for name in ("product-id", "manufacturer", "manufacturer-code", "category", "weight", "vendor", "image"):
                 self._keep(item, name, f"item[{number}].{name}")
             lines.append(line)
@@ -289,8 +290,7 @@ class Reader:
         if element is None:
             return Payment()
         self._named(element.find("params"), "payment.param")
-        for name in ("method-id", "tax-rate"):
-            self._keep(element, name, f"payment.{name}")
+        self._keep(element, "method-id", "payment.method-id")
         paid = self._decimal(element, "paid")
         status = _text(element, "status")
         if not status:
@@ -301,6 +301,7 @@ class Reader:
             paid=paid,
             transaction=_text(element, "transaction"),
             fee=self._decimal(element, "fee") or Decimal(0),
+            tax_rate=self._decimal(element, "tax-rate"),
             paid_at=self._moment(element, "paid-at"),
         )
 
@@ -345,16 +346,17 @@ class Reader:
                 T("Correct it on the site and send the order again."),
             )
 
-    def _agrees(self, code: str, element: Any, ours: Decimal, number: int | None = None) -> None:
+    def _agrees(self, code: str, element: Any, *made: Decimal, number: int | None = None) -> None:
+        """``made``: the sums that are right, rounded at the end and, where that differs, at each part."""
         if element is None or not (element.text or "").strip():
             return
         stated = self._decimal(element.getparent(), element.tag)
-        if stated is not None and abs(cents(stated) - ours) > TOLERANCE:
+        if stated is not None and all(abs(cents(stated) - ours) > TOLERANCE for ours in made):
             self._find(
                 code,
                 element,
-                T("<{name}> says {stated}, the parts make {ours}.", name=element.tag, stated=stated, ours=ours),
-                T("A line is price x quantity rounded to the cent, minus its discount; the subtotal is their sum."),
+                T("<{name}> says {stated}, the parts make {ours}.", name=element.tag, stated=stated, ours=made[0]),
+                T("A line is price x quantity minus its discount, to the cent; the subtotal is their sum."),
                 number,
             )
 

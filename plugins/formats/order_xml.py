@@ -50,7 +50,7 @@ class OrderXmlSettings(Settings):
     encoding: str | None = None
     """Encoding of files that declare none and have no byte order mark, such as `windows-1251`."""
     source: str = ""
-    """Name of the source for orders that name none; the client's name when left out."""
+    """Name of the source for orders that name none; the inbox's name when left out."""
     region: str = Field(default="UA", pattern="^[A-Z]{2}$")
     """Country (ISO 3166) that telephones without a country code belong to."""
     max_depth: int = Field(default=32, ge=4, le=250)

@@ -31,6 +31,8 @@ def row(state: str = "seen", **values: Any) -> dict[str, Any]:
         "stable_since": NOW - timedelta(seconds=10),
         "findings": None,
         "policy": None,
+        "config_hash": None,
+        "updated": NOW - timedelta(minutes=10),
     }
     return base | values
 
@@ -52,6 +54,7 @@ def row(state: str = "seen", **values: Any) -> dict[str, Any]:
         (row("done", size=9), Verdict.NEW),
         (row("quarantined"), Verdict.SETTLED),
         (row("quarantined", size=9), Verdict.NEW),
+        (row("quarantined", policy="rejected"), Verdict.NEW),
         (row("acknowledged", policy="kept"), Verdict.SETTLED),
         (row("acknowledged", policy="kept", size=9), Verdict.NEW),
         (row("acknowledged", policy="deleted"), Verdict.NEW),
@@ -59,6 +62,18 @@ def row(state: str = "seen", **values: Any) -> dict[str, Any]:
 )
 def test_verdicts(known: dict[str, Any] | None, verdict: Verdict) -> None:
     assert judge(FILE, known, settings(), {FILE.name}, NOW).verdict is verdict
+
+
+def test_a_quarantined_file_is_read_again_under_another_config() -> None:
+    refused = row("quarantined", config_hash="one")
+    assert judge(FILE, refused, settings(), {"a.xml"}, NOW, "one").verdict is Verdict.SETTLED
+    assert judge(FILE, refused, settings(), {"a.xml"}, NOW, "two").verdict is Verdict.NEW
+
+
+def test_a_quarantined_file_that_could_not_be_moved_is_moved_later() -> None:
+    aside = settings(rejected="rejected")
+    assert judge(FILE, row("quarantined"), aside, {"a.xml"}, NOW).verdict is Verdict.SET_ASIDE
+    assert judge(FILE, row("quarantined", updated=NOW), aside, {"a.xml"}, NOW).verdict is Verdict.SETTLED
 
 
 def test_min_age_counts_from_our_own_first_look_whatever_the_server_says() -> None:

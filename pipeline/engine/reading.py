@@ -1,0 +1,213 @@
+"""The reading part of the inbound walk: archived files are decoded, set aside, or booked; each trouble stays its own.
+
+A file that crashes or hangs its format is found by its tries: the number is written down before the file is read again
+and cleared after, so that what is left on it counts the runs that did not survive the reading. Such files come last,
+one at a time, and are quarantined after TRIES, so that the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from pipeline.engine import acknowledge, booking, telling
+from pipeline.errors import Finding, MistokError, Rejected, Transient, Where, Who
+from pipeline.ledger import files as file_rows
+from pipeline.ledger.tables import FileState
+from pipeline.ports import Decoded, RemoteFile
+from pipeline.texts import T
+
+if TYPE_CHECKING:
+    from pipeline.engine.inbound import Inbound
+
+log = structlog.get_logger("mistok.inbound")
+Row = dict[str, Any]
+TRIES = 3  #: after so many failures to read it a file is quarantined
+
+
+def resume(walk: Inbound) -> None:
+    """Go on with files whose copy is in the archive but whose orders are not all settled."""
+    ctx = walk.ctx
+    with ctx.ledger.read() as conn:
+        rows = file_rows.in_states(
+            conn, ctx.client, walk.settings.inbox, walk.settings.folder, (FileState.ARCHIVED, FileState.CHECKED)
+        )
+    healthy = [row for row in rows if not row["tries"]]
+    for start in range(0, len(healthy), walk.settings.batch):
+        batch = healthy[start : start + walk.settings.batch]
+        walk.hold_on()
+        _carefully(walk, batch)
+    for row in (row for row in rows if row["tries"]):
+        walk.hold_on()
+        if row["tries"] >= TRIES:
+            quarantine(walk, row, (_gave_up(row["name"], row["tries"]),))
+        else:
+            _carefully(walk, [row])
+
+
+def _carefully(walk: Inbound, rows: Sequence[Row]) -> None:
+    ids = [row["id"] for row in rows]
+    now = walk.ctx.clock.now()
+    with walk.begin() as conn:
+        for row in rows:
+            file_rows.update(conn, [row["id"]], now, tries=row["tries"] + 1)
+    try:
+        process(walk, rows)
+    finally:
+        # Reached unless the process ends in the middle: whatever was raised here is no fault of one file's bytes.
+        with suppress(Transient), walk.begin() as conn:
+            file_rows.update(conn, [one for one in ids if one not in walk.stumbled], now, tries=0)
+
+
+def process(walk: Inbound, rows: Sequence[Row]) -> None:
+    """Read archived files, book their orders, acknowledge what is done.
+
+    Raises Transient or Refused when the ledger or the target cannot be used; all goes on with the next run.
+    """
+    ctx = walk.ctx
+    walk.count("files", len(rows))
+    with ctx.ledger.read() as conn:
+        before = file_rows.done_with_hash(conn, ctx.client, [row["sha256"] for row in rows])
+    twins = [row for row in rows if row["sha256"] in before and before[row["sha256"]] != row["id"]]
+    if twins:
+        _settle_twins(walk, twins, before)
+    known = {row["id"] for row in twins}
+    read: list[tuple[Row, Decoded]] = []
+    for row in rows:
+        decoded = None if row["id"] in known else _decode(walk, row)
+        if decoded is not None:
+            read.append((row, decoded))
+    _book(walk, read)
+    acknowledge.rows(walk, [row["id"] for row in rows])
+
+
+def _book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
+    try:
+        booking.book(walk, read)
+    except MistokError:
+        raise
+    except Exception as error:  # a mistake of ours, or of a client's plugin, that one file brings out
+        if len(read) > 1:
+            log.exception("batch_failed", files=len(read))
+            for one in read:
+                _book(walk, [one])
+            return
+        row = read[0][0]
+        _failed(walk, row, error, "booking_failed")
+
+
+def _decode(walk: Inbound, row: Row) -> Decoded | None:
+    """The orders of an archived file; None when it was set aside, or is to be tried again."""
+    ctx = walk.ctx
+    try:
+        data = ctx.archive.read(row["sha256"])
+    except MistokError:
+        acknowledge.unsound(walk, row)
+        return None
+    try:
+        return walk.format.decode(data, walk.format_settings, walk.format_context(row["name"]))
+    except Rejected as error:
+        quarantine(walk, row, error.findings)
+    except MistokError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a client's format may raise anything; it becomes a card
+        _failed(walk, row, error, "format_failed")
+    return None
+
+
+def _failed(walk: Inbound, row: Row, error: Exception, event: str) -> None:
+    """A file that its reader stumbles over: tried again at the next runs, then set aside. The others go on."""
+    reference = str(row["sha256"])[:8]
+    log.error(event, reference=reference, file=row["name"], exc_info=error)
+    finding = Finding(
+        "plugin-error",
+        T("Reading {file} failed by a mistake of the program ({kind}).", file=row["name"], kind=type(error).__name__),
+        Where(file=row["name"]),
+        T("Send the file and the log lines with reference {reference} to support.", reference=reference),
+        Who.US,
+    )
+    tries = row["tries"] + 1
+    if tries >= TRIES:
+        quarantine(walk, row, (finding,))
+        return
+    walk.stumbled.add(row["id"])
+    with walk.begin() as conn:
+        file_rows.update(conn, [row["id"]], walk.ctx.clock.now(), tries=tries)
+    walk.trouble(MistokError(findings=(finding,)))
+    walk.count("failed")
+    walk.tell(file=row["name"], outcome="failed", findings=[finding])
+
+
+def quarantine(walk: Inbound, row: Row, findings: Sequence[Finding]) -> None:
+    """Set a file aside with what is wrong with it: its card and its notice in one transaction."""
+    ctx = walk.ctx
+    now = ctx.clock.now()
+    words = file_rows.findings_json(findings)
+    with walk.begin() as conn:
+        # the same bytes under the same name, set aside before: its card and notice stand already
+        before = file_rows.quarantined_twin(conn, ctx.client, row)
+        file_rows.update(
+            conn,
+            [row["id"]],
+            now,
+            state=FileState.QUARANTINED,
+            findings=words,
+            duplicate_of=before,
+            policy=None,
+            config_hash=ctx.config.config_hash,
+            tries=0,
+        )
+        ctx.event(conn, f"file:{row['id']}", "quarantined", findings=words)
+        if before is None:
+            for older in file_rows.older_quarantined(conn, ctx.client, [row["id"]]):
+                telling.close_cards(walk, conn, f"file:{older}", ("quarantined",), "a newer file took its place")
+            telling.open_card(walk, conn, "quarantined", f"file:{row['id']}", findings, row["id"])
+            ctx.notify(conn, telling.quarantine_notice(row, findings))
+    ctx.reach("inbound:quarantined")
+    walk.count("quarantined")
+    walk.tell(file=row["name"], outcome="quarantined", findings=list(findings))
+    if walk.settings.rejected is not None:
+        acknowledge.set_aside(walk, row)
+
+
+def _settle_twins(walk: Inbound, rows: Sequence[Row], before: dict[str, int]) -> None:
+    """The same bytes were processed before under another name or on another day: nothing is created."""
+    ctx = walk.ctx
+    now = ctx.clock.now()
+    with walk.begin() as conn:
+        for row in rows:
+            first = before[row["sha256"]]
+            file_rows.update(conn, [row["id"]], now, state=FileState.DONE, duplicate_of=first)
+            ctx.event(conn, f"file:{row['id']}", "known", first=first)
+    walk.count("known", len(rows))
+    for row in rows:
+        walk.tell(file=row["name"], outcome="known")
+
+
+def too_large(file: RemoteFile, limit: int) -> tuple[Finding, ...]:
+    """What is said of a file that is quarantined unread."""
+    return (
+        Finding(
+            "too-large",
+            T("{file} has {size} bytes; the limit is {limit}.", file=file.name, size=file.size, limit=limit),
+            Where(file=file.name),
+            T("Send fewer orders in one file, or raise max_size of the step."),
+        ),
+    )
+
+
+def _gave_up(name: str, tries: int) -> Finding:
+    return Finding(
+        "reader-crashed",
+        T(
+            "Reading {file} ended the program {tries} times (a crash, or longer than the time limit).",
+            file=name,
+            tries=tries,
+        ),
+        Where(file=name),
+        T("Send the file to support; if it is only very large, raise time_limit of the job and send it again."),
+        Who.US,
+    )

@@ -1,0 +1,81 @@
+"""Sorts the orders of read files into new ones, known ones and changed ones. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipeline.engine.planning import Work
+from pipeline.errors import Finding, Where
+from pipeline.ledger.tables import OrderState
+from pipeline.texts import T
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Sorted:
+    """What the orders of a batch of files come to."""
+
+    fresh: list[Work] = field(default_factory=list)  #: to be planned
+    same: list[Work] = field(default_factory=list)  #: known with the same content, settled
+    changed: list[Work] = field(default_factory=list)  #: known with other content, and settled already
+    twins: list[Work] = field(default_factory=list)  #: in the same file as another of their number, with other content
+    deferred: set[int] = field(default_factory=set)  #: files that wait for another file of the batch
+
+
+def sort_out(works: Sequence[Work], known: Mapping[str, Row]) -> Sorted:
+    """Sort ``works`` (in the order of files and places), given the ledger's rows by key; sets ``row`` of each.
+
+    An order that stands in two files of the batch: the second file waits until the first is settled. An order that
+    stands twice in one file with different content is held: nobody can say which one is meant.
+    """
+    result = Sorted()
+    first: dict[str, Work] = {}
+    for work in works:
+        if work.file_id in result.deferred:
+            continue
+        earlier = first.get(work.key)
+        if earlier is not None and earlier.file_id != work.file_id:
+            result.deferred.add(work.file_id)
+            for bucket in (result.fresh, result.same, result.changed, result.twins):
+                bucket[:] = [one for one in bucket if one.file_id != work.file_id]
+            first = {key: one for key, one in first.items() if one.file_id != work.file_id}
+            continue
+        work.row = known.get(work.key, {})
+        if earlier is None:
+            first[work.key] = work
+            _bucket(work, result).append(work)
+        elif earlier.revision == work.revision:
+            result.same.append(work)
+        else:
+            result.twins.append(work)
+            if earlier in result.fresh:
+                earlier.decoded = replace(earlier.decoded, findings=(*earlier.decoded.findings, _twin(earlier, work)))
+    return result
+
+
+def _bucket(work: Work, result: Sorted) -> list[Work]:
+    row = work.row
+    if not row:
+        return result.fresh
+    state = OrderState(row["state"])
+    if state in (OrderState.NEW, OrderState.CREATING, OrderState.HELD):
+        return result.fresh  # on its way, or held: planned again; newer content takes the place of the older
+    return result.same if row["revision"] == work.revision else result.changed
+
+
+def _twin(work: Work, other: Work) -> Finding:
+    return Finding(
+        "twin-order",
+        T(
+            "Order №{number} stands twice in {file} with different content (lines {first} and {second}).",
+            number=work.number,
+            file=work.file_name,
+            first=work.decoded.line or 0,
+            second=other.decoded.line or 0,
+        ),
+        Where(file=work.file_name, line=other.decoded.line, order=work.number),
+        T("Send a file in which it stands once."),
+    )

@@ -1,0 +1,85 @@
+"""What the inbound walk tells people: cards, notices, alarms that are told once until they change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from pipeline.alerts import notices
+from pipeline.errors import Finding
+from pipeline.ledger import orders as order_rows
+from pipeline.model import Order
+from pipeline.ports import DocumentRef, Notice
+
+if TYPE_CHECKING:
+    from pipeline.engine.inbound import Inbound
+
+Row = dict[str, Any]
+
+
+def open_card(
+    walk: Inbound, conn: sa.Connection, kind: str, subject: str, findings: Sequence[Finding], file_id: int | None
+) -> int:
+    """Open (or bring up to date) a card of this client."""
+    return order_rows.open_card(conn, walk.ctx.client, kind, subject, findings, walk.ctx.clock.now(), file_id)
+
+
+def close_cards(walk: Inbound, conn: sa.Connection, subject: str, kinds: tuple[str, ...], why: str) -> None:
+    """Close the open cards of a subject, because what they asked for has happened."""
+    order_rows.close_cards(conn, walk.ctx.client, subject, kinds, walk.ctx.clock.now(), state="resolved", why=why)
+
+
+def quarantine_notice(row: Row, findings: Sequence[Finding]) -> Notice:
+    """What is told when a file is quarantined."""
+    return notices.quarantined(f"file:{row['id']}", row["name"], findings[0])
+
+
+def order_notice(row_id: int, order: Order, ref: DocumentRef) -> Notice:
+    """What is told when an order has become a document."""
+    return notices.order(
+        f"order:{row_id}",
+        number=order.number,
+        customer=order.customer.title,
+        total=order.total_money,
+        items=len(order.lines),
+        document=ref.number,
+        source=order.source,
+    )
+
+
+def once(walk: Inbound, conn: sa.Connection, subject: str, findings: Sequence[Finding]) -> None:
+    """Tell of a trouble of ``subject`` once, until it changes."""
+    _alarm(walk, conn, subject, findings, None)
+
+
+def daily(walk: Inbound, conn: sa.Connection, subject: str, findings: Sequence[Finding]) -> None:
+    """Tell of a trouble of ``subject`` once a day, until it changes."""
+    _alarm(walk, conn, subject, findings, timedelta(days=1))
+
+
+def _alarm(
+    walk: Inbound, conn: sa.Connection, subject: str, findings: Sequence[Finding], every: timedelta | None
+) -> None:
+    ctx = walk.ctx
+    now = ctx.clock.now()
+    before = ctx.ledger.get_value(conn, "alarm", subject)
+    told = before is not None and before["code"] == findings[0].code
+    if told and (every is None or now - datetime.fromisoformat(before["at"]) < every):
+        return
+    ctx.ledger.set_value(conn, "alarm", subject, {"code": findings[0].code, "at": now.isoformat()})
+    ctx.notify(conn, notices.failure(subject, ctx.job, findings[0]))
+
+
+def same_trouble(findings: Sequence[Finding], row: Row) -> bool:
+    """Whether an order is held for just what it was held for before, whatever file it came in this time."""
+    return sorted(_words(finding.to_json()) for finding in findings) == sorted(
+        _words(data) for data in row.get("findings") or ()
+    )
+
+
+def _words(data: dict[str, Any]) -> str:
+    return json.dumps([data["code"], data["text"], data.get("where", {}).get("order_line")], sort_keys=True)
