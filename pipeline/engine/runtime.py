@@ -30,7 +30,7 @@ from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease, Ledger
 from pipeline.ports import Clock
 from pipeline.registry import Registry, load_registry
-from pipeline.texts import T, current_language
+from pipeline.texts import T, current_language, hiding
 
 log = structlog.get_logger("mistok.run")
 
