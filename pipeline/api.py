@@ -109,7 +109,16 @@ from pipeline.rules.parties import (
     rntrc_ok,
     tidy,
 )
-from pipeline.rules.pricing import TaxShare, Totals, added_tax, included_tax, line_sum, order_totals, spread
+from pipeline.rules.pricing import (
+    TaxDifference,
+    TaxShare,
+    Totals,
+    added_tax,
+    included_tax,
+    line_sum,
+    order_totals,
+    spread,
+)
 from pipeline.rules.stock import sellable
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
 from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
@@ -203,6 +212,7 @@ __all__ = [
     "SystemName",
     "SystemPlugin",
     "T",
+    "TaxDifference",
     "TaxShare",
     "Text",
     "Totals",

@@ -216,8 +216,8 @@ class OrderLine:
 
     @property
     def sum(self) -> Decimal:
-        """Price x quantity - discount, to the cent."""
-        return cents(self.price * self.quantity) - self.discount
+        """Price x quantity - discount, rounded half up to the cent; in an order's total see ``pricing``."""
+        return cents(self.price * self.quantity - self.discount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from pipeline.api import (
     StepPlugin,
     T,
     Text,
+    Totals,
     Wanted,
     Where,
     Who,
@@ -84,6 +85,9 @@ COMMENT_FIELDS: Mapping[str, Callable[[Order], str]] = {
     "customer": lambda o: o.customer.title,
     "phone": lambda o: o.customer.phone,
 }
+
+HUGE = Decimal(10) ** 12
+"""No amount, quantity or line sum of an order reaches it."""
 
 STATUSES: Mapping[str, Literal["create", "nothing", "hold"]] = {"cancelled": "nothing", "refunded": "nothing"}
 
@@ -163,6 +167,8 @@ def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext)
     if _by_status(order, settings) == "nothing":
         return ()
     where = Where(order=order.number)
+    if findings := _number_findings(order, where):
+        return findings
     findings = [finding for line in order.lines for finding in _line_findings(order, line)]
     if not order.lines:
         findings.append(Finding("no-items", T("Order {number} has no items.", number=order.number), where, _ASK_SITE))
@@ -185,7 +191,9 @@ def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext)
             findings.append(Finding("negative", text, where, _ASK_SITE))
     if findings:
         return findings  # sums of wrong parts would only repeat what is told already
-    return _total_findings(order, settings, context, where)
+    totals = order_totals(order)
+    # taxes first: where they are added to the prices, a total that disagrees only repeats them
+    return _tax_findings(order, totals, where) or _total_findings(order, totals, settings, context, where)
 
 
 def _line_findings(order: Order, line: OrderLine) -> Iterator[Finding]:
@@ -215,13 +223,96 @@ def _line_findings(order: Order, line: OrderLine) -> Iterator[Finding]:
             yield Finding(code, text, where, _ASK_SITE)
 
 
+def _number_findings(order: Order, where: Where) -> list[Finding]:
+    """Numbers that no order has: a format of one's own may let them through, and they break reckoning."""
+    numbers = [
+        (where, order.total),
+        (where, order.delivery.cost),
+        (where, order.payment.fee),
+        *((where, discount.amount) for discount in order.discounts),
+        *((where, tax) for _, tax in order.taxes),
+    ]
+    for line in order.lines:
+        at = _at(order, line)
+        numbers += [(at, line.price), (at, line.quantity), (at, line.discount), (at, line.price * line.quantity)]
+    for at, number in numbers:
+        if not number.is_finite() or abs(number) >= HUGE:
+            text = T("Order {order} has an impossible number: {number}.", order=order.number, number=str(number))
+            return [Finding("number", text, at, _ASK_SITE)]
+    return []
+
+
+def _tax_findings(order: Order, totals: Totals, where: Where) -> list[Finding]:
+    findings = []
+    for one in totals.differences:
+        if one.stated is None:
+            text = T(
+                "Order {number} states no tax of {rate} %, its items make {made}.",
+                number=order.number,
+                rate=plain(one.rate),
+                made=one.made,
+            )
+        else:
+            text = T(
+                "Order {number} states a tax of {rate} % of {stated}, its items make {made}.",
+                number=order.number,
+                rate=plain(one.rate),
+                stated=one.stated,
+                made=one.made,
+            )
+        findings.append(Finding("taxes", text, where, _TAX_RULE))
+    if not order.prices_include_tax:
+        for rate, tax in totals.unplaced:
+            text = T(
+                "Order {number} adds a tax of {rate} % of {stated}, and it cannot be told to which of its items.",
+                number=order.number,
+                rate=plain(rate),
+                stated=tax,
+            )
+            findings.append(Finding("taxes", text, where, _NAME_RATES))
+    return findings
+
+
+def _tax_remarks(order: Order, totals: Totals) -> tuple[Finding, ...]:
+    where = Where(order=order.number)
+    if totals.assumed_rate is not None:
+        text = T(
+            "Items of order {number} name no tax rate; {rate} % is taken, as the stated tax confirms it.",
+            number=order.number,
+            rate=plain(totals.assumed_rate),
+        )
+        return (Finding("tax-rate", text, where, _NAME_RATES),)
+    return tuple(
+        Finding(
+            "tax-rate",
+            T(
+                "Order {number} states a tax of {rate} % of {stated}, but no item names that rate: it is not booked.",
+                number=order.number,
+                rate=plain(rate),
+                stated=tax,
+            ),
+            where,
+            _NAME_RATES,
+        )
+        for rate, tax in totals.unplaced
+    )
+
+
+def plain(number: Decimal) -> str:
+    """``20.0000`` -> ``20``."""
+    return f"{number.normalize():f}"
+
+
 def _total_findings(
-    order: Order, settings: ImportOrdersSettings, context: PlanContext, where: Where
+    order: Order, totals: Totals, settings: ImportOrdersSettings, context: PlanContext, where: Where
 ) -> Sequence[Finding]:
-    made, stated = order_totals(order).total, cents(order.total)
+    made, stated = totals.total, cents(order.total)
     difference = stated - made
     allowed = settings.tolerance if settings.rounding == "line" else ZERO
-    if abs(difference) <= allowed:
+    # stated taxes that agree within their own tolerance are in the shop's total, and explain a difference of theirs
+    added = order.taxes and not order.prices_include_tax and settings.rounding == "line"
+    explained = cents(sum((tax for _, tax in order.taxes), ZERO)) - totals.tax if added else ZERO
+    if min(abs(difference), abs(difference - explained)) <= allowed:
         return ()
     return (
         Finding(
@@ -285,7 +376,8 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
         findings.append(_unknown_reference(order, "currency", currency))
     if findings:
         return HoldOrder(tuple(findings))
-    difference = cents(order.total) - order_totals(order).total
+    totals = order_totals(order)
+    difference = cents(order.total) - totals.total
     draft = DocumentDraft(
         key=key,
         order=replace(order, currency=currency),
@@ -298,7 +390,8 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
         comment=_comment(order, settings),
         rounding=difference or None,
     )
-    return CreateDocument(draft, party_findings(order.customer, Where(order=order.number)))
+    notes = (*party_findings(order.customer, Where(order=order.number)), *_tax_remarks(order, totals))
+    return CreateDocument(draft, notes)
 
 
 def _by_status(order: Order, settings: ImportOrdersSettings) -> Literal["create", "nothing", "hold"]:
@@ -383,6 +476,10 @@ def _unknown_reference(order: Order, kind: str, code: str) -> Finding:
 
 
 _ASK_SITE = T("Mend the order at the site and let it come again.")
+_TAX_RULE = T(
+    "Tax is reckoned by rate on items, delivery and fee after discounts; correct <taxes> or the rates on the site."
+)
+_NAME_RATES = T("Let the site write <tax-rate> into each item, and into delivery and payment when they are taxed.")
 _KINDS: Mapping[str, Text] = {
     "party": T("Client"),
     "object": T("Object"),

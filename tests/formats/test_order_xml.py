@@ -99,6 +99,7 @@ def test_every_field_of_the_full_sample_is_carried() -> None:
     assert (second.code, second.discount, second.sum) == ("0007", Decimal("20.99"), Decimal("1028.41"))
     assert [(d.amount, d.code, d.name) for d in order.discounts] == [(Decimal(100), "ПЛЮС100", "Постійний клієнт")]
     assert order.taxes == ((Decimal(20), Decimal("669.16")),)
+    assert (order.payment.tax_rate, order.delivery.tax_rate) == (Decimal(20), Decimal(20))
     assert order.total == Decimal("4014.96")
     assert dict(order.extra) == {
         "status-code": "C",
@@ -118,7 +119,6 @@ def test_every_field_of_the_full_sample_is_carried() -> None:
         "delivery.param.SeatsAmount": "1",
         "delivery.param.Weight": "14.3",
         "payment.method-id": "liqpay",
-        "payment.tax-rate": "20",
         "payment.param.acq_id": "414963",
         "payment.param.card": "516875******1234",
         "item[1].product-id": "88",

@@ -231,6 +231,84 @@ def test_what_is_wrong_in_itself(one: Order, codes: list[str]) -> None:
     assert wrong(one) == codes
 
 
+@pytest.mark.parametrize(
+    "one",
+    [
+        line(price=D(10) ** 13),
+        line(price=D(10) ** 11, quantity=D(10) ** 11),
+        line(quantity=D(10) ** 40),
+        line(discount=D("NaN")),
+        order(total=D("Infinity")),
+        order(discounts=(Discount(amount=D(10) ** 30),)),
+    ],
+)
+def test_numbers_that_break_reckoning_are_findings(one: Order) -> None:
+    assert wrong(one) == ["number"]
+
+
+@pytest.mark.parametrize(
+    ("discount", "total", "codes"),
+    [
+        ("0.0050", "19.9950", []),
+        ("0.0050", "20.00", []),
+        ("0.0050", "19.99", []),
+        ("13.3333", "6.6667", []),
+        ("13.3333", "6.67", []),
+        ("13.3333", "6.66", []),
+        ("13.3333", "6.65", ["totals"]),
+    ],
+)
+def test_parts_finer_than_a_cent_are_rounded_once(discount: str, total: str, codes: list[str]) -> None:
+    one = line(discount=D(discount))
+    one = replace(one, total=D(total))
+    assert wrong(one) == codes
+    for finding in validate(one, settings(), CONTEXT):
+        assert finding.text.render("en").endswith("says 6.65 UAH, its parts make 6.67: a difference of -0.02.")
+
+
+def test_a_shop_that_rounds_every_line_is_right_and_so_is_one_that_rounds_the_end() -> None:
+    five = order(lines=(replace(order().lines[0], quantity=D(1), price=D("33.335")),) * 5)
+    for total in ("166.675", "166.68", "166.70"):
+        assert wrong(replace(five, total=D(total)), rounding="hold") == [], total
+    assert wrong(replace(five, total=D("166.60"))) == ["totals"]
+
+
+def taxed(*taxes: tuple[str, str], rate: str | None = "20", **more: Any) -> Order:
+    one = line(tax_rate=D(rate) if rate else None)
+    return replace(one, taxes=tuple((D(a), D(b)) for a, b in taxes), **more)
+
+
+def test_stated_taxes_are_compared_by_rate_and_both_sums_are_told() -> None:
+    assert wrong(taxed(("20", "3.33"))) == []
+    assert wrong(taxed(("20", "3.35"))) == []  # two cents
+    (finding,) = validate(taxed(("20", "99.00")), settings(), CONTEXT)
+    assert finding.code == "taxes"
+    assert finding.text.render("en") == "Order 00000001 states a tax of 20 % of 99.00, its items make 3.33."
+    other, missing = validate(taxed(("7", "1.31")), settings(), CONTEXT)
+    assert other.text.render("en") == "Order 00000001 states a tax of 7 % of 1.31, its items make 0.00."
+    assert missing.text.render("en") == "Order 00000001 states no tax of 20 %, its items make 3.33."
+
+
+def test_a_stated_rate_that_no_item_names_is_a_remark() -> None:
+    for tax, words in (("3.33", "20 % is taken"), ("1.00", "it is not booked")):
+        one = taxed(("20", tax), rate=None)
+        assert wrong(one) == []
+        action = act(one, seen=found({"A": 1}))
+        assert isinstance(action, CreateDocument)
+        assert [note.code for note in action.notes] == ["tax-rate"]
+        assert words in action.notes[0].text.render("en")
+
+
+def test_tax_that_is_added_must_be_told_apart_and_explains_a_total() -> None:
+    added: dict[str, Any] = {"prices_include_tax": False}
+    assert wrong(taxed(("20", "4.00"), total=D("24.00"), **added)) == []
+    assert wrong(taxed(("20", "4.02"), total=D("24.02"), **added)) == []  # the shop's own rounding
+    assert wrong(taxed(("20", "4.02"), total=D("24.02"), **added), rounding="hold") == ["totals"]
+    assert wrong(taxed(("20", "1.00"), total=D("21.00"), **added)) == ["taxes"]
+    assert wrong(taxed(("20", "4.00"), rate=None, total=D("24.00"), **added)) == []
+    assert wrong(taxed(("20", "1.00"), rate=None, total=D("21.00"), **added)) == ["taxes"]
+
+
 def test_a_wrong_edrpou_is_a_remark_and_stops_nothing() -> None:
     one = order(customer=Party(kind="company", company="ТОВ", edrpou="12345679"))
     assert wrong(one) == []

@@ -221,7 +221,7 @@ class _Batch:
                 T(
                     "Order {number} says {stated}, its parts make {made}.",
                     number=order.number,
-                    stated=order.total,
+                    stated=cents(order.total),
                     made=totals.total + rounding,
                 ),
                 hint=T("Find out which is right, mend it at the source, and let the order come again."),
@@ -311,11 +311,11 @@ class _Batch:
                 "price": line.price,
                 "discount": line.discount,
                 "tax_rate": line.tax_rate,
-                "sum": line.sum,
+                "sum": line_sum,
                 "attributes": dict(line.attributes) or None,
                 "comment": line.comment,
             }
-            for n, (line, product) in enumerate(zip(order.lines, products, strict=True), 1)
+            for n, (line, product, line_sum) in enumerate(zip(order.lines, products, totals.line_sums, strict=True), 1)
         ]
         taxes = [
             {"document_id": number, "position": n, "rate": share.rate, "base": share.base, "tax": share.tax}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import insert, select
 
-from pipeline.api import ConfigError, Held, Order, Party, Transient
+from pipeline.api import ConfigError, Discount, Held, Order, Party, Transient
 from pipeline.testing.documents_contract import DocumentsContract, Subject, drafts_of, order
 from plugins.systems.books import tables as t
 from plugins.systems.books.views import document_view
@@ -148,6 +148,48 @@ def test_everything_of_the_order_is_in_the_document(place: Place) -> None:
     assert [(tax["rate"], tax["tax"], tax["base"]) for tax in found["taxes"]] == [
         (Decimal("20.00"), Decimal("149.97"), Decimal("749.83"))
     ]
+
+
+def test_taxes_are_reckoned_by_rate_with_delivery_and_fee_and_not_as_stated(place: Place) -> None:
+    books = place.sample()
+    one = order(1, CODES)
+    one = replace(
+        one,
+        delivery=replace(one.delivery, tax_rate=Decimal(7)),
+        payment=replace(one.payment, fee=Decimal("12.00"), tax_rate=Decimal(20)),
+        taxes=((Decimal(20), Decimal("999.99")),),
+        total=Decimal("981.80"),
+    )
+    (outcome,) = books.create(drafts_of(books, [one]))
+    assert outcome.ref is not None, outcome.error
+    found = document_view(books, outcome.ref.number)
+    assert found is not None
+    assert [(tax["rate"], tax["base"], tax["tax"]) for tax in found["taxes"]] == [
+        (Decimal(7), Decimal("65.42"), Decimal("4.58")),
+        (Decimal(20), Decimal("759.83"), Decimal("151.97")),
+    ]
+    assert found["tax"] == Decimal("156.55")
+    assert sum(tax["base"] + tax["tax"] for tax in found["taxes"]) == found["total"]
+
+
+def test_parts_finer_than_a_cent_make_lines_of_cents_and_the_shops_total(place: Place) -> None:
+    books = place.sample()
+    one = order(1, CODES)
+    lines = tuple(
+        replace(line, quantity=Decimal(1), price=Decimal("33.335"), discount=Decimal(0)) for line in one.lines
+    )
+    one = replace(one, lines=lines, discounts=(Discount(amount=Decimal("33.3333")),), total=Decimal("136.6717"))
+    (outcome,) = books.create(drafts_of(books, [one]))
+    assert outcome.ref is not None, outcome.error
+    found = document_view(books, outcome.ref.number)
+    assert found is not None
+    assert [line["sum"] for line in found["lines"]] == [Decimal("33.34"), Decimal("33.33"), Decimal("33.33")]
+    assert (found["lines_sum"], found["discount"], found["total"], found["rounding"]) == (
+        Decimal("100.00"),
+        Decimal("33.33"),
+        Decimal("136.67"),
+        Decimal("0.00"),
+    )
 
 
 def test_f42_the_same_product_twice_and_a_gift_keep_their_lines(lite: Place) -> None:
