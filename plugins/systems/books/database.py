@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 
 from pipeline.api import ConfigError, Held, Refused, T, Transient
 from plugins.systems.books import tables as t
+from plugins.systems.books.migrations import MIGRATIONS
 
-#: each brings the schema from its place in the list to the next version; never edited once released, only appended
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (t.metadata.create_all,)
 _PG_LOCK = 0x6D69_7374_6F6B  # one migrating process at a time
 
 

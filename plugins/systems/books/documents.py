@@ -40,7 +40,10 @@ from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.store import ensure
 
 KIND = "order"
-_SHOWN = (t.documents.c.id, t.documents.c.number, t.documents.c.key, t.documents.c.created_at)
+_D = t.documents.c
+_SHOWN = select(
+    _D.id, _D.number, _D.key, _D.created_at, _D.total, _D.order_id, t.currencies.c.code.label("currency")
+).join_from(t.documents, t.currencies, t.currencies.c.id == _D.currency_id)
 _NONE = Decimal("0.00")
 OrderKey = tuple[str, str]
 
@@ -63,21 +66,21 @@ def find(connection: Connection, keys: Collection[str]) -> dict[str, DocumentRef
     found: dict[str, DocumentRef] = {}
     for start in range(0, len(wanted), 5000):
         some = wanted[start : start + 5000]
-        for row in connection.execute(select(*_SHOWN).where(t.documents.c.key.in_(some))):
+        for row in connection.execute(_SHOWN.where(_D.key.in_(some))):
             found[row.key] = _ref(row)
     return found
 
 
 def create(
-    database: Database, drafts: Sequence[DocumentDraft], settings: BooksSettings, now: datetime
+    database: Database, drafts: Sequence[DocumentDraft], settings: BooksSettings, now: datetime, *, client: str
 ) -> Sequence[DocumentOutcome]:
-    """A document for each draft, idempotent by key and by (source, order id); one outcome for each, in order."""
+    """A document for each draft, idempotent by key and by (client, source, order id); one outcome each, in order."""
     if not drafts:
         return ()
     outcomes: dict[int, DocumentOutcome] = {}
     try:
         with database.write() as connection:
-            outcomes = _Batch(connection, drafts, settings, now).run()
+            outcomes = _Batch(connection, drafts, settings, now, client).run()
             try:
                 connection.commit()
             except DBAPIError as error:
@@ -90,7 +93,7 @@ def create(
     except Held as error:
         # something in one of them cannot even be looked up or prepared: each for itself, so that only that one fails
         if len(drafts) > 1:
-            return tuple(create(database, (draft,), settings, now)[0] for draft in drafts)
+            return tuple(create(database, (draft,), settings, now, client=client)[0] for draft in drafts)
         return (DocumentOutcome(drafts[0].key, error=error),)
     except (Transient, Refused, InDoubt) as error:
         return tuple(DocumentOutcome(draft.key, error=error) for draft in drafts)
@@ -101,8 +104,14 @@ class _Batch:
     """One transaction of drafts."""
 
     def __init__(
-        self, connection: Connection, drafts: Sequence[DocumentDraft], settings: BooksSettings, now: datetime
+        self,
+        connection: Connection,
+        drafts: Sequence[DocumentDraft],
+        settings: BooksSettings,
+        now: datetime,
+        client: str,
     ) -> None:
+        self._client = client
         self._connection, self._drafts, self._settings, self._now = connection, drafts, settings, now
         self._outcomes: dict[int, DocumentOutcome] = {}
         self._later: list[tuple[int, int]] = []  # (draft, the earlier draft of this batch for the same order)
@@ -143,11 +152,11 @@ class _Batch:
     def _not_there(self) -> list[int]:
         by_key = find(self._connection, {draft.key for draft in self._drafts})
         wanted = {(draft.order.source, draft.order.id) for draft in self._drafts}
-        d = t.documents.c
         rows = self._connection.execute(
-            select(*_SHOWN, t.sources.c.code.label("source"), d.order_id)
-            .join(t.sources, t.sources.c.id == d.source_id)
-            .where(d.kind == KIND, tuple_(t.sources.c.code, d.order_id).in_(sorted(wanted)))
+            _SHOWN.add_columns(t.sources.c.code.label("source"))
+            .join(t.sources, t.sources.c.id == _D.source_id)
+            .where(_D.kind == KIND, _D.client == self._client)
+            .where(tuple_(t.sources.c.code, _D.order_id).in_(sorted(wanted)))
         )
         by_order: dict[OrderKey, DocumentRef] = {(row.source, row.order_id): _ref(row) for row in rows}
         fresh: list[int] = []
@@ -258,12 +267,14 @@ class _Batch:
             "id": number,
             "kind": KIND,
             "number": full,
+            "client": self._client,
             "key": draft.key,
             "source_id": self._lists["source"][order.source],
             "order_id": order.id,
             "order_number": order.number,
             "source_number": order.source_number,
             "ordered_at": order.created_at,
+            "modified_at": order.updated_at,
             "created_at": self._now,
             "status_id": self._lists["status"][order.status],
             "party_id": party,
@@ -297,6 +308,9 @@ class _Batch:
             "paid": payment.paid,
             "payment": _plain(payment),
             "comment": draft.comment,
+            "language": order.language,
+            "manager": order.manager,
+            "manager_comment": order.manager_comment,
             "extra": dict(order.extra) or None,
         }
         lines = [
@@ -313,6 +327,7 @@ class _Batch:
                 "tax_rate": line.tax_rate,
                 "sum": line_sum,
                 "attributes": dict(line.attributes) or None,
+                "barcode": line.barcode,
                 "comment": line.comment,
             }
             for n, (line, product, line_sum) in enumerate(zip(order.lines, products, totals.line_sums, strict=True), 1)
@@ -321,7 +336,8 @@ class _Batch:
             {"document_id": number, "position": n, "rate": share.rate, "base": share.base, "tax": share.tax}
             for n, share in enumerate(totals.taxes, 1)
         ]
-        return _Rows(draft, document, lines, taxes, reserve, DocumentRef(str(number), full, draft.key, self._now))
+        made = DocumentRef(str(number), full, draft.key, self._now, cents(order.total), order.currency)
+        return _Rows(draft, document, lines, taxes, reserve, made)
 
     def _reserve(self, draft: DocumentDraft, reserve: Mapping[tuple[int, int], Decimal], where: Where) -> None:
         if self._settings.oversell == "allow":
@@ -408,7 +424,7 @@ class _Batch:
 
 
 def _ref(row: Any) -> DocumentRef:
-    return DocumentRef(str(row.id), row.number, row.key, row.created_at)
+    return DocumentRef(str(row.id), row.number, row.key, row.created_at, row.total, row.currency)
 
 
 def _id(ref: Ref | None, where: Where) -> int | None:

@@ -146,7 +146,7 @@ class Books:
     def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
         """A document for each draft: one transaction, one outcome each, in order."""
         self.make_ready()
-        return documents.create(self.database, drafts, self.settings, self.env.clock.now())
+        return documents.create(self.database, drafts, self.settings, self.env.clock.now(), client=self.env.client)
 
     # --- loading -------------------------------------------------------------------------------------------------
 

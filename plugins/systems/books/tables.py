@@ -47,7 +47,8 @@ metadata = MetaData(
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 #: compared byte by byte on both databases, so that "ordered by code" means one thing
-Code = String(200).with_variant(String(200, collation="C"), "postgresql")
+CODE_LENGTH = 500  # the longest text that schemas/order.xsd allows where a code is meant
+Code = String(CODE_LENGTH).with_variant(String(CODE_LENGTH, collation="C"), "postgresql")
 
 
 def fits(value: Decimal) -> bool:
@@ -160,7 +161,7 @@ parties = Table(
     Column("middle_name", Text, nullable=False, default=""),
     Column("edrpou", String(16), nullable=False, default=""),
     Column("tax_number", String(32), nullable=False, default=""),
-    Column("phone", String(64), nullable=False, default=""),
+    Column("phone", Text, nullable=False, default=""),  # as it was written when it is no telephone
     Column("phone_key", String(64), nullable=False, default=""),  # normal form, for look-ups
     Column("email", Text, nullable=False, default=""),
     Column("email_key", Text, nullable=False, default=""),
@@ -254,12 +255,14 @@ documents = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("kind", String(16), nullable=False),  # order
     Column("number", String(64), nullable=False),
-    Column("key", String(400), nullable=False, unique=True),
+    Column("client", Code, nullable=False),  # several clients may keep their documents in one database
+    Column("key", Text, nullable=False, unique=True),
     Column("source_id", Id, ForeignKey("sources.id"), nullable=False),
     Column("order_id", String(200), nullable=False),  # the source's own id of the order
     Column("order_number", String(200), nullable=False),
-    Column("source_number", String(200), nullable=False, default=""),
+    Column("source_number", Text, nullable=False, default=""),
     Column("ordered_at", Moment, nullable=False),
+    Column("modified_at", Moment),  # at the source
     Column("created_at", Moment, nullable=False),
     Column("status_id", Id, ForeignKey("statuses.id"), nullable=False),
     Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
@@ -284,7 +287,7 @@ documents = Table(
     Column("delivery_city", Text, nullable=False, default=""),
     Column("delivery_branch", Text, nullable=False, default=""),
     Column("delivery_recipient", Text, nullable=False, default=""),
-    Column("delivery_phone", String(64), nullable=False, default=""),
+    Column("delivery_phone", Text, nullable=False, default=""),
     Column("delivery_tracking", Text, nullable=False, default=""),
     Column("delivery_date", Date),
     Column("delivery", JSON, nullable=False),  # all of it
@@ -293,10 +296,13 @@ documents = Table(
     Column("paid", Exact),
     Column("payment", JSON, nullable=False),
     Column("comment", Text, nullable=False, default=""),
+    Column("language", Text, nullable=False, default=""),  # the buyer's
+    Column("manager", Text, nullable=False, default=""),  # as the source names them
+    Column("manager_comment", Text, nullable=False, default=""),
     Column("extra", JSON),
     UniqueConstraint("kind", "number"),
-    # a second document for one order of one source can never be, even under another key
-    UniqueConstraint("kind", "source_id", "order_id"),
+    # a second document for one order of one source of one client can never be, even under another key
+    UniqueConstraint("kind", "client", "source_id", "order_id"),
     Index("ix_documents_order_number", "order_number"),
     Index("ix_documents_party_id", "party_id"),
 )
@@ -310,12 +316,13 @@ document_lines = Table(
     Column("code", Text, nullable=False),  # as the order wrote it
     Column("name", Text, nullable=False),
     Column("quantity", Exact, nullable=False),
-    Column("unit", String(32), nullable=False, default=""),
+    Column("unit", Text, nullable=False, default=""),
     Column("price", Exact, nullable=False),
     Column("discount", Exact, nullable=False),
     Column("tax_rate", Exact),
     Column("sum", Exact, nullable=False),
     Column("attributes", JSON),
+    Column("barcode", Text, nullable=False, default=""),
     Column("comment", Text, nullable=False, default=""),
     Index("ix_document_lines_product_id", "product_id"),
 )

@@ -85,7 +85,11 @@ def document_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
 def document_view(books: Books, number: str) -> dict[str, Any] | None:
     """One document with its lines and taxes; None when there is none of that number."""
     d = t.documents.c
-    extra = [column for column in t.documents.c if column.name not in {"number", "created_at", "order_number", "total"}]
+    extra = [
+        column
+        for column in t.documents.c
+        if column.name not in {"number", "created_at", "client", "order_number", "total"}
+    ]
     statement = _documents(
         t.parties.c.code.label("party_code"),
         t.objects.c.name.label("object"),
@@ -130,6 +134,7 @@ def _documents(*further: ColumnElement[Any]) -> Select[Any]:
         select(
             d.number,
             d.created_at,
+            d.client,
             t.sources.c.code.label("source"),
             d.order_number,
             t.parties.c.name.label("party"),

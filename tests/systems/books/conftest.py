@@ -39,10 +39,11 @@ class Place:
     url: str
     base: Path
     clock: Fixed = field(default_factory=Fixed)
+    client: str = "demo"
     opened: list[Books] = field(default_factory=list)
 
     def open(self, **settings: Any) -> Books:
-        env = SystemEnv("books", "demo", self.base, "UAH", "Europe/Kyiv", self.clock)
+        env = SystemEnv("books", self.client, self.base, "UAH", "Europe/Kyiv", self.clock)
         books = Books(BooksSettings(url=self.url, **settings), env)
         self.opened.append(books)
         return books

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy import func, inspect, select, update
 
 from pipeline.api import ConfigError, MistokError, Refused
 from plugins.systems.books import tables as t
-from plugins.systems.books.database import MIGRATIONS
+from plugins.systems.books.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
     from tests.systems.books.conftest import Place
@@ -84,3 +86,70 @@ def test_the_seed_is_loaded_once_and_its_mistakes_are_told(lite: Place) -> None:
     assert lite.open(seed="p.csv").count() == 1
     path.write_text("code;price\n1;5\n2;6\n", encoding="utf-8")
     assert lite.open(seed="p.csv").count() == 1
+
+
+def old_books(place: Place) -> None:
+    """A database as schema 1 made it, with two documents in it."""
+    database = place.open().database
+    script = (Path(__file__).parent / "schema1" / ("sqlite.sql" if database.sqlite else "postgresql.sql")).read_text(
+        encoding="utf-8"
+    )
+    rows = """
+    INSERT INTO books_version (version) VALUES (1);
+    INSERT INTO counters (name, last) VALUES ('order', 2);
+    INSERT INTO currencies (id, code, name) VALUES (1, 'UAH', '');
+    INSERT INTO sources (id, code, name) VALUES (1, 'shop', '');
+    INSERT INTO statuses (id, code, name) VALUES (1, 'new', '');
+    INSERT INTO parties (id, code, kind, name, first_name, last_name, middle_name, edrpou, tax_number, phone, phone_key,
+        email, email_key, created_at) VALUES (1, 'B1', 'person', 'Олена', '', '', '', '', '', '', '', '', '',
+        '2026-11-20 10:00:00');
+    INSERT INTO products (id, code, normal, unit, currency, barcode, manufacturer, published, service, content,
+        updated_at) VALUES (1, '0042', '0042', '', 'UAH', '', '', TRUE, FALSE, '', '2026-11-20 10:00:00');
+    """
+    for n, key in ((1, "acme/shop/41/create/0"), (2, "other/shop/42/create/0")):
+        rows += f"""
+    INSERT INTO documents (id, kind, number, key, source_id, order_id, order_number, source_number, ordered_at,
+        created_at, status_id, party_id, currency_id, prices_include_tax, lines_sum, discount, delivery_cost,
+        payment_fee, tax, rounding, total, customer, delivery_carrier, delivery_service, delivery_city,
+        delivery_branch, delivery_recipient, delivery_phone, delivery_tracking, delivery, payment_method,
+        payment_status, payment, comment) VALUES ({n}, 'order', '00000{n}', '{key}', 1, '4{n}', '4{n}', '',
+        '2026-11-20 10:00:00', '2026-11-20 10:00:00', 1, 1, 1, TRUE, 5000000, 0, 0, 0, 833333, 0, 5000000,
+        '{{"phone": "1"}}', '', '', '', '', '', '', '', '{{}}', '', '', '{{}}', 'так');
+    INSERT INTO document_lines (document_id, position, product_id, code, name, quantity, unit, price, discount, sum,
+        comment) VALUES ({n}, 1, 1, '0042', 'Ґрунт', 1000000, 'шт', 5000000, 0, 5000000, '');
+    INSERT INTO document_taxes (document_id, position, rate, base, tax) VALUES ({n}, 1, 20000000, 4166667, 833333);
+        """
+    with database._engine.connect() as connection:
+        for statement in (script + rows).split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+        connection.commit()
+
+
+def test_books_of_schema_1_keep_everything_and_learn_their_clients(place: Place) -> None:
+    old_books(place)
+    books = place.open()
+    with books.reading() as connection:
+        assert connection.execute(select(t.version.c.version)).scalar_one() == len(MIGRATIONS)
+        found = connection.execute(select(t.documents).order_by(t.documents.c.id)).all()
+        assert [(row.client, row.order_id, row.customer, row.comment, row.manager) for row in found] == [
+            ("acme", "41", {"phone": "1"}, "так", ""),
+            ("other", "42", {"phone": "1"}, "так", ""),
+        ]
+        assert {row.total for row in found} == {Decimal("5.00") if books.database.sqlite else Decimal(5000000)}
+        assert found[0].created_at.isoformat() == "2026-11-20T10:00:00+00:00"
+        lines = connection.execute(select(t.document_lines)).all()
+        assert [(row.document_id, row.name, row.barcode) for row in lines] == [(1, "Ґрунт", ""), (2, "Ґрунт", "")]
+        assert len(connection.execute(select(t.document_taxes)).all()) == 2
+        tables = inspect(connection)
+        assert [
+            one["column_names"] for one in tables.get_unique_constraints("documents") if len(one["column_names"]) > 2
+        ] == [["kind", "client", "source_id", "order_id"]]
+        assert set(tables.get_table_names()) == set(t.metadata.tables)
+        for table in t.metadata.sorted_tables:
+            assert [c["name"] for c in tables.get_columns(table.name)] != []
+            assert {c["name"] for c in tables.get_columns(table.name)} == {c.name for c in table.columns}
+            if not books.database.sqlite:
+                dialect = connection.dialect
+                made = {c["name"]: str(c["type"].compile(dialect)) for c in tables.get_columns(table.name)}
+                assert made == {c.name: str(c.type.compile(dialect)) for c in table.columns}

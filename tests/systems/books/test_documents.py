@@ -6,15 +6,18 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert, select
 
-from pipeline.api import ConfigError, Discount, Held, Order, Party, Transient
+from pipeline.api import ConfigError, Discount, FormatContext, Held, Order, Party, Schema, Transient, schemas
 from pipeline.testing.documents_contract import DocumentsContract, Subject, drafts_of, order
+from plugins.formats.order_xml import OrderXml, OrderXmlSettings
 from plugins.systems.books import tables as t
 from plugins.systems.books.views import document_view
 
@@ -190,6 +193,93 @@ def test_parts_finer_than_a_cent_make_lines_of_cents_and_the_shops_total(place: 
         Decimal("136.67"),
         Decimal("0.00"),
     )
+
+
+def test_two_clients_of_one_database_keep_orders_of_the_same_source_and_id_apart(place: Place) -> None:
+    ours = place.sample()
+    theirs = replace(place, client="other").open()
+    (first,) = ours.create(drafts_of(ours, [order(42, CODES)]))
+    other = replace(order(42, CODES), customer=Party(last_name="Інший"), discounts=(), total=Decimal("989.80"))
+    (draft,) = drafts_of(theirs, [other])
+    (second,) = theirs.create([replace(draft, key="other/shop/42/create/0")])
+    (again,) = theirs.create([replace(draft, key="other/shop/42/create/1")])
+    assert first.ref is not None
+    assert second.ref is not None
+    assert (second.existed, second.ref.number, again.existed) == (False, "000002", True)
+    assert again.ref == replace(second.ref, key="other/shop/42/create/0")
+    found = [document_view(ours, ref.number) for ref in (first.ref, second.ref)]
+    assert [(one["client"], one["customer"]["last_name"], one["total"]) for one in found if one] == [
+        ("demo", "Шевченко", Decimal("969.80")),
+        ("other", "Інший", Decimal("989.80")),
+    ]
+
+
+def test_what_is_there_already_tells_its_sum(place: Place) -> None:
+    books = place.sample()
+    drafts = drafts_of(books, [order(1, CODES)])
+    (made,) = books.create(drafts)
+    changed = replace(drafts[0], order=replace(drafts[0].order, discounts=(), total=Decimal("989.80")))
+    (again,) = books.create([changed])
+    (under_another_key,) = books.create([replace(changed, key="demo/shop/1/create/9")])
+    for ref in (made.ref, again.ref, under_another_key.ref, books.find([drafts[0].key])[drafts[0].key]):
+        assert ref is not None
+        assert (ref.total, ref.currency, ref.key) == (Decimal("969.80"), "UAH", drafts[0].key)
+    assert again.existed
+    assert under_another_key.existed
+
+
+# the longest that schemas/order.xsd lets through, of letters that take four bytes and that no index can press together
+NOTE = "".join(chr(0x20000 + (n * n * 7919 + n * 31) % 40000) for n in range(10000))
+LINE, CODE = NOTE[:500], NOTE[:100]
+WIDTHS = {"Line": LINE, "Note": NOTE, "Code": CODE}
+
+
+def widest() -> Order:
+    """An order with the longest text that the schema allows in every element, read from its file."""
+    from lxml import etree
+
+    sample = Path(__file__).parents[3] / "samples" / "orders" / "good" / "full.xml"
+    root = etree.fromstring(sample.read_bytes())
+    declared = dict(Schema.load(schemas() / "order.xsd").declarations.walk())
+    for element in root.iter("{*}*"):
+        names = [etree.QName(one).localname for one in (*reversed(list(element.iterancestors())), element)]
+        form = declared["/".join(names)].type_name
+        if form in WIDTHS and names[-1] != "code":
+            element.text = WIDTHS[form]
+        elif form == "Named":
+            element.text = NOTE
+        if names[-2:] == ["customer", "code"]:
+            element.text = LINE
+    context = FormatContext("demo", ZoneInfo("Europe/Kyiv"), "UAH", "uk-UA", datetime(2026, 11, 22, tzinfo=UTC))
+    data = etree.tostring(root, encoding="utf-8")
+    (decoded,) = OrderXml().decode(data, OrderXmlSettings(), context).orders
+    assert decoded.findings == ()
+    assert decoded.order is not None
+    return decoded.order
+
+
+def test_the_longest_values_that_the_schema_allows_are_kept_whole(place: Place) -> None:
+    books = place.sample()
+    one = widest()
+    one = replace(one, customer=replace(one.customer, edrpou=""))  # a new party, of its own code
+    (draft,) = drafts_of(books, [one])
+    key = f"demo/{one.source}/{one.id}/create/0"
+    (outcome,) = books.create([replace(draft, key=key, comment=NOTE)])
+    assert outcome.error is None, outcome.error
+    assert outcome.ref is not None
+    found = document_view(books, outcome.ref.number)
+    assert found is not None
+    assert (found["source"], found["order_id"], found["source_number"], found["manager"]) == (LINE, CODE, LINE, LINE)
+    assert (found["customer"]["phone"], found["delivery_phone"], found["party_code"]) == (LINE, LINE, LINE)
+    assert (found["lines"][0]["unit"], found["lines"][0]["barcode"], found["manager_comment"]) == (LINE, LINE, NOTE)
+
+
+def test_what_is_no_telephone_finds_nobody(place: Place) -> None:
+    books = place.sample()
+    digits = "дзвонити на 0671234567, 0671234568, 0671234569 " * 3
+    orders = [with_buyer(n, Party(first_name="Х", phone=digits, email="x" * 300 + "@example.com")) for n in (1, 2)]
+    assert not [one.error for one in books.create(drafts_of(books, orders)) if one.error]
+    assert party_codes(place) == ["B000001", "B000002"]
 
 
 def test_f42_the_same_product_twice_and_a_gift_keep_their_lines(lite: Place) -> None:
