@@ -16,10 +16,11 @@ from pipeline.cli.demo import demo
 from pipeline.cli.init import command as init
 from pipeline.cli.jobs import jobs
 from pipeline.cli.notices import notices
-from pipeline.cli.orders import files, orders, trace
+from pipeline.cli.orders import files, orders
 from pipeline.cli.plugins import plugins
 from pipeline.cli.run import run
 from pipeline.cli.serve import serve
+from pipeline.cli.trace import trace
 from pipeline.cli.trust import trust
 from pipeline.cli.validate import validate
 from pipeline.cli.words import Verb, help_words, in_words, types_in_words
@@ -144,7 +145,7 @@ _add(run, T("Run a job now."))
 _add(jobs, T("List the jobs: when each ran last, and its next five runs."))
 _add(serve, T("Run the jobs on their schedules until it is stopped."))
 _add(orders, T("List orders, newest first."))
-_add(files, T("List files that came, newest first."))
+_add(files, T("List files that came or were published, newest first."))
 _add(notices, T("List what was told, and what could not be shown."))
 _add(trace, T("Tell the whole story of an order or a file."))
 _add(validate, T("Check order files before they are sent."))

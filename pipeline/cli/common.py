@@ -154,12 +154,22 @@ def usage(text: Text, hint: Text | None = None) -> NoReturn:
     raise ConfigError(text, hint=hint)
 
 
-def show_findings(findings: Sequence[Finding], *, as_json: bool = False) -> None:
-    """Print findings as short cards (to standard error), or as JSON (to standard output)."""
+def not_found(text: Text, hint: Text) -> NoReturn:
+    """Say that what was asked for is not there: the call was right, so it ends with 1."""
+    show_findings((Finding("not-found", text, hint=hint, who=Who.ACCOUNTANT),))
+    raise typer.Exit(WAITING)
+
+
+def show_findings(findings: Sequence[Finding], *, as_json: bool = False, of_story: bool = False) -> None:
+    """Print findings as short cards, or as JSON (to standard output).
+
+    What went wrong with the call itself goes to standard error. Findings ``of_story`` are part of what was asked for
+    (a run, a trace, a check) and go to standard output with it, so that ``mistok trace X > file`` loses none.
+    """
     if as_json:
         print(json.dumps({"findings": [finding_row(finding) for finding in findings]}, ensure_ascii=False, indent=2))
         return
-    out = console(stderr=True)
+    out = console(stderr=not of_story)
     from rich.text import Text as Rich
 
     for finding in findings:

@@ -68,6 +68,7 @@ jobs:
 """
 
 SFTP = """\
+# yaml-language-server: $schema=.mistok/config.schema.json
 # The same client, with its shop on an SFTP server.
 include: config.yaml
 connections:
@@ -173,12 +174,11 @@ def _story(
 ) -> dict[str, Any]:
     from pipeline.cli.orders import file_row, order_row
     from pipeline.engine.runtime import Client
-    from pipeline.ledger import files as file_rows
-    from pipeline.ledger import orders as order_rows
+    from pipeline.ledger.search import find_files, find_orders
 
     with Client.open(config) as client, client.ledger.read() as conn:
-        files = [file_row(row, client) for row in file_rows.search(conn, config.client, None, 10_000)]
-        kept = [order_row(row, client) for row in order_rows.search(conn, config.client, None, (), 10_000)]
+        files = [file_row(row, client) for row in find_files(conn, config.client, limit=10_000)]
+        kept = [order_row(row, client) for row in find_orders(conn, config.client, limit=10_000)]
     left = sorted(path.name for path in (folder / "site" / "orders").iterdir())
     return {
         "folder": folder,

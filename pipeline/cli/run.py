@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -11,6 +12,7 @@ import typer
 
 from pipeline.cli import common
 from pipeline.cli.jobs import STATES
+from pipeline.cli.trace import STARTED_BY
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -45,13 +47,18 @@ def run(
             since=moment(since, config.zone),
             until=moment(until, config.zone),
         )
+        if chosen.since and chosen.until and chosen.since >= chosen.until:
+            common.usage(
+                T("--since {since} is not before --until {until}.", since=chosen.since, until=chosen.until),
+                T("Files from --since on and before --until are taken."),
+            )
         if as_json:
             report = run_job(config, job, chosen, end_at_limit=True)
         else:
             with progress() as tell:
                 report = run_job(config, job, chosen, report=tell, end_at_limit=True)
         if not dry_run:
-            tell_people(config)
+            tell_people(config, report)
         if as_json:
             common.print_json(as_data(report))
         else:
@@ -59,13 +66,29 @@ def run(
     raise typer.Exit(report.exit_code)
 
 
-def tell_people(config: Any) -> None:
-    """Deliver the notices that wait. A popup that cannot be shown stops nothing: it stays in ``mistok notices``."""
+def tell_people(config: Any, report: RunReport | None = None) -> None:
+    """Write down who ran it, and deliver the notices that wait.
+
+    A popup that cannot be shown stops nothing: it stays in ``mistok notices``.
+    """
     from pipeline.engine.runtime import Client
     from pipeline.engine.tell import deliver_waiting
 
     with Client.open(config) as client:
+        if report is not None and report.run_id is not None:
+            with client.ledger.begin() as conn:
+                by = {"user": _user(), "host": socket.gethostname()}
+                client.ledger.event(conn, f"job:{report.job}", STARTED_BY, by, run_id=report.run_id)
         deliver_waiting(client)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
+        return "?"
 
 
 def moment(text: str | None, zone: ZoneInfo) -> datetime | None:
@@ -174,10 +197,10 @@ def show(report: RunReport, *, dry_run: bool) -> None:
                 told = [{**row, "action": ACTIONS.get(str(row.get("action")), row.get("action", ""))} for row in rows]
                 common.table([(name, _heading(name)) for name in rows[0]], told, empty=T("Nothing new."))
             for row in step.result.details:
-                common.show_findings(row.get("findings") or ())
+                common.show_findings(row.get("findings") or (), of_story=True)
             for note in step.result.notes:
                 out.print(str(note))
-        common.show_findings(step.findings)
+        common.show_findings(step.findings, of_story=True)
     if report.state == "skipped":
         out.print(str(T("Job {job}: the run before it is still under way; this one was skipped.", job=report.job)))
         return

@@ -170,17 +170,6 @@ def older_quarantined(conn: sa.Connection, client: str, ids: Collection[int]) ->
     return found
 
 
-def search(conn: sa.Connection, client: str, text: str | None, limit: int) -> list[Row]:
-    """Files by name (part of it), by hash (its beginning), or all; newest first."""
-    query = sa.select(files).where(files.c.client == client)
-    if text:
-        needle = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        query = query.where(
-            files.c.name.ilike(f"%{needle}%", escape="\\") | files.c.sha256.startswith(text.lower(), autoescape=True)
-        )
-    return [row_dict(row) for row in conn.execute(query.order_by(files.c.id.desc()).limit(limit))]
-
-
 def findings_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Findings as they are kept."""
     return [finding.to_json() for finding in findings]

@@ -202,19 +202,6 @@ def open_cards(conn: sa.Connection, client: str, subjects: Collection[str] | Non
     return {row.subject: row_dict(row) for row in conn.execute(query)}
 
 
-def search(conn: sa.Connection, client: str, text: str | None, states: Collection[str], limit: int) -> list[Row]:
-    """Orders by number, id, document number, phone or customer (part of it); newest first."""
-    query = sa.select(orders).where(orders.c.client == client)
-    if states:
-        query = query.where(orders.c.state.in_(list(states)))
-    if text:
-        needle = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        like = f"%{needle}%"
-        columns = (orders.c.number, orders.c.order_id, orders.c.document_number, orders.c.phone, orders.c.customer)
-        query = query.where(sa.or_(*(column.ilike(like, escape="\\") for column in columns)))
-    return [row_dict(row) for row in conn.execute(query.order_by(orders.c.id.desc()).limit(limit))]
-
-
 def in_file(conn: sa.Connection, file_id: int) -> list[Row]:
     """The orders that appeared in a file, with the line and outcome of their appearance."""
     query = (

@@ -138,7 +138,40 @@ def test_what_the_tables_say_is_what_happened(shop: Path) -> None:
     for word in ("single.xml", "SHA-256", "Archive copy", "document made"):
         assert word.lower() in story.out.lower(), (word, story.out)
     assert "Замовлення" in say(shop, "orders", language="uk").out
-    assert say(shop, "trace", "no-such-thing").code == 2
+    assert say(shop, "trace", "no-such-thing").code == 1
+
+
+def test_what_people_type_finds_the_order(shop: Path) -> None:
+    for words in ("шевченко", "ОЛЕНА шевченко", "4701", "single"):
+        said = say(shop, "orders", words)
+        assert "00004701" in said.out, (words, said.all)
+        assert "00004813" not in said.out, words
+    assert say(shop, "orders", "nobody at all").out == "Nothing matches nobody at all.\n"
+    assert say(shop, "files", "nothing").out == "Nothing matches nothing.\n"
+    assert say(shop, "orders", "--state", "rejected").out == "No order is in this state.\n"
+
+
+def test_a_story_is_whole_on_standard_output(shop: Path) -> None:
+    cut = say(shop, "trace", "cut.xml")
+    assert cut.err == ""
+    for words in ("cut.xml:40:18", "is cut off", "→ Write the file under a temporary name", "orders, by hand: "):
+        assert words in cut.out, cut.all
+    held = say(shop, "trace", "00004813")
+    assert "→ Add it to the books" in held.out
+    assert held.err == ""
+
+
+def test_what_was_published_is_found_too(shop: Path) -> None:
+    rows = say(shop, "files", "catalogue", "--json").json()
+    assert [(row["direction"], row["name"], row["job"], row["rows"]) for row in rows] == [
+        ("out", "catalogue.csv", "catalogue", 30)
+    ]
+    assert Path(rows[0]["archive"]).read_bytes() == (shop / "site/goods/catalogue.csv").read_bytes()
+    story = say(shop, "trace", "catalogue.csv")
+    assert story.code == 0
+    for words in ("Published file catalogue.csv", rows[0]["sha256"], "published by job catalogue: 30 rows", "notice"):
+        assert words in story.out, story.all
+    assert "catalogue.csv" in say(shop, "files").out
 
 
 # --- exit codes ------------------------------------------------------------------------------------------------------
@@ -156,6 +189,7 @@ def test_2_is_a_wrong_call_or_config(shop: Path, tmp_path: Path) -> None:
         ["run", "nosuchjob"],
         ["run", "orders", "--no-such-option"],
         ["run", "orders", "--since", "yesterday"],
+        ["run", "orders", "--since", "2026-11-02", "--until", "2026-11-01"],
         ["run"],
         ["no-such-verb"],
         ["trust", "nosuchconnection"],
@@ -179,8 +213,8 @@ def test_3_is_a_server_that_cannot_be_reached(tmp_path: Path) -> None:
     for words in (["check", "--connect"], ["run", "orders"], ["trust", "site"]):
         said = say(folder, *words)
         assert said.code == 3, (words, said.all)
-        assert said.err.count("127.0.0.1") == 1, "once, however many folders wait for it"
-        assert words[0] != "run" or said.out == "Job orders: failed\n"
+        assert said.all.count("127.0.0.1") == 1, "once, however many folders wait for it"
+        assert words[0] != "run" or said.out.endswith("Job orders: failed\n")
     ftp = tmp_path / "ftp"
     options[1], options[5] = "ftps", free_port()
     assert mistok("init", ftp, *options, stdin="pass-word-1\n").code == 0
@@ -314,8 +348,8 @@ def test_a_password_is_nowhere_to_be_read(blabbing: Path) -> None:
     run("run", "orders", "--json", code=1)
 
     card = run("run", "raise", code=1)
-    [reference] = re.findall(r"reference ([0-9a-f]{8})", card.err)
-    assert "RuntimeError" in card.err
+    [reference] = re.findall(r"reference ([0-9a-f]{8})", card.out)
+    assert "RuntimeError" in card.out
     assert "login as shop" not in card.all, "the words of an unexpected error are for the log"
     log = (blabbing / "logs/mistok.log").read_text("utf-8")
     [line] = [line for line in log.splitlines() if reference in line and "Traceback" in line]
@@ -324,7 +358,7 @@ def test_a_password_is_nowhere_to_be_read(blabbing: Path) -> None:
     assert "blab.py" in told["exception"]
 
     held = run("run", "held", code=1)
-    assert "password ••• is wrong" in held.err
+    assert "password ••• is wrong" in held.out
     run("run", "held", "--json", code=1)
     run("run", "note", code=0)
     run("run", "note", "--json", code=0)

@@ -1,0 +1,134 @@
+"""Looking for orders and files by what people type: any case, words in any order, telephones as they are written.
+
+The comparison is made here and not by the database, because SQLite folds the case of Latin letters only and PostgreSQL
+folds by the locale it was set up with: the same words must find the same rows everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.ledger.tables import files, orders, publications, row_dict, sightings
+
+Row = dict[str, Any]
+_CHUNK = 400
+#: Rows that are asked of the database at a time; the search ends with the first ``limit`` matches.
+_PAGE = 2000
+_PHONE = re.compile(r"[+(]?[\d][\d\s().-]*")
+_NUMBER_DIGITS = 9  # of a Ukrainian number without country code and trunk zero
+
+
+def matcher(text: str) -> Callable[[Iterable[str | None], Iterable[str | None]], bool]:
+    """A test whether all words of ``text`` stand in some words (case and order do not matter), or it is the telephone.
+
+    The test takes the words to look in, and the telephones. A telephone is compared by its last nine digits, so that
+    ``063 123 45 13``, ``0631234513`` and ``+380 (63) 123-45-13`` are one number.
+    """
+    whole = fold(text)
+    words = whole.split()
+    digits = re.sub(r"\D", "", text)
+    phone = digits[-_NUMBER_DIGITS:] if len(digits) >= 5 and _PHONE.fullmatch(text.strip()) else ""
+    spelled = bool(phone) and len(digits) >= 7 and len(words) > 1
+
+    def matches(fields: Iterable[str | None], phones: Iterable[str | None]) -> bool:
+        numbers = [re.sub(r"\D", "", number) for number in phones if number]
+        if phone and any(phone in number for number in numbers):
+            return True
+        within = "\n".join([*(fold(field) for field in fields if field), *numbers])
+        # a telephone in groups is one thing: its groups anywhere in a number would find other people's
+        return whole in within if spelled else all(word in within for word in words)
+
+    return matches
+
+
+def fold(text: str) -> str:
+    """``text`` as it is compared: case folded, one kind of apostrophe, letters composed."""
+    composed = unicodedata.normalize("NFC", text).casefold()
+    return re.sub(r"[’ʼ`´‘]", "'", composed).strip()
+
+
+def find_orders(
+    conn: sa.Connection, client: str, text: str | None = None, states: Collection[str] = (), limit: int = 50
+) -> list[Row]:
+    """Orders, newest first: by number, id, document, customer, telephone, source, or a file that they came in."""
+    query = sa.select(orders).where(orders.c.client == client)
+    if states:
+        query = query.where(orders.c.state.in_(list(states)))
+    if not text or not text.strip():
+        return [row_dict(row) for row in conn.execute(query.order_by(orders.c.id.desc()).limit(limit))]
+    matches = matcher(text)
+    found: list[Row] = []
+    for page in _pages(conn, query, orders):
+        names = _file_names(conn, [row["id"] for row in page])
+        for row in page:
+            fields = (row["number"], row["order_id"], row["document_number"], row["customer"], row["source"])
+            if matches((*fields, *names.get(row["id"], ())), (row["phone"],)):
+                found.append(row)
+                if len(found) == limit:
+                    return found
+    return found
+
+
+def orders_called(conn: sa.Connection, client: str, name: str, limit: int = 20) -> list[Row]:
+    """Orders whose number, id or document number is exactly ``name``; newest first."""
+    same = sa.or_(orders.c.number == name, orders.c.order_id == name, orders.c.document_number == name)
+    query = sa.select(orders).where(orders.c.client == client, same).order_by(orders.c.id.desc()).limit(limit)
+    return [row_dict(row) for row in conn.execute(query)]
+
+
+def find_files(conn: sa.Connection, client: str, text: str | None = None, limit: int = 50) -> list[Row]:
+    """Files that came, newest first: by words of the name or folder, or the beginning of the SHA-256."""
+    return _named(conn, client, files, text, limit)
+
+
+def find_publications(conn: sa.Connection, client: str, text: str | None = None, limit: int = 50) -> list[Row]:
+    """Files that were published, newest first: by words of the name or folder, or the beginning of the SHA-256."""
+    return _named(conn, client, publications, text, limit)
+
+
+def _named(conn: sa.Connection, client: str, table: sa.Table, text: str | None, limit: int) -> list[Row]:
+    query = sa.select(table).where(table.c.client == client)
+    if not text or not text.strip():
+        return [row_dict(row) for row in conn.execute(query.order_by(table.c.id.desc()).limit(limit))]
+    matches = matcher(text)
+    sha = text.strip().lower()
+    found: list[Row] = []
+    for page in _pages(conn, query, table):
+        for row in page:
+            if (row["sha256"] or "").startswith(sha) or matches((row["name"], row["folder"]), ()):
+                found.append(row)
+                if len(found) == limit:
+                    return found
+    return found
+
+
+def _pages(conn: sa.Connection, query: sa.Select[Any], table: sa.Table) -> Iterator[list[Row]]:
+    """The rows of a query on ``table`` from the newest on, some at a time."""
+    below: int | None = None
+    while True:
+        part = query if below is None else query.where(table.c.id < below)
+        page = [row_dict(row) for row in conn.execute(part.order_by(table.c.id.desc()).limit(_PAGE))]
+        if page:
+            yield page
+        if len(page) < _PAGE:
+            return
+        below = page[-1]["id"]
+
+
+def _file_names(conn: sa.Connection, ids: list[int]) -> dict[int, list[str]]:
+    """Names of the files in which each of these orders appeared."""
+    found: dict[int, list[str]] = {}
+    for start in range(0, len(ids), _CHUNK):
+        query = (
+            sa.select(sightings.c.order_row, files.c.name)
+            .join(files, files.c.id == sightings.c.file_id)
+            .where(sightings.c.order_row.in_(ids[start : start + _CHUNK]))
+        )
+        for order_row, name in conn.execute(query):
+            found.setdefault(order_row, []).append(name)
+    return found
