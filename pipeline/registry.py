@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import linecache
 import pkgutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, Finding, system_words
 from pipeline.flow import ChannelPlugin, FormatPlugin, Plugin, StepPlugin, SystemPlugin
 from pipeline.texts import T
 
@@ -38,35 +39,104 @@ class Registry:
     origins: Mapping[tuple[str, str], str]  #: (kind, name) -> module or file
 
 
-def load_registry(folder: Path | None = None) -> Registry:
-    """All plugins, with a client's own from ``folder``.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a client's plugin folder, as it was read."""
 
-    Raises ConfigError naming the plugin when one cannot be imported, has no record, or has a name twice.
+    path: Path
+    code: bytes
+
+    @property
+    def module(self) -> str:
+        """The name its module goes by: of the whole path, so that two clients' files of one name never meet, and of the
+        content, so that a file is run once however often it is looked for, and anew when it was changed."""
+        print_ = hashlib.sha256(str(self.path.resolve()).encode() + b"\0" + self.code).hexdigest()[:16]
+        return f"mistok_client_{print_}_{self.path.stem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file of a client's plugin folder that gives no plugin."""
+
+    source: Source
+    findings: tuple[Finding, ...]
+
+    def may_hold(self, name: str) -> bool:
+        """Whether a plugin called ``name`` could be in it: what is missing because of this is no mistake of its own."""
+        quoted = (f"{quote}{name}{quote}".encode() for quote in "\"'")
+        return any(word in self.source.code for word in quoted)
+
+
+def load_registry(folder: Path | None = None, *, sources: tuple[Source, ...] | None = None) -> Registry:
+    """All plugins, with a client's own from ``folder`` (or from ``sources``, read before).
+
+    Raises ConfigError naming every plugin that cannot be imported, has no record, or has a name twice.
+    """
+    registry, broken = load_what_loads(folder, sources=sources)
+    if broken:
+        raise ConfigError(findings=tuple(finding for one in broken for finding in one.findings))
+    return registry
+
+
+def load_what_loads(
+    folder: Path | None = None, *, sources: tuple[Source, ...] | None = None
+) -> tuple[Registry, tuple[Broken, ...]]:
+    """The same, with the client's own files that are broken told beside the good ones.
+
+    Raises ConfigError for a broken plugin of an installed package.
     """
     found: dict[str, dict[str, Plugin]] = {"format": {}, "system": {}, "step": {}, "channel": {}}
     origins: dict[tuple[str, str], str] = {}
-    for plugin, origin in (*_packaged(), *(_own(folder) if folder else ())):
-        kind = _kind(plugin)
-        if plugin.name in found[kind]:
-            raise ConfigError(
-                T(
-                    "Two plugins are called {name} ({kind}): {first} and {second}.",
-                    name=plugin.name,
-                    kind=kind,
-                    first=origins[kind, plugin.name],
-                    second=origin,
-                ),
-                hint=T("Rename one of them."),
-            )
-        found[kind][plugin.name] = plugin
-        origins[kind, plugin.name] = origin
-    return Registry(
+    for plugin, origin in _packaged():
+        _enter(found, origins, plugin, origin)
+    broken: list[Broken] = []
+    for source in own_sources(folder) if sources is None else sources:
+        try:
+            for plugin in _records(_module(source), str(source.path)):
+                _enter(found, origins, plugin, str(source.path))
+        except ConfigError as error:
+            broken.append(Broken(source, error.findings))
+    registry = Registry(
         _only(found["format"], FormatPlugin),
         _only(found["system"], SystemPlugin),
         _only(found["step"], StepPlugin),
         _only(found["channel"], ChannelPlugin),
         origins,
     )
+    return registry, tuple(broken)
+
+
+def own_sources(folder: Path | None) -> tuple[Source, ...]:
+    """The plugin files of a client's folder, read. Raises ConfigError for one that cannot be read."""
+    paths = sorted(path for path in folder.glob("*.py") if not path.name.startswith("_")) if folder else []
+    sources = []
+    for path in paths:
+        try:
+            sources.append(Source(path, path.read_bytes()))
+        except OSError as error:
+            raise ConfigError(
+                T("Plugin {path} cannot be read: {words}", path=str(path), words=system_words(error))
+            ) from error
+    return tuple(sources)
+
+
+def _enter(
+    found: Mapping[str, dict[str, Plugin]], origins: dict[tuple[str, str], str], plugin: Plugin, origin: str
+) -> None:
+    kind = _kind(plugin)
+    if plugin.name in found[kind]:
+        raise ConfigError(
+            T(
+                "Two plugins are called {name} ({kind}): {first} and {second}.",
+                name=plugin.name,
+                kind=kind,
+                first=origins[kind, plugin.name],
+                second=origin,
+            ),
+            hint=T("Rename one of them."),
+        )
+    found[kind][plugin.name] = plugin
+    origins[kind, plugin.name] = origin
 
 
 def _only(plugins: Mapping[str, Plugin], kind: type[P]) -> dict[str, P]:
@@ -98,36 +168,37 @@ def _packaged() -> tuple[tuple[Plugin, str], ...]:
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             module = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _broken(point.value, error) from error
         found.extend((plugin, point.value) for plugin in _records(module, point.value))
     return tuple(found)
 
 
-def _own(folder: Path) -> Iterator[tuple[Plugin, str]]:
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
-            continue
-        # A private name, made of the whole path, so that two clients' plugins of one file name never meet.
-        private = f"mistok_client_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}_{path.stem}"
-        spec = importlib.util.spec_from_file_location(private, path)
-        if spec is None or spec.loader is None:
-            raise ConfigError(T("Plugin {path} cannot be loaded.", path=str(path)))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[private] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[private]
+def _module(source: Source) -> ModuleType:
+    """The file as a module, run once in this process: values of its classes must stay values of its classes."""
+    name, path = source.module, source.path
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise ConfigError(T("Plugin {path} cannot be loaded.", path=str(path)))
+    module = importlib.util.module_from_spec(spec)
+    linecache.checkcache(str(path))  # texts below fields are read from there
+    sys.modules[name] = module
+    try:
+        exec(compile(source.code, str(path), "exec"), module.__dict__)  # noqa: S102 - running it is what a plugin is for
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, (Exception, SystemExit)):
             raise _broken(str(path), error) from error
-        for plugin in _records(module, str(path)):
-            yield plugin, str(path)
+        raise
+    return module
 
 
 def _records(module: ModuleType, origin: str) -> tuple[Plugin, ...]:
     records = getattr(module, "PLUGINS", None) or (getattr(module, "PLUGIN", None),)
     kinds = (FormatPlugin, SystemPlugin, StepPlugin, ChannelPlugin)
-    if not all(isinstance(record, kinds) for record in records):
+    if not isinstance(records, (tuple, list)) or not all(isinstance(record, kinds) for record in records):
         raise ConfigError(
             T("{origin} registers no plugin.", origin=origin),
             hint=T("Give the module PLUGIN = StepPlugin(…), FormatPlugin(…), SystemPlugin(…) or ChannelPlugin(…)."),
@@ -135,7 +206,7 @@ def _records(module: ModuleType, origin: str) -> tuple[Plugin, ...]:
     return tuple(records)
 
 
-def _broken(origin: str, error: Exception) -> ConfigError:
+def _broken(origin: str, error: BaseException) -> ConfigError:
     line = ""
     trace = error.__traceback__
     while trace:
@@ -149,7 +220,7 @@ def _broken(origin: str, error: Exception) -> ConfigError:
             "Plugin {origin} does not load: {kind}: {words}",
             origin=origin + line,
             kind=type(error).__name__,
-            words=str(error),
+            words=str(error) or "-",
         ),
         hint=T("Mend the plugin, or move it out of the folder."),
     )

@@ -30,7 +30,9 @@ def serve(
         config = common.load(context)
         _log_to_the_screen_too(config)
         with Client.open(config) as client:
-            _banner(client)
+            if not any(job.enabled for job in config.jobs.values()):
+                common.usage(T("{file} has no job that is enabled.", file=str(config.source)))
+            common.console().print(str(T("Starting…")))
             _serve(client, workers, drain)
         common.console().print(str(T("Stopped.")))
 
@@ -41,7 +43,7 @@ def _serve(client: Client, workers: int | None, drain: float) -> None:
     from pipeline.engine.tell import open_channels
 
     config = client.config
-    supervisor = Supervisor(config, client.ledger, workers=workers, drain=drain)
+    supervisor = Supervisor(config, client.ledger, workers=workers, drain=drain, at_work_now=lambda: _banner(client))
     deliverer = Deliverer(
         client.ledger,
         open_channels(client),
@@ -67,10 +69,7 @@ def _banner(client: Client) -> None:
     from pipeline.cli.jobs import gather
 
     config, out = client.config, common.console()
-    rows = gather(config, client.ledger)
-    on = [row for row in rows if row["enabled"]]
-    if not on:
-        common.usage(T("{file} has no job that is enabled.", file=str(config.source)))
+    on = [row for row in gather(config, client.ledger) if row["enabled"]]
     out.print(str(TN("Client {client}: {n} job", "Client {client}: {n} jobs", len(on), client=config.client)))
     for row in on:
         line = T("  {job}: {schedule}", job=row["job"], schedule=row["schedule"])

@@ -16,6 +16,7 @@ from pipeline.config.words import explain
 from pipeline.config.yaml import Entry, Mapping, Mark, Node, Scalar, Sequence, problem
 from pipeline.errors import Finding
 from pipeline.flow import described
+from pipeline.registry import Broken
 from pipeline.texts import T, Text, verbatim
 
 M = TypeVar("M", bound=BaseModel)
@@ -28,6 +29,7 @@ class Checker:
     root: Mapping
     failed: frozenset[Loc] = frozenset()  #: places whose secret is missing: told already
     findings: list[Finding] = field(default_factory=list)
+    broken: tuple[Broken, ...] = ()  #: plugin files that did not load, told already
 
     def add(self, code: str, path: Loc, text: Text, hint: Text | None = None, *, at_key: bool = False) -> None:
         """A finding at the value (or the key) of ``path``, or at the nearest thing above it that is there."""
@@ -88,7 +90,9 @@ class Checker:
         return None
 
     def unknown(self, code: str, path: Loc, word: str, text: Text, known: Iterable[str]) -> None:
-        """A word that is none of ``known``."""
+        """A plugin's name that is none of ``known``; nothing when its plugin is there and was told to be broken."""
+        if any(one.may_hold(word) for one in self.broken):
+            return
         self.add(code, path, text, one_of(word, known))
 
     def settings(self, model: type[M], node: Mapping, path: Loc, who: str = "") -> M | None:

@@ -17,7 +17,7 @@ from pipeline.config.secrets import Resolver
 from pipeline.config.yaml import Mapping, Scalar, plain
 from pipeline.errors import ConfigError, Finding
 from pipeline.flow import Settings
-from pipeline.registry import Registry, load_registry
+from pipeline.registry import Registry, load_registry, load_what_loads
 from pipeline.texts import T
 
 FILE_NAME = "config.yaml"
@@ -96,13 +96,18 @@ def _registry(checker: Checker, root: Mapping, base: Path) -> Registry:
         checker.add("config-plugin", ("plugins",), T("There is no folder {path}.", path=str(folder)))
         folder = None
     try:
-        return load_registry(folder)
+        registry, broken = load_what_loads(folder)
     except ConfigError as error:
         if folder is None:
             raise
         for finding in error.findings:
             checker.add("config-plugin", ("plugins",), finding.text, finding.hint)
-    return load_registry()
+        return load_registry()
+    for one in broken:
+        for finding in one.findings:
+            checker.add("config-plugin", ("plugins",), finding.text, finding.hint)
+    checker.broken = broken
+    return registry
 
 
 def _error(findings: list[Finding] | tuple[Finding, ...], path: Path, secrets: frozenset[str]) -> ConfigError:

@@ -102,6 +102,10 @@ class Pool:
         """A worker that waits for work."""
         return next((worker for worker in self.workers if worker.free), None)
 
+    def warm(self) -> bool:
+        """Whether all workers have loaded, or some cannot, which is no reason to wait for them."""
+        return self._failures > 0 or (len(self.workers) == self.size and all(worker.ready for worker in self.workers))
+
     def busy(self) -> list[Worker]:
         """Workers that run a job."""
         return [worker for worker in self.workers if worker.order is not None]

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -74,6 +74,8 @@ class Supervisor:
         workers: how many jobs run at once.
         drain: seconds that running steps are given after a stop was asked for.
         boot: how workers start (the real way by default; tests hand in their own runner).
+        at_work_now: called once, when this service begins to run the client's jobs: what comes from then on is taken
+            in time.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Supervisor:
         workers: int | None = None,
         drain: float = 20.0,
         boot: Boot | None = None,
+        at_work_now: Callable[[], None] | None = None,
     ) -> None:
         self.config, self.ledger, self.drain = config, ledger, drain
         self.desks = {name: Desk(name, job) for name, job in config.jobs.items() if job.enabled}
@@ -102,6 +105,7 @@ class Supervisor:
         self._wake_lock = threading.Lock()
         self._standing_by = False
         self._silent: set[str] = set()
+        self._at_work_now = at_work_now
 
     @property
     def at_work(self) -> bool:
@@ -310,7 +314,9 @@ class Supervisor:
     def _in_office(self) -> bool:
         """Whether this is the service at work on the client; becomes it when there is no other."""
         now = time.monotonic()
-        if now - self._renewed < BEAT.total_seconds() and self._renewed:
+        # before a worker is warm there is nobody to run what would be due
+        waits_for_workers = self._lease is not None and self.scheduler is None and self.pool.warm()
+        if now - self._renewed < BEAT.total_seconds() and self._renewed and not waits_for_workers:
             return self.at_work
         self._renewed = now
         with self._ledger_may_fail("lease"):
@@ -326,7 +332,7 @@ class Supervisor:
                 self._lease, self._standing_by = None, True
                 self._leave_office()
                 return False
-            if self.scheduler is None:
+            if self.scheduler is None and self.pool.warm():
                 self._take_office()
             history.beat(self.ledger, self._state())
         return self.at_work
@@ -341,6 +347,9 @@ class Supervisor:
                 self._watch(desk, scheduler)
         self.scheduler = scheduler
         log.info("serving", client=self.config.client, jobs=len(jobs), workers=self.pool.size)
+        if self._at_work_now is not None:
+            self._at_work_now()
+            self._at_work_now = None
 
     def _watch(self, desk: Desk, scheduler: Scheduler) -> None:
         watch = watch_for(self.config, desk.name, lambda: self.hint(desk.name))

@@ -20,13 +20,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config.model import ClientConfig
 from pipeline.errors import ConfigError, MistokError
-from pipeline.flow import InboundSettings
 from pipeline.texts import Text
+
+if TYPE_CHECKING:
+    from pipeline.registry import Source
 
 #: Makes a runner, once in each worker: ``module:callable``, given what :class:`Boot` carries.
 RUN_JOBS = "pipeline.engine.worker:job_runner"
@@ -101,26 +102,28 @@ class Boot:
 def boot_for(config: ClientConfig) -> Boot:
     """A worker's start for the jobs of this client."""
     from pipeline.engine.runtime import plugin_folder
+    from pipeline.registry import own_sources
 
-    # pickled here: the client's own classes can be read only after its plugins were loaded
-    payload = (plugin_folder(config), pickle.dumps(config))
+    # pickled here: the client's own classes can be read only after its plugins were loaded, just those that we have
+    payload = (own_sources(plugin_folder(config)), pickle.dumps(config))
     return Boot(RUN_JOBS, payload, config.log.level, config.secrets)
 
 
-def job_runner(payload: tuple[Path | None, bytes]) -> Runner:
+def job_runner(payload: tuple[tuple[Source, ...], bytes]) -> Runner:
     """The real runner: loads plugins and config, and what a run will need, before the first run asks for it.
 
     Raises ConfigError for a plugin that does not load.
     """
     from pipeline.clock import SystemClock
     from pipeline.engine.runtime import RunOptions, run_job
+    from pipeline.engine.warming import warm
     from pipeline.registry import load_registry
 
-    folder, pickled = payload
-    registry = load_registry(folder)
+    sources, pickled = payload
+    registry = load_registry(sources=sources)
     config: ClientConfig = pickle.loads(pickled)  # noqa: S301 - made by our own parent a moment ago
     clock = SystemClock()
-    _preload(config)
+    warm(config, registry, clock)
 
     def run(order: Order, step_begins: Callable[[int], None]) -> Ended:
         def reach(point: str) -> None:
@@ -135,22 +138,20 @@ def job_runner(payload: tuple[Path | None, bytes]) -> Runner:
     return run
 
 
-def _preload(config: ClientConfig) -> None:
-    """What the first run would otherwise stop to import."""
-    wanted = {"psutil", "pipeline.engine.acknowledge", "pipeline.engine.inbound", "pipeline.engine.outbound"}
-    servers = {spec.type for spec in config.connections.values() if spec.kind == "transport"} & {"sftp", "ftp"}
-    wanted |= {f"pipeline.transports.{kind}" for kind in servers}
-    if "sftp" in servers:
-        wanted.add("paramiko")
-    if any(isinstance(step.params, InboundSettings) for job in config.jobs.values() for step in job.steps):
-        wanted |= {"lxml.etree", "phonenumbers"}
-    for name in sorted(wanted):
-        importlib.import_module(name)
+class Stop(BaseException):
+    """The service asks the worker to end: unwinds a run. No SystemExit, which any step may raise by ``sys.exit``."""
 
 
 def main(pipe: Connection, boot: Boot) -> None:
     """A worker's life: load, then run what comes over ``pipe`` until it is closed."""
     _be_quiet_and_mortal()
+    try:
+        _live(pipe, boot)
+    except Stop:
+        sys.exit(1)
+
+
+def _live(pipe: Connection, boot: Boot) -> None:
     say = _Mouth(pipe)
     _send_logs(say, boot)
     try:
@@ -170,12 +171,12 @@ def main(pipe: Connection, boot: Boot) -> None:
             say(run(order, lambda step, number=order.number: say(StepBegun(number, step))))  # type: ignore[misc]
         except ConfigError as error:
             say(Failed(order.number, error.text, error.code))
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # a step may raise any of them
             log.exception("run_raised")
             say(Failed(order.number, _unforeseen(order.job, error)))
 
 
-def _unforeseen(job: str, error: Exception) -> Text:
+def _unforeseen(job: str, error: BaseException) -> Text:
     from pipeline.engine.runtime import unexpected
 
     return unexpected(job, error, "").text
@@ -231,7 +232,7 @@ def _be_quiet_and_mortal() -> None:
 
 def _end_here(_signal: int, _frame: object) -> None:
     """Asked to end: unwind, so that temporary files go and leases are let go of."""
-    raise SystemExit(1)
+    raise Stop
 
 
 def _die_with(parent: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.engine.worker import Ended, Order, Runner
+from pipeline.engine.worker import Ended, Order, Runner, Stop
 from pipeline.errors import ConfigError
 from pipeline.texts import T
 
@@ -32,7 +32,7 @@ def recording(payload: Path) -> Runner:
             while True:
                 try:
                     time.sleep(60)
-                except SystemExit:
+                except Stop:
                     write(order.job + ":asked")
         if order.job.startswith("hang"):
             first = payload / f"{order.job}.hung"
@@ -48,6 +48,10 @@ def recording(payload: Path) -> Runner:
             time.sleep(1)
         if order.job.startswith("raise"):
             raise ZeroDivisionError
+        if order.job.startswith("exit"):
+            sys.exit(3)
+        if order.job.startswith("interrupt"):
+            raise KeyboardInterrupt
         write(order.job + ":end", files=counts["files"])
         again = 0.3 if order.job.startswith("again") and not (payload / "again.done").exists() else None
         if again:

@@ -1,0 +1,150 @@
+"""A client's own plugins under the real ``mistok serve``: in worker processes, again and again, within their time."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MISTOK = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+README_STEP = (ROOT / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
+
+HEAD = "from pipeline.api import *\n"
+STEP = """
+class Own(Settings):
+    way: str = ""
+
+def run(settings, context):
+    if settings.way == "hang":
+        import time
+        while True:
+            time.sleep(1)
+    if settings.way == "exit":
+        import sys
+        sys.exit(3)
+    if settings.way == "interrupt":
+        raise KeyboardInterrupt
+    if settings.way == "wrong":
+        return 5
+    return StepResult({"files": 7})
+
+PLUGIN = StepPlugin(name="own-step", summary=T("x"), settings=Own, kind=FreeStep(run))
+"""
+FORMAT = """
+class Lines(Settings):
+    word: str
+
+class Code:
+    def decode(self, data, settings, context):
+        raise Rejected(T("The word is {word}.", word=settings.word), code="own-format")
+
+    def complete(self, tail, settings):
+        return True
+
+PLUGIN = FormatPlugin(name="own-format", summary=T("x"), format=Code(), settings=Lines)
+"""
+
+
+@contextmanager
+def service(folder: Path, plugins: dict[str, str], config: str) -> Iterator[subprocess.Popen[bytes]]:
+    (folder / "plugins").mkdir()
+    for name, code in plugins.items():
+        (folder / "plugins" / name).write_text(code, "utf-8")
+    (folder / "site").mkdir()
+    head = "client: own\nlanguage: en\nconnections: {site: {type: local, path: site}, books: {type: books}}\n"
+    (folder / "config.yaml").write_text(head + config, "utf-8")
+    with (folder / "screen.txt").open("wb") as screen:
+        started = subprocess.Popen([*MISTOK, "serve"], cwd=folder, stdout=screen, stderr=screen)
+    try:
+        yield started
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(30) == 0, (folder / "screen.txt").read_text("utf-8")
+    finally:
+        started.kill()
+        started.wait()
+
+
+def runs(folder: Path, job: str) -> list[tuple[str, str]]:
+    """State and code of the error of each ended run."""
+    if not (folder / "ledger.sqlite3").exists():
+        return []
+    with sqlite3.connect(folder / "ledger.sqlite3") as ledger:
+        try:
+            rows = ledger.execute(
+                "SELECT state, error FROM runs WHERE job = ? AND ended IS NOT NULL ORDER BY id", [job]
+            ).fetchall()
+        except sqlite3.OperationalError:
+            rows = []  # not made yet
+    ledger.close()
+    return [(state, (json.loads(error or "null") and json.loads(error)["code"]) or "") for state, error in rows]
+
+
+def until(folder: Path, true: Callable[[], object], seconds: float = 40.0) -> None:
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < seconds, (folder / "screen.txt").read_text("utf-8")
+        time.sleep(0.05)
+
+
+def test_the_readmes_plugin_runs_again_and_again(tmp_path: Path) -> None:
+    config = "jobs: {count: {every: 1s, steps: [{step: count-files, where: site}]}}\n"
+    with service(tmp_path, {"count_files.py": README_STEP}, config):
+        (tmp_path / "site/one.txt").touch()
+        until(tmp_path, lambda: len(runs(tmp_path, "count")) >= 3)
+        # what is edited while the service runs does not concern it, nor the workers that it starts later
+        (tmp_path / "plugins/count_files.py").write_text("broken(", "utf-8")
+        until(tmp_path, lambda: len(runs(tmp_path, "count")) >= 5)
+    assert {state for state, _ in runs(tmp_path, "count")} == {"done"}
+    assert "Traceback" not in (tmp_path / "screen.txt").read_text("utf-8")
+
+
+def test_a_step_that_hangs_is_ended_and_the_others_go_on(tmp_path: Path) -> None:
+    config = """\
+jobs:
+  hang: {every: 1h, time_limit: 1s, steps: [{step: own-step, way: hang}]}
+  good: {every: 1s, steps: [{step: own-step}]}
+"""
+    with service(tmp_path, {"own.py": HEAD + STEP}, config):
+        until(tmp_path, lambda: runs(tmp_path, "hang"))
+        before = len(runs(tmp_path, "good"))
+        until(tmp_path, lambda: len(runs(tmp_path, "good")) >= before + 2)
+    assert runs(tmp_path, "hang") == [("timed_out", "time-limit")]
+    assert {state for state, _ in runs(tmp_path, "good")} <= {"done", "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("way", "code"), [("exit", "unexpected"), ("interrupt", "unexpected"), ("wrong", "plugin-error")]
+)
+def test_a_step_that_misbehaves_is_a_failed_run_and_not_an_open_one(tmp_path: Path, way: str, code: str) -> None:
+    config = f"jobs: {{bad: {{every: 1s, steps: [{{step: own-step, way: {way}}}]}}}}\n"
+    with service(tmp_path, {"own.py": HEAD + STEP}, config):
+        until(tmp_path, lambda: len(runs(tmp_path, "bad")) >= 2)
+    assert set(runs(tmp_path, "bad")) == {("failed", code)}
+
+
+def test_a_format_of_the_clients_own_reads_what_comes(tmp_path: Path) -> None:
+    config = """\
+jobs:
+  orders:
+    watch: true
+    poll: 1s
+    steps:
+      - {step: import-orders, inbox: site, into: books, format: {type: own-format, word: Привіт}}
+"""
+    with service(tmp_path, {"own.py": HEAD + FORMAT}, config):
+        (tmp_path / "site/a.xml").write_text("<a/>", "utf-8")
+        until(tmp_path, lambda: ("waiting", "") in runs(tmp_path, "orders"))
+    with sqlite3.connect(tmp_path / "ledger.sqlite3") as ledger:
+        told = str(ledger.execute("SELECT * FROM files").fetchall())
+    ledger.close()
+    assert "own-format" in told
+    assert json.dumps("Привіт").strip('"') in told or "Привіт" in told
