@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import common
-from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient
+from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Who
 from pipeline.flow import InboundSettings, Move, OutboundSettings
 from pipeline.texts import T, Text
 
@@ -43,7 +43,8 @@ class Answer:
     name: str
     kind: str
     folder: str = ""
-    lines: list[tuple[bool, Text]] = field(default_factory=list)  #: (good, words)
+    lines: list[tuple[bool | None, Text]] = field(default_factory=list)  #: (good, words); None: no matter here
+    remarks: list[Finding] = field(default_factory=list)  #: what stands in no job's way, such as books still empty
     findings: list[Finding] = field(default_factory=list)
     exit_code: int = common.DONE
 
@@ -73,6 +74,7 @@ def check(
                             "folder": answer.folder,
                             "checks": [{"ok": good, "text": str(words)} for good, words in answer.lines],
                             "findings": answer.findings,
+                            "remarks": answer.remarks,
                         }
                         for answer in answers
                     ],
@@ -145,8 +147,11 @@ def _connect(config: ClientConfig) -> Iterator[Answer]:
 def _system(ctx: RunContext, name: str, kind: str) -> Answer:
     answer = Answer(name, kind)
     try:
-        answer.findings.extend(ctx.system(name).check())
+        told = ctx.system(name).check()
         answer.lines.append((True, T("answers")))
+        # what the accountant has yet to enter is no fault of the set-up
+        answer.remarks.extend(finding for finding in told if finding.who is Who.ACCOUNTANT)
+        answer.findings.extend(finding for finding in told if finding.who is not Who.ACCOUNTANT)
         if answer.findings:
             answer.exit_code = common.WAITING
     except MistokError as error:
@@ -187,10 +192,34 @@ def _judge(answer: Answer, need: Need, seen: Capabilities) -> None:
     for value, needed, good, bad in rows:
         if value is None:
             continue
-        answer.lines.append((value or not needed, good if value else bad))
+        answer.lines.append((True if value else False if needed else None, good if value else bad))
         if needed and not value:
             answer.exit_code = common.UNREACHABLE
-    answer.findings.extend(seen.findings)
+    idle = {"rights-write", "rights-rename"} if not need.writes else set()
+    answer.findings.extend(finding for finding in seen.findings if finding.code not in idle)
+    if need.deletes and seen.delete is None and seen.write is False:
+        _delete_untried(answer, need, seen)
+
+
+def _delete_untried(answer: Answer, need: Need, seen: Capabilities) -> None:
+    """Nothing of our own can be put there to be deleted; where nothing may be written, nothing can be deleted."""
+    answer.lines.append((False, T("files cannot be deleted, as far as can be seen")))
+    answer.exit_code = common.UNREACHABLE
+    refused = next((finding.text for finding in seen.findings if finding.code == "rights-write"), None)
+    answer.findings.append(
+        Finding(
+            "rights-delete",
+            T(
+                "{jobs} must take files away from {connection}/{folder}, but nothing may be changed there: {words}",
+                jobs=", ".join(sorted(need.jobs)),
+                connection=need.connection,
+                folder=need.folder,
+                words=refused or T("writing is refused"),
+            ),
+            hint=T("Let the account delete files in this folder, or set `after: keep` in the job."),
+            who=Who.ADMIN,
+        )
+    )
 
 
 def _failed(answer: Answer, error: MistokError) -> None:
@@ -223,5 +252,10 @@ def _show(config: ClientConfig, answers: list[Answer]) -> None:
         head = f"{answer.name} ({answer.kind})" + (f" /{answer.folder.strip('/')}" if answer.folder else "")
         out.print(Rich(head, style="bold"))
         for good, words in answer.lines:
-            out.print(Rich("  ✓ " if good else "  ✗ ", style="green" if good else "red") + Rich(str(words)))
-        common.show_findings(answer.findings)
+            mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}[good]
+            out.print(Rich(f"  {mark} ", style=style) + Rich(str(words)))
+        common.show_findings(answer.findings, of_story=True)
+        for remark in answer.remarks:
+            out.print(Rich("  · ", style="dim") + Rich(str(T("Remark: {words}", words=remark.text))))
+            if remark.hint:
+                out.print(Rich("    → " + str(remark.hint), style="cyan"))
