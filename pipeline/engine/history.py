@@ -15,7 +15,7 @@ from pipeline.alerts import notices
 from pipeline.config.model import JobConfig, ScheduleSettings
 from pipeline.errors import Finding
 from pipeline.ledger import tables as t
-from pipeline.ledger.store import Ledger
+from pipeline.ledger.store import Ledger, owner_is_dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ class LastRun:
 
 
 def last_runs(ledger: Ledger, jobs: Iterable[str]) -> dict[str, LastRun]:
-    """Each job's latest run that was more than a skipped one."""
+    """Each job's latest run that was more than a skipped one.
+
+    One that was never ended, and whose process is gone, is ``interrupted``: nobody was left to write that down.
+    """
     found: dict[str, LastRun] = {}
     with ledger.read() as conn:
         for job in jobs:
@@ -44,8 +47,17 @@ def last_runs(ledger: Ledger, jobs: Iterable[str]) -> dict[str, LastRun]:
             row = conn.execute(query).first()
             if row:
                 error = Finding.from_json(row.error) if row.error else None
-                found[job] = LastRun(row.state, row.trigger, row.started, row.ended, row.counts or {}, error)
+                state = "interrupted" if row.state == "running" and not _held(conn, ledger, job) else row.state
+                found[job] = LastRun(state, row.trigger, row.started, row.ended, row.counts or {}, error)
     return found
+
+
+def _held(conn: sa.Connection, ledger: Ledger, job: str) -> bool:
+    """Whether somebody alive holds the job's lease: a run has it from before its record begins until that is ended."""
+    lease = t.leases
+    query = sa.select(lease.c.owner, lease.c.until).where(lease.c.client == ledger.client, lease.c.name == f"job:{job}")
+    row = conn.execute(query).first()
+    return row is not None and bool(row.owner) and row.until > ledger.clock.now() and not owner_is_dead(row.owner)
 
 
 def last_slots(ledger: Ledger, jobs: Mapping[str, JobConfig], *, remember: bool = True) -> dict[str, datetime | None]:

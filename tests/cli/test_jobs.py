@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,6 +14,7 @@ from pipeline.cli import jobs as verb
 from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.engine import history
 from pipeline.errors import Finding
+from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
 from pipeline.texts import T
 
@@ -117,3 +120,27 @@ def test_a_schedule_that_changed_has_missed_nothing(tmp_path: Path, ledger: Ledg
     clock.sleep(86400)
     assert slots("03:00") == seen, "from here on times count as missed"
     assert slots("05:00") is None
+
+
+def _begin_a_run(ledger: Ledger) -> None:
+    with ledger.begin() as conn:
+        row = {"client": "shop", "job": "night", "trigger": "person", "started": ledger.clock.now(), "state": "running"}
+        conn.execute(t.runs.insert().values(row))
+
+
+def test_a_run_whose_process_lives_is_running(tmp_path: Path, ledger: Ledger) -> None:
+    lease = ledger.acquire("job:night", timedelta(minutes=1))
+    assert lease is not None
+    _begin_a_run(ledger)
+    states = [verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)[0]["last"]["state"]]
+    ledger.release(lease)
+    states.append(verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)[0]["last"]["state"])
+    assert states == ["running", "interrupted"]
+
+
+def test_a_run_whose_process_is_gone_was_interrupted(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.owner = f"{socket.gethostname()}:{os.getpid()}:1:0badcafe"  # a process of this number, long ago
+    ledger.acquire("job:night", timedelta(minutes=1))
+    _begin_a_run(ledger)
+    [row] = verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
+    assert "interrupted" in str(verb._last_words(row["last"]))
