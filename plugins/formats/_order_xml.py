@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -32,6 +33,14 @@ from pipeline.api import (
 )
 
 TOLERANCE = CENT
+HUGE = Decimal(10) ** 12  # no sum of a line reaches it
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_DIGITS = 40  # a number written longer is no number of an order, whatever zeros it is made of
+_YEARS = range(1970, 2200)
+_ITEM_EXTRA = (
+    *("product-id", "manufacturer", "manufacturer-code", "category", "weight", "vendor", "image"),
+    "basic-price",
+)
 #: Nova Poshta's own field names, as shops' plug-ins put them into shipping params.
 _NP_CITY_REF = ("CityRef", "RecipientCityRef", "city_ref", "np_city_ref", "DeliveryCity")
 _NP_CITY = ("CityDescription", "CityName", "city", "np_city")
@@ -169,6 +178,19 @@ class Reader:
         for number, item in enumerate(items if items is not None else (), start=1):
             quantity = self._decimal(item, "quantity", required=True) or Decimal(0)
             price = self._decimal(item, "price", required=True) or Decimal(0)
+            if price * quantity >= HUGE:
+                self._find(
+                    "number",
+                    item.find("quantity"),
+                    T(
+                        "<quantity> {quantity} times <price> {price} is no sum of an order.",
+                        quantity=quantity,
+                        price=price,
+                    ),
+                    T("Correct the quantity or the price on the site and send the order again."),
+                    number,
+                )
+                continue
             gross = cents(price * quantity)
             discount = self._decimal(item, "discount")
             percent = self._decimal(item, "discount-percent")
@@ -215,8 +237,9 @@ class Reader:
                 source_line=self._places[id(item)][1],
             )
             self._agrees("line-total", item.find("total"), line.sum, number=number)
-            for name in ("product-id", "manufacturer", "manufacturer-code", "category", "weight", "vendor", "image"):
+            for name in _ITEM_EXTRA:
                 self._keep(item, name, f"item[{number}].{name}")
+            self._named(item.find("fields"), f"item[{number}].field")
             lines.append(line)
         return tuple(lines)
 
@@ -260,6 +283,7 @@ class Reader:
             house=_text(element, "house"),
             apartment=_text(element, "apartment"),
             zip=_text(element, "zip"),
+            text=_text(element, "text"),
         )
 
     def _delivery(self, element: Any) -> Delivery:
@@ -309,8 +333,9 @@ class Reader:
 
     def _decimal(self, parent: Any, name: str, *, required: bool = False) -> Decimal | None:
         words = _text(parent, name)
-        if words and words.isascii() and words.replace(".", "", 1).lstrip("+-").isdigit():
-            return Decimal(words)
+        if words and len(words) <= _DIGITS and _NUMBER.fullmatch(words):
+            value = Decimal(words)
+            return value or abs(value)  # -0 is 0
         if words or required:
             self._bad_value(parent, name, words)
         return None
@@ -324,15 +349,30 @@ class Reader:
         except ValueError:
             self._bad_value(parent, name, words)
             return None
+        if moment.year not in _YEARS:
+            self._impossible(parent, name, words)
+            return None
         return moment if moment.tzinfo else moment.replace(tzinfo=self._context.timezone)
 
     def _day(self, parent: Any, name: str) -> date | None:
         words = _text(parent, name)
         try:
-            return date.fromisoformat(words[:10]) if words else None
+            day = date.fromisoformat(words[:10]) if words else None
         except ValueError:
             self._bad_value(parent, name, words)
             return None
+        if day and day.year not in _YEARS:
+            self._impossible(parent, name, words)
+            return None
+        return day
+
+    def _impossible(self, parent: Any, name: str, words: str) -> None:
+        self._find(
+            "value",
+            parent.find(name),
+            T("<{name}> is {value}: no order has such a date.", name=name, value=words),
+            T("Correct it on the site and send the order again."),
+        )
 
     def _bad_value(self, parent: Any, name: str, words: str) -> None:
         found = parent.find(name)
@@ -342,7 +382,7 @@ class Reader:
             self._find(
                 "value",
                 found,
-                T("<{name}> is {value}, which does not exist.", name=name, value=words),
+                T("<{name}> is {value}, which does not exist.", name=name, value=words[:_DIGITS]),
                 T("Correct it on the site and send the order again."),
             )
 

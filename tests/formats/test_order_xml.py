@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.api import ConfigError, Decoded, DecodedOrder, FormatContext, Order, Rejected, Where
+from pipeline.api import ConfigError, Decoded, DecodedOrder, FormatContext, Order, Rejected, Where, order_totals
 from plugins.formats.order_xml import NAMESPACE, OrderXml, OrderXmlSettings
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "orders"
@@ -128,6 +129,8 @@ def test_every_field_of_the_full_sample_is_carried() -> None:
         "item[1].weight": "12.1",
         "item[1].vendor": "0",
         "item[1].image": "enamel-khaki.png",
+        "item[1].basic-price": "3150.00",
+        "item[1].field.Термін придатності": "24 місяці",
         "item[2].manufacturer": "Body",
         "field.utm_source": "google",
         "field.gift_wrap": "так",
@@ -430,3 +433,94 @@ def test_no_cut_of_a_sample_looks_whole() -> None:
         step = 1 if name != "utf16.xml" else 2
         for length in range(end - step, 0, -7):
             assert not OrderXml().complete(data[:length][-4096:], settings), (name, length)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "element"),
+    [
+        (ITEM.replace("10.50", "99999999999999"), "orders/order[2]/items/item/price"),
+        (ITEM.replace(">2<", ">99999999999999<"), "orders/order[2]/items/item/quantity"),
+        (
+            ITEM.replace("10.50", "9999999999.9999").replace(">2<", ">99999999.9999<"),
+            "orders/order[2]/items/item/quantity",
+        ),
+        (ITEM.replace("10.50", "1." + "0" * 10000), "orders/order[2]/items/item/price"),
+    ],
+)
+def test_numbers_that_no_order_has_hold_theirs_alone_and_name_their_place(wrong: str, element: str) -> None:
+    orders = [f"{HEAD}{CUSTOMER}<items>\n{items}</items>{TAIL}" for items in (ITEM, wrong)]
+    first, second = decode(file(*orders)).orders
+    assert first.order is not None
+    assert second.order is None
+    (finding,) = second.findings
+    assert (finding.where.line, finding.where.element) == (5, element)
+    assert finding.hint is not None
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-14:00", "0000-01-01 00:00"])
+def test_a_moment_that_no_clock_can_turn_to_utc_holds_the_order(moment: str) -> None:
+    assert codes(one(head=HEAD.replace("2026-11-20T14:05:00", moment))) == ["value"]
+    assert codes(one(f"<modified>{moment}</modified>")) == ["value"]
+
+
+def test_sums_finer_than_a_cent_agree_rounded_at_the_end_or_at_each_line() -> None:
+    five = "<item><code>1</code><name>n</name><quantity>1</quantity><price>33.335</price></item>" * 5
+    for subtotal in ("166.675", "166.68", "166.70"):
+        assert good(f"<subtotal>{subtotal}</subtotal>", items=five).lines[0].sum == Decimal("33.34")
+    assert codes(one("<subtotal>166.60</subtotal>", items=five)) == ["subtotal"]
+
+
+def test_an_address_in_one_line_is_kept_beside_its_parts() -> None:
+    (decoded,) = decode((SAMPLES / "good" / "full.xml").read_bytes()).orders
+    assert decoded.order is not None
+    address = decoded.order.customer.address
+    assert (address.street, address.text) == ("вул. Велика Кільцева", "м. Київ, вул. Велика Кільцева, 4, оф. 12")
+
+
+MUTABLE = [path.read_bytes() for folder in ("good", "bad") for path in sorted((SAMPLES / folder).glob("*.xml"))]
+PIECES = st.sampled_from(
+    [
+        *(b"", b"<", b"/>", b"&", b"0", b"9" * 60, b"-", b"+", b".", b"e5", b"NaN", b"INF", b"\x00", b"\xff"),
+        *(b"<item>", b"</items>", b"<order/>", b"<!-- x -->", b"<?x?>", b"<![CDATA[x]]>", b" ", b"\n", "Їґ".encode()),
+        *(b"0001-01-01", b"9999-12-31T23:59:59-14:00", b"true", b"UAH", b'xmlns="x"', b"<a:b xmlns:a='q'/>"),
+        b"\xef\xbb\xbf",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(MUTABLE), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), PIECES), min_size=1, max_size=4)
+)
+def test_of_a_broken_file_only_rejected_comes_out(data: bytes, changes: list[tuple[float, int, bytes]]) -> None:
+    for at, length, piece in changes:
+        start = int(at * len(data))
+        data = data[:start] + piece + data[start + length :]
+    check_usable(data)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(MUTABLE),
+    st.lists(st.tuples(st.integers(0, 10**6), PIECES | st.text(max_size=20).map(str.encode)), min_size=1, max_size=4),
+)
+def test_of_a_file_with_broken_values_only_rejected_comes_out(data: bytes, changes: list[tuple[int, bytes]]) -> None:
+    for n, piece in changes:
+        values = list(re.finditer(rb">([^<>]+)</", data))
+        if values:
+            start, end = values[n % len(values)].span(1)
+            data = data[:start] + piece + data[end:]
+    check_usable(data)
+
+
+def check_usable(data: bytes) -> None:
+    """Refused, or what was read can be reckoned and stored."""
+    try:
+        decoded = decode(data)
+    except Rejected:
+        return
+    for found in decoded.orders:
+        assert (found.order is None) == bool(found.findings)
+        if found.order is not None:
+            assert order_totals(found.order).total >= 0
+            found.order.created_at.astimezone(UTC)
