@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from pipeline.errors import Finding
 from pipeline.model import Order
@@ -106,6 +107,40 @@ Size = Annotated[
     BeforeValidator(parse_size),
     WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+(\.\d+)?\s*[A-Za-z]*$", "examples": ["10 MB"]}),
 ]
+
+
+def parse_database_url(value: str) -> str:
+    """A URL of SQLite or PostgreSQL, with the driver that Mistok brings; raises ValueError with text and advice.
+
+    The URL itself is in no message: it may hold a password.
+    """
+    advice = T("Write `sqlite:///FILE` or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`.")
+    scheme, found, rest = value.strip().partition("://")
+    if not found or not scheme:
+        raise ValueError(T("This is not a database URL."), advice)
+    match scheme.lower():
+        case "sqlite" | "sqlite+pysqlite":
+            if not rest.startswith("/") or not rest.strip("/"):
+                raise ValueError(T("This names no file: a URL of SQLite has three slashes before the path."), advice)
+            return value.strip()
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            # greedy up to the last @, as a hand-written password may hold one
+            host = rest.rpartition("@")[2].partition("/")[0]
+            port = host.rpartition(":")[2] if ":" in host and not host.endswith("]") else ""
+            if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+                raise ValueError(T("The port in this database URL is not a number up to 65535."), advice)
+            if find_spec("psycopg") is None:
+                raise ValueError(
+                    T("The driver of PostgreSQL is not installed."), T("Install it: pip install 'mistok[postgres]'")
+                )
+            return f"postgresql+psycopg://{rest.rstrip()}"
+        case other:
+            raise ValueError(
+                T("A database of kind `{kind}` cannot be used: SQLite and PostgreSQL can.", kind=other), advice
+            )
+
+
+DatabaseUrl = Annotated[str, AfterValidator(parse_database_url), WithJsonSchema({"type": "string"})]
 TransportName = Annotated[str, Names("transport")]
 SystemName = Annotated[str, Names("system")]
 

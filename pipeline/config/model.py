@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer
 
 from pipeline.config.masking import mask, mask_any, url_passwords
-from pipeline.flow import Duration, Settings, Size
+from pipeline.flow import DatabaseUrl, Duration, Settings, Size
 
 
 def _one_or_many(value: object) -> object:
@@ -93,7 +93,7 @@ class ArchiveConfig(Settings):
 class LedgerConfig(Settings):
     """Where the state is kept."""
 
-    url: Annotated[str, Field(repr=False)] = "sqlite:///ledger.sqlite3"
+    url: Annotated[DatabaseUrl, Field(repr=False)] = "sqlite:///ledger.sqlite3"
     """SQLAlchemy URL: `sqlite:///FILE` (relative to the config file) or `postgresql+psycopg://…`."""
 
     @model_serializer(mode="wrap")

@@ -28,9 +28,10 @@ def explain(error: Mapping[str, Any]) -> tuple[str, Text, Text | None]:
         )
     if kind == "value_error":
         inner = context.get("error")
-        said = inner.args[0] if isinstance(inner, Exception) and inner.args else None
-        # settings of ours raise ValueError(T("…")), so that the words are in the reader's language
-        return "config-value", said if isinstance(said, Text) else verbatim(str(inner or error["msg"])), None
+        said, advice, *_ = (*(inner.args if isinstance(inner, Exception) else ()), None, None)
+        # settings of ours raise ValueError(T("…"), T("advice")), so that the words are in the reader's language
+        text = said if isinstance(said, Text) else verbatim(str(inner or error["msg"]))
+        return "config-value", text, advice if isinstance(advice, Text) else None
     make = _KINDS.get(kind)
     if make is None:
         return "config-value", verbatim(str(error["msg"])), None

@@ -274,3 +274,42 @@ def test_a_plugin_whose_check_fails_is_named(
     )
     with pytest.raises(ConfigError, match="rude failed: RuntimeError: oops"):
         load_config(tmp_path, environ={}, registry=registry, transports={**transports, "rude": Rude})
+
+
+URLS = {
+    "mysql://u:hush@h/d": "A database of kind `mysql` cannot be used: SQLite and PostgreSQL can.",
+    "nonsense": "This is not a database URL.",
+    "nonsense u:hush@h": "This is not a database URL.",
+    "sqlite://books.sqlite3": "This names no file: a URL of SQLite has three slashes before the path.",
+    "sqlite:///": "This names no file: a URL of SQLite has three slashes before the path.",
+    "postgresql://u:hush@h:port/d": "The port in this database URL is not a number up to 65535.",
+    "postgresql://u:hush@h:99999/d": "The port in this database URL is not a number up to 65535.",
+}
+ADVICE = "Write `sqlite:///FILE` or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`."
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("of", ["ledger", "books"])
+def test_a_database_that_cannot_be_is_told_at_its_line(tmp_path: Path, url: str, of: str) -> None:
+    text = f"connections:\n  books:\n    type: books\n    url: {url!r}\n" if of == "books" else "connections: {}\n"
+    text += f"ledger:\n  url: {url!r}\n" if of == "ledger" else ""
+    (tmp_path / "config.yaml").write_text("client: a\njobs: {}\n" + text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path)
+    [finding] = caught.value.findings
+    assert finding.where.line == (6 if of == "books" else 5)
+    assert finding.text.render("en") == URLS[url]
+    assert finding.hint is not None
+    assert finding.hint.render("en") == ADVICE
+    assert "hush" not in repr(finding)
+
+
+def test_postgresql_gets_the_driver_that_mistok_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "client: a\njobs: {}\nconnections: {}\nledger: {url: 'postgresql://u:p@h:5432/d'}\n"
+    (tmp_path / "config.yaml").write_text(text, "utf-8")
+    assert load_config(tmp_path).ledger.url == "postgresql+psycopg://u:p@h:5432/d"
+    monkeypatch.setattr("pipeline.flow.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path)
+    assert caught.value.hint is not None
+    assert "mistok[postgres]" in caught.value.hint.render("en")

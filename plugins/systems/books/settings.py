@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pipeline.api import MatchRules, Settings
+from pipeline.api import DatabaseUrl, MatchRules, Settings
 
 
 class Matching(Settings):
@@ -36,7 +36,7 @@ class Matching(Settings):
 class BooksSettings(Settings):
     """The embedded accounting: a database of products, stock, parties and order documents."""
 
-    url: str = "sqlite:///books.sqlite3"
+    url: DatabaseUrl = "sqlite:///books.sqlite3"
     """SQLAlchemy URL: `sqlite:///FILE` (relative to the config file), or `postgresql+psycopg://…`."""
     seed: Path | tuple[Path, ...] = ()
     """Tables (CSV or XLSX, relative to the config file) loaded once, while there is no product yet: products, and

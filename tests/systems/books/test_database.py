@@ -14,6 +14,7 @@ from sqlalchemy import func, inspect, select, update
 
 from pipeline.api import ConfigError, MistokError, Refused
 from plugins.systems.books import tables as t
+from plugins.systems.books.database import Database
 from plugins.systems.books.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_a_damaged_file_is_refused_and_left_alone(lite: Place) -> None:
 @pytest.mark.parametrize("url", ["nonsense", "mysql://h/x", "sqlite:/x"])
 def test_a_url_that_cannot_be_is_a_config_error(lite: Place, url: str) -> None:
     with pytest.raises(ConfigError):
-        replace(lite, url=url).open()
+        Database(url, lite.base)
 
 
 def test_amounts_are_whole_numbers_of_millionths_in_sqlite(lite: Place) -> None:
