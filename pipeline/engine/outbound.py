@@ -2,7 +2,8 @@
 
 The file on the server is always whole, the old one or the new one. What is wrong with the new one is found before
 anything is sent. A run that was killed anywhere is made good by the next one: until a publication is recorded, a mark
-in the ledger (written before the first byte goes out) makes the next run send everything again.
+in the ledger (written before the first byte goes out) makes the next run send everything again. So does a file on the
+server that somebody else wrote: its size and time are compared with what the server listed right after our own upload.
 """
 
 from __future__ import annotations
@@ -16,15 +17,14 @@ from pipeline.alerts import notices
 from pipeline.engine.context import RunContext
 from pipeline.engine.encoding import Encoded, Encoder
 from pipeline.engine.images import Images
+from pipeline.engine.published import Memory
 from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient, Where, Who
 from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, Settings, StepResult
 from pipeline.ledger import orders as cards
-from pipeline.ledger.tables import publications
 from pipeline.ports import CatalogueFormat, RemoteFile
 from pipeline.texts import TN, T, Text
 
 TOLD = 20  #: remarks that are told one by one; findings that the ledger keeps
-UNDER_WAY = "publishing"  #: kind of the value that says what is being sent
 
 
 def publish(
@@ -59,7 +59,7 @@ class _Publication:
         self.encoder = Encoder(step, settings, plugin.format, format_settings, self.context, ctx)
         #: what cards, events and notices of this file are filed under
         self.subject = f"job:{ctx.job}"
-        self.place = f"{settings.to}/{settings.folder}/{settings.name}"
+        self.memory = Memory(ctx, settings)
 
     def run(self) -> StepResult:
         ctx, settings = self.ctx, self.settings
@@ -67,12 +67,14 @@ class _Publication:
         ctx.reach("outbound:encoded")
         if encoded.findings:
             self._refuse(encoded)
-        last = self._last()
+        last = self.memory.last()
         if (brake := self._brake(encoded, last)) is not None and not ctx.approve:
             return self._stop(encoded, last, brake)
         listed = self._listed(encoded)
         images = Images(settings.images, settings.to, ctx) if settings.images else None
-        unchanged = self._unchanged(encoded, last, listed)
+        altered = self._altered(encoded, last, listed)
+        unchanged = not altered and self._unchanged(encoded, last, listed)
+        unmarked = unchanged and self._unmarked(encoded)
         if ctx.dry_run:
             would_send = images.plan(encoded.images) if images else 0
             action = "unchanged" if unchanged else "upload"
@@ -82,7 +84,9 @@ class _Publication:
         if unchanged:
             self._release()
         else:
-            self._upload(encoded, listed)
+            self._upload(encoded, listed, altered=altered)
+        if unmarked:
+            self._mark_late(encoded, listed)
         action = "unchanged" if unchanged else "uploaded"
         return self._result(encoded, last, action, images=sent, notes=images.notes if images else ())
 
@@ -105,24 +109,6 @@ class _Publication:
         raise Held(findings=(summary, *encoded.findings))
 
     # --- brake ---------------------------------------------------------------------------------------------------
-
-    def _last(self) -> dict[str, Any] | None:
-        """The last recorded publication under this name."""
-        p, settings = publications, self.settings
-        query = (
-            sa.select(p)
-            .where(
-                p.c.client == self.ctx.client,
-                p.c.connection == settings.to,
-                p.c.folder == settings.folder,
-                p.c.name == settings.name,
-            )
-            .order_by(p.c.id.desc())
-            .limit(1)
-        )
-        with self.ctx.ledger.read() as conn:
-            row = conn.execute(query).mappings().first()
-        return dict(row) if row else None
 
     def _brake(self, encoded: Encoded, last: dict[str, Any] | None) -> Finding | None:
         settings = self.settings
@@ -190,12 +176,28 @@ class _Publication:
         """Whether the server surely has this very file already."""
         if not self.settings.only_changed or last is None or last["sha256"] != encoded.sha256:
             return False
-        with self.ctx.ledger.read() as conn:
-            if self.ctx.ledger.get_value(conn, UNDER_WAY, self.place):
-                return False  # a run was killed between sending and recording: who knows what lies there
-        return any(file.name == self.settings.name and file.size == encoded.size for file in listed)
+        return self._find(self.settings.name, listed) is not None and not self.memory.under_way()
 
-    def _upload(self, encoded: Encoded, listed: Sequence[RemoteFile]) -> None:
+    def _altered(self, encoded: Encoded, last: dict[str, Any] | None, listed: Sequence[RemoteFile]) -> bool:
+        """Whether what lies there is not what we left there. A file that is gone is not altered: a site may take it."""
+        there = self._find(self.settings.name, listed)
+        if last is None or there is None or self.memory.under_way():
+            return False
+        # Where the server tells no time, the size is all there is.
+        same_time = there.modified is None or there.modified == last["remote_modified"]
+        if there.size == last["size"] and same_time:
+            return False
+        names = {"file": self.settings.name, "connection": self.settings.to}
+        text = (
+            T("{file} on {connection} is not as Mistok left it; it would be sent again.", **names)
+            if self.ctx.dry_run
+            else T("{file} on {connection} is not as Mistok left it; it has been sent again.", **names)
+        )
+        hint = T("Look for another program or person that writes to this file.")
+        encoded.notes.append(Finding("catalogue-altered", text, Where(file=self.settings.name), hint, Who.ADMIN))
+        return True
+
+    def _upload(self, encoded: Encoded, listed: Sequence[RemoteFile], *, altered: bool) -> None:
         ctx, settings = self.ctx, self.settings
         transport = ctx.transport(settings.to)
         now = ctx.clock.now()
@@ -203,11 +205,9 @@ class _Publication:
             encoded.path, client=ctx.client, name=settings.name, at=now.astimezone(self.context.timezone)
         )
         ctx.reach("outbound:archived")
-        with ctx.begin() as conn:
-            ctx.ledger.set_value(conn, UNDER_WAY, self.place, {"sha256": copy.sha256})
-        if settings.marker:
-            # The marker must never vouch for a file that it was not written for: it goes before the file changes.
-            self._remove_marker(settings.marker, listed)
+        self.memory.begin(copy.sha256)
+        # A marker must never vouch for a file that it was not written for: it goes before the file changes.
+        if self._remove_markers(listed):
             ctx.reach("outbound:unmarked")
         remote = transport.write(settings.folder, settings.name, encoded.path)
         if remote.size != encoded.size:
@@ -221,38 +221,71 @@ class _Publication:
                 hint=T("The next run sends it again."),
             )
         ctx.reach("outbound:uploaded")
+        # The listing may tell another time than the reply to the upload, and the listing is what the next run sees.
+        seen = self._find(settings.name, transport.list(settings.folder))
+        if seen is not None and seen.size == remote.size:
+            remote = seen
         if settings.marker:
-            words = f"{encoded.sha256}  {settings.name}\n"
-            transport.write(settings.folder, settings.marker, words.encode())
-            ctx.reach("outbound:marked")
-        self._record(encoded, remote)
+            self._mark(encoded, settings.marker)
+        self._record(encoded, remote, altered=altered)
         ctx.reach("outbound:recorded")
 
-    def _remove_marker(self, marker: str, listed: Sequence[RemoteFile]) -> None:
-        old = [file for file in listed if file.name == marker]
+    @staticmethod
+    def _find(name: str, listed: Sequence[RemoteFile]) -> RemoteFile | None:
+        return next((file for file in listed if file.name == name), None)
+
+    # --- marker --------------------------------------------------------------------------------------------------
+
+    def _unmarked(self, encoded: Encoded) -> bool:
+        """Whether this content never got the marker that the settings ask for.
+
+        A marker that was written and is gone is none of our business: so a site says that it has taken the file, and
+        to write it again would make the site take it again.
+        """
+        marker = self.settings.marker
+        written = self.memory.marker()
+        if not marker or (written and (written.name, written.sha256) == (marker, encoded.sha256)):
+            return False
+        names = {"file": self.settings.name, "marker": marker}
+        text = (
+            T("The marker {marker} would be written for {file}, which has none yet.", **names)
+            if self.ctx.dry_run
+            else T("The marker {marker} has been written for {file}, which had none yet.", **names)
+        )
+        encoded.notes.append(Finding("marker-late", text, Where(file=self.settings.name), who=Who.ADMIN))
+        return True
+
+    def _mark_late(self, encoded: Encoded, listed: Sequence[RemoteFile]) -> None:
+        """The marker of a file that lies there already."""
+        self._remove_markers(listed)
+        self._mark(encoded, self.settings.marker or "")
+        with self.ctx.begin() as conn:
+            self.memory.set_marker(conn, encoded.sha256)
+            self.ctx.event(conn, self.subject, "marked", file=self.settings.name, marker=self.settings.marker)
+        self.ctx.reach("outbound:marker-recorded")
+
+    def _mark(self, encoded: Encoded, marker: str) -> None:
+        words = f"{encoded.sha256}  {self.settings.name}\n"
+        self.ctx.transport(self.settings.to).write(self.settings.folder, marker, words.encode())
+        self.ctx.reach("outbound:marked")
+
+    def _remove_markers(self, listed: Sequence[RemoteFile]) -> bool:
+        """Take away the marker, and the one before under another name. Whether there is any to speak of."""
+        written = self.memory.marker()
+        names = {self.settings.marker, written.name if written else None} - {None}
+        old = [file for file in listed if file.name in names]
         for outcome in self.ctx.transport(self.settings.to).delete_many(old):
             if outcome.error is not None:
                 raise outcome.error
+        return bool(names)
 
-    def _record(self, encoded: Encoded, remote: RemoteFile) -> None:
+    # --- record --------------------------------------------------------------------------------------------------
+
+    def _record(self, encoded: Encoded, remote: RemoteFile, *, altered: bool) -> None:
         ctx, settings = self.ctx, self.settings
-        now = ctx.clock.now()
         with ctx.begin() as conn:
-            conn.execute(
-                publications.insert().values(
-                    client=ctx.client,
-                    job=ctx.job,
-                    connection=settings.to,
-                    folder=settings.folder,
-                    name=settings.name,
-                    sha256=encoded.sha256,
-                    size=encoded.size,
-                    rows=encoded.rows,
-                    remote_modified=remote.modified,
-                    at=now,
-                )
-            )
-            ctx.ledger.set_value(conn, UNDER_WAY, self.place, {})
+            self.memory.record(conn, encoded.sha256, encoded.rows, remote)
+            self.memory.set_marker(conn, encoded.sha256)
             self._close_brake(conn)
             ctx.event(
                 conn,
@@ -262,6 +295,7 @@ class _Publication:
                 connection=settings.to,
                 rows=encoded.rows,
                 sha256=encoded.sha256,
+                altered=altered,
             )
             ctx.notify(conn, notices.catalogue(self.subject, settings.name, encoded.rows, settings.to))
 

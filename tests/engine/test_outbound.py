@@ -216,6 +216,70 @@ def test_f32_a_damaged_or_missing_file_is_repaired(world: World, damage: str) ->
     assert world.files["catalogue.csv"] == data
 
 
+def test_f32_another_file_of_the_same_size_is_noticed_and_told(world: World) -> None:
+    world.run()
+    data = world.files["catalogue.csv"]
+    world.site.write("import", "catalogue.csv", b"x" * len(data))
+    plan = world.run(dry_run=True)
+    assert plan.details[0]["action"] == "upload"
+    assert any("would be sent again" in str(note) for note in plan.notes)
+    result = world.run()
+    assert result.counts["uploaded"] == 1
+    assert any("catalogue.csv on site is not as Mistok left it" in str(note) for note in result.notes)
+    assert world.files["catalogue.csv"] == data
+    assert [row["state"] for row in world.table(t.cards)] == []
+    altered = [row["data"]["altered"] for row in world.table(t.events) if row["event"] == "published"]
+    assert altered == [False, True]
+    again = world.run()
+    assert again.counts["unchanged"] == 1
+    assert again.notes == ()
+
+
+class Rounding(MemoryTransport):
+    """Its listing tells other times than its reply to an upload: whole minutes, or none at all."""
+
+    def __init__(self, *args: Any, told: Callable[[datetime], datetime | None]) -> None:
+        super().__init__(*args)
+        self.told = told
+
+    def list(self, folder: str) -> Sequence[RemoteFile]:
+        return [replace(file, modified=file.modified and self.told(file.modified)) for file in super().list(folder)]
+
+
+@pytest.mark.parametrize("told", [lambda at: at.replace(second=0), lambda _at: None], ids=["minutes", "none"])
+def test_what_the_listing_says_is_what_is_compared(world: World, told: Callable[[datetime], datetime | None]) -> None:
+    world.site = Rounding("site", ["", "import"], told=told)
+    world.run()
+    assert [row["remote_modified"] for row in world.table(t.publications)] == [world.site.list("import")[0].modified]
+    assert world.run().counts["unchanged"] == 1
+    data, at = world.site.files["import"]["catalogue.csv"]
+    world.site.files["import"]["catalogue.csv"] = (b"x" * len(data), at + timedelta(minutes=5))
+    seen = told(at) is not None
+    assert ("uploaded" in world.run().counts) == seen, "a server that tells no times is believed by the size alone"
+
+
+def test_a_server_that_begins_to_tell_times_gets_the_file_once_more(world: World) -> None:
+    world.site = Rounding("site", ["", "import"], told=lambda _at: None)
+    world.run()
+    world.site.told = lambda at: at
+    assert world.run().counts["uploaded"] == 1
+    assert world.run().counts["unchanged"] == 1
+
+
+def test_a_site_that_takes_the_file_away_at_once_is_no_error(world: World) -> None:
+    class Hasty(MemoryTransport):
+        def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
+            written = super().write(folder, name, source)
+            self.files[folder].clear()
+            return written
+
+    world.site = Hasty("site", ["", "import"])
+    assert world.run().counts["uploaded"] == 1
+    result = world.run()
+    assert result.counts["uploaded"] == 1
+    assert result.notes == (), "taking it away is the site's right"
+
+
 def test_a_missing_folder_is_made_and_told(world: World) -> None:
     assert any("would be made" in str(note) for note in world.run(folder="goods/new", dry_run=True).notes)
     assert "goods/new" not in world.site.files
@@ -344,6 +408,68 @@ def test_a_marker_that_the_site_took_away_is_not_written_again_for_the_same_file
     del world.site.files["import"]["catalogue.ok"]
     world.run(marker="catalogue.ok")
     assert "catalogue.ok" not in world.files
+
+
+def test_a_marker_that_is_switched_on_later_is_written_for_the_file_that_lies_there(world: World) -> None:
+    world.run()
+    before = world.site.files["import"]["catalogue.csv"]
+    plan = world.run(marker="catalogue.ok", dry_run=True)
+    assert plan.details[0]["action"] == "unchanged"
+    assert any("marker catalogue.ok would be written" in str(note) for note in plan.notes)
+    assert "catalogue.ok" not in world.files
+    result = world.run(marker="catalogue.ok")
+    assert result.counts == {"rows": 10, "unchanged": 1}
+    assert any("marker catalogue.ok has been written" in str(note) for note in result.notes)
+    assert world.files["catalogue.ok"].split()[1] == b"catalogue.csv"
+    assert marker_is_true(world)
+    assert world.site.files["import"]["catalogue.csv"] == before, "the file itself is left in peace"
+    assert world.run(marker="catalogue.ok").notes == ()
+
+
+def test_an_old_marker_is_no_marker_for_a_new_file(world: World) -> None:
+    """Switched off, the catalogue changes, switched on again."""
+    world.run(marker="catalogue.ok")
+    world.rows[0] = product("0000", "99.00")
+    world.run()
+    assert "catalogue.ok" not in world.files, "nobody would keep it true"
+    world.run(marker="catalogue.ok")
+    assert "catalogue.ok" in world.files
+    assert marker_is_true(world)
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_marker_with_a_new_name_takes_the_old_ones_place(world: World, changed: bool) -> None:
+    world.run(marker="old.ok")
+    if changed:
+        world.rows[0] = product("0000", "99.00")
+    world.run(marker="catalogue.ok")
+    assert set(world.files) == {"catalogue.csv", "catalogue.ok"}
+    assert marker_is_true(world)
+
+
+def test_a_file_sent_again_gets_its_marker_again(world: World) -> None:
+    world.run(marker="catalogue.ok")
+    del world.site.files["import"]["catalogue.ok"]
+    world.site.write("import", "catalogue.csv", b"x" * len(world.files["catalogue.csv"]))
+    world.run(marker="catalogue.ok")
+    assert "catalogue.ok" in world.files
+    assert marker_is_true(world)
+
+
+@pytest.mark.parametrize("point", ["marked", "marker-recorded"])
+def test_killed_while_a_marker_is_made_up_for(world: World, point: str) -> None:
+    world.run()
+
+    def kill(name: str) -> None:
+        if name == f"outbound:{point}":
+            raise Killed
+
+    with pytest.raises(Killed):
+        world.run(marker="catalogue.ok", reach=kill)
+    assert marker_is_true(world)
+    world.run(marker="catalogue.ok")
+    assert "catalogue.ok" in world.files
+    assert marker_is_true(world)
 
 
 POINTS = ["encoded", "archived", "unmarked", "uploaded", "marked", "recorded"]

@@ -1,0 +1,96 @@
+"""What the ledger knows of one published file: its last publication, what is on its way, and the marker beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.engine.context import RunContext
+from pipeline.flow import OutboundSettings
+from pipeline.ledger.tables import publications
+from pipeline.ports import RemoteFile
+
+UNDER_WAY = "publishing"  #: kind of the value that says what is being sent
+MARKER = "marker"  #: kind of the value that says which marker was written, and for which content
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A marker that was written: its name, and the hash that it vouches for."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The ledger's rows about the file that ``settings`` publish."""
+
+    ctx: RunContext
+    settings: OutboundSettings
+
+    @property
+    def place(self) -> str:
+        """What its small values are filed under."""
+        return f"{self.settings.to}/{self.settings.folder}/{self.settings.name}"
+
+    def last(self) -> dict[str, Any] | None:
+        """The last recorded publication under this name."""
+        p, settings = publications, self.settings
+        query = (
+            sa.select(p)
+            .where(
+                p.c.client == self.ctx.client,
+                p.c.connection == settings.to,
+                p.c.folder == settings.folder,
+                p.c.name == settings.name,
+            )
+            .order_by(p.c.id.desc())
+            .limit(1)
+        )
+        with self.ctx.ledger.read() as conn:
+            row = conn.execute(query).mappings().first()
+        return dict(row) if row else None
+
+    def under_way(self) -> bool:
+        """Whether a run was killed between sending and recording: who knows what lies there."""
+        with self.ctx.ledger.read() as conn:
+            return bool(self.ctx.ledger.get_value(conn, UNDER_WAY, self.place))
+
+    def begin(self, sha256: str) -> None:
+        """From now on, and until it is recorded, something may lie there that no publication tells of."""
+        with self.ctx.begin() as conn:
+            self.ctx.ledger.set_value(conn, UNDER_WAY, self.place, {"sha256": sha256})
+
+    def record(self, conn: sa.Connection, sha256: str, rows: int, remote: RemoteFile) -> None:
+        """A publication, ended. ``remote``: size and time as the server lists them."""
+        ctx, settings = self.ctx, self.settings
+        conn.execute(
+            publications.insert().values(
+                client=ctx.client,
+                job=ctx.job,
+                connection=settings.to,
+                folder=settings.folder,
+                name=settings.name,
+                sha256=sha256,
+                size=remote.size,
+                rows=rows,
+                remote_modified=remote.modified,
+                at=ctx.clock.now(),
+            )
+        )
+        ctx.ledger.set_value(conn, UNDER_WAY, self.place, {})
+
+    def marker(self) -> Marker | None:
+        """The marker that was written last, if it was not taken away by us."""
+        with self.ctx.ledger.read() as conn:
+            kept = self.ctx.ledger.get_value(conn, MARKER, self.place)
+        return Marker(kept["name"], kept["sha256"]) if kept else None
+
+    def set_marker(self, conn: sa.Connection, sha256: str) -> None:
+        """The marker of the settings now vouches for this content; none, when the settings have none."""
+        name = self.settings.marker
+        if name or self.ctx.ledger.get_value(conn, MARKER, self.place):
+            self.ctx.ledger.set_value(conn, MARKER, self.place, {"name": name, "sha256": sha256} if name else {})
