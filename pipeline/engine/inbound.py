@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -52,9 +52,13 @@ class Inbound:
     counts: dict[str, int] = field(default_factory=dict)
     details: list[dict[str, Any]] = field(default_factory=list)
     lease: Lease | None = None
+    started: datetime = field(init=False)
     troubles: list[MistokError] = field(default_factory=list)
     stumbled: set[int] = field(default_factory=set)  #: files that their reader stumbled over in this run
     markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by name, as listed at the last look
+
+    def __post_init__(self) -> None:
+        self.started = self.ctx.clock.now()
 
     def count(self, word: str, by: int = 1) -> None:
         """Count for the closing line."""
@@ -112,7 +116,7 @@ class Inbound:
 
     def format_context(self, file: str) -> FormatContext:
         """What the format is told about a file of this inbox."""
-        return replace(self.ctx.format_context(file), source=self.settings.inbox)
+        return replace(self.ctx.format_context(file), source=f"{self.settings.inbox}/{self.settings.folder}".strip("/"))
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:

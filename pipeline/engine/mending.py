@@ -15,6 +15,7 @@ import structlog
 
 from pipeline.engine import booking, planning, telling
 from pipeline.engine.planning import Work
+from pipeline.engine.sorting import sort_out
 from pipeline.errors import MistokError, Refused, Transient
 from pipeline.flow import CreateDocument, HoldOrder
 from pipeline.ledger import files as file_rows
@@ -60,6 +61,7 @@ def mend(walk: Inbound) -> None:
     if following != after:
         with walk.begin() as conn:
             ctx.ledger.set_value(conn, "mended", cursor, following)
+    held = [row for row in held if row["updated"] < walk.started]  # not those that this very run has held
     if stuck or held:
         _plan_again(walk, [*stuck, *held], now)
     if doubtful:
@@ -95,8 +97,9 @@ def _works(walk: Inbound, rows: Sequence[Row]) -> list[Work]:
     works: list[Work] = []
     for file_id, file in files.items():
         wanted = {row["key"]: row for row in rows if row["file_id"] == file_id}
-        for index, one in enumerate(_decode(walk, file)):
-            work = planning.make_work(file, index, one, ctx.client)
+        whole = [planning.make_work(file, index, one, ctx.client) for index, one in enumerate(_decode(walk, file))]
+        # sorted as when it came, so that an order that stands twice in the file stays held
+        for work in sort_out(whole, {}).fresh:
             row = wanted.get(work.key)
             if row is not None and row["revision"] == work.revision:
                 work.row = row

@@ -19,14 +19,14 @@ client: acme
 timezone: Europe/Kyiv
 language: en
 connections:
-  site: {{type: local, path: site}}
+  site: {site}
   books: {{type: books, url: "{books}", seed: ["{samples}/products.csv", "{samples}/references.csv"]}}
 ledger: {{url: "{ledger}"}}
 log: {{file: null}}
 jobs:
   orders:
     steps:
-      - step: import-orders
+      - step: {step}
         inbox: site
         folder: orders
         into: books
@@ -48,6 +48,8 @@ class Shop:
 
     folder: Path
     more: dict[str, str] = field(default_factory=dict)
+    site: str = "{type: local, path: site}"
+    step: str = "import-orders"
     books: str = "sqlite:///books.sqlite3"
     ledger: str = "sqlite:///ledger.sqlite3"
 
@@ -58,6 +60,8 @@ class Shop:
     def config(self) -> ClientConfig:
         text = CONFIG.format(
             samples=samples().as_posix(),
+            site=self.site,
+            step=self.step,
             books=self.books,
             ledger=self.ledger,
             more="".join(f"        {key}: {value}\n" for key, value in ({"grace": "0s"} | self.more).items()),
@@ -75,6 +79,15 @@ class Shop:
         target = self.inbox / (to or source.name)
         target.write_bytes(source.read_bytes())
         return target
+
+    def load(self, path: Path) -> None:
+        """Load a table into the books, as a person would."""
+        import subprocess
+        import sys
+
+        self.config()
+        command = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+        subprocess.run([*command, "-c", str(self.folder / "config.yaml"), "books", "load", str(path)], check=True)
 
     def ledger_rows(self, query: str) -> list[Any]:
         with Client.open(self.config()) as client, client.ledger.read() as conn:

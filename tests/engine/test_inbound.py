@@ -101,20 +101,11 @@ def test_a_held_order_goes_on_when_its_product_is_there(shop: Shop) -> None:
     (shop.folder / "more.csv").write_text(
         "code;name_uk-UA;unit;price;currency;tax_rate\nНЕМА-ТАКОГО-77;Фарба;шт;336.40;UAH;20\n", encoding="utf-8"
     )
-    _load_products(shop, shop.folder / "more.csv")
+    shop.load(shop.folder / "more.csv")
     report = shop.run()
     assert report.counts == {"created": 1}
     assert len(shop.documents()) == 1
     assert shop.ledger_rows("SELECT kind, state FROM cards") == [("held", "resolved")]
-
-
-def _load_products(shop: Shop, path: Path) -> None:
-    import subprocess
-    import sys
-
-    shop.config()
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()"]
-    subprocess.run([*command, "-c", str(shop.folder / "config.yaml"), "books", "load", str(path)], check=True)
 
 
 def test_a_corrected_file_takes_the_place_of_a_held_order(shop: Shop) -> None:
