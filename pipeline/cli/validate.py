@@ -6,7 +6,7 @@ For the developer of a site. Products, currencies and whether an order came befo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -161,9 +161,38 @@ def _judge_file(
         decoded = plugin.format.decode(data, settings, context)
     except Rejected as error:
         return Verdict(path, "quarantined", findings=error.findings)
-    orders = tuple(_judge_order(one, context, step) for one in decoded.orders)
+    orders, twins = _twins([_judge_order(one, context, step) for one in decoded.orders], context.file)
     outcome = "held" if any(one.findings for one in orders) else "accepted"
-    return Verdict(path, outcome, orders, (), decoded.notes)
+    return Verdict(path, outcome, orders, (), (*decoded.notes, *twins))
+
+
+def _twins(orders: Sequence[Judged], file: str) -> tuple[tuple[Judged, ...], tuple[Finding, ...]]:
+    """The orders, held where one number stands for different content; and remarks on those that stand there twice."""
+    first: dict[tuple[str, str], int] = {}
+    judged = list(orders)
+    remarks: list[Finding] = []
+    for place, one in enumerate(orders):
+        decoded = one.decoded
+        if not decoded.id:
+            continue
+        earlier = first.setdefault((decoded.source, decoded.id), place)
+        if earlier == place:
+            continue
+        other = orders[earlier].decoded
+        values: dict[str, Any] = {"number": decoded.number, "first": other.line or 0, "second": decoded.line or 0}
+        if other.fragment == decoded.fragment:
+            text = T("Order №{number} stands twice with the same content (lines {first} and {second}).", **values)
+            hint = T("It is taken once. Write each order once.")
+            remarks.append(Finding("twin-order", text, Where(file, decoded.line, order=decoded.id), hint))
+            continue
+        text = T("Order №{number} stands twice with different content (lines {first} and {second}).", **values)
+        hint = T("Nobody can say which one is meant: send a file in which it stands once.")
+        for at in (earlier, place):
+            held = judged[at]
+            finding = Finding("twin-order", text, Where(file, held.decoded.line, order=decoded.id), hint)
+            if all(known.code != finding.code for known in held.findings):
+                judged[at] = replace(held, findings=(finding, *held.findings))
+    return tuple(judged), tuple(remarks)
 
 
 def _judge_order(decoded: DecodedOrder, context: FormatContext, step: StepPlugin | None) -> Judged:

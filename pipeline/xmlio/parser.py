@@ -38,6 +38,11 @@ _WORDS: dict[str, Text] = {
     expat.errors.XML_ERROR_UNBOUND_PREFIX: T("a namespace prefix that is not declared"),
     expat.errors.XML_ERROR_MISPLACED_XML_PI: T("the XML declaration must be the very first thing in the file"),
 }
+_CONTROL = T(
+    "Take control characters out of texts before they are written, in PHP: {code}",
+    code=r"preg_replace('/[\x00-\x08\x0B\x0C\x0E-\x1F]/', '', $text)",
+)
+_SHOWN = 60  #: characters of foreign text in a message
 _AMPERSAND = T("Write & as &amp; and < as &lt; in texts; use an XML library (XMLWriter in PHP), which does it for you.")
 
 
@@ -209,6 +214,9 @@ class _Guard:
                 hint=T("Write the file under a temporary name and rename it when it is whole; send this one again."),
             )
         message = expat.errors.messages.get(error.code, str(error))
+        around = self._around(message)
+        if around is not None:
+            return Rejected(around[0], code="not-xml", where=where, hint=around[1])
         hint: Text | None = None
         if message == expat.errors.XML_ERROR_TAG_MISMATCH and self._open:
             name, opened = self._open[-1]
@@ -221,9 +229,51 @@ class _Guard:
             at = self._parser.ErrorByteIndex
             if message == expat.errors.XML_ERROR_INVALID_TOKEN and self._utf8[at - 1 : at] == b"&":
                 words = T("an & that is not written as &amp;")
+            elif message == expat.errors.XML_ERROR_INVALID_TOKEN and 0 <= at < len(self._utf8) and self._utf8[at] < 32:
+                words, hint = T("the control character {code}", code=f"U+{self._utf8[at]:04X}"), _CONTROL
+            elif message == expat.errors.XML_ERROR_BAD_CHAR_REF:
+                hint = _CONTROL
         what = T("This is not well-formed XML: {words}.", words=words)
         if not self.lines:
             hint = T("An order file begins with <?xml …?> and the element <orders>.")
             if message == expat.errors.XML_ERROR_SYNTAX:
                 what = T("This is not XML at all.")
         return Rejected(what, code="not-xml", where=where, hint=hint)
+
+    def _around(self, message: str) -> tuple[Text, Text] | None:
+        """What is said of something that stands before or after the document; None when that is not the trouble."""
+        if self._open:
+            return None
+        start = self._utf8.find(b"<?xml")
+        if start < 0 and not self.lines:
+            start = self._utf8.find(b"<orders")
+        before = self._utf8[: max(start, 0)]
+        if before and not before.strip():
+            return (
+                T("The file begins with blanks or empty lines; <?xml …?> must be the very first thing in it."),
+                T("In PHP these are blank lines before <?php or after ?> of some file: leave the closing ?> out."),
+            )
+        if before:
+            return (
+                T("The file begins with text that is not XML: {words}", words=_beginning(before)),
+                T("Did PHP print a warning into the file? Look at the site's log, and set display_errors = Off."),
+            )
+        at = self._parser.ErrorByteIndex
+        after = self._utf8[at:] if self.lines and at >= 0 else b""
+        if after and not after.strip(b"\0 \t\r\n"):
+            return (
+                T("After the end of the document there are {n} NUL bytes.", n=after.count(b"\0")),
+                T("The file was not written to its end, or was given a size beforehand: write it anew, and whole."),
+            )
+        if message == expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT:
+            return (
+                T("After the end of the document there is more: {words}", words=_beginning(after)),
+                T("Write nothing after </orders>; a PHP warning there is told in the site's log."),
+            )
+        return None
+
+
+def _beginning(data: bytes) -> str:
+    """The first characters of foreign text, in one line."""
+    words = " ".join(data[: 8 * _SHOWN].decode("utf-8", "replace").replace("\0", "").split())
+    return words if len(words) <= _SHOWN else words[: _SHOWN - 1] + "…"

@@ -19,6 +19,7 @@ from pipeline.xmlio.parser import ParsedXml, parse, path_of
 from pipeline.xmlio.xsd import Declarations, Declared
 
 MAX_ROUNDS = 20
+SHOWN = 60  #: characters of a file's own text in a message
 MAX_ERRORS = 200  #: more mistakes than this in one file are counted, not listed
 
 _NS = re.compile(r"\{[^{}' ]*\}")
@@ -209,7 +210,7 @@ class Schema:
 def _value(
     name: str, attribute: str, value: str, kind: str, message: str, declared: Declared | None
 ) -> tuple[Text, Text | None]:
-    shown = value if len(value) <= 80 else value[:77] + "…"
+    shown = value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
     place = f"{name} {attribute}=" if attribute else name
     hint = None if attribute else _example(name, declared)
     numeric = declared is not None and declared.numeric and not attribute
@@ -241,6 +242,8 @@ def _value(
         )
     if numeric and re.fullmatch(r"[-+]?[\d\s\u00a0\u202f]*[.,]?\d+", value.strip()):
         right = re.sub(r"[\s\u00a0\u202f]", "", value).replace(",", ".")
+        if len(right) > SHOWN:
+            return T("<{place}> is {value}: not a number.", place=place, value=shown), hint
         return T("<{place}> is {value}: not a number as XML writes it.", place=place, value=shown), T(
             "Write the decimal point as a dot, with no spaces: <{name}>{right}</{name}>.", name=name, right=right
         )

@@ -172,7 +172,7 @@ def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext)
     findings = [finding for line in order.lines for finding in _line_findings(order, line)]
     if not order.lines:
         findings.append(Finding("no-items", T("Order {number} has no items.", number=order.number), where, _ASK_SITE))
-    if not re.fullmatch(r"[A-Z]{3}", order.currency):
+    if not _is_currency(order.currency, settings, context):
         findings.append(
             Finding(
                 "currency",
@@ -194,6 +194,16 @@ def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext)
     totals = order_totals(order)
     # taxes first: where they are added to the prices, a total that disagrees only repeats them
     return _tax_findings(order, totals, where) or _total_findings(order, totals, settings, context, where)
+
+
+def _is_currency(code: str, settings: ImportOrdersSettings, context: PlanContext) -> bool:
+    """Whether ISO 4217 knows it, by the client's own mapping too; a code that the step names is accepted as well."""
+    from babel.numbers import list_currencies
+
+    if not re.fullmatch(r"[A-Z]{3}", code):
+        return False
+    meant = _mapped("currency", code, context)
+    return meant != code or meant in settings.currencies or meant in list_currencies()
 
 
 def _line_findings(order: Order, line: OrderLine) -> Iterator[Finding]:
@@ -237,7 +247,8 @@ def _number_findings(order: Order, where: Where) -> list[Finding]:
         numbers += [(at, line.price), (at, line.quantity), (at, line.discount), (at, line.price * line.quantity)]
     for at, number in numbers:
         if not number.is_finite() or abs(number) >= HUGE:
-            text = T("Order {order} has an impossible number: {number}.", order=order.number, number=str(number))
+            words = str(number) if len(str(number)) <= 60 else str(number)[:59] + "…"
+            text = T("Order {order} has an impossible number: {number}.", order=order.number, number=words)
             return [Finding("number", text, at, _ASK_SITE)]
     return []
 

@@ -95,3 +95,36 @@ def test_wrong_calls_end_with_2(call: Callable[..., Result], arguments: tuple[ob
 def test_a_folder_without_files_is_a_wrong_call(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         judge([tmp_path], {})
+
+
+def two_orders(tmp_path: Path, second: Callable[[str], str]) -> Path:
+    """A file in which the order of a sample stands twice, the second time as ``second`` makes of it."""
+    text = (SAMPLES / "good" / "single.xml").read_text(encoding="utf-8")
+    start, end = text.index("<order>"), text.index("</order>") + len("</order>")
+    path = tmp_path / "twice.xml"
+    path.write_text(text[:end] + "\n" + second(text[start:end]) + text[end:], encoding="utf-8")
+    return path
+
+
+def test_the_same_order_twice_in_one_file_is_a_remark(tmp_path: Path) -> None:
+    (verdict,) = judge([two_orders(tmp_path, lambda order: order)], {})
+    assert verdict.outcome == "accepted"
+    (note,) = [note for note in verdict.notes if note.code == "twin-order"]
+    assert note.where.line == verdict.orders[1].decoded.line
+    assert "twice with the same content (lines 3 and " in str(note.text)
+
+
+def test_one_number_with_two_contents_is_held_at_both_places(tmp_path: Path) -> None:
+    path = two_orders(tmp_path, lambda order: order.replace("Олена", "Ольга", 1))
+    (verdict,) = judge([path], {})
+    assert verdict.outcome == "held"
+    assert [[finding.code for finding in one.findings] for one in verdict.orders] == [["twin-order"], ["twin-order"]]
+    assert [one.findings[0].where.line for one in verdict.orders] == [one.decoded.line for one in verdict.orders]
+
+
+def test_a_currency_that_does_not_exist_is_held(tmp_path: Path) -> None:
+    text = (SAMPLES / "good" / "single.xml").read_text(encoding="utf-8")
+    path = tmp_path / "xyz.xml"
+    path.write_text(text.replace("<currency>UAH<", "<currency>XYZ<"), encoding="utf-8")
+    (verdict,) = judge([path], {})
+    assert [finding.code for finding in verdict.orders[0].findings] == ["currency"]

@@ -338,3 +338,10 @@ def test_it_is_registered_and_has_a_schema() -> None:
     assert PLUGIN.name == "import-orders"
     schema = ImportOrdersSettings.model_json_schema()
     assert {"client", "object", "user", "executor", "warehouse", "inbox", "into"} <= set(schema["properties"])
+
+
+def test_a_currency_that_iso_4217_does_not_know_is_held_unless_it_is_mapped_or_named() -> None:
+    assert wrong(order(currency="XYZ")) == ["currency"]
+    assert wrong(order(currency="XYZ"), currencies=("XYZ",)) == []
+    context = PlanContext(client="acme", currency="UAH", now=NOW, mappings={("currency", "GRN"): "UAH"})
+    assert [one.code for one in validate(order(currency="GRN"), settings(), context)] == []

@@ -234,3 +234,37 @@ def test_other_languages_are_not_garbled(text: str) -> None:
 )
 def test_garbled_letters_are_known(text: str, meant: str | None) -> None:
     assert garbled(text) == meant
+
+
+_GOOD = b'<?xml version="1.0"?>\n<orders><a>x</a></orders>'
+
+
+@pytest.mark.parametrize(
+    ("data", "words", "advice"),
+    [
+        (b"Warning: Undefined variable $total in /var/www/shop.php on line 3\n" + _GOOD, "begins with text", "PHP"),
+        (b"<br />\n<b>Notice</b>: Undefined index<br />\n" + _GOOD, "XML: <br /> <b>Notice</b>: Undefined", "PHP"),
+        (b"Notice: x\n<orders/>", "begins with text that is not XML: Notice: x", "log"),
+        (b"\n\n" + _GOOD, "begins with blanks or empty lines", "closing ?>"),
+        (_GOOD + b"\nFatal error: out of memory", "there is more: Fatal error: out of memory", "</orders>"),
+        (_GOOD + b"\n<br />\n<b>Notice</b>", "there is more: <br /> <b>Notice</b>", "</orders>"),
+        (_GOOD + b"\0\0\0", "there are 3 NUL bytes", "write it anew"),
+        (_GOOD.replace(b"x<", b"a\x01b<"), "the control character U+0001", "preg_replace"),
+        (_GOOD.replace(b"x<", b"&#2;<"), "a number of a character", "preg_replace"),
+    ],
+)
+def test_what_php_puts_around_or_into_a_document_is_named_with_advice(data: bytes, words: str, advice: str) -> None:
+    finding = refused(data)
+    assert finding.code == "not-xml"
+    assert words in str(finding.text)
+    assert advice in str(finding.hint)
+
+
+@given(st.binary(min_size=1, max_size=300).filter(lambda junk: b"\0" not in junk))
+def test_foreign_text_before_a_document_is_never_told_at_length(junk: bytes) -> None:
+    told = ""
+    try:
+        parse(junk + _GOOD, file="x.xml")
+    except Rejected as error:
+        told = str(error.text)
+    assert len(told) < 260

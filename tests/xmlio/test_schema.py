@@ -184,3 +184,16 @@ def test_places_are_found_whatever_prefixes_the_file_uses(declare: str) -> None:
         ("value", "r/o/sum"),
     ]
     assert errors[2].column == text.index(f"<{p}sum>") + 1
+
+
+def test_a_value_of_four_hundred_digits_is_not_told_whole() -> None:
+    from pipeline.resources import samples, schemas
+
+    text = (samples() / "orders/good/single.xml").read_text("utf-8")
+    for digits in ("7" * 400, "7" * 400 + ",50"):
+        broken = text.replace("<total>849.00</total>", f"<total>{digits}</total>")
+        assert broken != text
+        errors = Schema.load(schemas() / "order.xsd").check(parse(broken.encode(), file="x.xml"))
+        for error in errors:
+            assert "7" * 61 not in f"{error.message} {error.hint}"
+        assert digits.isdigit() or errors
