@@ -159,6 +159,7 @@ class Database:
             return Held(
                 T("The books refuse what was to be written: {words}", words=words.splitlines()[0]),
                 hint=T("Look whether all that it refers to is still in the books, and whether nothing is too long."),
+                code="books-refuse",
             )
         if "password authentication" in low or "permission denied" in low or "readonly" in low:
             return Refused(

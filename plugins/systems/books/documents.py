@@ -223,7 +223,9 @@ class _Batch:
         where = Where(order=order.number or order.id)
         if len(draft.products) != len(order.lines):
             raise Held(T("The lines of the order and their products do not pair up."), where=where, who=Who.US)
+        _storable(draft, where)
         totals = order_totals(order)
+        _keepable(where, [totals.lines, totals.discount, totals.total])
         rounding = cents(draft.rounding) if draft.rounding is not None else _NONE
         if totals.total + rounding != cents(order.total):
             raise Held(
@@ -251,7 +253,6 @@ class _Batch:
                 raise self._warehouse
             warehouse = self._warehouse
         products = [_id(ref, where) or 0 for ref in draft.products]
-        _storable(draft, where)
         reserve: dict[tuple[int, int], Decimal] = {}
         if warehouse is not None:
             for product, ref, line in zip(products, draft.products, order.lines, strict=True):
@@ -353,7 +354,9 @@ class _Batch:
                         quantity=quantity,
                         free=max(free, _NONE),
                     ),
-                    hint=T("Restock, or agree on another quantity with the buyer; then release the order."),
+                    hint=T(
+                        "Restock it, and the next run takes the order; or agree with the buyer, and let it come again."
+                    ),
                     where=where,
                     code="no-stock",
                 )
@@ -437,15 +440,24 @@ def _id(ref: Ref | None, where: Where) -> int | None:
 
 def _storable(draft: DocumentDraft, where: Where) -> None:
     order = draft.order
-    numbers = [order.rate, order.payment.paid, *(rate for rate, _ in order.taxes)]
+    stored = [order.rate, order.payment.paid, order.payment.tax_rate, order.delivery.tax_rate]
+    sums = [order.total, order.delivery.cost, order.payment.fee, *(discount.amount for discount in order.discounts)]
+    sums += [tax for _, tax in order.taxes]
     for line in order.lines:
-        numbers += [line.quantity, line.price, line.discount, line.tax_rate]
+        stored += [line.quantity, line.price, line.discount, line.tax_rate]
+        sums.append(line.price * line.quantity)
+    # sums are rounded before they are stored, so they may be as fine as they like
+    sums = [cents(number) if number.is_finite() and abs(number) < t.LIMIT else number for number in sums]
+    _keepable(where, [*stored, *sums])
+
+
+def _keepable(where: Where, numbers: Sequence[Decimal | None]) -> None:
     for number in numbers:
         if number is not None and not t.fits(number):
             raise Held(
                 T(
                     "Order {order} has a number that the books cannot keep: {number}.",
-                    order=order.number,
+                    order=where.order or "",
                     number=str(number),
                 ),
                 hint=T("At most six digits stand after the decimal point, and twelve before it."),
@@ -458,8 +470,11 @@ def _held(draft: DocumentDraft, error: Exception) -> MistokError:
     words = str(getattr(error, "orig", None) or error).splitlines()[0]
     return Held(
         T("The books refuse order {order}: {words}", order=draft.order.number, words=words),
-        hint=T("Look whether what the order refers to is still in the books, then release it."),
+        hint=T(
+            "Look whether all that the order refers to is still in the books, and whether nothing of it is too long."
+        ),
         where=Where(order=draft.order.number or draft.order.id),
+        code="books-refuse",
     )
 
 
