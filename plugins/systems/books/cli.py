@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -60,7 +61,7 @@ def make_app(get: Get) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """Load products, or references, from tables: new codes are added, known ones brought up to date."""
-        with _open(get) as books:
+        with _open(get, dry_run=dry_run) as books:
             results = [_load(books, path, dry_run, str(numbers), encoding, language) for path in files]
         if as_json:
             _print_json(results)
@@ -89,7 +90,7 @@ def make_app(get: Get) -> typer.Typer:
             rows = product_rows(books, find, limit)
         heads = (T("Code"), T("Name"), T("Category"), T("Price"), T("Special"), T("In stock"), T("Unit"))
         names = ("code", "name", "category", "price", "special_price", "stock", "unit")
-        _show(rows, names, heads, as_json, T("No product found."))
+        _show(rows, names, heads, as_json, _nothing(find, T("No product found.")))
 
     @app.command(help=str(T("List stock by warehouse: on hand, reserved, and what may be sold.")))
     def stock(
@@ -104,7 +105,7 @@ def make_app(get: Get) -> typer.Typer:
             rows = stock_rows(books, find, limit)
         heads = (T("Code"), T("Name"), T("Warehouse"), T("On hand"), T("Reserved"), T("May be sold"))
         names = ("code", "name", "warehouse", "on_hand", "reserved", "sellable")
-        _show(rows, names, heads, as_json, T("No stock found."))
+        _show(rows, names, heads, as_json, _nothing(find, T("No stock found.")))
 
     @app.command(help=str(T("List parties: buyers and companies.")))
     def parties(
@@ -119,7 +120,7 @@ def make_app(get: Get) -> typer.Typer:
             rows = party_rows(books, find, limit)
         heads = (T("Code"), T("Name"), T("EDRPOU"), T("Phone"), T("Mail"), T("Documents"))
         names = ("code", "name", "edrpou", "phone", "email", "documents")
-        _show(rows, names, heads, as_json, T("No party found."))
+        _show(rows, names, heads, as_json, _nothing(find, T("No party found.")))
 
     @app.command(help=str(T("List order documents, newest first.")))
     def documents(
@@ -130,7 +131,7 @@ def make_app(get: Get) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """List order documents, newest first."""
-        from plugins.systems.books.views import document_rows
+        from plugins.systems.books.views import STATUSES, document_rows, in_words
 
         with _open(get) as books:
             rows = document_rows(books, find, limit)
@@ -146,7 +147,9 @@ def make_app(get: Get) -> typer.Typer:
             T("Status"),
         )
         names = ("number", "created_at", "source", "order_number", "party", "items", "total", "currency", "status")
-        _show(rows, names, heads, as_json, T("No document found."))
+        if not as_json:
+            rows = [{**row, "status": in_words(row["status"], STATUSES)} for row in rows]
+        _show(rows, names, heads, as_json, _nothing(find, T("No document found.")))
 
     @app.command(help=str(T("Show one document with its lines and sums.")))
     def document(
@@ -159,7 +162,7 @@ def make_app(get: Get) -> typer.Typer:
             found = document_view(books, number)
         if found is None:
             typer.echo(str(T("There is no document {number}.", number=number)), err=True)
-            raise typer.Exit(2)
+            raise typer.Exit(1)
         if as_json:
             _print_json(found)
         else:
@@ -169,10 +172,12 @@ def make_app(get: Get) -> typer.Typer:
 
 
 @contextmanager
-def _open(get: Get) -> Iterator[Books]:
+def _open(get: Get, *, dry_run: bool = False) -> Iterator[Books]:
     from plugins.systems.books.system import Books
 
     settings, env = get()
+    if dry_run and settings.url.startswith("sqlite"):  # elsewhere what was tried is rolled back
+        env = replace(env, dry_run=True)
     books = Books(settings, env)
     _zone[:] = [ZoneInfo(env.timezone)]
     try:
@@ -243,26 +248,44 @@ def _show(
     _console().print(table)
 
 
+def _nothing(find: str, nothing: Text) -> Text:
+    return T("Nothing matches {text}.", text=find.strip()) if find.strip() else nothing
+
+
 def _show_document(found: dict[str, Any]) -> None:
+    from plugins.systems.books.views import STATUSES, in_words
+
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     console = _console()
     console.print(f"[bold]{escape(str(T('Order {number}', number=found['number'])))}[/bold]")
+    buyer = found["customer"]
     facts = (
-        (T("Source"), f"{found['source']} № {found['order_number']}"),
+        (T("Client"), found["client"]),
+        (T("Source"), f"{found['source']} № {found['order_number']} {found['source_number']}".rstrip()),
         (T("Made"), _cell(found["created_at"])),
         (T("Ordered"), _cell(found["ordered_at"])),
-        (T("Status"), found["status"]),
-        (T("Buyer"), f"{found['party']} ({found['party_code']})"),
+        (T("Changed"), _cell(found["modified_at"])),
+        (T("Status"), in_words(found["status"], STATUSES)),
+        (T("Booked on"), f"{found['party']} ({found['party_code']})"),
+        (T("Buyer"), _words(buyer, _PARTY)),
+        (T("Address"), _address(buyer)),
+        (T("Language"), found["language"]),
+        (T("Manager"), found["manager"]),
         (T("Object"), found["object"]),
         (T("Warehouse"), found["warehouse"]),
         (T("Author"), found["user"]),
         (T("Executor"), found["executor"]),
         (T("Delivery"), found["delivery_words"]),
+        (T("Deliver to"), _address(found["delivery"])),
         (T("Payment"), found["payment_words"]),
+        (T("Paid"), _words(found["payment"], ("paid", "paid_at", "transaction"))),
+        (T("Coupons"), ", ".join(_words(one, ("code", "name")) for one in found["discounts"] or ())),
         (T("Comment"), found["comment"]),
+        (T("Buyer says"), "" if found["buyer_comment"] in found["comment"] else found["buyer_comment"]),
+        (T("Office says"), found["manager_comment"]),
     )
     for head, value in facts:
         if value:
@@ -282,6 +305,10 @@ def _show_document(found: dict[str, Any]) -> None:
     for line in found["lines"]:
         names = ("position", "product_code", "name", "quantity", "unit", "price", "discount", "sum")
         table.add_row(*(_cell(line[name], name) for name in names))
+        about = [*(f"{name}: {value}" for name, value in (line["attributes"] or {}).items())]
+        about += [words for words in (line["barcode"], line["comment"]) if words]
+        if about:
+            table.add_row("", "", escape("; ".join(about)))
     console.print(table)
     sums = (
         (T("Goods"), found["lines_sum"]),
@@ -298,10 +325,27 @@ def _show_document(found: dict[str, Any]) -> None:
         words = T("Tax {rate} %", rate=tax["rate"].normalize() + 0)
         inside = T("included") if found["prices_include_tax"] else T("added")
         console.print(f"{words!s:<12} {_cell(tax['tax']):>14} ({inside})")
+    if found["extra"]:
+        console.print(f"\n[bold]{escape(str(T('What else the order says')))}[/bold]")
+        for name, value in found["extra"].items():
+            console.print(escape(f"{name}: {value}"))
+
+
+def _words(record: dict[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(str(record[name]) for name in names if record.get(name))
+
+
+def _address(record: dict[str, Any]) -> str:
+    address = record.get("address") or {}
+    parts = ("country", "zip", "region", "city", "street", "house", "apartment")
+    words = _words(address, parts)
+    whole = address.get("text", "")
+    return f"{words} ({whole})" if words and whole and whole != address.get("street") else words or whole
 
 
 #: columns whose values are never broken over two lines
 _WHOLE = frozenset({"code", "number", "order_number", "total", "created_at", "currency", "phone", "edrpou"})
+_PARTY = ("company", "edrpou", "tax_number", "last_name", "first_name", "middle_name", "phone", "email")
 _QUANTITIES = frozenset({"quantity", "stock", "on_hand", "reserved", "sellable"})
 
 

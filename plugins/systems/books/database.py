@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import QueuePool
 
 from pipeline.api import ConfigError, Held, Refused, T, Transient
 from plugins.systems.books import tables as t
@@ -19,10 +21,16 @@ _PG_LOCK = 0x6D69_7374_6F6B  # one migrating process at a time
 
 
 class Database:
-    """One database of books. Safe to share between threads; each transaction has its own connection."""
+    """One database of books. Safe to share between threads; each transaction has its own connection.
 
-    def __init__(self, url: str, base: Path, lock_timeout: float = 15.0) -> None:
+    With ``dry_run`` it never creates or changes one: a SQLite file is read into memory and worked on there, PostgreSQL
+    is asked in read-only transactions; where there is nothing yet, it is an empty database in memory.
+    """
+
+    def __init__(self, url: str, base: Path, lock_timeout: float = 15.0, *, dry_run: bool = False) -> None:
         """Nothing is opened yet. Raises ConfigError for a URL that cannot be."""
+        self.dry_run, self.in_memory = dry_run, False
+        self._keeper: sqlite3.Connection | None = None
         try:
             parsed = make_url(url)
         except ArgumentError:
@@ -58,6 +66,26 @@ class Database:
             event.listen(self._engine, "connect", self._prepare_sqlite)
         self._ready = False
 
+    def use_memory(self) -> None:
+        """Go on with a copy in memory: of the SQLite file when there is one, else of nothing."""
+        name = f"file:books-{secrets.token_hex(8)}?mode=memory&cache=shared"
+        engine = create_engine(
+            f"sqlite:///{name}&uri=true",
+            connect_args={"timeout": self._lock_timeout, "check_same_thread": False},
+            poolclass=QueuePool,
+        )
+        event.listen(engine, "connect", self._prepare_sqlite)
+        with self.guard():
+            self._keeper = sqlite3.connect(name, uri=True, check_same_thread=False)  # it lives as long as this is open
+            if self.path is not None and self.path.exists():
+                # a file that nobody has open is read as it lies: even a reader would put its -shm file beside it
+                quiet = not self.path.with_name(self.path.name + "-wal").exists()
+                address = self.path.absolute().as_uri() + ("?mode=ro&immutable=1" if quiet else "?mode=ro")
+                with closing(sqlite3.connect(address, uri=True, timeout=self._lock_timeout)) as file:
+                    file.backup(self._keeper)
+        self._engine.dispose()
+        self._engine, self.sqlite, self.in_memory, self._ready = engine, True, True, False
+
     def _prepare_sqlite(self, connection: Any, _record: object) -> None:
         # Transactions are begun by us: the driver's own idea of when to begin loses savepoints and read snapshots.
         connection.isolation_level = None
@@ -76,6 +104,8 @@ class Database:
         On SQLite it holds the only write lock from its start. Raises Transient, Refused.
         """
         self.prepare()
+        if self.dry_run and not self.in_memory:
+            raise Refused(T("This is a dry run: nothing is written into the books {url}.", url=self.shown))
         with self.guard(), self._engine.connect() as connection:
             if self.sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -90,7 +120,8 @@ class Database:
             if self.sqlite:
                 connection.exec_driver_sql("BEGIN")
             else:
-                connection.execution_options(isolation_level="REPEATABLE READ")  # in place
+                # in place
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with _ended(connection):
                 yield connection
 
@@ -98,7 +129,9 @@ class Database:
         """Create or migrate the schema, once. Raises ConfigError when the database is newer than this program."""
         if self._ready:
             return
-        if self.path is not None:
+        if self.dry_run and self.sqlite and not self.in_memory:
+            self.use_memory()
+        if self.path is not None and not self.in_memory:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -111,6 +144,15 @@ class Database:
                 connection.exec_driver_sql("BEGIN")
             with _ended(connection):
                 current = self._version(connection)
+        if current < len(MIGRATIONS) and self.dry_run and not self.in_memory:
+            if current:
+                raise ConfigError(
+                    T("The books {url} are of an older Mistok, and a dry run does not change them.", url=self.shown),
+                    hint=T("Run the job once without --dry-run, or look at the books with any verb of theirs."),
+                )
+            self.use_memory()
+            self.prepare()
+            return
         if current < len(MIGRATIONS):
             with self.guard(), self._engine.connect() as connection:
                 if self.sqlite:
@@ -184,6 +226,9 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper, self._ready = None, False
 
 
 @contextmanager

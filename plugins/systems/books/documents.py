@@ -309,6 +309,7 @@ class _Batch:
             "paid": payment.paid,
             "payment": _plain(payment),
             "comment": draft.comment,
+            "buyer_comment": order.comment,
             "language": order.language,
             "manager": order.manager,
             "manager_comment": order.manager_comment,

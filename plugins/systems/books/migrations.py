@@ -15,7 +15,7 @@ _TEXTS = {
     "documents": ("key", "source_number", "delivery_phone"),
     "document_lines": ("unit",),
 }
-_NEW_TEXTS = {"documents": ("language", "manager", "manager_comment"), "document_lines": ("barcode",)}
+_NEW_TEXTS = {"documents": ("buyer_comment", "language", "manager", "manager_comment"), "document_lines": ("barcode",)}
 _OLD_UNIQUE = "uq_documents_kind_source_id_order_id"
 _CLIENT = {  # the first part of the key, which is client/source/order/…
     "sqlite": "CASE WHEN instr(key, '/') > 0 THEN substr(key, 1, instr(key, '/') - 1) ELSE key END",

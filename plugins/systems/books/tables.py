@@ -296,6 +296,7 @@ documents = Table(
     Column("paid", Exact),
     Column("payment", JSON, nullable=False),
     Column("comment", Text, nullable=False, default=""),
+    Column("buyer_comment", Text, nullable=False, default=""),  # as the order has it
     Column("language", Text, nullable=False, default=""),  # the buyer's
     Column("manager", Text, nullable=False, default=""),  # as the source names them
     Column("manager_comment", Text, nullable=False, default=""),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from pipeline.api import sellable
+from pipeline.api import T, Text, matcher, sellable
 from plugins.systems.books import tables as t
 
 if TYPE_CHECKING:
@@ -19,6 +20,34 @@ _NAME = (
     .limit(1)
     .scalar_subquery()
 )
+
+#: What the known codes of an order say; a client's own codes are shown as they are.
+STATUSES: Mapping[str, Text] = {
+    "new": T("new"),
+    "confirmed": T("confirmed"),
+    "paid": T("paid"),
+    "shipped": T("shipped"),
+    "completed": T("completed"),
+    "cancelled": T("cancelled"),
+    "refunded": T("refunded"),
+}
+SERVICES: Mapping[str, Text] = {
+    "branch": T("to a branch"),
+    "locker": T("to a parcel locker"),
+    "courier": T("by courier"),
+    "pickup": T("pickup by the buyer"),
+    "other": T("another way"),
+    "nova-poshta": T("Nova Poshta"),
+    "ukrposhta": T("Ukrposhta"),
+    "meest": T("Meest"),
+    "rozetka": T("Rozetka"),
+}
+PAYMENTS: Mapping[str, Text] = {"unpaid": T("unpaid"), "partly": T("partly paid"), "paid": T("paid")}
+
+
+def in_words(code: str | None, known: Mapping[str, Text]) -> str:
+    """What a known code says in the reader's language; any other as it is."""
+    return str(known.get(code or "", code or ""))
 
 
 def product_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
@@ -36,11 +65,11 @@ def product_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
     )
     rows: list[dict[str, Any]] = []
     now = books.env.clock.now()
-    needle = find.casefold()
+    matches = matcher(find)
     for batch in books.batches(fields, at=now):
         for n in range(batch.length):
             row = {name.removesuffix(".uk-UA"): batch.columns[name][n] for name in fields}
-            if needle in row["code"].casefold() or needle in row["name"].casefold():
+            if matches((row["code"], row["name"]), ()):
                 starts = row.pop("special_start")
                 if starts is not None and starts > now:
                     row["special_price"] = None  # to come; the table shows what holds today
@@ -71,15 +100,16 @@ def party_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
     of = select(func.count()).where(t.documents.c.party_id == p.id).scalar_subquery()
     statement = select(p.code, p.name, p.edrpou, p.phone, p.email, of.label("documents")).order_by(p.code)
     with books.reading() as connection:
-        return _found(connection, statement, find, limit, "code", "name", "phone", "email", "edrpou")
+        return _found(connection, statement, find, limit, "code", "name", "email", "edrpou", phones=("phone",))
 
 
 def document_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
     """Documents, newest first."""
     items = select(func.count()).where(t.document_lines.c.document_id == t.documents.c.id).scalar_subquery()
-    statement = _documents(items.label("items")).order_by(t.documents.c.id.desc())
+    statement = _documents(items.label("items"), t.parties.c.phone.label("phone")).order_by(t.documents.c.id.desc())
     with books.reading() as connection:
-        return _found(connection, statement, find, limit, "number", "order_number", "party")
+        rows = _found(connection, statement, find, limit, "number", "order_number", "party", "source", phones=("phone",))
+    return [_without(row, "phone") for row in rows]
 
 
 def document_view(books: Books, number: str) -> dict[str, Any] | None:
@@ -122,8 +152,11 @@ def document_view(books: Books, number: str) -> dict[str, Any] | None:
     found["warehouse"] = found["warehouse"] or found.pop("warehouse_code") or ""
     found.pop("warehouse_code", None)
     delivery = ("carrier", "service", "city", "branch", "recipient", "phone", "tracking")
-    found["delivery_words"] = ", ".join(words for name in delivery if (words := found[f"delivery_{name}"]))
-    payment = (found["payment_method"], found["payment_status"])
+    parts = [in_words(found[f"delivery_{name}"], SERVICES) for name in delivery[:2]]
+    parts += [found[f"delivery_{name}"] for name in delivery[2:]]
+    # a buyer who comes for it is told once: the carrier and the service are the same word then
+    found["delivery_words"] = ", ".join(dict.fromkeys(words for words in parts if words))
+    payment = (found["payment_method"], in_words(found["payment_status"], PAYMENTS))
     found["payment_words"] = ", ".join(words for words in payment if words)
     return found
 
@@ -151,14 +184,16 @@ def _documents(*further: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _found(connection: Connection, statement: Select[Any], find: str, limit: int, *names: str) -> list[dict[str, Any]]:
-    if not find:
+def _found(
+    connection: Connection, statement: Select[Any], find: str, limit: int, *names: str, phones: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    if not find.strip():
         return [dict(row) for row in connection.execute(statement.limit(limit)).mappings()]
     # compared here: SQLite folds the case of Latin letters only
     rows: list[dict[str, Any]] = []
-    needle = find.casefold()
+    matches = matcher(find)
     for row in connection.execute(statement).mappings():
-        if any(needle in str(row[name]).casefold() for name in names):
+        if matches([row[name] for name in names], [row[name] for name in phones]):
             rows.append(dict(row))
             if len(rows) == limit:
                 break

@@ -40,10 +40,11 @@ class Place:
     base: Path
     clock: Fixed = field(default_factory=Fixed)
     client: str = "demo"
+    dry_run: bool = False
     opened: list[Books] = field(default_factory=list)
 
     def open(self, **settings: Any) -> Books:
-        env = SystemEnv("books", self.client, self.base, "UAH", "Europe/Kyiv", self.clock)
+        env = SystemEnv("books", self.client, self.base, "UAH", "Europe/Kyiv", self.clock, dry_run=self.dry_run)
         books = Books(BooksSettings(url=self.url, **settings), env)
         self.opened.append(books)
         return books

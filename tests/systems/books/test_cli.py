@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from lxml import etree
 from typer.testing import CliRunner, Result
 
+from pipeline.api import FormatContext
 from pipeline.testing.documents_contract import drafts_of, order
+from plugins.formats.order_xml import OrderXml, OrderXmlSettings
 from plugins.systems.books import verbs
+from tests.systems.books.conftest import SAMPLES
 
 if TYPE_CHECKING:
     from tests.systems.books.conftest import Place
@@ -79,6 +85,42 @@ def test_documents_and_one_of_them(run: Run) -> None:
     missing = run("document", "999")
     assert missing.exit_code == 2
     assert "no document 999" in missing.output
+
+
+def test_everything_that_an_order_says_is_shown(lite: Place) -> None:
+    books = lite.sample()
+    sample = (SAMPLES / "orders" / "good" / "full.xml").read_bytes()
+    context = FormatContext("demo", ZoneInfo("Europe/Kyiv"), "UAH", "uk-UA", datetime(2026, 11, 22, tzinfo=UTC))
+    (decoded,) = OrderXml().decode(sample, OrderXmlSettings(), context).orders
+    assert decoded.order is not None
+    (outcome,) = books.create(drafts_of(books, [decoded.order]))
+    assert outcome.error is None
+    app = verbs(lambda: (books.settings, books.env))
+    shown = CliRunner().invoke(app, ["document", "000001"]).output
+    told = CliRunner().invoke(app, ["document", "000001", "--json"]).output
+    for words in (
+        *("2026-11-21 12:02", "uk-UA", "anna", "Рахунок надіслано", "4820001004441", "Перевірити дату виготовлення"),
+        *(
+            "м. Київ, вул. Велика Кільцева, 4, оф. 12",
+            "Під'їзд з двору.",
+            "Хакі 303",
+            "3150.00",
+            "24 місяці",
+            "ПЛЮС100",
+        ),
+        *("32855961", "LP-2291003399", "20450987654321", "google", "R-778812345"),
+    ):
+        assert words in shown, words
+        assert words in told or words == "2026-11-21 12:02", words
+    assert json.loads(told)["modified_at"] == "2026-11-21T10:02:00+00:00"
+    leaves = [e for e in etree.fromstring(sample).iter("{*}*") if len(e) == 0 and (e.text or "").strip()]
+    written_otherwise = {"created", "modified", "draft", "phone", "rate", "warehouse"}  # in UTC, as E.164, by name …
+    lost = [
+        etree.QName(leaf).localname
+        for leaf in leaves
+        if json.dumps((leaf.text or "").strip(), ensure_ascii=False)[1:-1] not in told
+    ]
+    assert set(lost) <= written_otherwise
 
 
 def test_stock_and_parties(run: Run) -> None:

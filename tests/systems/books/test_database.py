@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import func, inspect, select, update
+from sqlalchemy.exc import InternalError
 
 from pipeline.api import ConfigError, MistokError, Refused
 from plugins.systems.books import tables as t
 from plugins.systems.books.database import Database
 from plugins.systems.books.migrations import MIGRATIONS
-
-if TYPE_CHECKING:
-    from tests.systems.books.conftest import Place
+from tests.systems.books.conftest import Place
 
 
 def test_a_newer_schema_is_refused_with_words(place: Place) -> None:
@@ -154,3 +153,70 @@ def test_books_of_schema_1_keep_everything_and_learn_their_clients(place: Place)
                 dialect = connection.dialect
                 made = {c["name"]: str(c["type"].compile(dialect)) for c in tables.get_columns(table.name)}
                 assert made == {c.name: str(c.type.compile(dialect)) for c in table.columns}
+
+
+def trial(place: Place) -> Place:
+    return replace(place, dry_run=True)
+
+
+def test_a_dry_run_makes_no_file_and_works_on_the_seed_in_memory(lite: Place) -> None:
+    place = replace(trial(lite), url="sqlite:///data/books.sqlite3")
+    books = place.sample()
+    assert books.count() == 43
+    assert set(books.find_products(["0042"])) == {"0042"}
+    assert set(books.find_references("party", ["0042"])) == {"0042"}
+    with books.reading():
+        assert len(next(iter(books.batches(["code"], at=place.clock.now()))).columns["code"]) == 43
+    books.close()
+    assert list(lite.base.iterdir()) == []
+
+
+def test_a_dry_run_reads_the_file_that_is_there_and_leaves_it_as_it_is(lite: Place) -> None:
+    lite.sample().close()
+    before = {path.name: path.read_bytes() for path in lite.base.iterdir()}
+    for running in (False, True):
+        if running:
+            lite.open().ensure("object", "99", "Новий")  # stays open: what is not in the file itself yet is seen too
+            before = {path.name: path.read_bytes() for path in lite.base.iterdir() if not path.name.endswith("-shm")}
+        books = trial(lite).open()
+        assert books.count() == 43
+        assert bool(books.find_references("object", ["99"])) == running
+        books.ensure("object", "77")
+        books.close()
+        after = {path.name: path.read_bytes() for path in lite.base.iterdir() if not path.name.endswith("-shm")}
+        assert after == before
+    assert lite.open().find_references("object", ["77"]) == {}
+
+
+def test_a_dry_run_reads_books_of_an_older_schema_and_does_not_migrate_them(lite: Place) -> None:
+    old_books(lite)
+    lite.opened[0].close()
+    assert trial(lite).open().find_references("source", ["shop"])
+    with closing(sqlite3.connect(lite.base / "books.sqlite3")) as raw:
+        assert raw.execute("select version from books_version").fetchall() == [(1,)]
+
+
+def test_a_dry_run_changes_nothing_on_a_server(postgres: str, tmp_path: Path) -> None:
+    place = Place(postgres, tmp_path)
+    tried = trial(place).sample()
+    assert tried.count() == 43
+    engine = place.open().database._engine
+    assert inspect(engine).get_table_names() == []
+    place.sample()
+    books = trial(place).open()
+    assert books.count() == 43
+    with pytest.raises(Refused, match="dry run"):
+        books.ensure("object", "77")
+    with books.reading() as connection, pytest.raises(InternalError, match="read-only"):
+        connection.execute(update(t.version).values(version=9))
+    for one in (tried, books, *place.opened):
+        one.close()
+
+
+def test_a_dry_run_does_not_migrate_a_server_and_says_so(postgres: str, tmp_path: Path) -> None:
+    place = Place(postgres, tmp_path)
+    old_books(place)
+    with pytest.raises(ConfigError, match="older Mistok"):
+        trial(place).open().count()
+    for one in place.opened:
+        one.close()
