@@ -65,6 +65,7 @@ def _carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
     ctx.reach("inbound:planned")
     now = ctx.clock.now()
     with walk.begin() as conn:
+        file_rows.update(conn, [row["id"] for row in files if row.get("counted")], now, tries=0)
         _write_rows(walk, conn, sorted_out.fresh, now)
         settle_planned(walk, conn, sorted_out.fresh, now)
         _sight(conn, walk, sorted_out, now)

@@ -103,7 +103,9 @@ class RunContext:
     def system_env(self, name: str) -> SystemEnv:
         """What a system is told of the client."""
         config = self.config
-        return SystemEnv(name, config.client, config.base, config.currency, config.timezone, self.clock)
+        return SystemEnv(
+            name, config.client, config.base, config.currency, config.timezone, self.clock, dry_run=self.dry_run
+        )
 
     def format_context(self, file: str = "") -> FormatContext:
         """What a format is told of the client, as of now."""

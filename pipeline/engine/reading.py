@@ -54,6 +54,7 @@ def _carefully(walk: Inbound, rows: Sequence[Row]) -> None:
     with walk.begin() as conn:
         for row in rows:
             file_rows.update(conn, [row["id"]], now, tries=row["tries"] + 1)
+            row["counted"] = True  # until it is read and planned: what happens later is no fault of its bytes
     try:
         process(walk, rows)
     finally:
