@@ -157,7 +157,11 @@ format: {type: joomshopping-csv, delimiter: ",", languages: [uk-UA, ru-RU], colu
 def test_own_columns_of_the_yaml_stand_in_the_file_on_the_server(make_victim: Callable[[str, str], Victim]) -> None:
     victim = make_victim("sshd", "sqlite")
     victim.catalogue = OWN
-    victim.config()
+    assert victim.run("catalogue").state == "done"
+    books = sqlite3.connect(victim.folder / "books.sqlite3")
+    with books:  # the sample's promotions end some day, and this test does not
+        assert books.execute("UPDATE specials SET start_at = NULL, end_at = NULL").rowcount == 4
+    books.close()
     done = mistok("-c", victim.path, "run", "catalogue", "--json")
     assert done.code == 0, done.all
     text = (victim.goods / "catalogue.csv").read_text("utf-8")
@@ -165,20 +169,17 @@ def test_own_columns_of_the_yaml_stand_in_the_file_on_the_server(make_victim: Ca
     with (samples() / "products.csv").open(encoding="utf-8", newline="") as source:
         products = {row["code"]: row for row in csv.DictReader(source, delimiter=";")}
     assert len(rows) == done.json()["counts"]["rows"] == 30
-    specials = 0
     for row in rows:
         product = products[row["art"]]
-        specials += bool(row["акція"])
         assert row == {
             "art": product["code"],
             "lang": "uk",
             "title": f"{product['manufacturer']}: {product['name_uk-UA']}",
             "назва": product["name_ru-RU"],
             "ціна": f"{amount(product['price']):.2f}".replace(".", ","),
-            "акція": row["акція"] and f"{amount(product['special_price']):.2f}",
+            "акція": product["special_price"] and f"{amount(product['special_price']):.2f}",
             "шлях": product["category"].replace("/", " > "),
             "група": product["category"].rpartition("/")[2],
             "фото": product["image"],
             "ще фото": product["images"].replace("|", ","),
         }
-    assert specials, "a sample has a special price"
