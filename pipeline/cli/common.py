@@ -1,6 +1,7 @@
 """What every verb needs: the config, the language, error cards, tables and JSON, exit codes.
 
-Exit codes: 0 done · 1 something waits for a person · 2 wrong config or usage · 3 a server could not be reached.
+Exit codes: 0 done · 1 something that came up waits for a person, the own disk of ledger and archive included · 2 wrong
+config or usage · 3 a server could not be reached, or refuses what is needed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3
 
 EXIT_CODES = T(
-    "Exit codes: 0 done · 1 something waits for a person · 2 wrong config or usage · 3 a server could not be reached."
+    "Exit codes: 0 done, or there was nothing to do · 1 something that came up in this call waits for a person "
+    "(or what was asked for is not there) · 2 wrong config or usage · 3 a server could not be reached, "
+    "or refuses what is needed."
 )
 
 WHO: Mapping[Who, Text] = {
@@ -93,10 +96,17 @@ def load(context: typer.Context) -> ClientConfig:
 def load_path(chosen: Options) -> ClientConfig:
     """The same, by the options given before the verb."""
     from pipeline import logs
-    from pipeline.config.load import load_config
+    from pipeline.config.load import language_of, load_config
     from pipeline.config.masking import mask
 
-    config = load_config(chosen.config)
+    try:
+        config = load_config(chosen.config)
+    except ConfigError:
+        # its mistakes in the language that it would have
+        asked = chosen.language or os.environ.get("MISTOK_LANGUAGE") or language_of(chosen.config)
+        if asked:
+            use_language(asked)
+        raise
     hide_from_now_on(lambda words: mask(words, config.secrets))
     use_language(chosen.language or os.environ.get("MISTOK_LANGUAGE") or config.language)
     logs.for_client(config, console=False)
@@ -146,7 +156,10 @@ def exit_code(error: MistokError) -> int:
     """The exit code of an error."""
     if isinstance(error, ConfigError):
         return WRONG
-    return UNREACHABLE if isinstance(error, (Transient, Refused)) else WAITING
+    from pipeline.engine.runtime import OWN_TROUBLE
+
+    away = isinstance(error, (Transient, Refused)) and error.code not in OWN_TROUBLE
+    return UNREACHABLE if away else WAITING
 
 
 def usage(text: Text, hint: Text | None = None) -> NoReturn:

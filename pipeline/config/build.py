@@ -10,7 +10,7 @@ from functools import cache
 from pydantic import Field
 
 from pipeline.config import shape
-from pipeline.config.check import Checker
+from pipeline.config.check import OWN_FIELDS, Checker, known_keys
 from pipeline.config.model import (
     AlertsConfig,
     ChannelSpec,
@@ -20,15 +20,13 @@ from pipeline.config.model import (
     StepSpec,
 )
 from pipeline.config.shape import Loc
-from pipeline.config.suggest import did_you_mean, one_of
+from pipeline.config.suggest import did_you_mean, misspelt, one_of
 from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence
 from pipeline.flow import InboundStep, OutboundStep, Settings, StepPlugin
 from pipeline.ports import CatalogueFormat, OrderFormat
 from pipeline.registry import Registry
 from pipeline.texts import T, Text, verbatim
 
-#: What the loader sets itself and nobody may write.
-OWN_FIELDS = frozenset({"base", "source", "config_hash", "secrets"})
 #: Top-level keys that begin so are the admin's own, for anchors.
 EXTENSION = "x-"
 #: Still known, and not to be proposed to anybody.
@@ -56,7 +54,8 @@ def build(checker: Checker, registry: Registry, transports: Plain[str, type[Sett
 def _head(checker: Checker, root: Mapping) -> ClientConfig | None:
     own = [key for key in root.entries if key.startswith(EXTENSION) or key in ("connections", "jobs", "alerts")]
     for key in sorted(OWN_FIELDS & set(root.entries)):
-        checker.add("config-unknown-key", (key,), T("Key `{key}` is not known here.", key=key), at_key=True)
+        text = T("Key `{key}` is not known here.", key=key)
+        checker.add("config-unknown-key", (key,), text, one_of(key, known_keys(_Head, top=True)), at_key=True)
     node = root.without(*own, *OWN_FIELDS)
     return checker.settings(_Head, node, ())
 
@@ -151,7 +150,7 @@ def _steps(checker: Checker, job: Loc, node: Mapping, registry: Registry) -> lis
     steps = node.get("steps")
     if steps is None and "steps" not in node.entries:
         # `step: import-orders` straight under the job, or a misspelt `steps`
-        hint = next((hint for key in node.entries if (hint := did_you_mean(key, ["steps"]))), None)
+        hint = misspelt(node.entries, "steps")
         checker.add(
             "config-missing",
             job,
@@ -371,8 +370,7 @@ def _channel(checker: Checker, path: Loc, item: Node, registry: Registry) -> Cha
 def _section(checker: Checker, key: str) -> Mapping | None:
     if key in checker.root.entries:
         return checker.mapping((key,), checker.root.get(key))
-    hint = next((hint for name in checker.root.entries if (hint := did_you_mean(name, [key]))), None)
-    if hint is None:
+    if misspelt(checker.root.entries, key) is None:
         checker.add("config-missing", (), T("`{key}` is missing.", key=key))
     return None
 

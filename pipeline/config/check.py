@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config import shape
 from pipeline.config.secrets import dotted
 from pipeline.config.shape import Loc
-from pipeline.config.suggest import did_you_mean, one_of
-from pipeline.config.words import explain
+from pipeline.config.suggest import did_you_mean, misspelt, one_of
+from pipeline.config.words import explain, needs_meaning
 from pipeline.config.yaml import Entry, Mapping, Mark, Node, Scalar, Sequence, problem
 from pipeline.errors import Finding
 from pipeline.flow import described
@@ -20,6 +20,10 @@ from pipeline.registry import Broken
 from pipeline.texts import T, Text, verbatim
 
 M = TypeVar("M", bound=BaseModel)
+#: What the loader sets itself and nobody may write.
+OWN_FIELDS = frozenset({"base", "source", "config_hash", "secrets"})
+#: More mistakes than this in one part are no help to anybody; and a near word is looked for that often.
+MOST, GUESSES = 100, 20
 
 
 @dataclass(slots=True)
@@ -30,6 +34,7 @@ class Checker:
     failed: frozenset[Loc] = frozenset()  #: places whose secret is missing: told already
     findings: list[Finding] = field(default_factory=list)
     broken: tuple[Broken, ...] = ()  #: plugin files that did not load, told already
+    left_out: int = 0  #: mistakes beyond those that are told
 
     def add(self, code: str, path: Loc, text: Text, hint: Text | None = None, *, at_key: bool = False) -> None:
         """A finding at the value (or the key) of ``path``, or at the nearest thing above it that is there."""
@@ -75,8 +80,7 @@ class Checker:
         if (*path, key) in self.failed:
             return None
         if value is None:
-            twin = next((name for name in node.entries if did_you_mean(name, [key])), None)
-            hint = did_you_mean(twin, [key]) if twin else None
+            hint = misspelt(node.entries, key)
             names = ", ".join(sorted(known))
             self.add(
                 "config-missing",
@@ -117,10 +121,15 @@ class Checker:
 
     def _translate(self, model: type[BaseModel], error: ValidationError, path: Loc) -> None:
         told: dict[Loc, list[tuple[bool, Finding]]] = {}
-        items = error.errors(include_url=False)
-        misspelt = {item["loc"] for item in items if item["type"] == "extra_forbidden"}
+        every = error.errors(include_url=False)
+        unknown = [item["loc"] for item in every if item["type"] == "extra_forbidden"]
+        # what is missing comes last and must not be cut off by a thousand unknown keys
+        items = [item for item in every if item["type"] != "extra_forbidden"][:MOST]
+        items += [item for item in every if item["type"] == "extra_forbidden"][: MOST + 1 - len(items)]
+        self.left_out += len(every) - len(items)
+        guesses = GUESSES
         for item in items:
-            if item["type"] == "missing" and any(_means(loc, item["loc"]) for loc in misspelt):
+            if item["type"] == "missing" and any(_means(loc, item["loc"]) for loc in unknown[:MOST]):
                 continue  # told as the misspelt key that it is
             loc, inside_union = self._data_path(path, item["loc"])
             if any(loc[: len(failed)] == failed for failed in self.failed):
@@ -128,13 +137,16 @@ class Checker:
             code, text, hint = explain(item)
             is_key = item["type"] == "extra_forbidden"
             if is_key:
-                known = {key for found in shape.model_at(model, loc[len(path) : -1]) for key in shape.keys_of(found)}
-                _, parent = self.find(loc[:-1])
-                taken = set(parent.entries) if isinstance(parent, Mapping) else set()
                 code = "config-unknown-key"
                 text = T("Key `{key}` is not known here.", key=str(loc[-1]))
-                hint = did_you_mean(str(loc[-1]), known - taken) or one_of(str(loc[-1]), known)
-            if item["type"] == "string_pattern_mismatch":
+                guesses -= 1
+                if guesses >= 0:
+                    found = shape.model_at(model, loc[len(path) : -1])
+                    known = {key for one in found for key in known_keys(one, top=len(loc) == 1)}
+                    _, parent = self.find(loc[:-1])
+                    taken = set(parent.entries) if isinstance(parent, Mapping) else set()
+                    hint = did_you_mean(str(loc[-1]), known - taken) or one_of(str(loc[-1]), known)
+            if hint is None and needs_meaning(item["type"]):
                 hint = _meaning(model, loc[len(path) :])
             if item["type"] == "missing":
                 loc = (*loc, item["loc"][-1])
@@ -144,8 +156,9 @@ class Checker:
                 node, Mapping
             )
             told.setdefault(loc, []).append((fits, problem(code, mark, text, hint, dotted(loc))))
+        above = {loc[:length] for loc in told for length in range(len(loc))}
         for loc, findings in told.items():
-            deeper = any(other != loc and other[: len(loc)] == loc for other in told)
+            deeper = loc in above
             fitting = [finding for fits, finding in findings if fits]
             if len(findings) > 1 or not fitting:
                 self.findings.extend(fitting[:1] or ([] if deeper else [findings[0][1]]))
@@ -167,6 +180,12 @@ class Checker:
             else:
                 skipped = True
         return tuple(out), skipped
+
+
+def known_keys(model: type[BaseModel], *, top: bool = False) -> set[str]:
+    """The keys of a settings class that people may write; ``top``: of the whole config."""
+    keys = set(shape.keys_of(model))
+    return (keys - OWN_FIELDS) | {"include"} if top else keys
 
 
 def _means(written: tuple[int | str, ...], wanted: tuple[int | str, ...]) -> bool:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping as Plain
 from pathlib import Path
 
 from pipeline.config.build import build
-from pipeline.config.check import Checker
+from pipeline.config.check import MOST, Checker
 from pipeline.config.includes import read_config
 from pipeline.config.masking import mask_finding, secrets_of
 from pipeline.config.model import ClientConfig
 from pipeline.config.secrets import Resolver
-from pipeline.config.yaml import Mapping, Scalar, plain
-from pipeline.errors import ConfigError, Finding
+from pipeline.config.yaml import MAX_BYTES, Mapping, Scalar, plain
+from pipeline.errors import ConfigError, Finding, Where, Who
 from pipeline.flow import Settings
 from pipeline.registry import Registry, load_registry, load_what_loads
-from pipeline.texts import T
+from pipeline.texts import LANGUAGES, TN, T
 
 FILE_NAME = "config.yaml"
+DEFAULT_LANGUAGE = str(ClientConfig.model_fields["language"].default)
 
 
 def load_config(
@@ -56,7 +58,7 @@ def load_config(
     config = build(checker, registry, transports)
     secrets = frozenset(resolver.secrets)
     if config is None or checker.findings:
-        raise _error(checker.findings, path, secrets)
+        raise _error(checker.findings, path, secrets, checker.left_out)
     canonical = json.dumps(plain(merged), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return config.model_copy(
         update={
@@ -110,7 +112,29 @@ def _registry(checker: Checker, root: Mapping, base: Path) -> Registry:
     return registry
 
 
-def _error(findings: list[Finding] | tuple[Finding, ...], path: Path, secrets: frozenset[str]) -> ConfigError:
+def language_of(path: Path) -> str | None:
+    """The language that a config asks for, though it may be wrong otherwise; None when there is no such file.
+
+    Its mistakes are told in it. A file that names none, or whose language cannot be read, has the default one.
+    """
+    if path.is_dir():
+        path = path / FILE_NAME
+    try:
+        with path.open("rb") as text:
+            head = text.read(MAX_BYTES)
+    except (OSError, ValueError):
+        return None
+    merged, _ = read_config(path)
+    node = merged.get("language") if merged else None
+    if isinstance(node, Scalar):
+        return node.text if node.text in LANGUAGES else DEFAULT_LANGUAGE
+    found = re.search(rb"""^language:\s*["']?(uk|en)\b""", head, re.MULTILINE) if merged is None else None
+    return found[1].decode() if found else DEFAULT_LANGUAGE
+
+
+def _error(
+    findings: list[Finding] | tuple[Finding, ...], path: Path, secrets: frozenset[str], left_out: int = 0
+) -> ConfigError:
     order = {str(path): 0}
     unique = dict.fromkeys(mask_finding(finding, secrets) for finding in findings)
     placed = sorted(
@@ -122,4 +146,10 @@ def _error(findings: list[Finding] | tuple[Finding, ...], path: Path, secrets: f
             finding.where.column or 0,
         ),
     )
+    left_out += max(len(placed) - MOST, 0)
+    del placed[MOST:]
+    if left_out:
+        text = TN("… and {n} more mistake.", "… and {n} more mistakes.", left_out)
+        hint = T("Mend the first ones: others often go with them.")
+        placed.append(Finding("config-more", text, Where(file=str(path)), hint, Who.ADMIN))
     return ConfigError(findings=tuple(placed))

@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from pipeline.config.build import ALIASES, EXTENSION, OWN_FIELDS
+from pipeline.config.build import ALIASES, EXTENSION
+from pipeline.config.check import OWN_FIELDS
 from pipeline.config.model import ClientConfig
 from pipeline.flow import ChannelPlugin, FormatPlugin, Settings, StepPlugin, SystemPlugin
 from pipeline.registry import Registry, load_registry

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from pipeline.texts import T, Text
+
+_LOOKED_AT = 100
 
 #: Cyrillic letters that look like Latin ones: a key typed in the wrong layout looks right and is not.
 _LOOK_ALIKES = str.maketrans("АВЕКМНОРСТХІЈЅавекмнорстухіјѕ", "ABEKMHOPCTXIJSabekmhopctyxijs")  # cspell:disable-line
@@ -18,6 +21,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> Text | None:
         return T("Did you mean `{name}`? Yours has Cyrillic letters that look like Latin ones.", name=folded)
     near = nearest(folded, names)
     return T("Did you mean `{name}`?", name=near) if near else None
+
+
+def misspelt(names: Iterable[str], wanted: str) -> Text | None:
+    """A hint that one of ``names`` as written was meant to be ``wanted``. Only the first hundred are looked at."""
+    return next((hint for name in islice(names, _LOOKED_AT) if (hint := did_you_mean(name, [wanted]))), None)
 
 
 def one_of(word: str, known: Iterable[str]) -> Text:

@@ -34,7 +34,7 @@ def explain(error: Mapping[str, Any]) -> tuple[str, Text, Text | None]:
         return "config-value", text, advice if isinstance(advice, Text) else None
     make = _KINDS.get(kind)
     if make is None:
-        return "config-value", verbatim(str(error["msg"])), None
+        return "config-value", T("`{value}` does not fit here.", value=shown(value)), None
     code = "config-type" if kind.endswith("_type") else "config-value"
     return code, make(shown(value), context), _HINTS.get(kind)
 
@@ -52,6 +52,14 @@ def shown(value: object) -> str:
 def _literals(expected: str) -> list[str]:
     """``'delete', 'keep' or 'move'`` -> the words."""
     return [word for index, word in enumerate(expected.split("'")) if index % 2]
+
+
+_TOLD = frozenset({"missing", "literal_error", "value_error", "extra_forbidden"})
+
+
+def needs_meaning(kind: str) -> bool:
+    """Whether our words for this kind do not say what to write, so that what the key stands for goes beside them."""
+    return kind == "string_pattern_mismatch" or kind not in {*_KINDS, *_TOLD}
 
 
 _Make = Callable[[str, Mapping[str, Any]], Text]
@@ -134,6 +142,14 @@ _KINDS: Mapping[str, _Make] = {
     "less_than_equal": lambda value, context: T(
         "{value} is too large: at most {limit}.", value=value, limit=str(context.get("le"))
     ),
+    "multiple_of": lambda value, context: T(
+        "{value} is not a multiple of {step}.", value=value, step=str(context.get("multiple_of"))
+    ),
+    "time_type": lambda value, _context: T("`{value}` is not a time such as 03:00.", value=value),
+    "time_parsing": lambda value, _context: T("`{value}` is not a time such as 03:00.", value=value),
+    "date_type": lambda value, _context: T("`{value}` is not a date such as 2026-11-22.", value=value),
+    "date_parsing": lambda value, _context: T("`{value}` is not a date such as 2026-11-22.", value=value),
+    "url_type": lambda value, _context: T("`{value}` is not a URL.", value=value),
     "time_delta_type": lambda value, _context: T("`{value}` is not a duration such as 30s, 5m or 1h30m.", value=value),
     "time_delta_parsing": lambda value, _context: T(
         "`{value}` is not a duration such as 30s, 5m or 1h30m.", value=value

@@ -18,7 +18,7 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from pipeline.errors import Finding, Where, Who, system_words
-from pipeline.texts import T, Text, verbatim
+from pipeline.texts import T, Text
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 50_000  #: after aliases are expanded
@@ -158,8 +158,10 @@ def parse_yaml(text: str, name: str) -> tuple[Node, tuple[Finding, ...]]:
         words = T("Character {code} may not stand in a YAML file.", code=f"U+{ord(text[error.position]):04X}")
         raise YamlProblem(problem("yaml-syntax", mark, words, T("Delete it, or type that line again."))) from None
     except (ValueError, OverflowError) as error:
-        words = T("This is not YAML: {words}", words=verbatim(str(error)))
-        raise YamlProblem(problem("yaml-syntax", Mark(name, 1, 1), words)) from None
+        # PyYAML lets these two out of `\\U…` escapes and numbers of versions that are too large
+        words = T("The file has an escape or a number that YAML does not allow: {kind}.", kind=type(error).__name__)
+        hint = T("Write Windows paths in single quotes: 'C:\\orders'.")
+        raise YamlProblem(problem("yaml-syntax", Mark(name, 1, 1), words, hint)) from None
     if root is None:
         raise YamlProblem(problem("yaml-empty", Mark(name, 1, 1), T("The file is empty.")))
     builder = _Builder(name)
@@ -370,6 +372,53 @@ class _Builder:
         return Mark(self.name, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
+#: What PyYAML says in rarer cases, by a part of it: what it means, and what to do.
+_SYNTAX: tuple[tuple[str, tuple[Text, Text]], ...] = (
+    (
+        "found '<stream end>'",
+        (T("The file ends in the middle of a value."), T("Close every bracket and quote; a whole file ends a line.")),
+    ),
+    (
+        "expected the node content",
+        (T("A value is expected here."), T("Write it, or delete the comma, bracket or dash before it.")),
+    ),
+    ("sequence entries are not allowed", (T("A list may not begin here."), T("Begin it in a line of its own."))),
+    ("mapping keys are not allowed", (T("A key may not begin here."), T("Begin it in a line of its own."))),
+    (
+        "while scanning an anchor",
+        (T("The name of an anchor is expected here."), T("A value that begins with `&` needs quotes.")),
+    ),
+    (
+        "while scanning an alias",
+        (T("The name of an anchor is expected here."), T("A value that begins with `*` needs quotes.")),
+    ),
+    (
+        "tag",
+        (T("A tag is not known or not complete here."), T("A value that begins with `!` needs quotes.")),
+    ),
+    (
+        "block scalar",
+        (T("After `|` or `>` only `+`, `-` or a digit may stand."), T("Begin the text in the next line, indented.")),
+    ),
+    (
+        "escape sequence",
+        (
+            T("A `\\x`, `\\u` or `\\U` in this text is not complete."),
+            T("Write Windows paths in single quotes: 'C:\\orders'."),
+        ),
+    ),
+    (
+        "document separator",
+        (T("A line `---` or `...` stands inside a quoted text."), T("Close the quote, or indent that line.")),
+    ),
+    (
+        "directive",
+        (T("A line that begins with `%` is for YAML itself."), T("Delete it, or write the value in quotes.")),
+    ),
+    ("incompatible YAML document", (T("The file asks for another YAML than 1.x."), T("Delete the line `%YAML`."))),
+)
+
+
 def _syntax(error: yaml.MarkedYAMLError, name: str) -> Finding:
     at = error.problem_mark or error.context_mark
     mark = Mark(name, at.line + 1, at.column + 1) if at else Mark(name, 1, 1)
@@ -412,7 +461,10 @@ def _syntax(error: yaml.MarkedYAMLError, name: str) -> Finding:
     elif "expected ',' or" in words:
         text = T("The brackets that open in line {line} are not closed here, or a comma is missing.", line=started)
     else:
-        text = T("This is not YAML: {words}", words=verbatim(" ".join(filter(None, (error.context, words)))))
+        text, hint = next(
+            (said for needle, said in _SYNTAX if needle in f"{error.context or ''} {words}"),
+            (T("This cannot be read as YAML."), T("Check the quotes, brackets and indentation of this line.")),
+        )
     return problem("yaml-syntax", mark, text, hint)
 
 
