@@ -120,6 +120,7 @@ from pipeline.rules.pricing import (
     order_totals,
     spread,
 )
+from pipeline.rules.searching import matcher
 from pipeline.rules.stock import sellable
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
 from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
@@ -234,6 +235,7 @@ __all__ = [
     "included_tax",
     "known_encoding",
     "line_sum",
+    "matcher",
     "normal_form",
     "normal_party",
     "order_totals",
