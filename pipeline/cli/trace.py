@@ -69,7 +69,8 @@ def trace(
 
 
 def _stories(client: Client, what: str) -> list[dict[str, Any]]:
-    from pipeline.ledger.search import find_files, find_publications, fold, orders_called
+    from pipeline.ledger.search import find_files, find_publications, orders_called
+    from pipeline.rules.searching import fold
 
     name = client.config.client
     with client.ledger.read() as conn:

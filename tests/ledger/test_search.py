@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.clock import SystemClock
 from pipeline.ledger import tables as t
-from pipeline.ledger.search import find_files, find_orders, find_publications, fold, orders_called
+from pipeline.ledger.search import find_files, find_orders, find_publications, orders_called
 from pipeline.ledger.store import Ledger
+from pipeline.rules.searching import fold
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 SHA = "ab12" * 16

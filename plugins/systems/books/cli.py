@@ -103,6 +103,8 @@ def make_app(get: Get) -> typer.Typer:
 
         with _open(get) as books:
             rows = stock_rows(books, find, limit)
+        if not as_json:
+            rows = [{**row, "warehouse": row["place"] or row["warehouse"]} for row in rows]
         heads = (T("Code"), T("Name"), T("Warehouse"), T("On hand"), T("Reserved"), T("May be sold"))
         names = ("code", "name", "warehouse", "on_hand", "reserved", "sellable")
         _show(rows, names, heads, as_json, _nothing(find, T("No stock found.")))
@@ -253,11 +255,11 @@ def _nothing(find: str, nothing: Text) -> Text:
 
 
 def _show_document(found: dict[str, Any]) -> None:
-    from plugins.systems.books.views import STATUSES, in_words
-
     from rich import box
     from rich.markup import escape
     from rich.table import Table
+
+    from plugins.systems.books.views import STATUSES, in_words
 
     console = _console()
     console.print(f"[bold]{escape(str(T('Order {number}', number=found['number'])))}[/bold]")

@@ -84,7 +84,14 @@ def stock_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
     """Stock levels, one row a product and warehouse."""
     s = t.stock.c
     statement = (
-        select(t.products.c.code, _NAME.label("name"), t.warehouses.c.code.label("warehouse"), s.on_hand, s.reserved)
+        select(
+            t.products.c.code,
+            _NAME.label("name"),
+            t.warehouses.c.code.label("warehouse"),
+            t.warehouses.c.name.label("place"),
+            s.on_hand,
+            s.reserved,
+        )
         .join_from(t.stock, t.products)
         .join(t.warehouses)
         .order_by(t.products.c.code, t.warehouses.c.code)
@@ -108,7 +115,9 @@ def document_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
     items = select(func.count()).where(t.document_lines.c.document_id == t.documents.c.id).scalar_subquery()
     statement = _documents(items.label("items"), t.parties.c.phone.label("phone")).order_by(t.documents.c.id.desc())
     with books.reading() as connection:
-        rows = _found(connection, statement, find, limit, "number", "order_number", "party", "source", phones=("phone",))
+        rows = _found(
+            connection, statement, find, limit, "number", "order_number", "party", "source", phones=("phone",)
+        )
     return [_without(row, "phone") for row in rows]
 
 

@@ -79,11 +79,11 @@ def test_documents_and_one_of_them(run: Run) -> None:
     ]
     assert "000001" in run("documents", "00000001").output
     shown = run("document", "000001").output
-    for words in ("Order 000001", "shop № 00000001", "969.80", "nova-poshta", "included"):
+    for words in ("Order 000001", "shop № 00000001", "969.80", "Nova Poshta", "included"):
         assert words in shown
     assert json.loads(run("document", "000001", "--json").output)["lines"][1]["sum"] == "140.80"
     missing = run("document", "999")
-    assert missing.exit_code == 2
+    assert missing.exit_code == 1
     assert "no document 999" in missing.output
 
 
@@ -131,4 +131,29 @@ def test_stock_and_parties(run: Run) -> None:
     ]
     parties = json.loads(run("parties", "шевченко", "--json").output)
     assert [(row["code"], row["documents"]) for row in parties] == [("B000001", 1), ("B000002", 1)]
-    assert "No party found" in run("parties", "zzz").output
+    assert "Nothing matches zzz." in run("parties", "zzz").output
+
+
+def test_what_people_type_finds_and_nothing_found_says_so(run: Run) -> None:
+    assert "000001" in run("documents", "000001").output
+    [buyer, *_] = [row for row in json.loads(run("parties", "--json").output) if row["documents"]]
+    for words in (buyer["name"].swapcase(), " ".join(reversed(buyer["name"].split())), "0" + buyer["phone"][-9:]):
+        assert buyer["code"] in run("parties", words).output, words
+        assert run("documents", words).output.count("00000") >= 1, words
+    for verb in ("documents", "parties", "products", "stock"):
+        assert run(verb, "зовсім ніщо").output == "Nothing matches зовсім ніщо.\n"
+
+
+def test_known_codes_are_told_in_words_and_kept_in_json(run: Run) -> None:
+    from pipeline.texts import use_language
+
+    use_language("uk")
+    try:
+        listed, shown = run("documents").output, run("document", "000001").output
+    finally:
+        use_language("en")
+    for text in (listed, shown):
+        assert " new" not in text, text
+    assert "unpaid" not in shown
+    assert json.loads(run("documents", "--json").output)[0]["status"] == "new"
+    assert run("document", "nosuch").exit_code == 1
