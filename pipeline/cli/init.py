@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -46,7 +47,7 @@ def init(
     """
     server = server or Server()
     _check(server)
-    name = client or _client_name(directory)
+    name = client or client_name(directory)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise ConfigError(
             T("`{name}` cannot be the name of a client.", name=name),
@@ -110,13 +111,15 @@ def command(
         password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
         chosen = Server(kind, host, port, user, password or None, key, root)
         init(directory, server=chosen, client=client, language=language or current_language())
-        _tell(directory, chosen)
+        _tell(directory, chosen, client or client_name(directory))
 
 
-def _tell(directory: Path, server: Server) -> None:
+def _tell(directory: Path, server: Server, client: str) -> None:
     out = common.console()
     config = common.quoted(directory / "config.yaml")
     out.print(str(T("Made {path}.", path=str(directory))), soft_wrap=True, markup=False)
+    named = T("The client is called {name}: a part of every document's key, so do not change it later.", name=client)
+    out.print(str(named), soft_wrap=True, markup=False)
     steps: list[Text] = []
     if server.kind != "local" and not server.key and not server.password:
         steps.append(T("Put the password into {path}.", path=str(directory / _SECRET)))
@@ -154,8 +157,35 @@ def _check(server: Server) -> None:
         raise ConfigError(T("--key goes with --server sftp only."))
 
 
-def _client_name(directory: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", directory.resolve().name).strip("-._")
+#: Ukrainian letters in Latin ones, by the national standard of 2010; and the few of Russian that it lacks.
+_LATIN = dict(
+    zip(
+        "абвгґдежзиіклмнопрстуфхцчшщьыэёъ'’ʼ",
+        "a b v h g d e zh z y i k l m n o p r s t u f kh ts ch sh shch  y e io    ".split(" "),  # noqa: SIM905 - side by side
+        strict=True,
+    )
+)
+#: (at the beginning of a word, inside it)
+_BY_PLACE = {"є": ("ye", "ie"), "ї": ("yi", "i"), "й": ("y", "i"), "ю": ("yu", "iu"), "я": ("ya", "ia")}
+
+
+def latin(words: str) -> str:
+    """Cyrillic words in Latin letters, as in Ukrainian passports: ``Фарба Шоп`` -> ``farba shop``. Others stay."""
+    if not any(letter in _LATIN or letter in _BY_PLACE for letter in words.lower()):
+        return words
+    text = unicodedata.normalize("NFC", words).lower().replace("зг", "zgh")
+    out = []
+    for before, letter in zip(" " + text, text, strict=False):
+        if letter in _BY_PLACE:
+            out.append(_BY_PLACE[letter][before.isalpha() or before in "'’ʼ"])
+        else:
+            out.append(_LATIN.get(letter, letter))
+    return "".join(out)
+
+
+def client_name(directory: Path) -> str:
+    """The name of a client made of its folder's."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", latin(directory.resolve().name)).strip("-._")
     return name[:64] or "client"
 
 
@@ -191,7 +221,7 @@ def _fill(text: str, values: dict[str, str]) -> str:
         text = text.replace(f"{{{{{name}}}}}", value)
     # comments behind values of the client stay in one column
     lines = [
-        f"{value.rstrip():<{_COMMENT_COLUMN}}# {comment}" if value.startswith("client:") else line
+        f"{value.rstrip() + ' ':<{_COMMENT_COLUMN}}# {comment}" if value.startswith("client:") else line
         for line in text.split("\n")
         for value, _, comment in [line.partition(" # ")]
     ]

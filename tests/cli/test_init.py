@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -12,7 +13,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.init import Server, ServerKind, init
+from pipeline.cli.init import Server, ServerKind, client_name, init
 from pipeline.config.includes import read_config
 from pipeline.config.load import load_config
 from pipeline.config.yaml import plain
@@ -34,7 +35,7 @@ def test_what_it_makes_loads(tmp_path: Path, server: Server, language: str) -> N
     folder = tmp_path / "Магазин shop 1"
     written = init(folder, server=server, language=language)
     config = load_config(folder, environ={})
-    assert (config.client, config.language, set(config.jobs)) == ("shop-1", language, {"catalogue", "orders"})
+    assert (config.client, config.language, set(config.jobs)) == ("mahazyn-shop-1", language, {"catalogue", "orders"})
     site = config.connections["site"]
     expected: dict[ServerKind, str] = {"local": "local", "sftp": "sftp", "ftp": "ftp", "ftps": "ftp"}
     assert site.type == expected[server.kind]
@@ -59,6 +60,37 @@ def test_what_it_makes_loads(tmp_path: Path, server: Server, language: str) -> N
     jsonschema.validate(plain(node), schema)
     first_line = (folder / "config.yaml").read_text(encoding="utf-8").split("\n")[0]
     assert (folder / first_line.removeprefix("# yaml-language-server: $schema=")).is_file()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("Фарба Шоп", "farba-shop"),
+        ("Shop", "Shop"),
+        ("Магазин 2", "mahazyn-2"),
+        ("Згурський їжак і Єва-Юля", "zghurskyi-yizhak-i-yeva-yulia"),
+        ("Знам'янка, Щастя", "znamianka-shchastia"),
+        ("Підйом", "pidiom"),
+        ("Йод".replace("Й", "И\u0306"), "yod"),
+        ("漢字", "client"),
+    ],
+)
+def test_a_folder_in_cyrillic_names_its_client_in_latin_letters(tmp_path: Path, folder: str, name: str) -> None:
+    from pipeline.cli.app import app
+
+    assert client_name(tmp_path / folder) == name
+    made = CliRunner().invoke(app, ["--language", "en", "init", str(tmp_path / folder)])
+    assert made.exit_code == 0, made.output
+    assert load_config(tmp_path / folder).client == name
+    assert f"The client is called {name}: a part of every document's key, so do not change it later." in made.output
+
+
+@pytest.mark.parametrize("language", ["uk", "en"])
+def test_every_page_that_it_points_to_is_there(tmp_path: Path, language: str) -> None:
+    written = init(tmp_path / "shop", language=language)
+    for path in written:
+        for page in re.findall(r"[\w./-]+\.md\b", path.read_text("utf-8")):
+            assert (tmp_path / "shop" / page.lstrip("/")).is_file(), (path, page)
 
 
 def test_it_never_overwrites(tmp_path: Path) -> None:
