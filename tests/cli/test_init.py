@@ -89,6 +89,8 @@ def test_a_folder_in_cyrillic_names_its_client_in_latin_letters(tmp_path: Path, 
 def test_every_page_that_it_points_to_is_there(tmp_path: Path, language: str) -> None:
     written = init(tmp_path / "shop", language=language)
     for path in written:
+        if path.suffix == ".json":
+            continue  # for editors
         for page in re.findall(r"[\w./-]+\.md\b", path.read_text("utf-8")):
             assert (tmp_path / "shop" / page.lstrip("/")).is_file(), (path, page)
 
