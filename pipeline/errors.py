@@ -17,7 +17,6 @@ Refused      login, rights or an unverified host: once per back-off
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -209,8 +208,8 @@ _SYSTEM: Mapping[int, Text] = {
 def system_words(error: BaseException) -> Text:
     """What the operating system or a library says of a failure, for the ``{words}`` of a text."""
     if isinstance(error, OSError):
-        # the numbers of look-ups of names are others of their own
-        known = None if isinstance(error, socket.gaierror) else _SYSTEM.get(error.errno or 0)
+        # the numbers of look-ups of names (socket.gaierror) are others of their own
+        known = None if type(error).__name__ == "gaierror" else _SYSTEM.get(error.errno or 0)
         if known is not None:
             return known
         if error.strerror:

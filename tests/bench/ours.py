@@ -15,15 +15,16 @@ from tests.bench.child import Stopwatch, tell
 def run(config_path: Path, job: str, word: str) -> None:
     """One run of a job, with every promise kept; counted from when all code is loaded."""
     from pipeline import logs
+    from pipeline.clock import SystemClock
     from pipeline.config.load import load_config
     from pipeline.engine.runtime import run_job
-    from pipeline.engine.worker import _preload
+    from pipeline.engine.warming import warm
     from pipeline.registry import load_registry
 
     logs.configure(file=None, console=False)
     config = load_config(config_path)
     registry = load_registry(None)
-    _preload(config)
+    warm(config, registry, SystemClock())
     watch = Stopwatch()
     with watch.running(), _profiled():
         report = run_job(config, job, registry=registry)
