@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
-from pipeline.errors import Finding, MistokError
+from pipeline.errors import Finding, MistokError, Where
 from pipeline.model import Order, Product
 from pipeline.texts import Text
 
@@ -154,6 +154,28 @@ class DecodedOrder:
     source: str = ""
     line: int | None = None
     fragment: bytes = b""  #: this order's own bytes, canonical, for its content hash
+    #: where fields of the order stand (element, line, column): ``total``, ``currency``, ``lines``, ``lines[2].code``
+    places: Mapping[str, tuple[str, int, int]] = field(default_factory=dict, compare=False, repr=False)
+
+    def where(self, place: Where, file: str) -> Where:
+        """``place`` of a finding with file, line, column and element of this file, as far as the format tells them.
+
+        A step names a field of the order in ``place.element``; where the format knows it, its own name takes its place.
+        """
+        element, line, column = place.element, place.line, place.column
+        name = f"lines[{place.order_line}].{element}" if place.order_line else element or ""
+        if name in self.places:
+            element, line, column = self.places[name]
+        elif line is None and place.order_line and self.order and place.order_line <= len(self.order.lines):
+            line = self.order.lines[place.order_line - 1].source_line
+        return Where(
+            file=place.file or file,
+            line=line or self.line,
+            column=column,
+            element=element,
+            order=place.order,
+            order_line=place.order_line,
+        )
 
 
 @dataclass(frozen=True, slots=True)

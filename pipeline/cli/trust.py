@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli import common
+from pipeline.errors import Transient
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -48,7 +50,12 @@ def trust(
                 T("There is no connection {name}.", name=connection),
                 T("Connections: {names}.", names=", ".join(config.connections) or "-"),
             )
-        identity = fetch_identity(connection, spec.type, spec.params, config.base)
+        try:
+            identity = fetch_identity(connection, spec.type, spec.params, config.base)
+        except Transient as error:
+            # a run would try again; here nobody does
+            hint = T("Look at host and port of the connection, the network and the firewall; then call this again.")
+            raise Transient(findings=tuple(replace(finding, hint=hint) for finding in error.findings)) from error
         if not as_json:
             _show(identity)
         pinned = False

@@ -209,15 +209,9 @@ def _judge_order(decoded: DecodedOrder, context: FormatContext, step: StepPlugin
 
 
 def _placed(finding: Finding, decoded: DecodedOrder, file: str) -> Finding:
-    """With file and line, which a step's checks do not know: the item's line, or else the order's."""
-    place = finding.where
-    if place.line is not None:
-        return finding
-    line = decoded.line
-    if place.order_line and decoded.order and place.order_line <= len(decoded.order.lines):
-        line = decoded.order.lines[place.order_line - 1].source_line or line
-    where = Where(file, line, None, place.element, place.order or decoded.id, place.order_line)
-    return Finding(finding.code, finding.text, where, finding.hint, finding.who)
+    """With file, line and element, which a step's checks do not know: those of the field, the item, or the order."""
+    where = decoded.where(finding.where, file)
+    return replace(finding, where=replace(where, order=where.order or decoded.id))
 
 
 def show(verdicts: Sequence[Verdict]) -> None:

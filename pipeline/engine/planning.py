@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
 from pipeline.engine.context import RunContext
-from pipeline.errors import ConfigError, Finding, MistokError, Where, Who
+from pipeline.errors import ConfigError, Finding, MistokError, Who
 from pipeline.flow import (
     Action,
     CreateDocument,
@@ -143,18 +143,12 @@ def _placed(findings: Sequence[Finding], work: Work) -> tuple[Finding, ...]:
         Finding(
             finding.code,
             finding.text,
-            Where(
-                file=finding.where.file or work.file_name,
-                line=finding.where.line or work.decoded.line,
-                column=finding.where.column,
-                element=finding.where.element,
-                order=finding.where.order or work.number,
-                order_line=finding.where.order_line,
-            ),
+            replace(where, order=where.order or work.number),
             finding.hint,
             finding.who,
         )
         for finding in findings
+        for where in (work.decoded.where(finding.where, work.file_name),)
     )
 
 

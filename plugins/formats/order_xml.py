@@ -104,7 +104,7 @@ class OrderXml:
             inner = list(element.iter())
             places = {id(one): (one, document.lines[at + i], document.columns[at + i]) for i, one in enumerate(inner)}
             at += len(inner)
-            reader = Reader(element, places, settings, context, path_of)
+            reader = Reader(element, places, settings, context, path_of, _path(index, len(elements)))
             decoded.append(reader.held(inside[index]) if index in inside else reader.order())
             notes.extend(reader.notes)
         return Decoded(tuple(decoded), tuple(notes), NAMESPACE)
@@ -121,6 +121,11 @@ class OrderXml:
         whole = len(tail) < 4096  # all of it is here
         start = end.removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").lstrip()
         return whole and bool(start) and not start.startswith(b"<")
+
+
+def _path(index: int, orders: int) -> str:
+    """As ``path_of`` names an order; that one would count all orders for each of them."""
+    return f"orders/order[{index + 1}]" if orders > 1 else "orders/order"
 
 
 def _inner_names() -> frozenset[str]:

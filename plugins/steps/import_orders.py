@@ -171,13 +171,14 @@ def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext)
         return findings
     findings = [finding for line in order.lines for finding in _line_findings(order, line)]
     if not order.lines:
-        findings.append(Finding("no-items", T("Order {number} has no items.", number=order.number), where, _ASK_SITE))
+        text = T("Order {number} has no items.", number=order.number)
+        findings.append(Finding("no-items", text, replace(where, element="lines"), _ASK_SITE))
     if not _is_currency(order.currency, settings, context):
         findings.append(
             Finding(
                 "currency",
                 T("Order {number} is in {code}, which is no currency code.", number=order.number, code=order.currency),
-                where,
+                replace(where, element="currency"),
                 T("Write the three letters of ISO 4217, such as UAH."),
             )
         )
@@ -271,7 +272,7 @@ def _tax_findings(order: Order, totals: Totals, where: Where) -> list[Finding]:
                 stated=one.stated,
                 made=one.made,
             )
-        findings.append(Finding("taxes", text, where, _TAX_RULE))
+        findings.append(Finding("taxes", text, replace(where, element="taxes"), _TAX_RULE))
     if not order.prices_include_tax:
         for rate, tax in totals.unplaced:
             text = T(
@@ -280,7 +281,7 @@ def _tax_findings(order: Order, totals: Totals, where: Where) -> list[Finding]:
                 rate=plain(rate),
                 stated=tax,
             )
-            findings.append(Finding("taxes", text, where, _NAME_RATES))
+            findings.append(Finding("taxes", text, replace(where, element="taxes"), _NAME_RATES))
     return findings
 
 
@@ -336,7 +337,7 @@ def _total_findings(
                 difference=difference,
                 currency=order.currency or context.currency,
             ),
-            where,
+            replace(where, element="total"),
             T("The total is items - discounts + delivery + payment fee (+ tax when prices are without it)."),
         ),
     )
@@ -451,7 +452,7 @@ def _unknown_product(order: Order, line: OrderLine, code: str) -> Finding:
     return Finding(
         "unknown-product",
         T("Product {code} ({name}) is not in the books.", code=code, name=line.name),
-        _at(order, line),
+        replace(_at(order, line), element="code"),
         T("Add it to the books, or give a mapping of sku {code} to the product that is meant.", code=line.code),
         Who.ACCOUNTANT,
     )
@@ -466,7 +467,7 @@ def _ambiguous_product(order: Order, line: OrderLine, several: Sequence[Ref]) ->
             name=line.name,
             codes=", ".join(ref.code for ref in several),
         ),
-        _at(order, line),
+        replace(_at(order, line), element="code"),
         T("Give a mapping of sku {code} to the one that is meant, or mend the twins.", code=line.code),
         Who.ACCOUNTANT,
     )
@@ -476,7 +477,7 @@ def _unknown_reference(order: Order, kind: str, code: str) -> Finding:
     return Finding(
         f"unknown-{kind}",
         T("{kind} {code} of order {number} is not known.", kind=_KINDS[kind], code=code, number=order.number),
-        Where(order=order.number),
+        Where(order=order.number, element=kind if kind == "currency" else None),
         T(
             "Add it to the accounting system, or give a mapping of {kind} {code} to one that is there.",
             kind=kind,

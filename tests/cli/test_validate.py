@@ -67,8 +67,12 @@ def test_the_checks_of_the_import_itself_are_made_too(name: str) -> None:
     (verdict,) = judge([SAMPLES / "bad" / f"{name}.xml"], {})
     (order,) = verdict.orders
     assert [finding.code for finding in order.findings] == [f["code"] for f in expected["orders"][0]["findings"]]
-    assert order.findings[0].where.line == 3
-    assert order.findings[0].where.file
+    where = order.findings[0].where
+    lines = (SAMPLES / "bad" / f"{name}.xml").read_text(encoding="utf-8").splitlines()
+    element = {"no-items": "items", "totals-disagree": "total"}[name]
+    assert where.element == f"orders/order/{element}"
+    assert lines[(where.line or 0) - 1][(where.column or 0) - 1 :].startswith(f"<{element}")
+    assert where.file
 
 
 def test_options_of_the_format(call: Callable[..., Result]) -> None:
@@ -127,4 +131,15 @@ def test_a_currency_that_does_not_exist_is_held(tmp_path: Path) -> None:
     path = tmp_path / "xyz.xml"
     path.write_text(text.replace("<currency>UAH<", "<currency>XYZ<"), encoding="utf-8")
     (verdict,) = judge([path], {})
-    assert [finding.code for finding in verdict.orders[0].findings] == ["currency"]
+    (finding,) = verdict.orders[0].findings
+    assert (finding.code, finding.where.element, finding.where.column) == ("currency", "orders/order/currency", 5)
+
+
+def test_an_order_without_items_is_told_as_that_first(tmp_path: Path) -> None:
+    text = (SAMPLES / "good" / "single.xml").read_text(encoding="utf-8")
+    start, end = text.index("<items>"), text.index("</items>") + len("</items>")
+    path = tmp_path / "none.xml"
+    path.write_text(text[:start] + "<items/>" + text[end:], encoding="utf-8")
+    (verdict,) = judge([path], {})
+    assert verdict.orders[0].findings[0].code == "no-items"
+    assert verdict.orders[0].findings[0].where.element == "orders/order/items"
