@@ -202,6 +202,10 @@ class InboundSettings(Settings):
     """Folder on the same connection that quarantined files are moved to; without it they stay where they are."""
     into: SystemName
     """System in which the orders become documents."""
+    mappings: dict[Literal["sku", "party", "object", "warehouse", "user", "executor", "currency"], dict[str, str]] = (
+        Field(default_factory=dict)
+    )
+    """What orders name -> what the system knows it by, by kind: `{sku: {AB-1: AB1}, warehouse: {Склад 3: main}}`."""
     batch: Annotated[int, Field(ge=1, le=1000)] = 50
     """Files that share one commit and one sync to disk."""
 

@@ -22,7 +22,7 @@ from pipeline.config.model import (
 from pipeline.config.shape import Loc
 from pipeline.config.suggest import did_you_mean, misspelt, one_of
 from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence
-from pipeline.flow import InboundStep, OutboundStep, Settings, StepPlugin
+from pipeline.flow import InboundSettings, InboundStep, OutboundStep, Settings, StepPlugin
 from pipeline.ports import CatalogueFormat, OrderFormat
 from pipeline.registry import Registry
 from pipeline.texts import T, Text, verbatim
@@ -136,7 +136,31 @@ def _jobs(checker: Checker, registry: Registry) -> dict[str, JobConfig]:
         if schedule is not None and steps is not None:
             whole = tuple(step for step in steps if step is not None)
             jobs[name] = JobConfig.model_construct(**{**dict(schedule), "steps": whole})
+    _check_inboxes(checker, jobs)
     return jobs
+
+
+def _check_inboxes(checker: Checker, jobs: Plain[str, JobConfig]) -> None:
+    """One inbox has one taker: of two, each would miss what the other took."""
+    takers: dict[tuple[str, str], tuple[str, int]] = {}
+    for name, job in jobs.items():
+        for index, step in enumerate(job.steps):
+            if not isinstance(step.params, InboundSettings):
+                continue
+            inbox = (step.params.inbox, step.params.folder.strip("/"))
+            first = takers.setdefault(inbox, (name, index))
+            if first != (name, index):
+                checker.add(
+                    "config-inbox",
+                    ("jobs", name, "steps", index),
+                    T(
+                        "Job `{first}` takes files from folder `{folder}` of `{inbox}` already.",
+                        first=first[0],
+                        folder=inbox[1],
+                        inbox=inbox[0],
+                    ),
+                    T("Let each step have a folder of its own; the site can put the file into both."),
+                )
 
 
 class _Schedule(JobConfig):

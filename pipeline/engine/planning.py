@@ -77,7 +77,8 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
     Findings of the format, the step's validation and its look-ups become HoldOrder. Raises Transient or Refused when
     the target cannot be asked; then nothing has happened and all can be tried again.
     """
-    values = PlanContext(ctx.client, ctx.config.currency, ctx.clock.now())
+    mappings = {(str(kind), code): meant for kind, pairs in settings.mappings.items() for code, meant in pairs.items()}
+    values = PlanContext(ctx.client, ctx.config.currency, ctx.clock.now(), mappings)
     ready: list[tuple[Work, Order]] = []
     for work in works:
         order = work.decoded.order

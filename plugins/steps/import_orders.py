@@ -453,7 +453,10 @@ def _unknown_product(order: Order, line: OrderLine, code: str) -> Finding:
         "unknown-product",
         T("Product {code} ({name}) is not in the books.", code=code, name=line.name),
         replace(_at(order, line), element="code"),
-        T("Add it to the books, or give a mapping of sku {code} to the product that is meant.", code=line.code),
+        T(
+            "Add it to the books, or write the product that is meant into the step: mappings: {{sku: {{{code}: …}}}}.",
+            code=line.code,
+        ),
         Who.ACCOUNTANT,
     )
 
@@ -468,7 +471,10 @@ def _ambiguous_product(order: Order, line: OrderLine, several: Sequence[Ref]) ->
             codes=", ".join(ref.code for ref in several),
         ),
         replace(_at(order, line), element="code"),
-        T("Give a mapping of sku {code} to the one that is meant, or mend the twins.", code=line.code),
+        T(
+            "Write the one that is meant into the step: mappings: {{sku: {{{code}: …}}}}; or mend the twins.",
+            code=line.code,
+        ),
         Who.ACCOUNTANT,
     )
 
@@ -479,7 +485,7 @@ def _unknown_reference(order: Order, kind: str, code: str) -> Finding:
         T("{kind} {code} of order {number} is not known.", kind=_KINDS[kind], code=code, number=order.number),
         Where(order=order.number, element=kind if kind == "currency" else None),
         T(
-            "Add it to the accounting system, or give a mapping of {kind} {code} to one that is there.",
+            "Add it there, or write one that is there into the step: mappings: {{{kind}: {{{code}: …}}}}.",
             kind=kind,
             code=code,
         ),

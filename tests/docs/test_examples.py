@@ -6,6 +6,7 @@ some sections of a config; a list of steps; a ``format:``) are put into a config
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -67,7 +68,12 @@ def indented(text: str) -> str:
 
 def whole(text: str) -> tuple[str, str]:
     """(file name, config) of a block; a block that is none of the kinds fails here."""
-    text = text.replace("steps: [...]", "steps: [{step: import-orders, inbox: site, into: books}]")
+    number = itertools.count()
+    text = re.sub(  # each with a folder of its own: one inbox has one taker
+        r"steps: \[\.\.\.\]",
+        lambda _: f"steps: [{{step: import-orders, inbox: site, folder: f{next(number)}, into: books}}]",
+        text,
+    )
     head, _, rest = text.partition("\n")
     kind = head.removeprefix("# fragment: ")
     if kind == "jobs":

@@ -340,3 +340,11 @@ def test_held_orders_take_turns_so_that_none_starves(shop: Shop, monkeypatch: py
     for _ in range(4):
         shop.run()
     assert shop.documents() == ["774"]
+
+
+def test_a_mapping_in_the_config_frees_what_waited_for_it(shop: Shop) -> None:
+    shop.drop("unknown-product")
+    assert shop.run().counts["held"] == 1
+    shop.more = {"mappings": '{sku: {НЕМА-ТАКОГО-77: "0042"}}'}
+    assert shop.run().counts == {"created": 1}
+    assert len(shop.documents()) == 1

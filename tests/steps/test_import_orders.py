@@ -164,7 +164,7 @@ def test_f40_what_is_not_known_is_held_with_the_mapping_that_is_missing() -> Non
     missing, several = action.findings[:2]
     assert (missing.where.order, missing.where.order_line, missing.where.line) == ("00000001", 1, 12)
     assert missing.hint is not None
-    assert "sku A" in missing.hint.render("en")
+    assert "mappings: {sku: {A: …}}" in missing.hint.render("en")
     assert "B, B1" in several.text.render("en")
 
 
