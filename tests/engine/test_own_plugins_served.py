@@ -74,13 +74,14 @@ def service(folder: Path, plugins: dict[str, str], config: str) -> Iterator[subp
 
 
 def runs(folder: Path, job: str) -> list[tuple[str, str]]:
-    """State and code of the error of each ended run."""
+    """State and code of the error of each ended run; on a busy machine a slot may meet the run before it."""
     if not (folder / "ledger.sqlite3").exists():
         return []
     with sqlite3.connect(folder / "ledger.sqlite3") as ledger:
         try:
             rows = ledger.execute(
-                "SELECT state, error FROM runs WHERE job = ? AND ended IS NOT NULL ORDER BY id", [job]
+                "SELECT state, error FROM runs WHERE job = ? AND ended IS NOT NULL AND state != 'skipped' ORDER BY id",
+                [job],
             ).fetchall()
         except sqlite3.OperationalError:
             rows = []  # not made yet
@@ -118,7 +119,7 @@ jobs:
         before = len(runs(tmp_path, "good"))
         until(tmp_path, lambda: len(runs(tmp_path, "good")) >= before + 2)
     assert runs(tmp_path, "hang") == [("timed_out", "time-limit")]
-    assert {state for state, _ in runs(tmp_path, "good")} <= {"done", "skipped"}
+    assert {state for state, _ in runs(tmp_path, "good")} == {"done"}
 
 
 @pytest.mark.parametrize(
