@@ -193,6 +193,10 @@ class _Run:
         try:
             self._record_start(lease)
             return self._finish(self._steps())
+        except KeyboardInterrupt:
+            # what was under way goes on with the next run; until then nobody should think that this one still works
+            record_end(ledger, self.run_id, self.job, "interrupted")
+            raise
         finally:
             ledger.release(lease)
 

@@ -120,7 +120,7 @@ def test_a_new_client_folder_does_the_whole_job_on_a_real_server(client: Client)
     # --- nothing is sent to a server that nobody has vouched for
     stranger = client.say("check", "--connect")
     assert stranger.code == 3, stranger.all
-    assert "mistok trust site" in stranger.err.replace("\n", " "), "the words name the command that mends it"
+    assert "mistok trust site" in stranger.all.replace("\n", " "), "the words name the command that mends it"
     other = client.say("trust", "site", "--fingerprint", "SHA256:" + "A" * 43)
     assert other.code == 2, other.all
     shown = client.say("trust", "site", "--show", "--json")
