@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -183,7 +182,7 @@ def test_killed_by_another_program_again_and_again(client: Client) -> None:
         lambda: len(list(client.inbox.iterdir())) < 20,
     )
     ends = [client.kill_when(moment) for moment in moments]
-    assert -signal.SIGKILL in ends, f"it was never killed on its way: {ends}"
+    assert -9 in ends, f"it was never killed on its way: {ends}"
     assert client.say("run", "orders").code == 0
     assert list(client.inbox.iterdir()) == []
     assert client.documents() == expected_documents()

@@ -28,10 +28,10 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     url = "sqlite:///ledger.sqlite3" if request.param == "sqlite" else request.getfixturevalue("postgres")
     ledger = Ledger(url, client="acme", base=tmp_path, clock=SystemClock())
     with ledger.begin() as conn:
-        for number, name in enumerate(("Замовлення_47.xml", "other.xml"), start=1):
+        for place, name in enumerate(("Замовлення_47.xml", "other.xml"), start=1):
             conn.execute(
                 t.files.insert().values(
-                    id=number,
+                    id=place,
                     client="acme",
                     connection="site",
                     folder="orders",
@@ -44,20 +44,20 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
                     tries=0,
                     fence=0,
                     updated=NOW,
-                    sha256=SHA if number == 1 else None,
+                    sha256=SHA if place == 1 else None,
                 )
             )
-        for row, number, customer, phone, document in PEOPLE:
+        for row_id, number, customer, phone, document in PEOPLE:
             conn.execute(
                 t.orders.insert().values(
-                    id=int(row),
+                    id=int(row_id),
                     client="acme",
                     source="shop",
-                    order_id=row,
+                    order_id=row_id,
                     number=number,
                     revision="r",
                     state="created",
-                    key=row,
+                    key=row_id,
                     file_id=2,
                     into="books",
                     job="orders",
