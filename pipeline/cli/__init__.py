@@ -66,12 +66,16 @@ def language_first(words: list[str]) -> list[str]:
     return words
 
 
+#: Verbs that read no client's config: they speak the language of whoever calls them, whatever lies in the folder.
+_NO_CONFIG = frozenset({"demo", "init", "validate"})
 _LANGUAGE_KEY = re.compile(r"""^language:[ \t]*["']?(uk|en)\b""", re.MULTILINE)
 _INCLUDE_KEY = re.compile(r"""^include:[ \t]*\[?[ \t]*["']?([^"'\],#\n]+)""", re.MULTILINE)
 
 
 def language_of_config(words: list[str]) -> str | None:
     """The config's language, by a light look at the file: wrong calls are told in it before anything is loaded."""
+    if _NO_CONFIG.intersection(words):
+        return None
     name = os.environ.get("MISTOK_CONFIG") or "config.yaml"
     for place, word in enumerate(words):
         if word in ("-c", "--config") and place + 1 < len(words):

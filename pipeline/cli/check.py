@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import common
-from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Who
+from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.flow import InboundSettings, Move, OutboundSettings
 from pipeline.texts import T, Text
 
@@ -168,6 +168,11 @@ def _folder(ctx: RunContext, need: Need, kind: str) -> Answer:
             _judge(answer, need, seen)
         else:
             answer.lines.append((True, T("can be listed: {n} files", n=len(transport.list(need.folder)))))
+    except FolderMissing as error:
+        if need.writes and not (need.reads or need.deletes):
+            answer.lines.append((None, T("is not there yet; the job makes it")))
+        else:
+            _failed(answer, error)
     except MistokError as error:
         _failed(answer, error)
     return answer

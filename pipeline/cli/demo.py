@@ -92,7 +92,9 @@ def demo(
     """Run the main job on samples: catalogue out, orders in, over SFTP."""
     with common.cards(as_json=as_json):
         with _folder(keep) as folder:
-            story = _play(folder, common.options(context).language or current_language(), quiet=as_json)
+            story = _play(
+                folder, common.options(context).language or current_language(), quiet=as_json, keep=keep is not None
+            )
         if as_json:
             common.print_json({key: value for key, value in story.items() if key != "reports"})
         else:
@@ -135,7 +137,7 @@ def _prepare(folder: Path, language: str) -> None:
     (folder / "config.yaml").write_text(CONFIG.format(language=language), encoding="utf-8")
 
 
-def _play(folder: Path, language: str, *, quiet: bool) -> dict[str, Any]:
+def _play(folder: Path, language: str, *, quiet: bool, keep: bool) -> dict[str, Any]:
     from pipeline import logs
     from pipeline.config.load import load_config
     from pipeline.engine.runtime import run_job
@@ -161,6 +163,9 @@ def _play(folder: Path, language: str, *, quiet: bool) -> dict[str, Any]:
             _show_catalogue(catalogue, folder)
         orders = run_job(config, "orders")
         again = [run_job(config, "orders"), run_job(config, "catalogue")]
+    if keep:
+        # the kept folder goes on without the server: what lies there is looked at once, so that it begins quietly
+        run_job(load_config(folder / "config.yaml"), "orders")
     return _story(folder, config, sent, catalogue, orders, again)
 
 

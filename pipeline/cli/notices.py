@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from pipeline.cli import common
+from pipeline.cli.orders import Limit, asked, cut
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def notices(
         str | None,
         typer.Option("--state", "-s", help=str(T("Only notices in this state: {names}.", names=", ".join(STATES)))),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help=str(T("How many at the most.")))] = 50,
+    limit: Limit = None,
     as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
 ) -> None:
     """List notices, newest first, with what was not shown and why."""
@@ -39,10 +40,12 @@ def notices(
         if state is not None and state not in STATES:
             common.usage(T("There is no state {name}.", name=state), T("States: {names}.", names=", ".join(STATES)))
         with common.client(context) as client:
-            rows = notice_rows(client.ledger, client.config.zone, state=state, limit=limit)
+            most = asked(limit, as_json=as_json)
+            rows = notice_rows(client.ledger, client.config.zone, state=state, limit=most)
         if as_json:
             common.print_json(rows)
             return
+        rows = cut(rows, limit)
         common.table(
             (
                 ("created", T("When")),

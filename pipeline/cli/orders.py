@@ -15,7 +15,12 @@ from pipeline.texts import TN, T, Text
 if TYPE_CHECKING:
     from pipeline.engine.runtime import Client
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help=str(T("How many at the most.")))]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", "-n", min=1, help=str(T("How many at the most (a table: 50; JSON: all of them)."))),
+]
+SHOWN = 50
+ALL = 1_000_000_000
 AsJson = Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))]
 
 ORDER_STATES: Mapping[str, Text] = {
@@ -55,7 +60,7 @@ def orders(
     state: Annotated[
         list[str] | None, typer.Option("--state", "-s", help=str(T("Only orders in this state (may be repeated).")))
     ] = None,
-    limit: Limit = 50,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """List orders, newest first."""
@@ -69,11 +74,12 @@ def orders(
             from pipeline.ledger.search import find_orders
 
             with client.ledger.read() as conn:
-                found = find_orders(conn, client.config.client, text, state or (), limit)
+                found = find_orders(conn, client.config.client, text, state or (), asked(limit, as_json=as_json))
             rows = [order_row(row, client) for row in found]
         if as_json:
             common.print_json(rows)
             return
+        rows = cut(rows, limit)
         common.table(
             (
                 ("number", T("Order")),
@@ -87,6 +93,22 @@ def orders(
             rows,
             empty=nothing_found(text, T("No order is in this state.") if state else T("No orders yet.")),
         )
+
+
+def asked(limit: int | None, *, as_json: bool) -> int:
+    """How many rows to look for: for a table one more than are shown, so that it can say whether there are more."""
+    if as_json:
+        return limit or ALL
+    return (limit or SHOWN) + 1
+
+
+def cut(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
+    """The rows that a table shows; says so when there are more."""
+    most = limit or SHOWN
+    if len(rows) > most:
+        words = T("Only the newest {n} are shown; -n {more} shows more, --json all.", n=most, more=most * 10)
+        common.console(stderr=True).print(str(words))
+    return rows[:most]
 
 
 def nothing_found(text: str | None, nothing: Text) -> Text:
@@ -121,7 +143,7 @@ def files(
     text: Annotated[
         str | None, typer.Argument(help=str(T("Words of the name, or the beginning of a SHA-256.")))
     ] = None,
-    limit: Limit = 50,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """List files that came and files that were published, newest first."""
@@ -130,13 +152,15 @@ def files(
             from pipeline.ledger.search import find_files, find_publications
 
             with client.ledger.read() as conn:
-                came = find_files(conn, client.config.client, text, limit)
-                sent = find_publications(conn, client.config.client, text, limit)
+                most = asked(limit, as_json=as_json)
+                came = find_files(conn, client.config.client, text, most)
+                sent = find_publications(conn, client.config.client, text, most)
             rows = [*(file_row(row, client) for row in came), *(publication_row(row, client) for row in sent)]
-            rows = sorted(rows, key=lambda row: row["first_seen"], reverse=True)[:limit]
+            rows = sorted(rows, key=lambda row: row["first_seen"], reverse=True)
         if as_json:
-            common.print_json(rows)
+            common.print_json(rows[:most])
             return
+        rows = cut(rows, limit)
         common.table(
             (
                 ("name", T("File")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ from pipeline.cli.notices import STATES as NOTICE_STATES
 from pipeline.cli.orders import POLICIES, AsJson, file_row, order_row, publication_row
 from pipeline.errors import Finding
 from pipeline.texts import T, Text
+
+MOST_ORDERS = 200  #: of one file, whose events and notices are told in its story
 
 if TYPE_CHECKING:
     from pipeline.engine.runtime import Client
@@ -25,6 +28,7 @@ EVENTS: Mapping[str, Text] = {
     "incomplete": T("looked at: its end was missing"),
     "not-read": T("could not be read"),
     "quarantined": T("quarantined"),
+    "quarantined-again": T("looked at again, with the same outcome"),
     "set-aside": T("moved to the rejected folder"),
     "not-set-aside": T("could not be moved to the rejected folder"),
     "known": T("came again with the same content: nothing was made"),
@@ -133,17 +137,31 @@ def _order_story(client: Client, conn: Any, row: Mapping[str, Any]) -> dict[str,
 def _file_story(client: Client, conn: Any, row: Mapping[str, Any]) -> dict[str, Any]:
     from pipeline.ledger import orders as order_rows
 
-    subject = f"file:{row['id']}"
+    orders = order_rows.in_file(conn, row["id"])
+    # the whole story: what became of its orders, and who was told of them, belongs to it
+    subjects = [f"file:{row['id']}", *(f"order:{one['id']}" for one in orders[:MOST_ORDERS])]
     return {
         "kind": "file",
         **file_row(row, client),
-        "orders": [order_row(one, client) for one in order_rows.in_file(conn, row["id"])],
-        "events": _events(client, conn, [subject], {row["id"]: row["name"]}),
-        "notices": _notices(client, conn, [subject]),
+        "orders": [order_row(one, client) for one in orders],
+        "events": _events(
+            client, conn, subjects, {row["id"]: row["name"]}, {one["id"]: one["number"] for one in orders}
+        ),
+        "notices": _notices(client, conn, subjects),
     }
 
 
-def _events(client: Client, conn: Any, subjects: Sequence[str], names: Mapping[int, str]) -> list[dict[str, Any]]:
+def _order_words(numbers: Mapping[int, str], row_id: int) -> str:
+    return str(T("order №{number}", number=numbers[row_id])) if row_id in numbers else str(T("order"))
+
+
+def _events(
+    client: Client,
+    conn: Any,
+    subjects: Sequence[str],
+    names: Mapping[int, str],
+    numbers: Mapping[int, str] = MappingProxyType({}),
+) -> list[dict[str, Any]]:
     import sqlalchemy as sa
 
     from pipeline.ledger.tables import events
@@ -162,7 +180,7 @@ def _events(client: Client, conn: Any, subjects: Sequence[str], names: Mapping[i
         rows.append(
             {
                 "at": row.at.astimezone(client.config.zone),
-                "what": f"{names.get(int(number), number)}" if kind == "file" else str(T("order")),
+                "what": names.get(int(number), number) if kind == "file" else _order_words(numbers, int(number)),
                 "event": row.event,
                 "text": _event_words(row.event, data),
                 "data": data,

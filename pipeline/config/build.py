@@ -129,9 +129,10 @@ def _jobs(checker: Checker, registry: Registry) -> dict[str, JobConfig]:
             continue
         schedule = checker.settings(_Schedule, one.without("steps"), path)
         steps = _steps(checker, path, one, registry)
-        if schedule is not None:
-            _check_schedule(checker, path, schedule)
-            if schedule.watch:
+        readable = schedule or _readable_schedule(one.without("steps"), path)
+        if readable is not None:
+            _check_schedule(checker, path, readable)
+            if readable.watch:
                 _check_watch(checker, path, one.get("steps"), registry)
         if schedule is not None and steps is not None:
             whole = tuple(step for step in steps if step is not None)
@@ -161,6 +162,17 @@ def _check_inboxes(checker: Checker, jobs: Plain[str, JobConfig]) -> None:
                     ),
                     T("Let each step have a folder of its own; the site can put the file into both."),
                 )
+
+
+def _readable_schedule(node: Mapping, path: Loc) -> _Schedule | None:
+    """The schedule without its wrong keys, so that one mistake does not hide the others."""
+    aside = Checker(node)
+    wrong = []
+    for key in node.entries:
+        alone = node.without(*(other for other in node.entries if other != key))
+        if aside.settings(_Schedule, alone, path) is None:
+            wrong.append(key)
+    return aside.settings(_Schedule, node.without(*wrong), path)
 
 
 class _Schedule(JobConfig):

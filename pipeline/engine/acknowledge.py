@@ -37,7 +37,7 @@ def rows(walk: Inbound, ids: Collection[int]) -> None:
     """Acknowledge those of the given files that are done."""
     with walk.ctx.ledger.read() as conn:
         known = file_rows.by_ids(conn, ids)
-    _acknowledge(walk, [known[file_id] for file_id in ids if known[file_id]["state"] == FileState.DONE])
+    _acknowledge(walk, [known[one] for one in ids if one in known and known[one]["state"] == FileState.DONE])
 
 
 def set_aside(walk: Inbound, row: Row) -> None:

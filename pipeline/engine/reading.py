@@ -148,21 +148,24 @@ def quarantine(walk: Inbound, row: Row, findings: Sequence[Finding]) -> None:
     now = ctx.clock.now()
     words = file_rows.findings_json(findings)
     with walk.begin() as conn:
-        # the same bytes under the same name, set aside before: its card and notice stand already
+        # the same bytes under the same name, set aside before: its row, its card and its notice stand already
         before = file_rows.quarantined_twin(conn, ctx.client, row)
-        file_rows.update(
-            conn,
-            [row["id"]],
-            now,
-            state=FileState.QUARANTINED,
-            findings=words,
-            duplicate_of=before,
-            policy=None,
-            config_hash=ctx.config.config_hash,
-            tries=0,
-        )
-        ctx.event(conn, f"file:{row['id']}", "quarantined", findings=words)
-        if before is None:
+        values: dict[str, Any] = {
+            "state": FileState.QUARANTINED,
+            "findings": words,
+            "policy": None,
+            "config_hash": ctx.config.config_hash,
+            "tries": 0,
+        }
+        if before is not None:
+            version = {"size": row["size"], "modified": row["modified"], "raw": row["raw"]}
+            file_rows.update(conn, [before], now, **values, **version)
+            file_rows.forget(conn, row["id"])
+            row = {**row, "id": before}
+            ctx.event(conn, f"file:{before}", "quarantined-again")
+        else:
+            file_rows.update(conn, [row["id"]], now, **values)
+            ctx.event(conn, f"file:{row['id']}", "quarantined", findings=words)
             for older in file_rows.older_quarantined(conn, ctx.client, [row["id"]]):
                 telling.close_cards(walk, conn, f"file:{older}", ("quarantined",), "a newer file took its place")
             telling.open_card(walk, conn, "quarantined", f"file:{row['id']}", findings, row["id"])

@@ -194,8 +194,8 @@ class _Run:
             self._record_start(lease)
             return self._finish(self._steps())
         except KeyboardInterrupt:
-            # what was under way goes on with the next run; until then nobody should think that this one still works
-            record_end(ledger, self.run_id, self.job, "interrupted")
+            if self.end_at_limit:  # Ctrl-C in a process of its own: nobody should think that this run still works
+                record_end(ledger, self.run_id, self.job, "interrupted")
             raise
         finally:
             ledger.release(lease)

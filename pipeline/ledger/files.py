@@ -144,6 +144,11 @@ def quarantined_twin(conn: sa.Connection, client: str, row: Mapping[str, Any]) -
     return int(found) if found is not None else None
 
 
+def forget(conn: sa.Connection, file_id: int) -> None:
+    """Take a row away that turned out to be another look at a file which has its row already."""
+    conn.execute(files.delete().where(files.c.id == file_id))
+
+
 def older_quarantined(conn: sa.Connection, client: str, ids: Collection[int]) -> list[int]:
     """Quarantined files that these ones have taken the place of: the same name in the same inbox."""
     newer = files.alias("newer")

@@ -275,3 +275,15 @@ def test_a_file_in_its_grace_is_looked_at_again_when_the_grace_is_over_and_not_e
     assert report.counts == {"waiting": 1}
     assert report.again_in is not None
     assert report.again_in > 3000
+
+
+def test_a_quarantined_file_seen_again_keeps_its_one_row_card_and_notice(shop: Shop) -> None:
+    path = shop.drop("not-xml")
+    shop.run()
+    for moment in (1, 2):
+        os.utime(path, (moment, moment))
+        assert shop.run().counts["quarantined"] == 1
+    assert shop.run().counts == {}
+    assert shop.ledger_rows("SELECT id, state FROM files") == [(1, "quarantined")]
+    assert shop.ledger_rows("SELECT count(*) FROM cards") == [(1,)]
+    assert shop.ledger_rows("SELECT count(*) FROM notices") == [(1,)]
