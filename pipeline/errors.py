@@ -53,13 +53,18 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, for the person who mends it. ``code`` is stable and machine-readable (``totals``)."""
+    """One thing that is wrong, for the person who mends it.
+
+    ``code`` is stable and machine-readable (``totals``). ``about`` names what it is about for a machine, where a person
+    can answer with a mapping: ``sku:AB-1``, ``warehouse:Склад 3`` (kind:code, kinds as in a step's ``mappings``).
+    """
 
     code: str
     text: Text
     where: Where = Where()
     hint: Text | None = None
     who: Who = Who.SITE
+    about: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form that :meth:`from_json` reads back exactly."""
@@ -68,6 +73,8 @@ class Finding:
             data["where"] = where
         if self.hint:
             data["hint"] = self.hint.to_json()
+        if self.about:
+            data["about"] = self.about
         return data
 
     @classmethod
@@ -80,6 +87,7 @@ class Finding:
             Where(**data.get("where", {})),
             Text.from_json(hint) if hint else None,
             Who(data["who"]),
+            data.get("about", ""),
         )
 
 

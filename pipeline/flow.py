@@ -273,6 +273,7 @@ class PlanContext:
     currency: str
     now: datetime
     mappings: Mapping[tuple[str, str], str] = field(default_factory=dict)  #: (kind, from) -> to, given by people
+    accepted: frozenset[str] = frozenset()  #: codes of findings that a person has accepted for this very order
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +370,8 @@ class InboundStep:
     validate: Callable[[Order, Any, PlanContext], Sequence[Finding]]
     wanted: Callable[[Order, Any, PlanContext], Wanted]
     plan: Callable[[Order, str, Any, PlanContext, Found], Action]  #: order, idempotency key, …
+    #: codes of findings that a person may accept for one order; the parts above leave those in ``accepted`` out
+    acceptable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,20 @@ def cards(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(WAITING) from error
 
 
+def person() -> str:
+    """Who is at the keyboard, for what is written down of a decision: MISTOK_USER, else ``user@machine``."""
+    import getpass
+    import socket
+
+    if named := os.environ.get("MISTOK_USER", "").strip():
+        return named[:128]
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user without a name, such as in a container
+        user = str(os.getuid()) if sys.platform != "win32" else "?"
+    return f"{user}@{socket.gethostname()}"[:128]
+
+
 def exit_code(error: MistokError) -> int:
     """The exit code of an error."""
     if isinstance(error, ConfigError):

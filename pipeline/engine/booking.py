@@ -259,6 +259,7 @@ def _not_created(walk: Inbound, conn: sa.Connection, work: Work, error: MistokEr
             Where(file=work.file_name, order=work.number, line=work.decoded.line, order_line=finding.where.order_line),
             finding.hint,
             finding.who,
+            finding.about,
         )
         for finding in error.findings
     )

@@ -22,6 +22,7 @@ from pipeline.flow import (
     PlanContext,
     Wanted,
 )
+from pipeline.ledger import decisions
 from pipeline.ledger.orders import key_of
 from pipeline.model import Order
 from pipeline.ports import DecodedOrder, Documents, ProductLookup, Ref, References, System
@@ -50,6 +51,11 @@ class Work:
         """As people call it."""
         return self.decoded.number or self.order_id
 
+    @property
+    def subject(self) -> str:
+        """Its name in events, cards and decisions, once it has a ledger row."""
+        return f"order:{self.row['id']}"
+
 
 def make_work(file: Mapping[str, Any], index: int, decoded: DecodedOrder, client: str) -> Work:
     """The work for one decoded order of a file's ledger row.
@@ -77,10 +83,10 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
     Findings of the format, the step's validation and its look-ups become HoldOrder. Raises Transient or Refused when
     the target cannot be asked; then nothing has happened and all can be tried again.
     """
-    mappings = {(str(kind), code): meant for kind, pairs in settings.mappings.items() for code, meant in pairs.items()}
-    values = PlanContext(ctx.client, ctx.config.currency, ctx.clock.now(), mappings)
+    contexts = _contexts(works, step, settings, ctx)
     ready: list[tuple[Work, Order]] = []
     for work in works:
+        values = contexts[id(work)]
         order = work.decoded.order
         if order is None or work.decoded.findings:
             work.order = order
@@ -100,13 +106,13 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
     asked: list[tuple[Work, Order, Wanted]] = []
     for work, order in ready:
         try:
-            asked.append((work, order, step.wanted(order, settings, values)))
+            asked.append((work, order, step.wanted(order, settings, contexts[id(work)])))
         except Exception as error:  # noqa: BLE001 - a client's plugin may raise anything; it becomes a card
             work.action = _plugin_failed(work, error)
     found = _look_up([wanted for _work, _order, wanted in asked], system)
     for work, order, _wanted in asked:
         try:
-            action = step.plan(order, work.key, settings, values, found)
+            action = step.plan(order, work.key, settings, contexts[id(work)], found)
         except MistokError:
             raise
         except Exception as error:  # noqa: BLE001 - a client's plugin may raise anything; it becomes a card
@@ -117,6 +123,22 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
             case CreateDocument() | NothingToDo():
                 pass
         work.action = action
+
+
+def _contexts(
+    works: Sequence[Work], step: InboundStep, settings: InboundSettings, ctx: RunContext
+) -> dict[int, PlanContext]:
+    """For each work (by identity) what its plan may use: people's mappings over the config's, and what was accepted."""
+    with ctx.ledger.read() as conn:
+        given = decisions.mappings_of(conn, ctx.client)
+        accepted = decisions.accepted_codes(conn, ctx.client, {work.subject for work in works if work.row})
+    written = {(str(kind), code): meant for kind, pairs in settings.mappings.items() for code, meant in pairs.items()}
+    plain = PlanContext(ctx.client, ctx.config.currency, ctx.clock.now(), {**written, **given})
+    contexts = dict.fromkeys((id(work) for work in works), plain)
+    for work in works:
+        if codes := accepted.get((work.subject, work.revision)) if work.row else None:
+            contexts[id(work)] = replace(plain, accepted=codes & step.acceptable)
+    return contexts
 
 
 def documents(system: System) -> Documents:
@@ -147,6 +169,7 @@ def _placed(findings: Sequence[Finding], work: Work) -> tuple[Finding, ...]:
             replace(where, order=where.order or work.number),
             finding.hint,
             finding.who,
+            finding.about,
         )
         for finding in findings
         for where in (work.decoded.where(finding.where, work.file_name),)

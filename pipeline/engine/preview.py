@@ -69,10 +69,12 @@ def preview(
 
 def _orders(works: list[Work], step: InboundStep, settings: InboundSettings, ctx: RunContext) -> list[dict[str, Any]]:
     system = ctx.system(settings.into)
-    planning.plan(works, step, settings, system, ctx)
-    existing = planning.documents(system).find({work.key for work in works})
     with ctx.ledger.read() as conn:
         known = order_rows.by_keys(conn, {work.key for work in works})
+    for work in works:
+        work.row = known.get(work.key, {})  # what people decided about it counts here too
+    planning.plan(works, step, settings, system, ctx)
+    existing = planning.documents(system).find({work.key for work in works})
     rows = []
     seen: dict[str, str] = {}
     for work in works:

@@ -24,7 +24,7 @@ from pipeline.ports import Clock, Notice
 from pipeline.texts import T
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
-HEAD = "0001"
+HEAD = "0002"
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ files = Table(
     Column("policy", String(16)),  # what was done about the remote file: deleted, gone, moved, kept, rejected …
     Column("config_hash", String(64)),  # of the config that quarantined it: another one may read it
     Column("ack_error", JSON),  # Finding, when acknowledging is refused
+    Column("pruned", Moment),  # when retention dropped its archive copy
     Column("updated", Moment, nullable=False),
     Index("ix_files_client_sha256", "client", "sha256"),
     Index("ix_files_client_state", "client", "state"),
@@ -140,6 +141,8 @@ orders = Table(
     Column("total", Text),
     Column("currency", String(3)),
     Column("items", Integer),
+    Column("status", String(64)),  # the shop's own status of it, as it last came
+    Column("amended", Moment),  # when its document was last brought to a newer content
     Column("findings", JSON),  # list of Finding: why held, or remarks
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try", Moment),
@@ -184,6 +187,39 @@ cards = Table(
     Column("why", Text),
     Index("ix_cards_client_state", "client", "state"),
     Index("ix_cards_client_subject", "client", "subject"),
+)
+
+#: what a code of the client's shops means in its systems, given by a person; it outweighs the config's ``mappings``
+mappings = Table(
+    "mappings",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),  # sku, party, warehouse, currency …
+    Column("code", Text, nullable=False),  # as the shop writes it
+    Column("meant", Text, nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("card_id", Id, ForeignKey("cards.id")),
+    Column("why", Text),
+    UniqueConstraint("client", "kind", "code", name="uq_mappings_client_kind_code"),
+)
+
+#: what a person decided about one card; never changed, the newest one of a subject and revision holds
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("subject", String(80), nullable=False),  # order:7, file:12, job:catalogue
+    Column("revision", String(64), nullable=False),  # of the content that was decided on; another one is another matter
+    Column("verdict", String(16), nullable=False),  # accept, reject
+    Column("codes", JSON, nullable=False),  # of the findings that were accepted or rejected
+    Column("by", String(128), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("why", Text),
+    Column("card_id", Id, ForeignKey("cards.id")),
+    Index("ix_decisions_client_subject", "client", "subject"),
 )
 
 events = Table(
@@ -254,6 +290,7 @@ publications = Table(
     Column("rows", Integer, nullable=False),
     Column("remote_modified", Moment),
     Column("at", Moment, nullable=False),
+    Column("pruned", Moment),  # when retention dropped its archive copy
     Index("ix_publications_client_connection_name", "client", "connection", "name"),
 )
 

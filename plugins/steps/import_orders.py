@@ -180,6 +180,7 @@ def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext)
                 T("Order {number} is in {code}, which is no currency code.", number=order.number, code=order.currency),
                 replace(where, element="currency"),
                 T("Write the three letters of ISO 4217, such as UAH."),
+                about=f"currency:{order.currency}",
             )
         )
     for what, amount in (
@@ -194,7 +195,13 @@ def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext)
         return findings  # sums of wrong parts would only repeat what is told already
     totals = order_totals(order)
     # taxes first: where they are added to the prices, a total that disagrees only repeats them
-    return _tax_findings(order, totals, where) or _total_findings(order, totals, settings, context, where)
+    for code, found in (
+        ("taxes", _tax_findings(order, totals, where)),
+        ("totals", _total_findings(order, totals, settings, context, where)),
+    ):
+        if found and code not in context.accepted:
+            return found
+    return ()
 
 
 def _is_currency(code: str, settings: ImportOrdersSettings, context: PlanContext) -> bool:
@@ -358,7 +365,7 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
     match _by_status(order, settings):
         case "nothing":
             return NothingToDo(T("Order {number} came as {status}.", number=order.number, status=order.status))
-        case "hold":
+        case "hold" if "status" not in context.accepted:
             finding = Finding(
                 "status",
                 T("Order {number} came as {status}.", number=order.number, status=order.status),
@@ -458,6 +465,7 @@ def _unknown_product(order: Order, line: OrderLine, code: str) -> Finding:
             code=line.code,
         ),
         Who.ACCOUNTANT,
+        f"sku:{line.code}",
     )
 
 
@@ -476,6 +484,7 @@ def _ambiguous_product(order: Order, line: OrderLine, several: Sequence[Ref]) ->
             code=line.code,
         ),
         Who.ACCOUNTANT,
+        f"sku:{line.code}",
     )
 
 
@@ -490,9 +499,13 @@ def _unknown_reference(order: Order, kind: str, code: str) -> Finding:
             code=code,
         ),
         Who.ACCOUNTANT if kind in ("party", "currency") else Who.ADMIN,
+        f"{kind}:{code}",
     )
 
 
+#: What a person may take as it is: the document then has the stated total (a rounding line evens it out), the taxes as
+#: its items make them, or is made in spite of the order's status.
+ACCEPTABLE = frozenset({"totals", "taxes", "status"})
 _ASK_SITE = T("Mend the order at the site and let it come again.")
 _TAX_RULE = T(
     "Tax is reckoned by rate on items, delivery and fee after discounts; correct <taxes> or the rates on the site."
@@ -511,5 +524,5 @@ PLUGIN = StepPlugin(
     name="import-orders",
     summary=T("Takes order files from an inbox and makes a document of each order"),
     settings=ImportOrdersSettings,
-    kind=InboundStep(normalise=normalise, validate=validate, wanted=wanted, plan=plan),
+    kind=InboundStep(normalise=normalise, validate=validate, wanted=wanted, plan=plan, acceptable=ACCEPTABLE),
 )

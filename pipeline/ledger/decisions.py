@@ -1,0 +1,111 @@
+"""What people decided: mappings that are kept for the client, and verdicts on one card."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.ledger.tables import decisions, mappings, row_dict
+
+Row = dict[str, Any]
+_CHUNK = 400
+
+
+def mappings_of(conn: sa.Connection, client: str) -> dict[tuple[str, str], str]:
+    """Every mapping of the client: (kind, code) -> what is meant."""
+    query = sa.select(mappings.c.kind, mappings.c.code, mappings.c.meant).where(mappings.c.client == client)
+    return {(row.kind, row.code): row.meant for row in conn.execute(query)}
+
+
+def give_mapping(
+    conn: sa.Connection,
+    client: str,
+    kind: str,
+    code: str,
+    meant: str,
+    *,
+    by: str,
+    now: datetime,
+    card_id: int | None = None,
+    why: str | None = None,
+) -> str | None:
+    """Keep what ``code`` means. Gives what it meant before, or None when it is new."""
+    here = (mappings.c.client == client) & (mappings.c.kind == kind) & (mappings.c.code == code)
+    before: str | None = conn.execute(sa.select(mappings.c.meant).where(here)).scalar()
+    values = {"meant": meant, "by": by, "at": now, "card_id": card_id, "why": why}
+    if before is None:
+        conn.execute(mappings.insert().values(client=client, kind=kind, code=code, **values))
+    else:
+        conn.execute(mappings.update().where(here).values(**values))
+    return before
+
+
+def forget_mapping(conn: sa.Connection, client: str, kind: str, code: str) -> bool:
+    """Take a mapping back; False when there is none."""
+    result = conn.execute(
+        mappings.delete().where(mappings.c.client == client, mappings.c.kind == kind, mappings.c.code == code)
+    )
+    return bool(result.rowcount)
+
+
+def decide(
+    conn: sa.Connection,
+    client: str,
+    subject: str,
+    revision: str,
+    verdict: str,
+    codes: Iterable[str],
+    *,
+    by: str,
+    now: datetime,
+    card_id: int | None = None,
+    why: str | None = None,
+) -> None:
+    """Write a person's verdict (``accept`` or ``reject``) on the content ``revision`` of ``subject`` down."""
+    conn.execute(
+        decisions.insert().values(
+            client=client,
+            subject=subject,
+            revision=revision,
+            verdict=verdict,
+            codes=sorted(codes),
+            by=by,
+            at=now,
+            card_id=card_id,
+            why=why,
+        )
+    )
+
+
+def accepted_codes(
+    conn: sa.Connection, client: str, subjects: Collection[str]
+) -> dict[tuple[str, str], frozenset[str]]:
+    """(subject, revision) -> codes of findings that were accepted for it. A later rejection takes them back."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    wanted = sorted(subjects)
+    for start in range(0, len(wanted), _CHUNK):
+        query = (
+            sa.select(decisions)
+            .where(decisions.c.client == client, decisions.c.subject.in_(wanted[start : start + _CHUNK]))
+            .order_by(decisions.c.id)
+        )
+        for row in conn.execute(query):
+            place = (row.subject, row.revision)
+            if row.verdict == "accept":
+                found[place] = found.get(place, frozenset()) | frozenset(row.codes)
+            else:
+                found.pop(place, None)
+    return found
+
+
+def of_subject(conn: sa.Connection, client: str, subject: str) -> list[Row]:
+    """The verdicts on a subject, oldest first."""
+    query = (
+        sa.select(decisions)
+        .where(decisions.c.client == client, decisions.c.subject == subject)
+        .order_by(decisions.c.id)
+    )
+    return [row_dict(row) for row in conn.execute(query)]
