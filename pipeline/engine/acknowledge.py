@@ -43,6 +43,8 @@ def rows(walk: Inbound, ids: Collection[int]) -> None:
 def set_aside(walk: Inbound, row: Row) -> None:
     """Move a quarantined file to the rejected folder. Where that is refused it stays, and the card says where it is."""
     assert walk.settings.rejected is not None
+    if walk.hands_off:
+        return
     ctx = walk.ctx
     transport = ctx.transport(walk.settings.inbox)
     try:
@@ -69,7 +71,7 @@ def _due(walk: Inbound, row: Row) -> bool:
 
 
 def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
-    if not done:
+    if not done or walk.hands_off:
         return
     ctx, settings = walk.ctx, walk.settings
     if settings.after == "keep":

@@ -49,14 +49,15 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
         with walk.ctx.ledger.read() as conn:
             known = order_rows.by_keys(conn, {work.key for work in works})
         found = sort_out(works, known)
-        _carry(walk, found, [row for row, _decoded in pending if row["id"] not in found.deferred])
+        carry(walk, found, [row for row, _decoded in pending if row["id"] not in found.deferred])
         pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
 
 
 # --- carrying ----------------------------------------------------------------------------------------------------
 
 
-def _carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
+def carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
+    """Carry sorted orders to an end state or an open card, and mark ``files`` (those that they came in with) done."""
     ctx = walk.ctx
     if sorted_out.fresh:
         system = ctx.system(walk.settings.into)

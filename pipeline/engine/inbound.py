@@ -56,6 +56,7 @@ class Inbound:
     troubles: list[MistokError] = field(default_factory=list)
     stumbled: set[int] = field(default_factory=set)  #: files that their reader stumbled over in this run
     markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by name, as listed at the last look
+    hands_off: bool = False  #: the remote folder is left alone: what is due there is done by the job's next run
 
     def __post_init__(self) -> None:
         self.started = self.ctx.clock.now()
@@ -83,19 +84,13 @@ class Inbound:
 
         Raises FolderMissing, Refused or Transient when the inbox, the ledger or the target cannot be used at all.
         """
-        name = f"inbox:{self.settings.inbox}/{self.settings.folder}"
-        self.lease = self.ctx.ledger.acquire(name, LEASE)
-        if self.lease is None:
-            return StepResult({}, notes=(T("Another run is working on this inbox; this one left it alone."),))
-        keeper = _Keeper(self.ctx.ledger, self.lease)
-        try:
-            with keeper:
-                reading.resume(self)
-                again_in = self._rounds()
-                acknowledge.all_done(self)
-                mending.mend(self)
-        finally:
-            self.ctx.ledger.release(self.lease)
+        with self.holding() as ours:
+            if not ours:
+                return StepResult({}, notes=(T("Another run is working on this inbox; this one left it alone."),))
+            reading.resume(self)
+            again_in = self._rounds()
+            acknowledge.all_done(self)
+            mending.mend(self)
         waits = any(self.counts.get(word) for word in ("held", "quarantined", "in_doubt", "changed", "refused"))
         return StepResult(
             self.counts,
@@ -105,6 +100,20 @@ class Inbound:
             unreachable=any(isinstance(error, (Transient, Refused)) for error in self.troubles),
             again_in=again_in,
         )
+
+    @contextmanager
+    def holding(self) -> Iterator[bool]:
+        """Be the only one on this inbox for as long as the block runs. False: somebody else is; touch nothing."""
+        name = f"inbox:{self.settings.inbox}/{self.settings.folder}"
+        self.lease = self.ctx.ledger.acquire(name, LEASE)
+        if self.lease is None:
+            yield False
+            return
+        try:
+            with _Keeper(self.ctx.ledger, self.lease):
+                yield True
+        finally:
+            self.ctx.ledger.release(self.lease)
 
     def trouble(self, error: MistokError) -> None:
         """Remember what did not work although the run goes on: told at its end as a failure of the job."""
