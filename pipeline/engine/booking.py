@@ -20,6 +20,7 @@ from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Sorted, sort_out
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
 from pipeline.flow import CreateDocument, HoldOrder, NothingToDo
+from pipeline.ledger import cards
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
@@ -196,7 +197,7 @@ def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, Docume
     )
     subjects = [_subject(work) for work, _ref, _existed in made]
     carded = {
-        subject for kind in ("held", "in_doubt") for subject in order_rows.carded(conn, walk.ctx.client, subjects, kind)
+        subject for kind in ("held", "in_doubt") for subject in cards.carded(conn, walk.ctx.client, subjects, kind)
     }
     for work, ref, existed in made:
         if _subject(work) in carded:

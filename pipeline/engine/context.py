@@ -57,6 +57,7 @@ class RunContext:
     trigger: str = "person"
     dry_run: bool = False
     approve: bool = False
+    by: str = ""  #: the person who decided that it goes on, for the cards that it closes
     since: datetime | None = None
     until: datetime | None = None
     report: Progress = no_progress

@@ -20,7 +20,7 @@ from pipeline.engine.images import Images
 from pipeline.engine.published import Memory
 from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient, Where, Who
 from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, Settings, StepResult
-from pipeline.ledger import orders as cards
+from pipeline.ledger import cards
 from pipeline.ports import CatalogueFormat, RemoteFile
 from pipeline.texts import TN, T, Text
 
@@ -139,7 +139,7 @@ class _Publication:
         ctx = self.ctx
         if not ctx.dry_run:
             with ctx.begin() as conn:
-                told = self.subject in cards.open_cards(conn, ctx.client, {self.subject})
+                told = cards.carded(conn, ctx.client, {self.subject}, "brake")
                 cards.open_card(conn, ctx.client, "brake", self.subject, [finding], ctx.clock.now())
                 if not told:
                     ctx.notify(conn, notices.brake(self.subject, ctx.job, finding))
@@ -302,7 +302,7 @@ class _Publication:
     def _release(self) -> None:
         """The feed is whole again, though nothing new: a brake of a run before is over."""
         with self.ctx.ledger.read() as conn:
-            if self.subject not in cards.open_cards(conn, self.ctx.client, {self.subject}):
+            if not cards.carded(conn, self.ctx.client, {self.subject}, "brake"):
                 return
         with self.ctx.begin() as conn:
             self._close_brake(conn)
@@ -310,7 +310,7 @@ class _Publication:
     def _close_brake(self, conn: sa.Connection) -> None:
         ctx = self.ctx
         state, why = ("resolved", "approved") if ctx.approve else ("superseded", "")
-        cards.close_cards(conn, ctx.client, self.subject, ["brake"], ctx.clock.now(), state=state, why=why)
+        cards.close(conn, ctx.client, self.subject, ["brake"], ctx.clock.now(), state=state, why=why)
 
     # --- what is said --------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from pipeline.alerts import notices
 from pipeline.errors import Finding
-from pipeline.ledger import orders as order_rows
+from pipeline.ledger import cards
 from pipeline.model import Order
 from pipeline.ports import DocumentRef, Notice
 
@@ -25,12 +25,13 @@ def open_card(
     walk: Inbound, conn: sa.Connection, kind: str, subject: str, findings: Sequence[Finding], file_id: int | None
 ) -> int:
     """Open (or bring up to date) a card of this client."""
-    return order_rows.open_card(conn, walk.ctx.client, kind, subject, findings, walk.ctx.clock.now(), file_id)
+    return cards.open_card(conn, walk.ctx.client, kind, subject, findings, walk.ctx.clock.now(), file_id)
 
 
 def close_cards(walk: Inbound, conn: sa.Connection, subject: str, kinds: tuple[str, ...], why: str) -> None:
     """Close the open cards of a subject, because what they asked for has happened."""
-    order_rows.close_cards(conn, walk.ctx.client, subject, kinds, walk.ctx.clock.now(), state="resolved", why=why)
+    ctx = walk.ctx
+    cards.close(conn, ctx.client, subject, kinds, ctx.clock.now(), state="resolved", why=why, by=ctx.by)
 
 
 def quarantine_notice(row: Row, findings: Sequence[Finding]) -> Notice:

@@ -1,15 +1,14 @@
-"""Rows of orders, their appearances in files, and the cards that wait for a person."""
+"""Rows of orders, and their appearances in files."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.errors import Finding
-from pipeline.ledger.tables import FileState, OrderState, cards, files, orders, row_dict, set_each, sightings
+from pipeline.ledger.tables import FileState, OrderState, files, orders, row_dict, set_each, sightings
 
 Row = dict[str, Any]
 _CHUNK = 400
@@ -135,71 +134,6 @@ def _of_inbox(
         .limit(limit)
     )
     return [row_dict(row) for row in conn.execute(query)]
-
-
-def open_card(
-    conn: sa.Connection,
-    client: str,
-    kind: str,
-    subject: str,
-    findings: Iterable[Finding],
-    now: datetime,
-    file_id: int | None = None,
-) -> int:
-    """Open a card, or bring the open one of this subject and kind up to date. Gives its number."""
-    words = [finding.to_json() for finding in findings]
-    query = sa.select(cards.c.id).where(
-        cards.c.client == client, cards.c.subject == subject, cards.c.kind == kind, cards.c.state == "open"
-    )
-    if (number := conn.execute(query).scalar()) is not None:
-        conn.execute(cards.update().where(cards.c.id == number).values(findings=words, file_id=file_id))
-        return int(number)
-    result = conn.execute(
-        cards.insert().values(
-            client=client, kind=kind, subject=subject, file_id=file_id, state="open", findings=words, opened=now
-        )
-    )
-    assert result.inserted_primary_key is not None
-    return int(result.inserted_primary_key[0])
-
-
-def close_cards(
-    conn: sa.Connection, client: str, subject: str, kinds: Collection[str], now: datetime, *, state: str, why: str
-) -> None:
-    """Close the open cards of a subject."""
-    conn.execute(
-        cards.update()
-        .where(
-            cards.c.client == client,
-            cards.c.subject == subject,
-            cards.c.kind.in_(list(kinds)),
-            cards.c.state == "open",
-        )
-        .values(state=state, closed=now, why=why)
-    )
-
-
-def carded(conn: sa.Connection, client: str, subjects: Collection[str], kind: str) -> set[str]:
-    """Which of these subjects have an open card of this kind."""
-    found: set[str] = set()
-    wanted = sorted(subjects)
-    for start in range(0, len(wanted), _CHUNK):
-        query = sa.select(cards.c.subject).where(
-            cards.c.client == client,
-            cards.c.subject.in_(wanted[start : start + _CHUNK]),
-            cards.c.kind == kind,
-            cards.c.state == "open",
-        )
-        found.update(conn.execute(query).scalars())
-    return found
-
-
-def open_cards(conn: sa.Connection, client: str, subjects: Collection[str] | None = None) -> dict[str, Row]:
-    """Open cards by subject."""
-    query = sa.select(cards).where(cards.c.client == client, cards.c.state == "open").order_by(cards.c.id)
-    if subjects is not None:
-        query = query.where(cards.c.subject.in_(list(subjects)))
-    return {row.subject: row_dict(row) for row in conn.execute(query)}
 
 
 def in_file(conn: sa.Connection, file_id: int) -> list[Row]:
