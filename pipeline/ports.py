@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from pipeline.errors import Finding, MistokError, Where
@@ -62,9 +62,13 @@ class Capabilities:
     rename: bool | None = None
     rename_over: bool | None = None  #: a rename replaces an existing file in one act
     delete: bool | None = None
+    rename_by: Literal["", "rename", "posix-rename", "swap"] = ""  #: how a file is put in the place of an older one
     exact_times: bool | None = None  #: modification times with seconds, in a known zone
     compare_and_delete: bool = False  #: False: between the last look and the delete a window remains
     server: str = ""  #: banner or product, as it says
+    features: tuple[str, ...] = ()  #: protocol extensions that it names, such as ``MLST`` or ``fsync@openssh.com``
+    empty_reply: str = ""  #: its words, when it answers the listing of an empty folder with an error
+    round_trip: float | None = None  #: seconds of one small question and its answer: the median of a few
     findings: tuple[Finding, ...] = ()  #: what was refused, in words
 
 
@@ -111,6 +115,14 @@ class Transport(Protocol):
 
     def make_folder(self, folder: str) -> None:
         """Make ``folder`` and its parents; existing is fine. Raises Refused, Transient."""
+        ...
+
+    def folders(self, folder: str) -> Sequence[str]:
+        """The names of the folders directly in ``folder``, in any order. Raises as ``list`` does."""
+        ...
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove an empty folder below the root; gone is fine. Raises Refused (not empty, rights), Transient."""
         ...
 
     def probe(self, folder: str) -> Capabilities:
@@ -393,6 +405,24 @@ class Documents(Protocol):
 
         A failure of one never spoils its siblings. A time-out after sending is InDoubt, not Transient.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDocument:
+    """A document of a system, and the order that it says it was made for."""
+
+    ref: DocumentRef
+    source: str
+    order_id: str
+
+
+@runtime_checkable
+class DocumentList(Protocol):
+    """It can tell all its order documents: what they are counted and compared by."""
+
+    def all_documents(self) -> Iterator[ListedDocument]:
+        """Every document, oldest first."""
         ...
 
 

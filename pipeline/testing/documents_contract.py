@@ -18,7 +18,7 @@ from threading import Barrier
 
 from pipeline.errors import Held
 from pipeline.model import Delivery, Discount, Order, OrderLine, Party, Payment
-from pipeline.ports import DocumentDraft, DocumentOutcome, Documents, ProductLookup, Ref, System
+from pipeline.ports import DocumentDraft, DocumentList, DocumentOutcome, Documents, ProductLookup, Ref, System
 
 MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -213,3 +213,17 @@ class DocumentsContract:
             assert other.ref is not None
             assert one.ref.id == other.ref.id
             assert one.existed != other.existed
+
+    def test_the_documents_can_be_told_one_by_one(self, subject: Subject) -> None:
+        """For systems that can tell all their documents."""
+        system = subject.open()
+        if isinstance(system, DocumentList):
+            assert list(system.all_documents()) == []
+            drafts = drafts_of(system, [order(n, subject.codes) for n in range(1, 4)])
+            made = _create(system, drafts)
+            told = list(system.all_documents())
+            assert [one.ref.id for one in told] == [outcome.ref.id for outcome in made if outcome.ref]
+            assert [(one.source, one.order_id) for one in told] == [("shop", str(n)) for n in range(1, 4)]
+            assert [one.ref.key for one in told] == [draft.key for draft in drafts]
+            assert {one.ref.total for one in told} == {Decimal("969.80")}
+        system.close()

@@ -288,6 +288,28 @@ class TransportContract:
         assert list(transport.list(subject.folder + "/one/two/")) == []
         transport.close()
 
+    def test_folders_are_listed_and_removed_when_empty(self, subject: Subject) -> None:
+        transport = subject.open()
+        transport.make_folder(subject.folder + "/one/two")
+        transport.make_folder(subject.folder + "/Друга тека")
+        transport.write(subject.folder, "a.xml", b"x")
+        assert sorted(transport.folders(subject.folder)) == ["one", "Друга тека"]
+        assert list(transport.folders(subject.folder + "/one")) == ["two"]
+        assert list(transport.folders(subject.folder + "/one/two")) == []
+        with pytest.raises(Refused):
+            transport.remove_folder(subject.folder + "/one")
+        with pytest.raises(Refused):
+            transport.remove_folder(subject.folder)
+        with pytest.raises(ConfigError):
+            transport.remove_folder("/")
+        with pytest.raises(FolderMissing):
+            transport.folders(subject.folder + "/nope")
+        for folder in ("one/two", "one", "one", "Друга тека"):  # gone is fine
+            transport.remove_folder(f"{subject.folder}/{folder}")
+        assert list(transport.folders(subject.folder)) == []
+        assert dict(subject.far.files()) == {"a.xml": b"x"}
+        transport.close()
+
     def test_many_files(self, subject: Subject, tmp_path: Path) -> None:
         expected = {f"order-{number:04}.xml": f"<order>{number}</order>".encode() for number in range(300)}
         for name, data in expected.items():
@@ -326,6 +348,7 @@ class TransportContract:
         seen = transport.probe(subject.folder)
         assert (seen.listing, seen.write, seen.rename, seen.delete) == (True, True, True, True)
         assert seen.rename_over is not None
+        assert seen.rename_by == ("swap" if not seen.rename_over else seen.rename_by or "none")
         assert seen.exact_times
         assert seen.server
         assert dict(subject.far.files()) == {"theirs.xml": b"x"}

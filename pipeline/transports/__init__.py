@@ -10,6 +10,7 @@ from pipeline.flow import Settings
 from pipeline.ports import Transport
 from pipeline.texts import T
 from pipeline.transports.ftp_session import FtpSettings, FtpsSettings
+from pipeline.transports.gate import Gate, open_gate
 from pipeline.transports.local import LocalSettings, LocalTransport
 from pipeline.transports.sftp_session import SftpSettings
 from pipeline.transports.wrap import DryRun, Log, Logged, Retrying
@@ -33,29 +34,30 @@ def open_transport(
     base: Path,
     dry_run: bool = False,
     log: Log | None = None,
+    gate: Gate = open_gate,
 ) -> Transport:
     """The connection ``name``, ready for its first use (nothing is connected yet).
 
     ``params`` are of ``TRANSPORTS[type]``; relative paths in them count from ``base``, the config's folder. What fails
     for the moment is tried again a few times; with ``dry_run`` nothing is changed on the far side; with ``log`` every
-    file is written down. Raises ConfigError for an unknown type.
+    file is written down; every connection to a server goes through ``gate``. Raises ConfigError for an unknown type.
     """
-    transport: Transport = Retrying(_plain(name, type, params, base))
+    transport: Transport = Retrying(_plain(name, type, params, base, gate))
     if dry_run:
         transport = DryRun(transport)
     return Logged(transport, log) if log is not None else transport
 
 
-def _plain(name: str, kind: str, params: Settings, base: Path) -> Transport:
+def _plain(name: str, kind: str, params: Settings, base: Path, gate: Gate) -> Transport:
     match params:
         case LocalSettings():
             return LocalTransport(name, params, base=base)
         case SftpSettings():
             from pipeline.transports.sftp import SftpTransport
 
-            return SftpTransport(name, params, base=base)
+            return SftpTransport(name, params, base=base, gate=gate)
         case FtpSettings():
             from pipeline.transports.ftp import FtpTransport
 
-            return FtpTransport(name, params, base=base)
+            return FtpTransport(name, params, base=base, gate=gate)
     raise ConfigError(T("{type} is not a kind of connection that carries files.", type=kind))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from pipeline.errors import Changed, ConfigError, Finding, MistokError, Refused, Transient, Who, system_words
 from pipeline.ports import FileOutcome, ReadResult, RemoteFile
@@ -21,6 +23,9 @@ NAME_BYTES = 255
 CHUNK = 1 << 18
 #: So many names are tried before a move gives up: ``order.xml``, ``order-1.xml``, …
 MAX_TWINS = 1000
+
+#: A probe asks so often to learn how long a small question takes.
+QUESTIONS = 5
 
 #: What a probe tries, for people.
 ACTS: Mapping[str, Text] = {
@@ -40,6 +45,32 @@ def clean_folder(folder: str) -> str:
             hint=T("Give folders relative to the connection's root, without “..”; put an outer folder in root."),
         )
     return "/".join(parts)
+
+
+def removable(folder: str) -> str:
+    """``folder`` cleaned, when it may be removed. Raises ConfigError for the root itself."""
+    folder = clean_folder(folder)
+    if not folder:
+        raise ConfigError(T("The root of a connection is never removed."))
+    return folder
+
+
+def not_empty(folder: str, words: Text | str = "") -> Refused:
+    """A folder that is to be removed has something in it, or may not be removed; ``words``: what the server says."""
+    return Refused(
+        T("Folder {folder} was not removed: {words}", folder=folder, words=words or T("the folder is not empty")),
+        hint=T("Look what is in it and whether the login may remove folders, and remove it on the server."),
+    )
+
+
+def median_time(ask: Callable[[], object]) -> float:
+    """Seconds that a small question takes: the median of a few."""
+    took = []
+    for _ in range(QUESTIONS):
+        before = time.perf_counter()
+        ask()
+        took.append(time.perf_counter() - before)
+    return sorted(took)[QUESTIONS // 2]
 
 
 def clean_name(name: str) -> str:
@@ -72,9 +103,13 @@ def partial_name(name: str, ending: str = PARTIAL) -> str:
     return "mistok-" + hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:24] + ending
 
 
+#: How the names of a probe's own files begin.
+PROBE = ".mistok-probe-"
+
+
 def probe_name() -> str:
     """A name of our own that no one else uses and that every inbox ignores (it begins with a dot)."""
-    return f".mistok-probe-{secrets.token_hex(6)}"
+    return f"{PROBE}{secrets.token_hex(6)}"
 
 
 def local_copy(into: Path) -> Path:
@@ -219,3 +254,30 @@ def _unreadable(source: Path, error: OSError) -> Transient:
         T("{path} could not be read: {words}", path=str(source), words=system_words(error)),
         hint=T("Look at this machine's disk and at the rights on the file."),
     )
+
+
+class LocalCopy:
+    """A file of this machine, whose errors are not taken for the network's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Self:
+        try:
+            self._stream = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise disk(self._path, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def write(self, piece: bytes) -> int:
+        """Write it all."""
+        try:
+            left = memoryview(piece)
+            while left:
+                left = left[self._stream.write(left) :]
+        except OSError as error:
+            raise disk(self._path, error) from error
+        return len(piece)

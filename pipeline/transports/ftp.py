@@ -9,13 +9,23 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
 from pipeline.texts import T, Text
 from pipeline.transports import common
-from pipeline.transports.ftp_listing import FILE, Entry, Unreadable, parse_facts, parse_list, parse_mlsd, parse_moment
+from pipeline.transports.ftp_listing import (
+    FILE,
+    FOLDER,
+    Entry,
+    Unreadable,
+    parse_facts,
+    parse_list,
+    parse_mlsd,
+    parse_moment,
+)
+from pipeline.transports.gate import Gate, open_gate
 from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, said
 
 R = TypeVar("R")
@@ -33,13 +43,17 @@ class FtpTransport:
     Between the look and the delete a window of one round trip remains: FTP has no compare-and-delete.
     """
 
-    def __init__(self, name: str, settings: FtpSettings, *, base: Path) -> None:
+    def __init__(
+        self, name: str, settings: FtpSettings, *, base: Path, gate: Gate = open_gate
+    ) -> None:
         self.name = name
         self._settings = settings
         self._base = base
+        self._gate = gate
         self._session: Session | None = None
         self._home = ""
         self._here: str | None = None
+        self._empty_reply = ""  #: the error by which the server last answered the listing of an empty folder
         #: folder -> name -> (size and rough time, exact time), for servers whose listing has rough times only
         self._times: dict[str, Times] = {}
 
@@ -116,8 +130,19 @@ class FtpTransport:
             if parts[0]:
                 self._run(lambda depth=depth: self._make("/".join(parts[:depth])))  # type: ignore[misc]
 
+    def folders(self, folder: str) -> Sequence[str]:
+        folder = common.clean_folder(folder)
+        found = self._run(lambda: self._entries(folder))
+        names = [common.decode_name(entry.name)[0] for entry in found if entry.kind == FOLDER]
+        return [name for name in names if common.usable(name) is None]  # some list the folder itself and its parent
+
+    def remove_folder(self, folder: str) -> None:
+        folder = common.removable(folder)
+        self._run(lambda: self._remove(folder))
+
     def probe(self, folder: str) -> Capabilities:
         folder = common.clean_folder(folder)
+        self._empty_reply = ""
         self.list(folder)
         return self._run(lambda: self._probe(folder))
 
@@ -139,7 +164,7 @@ class FtpTransport:
     def _connected(self) -> None:
         if self._session is not None:
             return
-        session = connect(self.name, self._settings, self._base)
+        session = self._gate(lambda: connect(self.name, self._settings, self._base))
         self._session = session
         try:
             self._home = session.pwd() or "/"
@@ -235,6 +260,7 @@ class FtpTransport:
                 raise
             if _is_rights(error):
                 raise self._no_rights(self._shown(folder), error) from error
+            self._empty_reply = as_words(error)
             return ()  # we stand in the folder, so it is there: this is how some servers say that it is empty
         try:
             data = b"".join(iter(lambda: conn.recv(common.CHUNK), b""))
@@ -331,7 +357,7 @@ class FtpTransport:
                 return common.failed(file, common.vanished(file))
             return common.failed(file, self._no_rights(file.name, error))
         try:
-            with _LocalCopy(copy) as target:
+            with common.LocalCopy(copy) as target:
                 while size <= file.size and (piece := conn.recv(common.CHUNK)):
                     digest.update(piece)
                     size += target.write(piece)
@@ -438,6 +464,38 @@ class FtpTransport:
             except FolderMissing:
                 raise self._no_rights(self._shown(folder), error) from error
 
+    def _remove(self, folder: str) -> None:
+        path, parent = self._absolute(folder), folder.rpartition("/")[0]
+        try:
+            self._enter(parent)  # nobody may stand in a folder that goes
+            self._ftp.voidcmd(f"RMD {path}")
+            return
+        except FolderMissing:
+            return
+        except ftplib.error_perm as error:
+            try:
+                self._enter(folder)
+            except FolderMissing:
+                return
+            self._drop_probes(folder)
+            self._enter(parent)
+            first = error
+        try:
+            self._ftp.voidcmd(f"RMD {path}")
+        except ftplib.error_perm as error:
+            raise common.not_empty(self._shown(folder), as_words(first)) from error
+
+    def _drop_probes(self, folder: str) -> None:
+        """What a killed probe left in ``folder``: its names begin with a dot, and many servers do not list such."""
+        lines: Sequence[bytes] = ()
+        with suppress(ftplib.error_perm, Refused):
+            lines = self._fetch_listing("LIST -a", folder)
+        for line in lines:
+            name = line.decode(_WIRE).rpartition(" ")[2]
+            if name.startswith(common.PROBE):
+                with suppress(ftplib.error_perm):
+                    self._ftp.voidcmd(f"DELE {name}")
+
     # --- probing -------------------------------------------------------------------------------------------------
 
     def _probe(self, folder: str) -> Capabilities:
@@ -454,35 +512,37 @@ class FtpTransport:
                 return False
             return True
 
-        def put(name: str) -> None:
-            self._upload_new(name)
-
-        rename = over = delete = None
-        times = None
-        write = tried(lambda: put(one), "write")
-        if write:
-            times = self._modified(folder, one.encode("ascii")) is not None
-            rename = tried(lambda: ftp.rename(one, two), "rename")
-            if rename:
-                put(one)
-                try:
-                    ftp.rename(one, two)
-                    over = True
-                except ftplib.error_perm:
-                    over = False
-                    findings.append(common.cannot_rename_over(self._settings.host))
-            delete = tried(lambda: ftp.voidcmd(f"DELE {two if rename else one}"), "delete")
-            for left in (one, two):
-                with suppress(ftplib.error_perm):
+        rename = over = delete = times = None
+        try:
+            write = tried(lambda: self._upload_new(one), "write")
+            if write:
+                times = self._modified(folder, one.encode("ascii")) is not None
+                rename = tried(lambda: ftp.rename(one, two), "rename")
+                if rename:
+                    self._upload_new(one)
+                    try:
+                        ftp.rename(one, two)
+                        over = True
+                    except ftplib.error_perm:
+                        over = False
+                        findings.append(common.cannot_rename_over(self._settings.host))
+                delete = tried(lambda: ftp.voidcmd(f"DELE {two if rename else one}"), "delete")
+        finally:
+            for left in (one, two):  # also when a person stops it
+                with suppress(ftplib.Error, OSError, EOFError):
                     ftp.voidcmd(f"DELE {left}")
         return Capabilities(
             listing=True,
             write=write,
             rename=rename,
             rename_over=over,
+            rename_by="" if over is None else "rename" if over else "swap",
             delete=delete,
             exact_times=times,
             server=ftp.banner,
+            features=tuple(f"{word} {rest}".strip() for word, rest in ftp.features.items()),
+            empty_reply=self._empty_reply,
+            round_trip=common.median_time(lambda: ftp.voidcmd("NOOP")),
             findings=tuple(findings),
         )
 
@@ -502,33 +562,6 @@ class FtpTransport:
             hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
             who=Who.ADMIN,
         )
-
-
-class _LocalCopy:
-    """A file of this machine, whose errors are not taken for the network's."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Self:
-        try:
-            self._stream = self._path.open("wb", buffering=0)
-        except OSError as error:
-            raise common.disk(self._path, error) from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def write(self, piece: bytes) -> int:
-        """Write it all."""
-        try:
-            left = memoryview(piece)
-            while left:
-                left = left[self._stream.write(left) :]
-        except OSError as error:
-            raise common.disk(self._path, error) from error
-        return len(piece)
 
 
 def _remote(folder: str, entry: Entry) -> RemoteFile:

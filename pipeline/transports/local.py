@@ -22,6 +22,7 @@ R = TypeVar("R")
 
 #: Windows says these while a scanner or another program holds the file: sharing and lock violations.
 _BUSY = (32, 33)
+_NOT_EMPTY = 145  #: ERROR_DIR_NOT_EMPTY
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _PATIENCE = (0.05, 0.2, 0.5)
 
@@ -153,6 +154,27 @@ class LocalTransport:
                 raise FileNotFoundError(errno.ENOENT, "no such folder")
             self._folder(folder).mkdir(parents=True, exist_ok=True)
 
+    def folders(self, folder: str) -> Sequence[str]:
+        folder = common.clean_folder(folder)
+        with self._said(folder), os.scandir(self._folder(folder)) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+    def remove_folder(self, folder: str) -> None:
+        folder = common.removable(folder)
+        try:
+            with self._said(folder):
+                _patiently(lambda: self._remove(self._folder(folder)))
+        except FolderMissing:
+            return
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) and getattr(error, "winerror", None) != _NOT_EMPTY:
+                raise
+            raise common.not_empty(str(path)) from error
+
     def probe(self, folder: str) -> Capabilities:
         self.list(folder)
         home = self._folder(common.clean_folder(folder))
@@ -196,9 +218,11 @@ class LocalTransport:
             write=write,
             rename=rename,
             rename_over=over,
+            rename_by="rename" if over else "",
             delete=delete,
             exact_times=True,
             server=str(home),
+            round_trip=common.median_time(home.stat),
             findings=tuple(findings),
         )
 

@@ -89,6 +89,19 @@ class MemoryTransport:
         for depth in range(1, len(parts) + 1):
             self.files.setdefault("/".join(parts[:depth]), {})
 
+    def folders(self, folder: str) -> Sequence[str]:
+        folder = common.clean_folder(folder)
+        self._folder(folder)
+        inside = folder + "/" if folder else ""
+        below = (name.removeprefix(inside) for name in self.files if name and name.startswith(inside))
+        return [name for name in below if "/" not in name]
+
+    def remove_folder(self, folder: str) -> None:
+        folder = common.removable(folder)
+        if folder in self.files and (self.files[folder] or self.folders(folder)):
+            raise common.not_empty(folder)
+        self.files.pop(folder, None)
+
     def probe(self, folder: str) -> Capabilities:
         self.list(folder)
         return Capabilities(
@@ -96,6 +109,7 @@ class MemoryTransport:
             write=True,
             rename=True,
             rename_over=True,
+            rename_by="rename",
             delete=True,
             exact_times=True,
             compare_and_delete=True,

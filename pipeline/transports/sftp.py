@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, TypeVar
+from typing import BinaryIO, Literal, TypeAlias, TypeVar
 
 from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
 from pipeline.texts import T
 from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
+from pipeline.transports.gate import Gate, open_gate
 from pipeline.transports.sftp_session import Session, SftpSettings, connect, said
 
 R = TypeVar("R")
@@ -30,6 +32,7 @@ __all__ = ["SftpSettings", "SftpTransport"]
 
 
 Numbers: TypeAlias = list[int]  # inside the class, list is the port's own word
+_Names: TypeAlias = list[tuple[bytes, bytes, "w.Attributes"]]
 _Act: TypeAlias = Callable[[], R]
 _Each: TypeAlias = Callable[[RemoteFile], "w.Task[FileOutcome]"]
 
@@ -37,10 +40,13 @@ _Each: TypeAlias = Callable[[RemoteFile], "w.Task[FileOutcome]"]
 class SftpTransport:
     """See :class:`pipeline.ports.Transport`."""
 
-    def __init__(self, name: str, settings: SftpSettings, *, base: Path) -> None:
+    def __init__(
+        self, name: str, settings: SftpSettings, *, base: Path, gate: Gate = open_gate
+    ) -> None:
         self.name = name
         self._settings = settings
         self._base = base
+        self._gate = gate
         self._session: Session | None = None
         self._posix_rename: bool | None = None
 
@@ -87,6 +93,14 @@ class SftpTransport:
         for depth in range(1, len(parts) + 1):
             self._run(self._mkdir("/".join(parts[:depth])), "/".join(parts[:depth]))
 
+    def folders(self, folder: str) -> Sequence[str]:
+        folder = common.clean_folder(folder)
+        return self._run(self._folders(folder), folder)
+
+    def remove_folder(self, folder: str) -> None:
+        folder = common.removable(folder)
+        self._run(self._rmdir(folder), folder)
+
     def probe(self, folder: str) -> Capabilities:
         folder = common.clean_folder(folder)
         listed = self.list(folder)
@@ -104,7 +118,7 @@ class SftpTransport:
 
     def _wire(self) -> w.Wire:
         if self._session is None:
-            self._session = connect(self.name, self._settings, self._base)
+            self._session = self._gate(lambda: connect(self.name, self._settings, self._base))
         return self._session.wire
 
     def _run(self, task: w.Task[R], folder: str = "") -> R:
@@ -274,19 +288,32 @@ class SftpTransport:
     # --- tasks ---------------------------------------------------------------------------------------------------
 
     def _list(self, folder: str) -> w.Task[Sequence[RemoteFile]]:
+        found: list[RemoteFile] = []
+        for raw, long_name, attributes in (yield from self._names(folder)):
+            if _is_kind(attributes, long_name, stat.S_ISREG, (b"d", b"l"), listed=False):
+                name, kept = common.decode_name(raw)
+                found.append(RemoteFile(folder, name, attributes.size or 0, _time(attributes), kept))
+        return found
+
+    def _folders(self, folder: str) -> w.Task[Sequence[str]]:
+        return [
+            common.decode_name(raw)[0]
+            for raw, long_name, attributes in (yield from self._names(folder))
+            if _is_kind(attributes, long_name, stat.S_ISDIR, (b"d",), listed=True)
+        ]
+
+    def _names(self, folder: str) -> w.Task[_Names]:
+        """Everything in ``folder`` but itself and its parent."""
         (opened,) = yield [w.simple(w.OPENDIR, self._path(folder))]
         handle = opened.handle()
-        found: list[RemoteFile] = []
+        found: _Names = []
         ahead, ended = 1, False
         while not ended:
             replies = yield [w.readdir(handle)] * ahead
             ahead = 16  # a folder that does not fit one packet is likely a large one
             for reply in replies:
                 try:
-                    for raw, long_name, attributes in reply.names():
-                        if _regular(attributes, long_name) and raw not in (b".", b".."):
-                            name, kept = common.decode_name(raw)
-                            found.append(RemoteFile(folder, name, attributes.size or 0, _time(attributes), kept))
+                    found += [entry for entry in reply.names() if entry[0] not in (b".", b"..")]
                 except w.SftpStatus as status:
                     if status.code != w.EOF:
                         raise
@@ -425,6 +452,19 @@ class SftpTransport:
             if _failed(seen) or not stat.S_ISDIR(seen.attributes().mode or stat.S_IFDIR):
                 made.check()
 
+    def _rmdir(self, folder: str) -> w.Task[None]:
+        path = self._path(folder)
+        (gone,) = yield [w.simple(w.RMDIR, path)]
+        if _failed(gone):
+            (seen,) = yield [w.simple(w.LSTAT, path)]
+            try:
+                seen.attributes()
+                gone.check()
+            except w.SftpStatus as status:
+                if status.code == w.NO_SUCH_FILE:
+                    return
+                raise common.not_empty(self._shown(folder), status.words) from status
+
     def _probe(self, folder: str, listed: Sequence[RemoteFile]) -> w.Task[Capabilities]:
         one = common.probe_name()
         first, second = self._path(folder, one), self._path(folder, one + "-2")
@@ -446,6 +486,7 @@ class SftpTransport:
             return tried(written, "write")
 
         rename = over = delete = None
+        by: Literal["", "rename", "posix-rename", "swap"] = ""
         write = yield from put(first)
         times = any(file.modified for file in listed)
         if write:
@@ -455,20 +496,32 @@ class SftpTransport:
             rename = tried(moved, "rename")
             if rename and (yield from put(first)):
                 (moved,) = yield [w.posix_rename(first, second)]
-                over = not _failed(moved)
+                by = "posix-rename"
+                if _failed(moved):
+                    (moved,) = yield [w.rename(first, second)]  # some servers overwrite by their plain rename
+                    by = "swap" if _failed(moved) else "rename"
+                over = by != "swap"
                 if not over:
                     findings.append(self._no_rename_over())
             (gone,) = yield [w.simple(w.REMOVE, second if rename else first)]
             delete = tried(gone, "delete")
             yield [w.simple(w.REMOVE, first), w.simple(w.REMOVE, second)]
+        took: list[float] = []
+        for _ in range(common.QUESTIONS):
+            before = time.perf_counter()
+            yield [w.simple(w.STAT, self._path(folder))]
+            took.append(time.perf_counter() - before)
         return Capabilities(
             listing=True,
             write=write,
             rename=rename,
             rename_over=over,
+            rename_by=by,
             delete=delete,
             exact_times=times,
             server=self._session.server if self._session else "",
+            features=tuple(sorted(name.decode("utf-8", "replace") for name in self._wire().extensions)),
+            round_trip=sorted(took)[common.QUESTIONS // 2],
             findings=tuple(findings),
         )
 
@@ -515,11 +568,14 @@ def _failed(reply: w.Reply) -> bool:
     return False
 
 
-def _regular(attributes: w.Attributes, long_name: bytes) -> bool:
-    # symbolic links are left alone: what they point to may lie anywhere and be deleted by nobody
+def _is_kind(
+    attributes: w.Attributes, long_name: bytes, kind: Callable[[int], bool], marks: Sequence[bytes], *, listed: bool
+) -> bool:
+    """By its mode; where the server tells none, by whether the long name begins with one of ``marks`` (``listed``) or
+    with none of them. Symbolic links are left alone: what they point to may lie anywhere and be deleted by nobody."""
     if attributes.mode is not None:
-        return stat.S_ISREG(attributes.mode)
-    return long_name[:1] not in (b"d", b"l")
+        return kind(attributes.mode)
+    return (long_name[:1] in marks) is listed
 
 
 def _time(attributes: w.Attributes) -> datetime | None:

@@ -96,6 +96,12 @@ class Retrying(_Wrapper):
     def make_folder(self, folder: str) -> None:
         self._try(lambda: self.inner.make_folder(folder))
 
+    def folders(self, folder: str) -> Sequence[str]:
+        return self._try(lambda: self.inner.folders(folder))
+
+    def remove_folder(self, folder: str) -> None:
+        self._try(lambda: self.inner.remove_folder(folder))
+
     def probe(self, folder: str) -> Capabilities:
         return self._try(lambda: self.inner.probe(folder))
 
@@ -147,6 +153,12 @@ class DryRun(_Wrapper):
     def make_folder(self, folder: str) -> None:
         common.clean_folder(folder)
 
+    def folders(self, folder: str) -> Sequence[str]:
+        return self.inner.folders(folder)
+
+    def remove_folder(self, folder: str) -> None:
+        common.removable(folder)
+
     def probe(self, folder: str) -> Capabilities:
         self.inner.list(folder)
         return Capabilities(listing=True)
@@ -182,6 +194,13 @@ class Logged(_Wrapper):
 
     def make_folder(self, folder: str) -> None:
         self._told("make_folder", lambda: self.inner.make_folder(folder), folder=folder)
+
+    def folders(self, folder: str) -> Sequence[str]:
+        return self._told("folders", lambda: self.inner.folders(folder), folder=folder)
+
+    def remove_folder(self, folder: str) -> None:
+        self._told("remove_folder", lambda: self.inner.remove_folder(folder), folder=folder)
+        self._log.info("remove_folder", connection=self.name, folder=folder)
 
     def probe(self, folder: str) -> Capabilities:
         return self._told("probe", lambda: self.inner.probe(folder), folder=folder)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError, HostKeyRefused
+from pipeline.errors import ConfigError, HostKeyRefused, Refused
 from pipeline.ports import Transport
 from pipeline.testing.sftpd import SftpServer
 from pipeline.testing.transport_contract import (
@@ -239,6 +239,20 @@ class TestFtpServers(RightsContract):
         base = tmp_path_factory.mktemp("config")
         tls = kind.partition("-")[2] or "none"
         yield from _rights(server, lambda **more: _ftp(server, tls, base, **more), {"password": "wrong"})
+
+    def test_what_a_killed_probe_left_hides_no_folder_from_removal(self, subject: RightsSubject) -> None:
+        transport = subject.open()
+        transport.make_folder(subject.folder + "/own")
+        home = subject.far.home / "own"  # type: ignore[attr-defined]  # it is a folder of this machine
+        for name in (".mistok-probe-0123456789ab", ".theirs"):
+            (home / name).write_bytes(b"mistok")
+        with pytest.raises(Refused):
+            transport.remove_folder(subject.folder + "/own")
+        assert [path.name for path in home.iterdir()] == [".theirs"], "only our own are taken away"
+        (home / ".theirs").unlink()
+        transport.remove_folder(subject.folder + "/own")
+        assert not home.exists()
+        transport.close()
 
 
 @pytest.mark.parametrize("kind", ["pyftpdlib", "pyftpdlib-explicit", "pyftpdlib-list"])

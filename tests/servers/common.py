@@ -103,7 +103,7 @@ class SystemUser:
 def add_user() -> SystemUser:
     """A throw-away user with a known password. Root only; :func:`remove_user` takes it away."""
     require_root("a server with a user of its own")
-    name, password = f"mistok-t{secrets.token_hex(4)}", secrets.token_urlsafe(12)
+    name, password = f"mistok-t{secrets.token_hex(4)}", secrets.token_hex(12)
     home = open_folder("mistok-user-")
     _account("useradd", "--no-create-home", "--home-dir", str(home), "--shell", "/bin/bash", name)
     subprocess.run(["chpasswd"], input=f"{name}:{password}\n".encode(), check=True, capture_output=True)

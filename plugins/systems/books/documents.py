@@ -21,6 +21,7 @@ from pipeline.api import (
     DocumentRef,
     Held,
     InDoubt,
+    ListedDocument,
     MistokError,
     Party,
     Ref,
@@ -69,6 +70,16 @@ def find(connection: Connection, keys: Collection[str]) -> dict[str, DocumentRef
         for row in connection.execute(_SHOWN.where(_D.key.in_(some))):
             found[row.key] = _ref(row)
     return found
+
+
+def listed(connection: Connection) -> list[ListedDocument]:
+    """Every document, oldest first."""
+    rows = connection.execute(
+        _SHOWN.add_columns(t.sources.c.code.label("source"))
+        .join(t.sources, t.sources.c.id == _D.source_id)
+        .order_by(_D.id)
+    )
+    return [ListedDocument(_ref(row), row.source, row.order_id) for row in rows]
 
 
 def create(

@@ -16,10 +16,12 @@ from pipeline.api import (
     Catalogue,
     ConfigError,
     DocumentDraft,
+    DocumentList,
     DocumentOutcome,
     DocumentRef,
     Documents,
     Finding,
+    ListedDocument,
     Product,
     ProductLookup,
     Ref,
@@ -143,6 +145,11 @@ class Books:
         with self.reading() as connection:
             return documents.find(connection, keys)
 
+    def all_documents(self) -> Iterator[ListedDocument]:
+        """Every document, oldest first."""
+        with self.reading() as connection:
+            yield from documents.listed(connection)
+
     def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
         """A document for each draft: one transaction, one outcome each, in order."""
         self.make_ready()
@@ -244,3 +251,4 @@ _catalogue: type[Catalogue] = Books
 _lookup: type[ProductLookup] = Books
 _references: type[References] = Books
 _documents: type[Documents] = Books
+_list: type[DocumentList] = Books
