@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.engine.planning import Work
 from pipeline.errors import Finding, Where
@@ -12,6 +12,8 @@ from pipeline.ledger.tables import OrderState
 from pipeline.texts import T
 
 Row = dict[str, Any]
+#: What becomes of an order by its ledger row: ``fresh`` is planned; of the others nothing is made.
+Standing = Literal["fresh", "same", "changed", "older"]
 
 
 @dataclass
@@ -22,10 +24,21 @@ class Sorted:
     same: list[Work] = field(default_factory=list)  #: known with the same content, settled
     changed: list[Work] = field(default_factory=list)  #: known with other content, and settled already
     twins: list[Work] = field(default_factory=list)  #: in the same file as another of their number, with other content
+    older: list[Work] = field(default_factory=list)  #: newer content of them came in another file (replays only)
     deferred: set[int] = field(default_factory=set)  #: files that wait for another file of the batch
 
 
-def sort_out(works: Sequence[Work], known: Mapping[str, Row]) -> Sorted:
+def by_state(work: Work) -> Standing:
+    """Where an order that comes stands by the state of its ledger ``row`` (empty: never seen)."""
+    row = work.row
+    if not row or OrderState(row["state"]) in (OrderState.NEW, OrderState.CREATING, OrderState.HELD):
+        return "fresh"  # on its way, or held: planned again; newer content takes the place of the older
+    return "same" if row["revision"] == work.revision else "changed"
+
+
+def sort_out(
+    works: Sequence[Work], known: Mapping[str, Row], standing: Callable[[Work], Standing] = by_state
+) -> Sorted:
     """Sort ``works`` (in the order of files and places), given the ledger's rows by key; sets ``row`` of each.
 
     An order that stands in two files of the batch: the second file waits until the first is settled. An order that
@@ -39,14 +52,15 @@ def sort_out(works: Sequence[Work], known: Mapping[str, Row]) -> Sorted:
         earlier = first.get(work.key)
         if earlier is not None and earlier.file_id != work.file_id:
             result.deferred.add(work.file_id)
-            for bucket in (result.fresh, result.same, result.changed, result.twins):
+            for bucket in (result.fresh, result.same, result.changed, result.twins, result.older):
                 bucket[:] = [one for one in bucket if one.file_id != work.file_id]
             first = {key: one for key, one in first.items() if one.file_id != work.file_id}
             continue
         work.row = known.get(work.key, {})
         if earlier is None:
             first[work.key] = work
-            _bucket(work, result).append(work)
+            bucket = getattr(result, standing(work))
+            bucket.append(work)
         elif earlier.revision == work.revision:
             result.same.append(work)
         else:
@@ -54,16 +68,6 @@ def sort_out(works: Sequence[Work], known: Mapping[str, Row]) -> Sorted:
             if earlier in result.fresh:
                 earlier.decoded = replace(earlier.decoded, findings=(*earlier.decoded.findings, _twin(earlier, work)))
     return result
-
-
-def _bucket(work: Work, result: Sorted) -> list[Work]:
-    row = work.row
-    if not row:
-        return result.fresh
-    state = OrderState(row["state"])
-    if state in (OrderState.NEW, OrderState.CREATING, OrderState.HELD):
-        return result.fresh  # on its way, or held: planned again; newer content takes the place of the older
-    return result.same if row["revision"] == work.revision else result.changed
 
 
 def _twin(work: Work, other: Work) -> Finding:
