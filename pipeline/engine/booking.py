@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
+OTHER_DOCUMENT = "other-document"  #: a person may accept that the document is the order's own all the same
 
 
 def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
@@ -153,10 +154,14 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
     """
     ctx = walk.ctx
     target = planning.documents(ctx.system(walk.settings.into))
-    by_key = {work.key: work for work in works}
     if not files:  # their keys are written down before the target is called, as for new ones
         with walk.begin() as conn:
-            order_rows.update_many(conn, [work.row["id"] for work in works], ctx.clock.now(), state=OrderState.CREATING)
+            # not those that a person has rejected since they were planned
+            going = order_rows.set_creating(conn, [work.row["id"] for work in works], ctx.clock.now())
+        works = [work for work in works if work.row["id"] in going]
+        if not works:
+            return
+    by_key = {work.key: work for work in works}
     existing = target.find(by_key)
     outcomes = [DocumentOutcome(key, ref, existed=True) for key, ref in existing.items()]
     drafts = [
@@ -179,7 +184,7 @@ def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, Docume
     made = [
         (work, outcome.ref, outcome.existed)
         for work, outcome in done
-        if outcome.ref is not None and not (outcome.existed and _differs(work, outcome.ref))
+        if outcome.ref is not None and not (outcome.existed and differs(work, outcome.ref))
     ]
     order_rows.update_each(
         conn,
@@ -206,24 +211,27 @@ def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, Docume
     for work, outcome in done:
         if outcome.ref is None:
             _not_created(walk, conn, work, outcome.error, now)
-        elif outcome.existed and _differs(work, outcome.ref):
-            _hold(walk, conn, work, (_other_document(work, outcome.ref),), now, by_target=True)
+        elif outcome.existed and differs(work, outcome.ref):
+            _hold(walk, conn, work, (other_document(work, outcome.ref),), now, by_target=True)
 
 
-def _differs(work: Work, ref: DocumentRef) -> bool:
+def differs(work: Work, ref: DocumentRef) -> bool:
     """Whether a document that was found is of another sum than this order: then it is not this order's."""
     order = work.order
-    if order is None or ref.total is None or work.row["revision"] != work.revision:
-        return False  # the last: a killed run booked the earlier content; that is told as a change
+    if order is None or ref.total is None or OTHER_DOCUMENT in work.accepted:
+        return False
+    if work.row.get("revision", work.revision) != work.revision:
+        return False  # a killed run booked the earlier content; that is told as a change
     return cents(ref.total) != cents(order.total) or bool(ref.currency and ref.currency != order.currency)
 
 
-def _other_document(work: Work, ref: DocumentRef) -> Finding:
+def other_document(work: Work, ref: DocumentRef) -> Finding:
+    """What is told of an order whose key has a document of another sum."""
     order = work.order
     assert order is not None
     assert ref.total is not None
     return Finding(
-        "other-document",
+        OTHER_DOCUMENT,
         T(
             "Document {document} is there already for order №{number}, but with {there} {currency} instead of {here}.",
             document=ref.number,
@@ -233,7 +241,10 @@ def _other_document(work: Work, ref: DocumentRef) -> Finding:
             here=cents(order.total),
         ),
         Where(file=work.file_name, order=work.number, line=work.decoded.line),
-        T("Compare the document with the order; two shops that use one source name need different ones."),
+        T(
+            "Compare the two. If it is this order's own, accept it: `mistok cards` tells how; "
+            "two shops that use one source name need different ones."
+        ),
         Who.ACCOUNTANT,
     )
 
@@ -325,7 +336,9 @@ def _hold(
     words = file_rows.findings_json(findings)
     tries = work.row["tries"] + 1 if by_target else 0
     later = now + mending.pause(tries) if by_target else None
-    order_rows.update(conn, work.row["id"], now, state=OrderState.HELD, findings=words, tries=tries, next_try=later)
+    values = {"state": OrderState.HELD, "findings": words, "tries": tries, "next_try": later}
+    if not order_rows.settle(conn, work.row["id"], order_rows.STILL_OPEN, now, **values):
+        return  # a person has rejected it meanwhile
     telling.open_card(walk, conn, "held", _subject(work), findings, work.file_id)
     if not known:
         walk.ctx.event(conn, _subject(work), "held", findings=words)
@@ -335,13 +348,18 @@ def _hold(
 
 
 def _sight(conn: sa.Connection, walk: Inbound, sorted_out: Sorted, now: datetime) -> None:
-    missing = {work.key for work in (*sorted_out.same, *sorted_out.changed, *sorted_out.twins) if not work.row}
+    missing = {
+        work.key
+        for work in (*sorted_out.same, *sorted_out.changed, *sorted_out.twins, *sorted_out.older)
+        if not work.row
+    }
     rows = order_rows.by_keys(conn, missing)
     seen = []
     for outcome, works in (
         ("new", sorted_out.fresh),
         ("same", sorted_out.same),
         ("changed", [*sorted_out.changed, *sorted_out.twins]),
+        ("older", sorted_out.older),
     ):
         for work in works:
             work.row = work.row or rows[work.key]

@@ -63,12 +63,13 @@ def mend(walk: Inbound) -> None:
             ctx.ledger.set_value(conn, "mended", cursor, following)
     held = [row for row in held if row["updated"] < walk.started]  # not those that this very run has held
     if stuck or held:
-        _plan_again(walk, [*stuck, *held], now)
+        plan_again(walk, [*stuck, *held], now)
     if doubtful:
         _look_up(walk, doubtful, now)
 
 
-def _plan_again(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
+def plan_again(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
+    """Plan orders on their way again, from the archive: documents are made, what still is wrong stays held."""
     ctx = walk.ctx
     works = _works(walk, rows)
     if not works:

@@ -45,6 +45,7 @@ class Work:
     row: dict[str, Any] = field(default_factory=dict)  #: its ledger row, once there is one
     action: Action | None = None
     order: Order | None = None  #: normalised
+    accepted: frozenset[str] = frozenset()  #: codes of findings that a person has accepted for this content
 
     @property
     def number(self) -> str:
@@ -137,6 +138,7 @@ def _contexts(
     contexts = dict.fromkeys((id(work) for work in works), plain)
     for work in works:
         if codes := accepted.get((work.subject, work.revision)) if work.row else None:
+            work.accepted = codes
             contexts[id(work)] = replace(plain, accepted=codes & step.acceptable)
     return contexts
 

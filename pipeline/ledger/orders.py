@@ -16,6 +16,8 @@ _CHUNK = 400
 #: States from which an order still has a way to go; a file is done when none of its orders is in them. An order in
 #: doubt has an open card and is looked up on its own.
 UNFINISHED = (OrderState.NEW, OrderState.CREATING)
+#: States that are no end: whoever carries an order on leaves the others alone.
+STILL_OPEN = (*UNFINISHED, OrderState.HELD, OrderState.IN_DOUBT)
 
 
 def key_of(client: str, source: str, order_id: str) -> str:
@@ -49,13 +51,38 @@ def update(conn: sa.Connection, row_id: int, now: datetime, **values: Any) -> No
     conn.execute(orders.update().where(orders.c.id == row_id).values(updated=now, **values))
 
 
-def update_many(conn: sa.Connection, ids: Collection[int], now: datetime, **values: Any) -> None:
-    """Set the same values on several orders."""
+def set_creating(conn: sa.Connection, ids: Collection[int], now: datetime) -> set[int]:
+    """Set orders on their way to CREATING; gives those that were: an end state that a person gave them stands."""
+    known = sorted(ids)
+    going: set[int] = set()
+    open_states = (*UNFINISHED, OrderState.HELD)
+    for start in range(0, len(known), _CHUNK):
+        here = orders.c.id.in_(known[start : start + _CHUNK]) & orders.c.state.in_(open_states)
+        conn.execute(orders.update().where(here).values(updated=now, state=OrderState.CREATING))
+        going.update(
+            conn.execute(
+                sa.select(orders.c.id).where(
+                    orders.c.id.in_(known[start : start + _CHUNK]), orders.c.state == OrderState.CREATING
+                )
+            ).scalars()
+        )
+    return going
+
+
+def by_ids(conn: sa.Connection, ids: Collection[int]) -> dict[int, Row]:
+    """Rows by id, in order of their ids."""
+    found: dict[int, Row] = {}
     known = sorted(ids)
     for start in range(0, len(known), _CHUNK):
-        conn.execute(
-            orders.update().where(orders.c.id.in_(known[start : start + _CHUNK])).values(updated=now, **values)
-        )
+        query = sa.select(orders).where(orders.c.id.in_(known[start : start + _CHUNK])).order_by(orders.c.id)
+        found.update((row.id, row_dict(row)) for row in conn.execute(query))
+    return found
+
+
+def settle(conn: sa.Connection, row_id: int, states: Collection[OrderState], now: datetime, **values: Any) -> bool:
+    """Set values on an order that is in one of these states; False, and nothing is set, when it is in another."""
+    here = (orders.c.id == row_id) & orders.c.state.in_([str(state) for state in states])
+    return bool(conn.execute(orders.update().where(here).values(updated=now, **values)).rowcount)
 
 
 def update_each(conn: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:

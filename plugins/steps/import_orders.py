@@ -355,7 +355,7 @@ def wanted(order: Order, settings: ImportOrdersSettings, context: PlanContext) -
     if _by_status(order, settings) == "nothing":
         return Wanted()
     references = {("currency", _mapped("currency", order.currency, context))}
-    references |= {(kind, code) for kind, code in _picked(order, settings, context).items() if code}
+    references |= {(kind, code) for kind, code, _said in _picked(order, settings, context) if code}
     codes = frozenset(_mapped("sku", line.code, context) for line in order.lines)
     return Wanted(codes, frozenset(references))
 
@@ -386,13 +386,13 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
             case several:
                 findings.append(_ambiguous_product(order, line, several))
     references: dict[str, Ref | None] = {}
-    for kind, code in _picked(order, settings, context).items():
+    for kind, code, said in _picked(order, settings, context):
         references[kind] = found.references.get((kind, code)) if code else None
         if code and references[kind] is None:
-            findings.append(_unknown_reference(order, kind, code))
+            findings.append(_unknown_reference(order, kind, code, said) if said else _unknown_setting(kind, code))
     currency = _mapped("currency", order.currency, context)
     if (settings.currencies and currency not in settings.currencies) or ("currency", currency) not in found.references:
-        findings.append(_unknown_reference(order, "currency", currency))
+        findings.append(_unknown_reference(order, "currency", currency, order.currency))
     if findings:
         return HoldOrder(tuple(findings))
     totals = order_totals(order)
@@ -419,8 +419,11 @@ def _by_status(order: Order, settings: ImportOrdersSettings) -> Literal["create"
     return told.get(status, STATUSES.get(status, "create"))
 
 
-def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> dict[str, str]:
-    """Kind of reference -> its code, or an empty string."""
+def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> tuple[tuple[str, str, str], ...]:
+    """(kind of reference, its code or an empty string, what the order says for it), the last one as mappings see it.
+
+    What the settings say by themselves is no business of mappings: there the last one is empty.
+    """
     picks: tuple[tuple[str, Pick | None], ...] = (
         ("party", settings.client),
         ("object", settings.object),
@@ -428,18 +431,19 @@ def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) 
         ("user", settings.user),
         ("executor", settings.executor),
     )
-    codes: dict[str, str] = {}
+    codes: list[tuple[str, str, str]] = []
     for kind, pick in picks:
         match pick:
             case None:
-                codes[kind] = ""
+                codes.append((kind, "", ""))
             case str():
-                codes[kind] = pick
+                codes.append((kind, pick, ""))
             case FromOrder():
                 said = PATHS[pick.path](order).strip()
+                said = pick.map.get(said, said)
                 # what the order says is looked up as it is: falling back on `else` would book it on somebody else
-                codes[kind] = _mapped(kind, pick.map.get(said, said), context) if said else pick.otherwise or ""
-    return codes
+                codes.append((kind, _mapped(kind, said, context) if said else pick.otherwise or "", said))
+    return tuple(codes)
 
 
 def _mapped(kind: str, code: str, context: PlanContext) -> str:
@@ -461,7 +465,8 @@ def _unknown_product(order: Order, line: OrderLine, code: str) -> Finding:
         T("Product {code} ({name}) is not in the books.", code=code, name=line.name),
         replace(_at(order, line), element="code"),
         T(
-            "Add it to the books, or write the product that is meant into the step: mappings: {{sku: {{{code}: …}}}}.",
+            "Add it to the books, or say which product is meant: `mistok cards` tells how "
+            "(or write it into the step: mappings: {{sku: {{{code}: …}}}}).",
             code=line.code,
         ),
         Who.ACCOUNTANT,
@@ -480,7 +485,8 @@ def _ambiguous_product(order: Order, line: OrderLine, several: Sequence[Ref]) ->
         ),
         replace(_at(order, line), element="code"),
         T(
-            "Write the one that is meant into the step: mappings: {{sku: {{{code}: …}}}}; or mend the twins.",
+            "Say which one is meant: `mistok cards` tells how (or write it into the step: "
+            "mappings: {{sku: {{{code}: …}}}}); or mend the twins.",
             code=line.code,
         ),
         Who.ACCOUNTANT,
@@ -488,18 +494,30 @@ def _ambiguous_product(order: Order, line: OrderLine, several: Sequence[Ref]) ->
     )
 
 
-def _unknown_reference(order: Order, kind: str, code: str) -> Finding:
+def _unknown_reference(order: Order, kind: str, code: str, said: str) -> Finding:
     return Finding(
         f"unknown-{kind}",
         T("{kind} {code} of order {number} is not known.", kind=_KINDS[kind], code=code, number=order.number),
         Where(order=order.number, element=kind if kind == "currency" else None),
         T(
-            "Add it there, or write one that is there into the step: mappings: {{{kind}: {{{code}: …}}}}.",
+            "Add it there, or say which one is meant: `mistok cards` tells how "
+            "(or write it into the step: mappings: {{{kind}: {{{code}: …}}}}).",
             kind=kind,
-            code=code,
+            code=said,
         ),
         Who.ACCOUNTANT if kind in ("party", "currency") else Who.ADMIN,
-        f"{kind}:{code}",
+        f"{kind}:{said}",
+    )
+
+
+def _unknown_setting(kind: str, code: str) -> Finding:
+    """The settings name what the system does not know: no order can pass before an admin has mended that."""
+    name = "client" if kind == "party" else kind
+    return Finding(
+        f"unknown-{kind}",
+        T("{kind} {code}, which the step names, is not known.", kind=_KINDS[kind], code=code),
+        hint=T("Add it there, or correct `{name}` of the step in the config.", name=name),
+        who=Who.ADMIN,
     )
 
 
