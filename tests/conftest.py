@@ -144,6 +144,44 @@ def postgres(postgres_server: Any, request: pytest.FixtureRequest) -> Iterator[s
     postgres_server.psql(f"drop database {name} with (force);")
 
 
+# --- the table of faults ---------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--fault-table``."""
+    parser.addoption(
+        "--fault-table",
+        nargs="?",
+        const="write",
+        choices=("write", "strict"),
+        help="write the table of faults into README.md and docs/faults.md from the tests that passed; "
+        "strict: fail when a row has not passed",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen for the table of faults, in the process that sees every report."""
+    wanted = config.getoption("--fault-table")
+    if wanted and not hasattr(config, "workerinput"):
+        from tests.faults.table import FaultTable
+
+        config.pluginmanager.register(FaultTable(strict=wanted == "strict"))
+
+
+@pytest.fixture(autouse=True)
+def _tally(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a fault test counts belongs to it; a parameter called point, transport or ledger is counted as such."""
+    from tests.faults import tally
+
+    tally.begin(request.node.user_properties)
+    callspec = getattr(request.node, "callspec", None)
+    for axis in ("point", "transport", "ledger"):
+        if callspec is not None and axis in callspec.params:
+            tally.note(axis, str(callspec.params[axis]))
+    yield
+    tally.begin(None)
+
+
 # --- what really ran -------------------------------------------------------------------------------------------------
 
 

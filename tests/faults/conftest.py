@@ -17,6 +17,7 @@ from pipeline.engine.runtime import RunReport, run_job
 from pipeline.resources import samples
 from pipeline.testing.sftpd import SftpServer
 from tests.conftest import Servers
+from tests.faults import tally
 from tests.servers.common import Server
 
 CONFIG = """\
@@ -100,6 +101,9 @@ class Victim:
         if done.returncode == 1:
             raise AssertionError(done.stderr)
         self.last_words = done.stderr
+        if done.returncode == -9:
+            tally.note("kills")
+            tally.note("point", point)
         return done.returncode
 
 
@@ -124,6 +128,8 @@ def make_victim(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Call
     closing: list[SftpServer] = []
 
     def make(transport: str, ledger: str) -> Victim:
+        tally.note("transport", transport)
+        tally.note("ledger", ledger)
         folder = tmp_path / "client"
         folder.mkdir()
         url = "sqlite:///ledger.sqlite3" if ledger == "sqlite" else request.getfixturevalue("postgres")

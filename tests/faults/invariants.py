@@ -11,6 +11,7 @@ from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig
 from pipeline.engine.runtime import Client
 from pipeline.ledger import tables as t
+from tests.faults import tally
 
 
 def books_rows(config: ClientConfig) -> list[tuple[str, str, str]]:
@@ -40,6 +41,7 @@ def check(config: ClientConfig, *, inbox: Path, dropped: dict[str, bytes]) -> No
         notices = [t.row_dict(row) for row in conn.execute(sa.select(t.notices))]
         cards = {row.subject for row in conn.execute(sa.select(t.cards).where(t.cards.c.state == "open"))}
     documents = books_rows(config)
+    tally.count_documents(config, documents)
 
     # I1: each order is exactly one document, an end state with its reason, or an open card
     twice = [order_id for order_id, times in Counter(row[0] for row in documents).items() if times > 1]
