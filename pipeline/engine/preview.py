@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.engine import planning
+from pipeline.engine import reading
 from pipeline.engine.context import RunContext
+from pipeline.engine.foreseeing import Foreseen, Foresight, Unread, decode
 from pipeline.engine.inbox import chosen, in_period
-from pipeline.engine.planning import Work
-from pipeline.errors import Finding, Rejected, Where
-from pipeline.flow import CreateDocument, FormatPlugin, HoldOrder, InboundSettings, InboundStep, Settings, StepResult
-from pipeline.ledger import orders as order_rows
-from pipeline.ledger.tables import OrderState
-from pipeline.ports import OrderFormat
+from pipeline.errors import Finding, Where
+from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, Settings, StepResult
+from pipeline.ports import Decoded, OrderFormat, ReadResult
 from pipeline.texts import T
+
+Row = dict[str, Any]
+#: What a run says of orders for which nothing is to be done.
+_WORDS = {"same": "known", "exists": "known", "older": "known"}
 
 
 def preview(
@@ -31,35 +34,27 @@ def preview(
         for file in transport.list(settings.folder)
         if chosen(file.name, settings) and in_period(file, now, ctx.since, ctx.until)
     ]
-    details: list[dict[str, Any]] = []
-    works: list[Work] = []
+    large = [file for file in listed if file.size > settings.max_size]
+    details: list[Row] = [
+        _whole(file.name, "quarantined", reading.too_large(file, settings.max_size)) for file in large
+    ]
+    taken = [file for file in listed if file not in set(large)]
+    foresight = Foresight(step, settings, ctx)
+    source = f"{settings.inbox}/{settings.folder}".strip("/")
+    batch: list[tuple[Row, Decoded]] = []
     with TemporaryDirectory(dir=ctx.temp, prefix="preview-") as folder:
-        for number, result in enumerate(transport.read_many(listed, Path(folder))):
-            ctx.progress(number + 1, len(listed), T("files"))
-            if result.error is not None or result.path is None:
-                findings = result.error.findings if result.error else ()
-                details.append({"file": result.file.name, "outcome": "failed", "findings": list(findings)})
-                continue
-            data = result.path.read_bytes()
-            result.path.unlink()
-            if not plugin.format.complete(data[-4096:], format_settings):
-                words = Finding(
-                    "incomplete",
-                    T("The end of {file} is missing; it may still be on its way.", file=result.file.name),
-                    Where(file=result.file.name),
-                )
-                details.append({"file": result.file.name, "outcome": "waiting", "findings": [words]})
-                continue
-            try:
-                decoded = plugin.format.decode(data, format_settings, ctx.format_context(result.file.name))
-            except Rejected as error:
-                details.append({"file": result.file.name, "outcome": "quarantined", "findings": list(error.findings)})
-                continue
-            sha = hashlib.sha256(data).hexdigest()
-            file = {"id": 0, "name": result.file.name, "sha256": sha}
-            works.extend(planning.make_work(file, index, one, ctx.client) for index, one in enumerate(decoded.orders))
-    if works:
-        details.extend(_orders(works, step, settings, ctx))
+        for number, result in enumerate(transport.read_many(taken, Path(folder)), 1):
+            ctx.progress(number, len(taken), T("files"))
+            context = replace(ctx.format_context(result.file.name), source=source)
+            match _read(result, plugin.format, format_settings, context):
+                case Unread(outcome=outcome, findings=findings):
+                    details.append(_whole(result.file.name, outcome, findings))
+                case (sha256, Decoded() as decoded):
+                    batch.append(({"id": number, "name": result.file.name, "sha256": sha256}, decoded))
+            if len(batch) == settings.batch:
+                details.extend(_row(one) for one in foresight.look(batch))
+                batch.clear()
+        details.extend(_row(one) for one in foresight.look(batch))
     counts: dict[str, int] = {"files": len(listed)}
     for row in details:
         counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
@@ -67,38 +62,38 @@ def preview(
     return StepResult(counts, waiting=waits, details=details)
 
 
-def _orders(works: list[Work], step: InboundStep, settings: InboundSettings, ctx: RunContext) -> list[dict[str, Any]]:
-    system = ctx.system(settings.into)
-    with ctx.ledger.read() as conn:
-        known = order_rows.by_keys(conn, {work.key for work in works})
-    for work in works:
-        work.row = known.get(work.key, {})  # what people decided about it counts here too
-    planning.plan(works, step, settings, system, ctx)
-    existing = planning.documents(system).find({work.key for work in works})
-    rows = []
-    seen: dict[str, str] = {}
-    for work in works:
-        order = work.order or work.decoded.order
-        row: dict[str, Any] = {
-            "file": work.file_name,
-            "order": work.number,
-            "customer": order.customer.title if order else "",
-            "total": order.total if order else None,
-            "currency": order.currency if order else "",
-        }
-        ledger_row = known.get(work.key)
-        settled = ledger_row is not None and ledger_row["state"] in (OrderState.CREATED, OrderState.REJECTED)
-        if work.key in existing or settled or work.key in seen:
-            before = seen.get(work.key) or (ledger_row["revision"] if ledger_row else work.revision)
-            row["outcome"] = "known" if before == work.revision else "changed"
-            ref = existing.get(work.key)
-            row["document"] = ref.number if ref else (ledger_row or {}).get("document_number")
-        elif isinstance(work.action, HoldOrder):
-            row |= {"outcome": "held", "findings": list(work.action.findings)}
-        elif isinstance(work.action, CreateDocument):
-            row |= {"outcome": "created", "findings": list(work.action.notes)}
-        else:
-            row["outcome"] = "nothing"
-        seen.setdefault(work.key, work.revision)
-        rows.append(row)
-    return rows
+def _read(
+    result: ReadResult, order_format: OrderFormat, format_settings: Settings, context: Any
+) -> Unread | tuple[str, Decoded]:
+    if result.error is not None or result.path is None:
+        return Unread("failed", result.error.findings if result.error else ())
+    data = result.path.read_bytes()
+    result.path.unlink()
+    if not order_format.complete(data[-4096:], format_settings):
+        name = result.file.name
+        words = T("The end of {file} is missing; it may still be on its way.", file=name)
+        return Unread("waiting", (Finding("incomplete", words, Where(file=name)),))
+    decoded = decode(order_format, data, format_settings, context)
+    return decoded if isinstance(decoded, Unread) else (hashlib.sha256(data).hexdigest(), decoded)
+
+
+def _whole(name: str, outcome: str, findings: tuple[Finding, ...]) -> Row:
+    return {"file": name, "outcome": outcome, "findings": list(findings)}
+
+
+def _row(one: Foreseen) -> Row:
+    work = one.work
+    order = work.order or work.decoded.order
+    row: Row = {
+        "file": work.file_name,
+        "order": work.number,
+        "customer": order.customer.title if order else "",
+        "total": order.total if order else None,
+        "currency": order.currency if order else "",
+        "outcome": _WORDS.get(one.outcome, one.outcome),
+    }
+    if one.outcome in ("created", "held"):
+        row["findings"] = list(one.findings)
+    if one.document:
+        row["document"] = one.document
+    return row

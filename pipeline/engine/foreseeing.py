@@ -1,0 +1,170 @@
+"""What would come of the orders of some files: the middle of dry runs and of replays. It asks, and never writes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import structlog
+
+from pipeline.engine import booking, planning
+from pipeline.engine.context import RunContext
+from pipeline.engine.planning import Work
+from pipeline.engine.sorting import Standing, by_state, sort_out
+from pipeline.errors import Finding, MistokError, Rejected, Where, Who
+from pipeline.flow import CreateDocument, HoldOrder, InboundSettings, InboundStep, NothingToDo, Settings
+from pipeline.ledger import orders as order_rows
+from pipeline.ledger.tables import OrderState
+from pipeline.ports import Decoded, DocumentRef, FormatContext, OrderFormat
+from pipeline.texts import T
+
+log = structlog.get_logger("mistok.inbound")
+
+Row = dict[str, Any]
+#: ``created``, ``held`` and ``nothing`` would come; ``exists``: its document is in the target already, and the ledger
+#: would take note of it; ``same``, ``changed`` and ``older``: it is known, and nothing would come.
+Outcome = Literal["created", "held", "nothing", "exists", "same", "changed", "older"]
+_STATE = {
+    "created": OrderState.CREATED,
+    "exists": OrderState.CREATED,
+    "held": OrderState.HELD,
+    "nothing": OrderState.NOTHING_TO_DO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that gives no orders: ``quarantined`` (rejected by its format), ``waiting`` or ``failed``, and why."""
+
+    outcome: Literal["quarantined", "waiting", "failed"]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What would come of one order."""
+
+    work: Work
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+    document: str | None = None  #: number of the one that is there
+
+
+@dataclass
+class Foresight:
+    """Foresees the orders of files as they would be taken one after the other.
+
+    Args:
+        standing: where a known order stands, as for :func:`sort_out`.
+        blank: as if neither the ledger nor the target knew any order (what people decided counts all the same).
+    """
+
+    step: InboundStep
+    settings: InboundSettings
+    ctx: RunContext
+    standing: Callable[[Work], Standing] = by_state
+    blank: bool = False
+    _come: dict[str, Row] = field(default_factory=dict)  #: what was foreseen so far, as the ledger would have it
+
+    def look(
+        self, read: Sequence[tuple[Row, Decoded]], wanted: Callable[[Work], bool] = lambda _work: True
+    ) -> list[Foreseen]:
+        """The outcome of each order of these files, in their order; ``wanted`` leaves orders out.
+
+        Raises Transient or Refused when the ledger or the target cannot be asked.
+        """
+        pending = list(read)
+        told: dict[int, Foreseen] = {}
+        works: list[Work] = []
+        while pending:
+            again = [work for work in works_of(pending, self.ctx.client) if wanted(work)]
+            rows = self._rows(again)
+            found = sort_out(again, {**({} if self.blank else rows), **self._come}, self.standing)
+            for work in found.fresh if self.blank else ():
+                work.row = rows.get(work.key, {})
+            if found.fresh:
+                told.update((id(one.work), one) for one in self._plan(found.fresh))
+            for outcome, known in _known(found.same, found.changed, found.older):
+                told.update((id(work), Foreseen(work, outcome, (), work.row.get("document_number"))) for work in known)
+            works.extend(work for work in again if work.file_id not in found.deferred)
+            pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
+        files = {row["id"]: place for place, (row, _decoded) in enumerate(read)}
+        works.sort(key=lambda work: files[work.file_id])
+        return [told[id(work)] for work in works if id(work) in told]
+
+    def _rows(self, works: Sequence[Work]) -> dict[str, Row]:
+        with self.ctx.ledger.read() as conn:
+            return order_rows.by_keys(conn, {work.key for work in works})
+
+    def _plan(self, works: Sequence[Work]) -> list[Foreseen]:
+        system = self.ctx.system(self.settings.into)
+        target = planning.documents(system)
+        planning.plan(works, self.step, self.settings, system, self.ctx)
+        creating = {work.key for work in works if isinstance(work.action, CreateDocument)}
+        existing = target.find(creating) if creating and not self.blank else {}
+        foreseen = [_outcome(work, existing) for work in works]
+        for one in foreseen:
+            row = {**one.work.row, "revision": one.work.revision, "file_id": one.work.file_id}
+            self._come[one.work.key] = {
+                "id": 0,
+                **row,
+                "state": _STATE[one.outcome],
+                "document_number": one.document,
+            }
+        return foreseen
+
+
+def decode(order_format: OrderFormat, data: bytes, settings: Settings, context: FormatContext) -> Decoded | Unread:
+    """The orders in ``data``, or why there are none. A mistake of a client's own format is logged with a reference."""
+    try:
+        return order_format.decode(data, settings, context)
+    except Rejected as error:
+        return Unread("quarantined", error.findings)
+    except MistokError as error:
+        return Unread("failed", error.findings)
+    except Exception as error:
+        reference = hashlib.sha256(data).hexdigest()[:8]
+        log.error("format_failed", reference=reference, file=context.file, exc_info=error)
+        return Unread("failed", (_program_failed(context.file, error, reference),))
+
+
+def _program_failed(name: str, error: Exception, reference: str) -> Finding:
+    return Finding(
+        "plugin-error",
+        T("Reading {file} failed by a mistake of the program ({kind}).", file=name, kind=type(error).__name__),
+        Where(file=name),
+        T("Send the file and the log lines with reference {reference} to support.", reference=reference),
+        Who.US,
+    )
+
+
+def works_of(read: Sequence[tuple[Row, Decoded]], client: str) -> list[Work]:
+    """The works for the orders of read files, in their order."""
+    return [
+        planning.make_work(row, index, one, client) for row, decoded in read for index, one in enumerate(decoded.orders)
+    ]
+
+
+def _known(
+    same: Collection[Work], changed: Collection[Work], older: Collection[Work]
+) -> Sequence[tuple[Outcome, Collection[Work]]]:
+    return (("same", same), ("changed", changed), ("older", older))
+
+
+def _outcome(work: Work, existing: Mapping[str, DocumentRef]) -> Foreseen:
+    match work.action:
+        case CreateDocument(notes=notes):
+            ref = existing.get(work.key)
+            if ref is None:
+                return Foreseen(work, "created", tuple(notes))
+            if booking.differs(work, ref):
+                return Foreseen(work, "held", (booking.other_document(work, ref),), ref.number)
+            return Foreseen(work, "exists", tuple(notes), ref.number)
+        case HoldOrder(findings=findings):
+            return Foreseen(work, "held", tuple(findings))
+        case NothingToDo(reason=reason):
+            return Foreseen(work, "nothing", (Finding("nothing-to-do", reason),))
+        case None:
+            raise AssertionError("every planned work has an action")
