@@ -101,6 +101,24 @@ def accepted_codes(
     return found
 
 
+def verdict_on(conn: sa.Connection, client: str, subject: str, revision: str) -> str | None:
+    """The newest verdict on this very content of a subject: ``accept``, ``reject``, or None."""
+    query = (
+        sa.select(decisions.c.verdict)
+        .where(decisions.c.client == client, decisions.c.subject == subject, decisions.c.revision == revision)
+        .order_by(decisions.c.id.desc())
+        .limit(1)
+    )
+    found: str | None = conn.execute(query).scalar()
+    return found
+
+
+def all_mappings(conn: sa.Connection, client: str) -> list[Row]:
+    """Every mapping of the client with who gave it, by kind and code."""
+    query = sa.select(mappings).where(mappings.c.client == client).order_by(mappings.c.kind, mappings.c.code)
+    return [row_dict(row) for row in conn.execute(query)]
+
+
 def of_subject(conn: sa.Connection, client: str, subject: str) -> list[Row]:
     """The verdicts on a subject, oldest first."""
     query = (
