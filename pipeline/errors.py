@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -96,6 +97,8 @@ class MistokError(Exception):
 
     code = "error"
     who = Who.US
+    #: seconds after which another try is worth it, where that is known (a connection that is backing off)
+    again_in: float | None = None
 
     def __init__(
         self,
@@ -131,10 +134,26 @@ class ConfigError(MistokError):
 
 
 class Transient(MistokError):
-    """It did not work now and may work later."""
+    """It did not work now and may work later. ``retry_after``: the other side itself said when (Retry-After)."""
 
     code = "transient"
     who = Who.ADMIN
+
+    def __init__(
+        self,
+        text: Text | str | None = None,
+        *,
+        hint: Text | None = None,
+        where: Where | None = None,
+        who: Who | None = None,
+        code: str | None = None,
+        findings: tuple[Finding, ...] = (),
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(text, hint=hint, where=where, who=who, code=code, findings=findings)
+        self.retry_after = max(retry_after, timedelta(0)) if retry_after is not None else None
+        if self.retry_after is not None:
+            self.again_in = self.retry_after.total_seconds()
 
 
 class Rejected(MistokError):
@@ -170,6 +189,12 @@ class Refused(MistokError):
 
     code = "refused"
     who = Who.ADMIN
+
+
+class BackingOff(Refused):
+    """Nothing was tried: the server refused or did not answer before, and is left alone until a time."""
+
+    code = "backing-off"
 
 
 class FolderMissing(Refused):

@@ -7,6 +7,7 @@ outcome; :mod:`pipeline.alerts.outbox` delivers it afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from pipeline.errors import Finding
@@ -87,6 +88,67 @@ def failure(subject: str, job: str, finding: Finding) -> Notice:
         title=T("Job {job} has a problem", job=job),
         body=_stacked(_words(finding)),
         data={"job": job, "code": finding.code},
+    )
+
+
+def connection_failure(subject: str, connection: str, finding: Finding) -> Notice:
+    """A server cannot be used: one notice, whatever jobs need it."""
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("Connection {connection} does not work", connection=connection),
+        body=_stacked(_words(finding)),
+        data={"name": connection, "code": finding.code},
+    )
+
+
+def connection_is_back(subject: str, connection: str, since: datetime) -> Notice:
+    """A server can be used again; ``since`` (in the reader's zone) is when it began to fail."""
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("Connection {connection} works again", connection=connection),
+        body=T("It did not work since {since}. What was left lying is taken now.", since=since),
+        data={"name": connection, "code": ""},
+    )
+
+
+def quiet(subject: str, inbox: str, finding: Finding) -> Notice:
+    """Nothing has arrived in ``inbox`` for unusually long; ``finding`` says what was seen there, and who is to look."""
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("Nothing comes to {inbox}", inbox=inbox),
+        body=_stacked(_words(finding)),
+        data={"name": inbox, "code": finding.code},
+    )
+
+
+def quiet_no_more(subject: str, inbox: str, since: datetime, first: datetime) -> Notice:
+    """Files come again: the silence since ``since`` ended at ``first`` (both in the reader's zone)."""
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("Files come to {inbox} again", inbox=inbox),
+        body=T("The first one came at {first}; before it, nothing since {since}.", first=first, since=since),
+        data={"name": inbox, "code": ""},
+    )
+
+
+def config_wrong(subject: str, file: str, finding: Finding, more: int) -> Notice:
+    """The config was edited while the service runs, and is wrong now."""
+    lines = _words(finding)
+    if more:
+        lines.append(
+            TN("{n} more mistake; `mistok check` shows it", "{n} more mistakes; `mistok check` shows them", more)
+        )
+    lines.append(T("The service goes on with the config that it has; but it would not start anew."))
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("The config {file} is wrong", file=file),
+        body=_stacked(lines),
+        data={"name": file, "code": finding.code},
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli import common
-from pipeline.texts import T, Text
+from pipeline.texts import TN, T, Text
 
 if TYPE_CHECKING:
     from pipeline.config.model import ClientConfig
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.ledger.store import Ledger
 
 NEXT = 5
+LEFT_OUT_DAYS = 7  #: for so long the times that got no run are counted
 
 STATES: Mapping[str, Text] = {
     "running": T("is running"),
@@ -32,6 +34,7 @@ TRIGGERS: Mapping[str, Text] = {
     "watch": T("by watching"),
     "catch-up": T("caught up"),
     "person": T("by hand"),
+    "retry": T("tried again"),
 }
 COLUMNS = (
     ("job", T("Job")),
@@ -52,7 +55,7 @@ def jobs(
     if as_json:
         common.print_json({"timezone": client.config.timezone, "serving": serving, "jobs": found})
         return
-    rows = [{**row, "last": _last_words(row["last"]), "next": _next_words(row)} for row in found]
+    rows = [{**row, "last": _last_cell(row), "next": _next_words(row)} for row in found]
     common.table(COLUMNS, rows, empty=T("The config has no jobs."))
     out = common.console()
     out.print(str(T("Times are those of {zone}.", zone=client.config.timezone)))
@@ -67,6 +70,7 @@ def gather(config: ClientConfig, ledger: Ledger) -> list[dict[str, Any]]:
 
     now = ledger.clock.now()
     last = history.last_runs(ledger, config.jobs)
+    left_out = history.skipped(ledger, config.jobs, now - timedelta(days=LEFT_OUT_DAYS))
     anchors = history.last_slots(ledger, config.jobs, remember=False)
     rows = []
     for name, job in config.jobs.items():
@@ -79,6 +83,7 @@ def gather(config: ClientConfig, ledger: Ledger) -> list[dict[str, Any]]:
                 "watch": job.watch,
                 "last": _last(last.get(name), config),
                 "next": [_run(run) for run in coming],
+                "left_out": left_out.get(name, {}),
             }
         )
     return rows
@@ -113,6 +118,24 @@ def _last_words(last: dict[str, Any] | None) -> Text:
     return T("{one}\n{other}", one=words, other=last["error"].text) if last["error"] else words
 
 
+def _last_cell(row: dict[str, Any]) -> Text:
+    words, left_out = _last_words(row["last"]), left_out_words(row["left_out"])
+    return T("{one}\n{other}", one=words, other=left_out) if left_out else words
+
+
+def left_out_words(counts: Mapping[str, int]) -> Text | None:
+    """Times of the schedule that got no run of their own in the last days, or None."""
+    parts: list[Text] = []
+    if busy := counts.get("busy", 0):
+        parts.append(TN("{n} skipped (the run before went on)", "{n} skipped (the run before went on)", busy))
+    if missed := counts.get("missed", 0):
+        parts.append(TN("{n} missed (nothing ran then)", "{n} missed (nothing ran then)", missed))
+    if not parts:
+        return None
+    words = parts[0] if len(parts) == 1 else T("{one}; {other}", one=parts[0], other=parts[1])
+    return T("in {days} days: {what}", days=LEFT_OUT_DAYS, what=words)
+
+
 def _next_words(row: dict[str, Any]) -> str:
     if not row["enabled"]:
         return ""
@@ -121,13 +144,8 @@ def _next_words(row: dict[str, Any]) -> str:
 
 
 def _service(ledger: Ledger) -> dict[str, Any] | None:
-    """What the service at work said last, or None when it is silent."""
+    """What the service at work said last, or None when there is none or it is silent."""
     from pipeline.engine import history
 
-    beat = history.last_beat(ledger)
-    if beat is None:
-        return None
-    when, value = beat
-    if value.get("stopped") or ledger.clock.now() - when > history.SILENT:
-        return None
-    return {"last_sign": when, **value}
+    beat = history.at_work(ledger)
+    return {"last_sign": beat.at, **beat.value} if beat else None

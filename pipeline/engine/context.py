@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig
+from pipeline.engine.backoff import ConnectionGate
 from pipeline.errors import ConfigError
 from pipeline.flow import SystemEnv
 from pipeline.ledger.store import Ledger
@@ -88,7 +89,14 @@ class RunContext:
             if spec is None or spec.kind != "transport":
                 raise ConfigError(T("There is no connection {name} for files in the config.", name=name))
             self._transports[name] = open_transport(
-                name, spec.type, spec.params, base=self.config.base, dry_run=self.dry_run
+                name,
+                spec.type,
+                spec.params,
+                base=self.config.base,
+                dry_run=self.dry_run,
+                gate=ConnectionGate(
+                    self.ledger, name, spec, trigger=self.trigger, passive=self.dry_run, zone=self.config.zone
+                ),
             )
         return self._transports[name]
 

@@ -150,22 +150,93 @@ def record_broken_end(
             ledger.set_value(conn, "alarm", f"job:{job}", {"code": finding.code, "at": now.isoformat()})
 
 
-def beat(ledger: Ledger, value: Mapping[str, Any]) -> None:
-    """Say that the service is alive."""
-    with ledger.begin() as conn:
-        ledger.set_value(conn, "heartbeat", "serve", dict(value))
+def skipped(ledger: Ledger, jobs: Iterable[str], since: datetime) -> dict[str, dict[str, int]]:
+    """Times of the schedule that got no run of their own since then: ``busy`` (the run before went on), ``missed``
+    (nothing ran then). Jobs without any are absent."""
+    found: dict[str, dict[str, int]] = {}
+    runs, events = t.runs, t.events
+    names = list(jobs)
 
+    def add(job: str, why: str, count: int) -> None:
+        counts = found.setdefault(job, {})
+        counts[why] = counts.get(why, 0) + count
 
-def last_beat(ledger: Ledger) -> tuple[datetime, Mapping[str, Any]] | None:
-    """When the service last said that it is alive, and what it said."""
-    v = t.values
-    query = sa.select(v.c.updated, v.c.value).where(
-        v.c.client == ledger.client, v.c.kind == "heartbeat", v.c.name == "serve"
+    left_out = sa.select(runs.c.job, runs.c.counts).where(
+        runs.c.client == ledger.client, runs.c.state == "skipped", runs.c.started >= since, runs.c.job.in_(names)
+    )
+    caught_up = sa.select(events.c.subject, events.c.data).where(
+        events.c.client == ledger.client,
+        events.c.event == "missed",
+        events.c.at >= since,
+        events.c.subject.in_([f"job:{name}" for name in names]),
     )
     with ledger.read() as conn:
-        row = conn.execute(query).first()
-    return (row.updated, row.value) if row else None
+        for job, counts in conn.execute(left_out):
+            for why, count in (counts or {"busy": 1}).items():
+                add(job, why, count)
+        for subject, data in conn.execute(caught_up):
+            add(subject.removeprefix("job:"), "missed", int((data or {}).get("count", 0)))
+    return found
 
+
+# --- signs of life -----------------------------------------------------------------------------------------------
 
 #: a service whose last word is older than this is not at work
-SILENT = timedelta(seconds=20)
+SILENT = timedelta(seconds=60)
+#: what services that are gone said last is kept for so long
+_BEATS_KEPT = timedelta(days=7)
+_BEATS = "heartbeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The last sign of life of one service. ``value``: what it said (see ``Supervisor``)."""
+
+    owner: str
+    at: datetime
+    value: Mapping[str, Any]
+
+
+def beat(ledger: Ledger, value: Mapping[str, Any], *, owner: str | None = None) -> None:
+    """Say that this service is alive, and how it goes. Times are the database's, which all machines share."""
+    name = owner or ledger.owner
+    with ledger.begin() as conn:
+        now = ledger.database_now(conn)
+        ledger.set_value(conn, _BEATS, name, {**value, "at": now.isoformat()})
+
+
+def forget_old_beats(ledger: Ledger) -> None:
+    """Drop the last words of services that stopped or fell silent long ago, when newer ones have been heard."""
+    v = t.values
+    with ledger.begin() as conn:
+        old = ledger.clock.now() - _BEATS_KEPT
+        conn.execute(v.delete().where(v.c.client == ledger.client, v.c.kind == _BEATS, v.c.updated < old))
+
+
+def beats(ledger: Ledger) -> tuple[list[Beat], datetime]:
+    """The last sign of life of every service of the client, newest first, and what time it is by the same clock."""
+    v = t.values
+    query = sa.select(v.c.name, v.c.updated, v.c.value).where(v.c.client == ledger.client, v.c.kind == _BEATS)
+    with ledger.read() as conn:
+        rows = conn.execute(query).all()
+        now = ledger.database_now(conn)
+    heard = [
+        Beat(row.name, datetime.fromisoformat(row.value["at"]) if "at" in row.value else row.updated, row.value)
+        for row in rows
+    ]
+    return sorted(heard, key=lambda one: one.at, reverse=True), now
+
+
+def at_work(ledger: Ledger) -> Beat | None:
+    """The service that runs the client's jobs now, or None when there is none or it is silent."""
+    heard, now = beats(ledger)
+    return next(
+        (
+            one
+            for one in heard
+            if one.value.get("state", "serving") in ("serving", "draining")
+            and now - one.at <= SILENT
+            and not owner_is_dead(one.owner)
+        ),
+        None,
+    )

@@ -49,6 +49,7 @@ class StepReport:
     findings: tuple[Finding, ...] = ()
     reference: str = ""
     exit_code: int = DONE
+    again_in: float | None = None  #: seconds after which what failed is worth another try
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +298,12 @@ class _Run:
         exit_code = _worst(step.exit_code for step in steps)
         findings = [finding for step in steps for finding in step.findings]
         state = "failed" if findings else "waiting" if exit_code == WAITING else "done"
-        again = [step.result.again_in for step in steps if step.result and step.result.again_in is not None]
+        again = [
+            seconds
+            for step in steps
+            for seconds in (step.again_in, step.result.again_in if step.result else None)
+            if seconds is not None
+        ]
         report = RunReport(self.job, state, tuple(steps), self.run_id, exit_code, min(again, default=None))
         if self.run_id is not None:
             reference = next((step.reference for step in steps if step.reference), "")
@@ -365,12 +371,17 @@ def record_end(
                 reference=reference or None,
             )
         )
-        before = ledger.get_value(conn, "alarm", f"job:{job}")
-        code = f"{finding.code}:{mark}" if finding else ""
-        if finding is not None and (before or {}).get("code") != code:
-            ledger.notify(conn, notices.failure(f"job:{job}", job, finding))
-        if (before or {}).get("code", "") != code:
-            ledger.set_value(conn, "alarm", f"job:{job}", {"code": code, "at": now.isoformat()})
+        # a server that is away is one trouble, however many jobs need it; when it is back, the connection says so
+        connection = finding.about.removeprefix("connection:") if finding else ""
+        of_connection = finding is not None and connection != finding.about
+        subject = f"connection:{connection}" if of_connection else f"job:{job}"
+        before = (ledger.get_value(conn, "alarm", subject) or {}).get("code", "")
+        code = "" if finding is None else finding.code if of_connection else f"{finding.code}:{mark}"
+        if finding is not None and before != code:
+            told = notices.connection_failure if of_connection else notices.failure
+            ledger.notify(conn, told(subject, connection if of_connection else job, finding))
+        if before != code:
+            ledger.set_value(conn, "alarm", subject, {"code": code, "at": now.isoformat()})
         if state == "done" and not counts:
             _forget_idle_runs(conn, ledger, job, now)
 
@@ -410,7 +421,7 @@ def _run_step(spec: StepSpec, ctx: RunContext) -> StepReport:
     except (Transient, Refused) as error:
         log.warning("step_failed", job=ctx.job, step=spec.step, code=error.code, error=error.text.render("en"))
         code = WAITING if error.code in OWN_TROUBLE else UNREACHABLE
-        return StepReport(spec.step, findings=error.findings, exit_code=code)
+        return StepReport(spec.step, findings=error.findings, exit_code=code, again_in=error.again_in)
     except MistokError as error:
         log.error("step_failed", job=ctx.job, step=spec.step, code=error.code, error=error.text.render("en"))
         return StepReport(spec.step, findings=error.findings, exit_code=WAITING)

@@ -140,6 +140,15 @@ class Scheduler:
         tick = self.ticks.idle()
         return max(min([*waits, *([tick] if tick is not None else [])], default=0.0), 0.0) if waits or tick else tick
 
+    def coming(self) -> dict[str, datetime]:
+        """When each job runs next by its schedule; jobs that only watch are absent."""
+        found = {name: moment for name, moment in self._next.items() if moment is not None}
+        now = self._wall().astimezone(UTC)
+        for name, job in self._jobs.items():
+            if job.every is not None and (following := self.ticks.get_next_run(name)) is not None:
+                found[name] = now + max(following - _local_now(), timedelta(0))
+        return found
+
     # --- wall-clock times ----------------------------------------------------------------------------------------
 
     def _plan(self, name: str, after: datetime) -> None:

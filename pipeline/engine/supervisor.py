@@ -25,13 +25,15 @@ from typing import Any
 
 import structlog
 
-from pipeline.config.model import ClientConfig, JobConfig
-from pipeline.engine import history
+from pipeline import __version__
+from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
+from pipeline.engine import backoff, history
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.scheduler import Due, Scheduler
 from pipeline.engine.watch import Watch, poll_every, watch_for
 from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
 from pipeline.errors import Finding, Transient, Who
+from pipeline.flow import InboundSettings
 from pipeline.ledger.store import Lease, Ledger
 from pipeline.texts import T, Text
 
@@ -57,6 +59,7 @@ class Desk:
     trigger: str = ""
     slot: datetime | None = None
     began: float = float("-inf")
+    began_at: datetime | None = None  #: the same by the clock on the wall, for people
     look_at: float | None = None  #: when to look because something changed, or may have
 
     @property
@@ -106,6 +109,9 @@ class Supervisor:
         self._standing_by = False
         self._silent: set[str] = set()
         self._at_work_now = at_work_now
+        self._since = ledger.clock.now()
+        self._beaten = float("-inf")
+        self._inboxes = {name: _inboxes(config, job) for name, job in config.jobs.items()}
 
     @property
     def at_work(self) -> bool:
@@ -180,6 +186,16 @@ class Supervisor:
         for worker in self.pool.beat():
             worker.end("limit" if worker.order else "loading")
         self.pool.fill()
+        self._beat()
+
+    def _beat(self) -> None:
+        """A sign of life, from the very loop that works: who is stuck falls silent."""
+        now = time.monotonic()
+        if now - self._beaten < BEAT.total_seconds():
+            return
+        self._beaten = now
+        with self._ledger_may_fail("beat"):
+            history.beat(self.ledger, self._state())
 
     def _sleep(self) -> None:
         now = time.monotonic()
@@ -221,7 +237,8 @@ class Supervisor:
     def _ended(self, worker: Worker, order: Order, ended: Ended) -> None:
         desk = self.desks[order.job]
         self._free(worker, order)
-        if ended.again_in is not None and desk.spec.watch:
+        # a server that was away or refused us: the run that it broke is made up for when it may be asked again
+        if ended.again_in is not None and (desk.spec.watch or ended.state == "failed"):
             self._look_in(desk, ended.again_in)
         if ended.state == "skipped":
             # somebody runs it by hand just now; what it leaves is seen at the next look
@@ -299,13 +316,14 @@ class Supervisor:
                 return
             due = desk.waiting[0] if desk.waiting else None
             self._orders += 1
-            order = Order(self._orders, desk.name, due.trigger if due else "watch", due.scheduled_for if due else None)
+            trigger = due.trigger if due else "watch" if desk.spec.watch else "retry"
+            order = Order(self._orders, desk.name, trigger, due.scheduled_for if due else None)
             if not self.pool.give(worker, order):
                 continue
             if due:
                 desk.waiting.popleft()
             desk.look_at = None  # any run looks
-            desk.worker, desk.began = worker, now
+            desk.worker, desk.began, desk.began_at = worker, now, self.ledger.clock.now()
             # until it tells of its steps, the run as a whole has the time of all of them
             worker.deadline = now + desk.spec.time_limit.total_seconds() * max(len(desk.spec.steps), 1)
 
@@ -334,7 +352,6 @@ class Supervisor:
                 return False
             if self.scheduler is None and self.pool.warm():
                 self._take_office()
-            history.beat(self.ledger, self._state())
         return self.at_work
 
     def _take_office(self) -> None:
@@ -358,9 +375,17 @@ class Supervisor:
 
         def poll() -> None:
             watch.ensure()
-            self._look_in(desk, 0)
+            if not self._left_alone(desk):
+                self._look_in(desk, 0)
 
         scheduler.ticks.add(poll_every(desk.spec), poll, first_in=0)
+
+    def _left_alone(self, desk: Desk) -> bool:
+        """Whether the server of this job's inbox is backing off: a mere look would only be turned away."""
+        standing: list[bool] = []
+        with self._ledger_may_fail("connection"):
+            standing.append(backoff.left_alone(self.ledger, self._inboxes[desk.name]))
+        return any(standing)
 
     def _leave_office(self) -> None:
         self.scheduler = None
@@ -372,18 +397,36 @@ class Supervisor:
             worker.end("drain")
 
     def _resign(self) -> None:
-        if self._lease is not None:
-            with self._ledger_may_fail("lease"):
-                history.beat(self.ledger, {**self._state(), "stopped": True})
+        with self._ledger_may_fail("lease"):
+            history.beat(self.ledger, {**self._state(), "state": "stopped"})
+            if self._lease is not None:
                 self.ledger.release(self._lease)
                 self._lease = None
 
     def _state(self) -> dict[str, Any]:
+        """What a sign of life says: who, since when, by which config, what runs and what is next."""
+        running = [(desk, desk.worker) for desk in self.desks.values() if desk.worker is not None]
+        coming = self.scheduler.coming() if self.scheduler is not None else {}
+        if self._stops:
+            state = "draining"
+        elif self.at_work:
+            state = "serving"
+        else:
+            state = "standing-by" if self._standing_by else "starting"
         return {
+            "state": state,
             "host": platform.node(),
             "pid": os.getpid(),
-            "running": sorted(worker.order.job for worker in self.pool.busy() if worker.order),
+            "version": __version__,
+            "since": self._since.isoformat(),
+            "config": str(self.config.source),
+            "config_hash": self.config.config_hash,
             "workers": self.pool.size,
+            "running": {
+                desk.name: {"since": desk.began_at.isoformat() if desk.began_at else None, "step": worker.step}
+                for desk, worker in running
+            },
+            "next": {name: moment.isoformat() for name, moment in coming.items()},
         }
 
     # --- the end -------------------------------------------------------------------------------------------------
@@ -425,6 +468,11 @@ class Supervisor:
                 log.error("ledger_failed", doing=what, error=error.text.render("en"))
         else:
             self._silent.discard(what)
+
+
+def _inboxes(config: ClientConfig, job: JobConfig) -> dict[str, ConnectionSpec]:
+    names = {step.params.inbox for step in job.steps if isinstance(step.params, InboundSettings)}
+    return {name: config.connections[name] for name in sorted(names)}
 
 
 def _timed_out(desk: Desk, step: int) -> Finding:

@@ -211,7 +211,7 @@ class Ledger:
         lease = t.leases
         where = (lease.c.client == self.client) & (lease.c.name == name)
         with self.begin() as conn:
-            now = self._database_now(conn)
+            now = self.database_now(conn)
             row = conn.execute(sa.select(lease).where(where).with_for_update()).first()
             if row and row.owner and row.until > now and row.owner != self.owner and not owner_is_dead(row.owner):
                 return None
@@ -237,7 +237,7 @@ class Ledger:
         query = sa.select(row.c.fence).where(row.c.client == self.client, row.c.name == lease.name)
         return conn.execute(query.with_for_update() if lock else query).scalar() == lease.fence
 
-    def _database_now(self, conn: sa.Connection) -> datetime:
+    def database_now(self, conn: sa.Connection) -> datetime:
         """The time by which leases are judged: the server's, which all machines share; for a file, this machine's."""
         if conn.dialect.name == "postgresql":
             moment: datetime = conn.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
@@ -251,7 +251,7 @@ class Ledger:
             result = conn.execute(
                 row.update()
                 .where(row.c.client == self.client, row.c.name == lease.name, row.c.fence == lease.fence)
-                .values(until=self._database_now(conn) + ttl)
+                .values(until=self.database_now(conn) + ttl)
             )
         return result.rowcount == 1
 
@@ -262,7 +262,7 @@ class Ledger:
             conn.execute(
                 row.update()
                 .where(row.c.client == self.client, row.c.name == lease.name, row.c.fence == lease.fence)
-                .values(owner="", until=self._database_now(conn))
+                .values(owner="", until=self.database_now(conn))
             )
 
     # --- migrations ----------------------------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from pipeline.transports.ftp_listing import (
     parse_mlsd,
     parse_moment,
 )
-from pipeline.transports.gate import Gate, open_gate
 from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, said
+from pipeline.transports.gate import Gate, open_gate
 
 R = TypeVar("R")
 Entries = list[Entry]  # inside the class, list is the port's own word
@@ -43,9 +43,7 @@ class FtpTransport:
     Between the look and the delete a window of one round trip remains: FTP has no compare-and-delete.
     """
 
-    def __init__(
-        self, name: str, settings: FtpSettings, *, base: Path, gate: Gate = open_gate
-    ) -> None:
+    def __init__(self, name: str, settings: FtpSettings, *, base: Path, gate: Gate = open_gate) -> None:
         self.name = name
         self._settings = settings
         self._base = base

@@ -40,9 +40,7 @@ _Each: TypeAlias = Callable[[RemoteFile], "w.Task[FileOutcome]"]
 class SftpTransport:
     """See :class:`pipeline.ports.Transport`."""
 
-    def __init__(
-        self, name: str, settings: SftpSettings, *, base: Path, gate: Gate = open_gate
-    ) -> None:
+    def __init__(self, name: str, settings: SftpSettings, *, base: Path, gate: Gate = open_gate) -> None:
         self.name = name
         self._settings = settings
         self._base = base

@@ -105,9 +105,9 @@ def test_a_silent_service_is_not_at_work(ledger: Ledger, clock: Clock) -> None:
     found = verb._service(ledger)
     assert found is not None
     assert found["pid"] == 7
-    clock.sleep(60)
+    clock.sleep(61)
     assert verb._service(ledger) is None
-    history.beat(ledger, {"pid": 7, "stopped": True})
+    history.beat(ledger, {"pid": 7, "state": "stopped"})
     assert verb._service(ledger) is None
 
 
