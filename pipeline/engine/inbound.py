@@ -54,6 +54,7 @@ class Inbound:
     lease: Lease | None = None
     started: datetime = field(init=False)
     troubles: list[MistokError] = field(default_factory=list)
+    back_in: float | None = None  #: seconds after which another run is worth it
     stumbled: set[int] = field(default_factory=set)  #: files that their reader stumbled over in this run
     markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by name, as listed at the last look
     hands_off: bool = False  #: the remote folder is left alone: what is due there is done by the job's next run
@@ -98,7 +99,7 @@ class Inbound:
             details=self.details,
             findings=self._troubles(),
             unreachable=any(isinstance(error, (Transient, Refused)) for error in self.troubles),
-            again_in=again_in,
+            again_in=min((wait for wait in (again_in, self.back_in) if wait is not None), default=None),
         )
 
     @contextmanager
@@ -114,6 +115,10 @@ class Inbound:
                 yield True
         finally:
             self.ctx.ledger.release(self.lease)
+
+    def come_back(self, seconds: float) -> None:
+        """Another run is worth it after so many seconds."""
+        self.back_in = min(seconds, self.back_in) if self.back_in is not None else seconds
 
     def trouble(self, error: MistokError) -> None:
         """Remember what did not work although the run goes on: told at its end as a failure of the job."""
@@ -265,7 +270,17 @@ class Inbound:
                 return
             copies = ctx.archive.keep_many(
                 [
-                    ArchiveItem(result.path, row["name"], ctx.client, now.astimezone(ctx.config.zone))
+                    ArchiveItem(
+                        result.path,
+                        row["name"],
+                        ctx.client,
+                        now.astimezone(ctx.config.zone),
+                        connection=self.settings.inbox,
+                        folder=result.file.folder,
+                        modified=result.file.modified,
+                        raw=result.file.raw,
+                        job=ctx.job,
+                    )
                     for row, result in staged
                     if result.path
                 ]

@@ -20,7 +20,7 @@ from pipeline.engine.images import Images
 from pipeline.engine.published import Memory
 from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient, Where, Who
 from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, Settings, StepResult
-from pipeline.ledger import cards
+from pipeline.ledger import cards, decisions
 from pipeline.ports import CatalogueFormat, RemoteFile
 from pipeline.texts import TN, T, Text
 
@@ -60,6 +60,8 @@ class _Publication:
         #: what cards, events and notices of this file are filed under
         self.subject = f"job:{ctx.job}"
         self.memory = Memory(ctx, settings)
+        #: what a person decided about this very content on its card (``mistok resolve``)
+        self.verdict: str | None = None
 
     def run(self) -> StepResult:
         ctx, settings = self.ctx, self.settings
@@ -69,7 +71,9 @@ class _Publication:
             self._refuse(encoded)
         last = self.memory.last()
         if (brake := self._brake(encoded, last)) is not None and not ctx.approve:
-            return self._stop(encoded, last, brake)
+            self.verdict = self._verdict(encoded)
+            if self.verdict != "accept":
+                return self._stop(encoded, last, brake)
         listed = self._listed(encoded)
         images = Images(settings.images, settings.to, ctx) if settings.images else None
         altered = self._altered(encoded, last, listed)
@@ -130,20 +134,26 @@ class _Publication:
         else:
             return None
         hint = T(
-            "Look whether the source is whole. If it is right so, publish it by: mistok run {job} --approve",
+            "Look whether the source is whole. If it is right so, publish it by: mistok run {job} --approve "
+            "(or accept its card: mistok cards).",
             job=self.ctx.job,
         )
         return Finding("brake", text, Where(file=settings.name), hint, Who.ACCOUNTANT)
 
+    def _verdict(self, encoded: Encoded) -> str | None:
+        with self.ctx.ledger.read() as conn:
+            return decisions.verdict_on(conn, self.ctx.client, self.subject, encoded.sha256)
+
     def _stop(self, encoded: Encoded, last: dict[str, Any] | None, finding: Finding) -> StepResult:
         ctx = self.ctx
-        if not ctx.dry_run:
+        if not ctx.dry_run and self.verdict is None:  # what a person has rejected is asked about once
             with ctx.begin() as conn:
                 told = cards.carded(conn, ctx.client, {self.subject}, "brake")
                 cards.open_card(conn, ctx.client, "brake", self.subject, [finding], ctx.clock.now())
                 if not told:
                     ctx.notify(conn, notices.brake(self.subject, ctx.job, finding))
-                ctx.event(conn, self.subject, "brake", rows=encoded.rows, before=last["rows"] if last else None)
+                before = last["rows"] if last else None
+                ctx.event(conn, self.subject, "brake", rows=encoded.rows, before=before, sha256=encoded.sha256)
         return self._result(encoded, last, "brake", notes=(finding,))
 
     def _listed(self, encoded: Encoded) -> Sequence[RemoteFile]:
@@ -202,7 +212,15 @@ class _Publication:
         transport = ctx.transport(settings.to)
         now = ctx.clock.now()
         copy = ctx.archive.keep(
-            encoded.path, client=ctx.client, name=settings.name, at=now.astimezone(self.context.timezone)
+            encoded.path,
+            client=ctx.client,
+            name=settings.name,
+            at=now.astimezone(self.context.timezone),
+            direction="out",
+            connection=settings.to,
+            folder=settings.folder,
+            job=ctx.job,
+            rows=encoded.rows,
         )
         ctx.reach("outbound:archived")
         self.memory.begin(copy.sha256)
@@ -309,7 +327,8 @@ class _Publication:
 
     def _close_brake(self, conn: sa.Connection) -> None:
         ctx = self.ctx
-        state, why = ("resolved", "approved") if ctx.approve else ("superseded", "")
+        approved = ctx.approve or self.verdict == "accept"
+        state, why = ("resolved", "approved") if approved else ("superseded", "")
         cards.close(conn, ctx.client, self.subject, ["brake"], ctx.clock.now(), state=state, why=why)
 
     # --- what is said --------------------------------------------------------------------------------------------
@@ -323,7 +342,7 @@ class _Publication:
         images: int = 0,
         notes: Iterable[Finding] = (),
     ) -> StepResult:
-        settings, waiting = self.settings, action == "brake"
+        settings, waiting = self.settings, action == "brake" and self.verdict is None
         counts = {"rows": encoded.rows}
         if action != "brake":
             counts["unchanged" if action == "unchanged" else "uploaded"] = 1

@@ -1,9 +1,10 @@
-"""The archive: every file ever fetched or published, named by its SHA-256, written once, never changed.
+"""The copies: every file ever fetched or published, named by its SHA-256, written once, never changed.
 
 ``objects/ab/abcdef…`` holds the bytes, read-only; ``view/2026-11-22/client/name`` is a second copy under a name for
 people, who may open, edit or delete it as they like: no link leads from it to the bytes that are kept. (Where the disk
-can share blocks until one side is changed, as Btrfs and XFS can, the second copy takes no room.) A file counts as kept
-only after its object was synced to disk and read back. Only the object is promised: files of the view are not synced
+can share blocks until one side is changed, as Btrfs and XFS can, the second copy takes no room.) ``index`` is the
+journal: what each copy is, where it came from and when. A file counts as kept only after its object was synced to disk
+and read back, and its line of the journal was written. Only these two are promised: files of the view are not synced
 one by one, and after a power cut one may be missing or empty.
 """
 
@@ -18,17 +19,18 @@ import shutil
 import stat
 import sys
 import time
-import unicodedata
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from pipeline.archive.journal import Entry, Journal
+from pipeline.archive.names import names_for, safe_name
 from pipeline.errors import MistokError, Transient, system_words
 from pipeline.texts import T
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _BLOCK = 1 << 20
 SYNCS = 8  #: at once
 #: A share's own server syncs what it takes; asked to sync a folder, it says one of these.
@@ -45,6 +47,13 @@ class ArchiveItem:
     name: str
     client: str
     at: datetime  #: aware, in the client's zone: its date names the view's folder
+    direction: str = "in"  #: in: it came; out: it is published
+    connection: str = ""
+    folder: str = ""
+    modified: datetime | None = None  #: aware; as the server said
+    raw: bytes | None = None  #: the name on the wire where it is not UTF-8 of ``name``
+    job: str = ""
+    rows: int | None = None  #: products in a published catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,56 +66,79 @@ class ArchiveCopy:
     view: Path
 
 
-def safe_name(name: str) -> str:
-    """A name that every disk takes: no separators, control characters, reserved Windows names, over 150 characters."""
-    flat = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
-    flat = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f\ufffd]', "_", flat).strip(" .")
-    if not flat or set(flat) <= {".", "_"}:
-        flat = "file"
-    stem, dot, ending = flat.rpartition(".")
-    if (stem or ending).split(".")[0].lower() in _RESERVED:
-        flat = "_" + flat
-    if len(flat.encode()) > 150:
-        mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        tail = f"~{mark}{dot}{ending[:10]}"
-        flat = flat.encode()[: 150 - len(tail.encode())].decode("utf-8", "ignore") + tail
-    return flat
-
-
 class Archive:
     """Copies under ``root``. Every method is safe to repeat and safe beside another process."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.journal = Journal(root)
         self._rooted = False
 
-    def keep(self, path: Path, *, client: str, name: str, at: datetime) -> ArchiveCopy:
-        """Keep one file. Raises Transient when the disk is full or unreachable; nothing half-written is ever named."""
-        return self.keep_many([ArchiveItem(path, name, client, at)])[0]
+    def keep(self, path: Path, *, client: str, name: str, at: datetime, **more: Any) -> ArchiveCopy:
+        """Keep one file; ``more`` as in ArchiveItem.
+
+        Raises Transient when the disk is full or unreachable; nothing half-written is ever named.
+        """
+        return self.keep_many([ArchiveItem(path, name, client, at, **more)])[0]
 
     def keep_many(self, items: Sequence[ArchiveItem]) -> list[ArchiveCopy]:
-        """Keep files, synced together and read back: when this returns, the copies survive a power cut.
+        """Keep files, synced together and read back: when this returns, copies and journal survive a power cut.
 
         Raises Transient (disk full, unreachable) or MistokError when a copy does not read back as written.
         """
         try:
             self._sweep()
-            hashes = self._store([item.path for item in items])
-            for sha, _size in hashes:
-                if not self.verify(sha):
-                    raise MistokError(
-                        T("The archive copy {name} does not read back as written.", name=sha),
-                        code="archive",
-                        hint=T("Check the disk of the archive; nothing was deleted on the server."),
-                    )
+            hashes = self._kept_and_read_back(items)
             copies = [
                 ArchiveCopy(sha, size, self._object(sha), self._show(item, sha))
                 for item, (sha, size) in zip(items, hashes, strict=True)
             ]
-            self._sync_folders({copy.view.parent for copy in copies})
+            written = self._enter(items, copies)
+            self._sync_folders({copy.view.parent for copy in copies}, written)
         except OSError as error:
             raise _trouble(error, self.root) from error
         return copies
+
+    def _kept_and_read_back(self, items: Sequence[ArchiveItem]) -> list[tuple[str, int]]:
+        hashes = self._store([item.path for item in items])
+        for sha, _size in hashes:
+            if not self.verify(sha):
+                raise MistokError(
+                    T("The archive copy {name} does not read back as written.", name=sha),
+                    code="archive",
+                    hint=T("Check the disk of the archive; nothing was deleted on the server."),
+                )
+        return hashes
+
+    def _enter(self, items: Sequence[ArchiveItem], copies: Sequence[ArchiveCopy]) -> set[Path]:
+        """Write down what the copies are; gives the journal's files, which are still to be synced.
+
+        From then on nobody drops them: retention looks at the journal under the same lock.
+        """
+        while True:
+            with self.journal.locked():
+                if all(self._object(copy.sha256).is_file() for copy in copies):
+                    entries = [self._entry(item, copy) for item, copy in zip(items, copies, strict=True)]
+                    return self.journal.append(entries, sync=False)
+            # some were here from long ago, and retention has dropped them between our look and now
+            self._kept_and_read_back(items)
+
+    def _entry(self, item: ArchiveItem, copy: ArchiveCopy) -> Entry:
+        return Entry(
+            sha256=copy.sha256,
+            client=item.client,
+            at=item.at,
+            size=copy.size,
+            name=item.name,
+            direction=item.direction,
+            connection=item.connection,
+            folder=item.folder,
+            modified=item.modified,
+            raw=item.raw.hex() if item.raw is not None else "",
+            job=item.job,
+            rows=item.rows,
+            view=copy.view.relative_to(self.root).as_posix(),
+        )
 
     def find(self, sha256: str) -> Path | None:
         """Where the bytes of a hash lie, or None when they are not here."""
@@ -139,6 +171,30 @@ class Archive:
         for folder in sorted((self.root / "objects").glob("??")):
             yield from sorted(path.name for path in folder.iterdir() if re.fullmatch(r"[0-9a-f]{64}", path.name))
 
+    def restore(self, path: Path, sha256: str) -> bool:
+        """Put a file's bytes where the copy of this hash is missing or unsound; False when they are not its bytes.
+
+        Raises OSError when the disk is full or does not answer.
+        """
+        partial = self._partial_folder() / uuid.uuid4().hex
+        try:
+            _copy(path, partial)
+            return digest(partial) == sha256 and bool(self._store([partial])) and self.verify(sha256)
+        finally:
+            remove(partial)
+
+    def object_of(self, sha256: str) -> Path:
+        """Where the bytes of a hash lie when they are here."""
+        return self._object(sha256)
+
+    def set_aside(self) -> list[Path]:
+        """Copies that were found unsound and put aside when a sound one came."""
+        return sorted((self.root / "objects").glob("??/*.unsound-*"))
+
+    def trouble(self, error: OSError) -> Transient:
+        """What is said when the disk of the archive does not do what it should."""
+        return _trouble(error, self.root)
+
     def view_of(self, sha256: str) -> list[Path]:
         """The names in the view that lead to these bytes, oldest first."""
         target = self.find(sha256)
@@ -148,7 +204,7 @@ class Archive:
         return [
             path
             for path in sorted((self.root / "view").glob("*/*/*"))
-            if path.stat().st_size == size and _digest(path) == sha256
+            if path.stat().st_size == size and digest(path) == sha256
         ]
 
     def _object(self, sha256: str) -> Path:
@@ -156,7 +212,7 @@ class Archive:
 
     def _store(self, sources: Sequence[Path]) -> list[tuple[str, int]]:
         """Hash and size of each; their bytes are on the disk under their hashes when this returns."""
-        stored = [(_digest(source), source.stat().st_size) for source in sources]
+        stored = [(digest(source), source.stat().st_size) for source in sources]
         partials: dict[str, Path] = {}
         partial_folder = self._partial_folder()
         for folder in {self._object(sha).parent for sha, _size in stored}:
@@ -179,7 +235,7 @@ class Archive:
                 partial.rename(target)
         finally:
             for partial in partials.values():
-                _remove(partial)
+                remove(partial)
         # also of copies that were there already: whoever put them there may have been killed before this
         self._sync_folders({self._object(sha).parent for sha, _size in stored})
         return stored
@@ -194,17 +250,20 @@ class Archive:
         for path in (self.root / "partial").glob("*"):
             with contextlib.suppress(FileNotFoundError):  # another process is as tidy
                 if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
-                    _remove(path)
+                    remove(path)
 
-    def _sync_folders(self, folders: Iterable[Path]) -> None:
-        """Their names, and those of the folders above them, which may be as new."""
+    def _sync_folders(self, folders: Iterable[Path], files: Collection[Path] = ()) -> None:
+        """Their names, and those of the folders above them, which may be as new; with them the bytes of ``files``."""
         if os.name == "nt":
+            _at_once(_sync_file, files)
             return  # NTFS keeps names in its journal; a folder cannot be opened for syncing there
-        above = {parent for folder in folders for parent in (folder, *folder.parents)}
+        above = {
+            parent for folder in (*folders, *(file.parent for file in files)) for parent in (folder, *folder.parents)
+        }
         within = [folder for folder in above if folder.is_relative_to(self.root)]
         if not self._rooted:
             within += self._above_root()
-        _at_once(_sync_folder, within)
+        _at_once(_sync, [*files, *within])
         self._rooted = True
 
     def _above_root(self) -> Iterator[Path]:
@@ -223,9 +282,9 @@ class Archive:
         target = self._object(sha256)
         partial = self._partial_folder() / uuid.uuid4().hex
         try:
-            for path in _names(folder, safe_name(item.name)):
+            for path in names_for(folder, safe_name(item.name)):
                 if path.exists():
-                    if path.is_file() and path.stat().st_size == target.stat().st_size and _digest(path) == sha256:
+                    if path.is_file() and path.stat().st_size == target.stat().st_size and digest(path) == sha256:
                         return path
                     continue  # another file of this name, or this one after somebody edited it
                 if not partial.exists():
@@ -237,16 +296,7 @@ class Archive:
         raise AssertionError("unreachable: the names never end")
 
 
-def _names(folder: Path, name: str) -> Iterator[Path]:
-    yield folder / name
-    stem, dot, ending = name.rpartition(".")
-    number = 2
-    while True:
-        yield folder / (f"{stem}~{number}.{ending}" if dot and stem else f"{name}~{number}")
-        number += 1
-
-
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
@@ -297,13 +347,25 @@ def _finish(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _remove(path: Path) -> None:
-    """Delete one of our own partial copies, if it is there, also where a read-only file cannot be deleted."""
+def remove(path: Path) -> None:
+    """Delete one of our own copies, if it is there, also where a read-only file cannot be deleted."""
     try:
         path.unlink(missing_ok=True)
     except PermissionError:
         path.chmod(0o600)
         path.unlink(missing_ok=True)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir():
+        _sync_folder(path)
+    else:
+        _sync_file(path)
 
 
 def _sync_folder(folder: Path) -> None:
