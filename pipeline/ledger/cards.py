@@ -76,6 +76,12 @@ def close_one(conn: sa.Connection, client: str, number: int, now: datetime, *, b
     return bool(result.rowcount)
 
 
+def lock(conn: sa.Connection, client: str, number: int) -> Row:
+    """The card as it is now; nobody else changes it until the transaction ends."""
+    query = sa.select(cards).where(cards.c.client == client, cards.c.id == number).with_for_update()
+    return row_dict(conn.execute(query).one())
+
+
 def carded(conn: sa.Connection, client: str, subjects: Collection[str], kind: str) -> set[str]:
     """Which of these subjects have an open card of this kind."""
     found: set[str] = set()
