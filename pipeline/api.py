@@ -72,7 +72,10 @@ from pipeline.model import (
 )
 from pipeline.ports import (
     CATALOGUE_FIELDS,
+    AmendDocuments,
+    Amendment,
     Batch,
+    Cancellation,
     Capabilities,
     Catalogue,
     CatalogueChecker,
@@ -137,8 +140,11 @@ __all__ = [
     "TN",
     "Action",
     "Address",
+    "AmendDocuments",
+    "Amendment",
     "Arg",
     "Batch",
+    "Cancellation",
     "Capabilities",
     "Catalogue",
     "CatalogueChecker",

@@ -408,6 +408,41 @@ class Documents(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """A document that is to be brought to a newer content of its order."""
+
+    key: str  #: ``client/source/order-id/amend/<revision>``: the same one is never applied twice
+    ref: DocumentRef
+    draft: DocumentDraft  #: all of the new content; what is not in it any more goes from the document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """A document that is to be marked cancelled, because its order was."""
+
+    key: str  #: ``client/source/order-id/cancel/<revision>``
+    ref: DocumentRef
+    status: str  #: of the order: ``cancelled``, ``refunded``, or a shop's own word
+
+
+@runtime_checkable
+class AmendDocuments(Protocol):
+    """It can change documents that it holds. Both are absolute: a second time is the same as once.
+
+    One outcome for each, in order; a failure of one never spoils its siblings. ``existed``: it was so already. A
+    document that may not be changed any more (closed, sold, in a closed period, gone) is Held with the reason.
+    """
+
+    def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
+        """Bring documents to a new content: lines, sums, status, and what they reserve of the stock."""
+        ...
+
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[DocumentOutcome]:
+        """Mark documents cancelled, whatever else they say stays; what they reserve is free again, once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ListedDocument:
     """A document of a system, and the order that it says it was made for."""

@@ -18,7 +18,19 @@ from threading import Barrier
 
 from pipeline.errors import Held
 from pipeline.model import Delivery, Discount, Order, OrderLine, Party, Payment
-from pipeline.ports import DocumentDraft, DocumentList, DocumentOutcome, Documents, ProductLookup, Ref, System
+from pipeline.ports import (
+    AmendDocuments,
+    Amendment,
+    Cancellation,
+    DocumentDraft,
+    DocumentList,
+    DocumentOutcome,
+    DocumentRef,
+    Documents,
+    ProductLookup,
+    Ref,
+    System,
+)
 
 MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -32,6 +44,8 @@ class Subject:
     count: Callable[[], int]  #: how many documents there are
     total: Callable[[str], Decimal]  #: the total of the document with this id, as stored
     reserved: Callable[[str], Decimal] | None = None  #: how much of a product's code is reserved, where that is kept
+    status: Callable[[str], str] | None = None  #: of the document with this id, as stored; None: see AmendContract
+    close: Callable[[str], None] | None = None  #: make the document with this number one that nobody may change
 
 
 def order(n: int, codes: Sequence[str], *, source: str = "shop") -> Order:
@@ -227,3 +241,144 @@ class DocumentsContract:
             assert [one.ref.key for one in told] == [draft.key for draft in drafts]
             assert {one.ref.total for one in told} == {Decimal("969.80")}
         system.close()
+
+
+def amendment_of(system: System, newer: Order, ref: DocumentRef, revision: str) -> Amendment:
+    """An amendment that brings the document of an order to ``newer``."""
+    (draft,) = drafts_of(system, [newer])
+    return Amendment(key=f"demo/{newer.source}/{newer.id}/amend/{revision}", ref=ref, draft=draft)
+
+
+def larger(codes: Sequence[str], n: int = 1) -> Order:
+    """The plain order with three pieces of its first product for two: 969.80 + 389.50 = 1359.30."""
+    before = order(n, codes)
+    first = replace(before.lines[0], quantity=Decimal(3))
+    return replace(before, lines=(first, *before.lines[1:]), total=Decimal("1359.30"))
+
+
+class AmendContract:
+    """The promises of :class:`pipeline.ports.AmendDocuments`. Its subject tells ``status`` as well."""
+
+    def made(self, subject: Subject, n: int = 1) -> tuple[AmendDocuments, System, DocumentRef]:
+        """A session, and the document of order ``n``."""
+        system = subject.open()
+        assert isinstance(system, AmendDocuments)
+        (outcome,) = _create(system, drafts_of(system, [order(n, subject.codes)]))
+        assert outcome.ref is not None
+        return system, system, outcome.ref
+
+    def test_a_document_is_brought_to_the_new_content(self, subject: Subject) -> None:
+        amending, system, ref = self.made(subject)
+        newer = replace(larger(subject.codes), status="paid")
+        (outcome,) = amending.amend([amendment_of(system, newer, ref, "2")])
+        assert outcome.error is None
+        assert outcome.ref is not None
+        assert (outcome.ref.id, outcome.ref.number, outcome.ref.total) == (ref.id, ref.number, Decimal("1359.30"))
+        assert not outcome.existed
+        assert subject.count() == 1
+        assert subject.total(ref.id) == Decimal("1359.30")
+        assert subject.status is None or subject.status(ref.id) == "paid"
+
+    def test_it_is_still_found_by_the_key_that_it_was_made_with(self, subject: Subject) -> None:
+        amending, system, ref = self.made(subject)
+        drafts = drafts_of(system, [order(1, subject.codes)])
+        amending.amend([amendment_of(system, larger(subject.codes), ref, "2")])
+        (again,) = _create(system, drafts)
+        assert again.existed
+        assert again.ref is not None
+        assert again.ref.id == ref.id
+        assert subject.total(ref.id) == Decimal("1359.30"), "a second create changes nothing"
+
+    def test_an_amendment_twice_is_once(self, subject: Subject) -> None:
+        amending, system, ref = self.made(subject)
+        change = amendment_of(system, larger(subject.codes), ref, "2")
+        assert [one.existed for one in amending.amend([change])] == [False]
+        assert [one.existed for one in amending.amend([change])] == [True]
+        assert subject.total(ref.id) == Decimal("1359.30")
+
+    def test_what_is_reserved_follows_the_content(self, subject: Subject) -> None:
+        if subject.reserved is None:
+            return
+        first, second = subject.codes[0], subject.codes[1]
+        before = subject.reserved(first), subject.reserved(second)
+        amending, system, ref = self.made(subject)
+        newer = larger(subject.codes)
+        without = replace(newer, lines=(newer.lines[0], newer.lines[2]), total=Decimal("1218.50"))
+        change = amendment_of(system, without, ref, "2")
+        for _ in range(2):
+            amending.amend([change])
+            assert subject.reserved(first) - before[0] == Decimal(3)
+            assert subject.reserved(second) == before[1], "the line is gone, and with it its reserve"
+
+    def test_a_cancelled_document_frees_its_reserve_once(self, subject: Subject) -> None:
+        before = subject.reserved(subject.codes[0]) if subject.reserved else None
+        amending, _system, ref = self.made(subject)
+        for revision in ("2", "2", "3"):
+            (outcome,) = amending.cancel(
+                [Cancellation(key=f"demo/shop/1/cancel/{revision}", ref=ref, status="cancelled")]
+            )
+            assert outcome.error is None
+            assert outcome.ref is not None
+            assert outcome.ref.id == ref.id
+            assert subject.reserved is None or subject.reserved(subject.codes[0]) == before
+        assert subject.status is None or subject.status(ref.id) == "cancelled"
+        assert subject.total(ref.id) == Decimal("969.80"), "what it says else stays"
+        assert subject.count() == 1
+
+    def test_a_cancelled_document_lives_again_when_it_is_amended(self, subject: Subject) -> None:
+        before = subject.reserved(subject.codes[0]) if subject.reserved else Decimal(0)
+        amending, system, ref = self.made(subject)
+        amending.cancel([Cancellation(key="demo/shop/1/cancel/2", ref=ref, status="refunded")])
+        assert subject.status is None or subject.status(ref.id) == "refunded"
+        (outcome,) = amending.amend([amendment_of(system, order(1, subject.codes), ref, "3")])
+        assert outcome.error is None
+        assert subject.status is None or subject.status(ref.id) == "new"
+        assert subject.reserved is None or subject.reserved(subject.codes[0]) - before == Decimal(2)
+
+    def test_back_and_forth_is_what_came_last(self, subject: Subject) -> None:
+        amending, system, ref = self.made(subject)
+        for n, newer in enumerate((larger(subject.codes), order(1, subject.codes), larger(subject.codes)), 2):
+            amending.amend([amendment_of(system, newer, ref, str(n % 2))])
+            assert subject.total(ref.id) == newer.total
+
+    def test_totals_that_do_not_agree_are_refused_and_nothing_changes(self, subject: Subject) -> None:
+        amending, system, ref = self.made(subject)
+        wrong = replace(larger(subject.codes), total=Decimal("1359.29"))
+        (outcome,) = amending.amend([amendment_of(system, wrong, ref, "2")])
+        assert isinstance(outcome.error, Held)
+        assert subject.total(ref.id) == Decimal("969.80")
+        assert subject.reserved is None or subject.reserved(subject.codes[0]) == Decimal(2)
+
+    def test_a_failure_of_one_spares_its_siblings(self, subject: Subject) -> None:
+        amending, system, first = self.made(subject)
+        _, _, third = self.made(subject, 3)
+        gone = DocumentRef("987654321", "000999", "demo/shop/none/create/0")
+        outcomes = amending.amend(
+            [
+                amendment_of(system, larger(subject.codes), first, "2"),
+                amendment_of(system, larger(subject.codes, 2), gone, "2"),
+                amendment_of(system, larger(subject.codes, 3), third, "2"),
+            ]
+        )
+        assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+        assert isinstance(outcomes[1].error, Held)
+        assert [subject.total(ref.id) for ref in (first, third)] == [Decimal("1359.30")] * 2
+        assert subject.count() == 2
+
+    def test_a_closed_document_is_left_as_it_is(self, subject: Subject) -> None:
+        if subject.close is None:
+            return
+        amending, system, ref = self.made(subject)
+        subject.close(ref.number)
+        outcomes = [
+            *amending.amend([amendment_of(system, larger(subject.codes), ref, "2")]),
+            *amending.cancel([Cancellation(key="demo/shop/1/cancel/3", ref=ref, status="cancelled")]),
+        ]
+        assert all(isinstance(outcome.error, Held) for outcome in outcomes)
+        assert subject.total(ref.id) == Decimal("969.80")
+        assert subject.status is None or subject.status(ref.id) == "new"
+
+    def test_nothing_to_change_is_no_outcome(self, subject: Subject) -> None:
+        amending, _system, _ref = self.made(subject)
+        assert list(amending.amend([])) == []
+        assert list(amending.cancel([])) == []

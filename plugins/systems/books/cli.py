@@ -170,6 +170,24 @@ def make_app(get: Get) -> typer.Typer:
         else:
             _show_document(found)
 
+    @app.command(help=str(T("Close documents: their goods have left. Orders cannot change them any more.")))
+    def close(numbers: Annotated[list[str], typer.Argument(help=str(T("Numbers of documents.")))]) -> None:
+        """Close documents: their goods have left. Orders cannot change them any more."""
+        with _open(get) as books:
+            for number in numbers:
+                closed = books.close_document(number)
+                words = T("Document {number} is closed.", number=number)
+                typer.echo(str(words if closed else T("Document {number} was closed before.", number=number)))
+
+    @app.command(help=str(T("Reopen closed documents: their goods are in stock again, reserved for them.")))
+    def reopen(numbers: Annotated[list[str], typer.Argument(help=str(T("Numbers of documents.")))]) -> None:
+        """Reopen closed documents: their goods are in stock again, reserved for them."""
+        with _open(get) as books:
+            for number in numbers:
+                opened = books.reopen_document(number)
+                words = T("Document {number} is open again.", number=number)
+                typer.echo(str(words if opened else T("Document {number} is not closed.", number=number)))
+
     return app
 
 
@@ -270,6 +288,9 @@ def _show_document(found: dict[str, Any]) -> None:
         (T("Made"), _cell(found["created_at"])),
         (T("Ordered"), _cell(found["ordered_at"])),
         (T("Changed"), _cell(found["modified_at"])),
+        (T("Amended"), _cell(found["amended_at"])),
+        (T("Cancelled"), _cell(found["cancelled_at"])),
+        (T("Closed"), _cell(found["closed_at"])),
         (T("Status"), in_words(found["status"], STATUSES)),
         (T("Booked on"), f"{found['party']} ({found['party_code']})"),
         (T("Buyer"), _words(buyer, _PARTY)),

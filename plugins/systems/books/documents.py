@@ -50,7 +50,7 @@ OrderKey = tuple[str, str]
 
 
 @dataclass(slots=True)
-class _Rows:
+class Rows:
     """What one draft puts into the tables."""
 
     draft: DocumentDraft
@@ -91,16 +91,8 @@ def create(
     outcomes: dict[int, DocumentOutcome] = {}
     try:
         with database.write() as connection:
-            outcomes = _Batch(connection, drafts, settings, now, client).run()
-            try:
-                connection.commit()
-            except DBAPIError as error:
-                if not database.sqlite and in_doubt(error):
-                    raise InDoubt(
-                        T("The books broke off while the documents were being written: {words}", words=str(error.orig)),
-                        hint=T("They are looked up again by themselves."),
-                    ) from error
-                raise
+            outcomes = Batch(connection, drafts, settings, now, client).run()
+            commit(database, connection)
     except Held as error:
         # something in one of them cannot even be looked up or prepared: each for itself, so that only that one fails
         if len(drafts) > 1:
@@ -111,7 +103,20 @@ def create(
     return tuple(outcomes[n] for n in range(len(drafts)))
 
 
-class _Batch:
+def commit(database: Database, connection: Connection) -> None:
+    """Commit what was written. Raises InDoubt when nobody can say whether it was."""
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if not database.sqlite and in_doubt(error):
+            raise InDoubt(
+                T("The books broke off while the documents were being written: {words}", words=str(error.orig)),
+                hint=T("They are looked up again by themselves."),
+            ) from error
+        raise
+
+
+class Batch:
     """One transaction of drafts."""
 
     def __init__(
@@ -125,6 +130,7 @@ class _Batch:
         self._client = client
         self._connection, self._drafts, self._settings, self._now = connection, drafts, settings, now
         self._outcomes: dict[int, DocumentOutcome] = {}
+        self._free: dict[tuple[int, int], Decimal] = {}  # (product, warehouse) -> not reserved by anybody
         self._later: list[tuple[int, int]] = []  # (draft, the earlier draft of this batch for the same order)
 
     def run(self) -> dict[int, DocumentOutcome]:
@@ -132,21 +138,11 @@ class _Batch:
         # Whoever creates holds this row until commit: what is looked up below cannot change before we write.
         last = lock(self._connection, KIND)
         fresh = self._not_there()
-        drafts = [self._drafts[n] for n in fresh]
-        self._lists = self._reference_ids(drafts)
-        self._parties = Parties(
-            self._connection,
-            [draft.order.customer for draft in drafts if draft.client is None],
-            create=self._settings.create_parties,
-            now=self._now,
-        )
-        self._warehouse = self._default_warehouse(drafts)
-        self._services = self._service_ids(drafts)
-        self._free = self._free_stock(drafts) if self._settings.oversell == "hold" else {}
-        rows: dict[int, _Rows] = {}
+        self.prepare([self._drafts[n] for n in fresh])
+        rows: dict[int, Rows] = {}
         for n in fresh:
             try:
-                made = self._rows(self._drafts[n], last + 1)
+                made = self.rows(self._drafts[n], last + 1)
             except Held as error:
                 self._outcomes[n] = DocumentOutcome(self._drafts[n].key, error=error)
                 continue
@@ -157,6 +153,19 @@ class _Batch:
             of = self._outcomes[first]
             self._outcomes[n] = DocumentOutcome(self._drafts[n].key, of.ref, existed=of.ref is not None, error=of.error)
         return self._outcomes
+
+    def prepare(self, drafts: Sequence[DocumentDraft]) -> None:
+        """Look up what these drafts refer to, so that :meth:`rows` can be asked for each."""
+        self._lists = self._reference_ids(drafts)
+        self._parties = Parties(
+            self._connection,
+            [draft.order.customer for draft in drafts if draft.client is None],
+            create=self._settings.create_parties,
+            now=self._now,
+        )
+        self._warehouse = self._default_warehouse(drafts)
+        self._services = self._service_ids(drafts)
+        self._free = self._free_stock(drafts) if self._settings.oversell == "hold" else {}
 
     # --- what is there -------------------------------------------------------------------------------------------
 
@@ -229,7 +238,13 @@ class _Batch:
 
     # --- a draft as rows -----------------------------------------------------------------------------------------
 
-    def _rows(self, draft: DocumentDraft, number: int) -> _Rows:
+    def free(self, reserve: Mapping[tuple[int, int], Decimal]) -> None:
+        """Count what a document reserves as free, because it is about to be written anew."""
+        for place, quantity in reserve.items():
+            self._free[place] = self._free.get(place, _NONE) + quantity
+
+    def rows(self, draft: DocumentDraft, number: int) -> Rows:
+        """The rows of a draft as document ``number``. Raises Held when the books cannot take it."""
         order = draft.order
         where = Where(order=order.number or order.id)
         if len(draft.products) != len(order.lines):
@@ -342,15 +357,18 @@ class _Batch:
                 "attributes": dict(line.attributes) or None,
                 "barcode": line.barcode,
                 "comment": line.comment,
+                "reserved": line.quantity if warehouse is not None and ref.id not in self._services else _NONE,
             }
-            for n, (line, product, line_sum) in enumerate(zip(order.lines, products, totals.line_sums, strict=True), 1)
+            for n, (line, ref, product, line_sum) in enumerate(
+                zip(order.lines, draft.products, products, totals.line_sums, strict=True), 1
+            )
         ]
         taxes = [
             {"document_id": number, "position": n, "rate": share.rate, "base": share.base, "tax": share.tax}
             for n, share in enumerate(totals.taxes, 1)
         ]
         made = DocumentRef(str(number), full, draft.key, self._now, cents(order.total), order.currency)
-        return _Rows(draft, document, lines, taxes, reserve, made)
+        return Rows(draft, document, lines, taxes, reserve, made)
 
     def _reserve(self, draft: DocumentDraft, reserve: Mapping[tuple[int, int], Decimal], where: Where) -> None:
         if self._settings.oversell == "allow":
@@ -377,7 +395,7 @@ class _Batch:
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def _write(self, rows: Mapping[int, _Rows]) -> None:
+    def _write(self, rows: Mapping[int, Rows]) -> None:
         if not rows:
             return
         try:
@@ -390,7 +408,7 @@ class _Batch:
             return
         self._outcomes |= {n: DocumentOutcome(made.draft.key, made.ref) for n, made in rows.items()}
 
-    def _write_each(self, rows: Mapping[int, _Rows]) -> None:
+    def _write_each(self, rows: Mapping[int, Rows]) -> None:
         for n, made in rows.items():
             try:
                 with self._connection.begin_nested():
@@ -398,11 +416,13 @@ class _Batch:
             except (IntegrityError, StatementError) as error:
                 if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError) and in_doubt(error):
                     raise
-                self._outcomes[n] = DocumentOutcome(made.draft.key, error=_held(made.draft, error))
+                self._outcomes[n] = DocumentOutcome(
+                    made.draft.key, error=held_by_database(made.draft.order.number or made.draft.order.id, error)
+                )
                 continue
             self._outcomes[n] = DocumentOutcome(made.draft.key, made.ref)
 
-    def _insert(self, rows: Sequence[_Rows]) -> None:
+    def _insert(self, rows: Sequence[Rows]) -> None:
         connection = self._connection
         connection.execute(insert(t.documents), [made.document for made in rows])
         if lines := [line for made in rows for line in made.lines]:
@@ -413,29 +433,31 @@ class _Batch:
         for made in rows:
             for place, quantity in made.reserve.items():
                 reserve[place] = reserve.get(place, _NONE) + quantity
-        self._add_reserve(reserve)
+        add_reserve(connection, reserve)
         last = max(made.document["id"] for made in rows)
         connection.execute(
             update(t.counters).where(t.counters.c.name == KIND, t.counters.c.last < last).values(last=last)
         )
 
-    def _add_reserve(self, reserve: Mapping[tuple[int, int], Decimal]) -> None:
-        if not reserve:
-            return
-        if self._connection.dialect.name == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert as add
-        else:
-            from sqlalchemy.dialects.postgresql import insert as add  # type: ignore[assignment]
-        new = add(t.stock)
-        new = new.on_conflict_do_update(
-            index_elements=["product_id", "warehouse_id"], set_={"reserved": t.stock.c.reserved + new.excluded.reserved}
-        )
-        # ordered, so that two writers lock rows in one order
-        rows = [
-            {"product_id": product, "warehouse_id": warehouse, "on_hand": _NONE, "reserved": quantity}
-            for (product, warehouse), quantity in sorted(reserve.items())
-        ]
-        self._connection.execute(new, rows)
+
+def add_reserve(connection: Connection, reserve: Mapping[tuple[int, int], Decimal]) -> None:
+    """Add to what is reserved, by (product, warehouse); less than 0 takes away."""
+    if not reserve:
+        return
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as add
+    else:
+        from sqlalchemy.dialects.postgresql import insert as add  # type: ignore[assignment]
+    new = add(t.stock)
+    new = new.on_conflict_do_update(
+        index_elements=["product_id", "warehouse_id"], set_={"reserved": t.stock.c.reserved + new.excluded.reserved}
+    )
+    # ordered, so that two writers lock rows in one order
+    rows = [
+        {"product_id": product, "warehouse_id": warehouse, "on_hand": _NONE, "reserved": quantity}
+        for (product, warehouse), quantity in sorted(reserve.items())
+    ]
+    connection.execute(new, rows)
 
 
 def _ref(row: Any) -> DocumentRef:
@@ -478,14 +500,15 @@ def _keepable(where: Where, numbers: Sequence[Decimal | None]) -> None:
             )
 
 
-def _held(draft: DocumentDraft, error: Exception) -> MistokError:
+def held_by_database(order: str, error: Exception) -> MistokError:
+    """What is said of an order that the database itself refuses."""
     words = str(getattr(error, "orig", None) or error).splitlines()[0]
     return Held(
-        T("The books refuse order {order}: {words}", order=draft.order.number, words=words),
+        T("The books refuse order {order}: {words}", order=order, words=words),
         hint=T(
             "Look whether all that the order refers to is still in the books, and whether nothing of it is too long."
         ),
-        where=Where(order=draft.order.number or draft.order.id),
+        where=Where(order=order),
         code="books-refuse",
     )
 

@@ -84,5 +84,25 @@ def _alter_documents(connection: Connection) -> None:
     )
 
 
+def _amendments(connection: Connection) -> None:
+    """Documents that can be amended, cancelled and closed; lines that tell what they reserve."""
+    dialect, run = connection.dialect, connection.exec_driver_sql
+    for table, names in (
+        (t.documents, ("amended_key", "amended_at", "cancelled_at", "closed_at")),
+        (t.document_lines, ("reserved",)),
+    ):
+        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for name in names:
+            if name not in there:  # made anew by an earlier step, they are there already
+                kind = table.c[name].type.compile(dialect=dialect)
+                rule = "" if table.c[name].nullable else " NOT NULL DEFAULT 0"
+                run(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}{rule}")
+    run(
+        "UPDATE document_lines SET reserved = quantity"
+        " WHERE document_id IN (SELECT id FROM documents WHERE warehouse_id IS NOT NULL)"
+        " AND product_id NOT IN (SELECT id FROM products WHERE service)"
+    )
+
+
 #: each brings the schema from its place in the list to the next version; never edited once released, only appended
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first, _clients_and_every_field)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first, _clients_and_every_field, _amendments)

@@ -12,7 +12,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, select
 
 from pipeline.api import (
+    AmendDocuments,
+    Amendment,
     Batch,
+    Cancellation,
     Catalogue,
     ConfigError,
     DocumentDraft,
@@ -31,7 +34,7 @@ from pipeline.api import (
     T,
     Who,
 )
-from plugins.systems.books import catalogue, documents
+from plugins.systems.books import amending, catalogue, closing, documents
 from plugins.systems.books import tables as t
 from plugins.systems.books.cells import Numbers
 from plugins.systems.books.counters import lock
@@ -155,6 +158,26 @@ class Books:
         self.make_ready()
         return documents.create(self.database, drafts, self.settings, self.env.clock.now(), client=self.env.client)
 
+    def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
+        """Bring documents to a new content of their orders; closed ones are Held."""
+        self.make_ready()
+        return amending.amend(self.database, amendments, self.settings, self.env.clock.now(), client=self.env.client)
+
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[DocumentOutcome]:
+        """Mark documents cancelled and free what they reserve; closed ones are Held."""
+        self.make_ready()
+        return amending.cancel(self.database, cancellations, self.env.clock.now())
+
+    def close_document(self, number: str) -> bool:
+        """The goods of a document have left; False when it is closed already. Raises Held."""
+        self.make_ready()
+        return closing.close(self.database, number, self.env.clock.now())
+
+    def reopen_document(self, number: str) -> bool:
+        """Take the closing back; False when it is open. Raises Held."""
+        self.make_ready()
+        return closing.reopen(self.database, number)
+
     # --- loading -------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -252,3 +275,4 @@ _lookup: type[ProductLookup] = Books
 _references: type[References] = Books
 _documents: type[Documents] = Books
 _list: type[DocumentList] = Books
+_amend: type[AmendDocuments] = Books

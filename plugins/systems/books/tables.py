@@ -301,6 +301,10 @@ documents = Table(
     Column("manager", Text, nullable=False, default=""),  # as the source names them
     Column("manager_comment", Text, nullable=False, default=""),
     Column("extra", JSON),
+    Column("amended_key", Text),  # of the newest amendment or cancellation
+    Column("amended_at", Moment),
+    Column("cancelled_at", Moment),  # the order was cancelled: nothing is reserved for it any more
+    Column("closed_at", Moment),  # the goods have left: nothing of it may be changed any more
     UniqueConstraint("kind", "number"),
     # a second document for one order of one source of one client can never be, even under another key
     UniqueConstraint("kind", "client", "source_id", "order_id"),
@@ -325,6 +329,8 @@ document_lines = Table(
     Column("attributes", JSON),
     Column("barcode", Text, nullable=False, default=""),
     Column("comment", Text, nullable=False, default=""),
+    # what it holds back in the document's warehouse; of a closed document, what went out for it
+    Column("reserved", Exact, nullable=False, server_default="0"),
     Index("ix_document_lines_product_id", "product_id"),
 )
 

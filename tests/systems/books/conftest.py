@@ -66,6 +66,11 @@ class Place:
             assert isinstance(found, Decimal)
             return found
 
+    def status(self, document: str) -> str:
+        with self.open().reading() as connection:
+            here = select(t.statuses.c.code).join(t.documents).where(t.documents.c.id == int(document))
+            return str(connection.execute(here).scalar_one())
+
     def reserved(self, code: str) -> Decimal:
         with self.open().reading() as connection:
             rows = connection.execute(select(t.stock.c.reserved).join(t.products).where(t.products.c.code == code))
