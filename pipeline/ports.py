@@ -393,6 +393,15 @@ class References(Protocol):
 
 
 @runtime_checkable
+class ReferenceLists(Protocol):
+    """It can tell all of a list that documents refer to, so that a person can be shown what may be meant."""
+
+    def references(self, kind: str) -> Sequence[Ref]:
+        """All of that kind, ordered by code; of a kind that it does not keep, none."""
+        ...
+
+
+@runtime_checkable
 class Documents(Protocol):
     """It can hold order documents. Find first; never post blindly twice."""
 

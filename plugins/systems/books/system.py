@@ -28,6 +28,7 @@ from pipeline.api import (
     Product,
     ProductLookup,
     Ref,
+    ReferenceLists,
     References,
     System,
     SystemEnv,
@@ -117,6 +118,15 @@ class Books:
                 select(table.c.id, table.c.code, table.c.name).where(table.c.code.in_(list(codes)))
             )
             return {row.code: Ref(str(row.id), row.code, row.name) for row in rows}
+
+    def references(self, kind: str) -> Sequence[Ref]:
+        """All of that kind, ordered by code."""
+        if kind not in t.REFERENCES:
+            return ()
+        table = t.REFERENCES[kind]
+        with self.reading() as connection:
+            rows = connection.execute(select(table.c.id, table.c.code, table.c.name).order_by(table.c.code))
+            return tuple(Ref(str(row.id), row.code, row.name) for row in rows)
 
     def ensure(self, kind: str, code: str, name: str = "") -> Ref:
         """Find or create. Raises ConfigError for a kind that the books do not keep."""
@@ -273,6 +283,7 @@ _: type[System] = Books
 _catalogue: type[Catalogue] = Books
 _lookup: type[ProductLookup] = Books
 _references: type[References] = Books
+_lists: type[ReferenceLists] = Books
 _documents: type[Documents] = Books
 _list: type[DocumentList] = Books
 _amend: type[AmendDocuments] = Books
