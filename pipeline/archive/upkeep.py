@@ -104,7 +104,7 @@ class Dropped:
 
 
 def drop(
-    archive: Archive, client: str, wanted: Mapping[str, datetime], index: Index, now: datetime, tell: Tell = quiet
+    archive: Archive, client: str, wanted: Mapping[str, int], index: Index, now: datetime, tell: Tell = quiet
 ) -> Dropped:
     """Let go of copies for one client, and delete those that no other client keeps.
 
@@ -112,8 +112,8 @@ def drop(
     bytes.
 
     Args:
-        wanted: by hash, the time of the newest arrival that may be let go of; when the same bytes came again since
-            (an import that is under way), they stay.
+        wanted: by hash, how often the bytes had come when it was decided to let go of them; when they have come again
+            since (an import that is under way), they stay.
 
     Raises Transient when the disk does not answer.
     """
@@ -123,7 +123,7 @@ def drop(
         for start in range(0, len(hashes), _CHUNK):
             with archive.journal.locked():
                 index.refresh()
-                part = [sha for sha in hashes[start : start + _CHUNK] if _still(index, client, sha, wanted[sha])]
+                part = [sha for sha in hashes[start : start + _CHUNK] if len(index.kept.get(sha, ())) <= wanted[sha]]
                 entries = [
                     Entry(what=DROPPED, sha256=sha, client=client, at=now)
                     for sha in part
@@ -138,11 +138,6 @@ def drop(
     except OSError as error:
         raise archive.trouble(error) from error
     return done
-
-
-def _still(index: Index, client: str, sha: str, newest: datetime) -> bool:
-    came = index.holders.get(sha, {}).get(client)
-    return came is None or came <= newest
 
 
 def _forget(archive: Archive, client: str, sha: str, index: Index, done: Dropped) -> None:

@@ -88,6 +88,12 @@ class ArchiveConfig(Settings):
 
     path: Path = Path("archive")
     """Folder, relative to the config file."""
+    keep_days: Annotated[int, Field(ge=1)] | None = None
+    """Copies of what was done longer ago than so many days are dropped; without it they are kept for ever."""
+    keep_size: Size | None = None
+    """When the copies take more room than this, such as `20 GB`, the oldest of what is done are dropped."""
+    least_days: Annotated[int, Field(ge=1)] = 30
+    """`keep_size` drops nothing that was done in the last so many days."""
 
 
 class LedgerConfig(Settings):

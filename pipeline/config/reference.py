@@ -97,7 +97,8 @@ def _takes(annotation: Any, metadata: Any = ()) -> str:
     names = shape.names_in(annotation, metadata)
     if names:
         return {"transport": "name of a connection", "system": "name of a system"}.get(names.kind, "name")
-    if any(getattr(mark, "func", None) is parse_size for mark in metadata):
+    inner = [mark for arm in get_args(annotation) for mark in getattr(arm, "__metadata__", ())]  # of `Size | None`
+    if any(getattr(mark, "func", None) is parse_size for mark in (*metadata, *inner)):
         return "size"
     words = [_word(arm) for arm in shape.arms(annotation) if arm is not type(None)]
     return " or ".join(dict.fromkeys(words))
