@@ -6,12 +6,14 @@ It listens on the loopback address only, and no path leads out of its folder.
 from __future__ import annotations
 
 import hmac
+import io
 import os
 import socket
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
@@ -19,6 +21,7 @@ import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
 from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK, SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED
 
+from pipeline.testing.rooted import After, Cut, inside, real_path
 from pipeline.transports.sftp_session import fingerprint
 
 if TYPE_CHECKING:
@@ -30,11 +33,9 @@ Fault = Callable[[str, str], int | None]
 #: Called with the path and what would be said of it (size, times), which it may change.
 Lie = Callable[[str, paramiko.SFTPAttributes], None]
 R = TypeVar("R")
+__all__ = ["Cut", "Fault", "Lie", "SftpServer"]
 _BINARY = getattr(os, "O_BINARY", 0)
-
-
-class Cut(Exception):
-    """Raised by a fault: the connection ends here, without a word."""
+_GHOST_TIME = 1_763_800_000
 
 
 class SftpServer:
@@ -63,6 +64,12 @@ class SftpServer:
         self.port = port
         self.fault: Fault | None = None
         self.lie: Lie | None = None
+        #: what happens when a thing is done, before it is answered
+        self.after: After | None = None
+        #: files that are listed and served under names that no disk takes: path below the root -> bytes
+        self.ghosts: dict[str, bytes] = {}
+        #: what was asked of it, in order: ``login shop``, ``list inbox``, ``read inbox/a.xml``, …
+        self.asked: list[str] = []
         #: whether it knows posix-rename@openssh.com
         self.posix_rename = True
         self._key = _host_key(host_key)
@@ -70,6 +77,11 @@ class SftpServer:
         self._thread: threading.Thread | None = None
         self._sessions: list[paramiko.Transport] = []
         self._lock = threading.Lock()
+
+    def change_host_key(self, key: paramiko.PKey | None = None) -> str:
+        """Show another host key (a new one by default) to whoever connects from here on; gives its fingerprint."""
+        self._key = _host_key(key)
+        return self.fingerprint
 
     @property
     def fingerprint(self) -> str:
@@ -142,17 +154,20 @@ class _Door(paramiko.ServerInterface):
     def __init__(self, owner: SftpServer) -> None:
         self._owner = owner
 
-    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 - the same for everybody
+    def get_allowed_auths(self, username: str) -> str:
+        self._owner.asked.append(f"auths {username}")
         kinds = [word for word, on in (("password", self._owner.password), ("publickey", self._owner.authorized)) if on]
         return ",".join(kinds)
 
     def check_auth_password(self, username: str, password: str) -> int:
         owner = self._owner
+        owner.asked.append(f"login {username}")
         known = owner.password is not None and username == owner.user
         right = hmac.compare_digest(password.encode(), (owner.password or "").encode())
         return AUTH_SUCCESSFUL if known and right else AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self._owner.asked.append(f"login {username}")
         known = username == self._owner.user and key in self._owner.authorized
         return AUTH_SUCCESSFUL if known else AUTH_FAILED
 
@@ -183,6 +198,13 @@ class _File(paramiko.SFTPHandle):
         return self._files.told(self._path, os.fstat(self._stream.fileno()))
 
 
+class _Ghost(_File):
+    """An open file that lies on no disk."""
+
+    def stat(self) -> paramiko.SFTPAttributes | int:
+        return self._files.stat("/" + self._path)
+
+
 class _Files(paramiko.SFTPServerInterface):
     """The folder, as SFTP."""
 
@@ -200,6 +222,7 @@ class _Files(paramiko.SFTPServerInterface):
 
     def asked(self, act: str, path: str) -> int | None:
         """What the scripted fault says to this."""
+        self._owner.asked.append(f"{act} {path}")
         if self._owner.fault is None:
             return None
         try:
@@ -207,6 +230,14 @@ class _Files(paramiko.SFTPServerInterface):
         except Cut:
             self._session.close()
             return int(SFTP_FAILURE)
+
+    def done(self, act: str, path: str) -> None:
+        """It is done; what happens before it is answered."""
+        if self._owner.after is not None:
+            try:
+                self._owner.after(act, path)
+            except Cut:
+                self._session.close()
 
     def told(self, path: str, status: os.stat_result, name: str | None = None) -> paramiko.SFTPAttributes:
         """What is said of a file."""
@@ -216,7 +247,7 @@ class _Files(paramiko.SFTPServerInterface):
         return attributes
 
     def canonicalize(self, path: str) -> str:
-        return "/" + _inside(path)
+        return "/" + inside(path)
 
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         def act(real: Path, shown: str) -> list[paramiko.SFTPAttributes]:
@@ -224,17 +255,29 @@ class _Files(paramiko.SFTPServerInterface):
             for name in os.listdir(real):  # noqa: PTH208 - names only, as they are
                 with suppress(FileNotFoundError):
                     found.append(self.told(f"{shown}/{name}".lstrip("/"), (real / name).lstat(), name))
-            return found
+            below = shown and shown + "/"
+            ghosts = [key for key in self._owner.ghosts if key.startswith(below)]
+            return found + [self._ghost(key, key[len(below) :]) for key in ghosts]
 
         return self._do("list", path, act)
 
     def stat(self, path: str) -> paramiko.SFTPAttributes | int:
+        if path.lstrip("/") in self._owner.ghosts:
+            return self._ghost(path.lstrip("/"))
         return self._do("stat", path, lambda real, shown: self.told(shown, real.stat()))
 
     def lstat(self, path: str) -> paramiko.SFTPAttributes | int:
+        if path.lstrip("/") in self._owner.ghosts:
+            return self._ghost(path.lstrip("/"))
         return self._do("stat", path, lambda real, shown: self.told(shown, real.lstat()))
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:  # noqa: ARG002
+        ghost = path.lstrip("/")
+        if ghost in self._owner.ghosts:
+            refused = self.asked("open", ghost)
+            spirit = _Ghost(flags, ghost, io.BytesIO(self._owner.ghosts[ghost]), self)
+            return refused if refused is not None else spirit
+
         def act(real: Path, shown: str) -> paramiko.SFTPHandle:
             writes = flags & (os.O_WRONLY | os.O_RDWR)
             if real.is_dir():
@@ -247,11 +290,16 @@ class _Files(paramiko.SFTPServerInterface):
         return self._do("open", path, act)
 
     def remove(self, path: str) -> int:
+        if path.lstrip("/") in self._owner.ghosts:
+            refused = self.asked("remove", path.lstrip("/"))
+            if refused is None:
+                del self._owner.ghosts[path.lstrip("/")]
+            return int(SFTP_OK) if refused is None else refused
         return self._plain("remove", path, lambda real: real.unlink())
 
     def rename(self, oldpath: str, newpath: str) -> int:
         def act(real: Path) -> None:
-            target = self._real(newpath)
+            target = real_path(self._owner.root, newpath)
             if os.path.lexists(target):
                 raise FileExistsError
             real.rename(target)
@@ -261,13 +309,24 @@ class _Files(paramiko.SFTPServerInterface):
     def posix_rename(self, oldpath: str, newpath: str) -> int:
         if not self._owner.posix_rename:
             return int(SFTP_OP_UNSUPPORTED)
-        return self._plain("posix-rename", oldpath, lambda real: real.replace(self._real(newpath)))
+        return self._plain("posix-rename", oldpath, lambda real: real.replace(real_path(self._owner.root, newpath)))
 
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:  # noqa: ARG002 - the server's own rights
         return self._plain("mkdir", path, lambda real: real.mkdir())
 
     def rmdir(self, path: str) -> int:
         return self._plain("rmdir", path, lambda real: real.rmdir())
+
+    def _ghost(self, key: str, name: str | None = None) -> paramiko.SFTPAttributes:
+        attributes = paramiko.SFTPAttributes()
+        attributes.st_mode = stat.S_IFREG | 0o644
+        attributes.st_size = len(self._owner.ghosts[key])
+        attributes.st_mtime = attributes.st_atime = _GHOST_TIME
+        if name is not None:
+            attributes.filename = name
+        if self._owner.lie:
+            self._owner.lie(key, attributes)
+        return attributes
 
     def _plain(self, act: str, path: str, call: Callable[[Path], object]) -> int:
         def done(real: Path, _: str) -> int:
@@ -277,38 +336,20 @@ class _Files(paramiko.SFTPServerInterface):
         return self._do(act, path, done)
 
     def _do(self, act: str, path: str, call: Callable[[Path, str], R]) -> R | int:
-        shown = _inside(path)
+        shown = inside(path)
         refused = self.asked(act, shown)
         if refused is not None:
             return refused
         try:
-            return call(self._real(path), shown)
+            result = call(real_path(self._owner.root, path), shown)
+            self.done(act, shown)
+            return result
         except (FileNotFoundError, NotADirectoryError):
             return int(SFTP_NO_SUCH_FILE)
         except PermissionError:
             return int(SFTP_PERMISSION_DENIED)
         except (OSError, ValueError):
             return int(SFTP_FAILURE)
-
-    def _real(self, path: str) -> Path:
-        real = self._owner.root / _inside(path)
-        home = Path(os.path.realpath(real.parent))
-        if home != self._owner.root and self._owner.root not in home.parents and real != self._owner.root:
-            raise PermissionError  # a link that leads out
-        if real.is_symlink() and self._owner.root not in Path(os.path.realpath(real)).parents:
-            raise PermissionError
-        return real
-
-
-def _inside(path: str) -> str:
-    """``/../a/./b`` -> ``a/b``: above the root there is only the root."""
-    parts: list[str] = []
-    for part in PurePosixPath("/", path.replace("\\", "/") if os.name == "nt" else path).parts[1:]:
-        if part == "..":
-            parts = parts[:-1]
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts)
 
 
 def _host_key(given: paramiko.PKey | Path | None) -> paramiko.PKey:
