@@ -319,6 +319,14 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Explained:
+    """What a letter to a site says of a finding: the rule that was broken, and how it is rightly written."""
+
+    rule: Text
+    example: str = ""  #: lines of the format itself
+
+
+@dataclass(frozen=True, slots=True)
 class FormatPlugin:
     """A format: its name in the YAML, its parameters, and its code."""
 
@@ -326,6 +334,8 @@ class FormatPlugin:
     summary: Text
     format: OrderFormat | CatalogueFormat
     settings: type[Settings] = Settings
+    #: For letters: (finding, settings, the config's folder, language of the rule) -> rule and example, or None.
+    explain: Callable[[Finding, Any, Path, str], Explained | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,6 +454,7 @@ COUNT_WORDS: Mapping[str, Text] = {
     "refused": T("refused by the server"),
     "failed": T("failed"),
     "nothing": T("nothing to do"),
+    "later": T("to be tried later"),
     "rows": T("rows"),
     "uploaded": T("uploaded"),
     "unchanged": T("unchanged"),

@@ -318,6 +318,7 @@ OUTCOMES: Mapping[str, Text] = {
     "failed": T("failed, will be tried again"),
     "nothing": T("nothing to do"),
     "in_doubt": T("in doubt, is being looked up"),
+    "later": T("to be tried later"),
 }
 
 

@@ -44,6 +44,7 @@ EVENTS: Mapping[str, Text] = {
     "existed": T("document found: a run that was cut short had made it"),
     "changed": T("came again with other content: the document was left as it is"),
     "in-doubt": T("the target gave no clear answer; it is being looked up"),
+    "looked-up": T("looked for in the target: not found yet"),
     "not-created": T("not made yet; will be tried again"),
     "nothing_to_do": T("nothing to do"),
 }

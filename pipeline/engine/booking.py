@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 
 from pipeline.alerts import notices
-from pipeline.engine import mending, planning, telling
+from pipeline.engine import mending, patience, planning, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Sorted, sort_out
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
@@ -25,7 +25,7 @@ from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
 from pipeline.model import cents
-from pipeline.ports import Decoded, DocumentOutcome, DocumentRef
+from pipeline.ports import Decoded, DocumentDraft, DocumentOutcome, DocumentRef, Documents
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
 def carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
     """Carry sorted orders to an end state or an open card, and mark ``files`` (those that they came in with) done."""
     ctx = walk.ctx
+    sorted_out.later = patience.put_off(walk, sorted_out.fresh, ctx.clock.now())
     if sorted_out.fresh:
-        system = ctx.system(walk.settings.into)
-        planning.documents(system)
-        planning.plan(sorted_out.fresh, walk.step, walk.settings, system, ctx)
+        with patience.asking(walk):
+            system = ctx.system(walk.settings.into)
+            planning.documents(system)
+            planning.plan(sorted_out.fresh, walk.step, walk.settings, system, ctx)
     ctx.reach("inbound:planned")
     now = ctx.clock.now()
     with walk.begin() as conn:
@@ -142,6 +144,7 @@ def _columns(walk: Inbound, work: Work, now: datetime) -> dict[str, Any]:
         "items": len(order.lines) if order else None,
         "findings": None,
         "tries": 0,
+        "next_try": None,
         "created": now,
         "updated": now,
     }
@@ -162,7 +165,8 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
         if not works:
             return
     by_key = {work.key: work for work in works}
-    existing = target.find(by_key)
+    with patience.asking(walk):
+        existing = target.find(by_key)
     outcomes = [DocumentOutcome(key, ref, existed=True) for key, ref in existing.items()]
     drafts = [
         work.action.draft for work in works if work.key not in existing and isinstance(work.action, CreateDocument)
@@ -170,13 +174,22 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
     walk.hold_on()
     ctx.reach("inbound:before-create")
     if drafts:
-        outcomes.extend(target.create(drafts))
+        outcomes.extend(_made(walk, target, drafts))
     ctx.reach("inbound:created")
     now = ctx.clock.now()
     with walk.begin() as conn:
         commit(walk, conn, [(by_key[outcome.key], outcome) for outcome in outcomes], now)
         _finish_files(walk, conn, files, now)
     ctx.reach("inbound:committed")
+
+
+def _made(walk: Inbound, target: Documents, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
+    """What came of the drafts. A doubt about all of them is a doubt about each: none is sent again blindly."""
+    with patience.asking(walk):
+        try:
+            return target.create(drafts)
+        except InDoubt as error:
+            return tuple(DocumentOutcome(draft.key, error=error) for draft in drafts)
 
 
 def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, DocumentOutcome]], now: datetime) -> None:
@@ -291,7 +304,9 @@ def _not_created(walk: Inbound, conn: sa.Connection, work: Work, error: MistokEr
         walk.count("in_doubt")
         walk.tell(**_row(work), outcome="in_doubt", findings=list(findings))
         return
-    order_rows.update(conn, work.row["id"], now, state=OrderState.NEW, tries=tries, findings=words)
+    tries, later = patience.next_try(error, tries, now)
+    order_rows.update(conn, work.row["id"], now, state=OrderState.NEW, tries=tries, next_try=later, findings=words)
+    walk.come_back((later - now).total_seconds())
     walk.ctx.event(conn, _subject(work), "not-created", findings=words)
     walk.trouble(error)
     walk.count("failed")
@@ -359,6 +374,7 @@ def _sight(conn: sa.Connection, walk: Inbound, sorted_out: Sorted, now: datetime
         ("new", sorted_out.fresh),
         ("same", sorted_out.same),
         ("changed", [*sorted_out.changed, *sorted_out.twins]),
+        ("later", sorted_out.later),
         ("older", sorted_out.older),
     ):
         for work in works:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from pipeline.engine import booking, planning, telling
+from pipeline.engine import booking, patience, planning, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import sort_out
 from pipeline.errors import MistokError, Refused, Transient
@@ -50,7 +50,7 @@ def mend(walk: Inbound) -> None:
     now = ctx.clock.now()
     cursor = f"{inbox[0]}/{inbox[1]}"
     with ctx.ledger.read() as conn:
-        stuck = order_rows.left_on_their_way(conn, ctx.client, inbox, AT_ONCE)
+        stuck = order_rows.left_on_their_way(conn, ctx.client, inbox, now, ctx.trigger == "person", AT_ONCE)
         after = ctx.ledger.get_value(conn, "mended", cursor) or 0
         # a person who runs the job wants an answer now; the schedule keeps the pauses
         due = None if ctx.trigger == "person" else now
@@ -74,7 +74,8 @@ def plan_again(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
     works = _works(walk, rows)
     if not works:
         return
-    planning.plan(works, walk.step, walk.settings, ctx.system(walk.settings.into), ctx)
+    with patience.asking(walk):
+        planning.plan(works, walk.step, walk.settings, ctx.system(walk.settings.into), ctx)
     passed = [work for work in works if isinstance(work.action, CreateDocument)]
     if passed:
         booking.create(walk, passed, [])
@@ -130,7 +131,8 @@ def _decode(walk: Inbound, file: Row) -> Sequence[Any]:
 def _look_up(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
     ctx = walk.ctx
     target = planning.documents(ctx.system(walk.settings.into))
-    found = target.find({row["key"] for row in rows})
+    with patience.asking(walk):
+        found = target.find({row["key"] for row in rows})
     works = {work.key: work for work in _works(walk, rows)}
     with walk.begin() as conn:
         for row in rows:

@@ -24,6 +24,7 @@ class Sorted:
     same: list[Work] = field(default_factory=list)  #: known with the same content, settled
     changed: list[Work] = field(default_factory=list)  #: known with other content, and settled already
     twins: list[Work] = field(default_factory=list)  #: in the same file as another of their number, with other content
+    later: list[Work] = field(default_factory=list)  #: the target did not take them, and their time has not come
     older: list[Work] = field(default_factory=list)  #: newer content of them came in another file (replays only)
     deferred: set[int] = field(default_factory=set)  #: files that wait for another file of the batch
 

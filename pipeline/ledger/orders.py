@@ -123,9 +123,17 @@ def unfinished_files(conn: sa.Connection, file_ids: Collection[int]) -> set[int]
     return found
 
 
-def left_on_their_way(conn: sa.Connection, client: str, inbox: tuple[str, str], limit: int) -> list[Row]:
-    """Orders that a killed run left unfinished although their file is settled."""
-    return _of_inbox(conn, client, inbox, orders.c.state.in_(UNFINISHED), limit)
+def left_on_their_way(
+    conn: sa.Connection, client: str, inbox: tuple[str, str], now: datetime, person: bool, limit: int
+) -> list[Row]:
+    """Orders that a killed run left unfinished although their file is settled, or that the target did not take.
+
+    Of the latter only those whose time has come; a ``person`` waits only for a time that the target named (0 tries).
+    """
+    due = (orders.c.state != OrderState.NEW) | orders.c.next_try.is_(None) | (orders.c.next_try <= now)
+    if person:
+        due |= orders.c.tries > 0
+    return _of_inbox(conn, client, inbox, orders.c.state.in_(UNFINISHED) & due, limit)
 
 
 def held_and_due(

@@ -7,17 +7,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
 from pipeline.config.model import ClientConfig
-from pipeline.engine.runtime import RunReport, run_job
+from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
 from pipeline.resources import samples
 from pipeline.testing.sftpd import SftpServer
 from tests.conftest import Servers
-from tests.faults import tally
+from tests.faults import invariants, tally
 from tests.servers.common import Server
 
 CONFIG = """\
@@ -28,18 +32,31 @@ connections:
   site:
 {site}
   images: {{type: local, path: images}}
-  books: {{type: books, url: "{books}", seed: ["{samples}/products.csv", "{samples}/references.csv"]}}
+  books: {target}
 ledger: {{url: "{ledger}"}}
 log: {{file: null}}
 jobs:
   orders:
     steps:
       - {{step: import-orders, inbox: site, folder: "{folder}", into: books, stable: 10ms, batch: 7,
-          client: "0042", object: "01", user: anna, executor: petro}}
+          client: "0042", object: "01", user: anna, executor: petro{step}}}
   catalogue:
     steps:
       - {{step: export-catalogue, from: books, to: site, folder: "{goods}", {catalogue}}}
 """
+
+
+TARGET = '{{type: books, url: "{books}", seed: ["{samples}/products.csv", "{samples}/references.csv"]}}'
+SCRIPTED = '{type: scripted-target, url: "sqlite:///books.sqlite3"}'  #: see pipeline.testing.target
+
+
+class Later(SystemClock):
+    """The machine's clock, some time from now: a test goes on in time by ``ahead``."""
+
+    ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
 
 
 @dataclass
@@ -56,6 +73,9 @@ class Victim:
     books: str = "sqlite:///books.sqlite3"
     own: Callable[[Path], None] = lambda _path: None
     catalogue: str = ""  #: more parameters of the export, as YAML
+    step: str = ""  #: more parameters of the import, as YAML
+    target: str = ""  #: the connection that takes the orders, as YAML, in place of the books
+    clock: Later = field(default_factory=Later)
     dropped: dict[str, bytes] = field(default_factory=dict)
     last_words: str = ""
 
@@ -66,8 +86,8 @@ class Victim:
     def config(self) -> ClientConfig:
         text = CONFIG.format(
             site="\n".join(f"    {line}" for line in self.site.splitlines()),
-            samples=samples().as_posix(),
-            books=self.books,
+            target=self.target or TARGET.format(books=self.books, samples=samples().as_posix()),
+            step=f", {self.step}" if self.step else "",
             ledger=self.ledger,
             folder=self.remote_inbox,
             goods=self.remote_goods,
@@ -84,8 +104,40 @@ class Victim:
             self.own(target)
             self.dropped[path.name] = path.read_bytes()
 
-    def run(self, job: str = "orders") -> RunReport:
-        return run_job(self.config(), job)
+    def drop(self, name: str, data: bytes | str | None = None) -> Path:
+        """A file as a site leaves it: these bytes, or the sample order file of that name."""
+        if data is None:
+            data = next(samples().glob(f"orders/*/{name}")).read_bytes()
+        whole = data.encode() if isinstance(data, str) else data
+        target = self.inbox / name
+        target.write_bytes(whole)
+        self.own(target)
+        self.dropped[name] = whole
+        return target
+
+    def plugin(self, name: str, code: str) -> None:
+        """A plugin of the client's own."""
+        folder = self.folder / "plugins"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+
+    def scripted(self) -> Path:
+        """Let the orders go into a scripted target; gives its database."""
+        self.plugin("target", "from pipeline.testing.target import PLUGIN\n")
+        self.target = SCRIPTED
+        return self.folder / "books.sqlite3"
+
+    def run(self, job: str = "orders", **options: Any) -> RunReport:
+        return run_job(self.config(), job, RunOptions(**options), clock=self.clock)
+
+    def ledger_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query of our own finds in the ledger."""
+        with Client.open(self.config()) as client, client.ledger.read() as conn:
+            return [tuple(row) for row in conn.execute(sa.text(query))]
+
+    def check(self) -> None:
+        """The promises, after a fault."""
+        invariants.check(self.config(), inbox=self.inbox, dropped=self.dropped)
 
     def die(self, point: str, nth: int = 1, job: str = "orders") -> int:
         """Run the job in a process of its own that is killed at the point; its return code (0: never got there)."""

@@ -179,8 +179,8 @@ def short(rows: dict[int, Record], whole: Record) -> str:
     """The part of README.md between the markers."""
     heads = ("", "what goes wrong", "tests", "matrix", "tried", "documents")
     lines = [
-        "Made from the tests that passed, by `uv run pytest --fault-table`; CI runs the whole matrix and fails when a row",
-        "has not passed. A kill is a SIGKILL of a real process. What must be seen in each case, and which test sees it:",
+        "Made from the tests that passed, by `uv run pytest --fault-table`; CI runs the whole matrix and fails when a",
+        "row has not passed. A kill is a SIGKILL of a real process. What must be seen, and which test sees it:",
         "[docs/faults.md](docs/faults.md).",
         "",
         _totals(rows, whole) + ".",
@@ -195,10 +195,10 @@ def long(rows: dict[int, Record], whole: Record) -> str:
     lines = [
         "# What Mistok survives",
         "",
-        "This page is written by `uv run pytest --fault-table` from the tests that passed. After each of them one function",
-        "checks the promises: every order is one document, an end state with its reason or an open card; nothing is",
-        "deleted without a verified copy; the archive never overwrites; sums agree to the cent; each document is told",
-        "once.",
+        "This page is written by `uv run pytest --fault-table` from the tests that passed. After each of them one",
+        "function checks the promises: every order is one document, an end state with its reason or an open card;",
+        "nothing is deleted without a verified copy; the archive never overwrites; sums agree to the cent; each",
+        "document is told once.",
         "",
         _totals(rows, whole) + ".",
         "",

@@ -25,7 +25,7 @@ def begin(properties: list[tuple[str, object]] | None) -> None:
 
 
 def note(name: str, value: object = 1) -> None:
-    """Count for the test under way: ``kills``, ``inputs`` (bad ones tried) or a ``point``, ``transport``, ``ledger``."""
+    """Count for this test: ``kills``, ``inputs`` (bad ones tried) or a ``point``, ``transport``, ``ledger``."""
     if _properties is not None:
         _properties.append((f"fault:{name}", value))
 
