@@ -65,15 +65,18 @@ def mend(walk: Inbound) -> None:
     if stuck or held:
         plan_again(walk, [*stuck, *held], now)
     if doubtful:
-        _look_up(walk, doubtful, now)
+        look_up(walk, doubtful, now)
 
 
 def plan_again(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
     """Plan orders on their way again, from the archive: documents are made, what still is wrong stays held."""
+    if works := _works(walk, rows):
+        plan_works_again(walk, works, now)
+
+
+def plan_works_again(walk: Inbound, works: Sequence[Work], now: datetime) -> None:
+    """The same for orders that were read already; each has its ledger row."""
     ctx = walk.ctx
-    works = _works(walk, rows)
-    if not works:
-        return
     with patience.asking(walk):
         planning.plan(works, walk.step, walk.settings, ctx.system(walk.settings.into), ctx)
     passed = [work for work in works if isinstance(work.action, CreateDocument)]
@@ -128,7 +131,8 @@ def _decode(walk: Inbound, file: Row) -> Sequence[Any]:
     return ()
 
 
-def _look_up(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
+def look_up(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
+    """Ask the target for the documents of orders in doubt, and take note of those that are there. None is made."""
     ctx = walk.ctx
     target = planning.documents(ctx.system(walk.settings.into))
     with patience.asking(walk):

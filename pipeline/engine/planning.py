@@ -42,6 +42,7 @@ class Work:
     source: str
     order_id: str
     revision: str
+    index: int = 0  #: its place in the file, from 0
     row: dict[str, Any] = field(default_factory=dict)  #: its ledger row, once there is one
     action: Action | None = None
     order: Order | None = None  #: normalised
@@ -65,7 +66,7 @@ def make_work(file: Mapping[str, Any], index: int, decoded: DecodedOrder, client
     """
     order = decoded.order
     source = order.source if order else decoded.source
-    order_id = (order.id if order else decoded.id) or f"{file['sha256'][:16]}#{index + 1}"
+    order_id = (order.id if order else decoded.id) or nameless_id(file, index)
     content = decoded.fragment or repr(order).encode()
     return Work(
         file_id=file["id"],
@@ -75,7 +76,13 @@ def make_work(file: Mapping[str, Any], index: int, decoded: DecodedOrder, client
         source=source,
         order_id=order_id,
         revision=hashlib.sha256(content).hexdigest(),
+        index=index,
     )
+
+
+def nameless_id(file: Mapping[str, Any], index: int) -> str:
+    """By what an order is known whose id could not be read: its file's bytes and its place."""
+    return f"{file['sha256'][:16]}#{index + 1}"
 
 
 def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, system: System, ctx: RunContext) -> None:

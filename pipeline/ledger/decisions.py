@@ -127,3 +127,17 @@ def of_subject(conn: sa.Connection, client: str, subject: str) -> list[Row]:
         .order_by(decisions.c.id)
     )
     return [row_dict(row) for row in conn.execute(query)]
+
+
+def rejections(conn: sa.Connection, client: str, subjects: Collection[str]) -> dict[str, Row]:
+    """The newest verdict of each of these subjects, where it is a rejection."""
+    newest: dict[str, Row] = {}
+    wanted = sorted(subjects)
+    for start in range(0, len(wanted), _CHUNK):
+        query = (
+            sa.select(decisions)
+            .where(decisions.c.client == client, decisions.c.subject.in_(wanted[start : start + _CHUNK]))
+            .order_by(decisions.c.id)
+        )
+        newest.update((row.subject, row_dict(row)) for row in conn.execute(query))
+    return {subject: row for subject, row in newest.items() if row["verdict"] == "reject"}
