@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def free_port() -> int:
         sock.bind((HOST, 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+def free_range(size: int = 40) -> range:
+    """Ports beside each other for passive FTP, below those that systems hand out by themselves."""
+    for _ in range(50):
+        ports = range(start := 20_000 + secrets.randbelow(250) * 48, start + size)
+        with ExitStack() as held:
+            try:
+                for port in ports:
+                    held.enter_context(socket.create_server((HOST, port)))
+            except OSError:
+                continue
+            return ports
+    pytest.fail("no free range of ports", pytrace=False)
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 20) -> None:
@@ -144,6 +159,7 @@ class Server:
     command: Sequence[str]
     host: str = HOST
     owner: SystemUser | None = None
+    passive: range = range(0)  #: FTP's ports for data connections
     extra: dict[str, str] = field(default_factory=dict)  #: fingerprints, files: what the kind of server has
     process: subprocess.Popen[bytes] | None = None
 

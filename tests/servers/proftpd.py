@@ -7,7 +7,17 @@ import subprocess
 from pathlib import Path
 
 from tests.servers.certs import self_signed
-from tests.servers.common import HOST, Server, SystemUser, free_port, missing, open_folder, require, require_root
+from tests.servers.common import (
+    HOST,
+    Server,
+    SystemUser,
+    free_port,
+    free_range,
+    missing,
+    open_folder,
+    require,
+    require_root,
+)
 
 
 def start(user: SystemUser, tls: str = "none") -> Server:
@@ -23,7 +33,7 @@ def start(user: SystemUser, tls: str = "none") -> Server:
     root = folder / "root"
     root.mkdir()
     user.own(root)
-    port = free_port()
+    port, passive = free_port(), free_range()
     passwd = folder / "passwd"
     hashed = subprocess.check_output(["openssl", "passwd", "-6", user.password], text=True).strip()
     passwd.write_text(f"{user.name}:{hashed}:{user.uid}:{user.gid}::{root}:/bin/bash\n", encoding="ascii")
@@ -51,6 +61,7 @@ UseIPv6 off
 DefaultAddress {HOST}
 SocketBindTight on
 Port {port}
+PassivePorts {passive[0]} {passive[-1]}
 User nobody
 Group nogroup
 PidFile {folder}/pid
@@ -59,6 +70,8 @@ DelayTable none
 SystemLog {folder}/system.log
 WtmpLog off
 TransferLog none
+LogFormat commands "%r"
+ExtendedLog {folder}/protocol.log ALL commands
 RequireValidShell off
 AuthOrder mod_auth_file.c
 AuthUserFile {passwd}
@@ -81,6 +94,18 @@ DelayEngine off
         command = ["env", f"LD_LIBRARY_PATH={library}", *command]
     shown = subprocess.run([*command[:-3], "--version"], capture_output=True, text=True)
     version = (shown.stdout + shown.stderr).strip().rsplit(" ", 1)[-1]
-    server = Server("proftpd", version, port, user.name, user.password, root, folder, command, owner=user, extra=extra)
+    server = Server(
+        "proftpd",
+        version,
+        port,
+        user.name,
+        user.password,
+        root,
+        folder,
+        command,
+        owner=user,
+        passive=passive,
+        extra={**extra, "protocol": str(folder / "protocol.log")},
+    )
     server.start()
     return server

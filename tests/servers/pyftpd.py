@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.servers.certs import self_signed
-from tests.servers.common import HOST, Server, free_port, open_folder
+from tests.servers.common import HOST, Server, free_port, free_range, open_folder
 
 _SERVE = """
 import sys, warnings
@@ -14,13 +14,14 @@ warnings.simplefilter("ignore")
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
-host, port, user, password, root, certificate, listing = sys.argv[1:]
+host, port, user, password, root, certificate, listing, first, last = sys.argv[1:]
 authorizer = DummyAuthorizer()
 authorizer.add_user(user, password, root, perm="elradfmwMT")
 class Handler(TLS_FTPHandler if certificate else FTPHandler):
     pass
 Handler.authorizer = authorizer
 Handler.use_gmt_times = True
+Handler.passive_ports = range(int(first), int(last) + 1)
 if certificate:
     Handler.certfile = certificate
     Handler.tls_control_required = Handler.tls_data_required = True
@@ -37,9 +38,10 @@ def start(tls: str = "none", *, listing: str = "mlsd") -> Server:
     folder = open_folder("mistok-pyftpd-")
     root = folder / "root"
     root.mkdir()
-    port = free_port()
+    port, passive = free_port(), free_range()
     certificate = str(self_signed(folder)) if tls != "none" else ""
     command = [sys.executable, "-c", _SERVE, HOST, str(port), "shop", "s3cret pass", str(root), certificate, listing]
+    command += [str(passive[0]), str(passive[-1])]
     server = Server(
         "pyftpdlib",
         str(pyftpdlib.__ver__),
@@ -49,6 +51,7 @@ def start(tls: str = "none", *, listing: str = "mlsd") -> Server:
         Path(root),
         folder,
         command,
+        passive=passive,
         extra={"ca": certificate} if certificate else {},
     )
     server.start()

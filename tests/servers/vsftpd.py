@@ -5,11 +5,22 @@ from __future__ import annotations
 import socket
 
 from tests.servers.certs import self_signed
-from tests.servers.common import HOST, Server, SystemUser, free_port, open_folder, require, require_root, used
+from tests.servers.common import (
+    HOST,
+    Server,
+    SystemUser,
+    free_port,
+    free_range,
+    open_folder,
+    require,
+    require_root,
+    used,
+)
 
 
 def start(user: SystemUser, tls: str = "none", *, reuse: bool = True) -> Server:
-    """A vsftpd for ``user``; ``tls``: none, explicit, implicit. ``extra``: ``ca`` (its certificate, with TLS)."""
+    """A vsftpd for ``user``; ``tls``: none, explicit, implicit. ``extra``: ``ca`` (its certificate, with TLS),
+    ``protocol`` (a log of every command)."""
     program = require("vsftpd")
     require_root("vsftpd")
     folder = open_folder("mistok-vsftpd-")
@@ -17,7 +28,7 @@ def start(user: SystemUser, tls: str = "none", *, reuse: bool = True) -> Server:
     root.mkdir()
     user.own(root)
     (folder / "empty").mkdir()
-    port = free_port()
+    port, passive = free_port(), free_range()
     lines = {
         "listen": "YES",
         "listen_ipv6": "NO",
@@ -37,8 +48,13 @@ def start(user: SystemUser, tls: str = "none", *, reuse: bool = True) -> Server:
         "isolate": "NO",
         "isolate_network": "NO",
         "use_localtime": "NO",
-        "xferlog_enable": "NO",
+        "xferlog_enable": "YES",
+        "xferlog_std_format": "NO",
         "idle_session_timeout": 120,
+        "pasv_min_port": passive[0],
+        "pasv_max_port": passive[-1],
+        "log_ftp_protocol": "YES",
+        "vsftpd_log_file": folder / "protocol.log",
     }
     extra: dict[str, str] = {}
     if tls != "none":
@@ -69,7 +85,8 @@ def start(user: SystemUser, tls: str = "none", *, reuse: bool = True) -> Server:
         folder,
         [program, str(folder / "vsftpd.conf")],
         owner=user,
-        extra=extra,
+        passive=passive,
+        extra={**extra, "protocol": str(folder / "protocol.log")},
     )
     server.start()
     if tls != "implicit":
