@@ -24,6 +24,7 @@ from pipeline.flow import (
     CreateDocument,
     DatabaseUrl,
     Duration,
+    Explained,
     FormatPlugin,
     FormatSpec,
     Found,
@@ -131,6 +132,8 @@ from pipeline.rules.stock import sellable
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
 from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
 from pipeline.xmlio import parse as parse_xml
+from pipeline.xmlio.example import example_of, find_declared
+from pipeline.xmlio.xsd import Declared
 
 __all__ = [
     "CATALOGUE_FIELDS",
@@ -157,6 +160,7 @@ __all__ = [
     "ConfigError",
     "CreateDocument",
     "DatabaseUrl",
+    "Declared",
     "Decoded",
     "DecodedOrder",
     "Delivered",
@@ -168,6 +172,7 @@ __all__ = [
     "DocumentRef",
     "Documents",
     "Duration",
+    "Explained",
     "FileOutcome",
     "Finding",
     "FolderMissing",
@@ -242,6 +247,8 @@ __all__ = [
     "cents",
     "current_language",
     "edrpou_ok",
+    "example_of",
+    "find_declared",
     "full_name",
     "garbled",
     "included_tax",

@@ -35,6 +35,7 @@ from pipeline.api import (
     schemas,
 )
 from plugins.formats._order_xml import Reader
+from plugins.formats._order_xml_rules import explain
 
 NAMESPACE = "urn:mistok:order:1"
 _FAMILY = re.compile(r"urn:mistok:order:(\w+)\Z")
@@ -189,4 +190,5 @@ PLUGIN = FormatPlugin(
     summary=T("Order files as docs/order-format.md describes them (XML, one or many orders in a file)"),
     format=OrderXml(),
     settings=OrderXmlSettings,
+    explain=explain,
 )
