@@ -33,16 +33,20 @@ def open_transport(
     *,
     base: Path,
     dry_run: bool = False,
+    patient: bool = True,
     log: Log | None = None,
     gate: Gate = open_gate,
 ) -> Transport:
     """The connection ``name``, ready for its first use (nothing is connected yet).
 
     ``params`` are of ``TRANSPORTS[type]``; relative paths in them count from ``base``, the config's folder. What fails
-    for the moment is tried again a few times; with ``dry_run`` nothing is changed on the far side; with ``log`` every
-    file is written down; every connection to a server goes through ``gate``. Raises ConfigError for an unknown type.
+    for the moment is tried again a few times, if ``patient``; with ``dry_run`` nothing is changed on the far side; with
+    ``log`` every file is written down; every connection to a server goes through ``gate``. Raises ConfigError for an
+    unknown type.
     """
-    transport: Transport = Retrying(_plain(name, type, params, base, gate))
+    transport = _plain(name, type, params, base, gate)
+    if patient:
+        transport = Retrying(transport)
     if dry_run:
         transport = DryRun(transport)
     return Logged(transport, log) if log is not None else transport
