@@ -202,12 +202,20 @@ class InboundSettings(Settings):
     """Folder on the same connection that quarantined files are moved to; without it they stay where they are."""
     into: SystemName
     """System in which the orders become documents."""
-    mappings: dict[Literal["sku", "party", "object", "warehouse", "user", "executor", "currency"], dict[str, str]] = (
-        Field(default_factory=dict)
-    )
+    mappings: dict[
+        Literal["sku", "party", "object", "warehouse", "user", "executor", "currency", "status"], dict[str, str]
+    ] = Field(default_factory=dict)
     """What orders name -> what the system knows it by, by kind: `{sku: {AB-1: AB1}, warehouse: {Склад 3: main}}`."""
+    changed: Literal["hold", "amend", "ignore"] = "hold"
+    """What happens when a booked order comes again with other content: `hold` shows a person every difference and leaves
+    the document as it is, `amend` brings the document to the new content and tells, `ignore` only writes it down."""
+    cancelled: Literal["hold", "mark", "ignore"] = "hold"
+    """What happens when a booked order comes again as one that needs no document (cancelled, refunded): `hold` asks a
+    person, `mark` marks the document cancelled, frees its stock and tells, `ignore` only writes it down."""
     batch: Annotated[int, Field(ge=1, le=1000)] = 50
     """Files that share one commit and one sync to disk."""
+    quiet_alarm: Literal["learned", "off"] | Duration = "learned"
+    """When nothing has come for unusually long: `learned` from the client's own history, a fixed time, or `off`."""
 
 
 class ImageSettings(Settings):
@@ -451,6 +459,9 @@ COUNT_WORDS: Mapping[str, Text] = {
     "waiting": T("not complete yet"),
     "acknowledged": T("acknowledged"),
     "changed": T("came again with other content"),
+    "amended": T("amended"),
+    "cancelled": T("marked cancelled"),
+    "ignored": T("other content ignored"),
     "refused": T("refused by the server"),
     "failed": T("failed"),
     "nothing": T("nothing to do"),

@@ -89,7 +89,16 @@ COMMENT_FIELDS: Mapping[str, Callable[[Order], str]] = {
 HUGE = Decimal(10) ** 12
 """No amount, quantity or line sum of an order reaches it."""
 
-STATUSES: Mapping[str, Literal["create", "nothing", "hold"]] = {"cancelled": "nothing", "refunded": "nothing"}
+STATUSES: Mapping[str, Literal["create", "nothing", "hold"]] = {
+    "new": "create",
+    "confirmed": "create",
+    "paid": "create",
+    "shipped": "create",
+    "completed": "create",
+    "cancelled": "nothing",
+    "refunded": "nothing",
+}
+"""The statuses of the order format, and what orders of them become; what other formats say is asked for."""
 
 
 def _template(value: str) -> str:
@@ -134,7 +143,8 @@ class ImportOrdersSettings(InboundSettings):
     rounding: Literal["line", "hold"] = "line"
     """What happens to a difference within `tolerance`: `line` evens it out on the document, `hold` asks a person."""
     statuses: dict[str, Literal["create", "nothing", "hold"]] = Field(default_factory=dict)
-    """What orders of a status become, besides `{cancelled: nothing, refunded: nothing}`; others are created."""
+    """What orders of a status become, besides `{cancelled: nothing, refunded: nothing}`. Those of the other statuses of
+    docs/order-format.md are created; those of a status that is neither there nor here wait for a person."""
     currencies: tuple[str, ...] = ()
     """Currencies that are accepted (`[UAH, EUR]`); none named: all that the system knows."""
     unknown_product: Literal["hold"] = "hold"
@@ -164,7 +174,7 @@ def normalise(order: Order, _settings: ImportOrdersSettings, _context: PlanConte
 
 def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> Sequence[Finding]:
     """What is wrong with the order in itself; an order that is nothing to do is not looked at."""
-    if _by_status(order, settings) == "nothing":
+    if _by_status(order, settings, context) == "nothing":
         return ()
     where = Where(order=order.number)
     if findings := _number_findings(order, where):
@@ -352,7 +362,7 @@ def _total_findings(
 
 def wanted(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> Wanted:
     """The products and references that the order needs in the target."""
-    if _by_status(order, settings) == "nothing":
+    if _by_status(order, settings, context) == "nothing":
         return Wanted()
     references = {("currency", _mapped("currency", order.currency, context))}
     references |= {(kind, code) for kind, code, _said in _picked(order, settings, context) if code}
@@ -362,9 +372,11 @@ def wanted(order: Order, settings: ImportOrdersSettings, context: PlanContext) -
 
 def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanContext, found: Found) -> Action:
     """A document of the order, or what keeps it from being one. No default is put in place of what is not known."""
-    match _by_status(order, settings):
+    match _by_status(order, settings, context):
         case "nothing":
             return NothingToDo(T("Order {number} came as {status}.", number=order.number, status=order.status))
+        case "unknown":
+            return HoldOrder((_unknown_status(order),))
         case "hold" if "status" not in context.accepted:
             finding = Finding(
                 "status",
@@ -399,7 +411,7 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
     difference = cents(order.total) - totals.total
     draft = DocumentDraft(
         key=key,
-        order=replace(order, currency=currency),
+        order=replace(order, currency=currency, status=_status(order, context)),
         products=tuple(products),
         client=references["party"],
         object=references["object"],
@@ -413,10 +425,34 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
     return CreateDocument(draft, notes)
 
 
-def _by_status(order: Order, settings: ImportOrdersSettings) -> Literal["create", "nothing", "hold"]:
-    status = order.status.strip().casefold()
-    told = {name.casefold(): what for name, what in settings.statuses.items()}
-    return told.get(status, STATUSES.get(status, "create"))
+def _by_status(
+    order: Order, settings: ImportOrdersSettings, context: PlanContext
+) -> Literal["create", "nothing", "hold", "unknown"]:
+    status = _status(order, context)
+    told = {name.strip().casefold(): what for name, what in settings.statuses.items()}
+    return told.get(status) or STATUSES.get(status, "unknown")
+
+
+def _status(order: Order, context: PlanContext) -> str:
+    """The order's status as people have mapped it; case does not matter."""
+    said = order.status.strip().casefold() or "new"
+    meant = {code.strip().casefold(): to for (kind, code), to in context.mappings.items() if kind == "status"}
+    return meant.get(said, said).strip().casefold()
+
+
+def _unknown_status(order: Order) -> Finding:
+    return Finding(
+        "unknown-status",
+        T("Order {number} has the status {status}, which is not known.", number=order.number, status=order.status),
+        Where(order=order.number, element="status"),
+        T(
+            "Say which status of the order format is meant: `mistok cards` tells how (or write into the step what orders "
+            "of it become: statuses: {{{status}: create}}).",
+            status=order.status,
+        ),
+        Who.ADMIN,
+        f"status:{order.status}",
+    )
 
 
 def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> tuple[tuple[str, str, str], ...]:
