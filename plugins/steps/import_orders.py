@@ -89,7 +89,7 @@ COMMENT_FIELDS: Mapping[str, Callable[[Order], str]] = {
 HUGE = Decimal(10) ** 12
 """No amount, quantity or line sum of an order reaches it."""
 
-STATUSES: Mapping[str, Literal["create", "nothing", "hold"]] = {
+STATUSES: dict[str, Literal["create", "nothing", "hold"]] = {
     "new": "create",
     "confirmed": "create",
     "paid": "create",
@@ -429,8 +429,8 @@ def _by_status(
     order: Order, settings: ImportOrdersSettings, context: PlanContext
 ) -> Literal["create", "nothing", "hold", "unknown"]:
     status = _status(order, context)
-    told = {name.strip().casefold(): what for name, what in settings.statuses.items()}
-    return told.get(status) or STATUSES.get(status, "unknown")
+    told = STATUSES | {name.strip().casefold(): what for name, what in settings.statuses.items()}
+    return told.get(status, "unknown")
 
 
 def _status(order: Order, context: PlanContext) -> str:
@@ -446,8 +446,8 @@ def _unknown_status(order: Order) -> Finding:
         T("Order {number} has the status {status}, which is not known.", number=order.number, status=order.status),
         Where(order=order.number, element="status"),
         T(
-            "Say which status of the order format is meant: `mistok cards` tells how (or write into the step what orders "
-            "of it become: statuses: {{{status}: create}}).",
+            "Say which status of the order format is meant: `mistok cards` tells how (or write into the step what "
+            "orders of it become: statuses: {{{status}: create}}).",
             status=order.status,
         ),
         Who.ADMIN,
