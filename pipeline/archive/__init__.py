@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.archive import upkeep
 from pipeline.archive.journal import Entry, Index, Journal
 from pipeline.archive.names import safe_name
 from pipeline.archive.store import Archive, ArchiveCopy, ArchiveItem
 
-__all__ = ["Archive", "ArchiveCopy", "ArchiveItem", "Entry", "Index", "Journal", "safe_name"]
+__all__ = ["Archive", "ArchiveCopy", "ArchiveItem", "Entry", "Index", "Journal", "safe_name", "upkeep"]

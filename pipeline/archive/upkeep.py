@@ -36,6 +36,20 @@ class Checked:
     torn: int  #: lines of the journal that cannot be read
 
 
+def holds(archive: Archive, client: str) -> bool:
+    """Whether anything was ever kept here for this client. Raises Transient when the disk does not answer."""
+    try:
+        if archive.journal.has(client):
+            return True
+        if archive.journal.months() or next(archive.hashes(), None) is None:
+            return False
+        # from before there was a journal: whose copies they are only the view tells, if it is still there
+        folders = [folder.name for folder in (archive.root / "view").glob("*/*")]
+        return not folders or safe_name(client) in folders
+    except OSError as error:
+        raise archive.trouble(error) from error
+
+
 def check(archive: Archive, tell: Tell = quiet) -> Checked:
     """Read every copy again and compare it with its name. Raises Transient when the disk does not answer."""
     index = Index.of(archive.journal)

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import __version__
-from pipeline.cli import common
+from pipeline.cli import archive, common
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
 from pipeline.cli.init import command as init
@@ -19,6 +19,7 @@ from pipeline.cli.notices import notices
 from pipeline.cli.orders import files, orders
 from pipeline.cli.plugins import plugins
 from pipeline.cli.run import run
+from pipeline.cli.selftest import selftest
 from pipeline.cli.serve import serve
 from pipeline.cli.trace import trace
 from pipeline.cli.trust import trust
@@ -140,6 +141,7 @@ def _add(verb: Callable[..., Any], help_text: Text, name: str | None = None) -> 
 _add(demo, T("Show the main job on samples: catalogue out, orders in, over SFTP."))
 _add(init, T("Make a commented client folder."), "init")
 _add(check, T("Check the config; with --connect, every server."))
+_add(selftest, T("Try a server in a folder of our own; with --kill, see what killed runs leave on it."))
 _add(trust, T("Show a server's fingerprint, then trust it."))
 _add(run, T("Run a job now."))
 _add(jobs, T("List the jobs: when each ran last, and its next five runs."))
@@ -150,3 +152,4 @@ _add(notices, T("List what was told, and what could not be shown."))
 _add(trace, T("Tell the whole story of an order or a file."))
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
+app.add_typer(archive.group, name="archive")

@@ -114,11 +114,16 @@ def load_path(chosen: Options) -> ClientConfig:
 
 
 @contextmanager
-def client(context: typer.Context, *, read_only: bool = True) -> Iterator[Client]:
-    """The client's config, ledger and archive, opened. Listing verbs open read-only: no ledger is made for them."""
+def client(context: typer.Context, *, read_only: bool = True, guarded: bool = True) -> Iterator[Client]:
+    """The client's config, ledger and archive, opened. Listing verbs open read-only: no ledger is made for them.
+
+    ``guarded`` False: for verbs that have work to do also without a ledger; what is wrong with it is told.
+    """
     from pipeline.engine.runtime import Client
 
-    with Client.open(load(context), read_only=read_only) as opened:
+    with Client.open(load(context), read_only=read_only, guarded=guarded) as opened:
+        if opened.without is not None:
+            show_findings(opened.without.findings)
         yield opened
 
 
@@ -306,6 +311,21 @@ def cell(value: Any) -> str:
             return ", ".join(cell(one) for one in value)
         case _:
             return str(value)
+
+
+def size_words(size: int) -> str:
+    """Bytes as people say them: ``1.5 MB``."""
+
+    def tenths(unit: int) -> str:
+        return cell((Decimal(size) / unit).quantize(Decimal("0.1")))
+
+    if size >= 10**9:
+        return str(T("{n} GB", n=tenths(10**9)))
+    if size >= 10**6:
+        return str(T("{n} MB", n=tenths(10**6)))
+    if size >= 10**3:
+        return str(T("{n} KB", n=tenths(10**3)))
+    return str(T("{n} B", n=size))
 
 
 OUTCOMES: Mapping[str, Text] = {

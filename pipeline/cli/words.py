@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from pipeline.texts import T, Text, current_language, verbatim
 
@@ -89,6 +89,15 @@ def _value(message: str) -> Text:
 
 class Verb(TyperCommand):
     """A verb whose help is in the reader's language."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help text."""
+        types_in_words(self)
+        return help_words(super().get_help(ctx))
+
+
+class VerbGroup(TyperGroup):
+    """A verb with verbs of its own, whose help is in the reader's language."""
 
     def get_help(self, ctx: Any) -> str:
         """The help text."""

@@ -23,6 +23,7 @@ from pipeline.archive import Archive
 from pipeline.clock import SystemClock
 from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, JobConfig, StepSpec
+from pipeline.engine import guard
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
 from pipeline.flow import FreeStep, InboundSettings, InboundStep, OutboundSettings, OutboundStep, Settings, StepResult
@@ -95,6 +96,7 @@ class Client:
     archive: Archive
     clock: Clock
     _stack: ExitStack = field(default_factory=ExitStack)
+    without: MistokError | None = None  #: why an empty ledger stands in for the client's own; None: it does not
 
     @classmethod
     def open(
@@ -104,21 +106,39 @@ class Client:
         registry: Registry | None = None,
         clock: Clock | None = None,
         read_only: bool = False,
+        guarded: bool = True,
     ) -> Client:
-        """Open the client's state. ``read_only`` (dry runs) makes no file: a missing ledger is an empty temporary one.
+        """Open the client's state.
+
+        Args:
+            read_only: (dry runs) make no file: a missing ledger is an empty temporary one.
+            guarded: refuse a ledger that is missing or empty beside an archive that is not: somebody has lost it.
+                False, with ``read_only``: an empty temporary one stands in for one that is lost or damaged.
 
         Raises ConfigError or Transient when the ledger cannot be used.
         """
         clock = clock or SystemClock()
-        stack = ExitStack()
-        base, url = config.base, config.ledger.url
-        if read_only and _missing(url, base):
-            base = Path(stack.enter_context(TemporaryDirectory(prefix="mistok-")))
-            url = "sqlite:///ledger.sqlite3"
-        ledger = Ledger(url, client=config.client, base=base, clock=clock)
-        stack.callback(ledger.close)
         archive = Archive(config.path(config.archive.path))
-        return cls(config, registry or load_registry(plugin_folder(config)), ledger, archive, clock, stack)
+        missing = guard.file_missing(config)
+        without: MistokError | None = None
+        if missing:
+            without = guard.lost(config, archive)
+            if without is not None and guarded:
+                raise without
+        stack = ExitStack()
+        try:
+            ledger = _open_ledger(config, clock, stack, read_only=read_only and missing)
+        except ConfigError as error:
+            if guarded or not read_only or error.code != guard.DAMAGED:
+                raise
+            without = error
+            ledger = _open_ledger(config, clock, stack, read_only=True)
+        if not missing and without is None and not guard.has_story(ledger):
+            without = guard.lost(config, archive)
+            if without is not None and guarded:
+                stack.close()
+                raise without
+        return cls(config, registry or load_registry(plugin_folder(config)), ledger, archive, clock, stack, without)
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -129,6 +149,16 @@ class Client:
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+
+def _open_ledger(config: ClientConfig, clock: Clock, stack: ExitStack, *, read_only: bool) -> Ledger:
+    base, url = config.base, config.ledger.url
+    if read_only:
+        base = Path(stack.enter_context(TemporaryDirectory(prefix="mistok-", ignore_cleanup_errors=True)))
+        url = "sqlite:///ledger.sqlite3"
+    ledger = Ledger(url, client=config.client, base=base, clock=clock)
+    stack.callback(ledger.close)
+    return ledger
 
 
 def plugin_folder(config: ClientConfig) -> Path | None:
@@ -490,8 +520,3 @@ def _outbound(step: OutboundStep, spec: StepSpec, ctx: RunContext) -> StepResult
         )
     plugin, format_settings = _format(spec, ctx)
     return publish(step, spec.params, plugin, format_settings, ctx)
-
-
-def _missing(url: str, base: Path) -> bool:
-    prefix = "sqlite:///"
-    return url.startswith(prefix) and not (base / url.removeprefix(prefix)).exists()

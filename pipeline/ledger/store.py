@@ -25,6 +25,9 @@ from pipeline.texts import T
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
 HEAD = "0002"
+DAMAGED = "ledger-damaged"  #: code of the error that is raised for a file that is no sound database
+#: How long a writer waits for another one of SQLite, in milliseconds.
+BUSY = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ class Ledger:
         except (ImportError, sa.exc.ArgumentError) as error:
             raise ConfigError(
                 T("The ledger's url cannot be used: {words}", words=str(error)),
-                hint=T("PostgreSQL needs the extra: pip install mistok[postgres]"),
+                hint=T("PostgreSQL needs the extra: pip install mistok[postgres]")
+                if self.url.drivername.startswith("postgres")
+                else T("Write sqlite:///ledger.sqlite3, for example."),
             ) from error
         if self.path:
             _tune_sqlite(self.engine)
@@ -112,8 +117,11 @@ class Ledger:
             if "not a database" in str(error) or "malformed" in str(error):
                 raise ConfigError(
                     T("The ledger {url} is damaged or is no database.", url=self.url.render_as_string()),
-                    code="ledger-damaged",
-                    hint=T("Put a backup of it in its place. Nothing is lost: orders are known by their documents."),
+                    code=DAMAGED,
+                    hint=T(
+                        "Restore a backup of it: mistok ledger restore FILE. Without one: mistok ledger rebuild makes "
+                        "it anew from the archive. No order is booked twice: each is known by its document."
+                    ),
                 ) from error
             if not isinstance(error, OperationalError):
                 if not isinstance(error, DBAPIError) or not error.connection_invalidated:
@@ -312,6 +320,11 @@ def _resolve(url: str, base: Path) -> sa.URL:
     return parsed
 
 
+def shown_url(url: str, base: Path) -> str:
+    """A ledger's URL for people: whole, and without its password."""
+    return _resolve(url, base).render_as_string(hide_password=True)
+
+
 def _pool(url: sa.URL) -> dict[str, Any]:
     return {} if url.drivername.startswith("sqlite") else {"pool_pre_ping": True, "pool_size": 5}
 
@@ -328,7 +341,7 @@ def _tune_sqlite(engine: sa.Engine) -> None:
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (f"busy_timeout={BUSY}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
