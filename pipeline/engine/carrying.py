@@ -6,7 +6,7 @@ again from the archive, as the next run of their job would do it by itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.config.model import StepSpec
 from pipeline.engine import mending
-from pipeline.engine.context import Progress, RunContext, no_progress
+from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.runtime import Client
 from pipeline.errors import Finding, MistokError, Refused, Transient
@@ -85,7 +85,16 @@ def place_of(client: Client, file: Row, order: Row | None = None) -> Place | Non
 
 
 @contextmanager
-def opened(client: Client, place: Place, *, by: str, report: Progress = no_progress) -> Iterator[Inbound]:
+def opened(
+    client: Client,
+    place: Place,
+    *,
+    by: str,
+    report: Progress = no_progress,
+    reach: Callable[[str], None] = go_on,
+    run_id: int | None = None,
+    dry_run: bool = False,
+) -> Iterator[Inbound]:
     """The walk of that step for a person, who wants an answer now; its connections are closed afterwards."""
     with TemporaryDirectory(prefix="mistok-run-", ignore_cleanup_errors=True) as temp:
         ctx = RunContext(
@@ -97,6 +106,9 @@ def opened(client: Client, place: Place, *, by: str, report: Progress = no_progr
             job=place.job,
             temp=Path(temp),
             report=report,
+            reach=reach,
+            run_id=run_id,
+            dry_run=dry_run,
             by=by,
         )
         plugin = client.registry.formats[place.settings.format.type]

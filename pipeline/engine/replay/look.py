@@ -1,0 +1,218 @@
+"""What a replay would do: archived files are read and planned again, and nothing is written anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.engine import carrying, planning
+from pipeline.engine.carrying import Place
+from pipeline.engine.context import Progress, RunContext, no_progress
+from pipeline.engine.foreseeing import Foreseen, Foresight, Unread
+from pipeline.engine.inbound import Inbound
+from pipeline.engine.planning import Work
+from pipeline.engine.replay import lines
+from pipeline.engine.replay.choose import Pick
+from pipeline.engine.replay.copies import Copies, rejected
+from pipeline.engine.replay.lines import Line, Story
+from pipeline.engine.runtime import Client
+from pipeline.engine.sorting import Standing
+from pipeline.ledger import cards, decisions
+from pipeline.ledger import files as file_rows
+from pipeline.ledger import orders as order_rows
+from pipeline.ledger.tables import FileState, OrderState
+from pipeline.ports import Decoded
+from pipeline.texts import T
+
+Row = dict[str, Any]
+AT_ONCE = 50  #: files
+#: A file in one of these is carried on as a whole: not all of its orders are in the ledger for sure.
+WHOLE = frozenset({FileState.QUARANTINED, FileState.ARCHIVED, FileState.CHECKED})
+
+
+def look(
+    client: Client, picks: Sequence[Pick], *, job: str | None = None, report: Progress = no_progress
+) -> Iterator[Line]:
+    """What would come of each picked file and order, file by file.
+
+    Args:
+        client: opened for reading.
+        picks: from :func:`choose`.
+        job: the job that reads files whose inbox no job takes any more.
+        report: progress, in files.
+
+    Raises Transient or Refused when the ledger or a target cannot be asked.
+    """
+    copies = Copies(client, job)
+    with ExitStack() as stack:
+        walks: dict[tuple[str, str, str], tuple[Inbound, Foresight]] = {}
+        for start in range(0, len(picks), AT_ONCE):
+            part = picks[start : start + AT_ONCE]
+            told: list[Line] = []
+            for place, batch in batches(client, copies, part, told):
+                if place_key(place) not in walks:
+                    walk = stack.enter_context(carrying.opened(client, place, by="", dry_run=True))
+                    foresight = Foresight(place.step, place.settings, walk.ctx, standing)
+                    walks[place_key(place)] = walk, foresight
+                told.extend(_foresee(*walks[place_key(place)], batch))
+            report(start + len(part), len(picks), T("files"))
+            yield from in_order(told, part)
+
+
+def place_key(place: Place) -> tuple[str, str, str]:
+    """By what a step is known: two of one job may take two inboxes."""
+    return place.job, place.settings.inbox, place.settings.folder
+
+
+class Batch:
+    """Files of one inbox that were read, with what is wanted of each, and lines about those that give no orders."""
+
+    def __init__(self, rows: Sequence[Row], wanted: Callable[[Work], bool]) -> None:
+        self.rows = rows
+        self.wanted = wanted
+        self.read: list[tuple[Row, Decoded]] = []
+        self.unread: list[tuple[Row, Unread]] = []
+
+
+def batches(client: Client, copies: Copies, picks: Sequence[Pick], told: list[Line]) -> Iterator[tuple[Place, Batch]]:
+    """The picked files, read, by the step that takes them; what gives nothing to carry on is ``told``."""
+    with client.ledger.read() as conn:
+        rows = file_rows.by_ids(conn, [pick.file_id for pick in picks])
+        gone = rejected(conn, client.config.client, list(rows.values()))
+        wanted = wanted_of(conn, picks, rows)
+    places: dict[tuple[str, str, str], tuple[Place, list[Row]]] = {}
+    for row in rows.values():
+        place = copies.place(row)
+        if row["id"] in gone:
+            told.append(gone[row["id"]])
+        elif place is None:
+            error = copies.homeless(row)
+            told.append(lines.of_file(row, "failed", error.text, error.findings))
+        else:
+            places.setdefault(place_key(place), (place, []))[1].append(row)
+    for place, group in places.values():
+        batch = Batch(group, wanted)
+        for row in group:
+            match copies.read(row):
+                case Line() as line:
+                    told.append(line)
+                case Unread() as unread:
+                    batch.unread.append((row, unread))
+                case Decoded() as decoded:
+                    batch.read.append((row, decoded))
+        yield place, batch
+
+
+def wanted_of(conn: sa.Connection, picks: Sequence[Pick], files: dict[int, Row]) -> Callable[[Work], bool]:
+    """Whether an order of the picked files is wanted. An order is known by its key, or as the nameless one it was."""
+    ids = {one for pick in picks for one in pick.orders or ()}
+    rows = order_rows.by_ids(conn, ids)
+    chosen: dict[int, set[str]] = {}
+    for pick in picks:
+        file = files.get(pick.file_id)
+        # what is not settled is carried on as a whole, or its other orders would be left behind
+        if pick.orders is not None and file is not None and file["state"] not in WHOLE:
+            known = [rows[one] for one in pick.orders if one in rows]
+            chosen[pick.file_id] = {name for row in known for name in (row["key"], row["order_id"])}
+
+    def wanted(work: Work) -> bool:
+        names = chosen.get(work.file_id)
+        if names is None:
+            return True
+        nameless = planning.nameless_id(files[work.file_id], work.index)
+        return work.key in names or nameless in names
+
+    return wanted
+
+
+def standing(work: Work) -> Standing:
+    """Where an order of an archived file stands. Nothing newer is ever undone by an older file.
+
+    What was nothing to do is planned again: another config may make something of it.
+    """
+    row = work.row
+    if not row:
+        return "fresh"
+    same = row["revision"] == work.revision
+    if not same and row["file_id"] > work.file_id:
+        return "older"
+    # in the file that it was taken from it is the same order, also where another format reads it otherwise
+    here = same or row["file_id"] == work.file_id
+    state = OrderState(row["state"])
+    if state in (OrderState.NEW, OrderState.CREATING, OrderState.HELD):
+        return "fresh"
+    if here and state is OrderState.NOTHING_TO_DO:
+        return "fresh"
+    return "same" if here else "changed"
+
+
+def story_of(ctx: RunContext, works: Sequence[Work]) -> Story:
+    """What the ledger tells about known orders besides their rows."""
+    known = [work for work in works if work.row]
+    subjects = {work.subject for work in known if work.row["id"]}
+    with ctx.ledger.read() as conn:
+        newer = {work.row["file_id"] for work in known if work.row["file_id"] != work.file_id}
+        names = {file_id: row["name"] for file_id, row in file_rows.by_ids(conn, newer).items()}
+        rejections = decisions.rejections(conn, ctx.client, subjects)
+        told = cards.of_subjects(conn, ctx.client, subjects)
+    return Story(
+        names,
+        {subject: (row["by"], row["why"] or "") for subject, row in rejections.items()},
+        {row["subject"]: row["id"] for row in told if row["state"] == "open" and row["kind"] == "changed"},
+    )
+
+
+def unread_line(row: Row, unread: Unread, *, applied: bool = False) -> Line:
+    """What is said of a file that its format rejects, or stumbles over."""
+    why = lines.reasons(unread.findings)
+    if unread.outcome == "failed":
+        return lines.of_file(row, "failed", T("{file}: {why}", file=row["name"], why=why), unread.findings)
+    if row["state"] == FileState.QUARANTINED:
+        words = (
+            T("{file} is quarantined still: {why}", file=row["name"], why=why)
+            if applied
+            else T("{file} would be quarantined still: {why}", file=row["name"], why=why)
+        )
+        return lines.of_file(row, "quarantined", words, unread.findings)
+    if row["state"] in WHOLE:
+        words = (
+            T("{file} is quarantined: {why}", file=row["name"], why=why)
+            if applied
+            else T("{file} would be quarantined: {why}", file=row["name"], why=why)
+        )
+        return lines.of_file(row, "quarantined", words, unread.findings, acts=True)
+    words = T("{file} was read when it came, and would be rejected now: nothing. {why}", file=row["name"], why=why)
+    return lines.of_file(row, "strange", words, unread.findings)
+
+
+def in_order(told: Sequence[Line], picks: Sequence[Pick]) -> list[Line]:
+    """Lines in the order of their files; those of one file stay as they are."""
+    places = {pick.file_id: place for place, pick in enumerate(picks)}
+    return sorted(told, key=lambda line: places[line.file_id])
+
+
+def _foresee(walk: Inbound, foresight: Foresight, batch: Batch) -> list[Line]:
+    told = [unread_line(row, unread) for row, unread in batch.unread]
+    foreseen = foresight.look(batch.read, batch.wanted)
+    story = story_of(walk.ctx, [one.work for one in foreseen])
+    found = _found(walk, foreseen)
+    by_file: dict[int, list[Line]] = {}
+    for one in foreseen:
+        by_file.setdefault(one.work.file_id, []).append(lines.foreseen(one, story, found.get(one.work.key)))
+    for row, decoded in batch.read:
+        if row["state"] == FileState.QUARANTINED:
+            told.append(lines.would_be_read(row, len(decoded.orders)))
+        told.extend(by_file.get(row["id"], ()))
+    return told
+
+
+def _found(walk: Inbound, foreseen: Sequence[Foreseen]) -> dict[str, str]:
+    """Numbers of the documents that the target has of orders in doubt, by key."""
+    doubtful = {one.work.key for one in foreseen if one.work.row.get("state") == OrderState.IN_DOUBT}
+    if not doubtful:
+        return {}
+    target = planning.documents(walk.ctx.system(walk.settings.into))
+    return {key: ref.number for key, ref in target.find(doubtful).items()}
