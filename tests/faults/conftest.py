@@ -38,7 +38,7 @@ log: {{file: null}}
 jobs:
   orders:
     steps:
-      - {{step: import-orders, inbox: site, folder: "{folder}", into: books, stable: 10ms, batch: 7,
+      - {{step: import-orders, inbox: site, folder: "{folder}", into: books,
           client: "0042", object: "01", user: anna, executor: petro{step}}}
   catalogue:
     steps:
@@ -84,10 +84,11 @@ class Victim:
         return self.folder / "config.yaml"
 
     def config(self) -> ClientConfig:
+        usual = [one for one in ("stable: 10ms", "batch: 7") if f"{one.split(':')[0]}:" not in self.step]
         text = CONFIG.format(
             site="\n".join(f"    {line}" for line in self.site.splitlines()),
             target=self.target or TARGET.format(books=self.books, samples=samples().as_posix()),
-            step=f", {self.step}" if self.step else "",
+            step="".join(f", {one}" for one in (*usual, self.step) if one),
             ledger=self.ledger,
             folder=self.remote_inbox,
             goods=self.remote_goods,
