@@ -69,6 +69,48 @@ def held(subject: str, number: str, finding: Finding) -> Notice:
     )
 
 
+def changed(subject: str, number: str, finding: Finding, what: Text) -> Notice:
+    """A booked order came again with other content, and a person is asked; ``what``: the main differences."""
+    lines = [finding.text, what, *([finding.hint] if finding.hint else [])]
+    return Notice(
+        kind="held",
+        subject=subject,
+        title=T("Order {number} waits for you", number=number),
+        body=_stacked(lines),
+        data={"number": number, "code": finding.code},
+    )
+
+
+def amended(subject: str, number: str, document: str, total: Money, what: Text) -> Notice:
+    """A document was brought to a newer content of its order; ``what``: the main differences."""
+    lines = [
+        T("Document {document} has the new content now: {total}.", document=document, total=money(total)),
+        what,
+    ]
+    return Notice(
+        kind="amended",
+        subject=subject,
+        title=T("Order {number} has changed", number=number),
+        body=_stacked(lines),
+        data={"number": number, "document": document, "code": "amended"},
+    )
+
+
+def cancelled(subject: str, number: str, document: str, status: str) -> Notice:
+    """A document was marked cancelled, because its order was."""
+    return Notice(
+        kind="amended",
+        subject=subject,
+        title=T("Order {number} is cancelled", number=number),
+        body=T(
+            "The shop says {status}. Document {document} is marked so, and its stock is free again.",
+            status=status,
+            document=document,
+        ),
+        data={"number": number, "document": document, "code": "cancelled"},
+    )
+
+
 def quarantined(subject: str, name: str, finding: Finding) -> Notice:
     """A file could not be accepted. ``name`` is its name on the server."""
     return Notice(
@@ -197,6 +239,8 @@ def summary(
             title = TN("{n} order waits for you", "{n} orders wait for you", count)
         case "quarantined":
             title = TN("{n} file is in quarantine", "{n} files are in quarantine", count)
+        case "amended":
+            title = TN("{n} booked order has changed", "{n} booked orders have changed", count)
         case _:
             title = TN("{n} message about problems", "{n} messages about problems", count)
     shown = [verbatim(name) for name in names[:NAMED] if name]

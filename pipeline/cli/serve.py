@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli import common
+from pipeline.errors import MistokError
 from pipeline.texts import TN, T
 
 if TYPE_CHECKING:
@@ -24,26 +25,63 @@ def serve(
     ] = 20.0,
 ) -> None:
     """Run the jobs on their schedules until Ctrl-C or SIGTERM; a second Ctrl-C ends at once."""
-    with common.cards():
-        from pipeline.engine.runtime import Client
+    from pipeline.engine.runtime import Client
 
+    with common.cards():
         config = common.load(context)
-        _log_to_the_screen_too(config)
-        with Client.open(config) as client:
-            if not any(job.enabled for job in config.jobs.values()):
-                common.usage(T("{file} has no job that is enabled.", file=str(config.source)))
-            common.console().print(str(T("Starting…")))
-            _serve(client, workers, drain)
+        if not _jobs_on(config):
+            common.usage(T("{file} has no job that is enabled.", file=str(config.source)))
+        words = T("Starting…")
+        while True:
+            _log_to_the_screen_too(config)
+            common.console().print(str(words))
+            with Client.open(config) as client:
+                edited = _serve(client, workers, drain)
+            if not edited:
+                break
+            config, words = _edited(context, config), T("The config was changed: starting with the new one…")
         common.console().print(str(T("Stopped.")))
 
 
-def _serve(client: Client, workers: int | None, drain: float) -> None:
+def _edited(context: typer.Context, old: ClientConfig) -> ClientConfig:
+    """The config as it is now; the old one when that one cannot be used after all."""
+    from pipeline.engine.history import record_config
+    from pipeline.engine.runtime import Client
+
+    try:
+        new = common.load(context)
+        if not _jobs_on(new):
+            common.usage(T("{file} has no job that is enabled.", file=str(new.source)))
+        with Client.open(new) as client:
+            record_config(client.ledger, str(new.source), ())
+        return new
+    except MistokError as error:
+        common.show_findings(error.findings)
+        with Client.open(old) as client:
+            record_config(client.ledger, str(old.source), error.findings)
+        return old
+
+
+def _jobs_on(config: ClientConfig) -> bool:
+    return any(job.enabled for job in config.jobs.values())
+
+
+def _serve(client: Client, workers: int | None, drain: float) -> bool:
+    """Serve until it is stopped; True when that was because the config was edited."""
     from pipeline.alerts.deliverer import Deliverer
+    from pipeline.engine.configwatch import ConfigWatch
     from pipeline.engine.supervisor import Supervisor
     from pipeline.engine.tell import open_channels
 
     config = client.config
-    supervisor = Supervisor(config, client.ledger, workers=workers, drain=drain, at_work_now=lambda: _banner(client))
+    supervisor = Supervisor(
+        config,
+        client.ledger,
+        workers=workers,
+        drain=drain,
+        at_work_now=lambda: _banner(client),
+        edits=ConfigWatch(config),
+    )
     deliverer = Deliverer(
         client.ledger,
         open_channels(client),
@@ -57,6 +95,7 @@ def _serve(client: Client, workers: int | None, drain: float) -> None:
             supervisor.run()
         finally:
             deliverer.stop()
+    return supervisor.edited
 
 
 def _log_to_the_screen_too(config: ClientConfig) -> None:

@@ -19,6 +19,7 @@ _KIND_KEYS = ("type", "step")
 class _Reading:
     findings: list[Finding] = field(default_factory=list)
     files: int = 0
+    paths: list[Path] = field(default_factory=list)
 
 
 def read_config(path: Path) -> tuple[Mapping | None, tuple[Finding, ...]]:
@@ -28,8 +29,16 @@ def read_config(path: Path) -> tuple[Mapping | None, tuple[Finding, ...]]:
     return root, tuple(reading.findings)
 
 
+def config_files(path: Path) -> tuple[Path, ...]:
+    """The config and every file that it includes, as far as they can be read."""
+    reading = _Reading()
+    _read(path, str(path), (), reading)
+    return tuple(dict.fromkeys(reading.paths))
+
+
 def _read(path: Path, shown: str, chain: tuple[Path, ...], reading: _Reading) -> Mapping | None:
     reading.files += 1
+    reading.paths.append(path)
     try:
         node, findings = read_yaml(path, shown)
     except YamlProblem as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -177,6 +177,20 @@ def skipped(ledger: Ledger, jobs: Iterable[str], since: datetime) -> dict[str, d
         for subject, data in conn.execute(caught_up):
             add(subject.removeprefix("job:"), "missed", int((data or {}).get("count", 0)))
     return found
+
+
+def record_config(ledger: Ledger, file: str, findings: Sequence[Finding]) -> None:
+    """The config was edited: tell its mistakes once, until they change; without any, what was told is over."""
+    code = hashlib.sha256(json.dumps([one.to_json() for one in findings]).encode()).hexdigest()[:16] if findings else ""
+    with ledger.begin() as conn:
+        before = (ledger.get_value(conn, "alarm", "config") or {}).get("code", "")
+        if before == code:
+            return
+        if findings:
+            ledger.notify(conn, notices.config_wrong("config", file, findings[0], len(findings) - 1))
+        finding = findings[0].to_json() if findings else None
+        now = ledger.clock.now().isoformat()
+        ledger.set_value(conn, "alarm", "config", {"code": code, "at": now, "finding": finding})
 
 
 # --- signs of life -----------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 import structlog
 
 from pipeline.archive import ArchiveItem
-from pipeline.engine import acknowledge, mending, reading, telling
+from pipeline.engine import acknowledge, mending, quiet, reading, telling
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
 from pipeline.errors import Changed, Finding, MistokError, Refused, Transient, Where
@@ -180,6 +180,7 @@ class Inbound:
         ctx, settings = self.ctx, self.settings
         listed = ctx.transport(settings.inbox).list(settings.folder)
         names = {file.name for file in listed}
+        quiet.saw(ctx.ledger, settings, names)
         now = ctx.clock.now()
         wanted = [file for file in listed if chosen(file.name, settings)]
         with ctx.ledger.read() as conn:
@@ -339,7 +340,11 @@ class Inbound:
         now = ctx.clock.now()
         tries = row["tries"] + 1
         log.warning("file_not_read", file=row["name"], error=error.text.render("en"), code=error.code, tries=tries)
-        lasting = isinstance(error, Refused) or tries >= UNREAD_TRIES
+        # a server that refuses us altogether is told of once, and not for each of its files
+        away = error.findings[0].about.startswith("connection:")
+        if away:
+            self.trouble(error)
+        lasting = not away and (isinstance(error, Refused) or tries >= UNREAD_TRIES)
         with self.begin() as conn:
             again = {"stable_since": now} if isinstance(error, Changed) else {}
             file_rows.update(conn, [row["id"]], now, state=FileState.SEEN, tries=tries, **again)

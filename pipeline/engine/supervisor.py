@@ -27,8 +27,10 @@ import structlog
 
 from pipeline import __version__
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
-from pipeline.engine import backoff, history
+from pipeline.engine import backoff, history, quiet
+from pipeline.engine.configwatch import ConfigWatch, Verdict
 from pipeline.engine.pool import Pool, Worker
+from pipeline.engine.retention import Daily
 from pipeline.engine.scheduler import Due, Scheduler
 from pipeline.engine.watch import Watch, poll_every, watch_for
 from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
@@ -46,6 +48,8 @@ BEAT = timedelta(seconds=5)
 SETTLE, GAP = 0.1, 0.5
 #: The longest sleep (seconds): Windows sees Ctrl-C only between waits, and a clock may be set.
 LONGEST_WAIT = 0.5
+#: Seconds between two thoughts on whether the inboxes are unusually quiet.
+QUIET_EVERY = 60.0
 
 
 @dataclass(slots=True)
@@ -72,13 +76,15 @@ class Supervisor:
     """The service of one client.
 
     Args:
-        config: the checked config; what is edited later does not concern it.
+        config: the checked config; what is edited later is looked at by ``edits``.
         ledger: the client's, open.
         workers: how many jobs run at once.
         drain: seconds that running steps are given after a stop was asked for.
         boot: how workers start (the real way by default; tests hand in their own runner).
         at_work_now: called once, when this service begins to run the client's jobs: what comes from then on is taken
             in time.
+        edits: watches the config's files. A wrong edit is told, and changes nothing; after a right one the service
+            stops as if asked to, with ``edited`` set, so that its owner can start it anew.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class Supervisor:
         drain: float = 20.0,
         boot: Boot | None = None,
         at_work_now: Callable[[], None] | None = None,
+        edits: ConfigWatch | None = None,
     ) -> None:
         self.config, self.ledger, self.drain = config, ledger, drain
         self.desks = {name: Desk(name, job) for name, job in config.jobs.items() if job.enabled}
@@ -109,6 +116,11 @@ class Supervisor:
         self._standing_by = False
         self._silent: set[str] = set()
         self._at_work_now = at_work_now
+        self.edited = False
+        self._edits = edits
+        self._habits = quiet.Habits()
+        self._retention = Daily(config, ledger)
+        self._listened = time.monotonic()
         self._since = ledger.clock.now()
         self._beaten = float("-inf")
         self._inboxes = {name: _inboxes(config, job) for name, job in config.jobs.items()}
@@ -146,6 +158,7 @@ class Supervisor:
         before: dict[signal.Signals, Any] = {}
 
         def asked(_signal: int, _frame: FrameType | None) -> None:
+            self.edited = False  # whoever wants it to end does not want it to start anew
             self.stop()
 
         for name in names:
@@ -168,6 +181,8 @@ class Supervisor:
                 self._round()
                 self._sleep()
         finally:
+            if self._edits is not None:
+                self._edits.close()
             self._stop_watching()
             self._end_all()
             self.pool.close()
@@ -183,6 +198,10 @@ class Supervisor:
                 self._take(due)
             self._look()
             self._begin()
+            self._listen_for_silence()
+            self._retention.tick()
+        if self._edits is not None and not self._stops and (verdict := self._edits.look()) is not None:
+            self._judge(verdict)
         for worker in self.pool.beat():
             worker.end("limit" if worker.order else "loading")
         self.pool.fill()
@@ -196,6 +215,27 @@ class Supervisor:
         self._beaten = now
         with self._ledger_may_fail("beat"):
             history.beat(self.ledger, self._state())
+
+    def _listen_for_silence(self) -> None:
+        now = time.monotonic()
+        if now - self._listened < QUIET_EVERY:
+            return
+        self._listened = now
+        with self._ledger_may_fail("quiet"):
+            quiet.alarm(self.ledger, self.config, quiet.examine(self.ledger, self.config, self._habits))
+
+    def _judge(self, verdict: Verdict) -> None:
+        """The config was edited: a wrong one is told once, a right one is taken up by starting anew."""
+        if not verdict.findings and verdict.config_hash != self.config.config_hash:
+            log.info("config_changed", file=str(self.config.source))
+            self.edited = True
+            self.stop()
+            return
+        for finding in verdict.findings[:1]:
+            place = ":".join(str(part) for part in (finding.where.file, finding.where.line) if part)
+            log.error("config_wrong", where=place, error=finding.text.render("en"), instead="the old one works on")
+        with self._ledger_may_fail("config"):
+            history.record_config(self.ledger, str(self.config.source), verdict.findings)
 
     def _sleep(self) -> None:
         now = time.monotonic()

@@ -1,0 +1,136 @@
+"""Sees that the config was edited while the service runs, and checks it without disturbing what runs.
+
+The check is a process of its own, as it loads the client's plugins: one that hangs or crashes is no trouble of the
+service. Run by hand: ``python -m pipeline.engine.configwatch config.yaml`` prints the answer as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from pipeline.config.includes import config_files
+from pipeline.config.model import ClientConfig
+from pipeline.errors import ConfigError, Finding
+
+log = structlog.get_logger("mistok.config")
+
+#: Seconds between two looks at the files; an edit counts when two looks see the same.
+LOOK_EVERY = 1.0
+#: Seconds that a check may take.
+CHECK_LIMIT = 60.0
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the check of an edited config says: its mistakes, or the hash of a config that can be taken up."""
+
+    findings: tuple[Finding, ...] = ()
+    config_hash: str = ""
+
+
+class ConfigWatch:
+    """Watches the files of one config. Nothing here blocks: :meth:`look` is called by the service's own loop."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._path = config.source
+        self._files = config_files(self._path)
+        self._known = self._seen = self._stamp()
+        self._next = time.monotonic() + LOOK_EVERY
+        self._check: subprocess.Popen[bytes] | None = None
+        self._answer: IO[bytes] | None = None
+        self._until = 0.0
+
+    def look(self) -> Verdict | None:
+        """The verdict on an edit, once, as soon as there is one; None most of the time. Never raises."""
+        now = time.monotonic()
+        if self._check is not None:
+            return self._listen(now)
+        if now < self._next:
+            return None
+        self._next = now + LOOK_EVERY
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp  # it may still be being saved
+        elif stamp != self._known:
+            self._known = stamp
+            self._begin(now)
+        return None
+
+    def close(self) -> None:
+        """End a check under way."""
+        if self._check is not None:
+            self._check.kill()
+            self._check.wait()
+            self._check = None
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+
+    def _begin(self, now: float) -> None:
+        self._answer = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the check; a pipe could fill up
+        command = [sys.executable, "-m", "pipeline.engine.configwatch", str(self._path)]
+        try:
+            self._check = subprocess.Popen(  # noqa: S603 - our own module
+                command, stdout=self._answer, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        except OSError as error:
+            log.warning("config_not_checked", error=str(error))
+            self.close()
+        self._until = now + CHECK_LIMIT
+
+    def _listen(self, now: float) -> Verdict | None:
+        assert self._check is not None
+        if self._check.poll() is None:
+            if now >= self._until:
+                log.warning("config_not_checked", error="the check took too long")
+                self.close()
+            return None
+        assert self._answer is not None
+        self._answer.seek(0)
+        told = self._answer.read()
+        self.close()
+        try:
+            answer = json.loads(told)
+        except ValueError:
+            log.warning("config_not_checked", error="the check ended without an answer")
+            return None
+        self._files = tuple(Path(name) for name in answer["files"])
+        self._known = self._seen = self._stamp() if len(self._known) != len(self._files) else self._known
+        return Verdict(tuple(Finding.from_json(data) for data in answer["findings"]), answer["hash"])
+
+    def _stamp(self) -> Stamp:
+        found = []
+        for path in self._files:
+            try:
+                status = path.stat()
+            except OSError:
+                found.append((str(path), -1, -1))
+            else:
+                found.append((str(path), status.st_mtime_ns, status.st_size))
+        return tuple(found)
+
+
+def check(path: Path) -> dict[str, object]:
+    """The config's mistakes, or its hash, and the files that it is made of."""
+    from pipeline.config.load import load_config
+
+    files = [str(file) for file in config_files(path)]
+    try:
+        config = load_config(path)
+    except ConfigError as error:
+        return {"hash": "", "findings": [finding.to_json() for finding in error.findings], "files": files}
+    return {"hash": config.config_hash, "findings": [], "files": files}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(check(Path(sys.argv[1]))))
