@@ -11,13 +11,17 @@ from typer.core import TyperGroup
 
 from pipeline import __version__
 from pipeline.cli import archive, common
+from pipeline.cli.cards import card, cards
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
 from pipeline.cli.init import command as init
 from pipeline.cli.jobs import jobs
+from pipeline.cli.mappings import mappings
 from pipeline.cli.notices import notices
 from pipeline.cli.orders import files, orders
 from pipeline.cli.plugins import plugins
+from pipeline.cli.replay import replay
+from pipeline.cli.resolve import resolve
 from pipeline.cli.run import run
 from pipeline.cli.selftest import selftest
 from pipeline.cli.serve import serve
@@ -149,7 +153,12 @@ _add(serve, T("Run the jobs on their schedules until it is stopped."))
 _add(orders, T("List orders, newest first."))
 _add(files, T("List files that came or were published, newest first."))
 _add(notices, T("List what was told, and what could not be shown."))
+_add(cards, T("List what waits for a person."))
+_add(card, T("Tell one card: what happened, who mends it, what can be done; or print a letter about it."))
+_add(resolve, T("Answer cards: say what a code means, accept, try again, or reject."))
+_add(mappings, T("List what codes of the shops mean; take one back."))
 _add(trace, T("Tell the whole story of an order or a file."))
+_add(replay, T("Go through what came before once more: shows what it would do, does it with --apply."))
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
 app.add_typer(archive.group, name="archive")

@@ -186,6 +186,7 @@ def short(name: str, expected: int, got: int) -> Transient:
     return Transient(
         T("{name} came through with {got} of {expected} bytes.", name=name, got=got, expected=expected),
         hint=T("It is tried again; when it goes on, look at the server's disk space and at the line."),
+        code="short",
     )
 
 

@@ -116,7 +116,7 @@ class _Conduct:
         report.lines = profiler.profile.lines
         try:
             profile = profiler.run()
-            report.server = profile.caps.server
+            report.server = profile.value("server") or ""
             report.settings = settings_for(self.config, report.connection, profile)
             if self.options.points:
                 few = profile.value("sessions") is not None and profile.value("sessions") < 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -25,7 +26,9 @@ class Watcher:
     """Lists the folder again and again by a session of its own, while another one writes into it."""
 
     def __init__(self, doors: Doors, folder: str, *, enabled: bool) -> None:
-        self.seen: set[tuple[str, int]] = set()
+        self.seen: set[tuple[str, int]] = set()  #: (name, size)
+        #: name -> when it was first and last seen with no bytes in it, and in how many looks
+        self.bare: dict[str, tuple[float, float, int]] = {}
         self._doors, self._folder, self._enabled = doors, folder, enabled
         self._over = threading.Event()
         self._ready = threading.Event()
@@ -46,7 +49,11 @@ class Watcher:
         session = self._doors.open()
         try:
             while not self._over.is_set():
-                self.seen |= {(file.name, file.size) for file in session.list(self._folder)}
+                listed, now = session.list(self._folder), time.monotonic()
+                self.seen |= {(file.name, file.size) for file in listed}
+                for name in (file.name for file in listed if not file.size):
+                    first, _, looks = self.bare.get(name, (now, now, 0))
+                    self.bare[name] = (first, now, looks + 1)
                 self._ready.set()
         except MistokError:
             return  # what was seen until then counts

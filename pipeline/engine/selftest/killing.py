@@ -119,7 +119,7 @@ class KillTable:
                 remaining=remaining,
                 dropped=self.dropped,
             )
-            findings += _carded(client)
+            findings += _stuck(client)
         self.documents = len(documents)
         counted = Counter(order for order, _total, _number in documents)
         mine = [made_up.order_id(number) for number in range(self._next - self.orders, self._next)]
@@ -320,20 +320,15 @@ def _failures(report: RunReport) -> list[Finding]:
     return found
 
 
-def _carded(client: Client) -> list[Finding]:
-    """What waits for a person: made-up orders are all good, so that any card tells of the server."""
+def _stuck(client: Client) -> list[Finding]:
+    """Files that were taken and could not be taken away."""
     with client.ledger.read() as conn:
-        rows = [t.row_dict(row) for row in conn.execute(sa.select(t.files).where(t.files.c.ack_error.is_not(None)))]
-    return [
-        Finding(
-            "delete-refused",
-            T("{file} was taken, and the server does not let it be taken away.", file=row["name"]),
-            Where(file=row["name"]),
-            T("Give the login the right to delete, or set `after: keep`."),
-            Who.ADMIN,
-        )
-        for row in rows[-1:]
-    ]
+        rows = [t.row_dict(row) for row in conn.execute(sa.select(t.files))]
+    if not any(row["ack_error"] for row in rows):
+        return []
+    text = T("Files were taken, and the server does not let them be taken away.")
+    hint = T("Give the login the right to delete, or set `after: keep`.")
+    return [Finding("delete-refused", text, hint=hint, who=Who.ADMIN)]
 
 
 def _unique(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -33,6 +33,8 @@ NAMES: Mapping[str, str] = {
 _QUARTER = 15 * 60
 _SECOND_LOOK = 1.1  #: seconds between two files by which the resolution of times is told
 _SMALL, _LARGE = 200_000, 1_000_000  #: bytes that are sent to measure the speed, over a slow line and a quick one
+#: A file that is listed as empty for so many seconds, in so many looks, while it is written does not tell its growth.
+_BARE, _LOOKS = 0.3, 4
 _SLOW = 0.1  #: seconds of a round trip from which on a line is slow
 
 Progress = Callable[[Text], None]
@@ -68,6 +70,7 @@ class Profiler:
         self._silent_since = 0.0
         self._stamps: list[tuple[datetime, datetime]] = []  #: (what the server says, what our clock says)
         self._sizes: list[tuple[str, int, int]] = []  #: (name, as sent, as listed)
+        self._short: Text | None = None  #: what was said of a file that came through with another size
 
     def run(self) -> Profile:
         """All lines but that of the idle session, in the order in which they are shown."""
@@ -118,7 +121,8 @@ class Profiler:
         session.make_folder(here)
         self.profile.caps = caps = session.probe(here)
         session.remove_folder(here)
-        name = caps.server or "?"
+        here_is = session.local_path("")
+        name = str(here_is) if here_is is not None else caps.server or "?"
         return _Seen(State.OK, verbatim(name), None, name)
 
     def _right(self, about: str) -> _Seen:
@@ -332,17 +336,20 @@ class Profiler:
         watcher = self._watcher
         if watcher is None:
             return None if not self.profile.caps.write else _UNTRIED
+        if self._short is not None or any(sent != listed for _name, sent, listed in self._sizes):
+            return _UNTRIED  # what the server says of sizes tells nothing
         full = self.profile.value("speed")["bytes"] if self.profile.value("speed") else _LARGE
         final = {size for name, size in watcher.seen if name == "speed.bin"}
         partial = {size for name, size in watcher.seen if name == "speed.bin" + PARTIAL}
         if any(size < full for size in final):
             means = T("A shop could take half a catalogue.")
             return _Seen(State.FAULT, T("seen under its final name before it was whole"), means, "half")
-        if not partial:
-            return _Seen(State.OK, T("too quick to be seen"), None, "unseen")
+        first, last, looks = watcher.bare.get("speed.bin" + PARTIAL, (0.0, 0.0, 0))
         if any(0 < size < full for size in partial):
             means = T("A file that a site still writes is known by its size.")
             return _Seen(State.OK, T("seen under its partial name, with a size that grows"), means, "grows")
+        if last - first < _BARE or looks < _LOOKS:
+            return _Seen(State.OK, T("too quick to be seen"), None, "unseen")
         means = T("Its size tells nothing until it is whole: let the site rename files when they are, or use `marker`.")
         return _Seen(State.REMARK, T("seen under its partial name, with no size that grows"), means, "hidden")
 
@@ -383,13 +390,16 @@ class Profiler:
 
     def _sized(self) -> _Seen:
         lies = [(name, sent, listed) for name, sent, listed in self._sizes if sent != listed]
-        if not self._sizes:
-            return _UNTRIED
-        if lies:
-            name, sent, listed = lies[0]
-            text = T("{name} has {sent} bytes, and the server says {listed}", name=name, sent=sent, listed=listed)
+        if lies or self._short is not None:
+            text = self._short
+            if lies:
+                name, sent, listed = lies[0]
+                text = T("{name} has {sent} bytes, and the server says {listed}", name=name, sent=sent, listed=listed)
+            assert text is not None
             means = T("No file can be known to be whole here: nothing is taken, and nothing is published.")
             return _Seen(State.FAULT, text, means, False)
+        if not self._sizes:
+            return _UNTRIED
         return _Seen(State.OK, T("as sent"), None, True)
 
     # --- what it offers --------------------------------------------------------------------------------------------
@@ -446,18 +456,15 @@ class Profiler:
     def _put(self, session: Transport, name: str, data: bytes) -> None:
         try:
             session.write(self.folder, name, data)
-        except MistokError:
-            self._compare(session, name, len(data))
+        except MistokError as error:
+            if error.code == "short":  # what was sent and what the server says are two numbers
+                self._short = error.text
             raise
         self._compare(session, name, len(data))
 
     def _compare(self, session: Transport, name: str, size: int) -> None:
-        """Note what the server says of a file's size, under its own name or under that of a partial one."""
-        try:
-            listed = [file for file in session.list(self.folder) if file.name in (name, name + PARTIAL)]
-        except MistokError:
-            return
-        self._sizes += [(file.name, size, file.size) for file in listed]
+        """Note what the server says of a file's size."""
+        self._sizes += [(file.name, size, file.size) for file in session.list(self.folder) if file.name == name]
 
     def _read(self, session: Transport, file: RemoteFile) -> bytes:
         for result in session.read_many([file], self.temp):
@@ -523,8 +530,10 @@ def _all(words: Sequence[Text]) -> Text:
 
 
 def _time(seconds: float) -> Text:
+    if seconds < 0.001:
+        return T("less than 1 ms")
     if seconds < 1:
-        return T("{n} ms", n=round(seconds * 1000) if seconds >= 0.01 else f"{seconds * 1000:.2g}")
+        return T("{n} ms", n=round(seconds * 1000) if seconds >= 0.01 else f"{seconds * 1000:.1f}")
     return T("{n} s", n=f"{seconds:.1f}" if seconds < 10 else round(seconds))
 
 

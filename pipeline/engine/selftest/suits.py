@@ -102,8 +102,6 @@ def _stillness(own: InboundSettings, place: str, profile: Profile) -> Iterator[S
     why = T("sizes grow while a file is written")
     if profile.value("growing") == "hidden":
         least, why = max(own.stable, timedelta(seconds=10)), T("the size of a file on its way tells nothing")
-        if own.marker is None:
-            yield Setting(place, "marker", "{suffix: .ok}", T("if the site can write a marker after each file"), None)
     elif profile.state("times") is not State.UNTRIED and resolution is None:
         least, why = max(own.stable, timedelta(seconds=5)), T("the server tells no exact times: sizes are all there is")
     elif resolution is not None and resolution > 1:
