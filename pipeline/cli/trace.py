@@ -29,6 +29,7 @@ EVENTS: Mapping[str, Text] = {
     "not-read": T("could not be read"),
     "quarantined": T("quarantined"),
     "quarantined-again": T("looked at again, with the same outcome"),
+    "read-again": T("read again from the archive: it can be read now"),
     "set-aside": T("moved to the rejected folder"),
     "not-set-aside": T("could not be moved to the rejected folder"),
     "known": T("came again with the same content: nothing was made"),
@@ -47,6 +48,12 @@ EVENTS: Mapping[str, Text] = {
     "looked-up": T("looked for in the target: not found yet"),
     "not-created": T("not made yet; will be tried again"),
     "nothing_to_do": T("nothing to do"),
+    "mapped": T("told what a code means"),
+    "accepted": T("accepted as it is"),
+    "rejected": T("rejected"),
+    "tried-again": T("tried again by a person's word"),
+    "brake": T("stopped by a brake: nothing was published"),
+    "published": T("published"),
 }
 
 
@@ -115,7 +122,7 @@ def _publication_story(client: Client, conn: Any, rows: Sequence[Mapping[str, An
         }
         for row in reversed(told)
     ]
-    notices = [one for one in _notices(client, conn, jobs) if one["data"].get("name") == rows[0]["name"]]
+    notices = [one for one in notices_of(client, conn, jobs) if one["data"].get("name") == rows[0]["name"]]
     return {"kind": "publication", **told[0], "events": events, "notices": notices}
 
 
@@ -130,8 +137,8 @@ def _order_story(client: Client, conn: Any, row: Mapping[str, Any]) -> dict[str,
         "kind": "order",
         **order_row(row, client),
         "files": [file_row(file, client) for file in found],
-        "events": _events(client, conn, subjects, {file["id"]: file["name"] for file in found}),
-        "notices": _notices(client, conn, [subjects[0]]),
+        "events": events_of(client, conn, subjects, {file["id"]: file["name"] for file in found}),
+        "notices": notices_of(client, conn, [subjects[0]]),
     }
 
 
@@ -145,18 +152,28 @@ def _file_story(client: Client, conn: Any, row: Mapping[str, Any]) -> dict[str, 
         "kind": "file",
         **file_row(row, client),
         "orders": [order_row(one, client) for one in orders],
-        "events": _events(
+        "events": events_of(
             client, conn, subjects, {row["id"]: row["name"]}, {one["id"]: one["number"] for one in orders}
         ),
-        "notices": _notices(client, conn, subjects),
+        "notices": notices_of(client, conn, subjects),
     }
+
+
+def _what(kind: str, name: str, files: Mapping[int, str], orders: Mapping[int, str]) -> str:
+    match kind:
+        case "file":
+            return files.get(int(name), name)
+        case "order":
+            return _order_words(orders, int(name))
+        case _:
+            return name or kind
 
 
 def _order_words(numbers: Mapping[int, str], row_id: int) -> str:
     return str(T("order №{number}", number=numbers[row_id])) if row_id in numbers else str(T("order"))
 
 
-def _events(
+def events_of(
     client: Client,
     conn: Any,
     subjects: Sequence[str],
@@ -181,7 +198,7 @@ def _events(
         rows.append(
             {
                 "at": row.at.astimezone(client.config.zone),
-                "what": names.get(int(number), number) if kind == "file" else _order_words(numbers, int(number)),
+                "what": _what(kind, number, names, numbers),
                 "event": row.event,
                 "text": _event_words(row.event, data),
                 "data": data,
@@ -224,6 +241,11 @@ def _event_words(event: str, data: Mapping[str, Any]) -> str:
     words = str(EVENTS.get(event, event))
     if data.get("document"):
         words += f": {data['document']}"
+    if data.get("meant"):
+        words += f": {data['kind']}:{data['code']} = {data['meant']}"
+    if data.get("by"):
+        reason = f" ({data['why']})" if data.get("why") else ""
+        words += f": {data['by']}{reason}"
     if data.get("policy") in POLICIES:
         words += f": {POLICIES[data['policy']]}"
     if data.get("findings"):
@@ -231,7 +253,7 @@ def _event_words(event: str, data: Mapping[str, Any]) -> str:
     return words
 
 
-def _notices(client: Client, conn: Any, subjects: Sequence[str]) -> list[dict[str, Any]]:
+def notices_of(client: Client, conn: Any, subjects: Sequence[str]) -> list[dict[str, Any]]:
     import sqlalchemy as sa
 
     from pipeline.ledger.tables import notices

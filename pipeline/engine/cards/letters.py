@@ -1,0 +1,272 @@
+"""Letters about cards: plain text to copy, in Ukrainian or English, to the one who must mend it. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from pipeline import __version__
+from pipeline.engine import deciding
+from pipeline.engine.cards.excerpt import drawn
+from pipeline.engine.cards.story import Story
+from pipeline.engine.cards.ways import accepting, mapping_command
+from pipeline.engine.nearest import Proposal
+from pipeline.errors import Finding, Who
+from pipeline.flow import Explained
+from pipeline.texts import TN, T, Text, verbatim
+
+SHOWN = 20  #: mistakes that one letter tells one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter, ready to be sent."""
+
+    to: Who
+    language: str
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a letter needs besides the cards: names, the format's rules, what the target knows, what may be accepted."""
+
+    client: str
+    zone: ZoneInfo
+    explain: Callable[[Story, Finding], Explained | None]
+    proposals: Mapping[str, Sequence[Proposal]] = field(default_factory=dict)
+    acceptable: Mapping[int, Collection[str]] = field(default_factory=dict)  #: by card
+
+
+def addressees(stories: Sequence[Story]) -> tuple[Who, ...]:
+    """Who must mend what these cards tell of, the site first, each once."""
+    found = {finding.who for story in stories for finding in story.findings}
+    return tuple(who for who in Who if who in found)
+
+
+def letter(stories: Sequence[Story], to: Who, language: str, known: Known) -> Letter:
+    """A letter about one card, or about all cards of one file, to the person ``to``.
+
+    It tells the findings that this person must mend; where none is theirs, all of them.
+    """
+    writer = _Writer(stories, to, language, known)
+    return Letter(to, language, writer.subject(), writer.body())
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One finding, as the letter counts it."""
+
+    story: Story
+    place: int  #: among its card's findings
+    finding: Finding
+
+
+class _Writer:
+    def __init__(self, stories: Sequence[Story], to: Who, language: str, known: Known) -> None:
+        self.stories, self.to, self.language, self.known = stories, to, language, known
+        every = [_Told(story, n, one) for story in stories for n, one in enumerate(story.findings)]
+        theirs = [told for told in every if told.finding.who is to]
+        self.told = theirs or every
+        self.file = next((story.file for story in stories if story.file), None)
+        #: cards of which this letter says something
+        self.own = [story for story in stories if any(told.story is story for told in self.told)]
+
+    def say(self, text: Text) -> str:
+        return text.render(self.language)
+
+    # --- subject ---------------------------------------------------------------------------------------------------
+
+    def subject(self) -> str:
+        first = self.told[0].finding.text if self.told else verbatim("")
+        numbers = [story.order["number"] for story in self.own if story.order]
+        name = self.file["name"] if self.file else ""
+        if self.to is Who.US:
+            return self.say(
+                T("Mistok {version}, {client}: {what}", version=__version__, client=self.known.client, what=first)
+            )
+        if self.own and self.own[0].card["kind"] == "brake":
+            return self.say(T("The catalogue waits for your word: {what}", what=first))
+        if len(numbers) == 1 and self.to is Who.SITE:
+            return self.say(T("Order №{number} in {file} has to be mended", number=numbers[0], file=name))
+        if len(numbers) == 1:
+            return self.say(T("Order №{number} waits for you", number=numbers[0]))
+        if numbers:
+            return self.say(
+                TN("{n} order in {file} waits for you", "{n} orders in {file} wait for you", len(numbers), file=name)
+            )
+        return self.say(T("Order file {file} could not be accepted", file=name))
+
+    # --- body ------------------------------------------------------------------------------------------------------
+
+    def body(self) -> str:
+        parts = [self.say(T("Good day!")), *self._opening(), self.say(T("WHAT IS WRONG")), *self._mistakes()]
+        parts += [self.say(T("WHAT TO DO")), self._next()]
+        cards = ", ".join(str(story.number) for story in self.own)
+        parts.append(self.say(T("Thank you!")))
+        parts.append(self.say(T("{client}, by Mistok, card {cards}", client=self.known.client, cards=cards)))
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    def _opening(self) -> Iterator[str]:
+        file = self.file
+        if file is not None:
+            values = {"file": file["name"], "when": self._when(file["first_seen"])}
+            if any(story.card["kind"] == "quarantined" for story in self.own):
+                yield self.say(
+                    T(
+                        "The order file {file} came on {when}. It could not be accepted: no order was taken from it.",
+                        **values,
+                    )
+                )
+            elif any(story.card["kind"] in ("lost", "unread") for story in self.own):
+                yield self.say(T("The order file {file} was seen on {when}. It could not be taken.", **values))
+            elif any(story.card["kind"] == "changed" for story in self.own):
+                yield self.say(T("The order file {file} came on {when}. It changes what was sent before.", **values))
+            elif any(story.card["kind"] == "in_doubt" for story in self.own):
+                yield self.say(T("The order file {file} came on {when} and was read.", **values))
+                yield self.say(T("Whether its order is booked is not known."))
+            else:
+                yield self.say(T("The order file {file} came on {when} and was read.", **values))
+                yield self.say(T("What is named below waits: it has no document yet."))
+        orders = [self._order_line(story) for story in self.own if story.order]
+        if orders:
+            yield "\n".join(orders)
+        if file is not None and self.own and (taken := self.own[0].taken) and self.to is Who.SITE:
+            yield self.say(
+                TN("{n} other order of this file is booked.", "{n} other orders of this file are booked.", taken)
+            )
+
+    def _order_line(self, story: Story) -> str:
+        order = story.order or {}
+        parts = [self.say(T("Order №{number}", number=order["number"]))]
+        if order["source"]:
+            parts.append(order["source"])
+        if order["customer"] and self.to is not Who.US:
+            parts.append(order["customer"])
+        if order["total"]:
+            total = Decimal(order["total"])
+            parts.append(self.say(T("{amount} {currency}", amount=total, currency=order["currency"] or "")))
+        if order["document_number"]:
+            parts.append(self.say(T("document {document}", document=order["document_number"])))
+        return "- " + ", ".join(parts)
+
+    def _mistakes(self) -> Iterator[str]:
+        explained: dict[tuple[str, str], int] = {}
+        for n, told in enumerate(self.told[:SHOWN], 1):
+            yield self._mistake(n, told, explained)
+        if (more := len(self.told) - SHOWN) > 0:
+            yield self.say(TN("… and {n} more.", "… and {n} more.", more))
+
+    def _mistake(self, n: int, told: _Told, explained: dict[tuple[str, str], int]) -> str:
+        finding = told.finding
+        lines = [f"{n}. {self._place(finding)}".rstrip()]
+        lines.append(self.say(finding.text))
+        if shown := told.story.excerpts[told.place]:
+            lines += ["", textwrap.indent(drawn(shown), "    "), ""]
+        if finding.hint is not None and (self.to is not Who.SITE or finding.who is Who.SITE):
+            lines.append(self.say(T("Advice: {words}", words=finding.hint)))
+        rule = self.known.explain(told.story, finding) if self.to in (Who.SITE, Who.US) else None
+        if rule is not None:
+            element = (finding.where.element or "").rpartition("/")[2].partition("[")[0]
+            known = explained.setdefault((finding.code, element), n)
+            if known != n:
+                lines.append(self.say(T("Rule and example: as in {n}.", n=known)))
+            else:
+                lines.append(self.say(T("The rule: {words}", words=rule.rule)))
+                if rule.example:
+                    lines += [self.say(T("It is rightly written so:")), "", textwrap.indent(rule.example, "    ")]
+        for near in self.known.proposals.get(finding.about, ()) if finding.about and self.to is not Who.SITE else ():
+            lines.append(self.say(T("Near to it is {code} ({name}).", code=near.code, name=near.name)))
+        first, *others = lines
+        return "\n".join([first, *(textwrap.indent(line, "   ") if line else "" for line in others)]).rstrip()
+
+    def _place(self, finding: Finding) -> str:
+        where = finding.where
+        parts = []
+        if where.line and where.column:
+            parts.append(self.say(T("Line {line}, column {column}", line=where.line, column=where.column)))
+        elif where.line:
+            parts.append(self.say(T("Line {line}", line=where.line)))
+        if where.element:
+            parts.append(where.element)
+        if where.order:
+            parts.append(self.say(T("order №{number}", number=where.order)))
+        if where.order_line:
+            parts.append(self.say(T("item {number}", number=where.order_line)))
+        return ", ".join(parts)
+
+    # --- what to do ------------------------------------------------------------------------------------------------
+
+    def _next(self) -> str:
+        match self.to:
+            case Who.SITE:
+                steps = self._site()
+            case Who.US:
+                steps = self._support()
+            case Who.ACCOUNTANT | Who.ADMIN:
+                steps = self._inside()
+        return "\n".join(f"- {self.say(step)}" for step in steps)
+
+    def _site(self) -> Iterator[Text]:
+        if self.file is not None:
+            yield T("Mend this on the site, and send the order file again, whole, under the same name or another one.")
+            yield T("Nothing was lost: orders that are right are taken, and the others wait for the mended file.")
+            yield T(
+                "Nothing is booked twice: an order is known by its id, however often and in whatever file it comes."
+            )
+            yield T("A file can be tried before it is sent: mistok validate FILE")
+
+    def _support(self) -> Iterator[Text]:
+        yield T("The lines of the log with the reference, or of that minute, belong to this letter.")
+        if self.file is not None and self.file["sha256"]:
+            yield T("So does the file: {name}, SHA-256 {sha}.", name=self.file["name"], sha=self.file["sha256"])
+
+    def _inside(self) -> Iterator[Text]:
+        asked: dict[str, list[int]] = {}
+        for story in self.own:
+            for about in deciding.asked_for(story.card):
+                asked.setdefault(about, []).append(story.number)
+        for about, numbers in asked.items():
+            near = self.known.proposals.get(about, ())
+            kind, _, code = about.partition(":")
+            yield T(
+                "Add {kind} {code} to the accounting system, or say which known one is meant:",
+                kind=_KINDS.get(kind) or verbatim(kind),
+                code=code,
+            )
+            yield verbatim(mapping_command(numbers[:1], about, near[0].code if near else ""))
+        for story in self.own:
+            n = story.number
+            if codes := self.known.acceptable.get(n):
+                yield T(
+                    "Right as it is? {command} ({does})", command=f"mistok resolve {n} --accept", does=accepting(codes)
+                )
+            match story.card["kind"]:
+                case "held":
+                    yield T(
+                        "Mended elsewhere? {command} (the job's next run tries by itself, too)",
+                        command=f"mistok resolve {n} --retry",
+                    )
+                case "in_doubt":
+                    yield T("No document there? {command} makes it.", command=f"mistok resolve {n} --retry")
+            yield T("Not wanted? {command}", command=f"mistok resolve {n} --reject --why '…'")
+        yield T("Nothing was lost, and nothing is booked twice: what waits goes on when this is decided.")
+
+    def _when(self, moment: datetime) -> datetime:
+        return moment.astimezone(self.known.zone)
+
+
+_KINDS: Mapping[str, Text] = {
+    "sku": T("product"),
+    "party": T("client"),
+    "object": T("object"),
+    "warehouse": T("warehouse"),
+    "user": T("user"),
+    "executor": T("executor"),
+    "currency": T("currency"),
+}

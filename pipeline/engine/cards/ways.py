@@ -1,0 +1,107 @@
+"""What a person can do about a card: each way as a command that can be copied, and what it does. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.engine import deciding
+from pipeline.engine.cards.story import Story
+from pipeline.engine.nearest import Proposal
+from pipeline.texts import T, Text
+
+_PLAIN = re.compile(r"[\w.,:=/+@…-]+\Z")
+
+#: Code of a finding -> what accepting it does.
+_ACCEPTS: Mapping[str, Text] = {
+    "totals": T("the document gets the total that the order states; a line of rounding evens it out"),
+    "taxes": T("the document gets the taxes that its items make, not those that the order states"),
+    "status": T("the document is made although the order came with this status"),
+    "other-document": T("the document that is there becomes this order's own, as it is"),
+    "brake": T("this very catalogue is published; a changed one would be stopped anew"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A command and what it does."""
+
+    command: str
+    does: Text
+
+
+def shell_word(text: str, *, windows: bool = False) -> str:
+    """``text`` as one word of a command line: ``sku:AB-1=AB1`` as it is, ``'sku:A B=AB'`` in quotes."""
+    if _PLAIN.match(text):
+        return text
+    return '"' + text.replace('"', '\\"') + '"' if windows else shlex.quote(text)
+
+
+def mapping_command(cards: Sequence[int], about: str, meant: str, *, windows: bool = False) -> str:
+    """``mistok resolve 12 --map sku:AB-1=AB1``; an unknown meaning is ``…``."""
+    numbers = " ".join(str(number) for number in cards)
+    given = shell_word(f"{about}={meant or '…'}", windows=windows)
+    return f"mistok resolve {numbers} --map {given}"
+
+
+def ways(
+    story: Story,
+    acceptable: Collection[str],
+    proposals: Mapping[str, Sequence[Proposal]] | None = None,
+    *,
+    windows: bool = False,
+) -> tuple[Way, ...]:
+    """What can be done about an open card, the likeliest first; nothing for a closed one."""
+    if story.card["state"] != "open":
+        return ()
+    return tuple(_ways(story, acceptable, proposals or {}, windows))
+
+
+def _ways(
+    story: Story, acceptable: Collection[str], proposals: Mapping[str, Sequence[Proposal]], windows: bool
+) -> Iterator[Way]:
+    n, kind = story.number, story.card["kind"]
+    for about in deciding.asked_for(story.card):
+        near = proposals.get(about, ())
+        command = mapping_command([n], about, near[0].code if near else "", windows=windows)
+        yield Way(
+            command, T("say what {about} means; it is kept, and every order that waited for it goes on", about=about)
+        )
+    if acceptable:
+        does = accepting(acceptable)
+        yield Way(f"mistok resolve {n} --accept", does)
+    match kind:
+        case "held":
+            yield Way(
+                f"mistok resolve {n} --retry", T("try again now, when what was missing has been mended elsewhere")
+            )
+            rejected = T("no document is made of this order")
+        case "in_doubt":
+            yield Way(f"mistok resolve {n} --retry", T("you have looked, and there is no document: it is made"))
+            rejected = T("you have looked, and none is to be made: the document is there, or is not wanted")
+        case "quarantined":
+            yield Way(
+                f"mistok replay --card {n}", T("read the archived file again, when the settings have been mended")
+            )
+            rejected = T("nothing is read out of this file; the server's copy is dealt with as `after` says")
+        case "changed":
+            rejected = T("the order's document stays as it is")
+        case "brake":
+            yield Way(f"mistok resolve {n} --retry", T("run the job again, when the source has been mended"))
+            rejected = T("this catalogue is not published; the last good file stays on the server")
+        case _:
+            rejected = T("the card is closed; nothing else happens")
+    reason = '"…"' if windows else "'…'"
+    yield Way(f"mistok resolve {n} --reject --why {reason}", rejected)
+    yield Way(f"mistok card {n} --letter", T("a letter about it, to copy"))
+
+
+def accepting(codes: Collection[str]) -> Text:
+    """What ``--accept`` does for these findings."""
+    parts = [_ACCEPTS.get(code) or T("`{code}` is taken as it is", code=code) for code in sorted(codes)]
+    text = parts[0]
+    for part in parts[1:]:
+        text = T("{first}; {second}", first=text, second=part)
+    return text
