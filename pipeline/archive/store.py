@@ -88,40 +88,49 @@ class Archive:
         """
         try:
             self._sweep()
-            hashes = self._kept_and_read_back(items)
-            copies = [
-                ArchiveCopy(sha, size, self._object(sha), self._show(item, sha))
-                for item, (sha, size) in zip(items, hashes, strict=True)
-            ]
-            written = self._enter(items, copies)
+            while True:
+                copies = self._kept_and_shown(items)
+                written = self._enter(items, copies) if copies is not None else None
+                if copies is not None and written is not None:
+                    break
+                # some were here from long ago, and retention has dropped them between our look and now
             self._sync_folders({copy.view.parent for copy in copies}, written)
         except OSError as error:
             raise _trouble(error, self.root) from error
         return copies
 
-    def _kept_and_read_back(self, items: Sequence[ArchiveItem]) -> list[tuple[str, int]]:
+    def _kept_and_shown(self, items: Sequence[ArchiveItem]) -> list[ArchiveCopy] | None:
+        """The copies, read back; None when one of them is gone again."""
         hashes = self._store([item.path for item in items])
         for sha, _size in hashes:
             if not self.verify(sha):
+                if not self._object(sha).exists():
+                    return None
                 raise MistokError(
                     T("The archive copy {name} does not read back as written.", name=sha),
                     code="archive",
                     hint=T("Check the disk of the archive; nothing was deleted on the server."),
                 )
-        return hashes
+        try:
+            return [
+                ArchiveCopy(sha, size, self._object(sha), self._show(item, sha))
+                for item, (sha, size) in zip(items, hashes, strict=True)
+            ]
+        except FileNotFoundError:
+            if all(self._object(sha).exists() for sha, _size in hashes):
+                raise
+            return None
 
-    def _enter(self, items: Sequence[ArchiveItem], copies: Sequence[ArchiveCopy]) -> set[Path]:
-        """Write down what the copies are; gives the journal's files, which are still to be synced.
+    def _enter(self, items: Sequence[ArchiveItem], copies: Sequence[ArchiveCopy]) -> set[Path] | None:
+        """Write down what the copies are; gives the journal's files, still to be synced, or None when one is gone.
 
         From then on nobody drops them: retention looks at the journal under the same lock.
         """
-        while True:
-            with self.journal.locked():
-                if all(self._object(copy.sha256).is_file() for copy in copies):
-                    entries = [self._entry(item, copy) for item, copy in zip(items, copies, strict=True)]
-                    return self.journal.append(entries, sync=False)
-            # some were here from long ago, and retention has dropped them between our look and now
-            self._kept_and_read_back(items)
+        with self.journal.locked():
+            if not all(copy.path.is_file() for copy in copies):
+                return None
+            entries = [self._entry(item, copy) for item, copy in zip(items, copies, strict=True)]
+            return self.journal.append(entries, sync=False)
 
     def _entry(self, item: ArchiveItem, copy: ArchiveCopy) -> Entry:
         return Entry(
