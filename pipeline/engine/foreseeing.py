@@ -127,10 +127,11 @@ def decode(order_format: OrderFormat, data: bytes, settings: Settings, context: 
     except Exception as error:
         reference = hashlib.sha256(data).hexdigest()[:8]
         log.error("format_failed", reference=reference, file=context.file, exc_info=error)
-        return Unread("failed", (_program_failed(context.file, error, reference),))
+        return Unread("failed", (program_failed(context.file, error, reference),))
 
 
-def _program_failed(name: str, error: Exception, reference: str) -> Finding:
+def program_failed(name: str, error: Exception, reference: str) -> Finding:
+    """What is told of a file over which a program of ours, or of the client's, stumbled."""
     return Finding(
         "plugin-error",
         T("Reading {file} failed by a mistake of the program ({kind}).", file=name, kind=type(error).__name__),

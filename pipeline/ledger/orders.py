@@ -116,7 +116,10 @@ def unfinished_files(conn: sa.Connection, file_ids: Collection[int]) -> set[int]
         query = (
             sa.select(sightings.c.file_id)
             .join(orders, orders.c.id == sightings.c.order_row)
-            .where(sightings.c.file_id.in_(known[start : start + _CHUNK]), orders.c.state.in_(UNFINISHED))
+            .where(
+                sightings.c.file_id.in_(known[start : start + _CHUNK]),
+                orders.c.state.in_(UNFINISHED) | (sightings.c.outcome == "amending"),
+            )
             .distinct()
         )
         found.update(conn.execute(query).scalars())
@@ -169,6 +172,20 @@ def _of_inbox(
         .limit(limit)
     )
     return [row_dict(row) for row in conn.execute(query)]
+
+
+def held_nameless(conn: sa.Connection, file_ids: Collection[int]) -> list[Row]:
+    """Held orders of these files whose id could not be read: they are known by their file's bytes and their place."""
+    found: list[Row] = []
+    known = sorted(file_ids)
+    for start in range(0, len(known), _CHUNK):
+        query = sa.select(orders).where(
+            orders.c.file_id.in_(known[start : start + _CHUNK]),
+            orders.c.state == OrderState.HELD,
+            orders.c.order_id.like("%#%"),
+        )
+        found.extend(row_dict(row) for row in conn.execute(query))
+    return found
 
 
 def in_file(conn: sa.Connection, file_id: int) -> list[Row]:

@@ -13,6 +13,7 @@ from pipeline.engine.planning import Work
 from pipeline.errors import Finding
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import OrderState
+from pipeline.model import cents
 from pipeline.texts import TN, T, Text, verbatim
 
 Row = dict[str, Any]
@@ -163,7 +164,7 @@ def done(work: Work, row: Row) -> Line:
             return _line(work, "in_doubt", words, findings, acts=True)
         case OrderState.NOTHING_TO_DO:
             words = T("№{number}: nothing is to be done: {why}", number=number, why=why)
-            return _line(work, "nothing", words, findings, acts=True)
+            return _line(work, "nothing", words, findings, acts=work.row.get("state") != OrderState.NOTHING_TO_DO)
         case OrderState.REJECTED:
             words = T("№{number} was rejected meanwhile: nothing.", number=number)
             return _line(work, "rejected", words, findings)
@@ -211,7 +212,7 @@ def amount(work: Work) -> Text:
     """``1 240,50 UAH``, in the reader's way of writing numbers."""
     order = work.order or work.decoded.order
     assert order is not None
-    return T("{total} {currency}", total=order.total, currency=order.currency)
+    return T("{total} {currency}", total=cents(order.total), currency=order.currency)
 
 
 def _would_be_created(work: Work) -> Text:
