@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -130,6 +131,17 @@ class Victim:
 
     def run(self, job: str = "orders", **options: Any) -> RunReport:
         return run_job(self.config(), job, RunOptions(**options), clock=self.clock)
+
+    def measure(self, job: str = "orders") -> dict[str, Any]:
+        """Run the job in a process of its own: its counts, ``seconds``, and ``rise``, MB that the run took."""
+        self.config()
+        script = Path(__file__).with_name("run_and_measure.py")
+        done = subprocess.run(
+            [sys.executable, str(script), str(self.path), job], timeout=280, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return told
 
     def ledger_rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query of our own finds in the ledger."""
