@@ -25,6 +25,8 @@ from pipeline.cli.resolve import resolve
 from pipeline.cli.run import run
 from pipeline.cli.selftest import selftest
 from pipeline.cli.serve import serve
+from pipeline.cli.status import HELP as STATUS_HELP
+from pipeline.cli.status import status
 from pipeline.cli.trace import trace
 from pipeline.cli.trust import trust
 from pipeline.cli.validate import validate
@@ -150,6 +152,7 @@ _add(trust, T("Show a server's fingerprint, then trust it."))
 _add(run, T("Run a job now."))
 _add(jobs, T("List the jobs: when each ran last, and its next five runs."))
 _add(serve, T("Run the jobs on their schedules until it is stopped."))
+_add(status, STATUS_HELP)
 _add(orders, T("List orders, newest first."))
 _add(files, T("List files that came or were published, newest first."))
 _add(notices, T("List what was told, and what could not be shown."))

@@ -123,7 +123,7 @@ def _last_cell(row: dict[str, Any]) -> Text:
     return T("{one}\n{other}", one=words, other=left_out) if left_out else words
 
 
-def left_out_words(counts: Mapping[str, int]) -> Text | None:
+def left_out_words(counts: Mapping[str, int], days: int = LEFT_OUT_DAYS) -> Text | None:
     """Times of the schedule that got no run of their own in the last days, or None."""
     parts: list[Text] = []
     if busy := counts.get("busy", 0):
@@ -133,7 +133,7 @@ def left_out_words(counts: Mapping[str, int]) -> Text | None:
     if not parts:
         return None
     words = parts[0] if len(parts) == 1 else T("{one}; {other}", one=parts[0], other=parts[1])
-    return T("in {days} days: {what}", days=LEFT_OUT_DAYS, what=words)
+    return TN("in {n} day: {what}", "in {n} days: {what}", days, what=words)
 
 
 def _next_words(row: dict[str, Any]) -> str:

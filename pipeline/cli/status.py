@@ -1,0 +1,407 @@
+"""``mistok status``: how it stands, on one screen for support, and as an exit code for a monitoring system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import common
+from pipeline.cli.jobs import STATES, left_out_words
+from pipeline.errors import ConfigError, Finding, MistokError, Transient
+from pipeline.texts import TN, T, Text
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from pipeline.config.model import ClientConfig
+    from pipeline.engine.health import Connection, Health, Job, Level, Service
+    from pipeline.engine.quiet import Inbox
+
+#: Codes of Nagios and its kin: OK, WARNING, CRITICAL, UNKNOWN.
+NAGIOS = {0: (0, "OK"), 1: (1, "WARNING"), 2: (3, "UNKNOWN"), 3: (2, "CRITICAL")}
+
+HELP = T(
+    "Tell how it stands: service, jobs, connections, inboxes, cards. Exit code 0: all is well; 1: something fails or "
+    "waits for a person; 2: wrong config; 3: no service is at work, or the ledger does not answer."
+)
+
+LIVES: Mapping[str, Text] = {
+    "alive": T("alive"),
+    "standby": T("stands by"),
+    "starting": T("is starting"),
+    "stopping": T("is stopping"),
+    "stopped": T("was stopped"),
+    "stuck": T("STUCK: its process is there, but says nothing"),
+    "dead": T("DEAD: its process is gone"),
+    "silent": T("SILENT: dead, stuck, or cut off from the ledger"),
+    "never": T("was never started"),
+}
+KINDS: Mapping[str, Text] = {
+    "held": T("orders held"),
+    "quarantined": T("files in quarantine"),
+    "changed": T("orders that came again with other content"),
+    "in_doubt": T("orders in doubt"),
+    "brake": T("catalogues stopped by a brake"),
+    "lost": T("files whose copy was lost"),
+}
+ROOMS: Mapping[str, Text] = {"ledger": T("Disk of the ledger"), "archive": T("Disk of the archive")}
+
+
+def status(
+    context: typer.Context,
+    max_age: Annotated[
+        str, typer.Option("--max-age", help=str(T("A service that was silent for longer is not alive: 60s, 5m.")))
+    ] = "60s",
+    nagios: Annotated[
+        bool,
+        typer.Option(
+            "--nagios", help=str(T("One line, and the exit codes of Nagios (0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN)."))
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
+) -> None:
+    """Tell how it stands."""
+    with common.cards(as_json=as_json):
+        raise typer.Exit(_guarded(context, max_age, nagios=nagios, as_json=as_json))
+
+
+def _guarded(context: typer.Context, max_age: str, *, nagios: bool, as_json: bool) -> int:
+    try:
+        code = _status(context, max_age, nagios=nagios, as_json=as_json)
+    except MistokError as error:
+        # a ledger that does not answer is no mistake of the call: nobody can work
+        gone = isinstance(error, Transient) or error.code.startswith("ledger")
+        code = common.UNREACHABLE if gone else common.WRONG if isinstance(error, ConfigError) else common.WAITING
+        if nagios:
+            print(f"MISTOK {NAGIOS[code][1]} - {error.text}".replace("\n", " "))
+        else:
+            common.show_findings(error.findings, as_json=as_json)
+    return NAGIOS[code][0] if nagios else code
+
+
+def _status(context: typer.Context, max_age: str, *, nagios: bool, as_json: bool) -> int:
+    from pipeline.engine import health
+
+    age = _duration(max_age)
+    with common.client(context) as client:
+        config = client.config
+        found = health.examine(config, client.ledger, max_age=age)
+        level = health.level(config, found)
+    code = {"well": common.DONE, "trouble": common.WAITING, "down": common.UNREACHABLE}[level.value]
+    if nagios:
+        told = "; ".join(str(words) for words in troubles(config, found)) or str(_headline(config, level))
+        print(f"MISTOK {NAGIOS[code][1]} - {config.client}: {told}".replace("\n", " "))
+    elif as_json:
+        common.print_json({**as_data(config, found), "level": level.value, "exit_code": code})
+    else:
+        show(config, found, level)
+    return code
+
+
+def _duration(words: str) -> timedelta:
+    from pipeline.flow import parse_duration
+
+    try:
+        age = parse_duration(words)
+    except ValueError as error:
+        common.usage(Text("{words}", (("words", str(error.args[0])),)))
+    if not isinstance(age, timedelta) or age <= timedelta(0):
+        common.usage(T("--max-age must be longer than nothing."))
+    return age
+
+
+# --- in words ----------------------------------------------------------------------------------------------------
+
+
+def show(config: ClientConfig, found: Health, level: Level) -> None:
+    """Print it, one screen."""
+    from rich.text import Text as Rich
+
+    out, zone = common.console(), config.zone
+    style = {"well": "bold green", "trouble": "bold yellow", "down": "bold red"}[level.value]
+    out.print(Rich(str(_headline(config, level)), style=style))
+    for words in troubles(config, found):
+        out.print(Rich("  ! ", style=style) + Rich(str(words)), soft_wrap=True)
+    out.print()
+    for service in found.services:
+        out.print(Rich(str(_service_words(service, zone))), soft_wrap=True)
+    common.table(JOBS, [_job_row(job, zone) for job in found.jobs], empty=T("The config has no jobs."))
+    if found.connections:
+        rows = [_connection_row(connection, zone) for connection in found.connections]
+        common.table(CONNECTIONS, rows, empty=T("No connections to servers."))
+    if found.inboxes:
+        common.table(INBOXES, [_inbox_row(inbox, zone) for inbox in found.inboxes], empty=T("No inboxes."))
+    for room in found.rooms:
+        out.print(
+            str(
+                T(
+                    "{what}: {free} GB free ({path})",
+                    what=ROOMS[room.what],
+                    free=_gigabytes(room.free),
+                    path=str(room.path),
+                )
+            ),
+            soft_wrap=True,
+        )
+    out.print(str(T("Times are those of {zone}.", zone=config.timezone)))
+
+
+def _headline(config: ClientConfig, level: Level) -> Text:
+    match level.value:
+        case "well":
+            return T("{client}: all is well.", client=config.client)
+        case "trouble":
+            return T("{client}: something fails, or waits for a person.", client=config.client)
+        case _:
+            return T("{client}: nobody does the work.", client=config.client)
+
+
+def troubles(config: ClientConfig, found: Health) -> Iterator[Text]:
+    """All that is not well, one sentence each, the worst first."""
+    from pipeline.engine import health
+
+    if found.down and health.scheduled(config):
+        yield T("No service is at work: start `mistok serve`.")
+    for service in found.services:
+        if service.life.value in ("stuck", "silent", "dead") and service.last is not None:
+            yield T(
+                "The service on {host} (process {pid}) is not to be trusted: {life}.",
+                host=service.host,
+                pid=str(service.pid),
+                life=LIVES[service.life.value],
+            )
+    if found.config_trouble is not None:
+        yield T(
+            "The config was edited and is wrong, the service goes on with the old one: {words}",
+            words=_placed(found.config_trouble),
+        )
+    elif any(service.other_config for service in found.services if service.life.value == "alive"):
+        yield T("The config was edited; the service does not work by it yet.")
+    for connection in found.connections:
+        if connection.standing.since is not None and connection.standing.finding is not None:
+            yield T(
+                "Connection {name} fails since {since}: {words}",
+                name=connection.name,
+                since=connection.standing.since.astimezone(config.zone),
+                words=connection.standing.finding.text,
+            )
+    for inbox in found.inboxes:
+        if inbox.finding is not None:
+            yield inbox.finding.text
+    for job in found.jobs:
+        yield from _job_troubles(job, config.zone)
+    if found.cards:
+        yield T("Open cards: {cards}.", cards=_cards_words(found.cards))
+    if found.untold:
+        words = TN("{n} notice could not be shown", "{n} notices could not be shown", found.untold)
+        yield T("{what}: {why}", what=words, why=found.untold_why) if found.untold_why else words
+    for room in found.rooms:
+        if room.scarce:
+            yield T("{what} is nearly full: {free} GB free.", what=ROOMS[room.what], free=_gigabytes(room.free))
+
+
+def _job_troubles(job: Job, zone: ZoneInfo) -> Iterator[Text]:
+    if not job.enabled:
+        return
+    if job.over_limit and job.running_since is not None:
+        since = job.running_since.astimezone(zone)
+        yield T("Job {job} runs since {since}, longer than its time limit.", job=job.name, since=since)
+    if job.overdue and job.due is not None:
+        yield T("Job {job} should have run at {due}, and did not.", job=job.name, due=job.due.astimezone(zone))
+    last = job.last
+    if last is not None and last.state in ("failed", "timed_out", "interrupted"):
+        words = T("Job {job}: {state}", job=job.name, state=STATES[last.state])
+        of_connection = last.error is not None and last.error.about.startswith("connection:")
+        if last.error is not None and not of_connection:
+            words = T("{what}: {why}", what=words, why=last.error.text)
+        yield words
+
+
+def _placed(finding: Finding) -> Text:
+    place = common.where(finding.where)
+    return T("{what}: {why}", what=Text("{p}", (("p", place),)), why=finding.text) if place else finding.text
+
+
+def _cards_words(cards: Mapping[str, int]) -> str:
+    return ", ".join(f"{KINDS.get(kind, kind)}: {count}" for kind, count in cards.items())
+
+
+def _service_words(service: Service, zone: ZoneInfo) -> Text:
+    from pipeline.engine.schedule import duration_words
+
+    if service.last is None or service.age is None:
+        return T("The service {life}.", life=LIVES[service.life.value])
+    return T(
+        "The service on {host} {life}; process {pid}, version {version}, started {since}; last sign {age} ago",
+        host=service.host,
+        life=LIVES[service.life.value],
+        pid=str(service.pid),
+        version=service.version or "?",
+        since=service.since.astimezone(zone) if service.since else "?",
+        age=duration_words(max(service.age, timedelta(seconds=1))),
+    )
+
+
+JOBS = (
+    ("job", T("Job")),
+    ("last", T("Last run")),
+    ("state", T("State")),
+    ("next", T("Next run")),
+    ("left_out", T("Left out")),
+)
+CONNECTIONS = (
+    ("name", T("Connection")),
+    ("type", T("Type")),
+    ("well", T("Worked last")),
+    ("state", T("State")),
+    ("until", T("Left alone until")),
+)
+INBOXES = (
+    ("inbox", T("Inbox")),
+    ("last", T("Last file")),
+    ("looked", T("Looked at")),
+    ("state", T("State")),
+    ("alarm", T("Silence is unusual from")),
+)
+
+
+def _job_row(job: Job, zone: ZoneInfo) -> dict[str, Any]:
+    last = job.last
+    state: Text | str = ""
+    if not job.enabled:
+        state = T("off")
+    elif last is not None:
+        state = STATES.get(last.state, last.state)
+    return {
+        "job": job.name,
+        "last": _local(last.started if last else None, zone),
+        "state": state,
+        "next": _local(job.due, zone),
+        "left_out": left_out_words(job.left_out, 1) or "",
+    }
+
+
+def _connection_row(connection: Connection, zone: ZoneInfo) -> dict[str, Any]:
+    standing = connection.standing
+    if standing.since is not None:
+        state: Text = T("fails since {since}", since=standing.since.astimezone(zone))
+    else:
+        state = T("works") if standing.well else T("not used yet")
+    return {
+        "name": connection.name,
+        "type": connection.type,
+        "well": _local(standing.well, zone),
+        "state": state,
+        "until": _local(standing.until, zone) if standing.since else None,
+    }
+
+
+def _inbox_row(inbox: Inbox, zone: ZoneInfo) -> dict[str, Any]:
+    words = {
+        "off": T("no alarm"),
+        "learning": T("still learning what is usual"),
+        "learned": T("as usual"),
+        "fixed": T("within its time"),
+    }
+    return {
+        "inbox": inbox.name,
+        "last": _local(inbox.last, zone),
+        "looked": _local(inbox.looked, zone),
+        "state": T("UNUSUALLY QUIET") if inbox.finding else words[inbox.rule],
+        "alarm": _local(inbox.alarm_at, zone),
+    }
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return moment.astimezone(zone) if moment else None
+
+
+def _gigabytes(count: int) -> str:
+    return common.cell(round(Decimal(count) / 1_000_000_000, 1))
+
+
+# --- as data -----------------------------------------------------------------------------------------------------
+
+
+def as_data(config: ClientConfig, found: Health) -> dict[str, Any]:
+    """For --json."""
+    zone = config.zone
+    return {
+        "client": config.client,
+        "at": _local(found.at, zone),
+        "timezone": config.timezone,
+        "troubles": [str(words) for words in troubles(config, found)],
+        "services": [
+            {
+                "life": service.life.value,
+                "host": service.host,
+                "pid": service.pid,
+                "version": service.version,
+                "since": _local(service.since, zone),
+                "last_sign": _local(service.last, zone),
+                "age_seconds": round(service.age.total_seconds(), 1) if service.age is not None else None,
+                "other_config": service.other_config,
+            }
+            for service in found.services
+        ],
+        "jobs": [
+            {
+                "job": job.name,
+                "enabled": job.enabled,
+                "state": job.last.state if job.last else None,
+                "trigger": job.last.trigger if job.last else None,
+                "started": _local(job.last.started if job.last else None, zone),
+                "ended": _local(job.last.ended if job.last else None, zone),
+                "error": job.last.error if job.last else None,
+                "running_since": _local(job.running_since, zone),
+                "over_limit": job.over_limit,
+                "next": _local(job.due, zone),
+                "overdue": job.overdue,
+                "left_out": dict(job.left_out),
+            }
+            for job in found.jobs
+        ],
+        "connections": [
+            {
+                "name": connection.name,
+                "type": connection.type,
+                "worked": _local(connection.standing.well, zone),
+                "failing_since": _local(connection.standing.since, zone),
+                "failures": connection.standing.failures,
+                "left_alone_until": _local(connection.standing.until, zone) if connection.standing.since else None,
+                "refused": connection.standing.refused,
+                "error": connection.standing.finding if connection.standing.since else None,
+            }
+            for connection in found.connections
+        ],
+        "inboxes": [
+            {
+                "inbox": inbox.name,
+                "job": inbox.job,
+                "last_file": _local(inbox.last, zone),
+                "looked": _local(inbox.looked, zone),
+                "files": inbox.listed,
+                "rule": inbox.rule,
+                "alarm_at": _local(inbox.alarm_at, zone),
+                "finding": inbox.finding,
+            }
+            for inbox in found.inboxes
+        ],
+        "cards": dict(found.cards),
+        "notices_not_shown": found.untold,
+        "disks": [
+            {
+                "what": room.what,
+                "path": room.path,
+                "free_bytes": room.free,
+                "total_bytes": room.total,
+                "scarce": room.scarce,
+            }
+            for room in found.rooms
+        ],
+        "config_trouble": found.config_trouble,
+    }
