@@ -27,8 +27,9 @@ from pipeline.transports.sftp_session import fingerprint
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-#: Called before each operation with its word and its path below the root (``inbox/a.xml``). None lets it happen; a
-#: number is answered as an SFTP status instead; :class:`Cut` ends the session; it may also sleep, or change files.
+#: Called before each operation with its word and its path below the root (``inbox/a.xml``; the user for ``login``).
+#: None lets it happen; a number is answered as an SFTP status instead; :class:`Cut` ends the session; it may also
+#: sleep, or change files.
 Fault = Callable[[str, str], int | None]
 #: Called with the path and what would be said of it (size, times), which it may change.
 Lie = Callable[[str, paramiko.SFTPAttributes], None]
@@ -145,14 +146,15 @@ class SftpServer:
                 self._sessions = [old for old in self._sessions if old.is_active() or not old.is_alive()] + [session]
             # an event makes it return at once, so that a slow client does not hold up the next
             with suppress(paramiko.SSHException, EOFError, OSError):
-                session.start_server(event=threading.Event(), server=_Door(self))
+                session.start_server(event=threading.Event(), server=_Door(self, session))
 
 
 class _Door(paramiko.ServerInterface):
     """Who may come in, and for what."""
 
-    def __init__(self, owner: SftpServer) -> None:
+    def __init__(self, owner: SftpServer, session: paramiko.Transport) -> None:
         self._owner = owner
+        self._session = session
 
     def get_allowed_auths(self, username: str) -> str:
         self._owner.asked.append(f"auths {username}")
@@ -162,6 +164,13 @@ class _Door(paramiko.ServerInterface):
     def check_auth_password(self, username: str, password: str) -> int:
         owner = self._owner
         owner.asked.append(f"login {username}")
+        if owner.fault is not None:
+            try:
+                if owner.fault("login", username) is not None:
+                    return AUTH_FAILED
+            except Cut:
+                self._session.close()
+                return AUTH_FAILED
         known = owner.password is not None and username == owner.user
         right = hmac.compare_digest(password.encode(), (owner.password or "").encode())
         return AUTH_SUCCESSFUL if known and right else AUTH_FAILED

@@ -18,7 +18,7 @@ from pipeline.texts import T
 from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
 from pipeline.transports.gate import Gate, open_gate
-from pipeline.transports.sftp_session import Session, SftpSettings, connect, said
+from pipeline.transports.sftp_session import BROKEN_LOGIN, Session, SftpSettings, connect, said
 
 R = TypeVar("R")
 
@@ -46,6 +46,7 @@ class SftpTransport:
         self._base = base
         self._gate = gate
         self._session: Session | None = None
+        self._broken_logins = 0
         self._posix_rename: bool | None = None
 
     # --- the port ------------------------------------------------------------------------------------------------
@@ -116,8 +117,21 @@ class SftpTransport:
 
     def _wire(self) -> w.Wire:
         if self._session is None:
-            self._session = self._gate(lambda: connect(self.name, self._settings, self._base))
+            self._session = self._gate(self._connect)
         return self._session.wire
+
+    def _connect(self) -> Session:
+        try:
+            session = connect(self.name, self._settings, self._base)
+        except Transient as error:
+            if error.code != BROKEN_LOGIN:
+                raise
+            self._broken_logins += 1
+            if self._broken_logins > 1:  # a line does not break twice at the same place: somebody shuts us out
+                raise Refused(error.text, code="login", hint=error.hint) from error
+            raise
+        self._broken_logins = 0
+        return session
 
     def _run(self, task: w.Task[R], folder: str = "") -> R:
         """Drive one task. A server's "no" becomes our error; after a broken connection the session is dropped."""

@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 # Paramiko reports a lost connection to its own log with a traceback, besides raising it: we say it in our own words.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+#: Code of the Transient for a line that ended in the middle of a login: the network's fault, or a server's manner to
+#: refuse. Whoever sees it twice in a row takes it for the latter.
+BROKEN_LOGIN = "login-broken"
 _THIRTY, _FIFTEEN = parse_duration("30s"), parse_duration("15s")
 
 
@@ -151,7 +155,7 @@ def start(settings: SftpSettings, key_types: Sequence[str] = ()) -> paramiko.Tra
         sock = socket.create_connection((settings.host, settings.port), timeout=limit)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = paramiko.Transport(sock)
+            transport = _transport_kind()(sock)
         except BaseException:
             sock.close()
             raise
@@ -165,6 +169,23 @@ def start(settings: SftpSettings, key_types: Sequence[str] = ()) -> paramiko.Tra
         except BaseException:
             transport.close()
             raise
+
+
+@cache
+def _transport_kind() -> type[paramiko.Transport]:
+    import paramiko
+
+    class Transport(paramiko.Transport):
+        """Remembers whether the line ended: paramiko reports that in a login with the words of a refused one."""
+
+        line_ended = False
+
+        def get_exception(self) -> Exception | None:
+            error: Exception | None = super().get_exception()
+            self.line_ended = self.line_ended or isinstance(error, EOFError)
+            return error
+
+    return Transport
 
 
 def _is_kind(algorithm: str, key_types: Sequence[str]) -> bool:
@@ -268,7 +289,8 @@ def _load_key(path: Path, secret: str | None) -> paramiko.PKey:
 
 
 def _log_in(transport: paramiko.Transport, settings: SftpSettings, keys: Sequence[paramiko.PKey]) -> None:
-    """Keys, then the password: each once, so that no server counts us out. Raises Refused."""
+    """Keys, then the password: each once, so that no server counts us out. Raises Refused; Transient when the line
+    ended, or nothing was answered, before the server said yes or no."""
     import paramiko
 
     refusal: paramiko.AuthenticationException | None = None
@@ -287,6 +309,19 @@ def _log_in(transport: paramiko.Transport, settings: SftpSettings, keys: Sequenc
                 return
         except paramiko.AuthenticationException as error:
             refusal = error
+    if getattr(transport, "line_ended", False):
+        raise Transient(
+            T(
+                "The connection to {host}:{port} broke off in the login of {user}.",
+                host=settings.host,
+                port=str(settings.port),
+                user=settings.user,
+            ),
+            code=BROKEN_LOGIN,
+            hint=T("It is tried again; when it goes on, the server may be shutting us out: ask its admin."),
+        ) from refusal
+    if "timeout" in str(refusal).lower():
+        raise TimeoutError(str(refusal)) from refusal
     if isinstance(refusal, paramiko.BadAuthenticationType):
         raise Refused(
             T(
