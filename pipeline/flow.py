@@ -207,8 +207,9 @@ class InboundSettings(Settings):
     ] = Field(default_factory=dict)
     """What orders name -> what the system knows it by, by kind: `{sku: {AB-1: AB1}, warehouse: {Склад 3: main}}`."""
     changed: Literal["hold", "amend", "ignore"] = "hold"
-    """What happens when a booked order comes again with other content: `hold` shows a person every difference and leaves
-    the document as it is, `amend` brings the document to the new content and tells, `ignore` only writes it down."""
+    """What happens when a booked order comes again with other content: `hold` shows a person every difference and
+    leaves the document as it is, `amend` brings the document to the new content and tells, `ignore` only writes it
+    down."""
     cancelled: Literal["hold", "mark", "ignore"] = "hold"
     """What happens when a booked order comes again as one that needs no document (cancelled, refunded): `hold` asks a
     person, `mark` marks the document cancelled, frees its stock and tells, `ignore` only writes it down."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 
 from pipeline.alerts import notices
-from pipeline.engine import mending, patience, planning, telling
+from pipeline.engine import amending, mending, patience, planning, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Sorted, sort_out
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
@@ -24,7 +24,7 @@ from pipeline.ledger import cards
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
-from pipeline.model import cents
+from pipeline.model import Order, cents
 from pipeline.ports import Decoded, DocumentDraft, DocumentOutcome, DocumentRef, Documents
 from pipeline.texts import T
 
@@ -50,7 +50,7 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
         ]
         with walk.ctx.ledger.read() as conn:
             known = order_rows.by_keys(conn, {work.key for work in works})
-        found = sort_out(works, known)
+        found = sort_out(works, amending.settle_left_behind(walk, works, known))
         carry(walk, found, [row for row, _decoded in pending if row["id"] not in found.deferred])
         pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
 
@@ -61,6 +61,7 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
 def carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
     """Carry sorted orders to an end state or an open card, and mark ``files`` (those that they came in with) done."""
     ctx = walk.ctx
+    changes = amending.weigh(walk, sorted_out)
     sorted_out.later = patience.put_off(walk, sorted_out.fresh, ctx.clock.now())
     if sorted_out.fresh:
         with patience.asking(walk):
@@ -76,15 +77,16 @@ def carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
         _sight(conn, walk, sorted_out, now)
         for work in sorted_out.same:
             walk.count("known")
-            walk.tell(**_row(work), outcome="known", document=work.row.get("document_number"))
-        for work in sorted_out.changed:
-            _tell_changed(walk, conn, work)
+            walk.tell(**row_of(work), outcome="known", document=work.row.get("document_number"))
+        to_amend = amending.begin(walk, conn, changes, now)
         to_create = [work for work in sorted_out.fresh if isinstance(work.action, CreateDocument)]
-        if not to_create:
-            _finish_files(walk, conn, files, now)
+        if not (to_create or to_amend):
+            finish_files(walk, conn, files, now)
     ctx.reach("inbound:begun")
     if to_create:
         create(walk, to_create, files)
+    if to_amend:
+        amending.apply(walk, to_amend, files)
 
 
 def settle_planned(walk: Inbound, conn: sa.Connection, works: Sequence[Work], now: datetime) -> None:
@@ -100,7 +102,7 @@ def settle_planned(walk: Inbound, conn: sa.Connection, works: Sequence[Work], no
                 walk.ctx.event(conn, _subject(work), "nothing_to_do", findings=words)
                 telling.close_cards(walk, conn, _subject(work), ("held",), "nothing is to be done for it")
                 walk.count("nothing")
-                walk.tell(**_row(work), outcome="nothing", findings=[finding])
+                walk.tell(**row_of(work), outcome="nothing", findings=[finding])
             case CreateDocument() | None:
                 pass
 
@@ -123,7 +125,6 @@ def _write_rows(walk: Inbound, conn: sa.Connection, works: Sequence[Work], now: 
 
 
 def _columns(walk: Inbound, work: Work, now: datetime) -> dict[str, Any]:
-    order = work.order or work.decoded.order
     creating = isinstance(work.action, CreateDocument)
     return {
         "client": walk.ctx.client,
@@ -137,16 +138,31 @@ def _columns(walk: Inbound, work: Work, now: datetime) -> dict[str, Any]:
         "line": work.decoded.line,
         "into": walk.settings.into,
         "job": walk.ctx.job,
-        "customer": order.customer.title if order else None,
-        "phone": order.customer.phone if order else None,
-        "total": str(order.total) if order else None,
-        "currency": order.currency if order else None,
-        "items": len(order.lines) if order else None,
+        **columns_of(order),
         "findings": None,
         "tries": 0,
         "next_try": None,
         "created": now,
         "updated": now,
+    }
+
+
+def columns_of(order: Order | None) -> dict[str, Any]:
+    """What the ledger keeps of an order's content, to find and show it by."""
+    return {
+        **_content(work),
+        "status": order.status[:64] if order else None,
+    }
+
+
+def _content(work: Work) -> dict[str, Any]:
+    order = work.order or work.decoded.order
+    return {
+        "customer": order.customer.title if order else None,
+        "phone": order.customer.phone if order else None,
+        "total": str(order.total) if order else None,
+        "currency": order.currency if order else None,
+        "items": len(order.lines) if order else None,
     }
 
 
@@ -161,6 +177,9 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
         with walk.begin() as conn:
             # not those that a person has rejected since they were planned
             going = order_rows.set_creating(conn, [work.row["id"] for work in works], ctx.clock.now())
+            for work in works:  # one that could not be read when it came says only now what it is
+                if work.row["id"] in going:
+                    order_rows.update(conn, work.row["id"], ctx.clock.now(), **_content(work))
         works = [work for work in works if work.row["id"] in going]
         if not works:
             return
@@ -179,7 +198,7 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
     now = ctx.clock.now()
     with walk.begin() as conn:
         commit(walk, conn, [(by_key[outcome.key], outcome) for outcome in outcomes], now)
-        _finish_files(walk, conn, files, now)
+        finish_files(walk, conn, files, now)
     ctx.reach("inbound:committed")
 
 
@@ -233,8 +252,6 @@ def differs(work: Work, ref: DocumentRef) -> bool:
     order = work.order
     if order is None or ref.total is None or OTHER_DOCUMENT in work.accepted:
         return False
-    if work.row.get("revision", work.revision) != work.revision:
-        return False  # a killed run booked the earlier content; that is told as a change
     return cents(ref.total) != cents(order.total) or bool(ref.currency and ref.currency != order.currency)
 
 
@@ -269,11 +286,7 @@ def _created(walk: Inbound, conn: sa.Connection, work: Work, ref: DocumentRef, *
     if work.order is not None:
         ctx.notify(conn, telling.order_notice(work.row["id"], work.order, ref))
     walk.count("created")
-    walk.tell(**_row(work), outcome="created", document=ref.number, findings=list(_notes(work)))
-    if existed and work.row["revision"] != work.revision:
-        # a killed run had booked the earlier content before this one came
-        work.row["document_number"] = ref.number
-        _tell_changed(walk, conn, work)
+    walk.tell(**row_of(work), outcome="created", document=ref.number, findings=list(_notes(work)))
 
 
 def _not_created(walk: Inbound, conn: sa.Connection, work: Work, error: MistokError | None, now: datetime) -> None:
@@ -302,7 +315,7 @@ def _not_created(walk: Inbound, conn: sa.Connection, work: Work, error: MistokEr
         telling.open_card(walk, conn, "in_doubt", _subject(work), findings, work.file_id)
         walk.ctx.notify(conn, notices.held(_subject(work), work.number, findings[0]))
         walk.count("in_doubt")
-        walk.tell(**_row(work), outcome="in_doubt", findings=list(findings))
+        walk.tell(**row_of(work), outcome="in_doubt", findings=list(findings))
         return
     tries, later = patience.next_try(error, tries, now)
     order_rows.update(conn, work.row["id"], now, state=OrderState.NEW, tries=tries, next_try=later, findings=words)
@@ -310,7 +323,7 @@ def _not_created(walk: Inbound, conn: sa.Connection, work: Work, error: MistokEr
     walk.ctx.event(conn, _subject(work), "not-created", findings=words)
     walk.trouble(error)
     walk.count("failed")
-    walk.tell(**_row(work), outcome="failed", findings=list(findings))
+    walk.tell(**row_of(work), outcome="failed", findings=list(findings))
 
 
 def tell_doubt(walk: Inbound, conn: sa.Connection, row: Row) -> None:
@@ -359,21 +372,17 @@ def _hold(
         walk.ctx.event(conn, _subject(work), "held", findings=words)
         walk.ctx.notify(conn, notices.held(_subject(work), work.number, findings[0]))
     walk.count("held")
-    walk.tell(**_row(work), outcome="held", findings=list(findings))
+    walk.tell(**row_of(work), outcome="held", findings=list(findings))
 
 
 def _sight(conn: sa.Connection, walk: Inbound, sorted_out: Sorted, now: datetime) -> None:
-    missing = {
-        work.key
-        for work in (*sorted_out.same, *sorted_out.changed, *sorted_out.twins, *sorted_out.older)
-        if not work.row
-    }
+    missing = {work.key for work in (*sorted_out.same, *sorted_out.twins, *sorted_out.older) if not work.row}
     rows = order_rows.by_keys(conn, missing)
     seen = []
     for outcome, works in (
         ("new", sorted_out.fresh),
         ("same", sorted_out.same),
-        ("changed", [*sorted_out.changed, *sorted_out.twins]),
+        ("twin", sorted_out.twins),
         ("later", sorted_out.later),
         ("older", sorted_out.older),
     ):
@@ -394,34 +403,8 @@ def _sight(conn: sa.Connection, walk: Inbound, sorted_out: Sorted, now: datetime
         walk.ctx.event(conn, f"order:{work.row['id']}", "known", file=work.file_id)
 
 
-def _tell_changed(walk: Inbound, conn: sa.Connection, work: Work) -> None:
-    """A settled order came again with other content: never a second document; a person decides."""
-    document = work.row.get("document_number")
-    if document:
-        text = T(
-            "Order №{number} came again in {file} with other content; its document {document} was left as it is.",
-            number=work.number,
-            file=work.file_name,
-            document=document,
-        )
-        hint = T("Compare the two files (mistok trace {number}) and correct the document by hand.", number=work.number)
-    else:
-        text = T(
-            "Order №{number} came again in {file} with other content; it was settled before, and nothing was made.",
-            number=work.number,
-            file=work.file_name,
-        )
-        hint = T("See what was decided for it (mistok trace {number}).", number=work.number)
-    where = Where(file=work.file_name, line=work.decoded.line, order=work.number)
-    finding = Finding("changed-order", text, where, hint, Who.ACCOUNTANT)
-    walk.ctx.event(conn, _subject(work), "changed", file=work.file_id, revision=work.revision)
-    telling.open_card(walk, conn, "changed", _subject(work), (finding,), work.file_id)
-    walk.ctx.notify(conn, notices.held(_subject(work), work.number, finding))
-    walk.count("changed")
-    walk.tell(**_row(work), outcome="changed", document=document, findings=[finding])
-
-
-def _finish_files(walk: Inbound, conn: sa.Connection, files: Sequence[Row], now: datetime) -> None:
+def finish_files(walk: Inbound, conn: sa.Connection, files: Sequence[Row], now: datetime) -> None:
+    """Mark files done, or read when an order of them is still on its way, in the caller's transaction."""
     ids = {row["id"] for row in files}
     unfinished = order_rows.unfinished_files(conn, ids)
     if unfinished:
@@ -436,7 +419,8 @@ def _finish_files(walk: Inbound, conn: sa.Connection, files: Sequence[Row], now:
             walk.ctx.event(conn, f"file:{row['id']}", state)
 
 
-def _row(work: Work) -> dict[str, Any]:
+def row_of(work: Work) -> dict[str, Any]:
+    """An order in the table of what happened."""
     order = work.order or work.decoded.order
     return {
         "file": work.file_name,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from pipeline.engine import booking, patience, planning, telling
+from pipeline.engine import amending, booking, patience, planning, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import sort_out
 from pipeline.errors import MistokError, Refused, Transient
@@ -66,11 +66,12 @@ def mend(walk: Inbound) -> None:
         plan_again(walk, [*stuck, *held], now)
     if doubtful:
         look_up(walk, doubtful, now)
+    amending.carry_on(walk)
 
 
 def plan_again(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
     """Plan orders on their way again, from the archive: documents are made, what still is wrong stays held."""
-    if works := _works(walk, rows):
+    if works := works_of(walk, rows):
         plan_works_again(walk, works, now)
 
 
@@ -95,7 +96,8 @@ def _changed(work: Work) -> bool:
     return work.row["state"] != OrderState.HELD or not telling.same_trouble(work.action.findings, work.row)
 
 
-def _works(walk: Inbound, rows: Sequence[Row]) -> list[Work]:
+def works_of(walk: Inbound, rows: Sequence[Row]) -> list[Work]:
+    """The works of these ledger rows, read again from the archive: those whose file still gives that very content."""
     ctx = walk.ctx
     with ctx.ledger.read() as conn:
         files = file_rows.by_ids(conn, {row["file_id"] for row in rows})
@@ -137,7 +139,7 @@ def look_up(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
     target = planning.documents(ctx.system(walk.settings.into))
     with patience.asking(walk):
         found = target.find({row["key"] for row in rows})
-    works = {work.key: work for work in _works(walk, rows)}
+    works = {work.key: work for work in works_of(walk, rows)}
     with walk.begin() as conn:
         for row in rows:
             ref = found.get(row["key"])

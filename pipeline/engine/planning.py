@@ -138,16 +138,22 @@ def _contexts(
 ) -> dict[int, PlanContext]:
     """For each work (by identity) what its plan may use: people's mappings over the config's, and what was accepted."""
     with ctx.ledger.read() as conn:
-        given = decisions.mappings_of(conn, ctx.client)
         accepted = decisions.accepted_codes(conn, ctx.client, {work.subject for work in works if work.row})
-    written = {(str(kind), code): meant for kind, pairs in settings.mappings.items() for code, meant in pairs.items()}
-    plain = PlanContext(ctx.client, ctx.config.currency, ctx.clock.now(), {**written, **given})
+    plain = plain_context(settings, ctx)
     contexts = dict.fromkeys((id(work) for work in works), plain)
     for work in works:
         if codes := accepted.get((work.subject, work.revision)) if work.row else None:
             work.accepted = codes
             contexts[id(work)] = replace(plain, accepted=codes & step.acceptable)
     return contexts
+
+
+def plain_context(settings: InboundSettings, ctx: RunContext) -> PlanContext:
+    """What the plan of any order may use: people's mappings over the config's."""
+    with ctx.ledger.read() as conn:
+        given = decisions.mappings_of(conn, ctx.client)
+    written = {(str(kind), code): meant for kind, pairs in settings.mappings.items() for code, meant in pairs.items()}
+    return PlanContext(ctx.client, ctx.config.currency, ctx.clock.now(), {**written, **given})
 
 
 def documents(system: System) -> Documents:

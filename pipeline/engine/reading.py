@@ -16,6 +16,7 @@ import structlog
 from pipeline.engine import acknowledge, booking, telling
 from pipeline.errors import Finding, MistokError, Rejected, Transient, Where, Who
 from pipeline.ledger import files as file_rows
+from pipeline.ledger import revisions
 from pipeline.ledger.tables import FileState
 from pipeline.ports import Decoded, RemoteFile
 from pipeline.texts import T
@@ -72,6 +73,9 @@ def process(walk: Inbound, rows: Sequence[Row]) -> None:
     walk.count("files", len(rows))
     with ctx.ledger.read() as conn:
         before = file_rows.done_with_hash(conn, ctx.client, [row["sha256"] for row in rows])
+        # bytes that were there before say something new when an order was amended since: the shop may have gone back
+        outgrown = revisions.outgrown(conn, before.values())
+    before = {sha: first for sha, first in before.items() if first not in outgrown}
     twins = [row for row in rows if row["sha256"] in before and before[row["sha256"]] != row["id"]]
     if twins:
         _settle_twins(walk, twins, before)

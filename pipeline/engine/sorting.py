@@ -66,7 +66,7 @@ def sort_out(
             result.same.append(work)
         else:
             result.twins.append(work)
-            if earlier in result.fresh:
+            if earlier in result.fresh or earlier in result.changed:
                 earlier.decoded = replace(earlier.decoded, findings=(*earlier.decoded.findings, _twin(earlier, work)))
     return result
 

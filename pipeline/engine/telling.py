@@ -28,6 +28,12 @@ def open_card(
     return cards.open_card(conn, walk.ctx.client, kind, subject, findings, walk.ctx.clock.now(), file_id)
 
 
+def card_findings(walk: Inbound, conn: sa.Connection, subject: str, kind: str) -> list[Any] | None:
+    """What the open card of a subject says, as it is kept; None when there is none."""
+    rows = cards.of_subjects(conn, walk.ctx.client, [subject])
+    return next((row["findings"] for row in reversed(rows) if row["kind"] == kind and row["state"] == "open"), None)
+
+
 def close_cards(walk: Inbound, conn: sa.Connection, subject: str, kinds: tuple[str, ...], why: str) -> None:
     """Close the open cards of a subject, because what they asked for has happened."""
     ctx = walk.ctx

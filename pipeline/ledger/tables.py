@@ -164,10 +164,11 @@ sightings = Table(
     Column("file_id", Id, ForeignKey("files.id"), nullable=False),
     Column("revision", String(64), nullable=False),
     Column("line", Integer),
-    Column("outcome", String(16), nullable=False),  # new, same, changed
+    Column("outcome", String(16), nullable=False),  # see pipeline.ledger.revisions
     Column("at", Moment, nullable=False),
     UniqueConstraint("order_row", "file_id", "line", name="uq_sightings_order_row_file_id_line"),
     Index("ix_sightings_file_id", "file_id"),
+    Index("ix_sightings_outcome", "outcome"),  # what waits is looked for at each run
 )
 
 #: what waits for a person: a quarantined file, a held order, an order that came again with other content

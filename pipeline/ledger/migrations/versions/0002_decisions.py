@@ -52,3 +52,4 @@ def upgrade() -> None:
     op.add_column("publications", sa.Column("pruned", Moment(timezone=True), nullable=True))
     op.add_column("orders", sa.Column("status", sa.String(length=64), nullable=True))
     op.add_column("orders", sa.Column("amended", Moment(timezone=True), nullable=True))
+    op.create_index("ix_sightings_outcome", "sightings", ["outcome"], unique=False)
