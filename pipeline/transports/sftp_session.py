@@ -148,7 +148,6 @@ def connect(name: str, settings: SftpSettings, base: Path) -> Session:
 def start(settings: SftpSettings, key_types: Sequence[str] = ()) -> paramiko.Transport:
     """Connect and agree on keys; nobody is logged in yet and the host key is unchecked. ``key_types``: ask for these
     kinds of host key first, so that a server with several shows the one that we know. Raises Transient."""
-    import paramiko
 
     limit = settings.connect_timeout.total_seconds()
     with said(settings):
