@@ -138,7 +138,7 @@ def _columns(walk: Inbound, work: Work, now: datetime) -> dict[str, Any]:
         "line": work.decoded.line,
         "into": walk.settings.into,
         "job": walk.ctx.job,
-        **columns_of(order),
+        **columns_of(work.order or work.decoded.order),
         "findings": None,
         "tries": 0,
         "next_try": None,
@@ -150,19 +150,12 @@ def _columns(walk: Inbound, work: Work, now: datetime) -> dict[str, Any]:
 def columns_of(order: Order | None) -> dict[str, Any]:
     """What the ledger keeps of an order's content, to find and show it by."""
     return {
-        **_content(work),
-        "status": order.status[:64] if order else None,
-    }
-
-
-def _content(work: Work) -> dict[str, Any]:
-    order = work.order or work.decoded.order
-    return {
         "customer": order.customer.title if order else None,
         "phone": order.customer.phone if order else None,
         "total": str(order.total) if order else None,
         "currency": order.currency if order else None,
         "items": len(order.lines) if order else None,
+        "status": order.status[:64] if order else None,
     }
 
 
@@ -179,7 +172,9 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
             going = order_rows.set_creating(conn, [work.row["id"] for work in works], ctx.clock.now())
             for work in works:  # one that could not be read when it came says only now what it is
                 if work.row["id"] in going:
-                    order_rows.update(conn, work.row["id"], ctx.clock.now(), **_content(work))
+                    order_rows.update(
+                        conn, work.row["id"], ctx.clock.now(), **columns_of(work.order or work.decoded.order)
+                    )
         works = [work for work in works if work.row["id"] in going]
         if not works:
             return
