@@ -10,11 +10,11 @@ from pipeline.archive import Archive, upkeep
 from pipeline.config.model import ClientConfig
 from pipeline.errors import ConfigError
 from pipeline.ledger import tables as t
-from pipeline.ledger.store import DAMAGED, Ledger, shown_url
+from pipeline.ledger.store import DAMAGED, NEWER, Ledger, shown_url
 from pipeline.texts import T
 
 MISSING = "ledger-missing"
-__all__ = ["DAMAGED", "MISSING", "file_missing", "has_story", "lost"]
+__all__ = ["DAMAGED", "MISSING", "NEWER", "file_missing", "file_of", "has_story", "lost"]
 
 
 def file_missing(config: ClientConfig) -> bool:

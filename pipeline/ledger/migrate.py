@@ -27,3 +27,8 @@ def upgrade(engine: sa.Engine) -> None:
             # one migrator at a time; released with the transaction
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(727275)"))
         command.upgrade(config_for(connection), "head")
+
+
+def upgrade_to(connection: sa.Connection, version: str) -> None:
+    """Run the migrations up to ``version`` on a connection, in its transaction."""
+    command.upgrade(config_for(connection), version)

@@ -18,13 +18,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
-from pipeline.errors import ConfigError, Transient
+from pipeline.errors import ConfigError, Transient, system_words
 from pipeline.ledger import tables as t
 from pipeline.ports import Clock, Notice
 from pipeline.texts import T
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
 HEAD = "0002"
+NEWER = "ledger-newer"  #: code of the error that is raised for a ledger that a newer Mistok wrote
 DAMAGED = "ledger-damaged"  #: code of the error that is raised for a file that is no sound database
 #: How long a writer waits for another one of SQLite, in milliseconds.
 BUSY = 15_000
@@ -77,6 +78,7 @@ class Ledger:
     def __init__(self, url: str, *, client: str, base: Path, clock: Clock) -> None:
         self.client = client
         self.clock = clock
+        self.base = base
         self.owner = owner_name()
         self.url = _resolve(url, base)
         self.path = Path(self.url.database) if self.url.drivername.startswith("sqlite") and self.url.database else None
@@ -100,17 +102,18 @@ class Ledger:
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """A writing transaction: committed at the end, rolled back on an error. Raises Transient when locked."""
-        with self._translated(), self.engine.begin() as connection:
+        with self.translated(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A reading transaction that waits for no writer."""
-        with self._translated(), self.engine.connect().execution_options(mistok_read=True) as connection:
+        with self.translated(), self.engine.connect().execution_options(mistok_read=True) as connection:
             yield connection
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Errors of the database as ours: ConfigError for a damaged one, Transient for one that does not answer."""
         try:
             yield
         except (sqlite3.DatabaseError, DatabaseError) as error:
@@ -128,6 +131,12 @@ class Ledger:
                     raise
                 raise Transient(
                     T("The ledger {url} broke the connection.", url=self.url.render_as_string()), code="ledger"
+                ) from error
+            if "disk is full" in str(error):
+                raise Transient(
+                    T("The disk of the ledger {url} is full.", url=self.url.render_as_string()),
+                    code="disk-full",
+                    hint=T("Make room; nothing was deleted on the server, and Mistok goes on by itself."),
                 ) from error
             raise Transient(
                 T("The ledger {url} does not answer: {words}", url=self.url.render_as_string(), words=str(error.orig)),
@@ -276,7 +285,7 @@ class Ledger:
     # --- migrations ----------------------------------------------------------------------------------------------
 
     def _migrate(self) -> None:
-        with self._translated():
+        with self.translated():
             with self.engine.connect().execution_options(mistok_read=True) as conn:
                 version = _version(conn)
             if version == HEAD:
@@ -288,22 +297,36 @@ class Ledger:
                         version=version,
                         head=HEAD,
                     ),
-                    hint=T("Install that version, or restore the backup beside the ledger."),
+                    code=NEWER,
+                    hint=T(
+                        "Install that version, or restore the backup that lies beside it: "
+                        "mistok ledger restore FILE --replace"
+                    ),
                 )
-            if version and self.path:
+            if version:
                 self._backup(version)
             from pipeline.ledger.migrate import upgrade
 
             upgrade(self.engine)
 
     def _backup(self, version: str) -> None:
-        assert self.path is not None
-        stamp = self.clock.now().strftime("%Y%m%dT%H%M%SZ")
-        target = self.path.with_name(f"{self.path.name}.before-{version}-{stamp}")
-        with sqlite3.connect(self.path) as source, sqlite3.connect(target) as copy:
-            source.backup(copy)
-        copy.close()
-        source.close()
+        """A copy of a ledger that is about to be migrated: beside it, or in the client's folder for a server's."""
+        from pipeline.ledger import backup
+
+        now = self.clock.now()
+        stamp = f"before-{version}-{now.strftime('%Y%m%dT%H%M%SZ')}"
+        if self.path is None:
+            backup.dump(self.engine, self.base / f"ledger.{stamp}.jsonl.gz", now)
+            return
+        target = self.path.with_name(f"{self.path.name}.{stamp}")
+        try:
+            backup.copy_file(self.path, target)
+        except OSError as error:
+            raise Transient(
+                T("{path} cannot be written: {words}", path=str(target), words=system_words(error)),
+                code="ledger",
+                hint=T("The ledger is copied before it is brought to a new version: make room, or mend the rights."),
+            ) from error
 
 
 def _resolve(url: str, base: Path) -> sa.URL:
