@@ -32,6 +32,16 @@ ORDER_STATES: Mapping[str, Text] = {
     "rejected": T("rejected"),
     "nothing_to_do": T("nothing to do"),
 }
+#: The shop's own word for where an order stands, where it is one that the order format knows.
+SHOP_STATUSES: Mapping[str, Text] = {
+    "new": T("new"),
+    "confirmed": T("confirmed"),
+    "paid": T("paid"),
+    "shipped": T("shipped"),
+    "completed": T("completed"),
+    "cancelled": T("cancelled"),
+    "refunded": T("refunded"),
+}
 FILE_STATES: Mapping[str, Text] = {
     "seen": T("seen"),
     "claimed": T("being fetched"),
@@ -88,9 +98,10 @@ def orders(
                 ("total", T("Sum")),
                 ("currency", T("Currency")),
                 ("state_text", T("State")),
+                *((("shop", T("In the shop")),) if any(row["status"] not in (None, "new") for row in rows) else ()),
                 ("document", T("Document")),
             ),
-            rows,
+            [{**row, "shop": shop_status(row["status"])} for row in rows],
             empty=nothing_found(text, T("No order is in this state.") if state else T("No orders yet.")),
         )
 
@@ -116,6 +127,20 @@ def nothing_found(text: str | None, nothing: Text) -> Text:
     return T("Nothing matches {text}.", text=text.strip()) if text and text.strip() else nothing
 
 
+def shop_status(code: str | None) -> str:
+    """The shop's own status of an order for people; a word that is not known as it is."""
+    return str(SHOP_STATUSES.get(code or "", code or ""))
+
+
+def state_words(row: Mapping[str, Any]) -> Text:
+    """Where an order stands, with what became of its document since."""
+    if row["state"] == "created" and any(one["code"] == "document-cancelled" for one in row["findings"] or ()):
+        return T("document marked cancelled")
+    if row["state"] == "created" and row["amended"]:
+        return T("document made, amended since")
+    return ORDER_STATES[row["state"]]
+
+
 def order_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
     """An order's ledger row for tables and JSON."""
     return {
@@ -128,7 +153,9 @@ def order_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
         "currency": row["currency"],
         "items": row["items"],
         "state": row["state"],
-        "state_text": str(ORDER_STATES[row["state"]]),
+        "state_text": str(state_words(row)),
+        "status": row["status"],
+        "amended": row["amended"].astimezone(client.config.zone) if row["amended"] else None,
         "document": row["document_number"],
         "key": row["key"],
         "findings": [Finding.from_json(data) for data in row["findings"] or ()],

@@ -11,7 +11,7 @@ import typer
 from pipeline.cli import common
 from pipeline.cli.jobs import TRIGGERS
 from pipeline.cli.notices import STATES as NOTICE_STATES
-from pipeline.cli.orders import POLICIES, AsJson, file_row, order_row, publication_row
+from pipeline.cli.orders import POLICIES, AsJson, file_row, order_row, publication_row, shop_status
 from pipeline.errors import Finding
 from pipeline.texts import T, Text
 
@@ -44,6 +44,12 @@ EVENTS: Mapping[str, Text] = {
     "created": T("document made"),
     "existed": T("document found: a run that was cut short had made it"),
     "changed": T("came again with other content: the document was left as it is"),
+    "amended": T("came again with other content: the document was brought to it"),
+    "cancelled": T("cancelled by the shop: the document was marked so, and its stock is free"),
+    "ignored": T("came again with other content: left as it is, as the config says"),
+    "older": T("came with older content than is known: the document was left as it is"),
+    "rejected-again": T("came again with content that was rejected: the document was left as it is"),
+    "not-amended": T("the document is not brought to it yet; will be tried again"),
     "in-doubt": T("the target gave no clear answer; it is being looked up"),
     "looked-up": T("looked for in the target: not found yet"),
     "not-created": T("not made yet; will be tried again"),
@@ -250,6 +256,8 @@ def _event_words(event: str, data: Mapping[str, Any]) -> str:
         words += f": {POLICIES[data['policy']]}"
     if data.get("findings"):
         words += ": " + "; ".join(str(Finding.from_json(one).text) for one in data["findings"])
+    if data.get("differences"):
+        words += ": " + "; ".join(str(Text.from_json(one["text"])) for one in data["differences"])
     return words
 
 
@@ -313,6 +321,10 @@ def _tell(story: Mapping[str, Any]) -> None:
         lines.append((T("Connection"), f"{story['connection']}/{story['folder']}".rstrip("/")))
     if story.get("customer"):
         lines.append((T("Customer"), story["customer"]))
+    if story.get("status"):
+        lines.append((T("Status in the shop"), shop_status(story["status"])))
+    if story.get("amended"):
+        lines.append((T("Amended"), common.cell(story["amended"])))
     if story.get("total") is not None:
         lines.append((T("Sum"), f"{common.cell(story['total'])} {story['currency']}"))
     if story.get("document"):

@@ -140,7 +140,8 @@ def _end(walk: Inbound, conn: sa.Connection, change: Change, now: datetime) -> N
     work, ctx = change.work, walk.ctx
     document = work.row.get("document_number")
     status = _status(work)
-    if status is not None and change.verdict is not Verdict.OLDER and work.row["status"] != status:
+    late = change.verdict is Verdict.OLDER or change.returned
+    if status is not None and not late and work.row["status"] != status:
         order_rows.update(conn, work.row["id"], now, status=status)
     match change.verdict:
         case Verdict.EQUAL | Verdict.NOTHING:
@@ -200,7 +201,9 @@ def _ask(
     if work.row["state"] == OrderState.CREATED:
         order_rows.update(conn, work.row["id"], now, tries=tries, next_try=later)
     before = telling.card_findings(walk, conn, work.subject, "changed")
-    known = again and before is not None and telling.same_trouble(findings, {"findings": before})
+    # its first words name the file that it came in, which is no news
+    told = [one for one in before or () if one["code"] != CODE]
+    known = again and before is not None and telling.same_trouble(findings[1:], {"findings": told})
     if known and quietly:
         return
     telling.open_card(walk, conn, "changed", work.subject, findings, work.file_id)

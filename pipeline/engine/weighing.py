@@ -59,6 +59,7 @@ class Change:
     differences: tuple[Difference, ...] = ()
     findings: tuple[Finding, ...] = ()  #: why it cannot be done, of HOLD and BLOCKED
     remark: Text | None = None  #: what a person should know besides
+    returned: bool = False  #: whether it is newer nobody can tell
     cancelled: bool = False  #: the order is to have no document any more
     marked: bool = False  #: its document has this very status already, as one that is cancelled
     asked: Row | None = None  #: the appearance that a person is asked about, or that waits, from before
@@ -145,7 +146,7 @@ class Scales:
             if _known_file(work, seen) and not _is_asked(change):
                 change.verdict = Verdict.OLDER  # the very same file, read once more
             else:
-                change.remark = _RETURNED
+                change.remark, change.returned = _RETURNED, True
 
     def _is_older(self, change: Change, now: Order, before: Order | None) -> bool:
         newest = [] if before is None else [before]
@@ -215,7 +216,7 @@ class Scales:
             lasting = bool(work.decoded.findings) or work.decoded.order is None
             change.verdict = Verdict.BLOCKED if goes and documented and not lasting else Verdict.HOLD
             return
-        if not goes or (change.remark is _RETURNED and not decided):
+        if not goes or (change.returned and not decided):
             return
         if not documented:
             # a person who has rejected it decides again; otherwise there was nothing to be done, and now there is
