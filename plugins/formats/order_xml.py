@@ -86,7 +86,8 @@ class OrderXml:
         errors = schema.check(document)
         if len(errors) >= MAX_ERRORS:  # the list is cut: what is not on it cannot be called good
             raise Rejected(findings=tuple(error.finding(context.file) for error in errors))
-        elements = list(document.root)
+        # a schema of the client's own may let other things stand beside the orders
+        elements = [element for element in document.root if _local(element) == "order"]
         positions = {id(order): index for index, order in enumerate(elements)}
         outside: list[SchemaError] = []
         inside: dict[int, list[SchemaError]] = defaultdict(list)
@@ -101,10 +102,15 @@ class OrderXml:
         _strip(document.root)
         decoded: list[DecodedOrder] = []
         at = 1  # the root is 0
-        for index, element in enumerate(elements):
+        for element in document.root:
             inner = list(element.iter())
-            places = {id(one): (one, document.lines[at + i], document.columns[at + i]) for i, one in enumerate(inner)}
-            at += len(inner)
+            start, at = at, at + len(inner)
+            index = positions.get(id(element))
+            if index is None:
+                continue
+            places = {
+                id(one): (one, document.lines[start + i], document.columns[start + i]) for i, one in enumerate(inner)
+            }
             reader = Reader(element, places, settings, context, path_of, _path(index, len(elements)))
             decoded.append(reader.held(inside[index]) if index in inside else reader.order())
             notes.extend(reader.notes)
@@ -174,10 +180,14 @@ def _strip(root: Any) -> None:
     etree.cleanup_namespaces(root)
 
 
+def _local(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
 def _order_of(element: Any, positions: dict[int, int]) -> int | None:
     node = element
     while node is not None:
-        if id(node) in positions and str(node.tag).rpartition("}")[2] == "order":
+        if id(node) in positions:
             return positions[id(node)]
         node = node.getparent()
     return None
