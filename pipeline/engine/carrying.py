@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config.model import StepSpec
-from pipeline.engine import mending
+from pipeline.engine import amending, mending
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.runtime import Client
@@ -40,6 +40,7 @@ class Came:
     card: int | None = None
     later: Text | None = None
     error: MistokError | None = None
+    amended: bool = False  #: its document was brought to newer content just now
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -49,7 +50,7 @@ class Came:
     @property
     def settled(self) -> bool:
         """Whether nobody is waited for any more."""
-        return OrderState(self.order["state"]) not in order_rows.STILL_OPEN
+        return OrderState(self.order["state"]) not in order_rows.STILL_OPEN and self.later is None and not self.card
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,40 @@ def carry_on(
                 done += len(part)
                 report(done, len(rows), T("orders"))
     return _came(client, list(rows), later)
+
+
+def amend(
+    client: Client,
+    order_id: int,
+    file: Row,
+    *,
+    by: str,
+    report: Progress = no_progress,
+    patience: timedelta = PATIENCE,
+) -> Came:
+    """Bring an order's document to the content of ``file``, which a person has accepted; else as :func:`carry_on`."""
+    with client.ledger.read() as conn:
+        before = order_rows.by_ids(conn, [order_id])[order_id]
+    place = place_of(client, file, before)
+    words: Text | None = None
+    error: MistokError | None = None
+    if place is None:
+        words = T("No job of the config takes files from there any more.")
+    else:
+        with opened(client, place, by=by, report=report) as walk, holding(walk, patience) as ours:
+            if not ours:
+                words = T("A run of job {job} is under way; its next run carries on.", job=place.job)
+            else:
+                try:
+                    amending.carry_on(walk, {order_id})
+                except (Transient, Refused) as failed:
+                    error = failed
+                else:
+                    error = walk.troubles[-1] if walk.troubles else None
+            if error is not None:
+                words = T("{words} The next run of job {job} carries on.", words=error.text, job=place.job)
+    (came,) = _came(client, [order_id], {})
+    return replace(came, later=words, error=error, amended=came.order["amended"] != before["amended"])
 
 
 def _plan_again(walk: Inbound, rows: Sequence[Row]) -> MistokError | None:

@@ -7,19 +7,19 @@ walk (:mod:`pipeline.engine.carrying`): at once, or with the next run of the job
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.engine import carrying
+from pipeline.engine import amending, carrying
 from pipeline.engine.booking import OTHER_DOCUMENT
 from pipeline.engine.carrying import Came
 from pipeline.engine.context import Progress, no_progress
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Who
-from pipeline.ledger import cards, decisions
+from pipeline.ledger import cards, decisions, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
@@ -29,6 +29,15 @@ Row = dict[str, Any]
 
 #: Kinds of cards about one order that waits.
 OF_ORDER = frozenset({"held", "in_doubt"})
+#: Code of a finding -> what accepting it does.
+_ACCEPTS: Mapping[str, Text] = {
+    "totals": T("the document gets the total that the order states; a line of rounding evens it out"),
+    "taxes": T("the document gets the taxes that its items make, not those that the order states"),
+    "status": T("the document is made although the order came with this status"),
+    "changed-order": T("what came last holds: the document is brought to it, or marked cancelled"),
+    "other-document": T("the document that is there becomes this order's own, as it is"),
+    "brake": T("this very catalogue is published; a changed one would be stopped anew"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +69,25 @@ def acceptable(client: Client, card: Mapping[str, Any]) -> frozenset[str]:
     codes = {finding.code for finding in findings_of(card)}
     if card["kind"] == "brake":
         return frozenset({"brake"})
-    if card["kind"] != "held":
+    if card["kind"] not in ("held", "changed"):
         return frozenset()
     with client.ledger.read() as conn:
         order = order_rows.by_ids(conn, [card["order_row"]]).get(card["order_row"]) if card["order_row"] else None
+        if card["kind"] == "changed":
+            there = order is not None and revisions.asked_about(conn, client.config.client, order) is not None
+            return frozenset({amending.CODE}) if there else frozenset()
         file = file_rows.by_id(conn, order["file_id"]) if order else None
     place = carrying.place_of(client, file, order) if file and order else None
     return frozenset(codes & ((place.step.acceptable if place else frozenset()) | {OTHER_DOCUMENT}))
+
+
+def accepting(codes: Collection[str]) -> Text:
+    """What ``--accept`` does for these findings."""
+    parts = [_ACCEPTS.get(code) or T("`{code}` is taken as it is", code=code) for code in sorted(codes)]
+    text = parts[0]
+    for part in parts[1:]:
+        text = T("{first}; {second}", first=text, second=part)
+    return text
 
 
 def closed_words(card: Mapping[str, Any], client: Client) -> Text:
@@ -147,6 +168,8 @@ def accept(client: Client, card: Row, *, by: str, why: str | None = None, report
         raise refusal(card, T("Card {n} tells of something that nobody can accept as it is.", n=card["id"]))
     if card["kind"] == "brake":
         return _accept_brake(client, card, by=by, why=why, report=report)
+    if card["kind"] == "changed":
+        return _accept_change(client, card, by=by, why=why, report=report)
     return _accept_order(client, card, codes, by=by, why=why, report=report)
 
 
@@ -170,9 +193,35 @@ def _accept_order(
                 conn, name, subject, order["revision"], "accept", codes, by=by, now=now, card_id=card["id"], why=why
             )
             client.ledger.event(conn, subject, "accepted", {"codes": sorted(codes), "by": by, "why": why})
-            said = T("Accepted as it is: {codes}.", codes=", ".join(sorted(codes)))
+            said = T("Accepted: {does}.", does=accepting(codes))
     came = tuple(carrying.carry_on(client, [order["id"]], by=by, report=report))
     return Resolved(card["id"], (said,), came, waits=_waits(came), error=_error(came))
+
+
+def _accept_change(client: Client, card: Row, *, by: str, why: str | None, report: Progress) -> Resolved:
+    """The newer content is the right one: its document is brought to it, or its first one is made."""
+    name, subject = client.config.client, card["subject"]
+    with client.ledger.begin() as conn:
+        if (gone := _decided(conn, client, card)) is not None:
+            return gone
+        now = client.clock.now()
+        order = order_rows.by_ids(conn, [card["order_row"]])[card["order_row"]]
+        revision = amending.accept_change(conn, name, order, now)
+        if revision is None:
+            return Resolved(card["id"], (_moved_on(order),), before=True)
+        codes = [amending.CODE]
+        decisions.decide(conn, name, subject, revision, "accept", codes, by=by, now=now, card_id=card["id"], why=why)
+        client.ledger.event(conn, subject, "accepted", {"codes": codes, "by": by, "why": why})
+        documented = OrderState(order["state"]) in (OrderState.CREATED, OrderState.IN_DOUBT)
+        if not documented:  # it goes on as any order does
+            cards.close_one(conn, name, card["id"], now, by=by, why=why or "accepted")
+        file = file_rows.by_id(conn, card["file_id"])
+    if documented and file is not None:
+        came = [carrying.amend(client, order["id"], file, by=by, report=report)]
+    else:
+        came = carrying.carry_on(client, [order["id"]], by=by, report=report)
+    said = T("Accepted: what came last holds for №{number}.", number=order["number"])
+    return Resolved(card["id"], (said,), tuple(came), waits=_waits(came), error=_error(came))
 
 
 def try_again(
@@ -261,8 +310,8 @@ def reject(client: Client, card: Row, *, by: str, why: str) -> Resolved:
         if (gone := _decided(conn, client, card)) is not None:
             return gone
         now = client.clock.now()
-        cards.close_one(conn, name, card["id"], now, by=by, why=why)
         revision = _content_of(conn, client, card)
+        cards.close_one(conn, name, card["id"], now, by=by, why=why)
         codes = {finding.code for finding in findings_of(card)}
         decisions.decide(conn, name, subject, revision, "reject", codes, by=by, now=now, card_id=card["id"], why=why)
         client.ledger.event(conn, subject, "rejected", {"by": by, "why": why})
@@ -364,6 +413,12 @@ def refusal(card: Mapping[str, Any], text: Text) -> ConfigError:
             )
         case "held" if asked_for(card):
             hint = T("Say what is meant: `mistok resolve {n} --map {about}=…`.", n=n, about=asked_for(card)[0])
+        case "held":
+            hint = T(
+                "Let it be mended where it comes from (`mistok card {n} --letter` is a letter about it): it goes on by "
+                "itself then; or `mistok resolve {n} --reject --why …`.",
+                n=n,
+            )
         case _:
             hint = T("`mistok card {n}` tells what can be done; `--reject --why …` always works.", n=n)
     return ConfigError(text, hint=hint, code="decision")
@@ -400,6 +455,10 @@ def _content_of(conn: sa.Connection, client: Client, card: Row) -> str:
     """The content that a card is about: a decision holds for that one only."""
     if card["kind"] == "brake":
         return _stopped_content(conn, client, card["subject"])
+    if card["kind"] == "changed" and card["order_row"]:
+        order = order_rows.by_ids(conn, [card["order_row"]])[card["order_row"]]
+        if revision := amending.reject_change(conn, client.config.client, order):
+            return revision
     file = file_rows.by_id(conn, card["file_id"]) if card["file_id"] else None
     return (file["sha256"] or "") if file else ""
 

@@ -13,7 +13,7 @@ from pipeline import __version__
 from pipeline.engine import deciding
 from pipeline.engine.cards.excerpt import drawn
 from pipeline.engine.cards.story import Story
-from pipeline.engine.cards.ways import accepting, mapping_command
+from pipeline.engine.cards.ways import mapping_command
 from pipeline.engine.nearest import Proposal
 from pipeline.errors import Finding, Who
 from pipeline.flow import Explained
@@ -244,7 +244,9 @@ class _Writer:
             n = story.number
             if codes := self.known.acceptable.get(n):
                 yield T(
-                    "Right as it is? {command} ({does})", command=f"mistok resolve {n} --accept", does=accepting(codes)
+                    "Right as it is? {command} ({does})",
+                    command=f"mistok resolve {n} --accept",
+                    does=deciding.accepting(codes),
                 )
             match story.card["kind"]:
                 case "held":

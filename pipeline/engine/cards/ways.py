@@ -14,15 +14,6 @@ from pipeline.texts import T, Text
 
 _PLAIN = re.compile(r"[\w.,:=/+@…-]+\Z")
 
-#: Code of a finding -> what accepting it does.
-_ACCEPTS: Mapping[str, Text] = {
-    "totals": T("the document gets the total that the order states; a line of rounding evens it out"),
-    "taxes": T("the document gets the taxes that its items make, not those that the order states"),
-    "status": T("the document is made although the order came with this status"),
-    "other-document": T("the document that is there becomes this order's own, as it is"),
-    "brake": T("this very catalogue is published; a changed one would be stopped anew"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -70,7 +61,7 @@ def _ways(
             command, T("say what {about} means; it is kept, and every order that waited for it goes on", about=about)
         )
     if acceptable:
-        does = accepting(acceptable)
+        does = deciding.accepting(acceptable)
         yield Way(f"mistok resolve {n} --accept", does)
     match kind:
         case "held":
@@ -96,12 +87,3 @@ def _ways(
     reason = '"…"' if windows else "'…'"
     yield Way(f"mistok resolve {n} --reject --why {reason}", rejected)
     yield Way(f"mistok card {n} --letter", T("a letter about it, to copy"))
-
-
-def accepting(codes: Collection[str]) -> Text:
-    """What ``--accept`` does for these findings."""
-    parts = [_ACCEPTS.get(code) or T("`{code}` is taken as it is", code=code) for code in sorted(codes)]
-    text = parts[0]
-    for part in parts[1:]:
-        text = T("{first}; {second}", first=text, second=part)
-    return text
