@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,8 +24,12 @@ log = structlog.get_logger("mistok.inbound")
 
 Row = dict[str, Any]
 #: ``created``, ``held`` and ``nothing`` would come; ``exists``: its document is in the target already, and the ledger
-#: would take note of it; ``same``, ``changed`` and ``older``: it is known, and nothing would come.
-Outcome = Literal["created", "held", "nothing", "exists", "same", "changed", "older"]
+#: would take note of it; ``same``, ``changed`` and ``older``: it is known, and nothing would come. With ``blank`` an
+#: order that comes again with other content is ``changed`` (a person is asked), ``amended``, ``cancelled`` or
+#: ``ignored``.
+Outcome = Literal["created", "held", "nothing", "exists", "same", "changed", "older", "amended", "cancelled", "ignored"]
+_CHANGED: dict[str, Outcome] = {"hold": "changed", "amend": "amended", "ignore": "ignored"}
+_CANCELLED: dict[str, Outcome] = {"hold": "changed", "mark": "cancelled", "ignore": "ignored"}
 _STATE = {
     "created": OrderState.CREATED,
     "exists": OrderState.CREATED,
@@ -86,6 +90,9 @@ class Foresight:
                 work.row = rows.get(work.key, {})
             if found.fresh:
                 told.update((id(one.work), one) for one in self._plan(found.fresh))
+            if self.blank and found.changed:
+                told.update((id(one.work), one) for one in self._by_policy(found.changed))
+                found.changed = []
             for outcome, known in _known(found.same, found.changed, found.older):
                 told.update((id(work), Foreseen(work, outcome, (), work.row.get("document_number"))) for work in known)
             works.extend(work for work in again if work.file_id not in found.deferred)
@@ -114,6 +121,23 @@ class Foresight:
                 "document_number": one.document,
             }
         return foreseen
+
+    def _by_policy(self, works: Sequence[Work]) -> Iterator[Foreseen]:
+        """What the policy says of orders that come again with other content; how it differs is not looked at."""
+        settings = self.settings
+        planning.plan(works, self.step, settings, self.ctx.system(settings.into), self.ctx)
+        for work in works:
+            match work.action:
+                case HoldOrder(findings=findings):
+                    yield Foreseen(work, "changed", findings, work.row.get("document_number"))
+                    continue
+                case NothingToDo():
+                    outcome = _CANCELLED[settings.cancelled]
+                case _:
+                    outcome = _CHANGED[settings.changed]
+            if outcome in ("amended", "cancelled"):
+                self._come[work.key] = {**work.row, "revision": work.revision, "file_id": work.file_id}
+            yield Foreseen(work, outcome, (), work.row.get("document_number"))
 
 
 def decode(order_format: OrderFormat, data: bytes, settings: Settings, context: FormatContext) -> Decoded | Unread:

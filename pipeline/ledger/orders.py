@@ -174,17 +174,13 @@ def _of_inbox(
     return [row_dict(row) for row in conn.execute(query)]
 
 
-def held_nameless(conn: sa.Connection, file_ids: Collection[int]) -> list[Row]:
-    """Held orders of these files whose id could not be read: they are known by their file's bytes and their place."""
+def held_of_files(conn: sa.Connection, file_ids: Collection[int]) -> list[Row]:
+    """The held orders whose present content came in one of these files."""
     found: list[Row] = []
     known = sorted(file_ids)
     for start in range(0, len(known), _CHUNK):
-        query = sa.select(orders).where(
-            orders.c.file_id.in_(known[start : start + _CHUNK]),
-            orders.c.state == OrderState.HELD,
-            orders.c.order_id.like("%#%"),
-        )
-        found.extend(row_dict(row) for row in conn.execute(query))
+        here = orders.c.file_id.in_(known[start : start + _CHUNK]) & (orders.c.state == OrderState.HELD)
+        found.extend(row_dict(row) for row in conn.execute(sa.select(orders).where(here).order_by(orders.c.id)))
     return found
 
 

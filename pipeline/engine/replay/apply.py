@@ -30,6 +30,7 @@ from pipeline.engine.replay.look import (
     Batch,
     batches,
     in_order,
+    lost_rows,
     place_key,
     standing,
     story_of,
@@ -167,7 +168,7 @@ class _Replay:
             self.ctx.reach("replay:accepted")
             self._carry(batch)
             self.ctx.reach("replay:carried")
-            self._name_the_nameless(batch.read)
+            self._name_the_nameless(batch)
             self.ctx.reach("replay:settled")
             for row, decoded in batch.read:
                 if row["id"] in accepted:
@@ -211,7 +212,7 @@ class _Replay:
                 log.exception("replay_failed", files=len(batch.read))
                 for one in batch.read:
                     self.of_file.pop(one[0]["id"], None)
-                    alone = Batch(batch.rows, batch.wanted)
+                    alone = Batch(batch.wanted)
                     alone.read = [one]
                     self._carry(alone)
                 return
@@ -224,7 +225,7 @@ class _Replay:
     def _book(self, read: Sequence[tuple[Row, Decoded]], batch: Batch) -> None:
         pending = list(read)
         while pending:
-            works = [work for work in works_of(pending, self.ctx.client) if batch.wanted(work)]
+            works = [work for work in works_of(pending, self.ctx.client) if batch.wanted.work(work)]
             with self.ctx.ledger.read() as conn:
                 known = order_rows.by_keys(conn, {work.key for work in works})
             found = sort_out(works, known, standing)
@@ -286,23 +287,16 @@ class _Replay:
                 line = lines.settled(work, outcome, story)
             self.of_file.setdefault(work.file_id, []).append(line)
 
-    def _name_the_nameless(self, read: Sequence[tuple[Row, Decoded]]) -> None:
+    def _name_the_nameless(self, batch: Batch) -> None:
         """Orders that were held because not even their id could be read: where it can be now, they are other rows."""
-        files = {row["id"]: (row, decoded) for row, decoded in read}
-        with self.ctx.ledger.read() as conn:
-            held = order_rows.held_nameless(conn, files)
-        settled = []
-        for order in held:
-            row, decoded = files[order["file_id"]]
-            index = int(order["order_id"].rpartition("#")[2]) - 1
-            if index >= len(decoded.orders):
-                continue
-            work = planning.make_work(row, index, decoded.orders[index], self.ctx.client)
-            if work.order_id != order["order_id"] and planning.nameless_id(row, index) == order["order_id"]:
-                settled.append((order, work))
-        if settled:
+        lost = lost_rows(self.ctx, batch)
+        for order, work in lost:
+            line = lines.lost(order, work, batch.name(order["file_id"]))
+            self.of_file.setdefault(order["file_id"], []).append(line)
+        named = [(order, work) for order, work in lost if work is not None]
+        if named:
             with self.walk.begin() as conn:
-                for order, work in settled:
+                for order, work in named:
                     self._named(conn, order, work)
 
     def _named(self, conn: sa.Connection, order: Row, work: Work) -> None:

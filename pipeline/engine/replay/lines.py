@@ -175,6 +175,19 @@ def done(work: Work, row: Row) -> Line:
             return _line(work, "failed", words, findings, acts=True)
 
 
+def lost(order: Row, now: Work | None, file: str) -> Line:
+    """What is said of a held order that its file gives no more; ``now`` is the order that stands in its place."""
+    if now is not None:
+        words = T("№{number} can be read now: it is order №{other}.", number=order["number"], other=now.number)
+        return Line("nothing", words, file, order["file_id"], order["number"], acts=True)
+    words = T(
+        "№{number} was held, and is not found in {file} any more: it stays held, with its card.",
+        number=order["number"],
+        file=file,
+    )
+    return Line("held", words, file, order["file_id"], order["number"], findings=file_rows.findings_of(order))
+
+
 def of_file(row: Row, outcome: Outcome, text: Text, findings: Sequence[Finding] = (), *, acts: bool = False) -> Line:
     """A line about a whole file."""
     return Line(outcome, text, row["name"], row["id"], findings=tuple(findings), acts=acts, sha256=row["sha256"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pipeline.engine import carrying, planning
 from pipeline.engine.carrying import Place
 from pipeline.engine.context import Progress, RunContext, no_progress
-from pipeline.engine.foreseeing import Foreseen, Foresight, Unread
+from pipeline.engine.foreseeing import Foreseen, Foresight, Unread, works_of
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.planning import Work
 from pipeline.engine.replay import lines
@@ -70,11 +70,14 @@ def place_key(place: Place) -> tuple[str, str, str]:
 class Batch:
     """Files of one inbox that were read, with what is wanted of each, and lines about those that give no orders."""
 
-    def __init__(self, rows: Sequence[Row], wanted: Callable[[Work], bool]) -> None:
-        self.rows = rows
+    def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.read: list[tuple[Row, Decoded]] = []
         self.unread: list[tuple[Row, Unread]] = []
+
+    def name(self, file_id: int) -> str:
+        """The name of a file that was read."""
+        return next(str(row["name"]) for row, _decoded in self.read if row["id"] == file_id)
 
 
 def batches(client: Client, copies: Copies, picks: Sequence[Pick], told: list[Line]) -> Iterator[tuple[Place, Batch]]:
@@ -82,7 +85,7 @@ def batches(client: Client, copies: Copies, picks: Sequence[Pick], told: list[Li
     with client.ledger.read() as conn:
         rows = file_rows.by_ids(conn, [pick.file_id for pick in picks])
         gone = rejected(conn, client.config.client, list(rows.values()))
-        wanted = wanted_of(conn, picks, rows)
+        wanted = Wanted(conn, picks, rows)
     places: dict[tuple[str, str, str], tuple[Place, list[Row]]] = {}
     for row in rows.values():
         place = copies.place(row)
@@ -94,7 +97,7 @@ def batches(client: Client, copies: Copies, picks: Sequence[Pick], told: list[Li
         else:
             places.setdefault(place_key(place), (place, []))[1].append(row)
     for place, group in places.values():
-        batch = Batch(group, wanted)
+        batch = Batch(wanted)
         for row in group:
             match copies.read(row):
                 case Line() as line:
@@ -106,26 +109,45 @@ def batches(client: Client, copies: Copies, picks: Sequence[Pick], told: list[Li
         yield place, batch
 
 
-def wanted_of(conn: sa.Connection, picks: Sequence[Pick], files: dict[int, Row]) -> Callable[[Work], bool]:
-    """Whether an order of the picked files is wanted. An order is known by its key, or as the nameless one it was."""
-    ids = {one for pick in picks for one in pick.orders or ()}
-    rows = order_rows.by_ids(conn, ids)
-    chosen: dict[int, set[str]] = {}
-    for pick in picks:
-        file = files.get(pick.file_id)
-        # what is not settled is carried on as a whole, or its other orders would be left behind
-        if pick.orders is not None and file is not None and file["state"] not in WHOLE:
-            known = [rows[one] for one in pick.orders if one in rows]
-            chosen[pick.file_id] = {name for row in known for name in (row["key"], row["order_id"])}
+class Wanted:
+    """Which orders of the picked files are wanted. One is known by its key, or as the nameless one it was."""
 
-    def wanted(work: Work) -> bool:
-        names = chosen.get(work.file_id)
-        if names is None:
-            return True
-        nameless = planning.nameless_id(files[work.file_id], work.index)
-        return work.key in names or nameless in names
+    def __init__(self, conn: sa.Connection, picks: Sequence[Pick], files: dict[int, Row]) -> None:
+        self._files = files
+        rows = order_rows.by_ids(conn, {one for pick in picks for one in pick.orders or ()})
+        self._names: dict[int, set[str]] = {}
+        for pick in picks:
+            file = files.get(pick.file_id)
+            # what is not settled is carried on as a whole, or its other orders would be left behind
+            if pick.orders is not None and file is not None and file["state"] not in WHOLE:
+                known = [rows[one] for one in pick.orders if one in rows]
+                self._names[pick.file_id] = {name for row in known for name in (row["key"], row["order_id"])}
 
-    return wanted
+    def work(self, work: Work) -> bool:
+        """Whether this order of a file is wanted."""
+        names = self._names.get(work.file_id)
+        return (
+            names is None or work.key in names or planning.nameless_id(self._files[work.file_id], work.index) in names
+        )
+
+    def row(self, order: Row) -> bool:
+        """Whether the order of this ledger row is wanted."""
+        names = self._names.get(order["file_id"])
+        return names is None or order["key"] in names
+
+
+def lost_rows(ctx: RunContext, batch: Batch) -> list[tuple[Row, Work | None]]:
+    """Held orders that the files give no more, each with the order that it is now, when it had no name before."""
+    files = {row["id"]: row for row, _decoded in batch.read}
+    works = {work.key: work for work in works_of(batch.read, ctx.client)}
+    nameless = {planning.nameless_id(files[work.file_id], work.index): work for work in works.values()}
+    with ctx.ledger.read() as conn:
+        held = order_rows.held_of_files(conn, files)
+    return [
+        (order, nameless.get(order["order_id"]))
+        for order in held
+        if order["key"] not in works and batch.wanted.row(order)
+    ]
 
 
 def standing(work: Work) -> Standing:
@@ -196,12 +218,14 @@ def in_order(told: Sequence[Line], picks: Sequence[Pick]) -> list[Line]:
 
 def _foresee(walk: Inbound, foresight: Foresight, batch: Batch) -> list[Line]:
     told = [unread_line(row, unread) for row, unread in batch.unread]
-    foreseen = foresight.look(batch.read, batch.wanted)
+    foreseen = foresight.look(batch.read, batch.wanted.work)
     story = story_of(walk.ctx, [one.work for one in foreseen])
     found = _found(walk, foreseen)
     by_file: dict[int, list[Line]] = {}
     for one in foreseen:
         by_file.setdefault(one.work.file_id, []).append(lines.foreseen(one, story, found.get(one.work.key)))
+    for order, work in lost_rows(walk.ctx, batch):
+        by_file.setdefault(order["file_id"], []).append(lines.lost(order, work, batch.name(order["file_id"])))
     for row, decoded in batch.read:
         if row["state"] == FileState.QUARANTINED:
             told.append(lines.would_be_read(row, len(decoded.orders)))
