@@ -7,7 +7,6 @@ touched. Killed anywhere, the next run goes on from the ledger and the archive.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,13 +19,14 @@ import sqlalchemy as sa
 import structlog
 
 from pipeline.archive import ArchiveItem
-from pipeline.engine import acknowledge, mending, quiet, reading, telling
+from pipeline.engine import acknowledge, mending, quiet, reading, telling, unread
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
-from pipeline.errors import Changed, Finding, MistokError, Refused, Transient, Where
+from pipeline.engine.keeping import Keeper
+from pipeline.errors import Finding, MistokError, Refused, Transient, Where
 from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, Settings, StepResult
 from pipeline.ledger import files as file_rows
-from pipeline.ledger.store import Lease, Ledger
+from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState
 from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile
 from pipeline.texts import T
@@ -36,7 +36,6 @@ log = structlog.get_logger("mistok.inbound")
 LEASE = timedelta(seconds=90)
 BATCH_BYTES = 64_000_000
 TAIL = 4096
-UNREAD_TRIES = 3  #: a file that cannot be fetched so often is told of
 Row = dict[str, Any]
 
 
@@ -111,7 +110,7 @@ class Inbound:
             yield False
             return
         try:
-            with _Keeper(self.ctx.ledger, self.lease):
+            with Keeper(self.ctx.ledger, self.lease, LEASE):
                 yield True
         finally:
             self.ctx.ledger.release(self.lease)
@@ -178,7 +177,12 @@ class Inbound:
 
     def _look(self) -> list[Look]:
         ctx, settings = self.ctx, self.settings
-        listed = ctx.transport(settings.inbox).list(settings.folder)
+        try:
+            listed = ctx.transport(settings.inbox).list(settings.folder)
+        except Refused as error:
+            unread.no_inbox(self, error)
+            raise
+        unread.inbox_found(self)
         names = {file.name for file in listed}
         quiet.saw(ctx.ledger, settings, names)
         now = ctx.clock.now()
@@ -192,7 +196,8 @@ class Inbound:
         for file in wanted:
             row = rows.get(file.name)
             if in_period(file, row["first_seen"] if row else now, ctx.since, ctx.until):
-                looks.append(judge(file, row, settings, names, now, ctx.config.config_hash))
+                patient = ctx.trigger != "person"
+                looks.append(judge(file, row, settings, names, now, ctx.config.config_hash, patient=patient))
         if settings.marker is not None:
             self.markers = {file.name: file for file in listed if file.name.endswith(settings.marker.suffix)}
         self._write_looks(looks, [row for row in seen if row["name"] not in names], now)
@@ -219,12 +224,14 @@ class Inbound:
                         "stable_since": now,
                         "last_look": now,
                         "findings": None,
+                        "tries": min(look.row["tries"], 1),
                     }
                     for look in growing
                     if look.row
                 ],
                 now,
             )
+            unread.over(self, conn, vanished, "the file is gone from the server")
             for row in vanished:
                 file_rows.update(conn, [row["id"]], now, state=FileState.ACKNOWLEDGED, policy="vanished")
                 ctx.event(conn, f"file:{row['id']}", "vanished")
@@ -297,6 +304,7 @@ class Inbound:
                 ],
                 now,
             )
+            unread.over(self, conn, [row for row, _result in staged], "the file was read")
             for (row, _result), copy in zip(staged, copies, strict=True):
                 row.update(sha256=copy.sha256, tries=0)
                 ctx.event(conn, f"file:{row['id']}", "archived", sha256=copy.sha256, size=copy.size)
@@ -308,7 +316,7 @@ class Inbound:
         for result in self.ctx.transport(self.settings.inbox).read_many(list(rows), folder):
             row = rows[result.file]
             if result.error is not None:
-                self._unread(row, result.error)
+                unread.tell(self, row, result.error)
             elif result.path is not None and self._whole(row, result.path):
                 staged.append((row, result))
         order = {row["id"]: place for place, row in enumerate(rows.values())}
@@ -334,50 +342,6 @@ class Inbound:
         self.count("waiting")
         self.tell(file=row["name"], outcome="waiting", findings=[finding])
         return False
-
-    def _unread(self, row: Row, error: MistokError) -> None:
-        ctx = self.ctx
-        now = ctx.clock.now()
-        tries = row["tries"] + 1
-        log.warning("file_not_read", file=row["name"], error=error.text.render("en"), code=error.code, tries=tries)
-        # a server that refuses us altogether is told of once, and not for each of its files
-        away = error.findings[0].about.startswith("connection:")
-        if away:
-            self.trouble(error)
-        lasting = not away and (isinstance(error, Refused) or tries >= UNREAD_TRIES)
-        with self.begin() as conn:
-            again = {"stable_since": now} if isinstance(error, Changed) else {}
-            file_rows.update(conn, [row["id"]], now, state=FileState.SEEN, tries=tries, **again)
-            ctx.event(conn, f"file:{row['id']}", "not-read", findings=file_rows.findings_json(error.findings))
-            if lasting:
-                telling.once(self, conn, f"file:{row['id']}", error.findings)
-        self.count("refused" if lasting else "failed")
-        self.tell(file=row["name"], outcome="failed", findings=list(error.findings))
-
-
-class _Keeper:
-    """Makes the lease longer while the run works, however long one file takes; ends with the run, or its process."""
-
-    def __init__(self, ledger: Ledger, lease: Lease) -> None:
-        self._ledger = ledger
-        self._lease = lease
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="mistok-lease", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_exc: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _keep(self) -> None:
-        while not self._over.wait(LEASE.total_seconds() / 4):
-            try:
-                if not self._ledger.renew(self._lease, LEASE):
-                    return  # taken over: the run notices at its next transaction
-            except MistokError as error:
-                log.warning("lease_not_renewed", error=error.text.render("en"))
 
 
 def _batches(looks: Sequence[Look], size: int) -> Iterator[list[Look]]:

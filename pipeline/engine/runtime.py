@@ -25,6 +25,7 @@ from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, JobConfig, StepSpec
 from pipeline.engine import guard
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
+from pipeline.engine.keeping import Keeper
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
 from pipeline.flow import FreeStep, InboundSettings, InboundStep, OutboundSettings, OutboundStep, Settings, StepResult
 from pipeline.ledger import tables as t
@@ -36,6 +37,8 @@ from pipeline.texts import T, current_language, hiding
 log = structlog.get_logger("mistok.run")
 
 IDLE_KEPT = timedelta(days=7)
+#: A job is free again so long after its machine is gone; a process of this machine that died is seen at once.
+LEASE = timedelta(minutes=2)
 #: Troubles of this machine, not of a server: a person must make room or mend rights.
 OWN_TROUBLE = frozenset({"disk-full", "archive", "ledger"})
 DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3  #: exit codes, as the help says
@@ -216,14 +219,14 @@ class _Run:
         if self.options.dry_run:
             return self._finish(self._steps())
         ledger = self.client.ledger
-        ttl = self.spec.time_limit * max(len(self.spec.steps), 1) + timedelta(minutes=1)
-        lease = ledger.acquire(f"job:{self.job}", ttl)
+        lease = ledger.acquire(f"job:{self.job}", LEASE)
         if lease is None:
             self._record_skip()
             return RunReport(self.job, "skipped")
         try:
-            self._record_start(lease)
-            return self._finish(self._steps())
+            with Keeper(ledger, lease, LEASE):
+                self._record_start(lease)
+                return self._finish(self._steps())
         except KeyboardInterrupt:
             if self.end_at_limit:  # Ctrl-C in a process of its own: nobody should think that this run still works
                 record_end(ledger, self.run_id, self.job, "interrupted")
@@ -390,9 +393,9 @@ def record_end(
     """
     now = ledger.clock.now()
     with ledger.begin() as conn:
-        conn.execute(
+        written = conn.execute(
             t.runs.update()
-            .where(t.runs.c.id == run_id)
+            .where(t.runs.c.id == run_id, t.runs.c.state == "running")
             .values(
                 ended=now,
                 state=state,
@@ -401,6 +404,8 @@ def record_end(
                 reference=reference or None,
             )
         )
+        if not written.rowcount:
+            return  # it was given up and its job taken over: its successor tells how it goes
         # a server that is away is one trouble, however many jobs need it; when it is back, the connection says so
         connection = finding.about.removeprefix("connection:") if finding else ""
         of_connection = finding is not None and connection != finding.about

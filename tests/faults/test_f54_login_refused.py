@@ -115,7 +115,7 @@ class Place:
         with Client.open(config) as client, client.ledger.read() as conn:
             return [
                 tuple(row) for row in conn.exec_driver_sql("SELECT subject, kind FROM notices WHERE kind = 'failure'")
-            ]  # type: ignore[misc]
+            ]
 
 
 @pytest.fixture
