@@ -19,6 +19,8 @@ from pipeline.ports import RemoteFile
 
 Row = dict[str, Any]
 RETRY_ASIDE = timedelta(minutes=5)
+UNREAD_TRIES = 3  #: a file that cannot be fetched so often is told of, whatever the reason
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
 
 
 class Verdict(Enum):
@@ -44,6 +46,14 @@ class Look:
     due: datetime | None = None
 
 
+def pause(tries: int) -> timedelta:
+    """How long to leave a file alone that could not be fetched so many times in a row (0, 1, …)."""
+    if tries < UNREAD_TRIES:
+        return timedelta(0)
+    doubled: timedelta = FIRST_PAUSE * int(2 ** min(tries - UNREAD_TRIES, 20))
+    return min(doubled, LONGEST_PAUSE)
+
+
 def chosen(name: str, settings: InboundSettings) -> bool:
     """Whether a name is one that the step takes: its pattern, none of the ignored ones, case aside."""
     lower = name.lower()
@@ -59,11 +69,14 @@ def judge(
     names: Collection[str],
     now: datetime,
     config_hash: str = "",
+    *,
+    patient: bool = True,
 ) -> Look:
     """The verdict on a listed ``file``, given its newest ledger ``row`` (None: never seen) and all listed ``names``.
 
     A quarantined file is read again when the config is another one (``config_hash``) than the one that refused it, and
-    when somebody puts it back from the rejected folder.
+    when somebody puts it back from the rejected folder. With ``patient`` a file that could not be fetched again and
+    again is left alone for a while.
     """
     if row is None:
         return Look(file, Verdict.NEW)
@@ -76,6 +89,8 @@ def judge(
         due = max(row["stable_since"] + settings.stable, row["first_seen"] + settings.min_age)
         if row["findings"]:  # it was read once and its end was missing
             due = max(due, row["stable_since"] + settings.grace)
+        if patient and (wait := pause(row.get("tries") or 0)):
+            due = max(due, row["updated"] + wait)
         if settings.marker is not None and file.name + settings.marker.suffix not in names:
             return Look(file, Verdict.WAITING, kept)
         return Look(file, Verdict.READY, kept) if due <= now else Look(file, Verdict.WAITING, kept, due)
