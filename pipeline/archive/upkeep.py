@@ -221,6 +221,15 @@ def complete(archive: Archive, index: Index, known: Iterable[Entry], tell: Tell 
     return found
 
 
+def without_line(archive: Archive, index: Index) -> list[Entry]:
+    """What the view tells of copies that stand in no line of the journal. Raises Transient."""
+    try:
+        missing = {sha for sha in archive.hashes() if sha not in index.kept}
+        return sorted(_by_view(archive, missing, quiet), key=lambda entry: entry.at) if missing else []
+    except OSError as error:
+        raise archive.trouble(error) from error
+
+
 def _by_view(archive: Archive, hashes: Collection[str], tell: Tell) -> Iterator[Entry]:
     sizes = {archive.object_of(sha).stat().st_size for sha in hashes}
     paths = sorted((archive.root / "view").glob("*/*/*"))

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import __version__
-from pipeline.cli import archive, common
+from pipeline.cli import archive, common, ledger
 from pipeline.cli.cards import card, cards
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
@@ -165,3 +165,4 @@ _add(replay, T("Go through what came before once more: shows what it would do, d
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
 app.add_typer(archive.group, name="archive")
+app.add_typer(ledger.group, name="ledger")

@@ -1,0 +1,403 @@
+"""A ledger made anew, or completed, from the archive alone and the documents that the target has.
+
+Every archived order file that the ledger does not know is read again by the step that takes the files of its inbox; its
+orders are looked up in the target by their keys. What has its document gets its end state. Everything else is left to
+the next run: a file with anything unsettled in it becomes ``archived``, from where the inbound walk goes on by itself,
+finding before it creates. So nothing is made twice, whatever was lost, and all is written in one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from pipeline.archive import Entry, Index, safe_name, upkeep
+from pipeline.archive.journal import distinct
+from pipeline.clock import SystemClock
+from pipeline.config.model import ClientConfig
+from pipeline.engine import guard, planning
+from pipeline.engine.carrying import Place, places
+from pipeline.engine.context import Progress, RunContext, no_progress
+from pipeline.engine.inbox import chosen
+from pipeline.engine.rebuilt import FileRow, OrderRow, Rebuild, Seen, write
+from pipeline.engine.restoring import at_work_now
+from pipeline.engine.runtime import Client
+from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Rejected, Where, Who
+from pipeline.flow import Settings
+from pipeline.ledger import backup
+from pipeline.ledger import orders as order_rows
+from pipeline.ledger import tables as t
+from pipeline.ledger.store import Lease
+from pipeline.ledger.tables import FileState, OrderState
+from pipeline.model import cents
+from pipeline.ports import Clock, DocumentRef, OrderFormat
+from pipeline.texts import T, Text
+
+log = structlog.get_logger("mistok.rebuild")
+
+LEASE = timedelta(minutes=10)
+_KEYS = 200  #: orders that are looked up in one go
+_SETTLED = (OrderState.CREATED, OrderState.REJECTED, OrderState.NOTHING_TO_DO)
+
+
+def rebuild(
+    config: ClientConfig,
+    *,
+    apply: bool = False,
+    reject: bool = False,
+    by: str = "",
+    clock: Clock | None = None,
+    tell: Progress = no_progress,
+    reach: Callable[[str], None] = lambda _point: None,
+) -> Rebuild:
+    """Work out what the archive knows and the ledger does not; with ``apply``, write it down.
+
+    A damaged ledger is set aside first; one that is sound is completed, none of its rows is changed.
+
+    Args:
+        reject: orders without a document are rejected instead of left to the next run.
+
+    Raises ConfigError (no archive, a job at work), Refused or Transient (an inbox or a target does not answer).
+    """
+    clock = clock or SystemClock()
+    place = guard.file_of(config)
+    damaged = place is not None and place.exists() and not _sound(place)
+    usable = not damaged and not guard.file_missing(config)
+    with TemporaryDirectory(prefix="mistok-", ignore_cleanup_errors=True) as temp, ExitStack() as stack:
+        folder = Path(temp)
+        known = _beside(config, folder) if damaged else config
+        with Client.open(known, clock=clock, read_only=True, guarded=False) as client:
+            if apply and usable:
+                stack.enter_context(_held(client))
+            done = _plan(client, folder, tell, reject=reject)
+            if apply and usable:
+                reach("rebuild:planned")
+                write(client, done, by)
+        if apply and not usable:
+            reach("rebuild:planned")
+            if damaged and place is not None:
+                done.before = backup.set_aside(place, clock.now())
+            reach("rebuild:aside")
+            with Client.open(config, clock=clock, guarded=False) as client:
+                write(client, done, by)
+    reach("rebuild:written")
+    return done
+
+
+def _sound(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path)) as conn:
+            return bool(conn.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.DatabaseError as error:
+        return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def _beside(config: ClientConfig, folder: Path) -> ClientConfig:
+    """The config with an empty ledger in ``folder``."""
+    ledger = config.ledger.model_copy(update={"url": f"sqlite:///{(folder / 'ledger.sqlite3').as_posix()}"})
+    return config.model_copy(update={"ledger": ledger})
+
+
+@contextmanager
+def _held(client: Client) -> Iterator[None]:
+    """Nobody takes files in meanwhile. Raises ConfigError when somebody is at it now."""
+    ledger = client.ledger
+    if busy := at_work_now(ledger):
+        raise _busy(busy)
+    taken: list[Lease] = []
+    try:
+        for place in places(client):
+            name = f"inbox:{place.settings.inbox}/{place.settings.folder}"
+            lease = ledger.acquire(name, LEASE)
+            if lease is None:
+                raise _busy([name])
+            taken.append(lease)
+        yield
+    finally:
+        for lease in taken:
+            ledger.release(lease)
+
+
+def _busy(names: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        T("Somebody works with this ledger just now: {names}.", names=", ".join(names)),
+        code="ledger-busy",
+        hint=T("Stop mistok serve and wait until running jobs have ended."),
+    )
+
+
+# --- working it out --------------------------------------------------------------------------------------------------
+
+
+def _plan(client: Client, temp: Path, tell: Progress, *, reject: bool) -> Rebuild:
+    ctx = RunContext(
+        config=client.config,
+        registry=client.registry,
+        ledger=client.ledger,
+        archive=client.archive,
+        clock=client.clock,
+        job="rebuild",
+        temp=temp,
+        dry_run=True,
+        report=tell,
+    )
+    try:
+        return _Planner(client, ctx, reject=reject).plan()
+    finally:
+        ctx.close()
+
+
+class _Planner:
+    """Works out one rebuild. Reads archive, inboxes and targets; changes nothing."""
+
+    def __init__(self, client: Client, ctx: RunContext, *, reject: bool) -> None:
+        self.client, self.ctx, self.reject = client, ctx, reject
+        self.done = Rebuild()
+        self.places = list(places(client))
+        self.index = Index.of(client.archive.journal)
+
+    def plan(self) -> Rebuild:
+        entries = distinct(self._entries())
+        with self.client.ledger.read() as conn:
+            known = _known(conn, self.ctx.client)
+        fresh = [entry for entry in entries if not known & {_identity(entry), _look(entry)}]
+        published = [entry for entry in fresh if entry.direction == "out"]
+        came = [entry for entry in fresh if entry.direction != "out"]
+        for number, entry in enumerate(came, 1):
+            self.ctx.progress(number, len(came), T("files"))
+            self._file(entry)
+        self._orders()
+        self._files()
+        self.done.files += [FileRow(entry, None, "published") for entry in published]
+        return self.done
+
+    def _entries(self) -> Iterator[Entry]:
+        """The client's lines of the journal, and what the view tells of copies that have none."""
+        yield from self.index.of_client(self.ctx.client)
+        nameless = upkeep.without_line(self.client.archive, self.index)
+        for entry in nameless:
+            if entry.client == safe_name(self.ctx.client):
+                yield replace(entry, client=self.ctx.client)
+
+    # --- files ---------------------------------------------------------------------------------------------------
+
+    def _place(self, entry: Entry) -> tuple[Entry, Place | None]:
+        for place in self.places:
+            if (place.settings.inbox, place.settings.folder.strip("/")) == (entry.connection, entry.folder.strip("/")):
+                return entry, place
+        if entry.direction == "in":
+            return entry, None
+        # only its name in the view is known: it can only be of the one inbox that takes such names
+        takers = [place for place in self.places if chosen(entry.name, place.settings)]
+        if len(takers) != 1:
+            return entry, None
+        settings = takers[0].settings
+        return replace(entry, connection=settings.inbox, folder=settings.folder, direction="in"), takers[0]
+
+    def _file(self, entry: Entry) -> None:
+        archive = self.client.archive
+        entry, place = self._place(entry)
+        if place is None:
+            if entry.direction == "in":
+                self._remark("no-job", entry, T("No job takes files from {inbox} any more.", inbox=_inbox(entry)))
+            return
+        row = FileRow(entry, place)
+        if archive.find(entry.sha256) is None:
+            if self.index.let_go(entry.client, entry.sha256):
+                row.state = "pruned"
+                self.done.files.append(row)
+            else:
+                self._remark("archive-missing", entry, T("The copy of {name} is missing.", name=entry.name))
+            return
+        try:
+            data = archive.read(entry.sha256)
+        except MistokError:
+            self._remark("archive-unsound", entry, T("The copy of {name} is damaged.", name=entry.name))
+            return
+        self.done.files.append(row)
+        twin = self._twins.setdefault(entry.sha256, row)
+        if twin is not row:
+            row.twin_of = twin
+            return
+        self._read(row, data)
+
+    @cached_property
+    def _twins(self) -> dict[str, FileRow]:
+        return {}
+
+    def _remark(self, code: str, entry: Entry, text: Text) -> None:
+        hint = T("Its orders are not added. The file: mistok archive extract {sha}", sha=entry.sha256[:12])
+        self.done.findings.append(Finding(code, text, Where(file=entry.name), hint, Who.ADMIN))
+
+    def _read(self, row: FileRow, data: bytes) -> None:
+        place, entry = row.place, row.entry
+        assert place is not None
+        plugin = self.client.registry.formats[place.settings.format.type]
+        assert isinstance(plugin.format, OrderFormat)
+        context = replace(self.ctx.format_context(entry.name), source=f"{entry.connection}/{entry.folder}".strip("/"))
+        try:
+            decoded = plugin.format.decode(data, place.spec.format_params or Settings(), context)
+        except Rejected as error:
+            row.unread = error.findings
+            return
+        except Exception:
+            log.exception("format_failed", file=entry.name)  # the next run tells of it, with its card
+            row.settled = False
+            return
+        file = {"id": 0, "name": entry.name, "sha256": entry.sha256}
+        row.seen = [_seen(planning.make_work(file, n, one, self.ctx.client)) for n, one in enumerate(decoded.orders)]
+
+    # --- orders --------------------------------------------------------------------------------------------------
+
+    def _orders(self) -> None:
+        appearances: dict[str, list[tuple[FileRow, Seen]]] = {}
+        for row in self.done.files:
+            for seen in row.seen:
+                appearances.setdefault(seen.key, []).append((row, seen))
+        with self.client.ledger.read() as conn:
+            known = order_rows.by_keys(conn, set(appearances))
+        found = self._documents({key: places[0][0] for key, places in appearances.items() if key not in known})
+        for key, seen_in in appearances.items():
+            before = known.get(key)
+            if before is not None:
+                settled = before["state"] in _SETTLED
+                for row, seen in seen_in:
+                    if not settled or seen.revision != before["revision"]:
+                        row.settled = False
+                continue
+            self._order(seen_in, found.get(key))
+
+    def _documents(self, wanted: Mapping[str, FileRow]) -> dict[str, DocumentRef]:
+        """The documents of orders by key, each asked of the system that its file's step books in."""
+        by_system: dict[str, list[str]] = {}
+        for key, row in wanted.items():
+            assert row.place is not None
+            by_system.setdefault(row.place.settings.into, []).append(key)
+        found: dict[str, DocumentRef] = {}
+        done = 0
+        for name, keys in by_system.items():
+            target = planning.documents(self.ctx.system(name))
+            for start in range(0, len(keys), _KEYS):
+                found.update(target.find(keys[start : start + _KEYS]))
+                done += len(keys[start : start + _KEYS])
+                self.ctx.progress(done, len(wanted), T("orders"))
+        return found
+
+    def _order(self, seen_in: Sequence[tuple[FileRow, Seen]], ref: DocumentRef | None) -> None:
+        if ref is None:
+            home, seen = seen_in[-1]  # the newest content is what counts for a document yet to be made
+            self.done.orders.append(OrderRow(seen, home, "rejected" if self.reject else "new"))
+            for row, _seen in seen_in:
+                row.settled = row.settled and self.reject
+            return
+        # the content that the document was made of: what came after it is looked at again by the next run
+        made_of = next((n for n, (_row, seen) in enumerate(seen_in) if _agrees(seen, ref)), None)
+        if made_of is None:
+            home, seen = seen_in[0]
+            self.done.orders.append(OrderRow(seen, home, "new"))
+            for row, _seen in seen_in:
+                row.settled = False
+            return
+        home, seen = seen_in[made_of]
+        self.done.orders.append(OrderRow(seen, home, "created", ref))
+        for row, later in seen_in[made_of + 1 :]:
+            if later.revision != seen.revision:
+                row.settled = False
+
+    # --- states --------------------------------------------------------------------------------------------------
+
+    def _files(self) -> None:
+        listed: dict[tuple[str, str], set[tuple[str, int, datetime | None]]] = {}
+        newest: dict[tuple[str, str, str], FileRow] = {}
+        for row in self.done.files:
+            newest[row.entry.connection, row.entry.folder, row.entry.name] = row
+        for row in self.done.files:
+            entry = row.entry
+            if row.state == "pruned":
+                continue
+            place = (entry.connection, entry.folder)
+            if place not in listed:
+                listed[place] = self._listed(*place)
+            if row.unread:
+                last = newest[(*place, entry.name)]
+                row.state = "archived" if (last.twin_of or last).unread else "quarantined"
+            elif row.twin_of is not None and row.twin_of.unread:
+                row.state = "archived"
+            elif row.settled and (row.twin_of is None or row.twin_of.settled):
+                there = (entry.name, entry.size, entry.modified) in listed[place]
+                row.state = "done" if there else "acknowledged"
+            else:
+                row.state = "archived"
+
+    def _listed(self, connection: str, folder: str) -> set[tuple[str, int, datetime | None]]:
+        try:
+            listed = self.ctx.transport(connection).list(folder)
+        except FolderMissing:
+            return set()
+        return {(file.name, file.size, file.modified) for file in listed}
+
+
+def _seen(work: planning.Work) -> Seen:
+    order = work.decoded.order
+    return Seen(
+        work.key,
+        work.source,
+        work.order_id,
+        work.number,
+        work.revision,
+        work.decoded.line,
+        order.customer.title if order else None,
+        order.customer.phone if order else None,
+        order.total if order else None,
+        order.currency if order else None,
+        len(order.lines) if order else None,
+    )
+
+
+def _agrees(seen: Seen, ref: DocumentRef) -> bool:
+    """Whether a document may have been made of this content, as far as it tells."""
+    if ref.total is None or seen.total is None:
+        return True
+    return cents(ref.total) == cents(seen.total) and (not ref.currency or ref.currency == seen.currency)
+
+
+def _inbox(entry: Entry) -> str:
+    return f"{entry.connection}/{entry.folder}".rstrip("/")
+
+
+def _identity(entry: Entry) -> tuple[Any, ...]:
+    if entry.direction == "out":
+        return ("out", entry.connection, entry.folder, entry.name, entry.sha256)
+    if not entry.direction:
+        return ("bytes", entry.sha256)
+    return ("in", entry.connection, entry.folder, entry.name, entry.sha256, entry.size, entry.modified)
+
+
+def _look(entry: Entry) -> tuple[Any, ...]:
+    """A quarantined file has one row, however often the same bytes are put there under its name."""
+    return ("look", entry.connection, entry.folder, entry.name, entry.sha256)
+
+
+def _known(conn: sa.Connection, client: str) -> set[tuple[Any, ...]]:
+    """Identities of what the ledger has."""
+    found: set[tuple[Any, ...]] = set()
+    f, p = t.files, t.publications
+    for row in conn.execute(sa.select(f).where(f.c.client == client, f.c.sha256.is_not(None))):
+        found.add(("in", row.connection, row.folder, row.name, row.sha256, row.size, row.modified))
+        found.add(("bytes", row.sha256))
+        if row.state == FileState.QUARANTINED:
+            found.add(("look", row.connection, row.folder, row.name, row.sha256))
+    for row in conn.execute(sa.select(p).where(p.c.client == client)):
+        found.add(("out", row.connection, row.folder, row.name, row.sha256))
+        found.add(("bytes", row.sha256))
+    return found
