@@ -162,7 +162,9 @@ def _end(walk: Inbound, conn: sa.Connection, change: Change, now: datetime) -> N
         case Verdict.IGNORE:
             ctx.event(conn, work.subject, "ignored", **_event(change))
             walk.count("ignored")
-            walk.tell(**booking.row_of(work), outcome="ignored", document=document, findings=_told(change)[:SHOWN])
+            walk.tell(
+                **booking.row_of(work), outcome="ignored", document=document, findings=differences_told(change)[:SHOWN]
+            )
         case Verdict.HOLD | Verdict.BLOCKED:
             _ask(walk, conn, change, now)
         case _:
@@ -193,7 +195,7 @@ def _ask(
     """
     work, ctx = change.work, walk.ctx
     finding = _asked_of(change)
-    findings = (finding, *change.findings, *_told(change))
+    findings = (finding, *change.findings, *differences_told(change))
     asked = change.asked
     again = asked is not None and asked["revision"] == work.revision
     tries = work.row["tries"] + 1 if by_target else 0
@@ -212,7 +214,7 @@ def _ask(
         what = change.findings[0].text if change.findings else main_differences(change.differences)
         ctx.notify(conn, notices.changed(work.subject, work.number, finding, what))
     walk.count("changed")
-    shown = [finding, *change.findings, *_told(change)[:SHOWN]]
+    shown = [finding, *change.findings, *differences_told(change)[:SHOWN]]
     walk.tell(**booking.row_of(work), outcome="changed", document=work.row.get("document_number"), findings=shown)
 
 
@@ -249,7 +251,7 @@ def _asked_of(change: Change) -> Finding:
     return Finding(CODE, text, _where(work), hint, Who.ACCOUNTANT)
 
 
-def _told(change: Change) -> list[Finding]:
+def differences_told(change: Change) -> list[Finding]:
     """Every difference as a finding, each with its line in the newer file."""
     work = change.work
     found = [
@@ -347,7 +349,7 @@ def _done(walk: Inbound, conn: sa.Connection, change: Change, outcome: DocumentO
         "tries": 0,
         "next_try": None,
     }
-    told = _told(change)
+    told = differences_told(change)
     if isinstance(work.action, CreateDocument):
         values |= booking.columns_of(order) | {"findings": file_rows.findings_json(work.action.notes) or None}
         word = "amended"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import structlog
@@ -13,6 +13,7 @@ from pipeline.engine import booking, planning
 from pipeline.engine.context import RunContext
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Standing, by_state, sort_out
+from pipeline.engine.weighing import Change, Scales, Verdict
 from pipeline.errors import Finding, MistokError, Rejected, Where, Who
 from pipeline.flow import CreateDocument, HoldOrder, InboundSettings, InboundStep, NothingToDo, Settings
 from pipeline.ledger import orders as order_rows
@@ -24,12 +25,35 @@ log = structlog.get_logger("mistok.inbound")
 
 Row = dict[str, Any]
 #: ``created``, ``held`` and ``nothing`` would come; ``exists``: its document is in the target already, and the ledger
-#: would take note of it; ``same``, ``changed`` and ``older``: it is known, and nothing would come. With ``blank`` an
-#: order that comes again with other content is ``changed`` (a person is asked), ``amended``, ``cancelled`` or
-#: ``ignored``.
-Outcome = Literal["created", "held", "nothing", "exists", "same", "changed", "older", "amended", "cancelled", "ignored"]
+#: would take note of it; ``same`` and ``older``: it is known, and nothing would come. Of an order that comes again
+#: with other content: ``changed`` (a person is asked), ``amended``, ``cancelled``, ``ignored`` (by the policy) or
+#: ``refused`` (a person has said no to it).
+Outcome = Literal[
+    "created",
+    "held",
+    "nothing",
+    "exists",
+    "same",
+    "changed",
+    "older",
+    "amended",
+    "cancelled",
+    "ignored",
+    "refused",
+]
 _CHANGED: dict[str, Outcome] = {"hold": "changed", "amend": "amended", "ignore": "ignored"}
 _CANCELLED: dict[str, Outcome] = {"hold": "changed", "mark": "cancelled", "ignore": "ignored"}
+WEIGHED: dict[Verdict, Outcome] = {
+    Verdict.EQUAL: "same",
+    Verdict.NOTHING: "same",
+    Verdict.OLDER: "older",
+    Verdict.REJECTED: "refused",
+    Verdict.IGNORE: "ignored",
+    Verdict.HOLD: "changed",
+    Verdict.BLOCKED: "changed",
+    Verdict.AMEND: "amended",
+    Verdict.CANCEL: "cancelled",
+}
 _STATE = {
     "created": OrderState.CREATED,
     "exists": OrderState.CREATED,
@@ -54,6 +78,7 @@ class Foreseen:
     outcome: Outcome
     findings: tuple[Finding, ...] = ()
     document: str | None = None  #: number of the one that is there
+    change: Change | None = None  #: of an order that comes again with other content: how it differs
 
 
 @dataclass
@@ -62,6 +87,7 @@ class Foresight:
 
     Args:
         standing: where a known order stands, as for :func:`sort_out`.
+        scales: weighs orders that come again with other content; without them a person would be asked.
         blank: as if neither the ledger nor the target knew any order (what people decided counts all the same).
     """
 
@@ -69,6 +95,7 @@ class Foresight:
     settings: InboundSettings
     ctx: RunContext
     standing: Callable[[Work], Standing] = by_state
+    scales: Scales | None = None
     blank: bool = False
     _come: dict[str, Row] = field(default_factory=dict)  #: what was foreseen so far, as the ledger would have it
 
@@ -93,8 +120,11 @@ class Foresight:
             if self.blank and found.changed:
                 told.update((id(one.work), one) for one in self._by_policy(found.changed))
                 found.changed = []
+            elif found.changed and self.scales is not None:
+                told.update((id(one.work), one) for one in self._weighed(found.changed, self.scales))
             for outcome, known in _known(found.same, found.changed, found.older):
-                told.update((id(work), Foreseen(work, outcome, (), work.row.get("document_number"))) for work in known)
+                for work in known:
+                    told.setdefault(id(work), Foreseen(work, outcome, (), work.row.get("document_number")))
             works.extend(work for work in again if work.file_id not in found.deferred)
             pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
         files = {row["id"]: place for place, (row, _decoded) in enumerate(read)}
@@ -121,6 +151,17 @@ class Foresight:
                 "document_number": one.document,
             }
         return foreseen
+
+    def _weighed(self, works: Sequence[Work], scales: Scales) -> Iterator[Foreseen]:
+        # of what was only foreseen the ledger has nothing to weigh against
+        real = [work for work in works if work.key not in self._come]
+        for change in scales.weigh(real):
+            work = change.work
+            if change.verdict is Verdict.CREATE:
+                yield replace(_outcome(work, {}), change=change)
+            else:
+                document = work.row.get("document_number")
+                yield Foreseen(work, WEIGHED[change.verdict], change.findings, document, change)
 
     def _by_policy(self, works: Sequence[Work]) -> Iterator[Foreseen]:
         """What the policy says of orders that come again with other content; how it differs is not looked at."""

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.engine import reading
+from pipeline.engine import amending, reading
 from pipeline.engine.context import RunContext
 from pipeline.engine.foreseeing import Foreseen, Foresight, Unread, decode
 from pipeline.engine.inbox import chosen, in_period
+from pipeline.engine.weighing import Scales
 from pipeline.errors import Finding, Where
 from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, Settings, StepResult
-from pipeline.ports import Decoded, OrderFormat, ReadResult
+from pipeline.ports import Decoded, DecodedOrder, OrderFormat, ReadResult
 from pipeline.texts import T
 
 Row = dict[str, Any]
 #: What a run says of orders for which nothing is to be done.
-_WORDS = {"same": "known", "exists": "known", "older": "known"}
+_WORDS = {"same": "known", "exists": "known", "refused": "rejected-again"}
+_COUNTED = {"older": "known", "rejected-again": "known"}
 
 
 def preview(
@@ -39,25 +42,32 @@ def preview(
         _whole(file.name, "quarantined", reading.too_large(file, settings.max_size)) for file in large
     ]
     taken = [file for file in listed if file not in set(large)]
-    foresight = Foresight(step, settings, ctx)
     source = f"{settings.inbox}/{settings.folder}".strip("/")
+    order_format = plugin.format
+
+    def again(data: bytes, name: str) -> Sequence[DecodedOrder]:
+        return order_format.decode(data, format_settings, replace(ctx.format_context(name), source=source)).orders
+
+    foresight = Foresight(step, settings, ctx, scales=Scales(ctx, step, settings, again))
     batch: list[tuple[Row, Decoded]] = []
     with TemporaryDirectory(dir=ctx.temp, prefix="preview-") as folder:
         for number, result in enumerate(transport.read_many(taken, Path(folder)), 1):
             ctx.progress(number, len(taken), T("files"))
             context = replace(ctx.format_context(result.file.name), source=source)
-            match _read(result, plugin.format, format_settings, context):
+            match _read(result, order_format, format_settings, context):
                 case Unread(outcome=outcome, findings=findings):
                     details.append(_whole(result.file.name, outcome, findings))
                 case (sha256, Decoded() as decoded):
-                    batch.append(({"id": number, "name": result.file.name, "sha256": sha256}, decoded))
+                    # a number that no file of the ledger has
+                    batch.append(({"id": -number, "name": result.file.name, "sha256": sha256}, decoded))
             if len(batch) == settings.batch:
                 details.extend(_row(one) for one in foresight.look(batch))
                 batch.clear()
         details.extend(_row(one) for one in foresight.look(batch))
     counts: dict[str, int] = {"files": len(listed)}
     for row in details:
-        counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
+        word = _COUNTED.get(row["outcome"], row["outcome"])
+        counts[word] = counts.get(word, 0) + 1
     waits = any(counts.get(word) for word in ("held", "quarantined", "changed"))
     return StepResult(counts, waiting=waits, details=details)
 
@@ -94,6 +104,8 @@ def _row(one: Foreseen) -> Row:
     }
     if one.outcome in ("created", "held"):
         row["findings"] = list(one.findings)
+    elif one.change is not None and one.outcome not in ("same", "older", "refused"):
+        row["findings"] = [*one.findings, *amending.differences_told(one.change)[: amending.SHOWN]]
     if one.document:
         row["document"] = one.document
     return row

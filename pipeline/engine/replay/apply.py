@@ -14,16 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from pipeline.engine import booking, carrying, mending, planning, reading, telling
+from pipeline.engine import amending, booking, carrying, mending, patience, planning, reading, telling
 from pipeline.engine.carrying import Place
 from pipeline.engine.context import Progress, go_on, no_progress
-from pipeline.engine.foreseeing import Unread, program_failed, works_of
+from pipeline.engine.foreseeing import WEIGHED, Unread, program_failed, works_of
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.planning import Work
 from pipeline.engine.replay import lines
 from pipeline.engine.replay.choose import Pick
 from pipeline.engine.replay.copies import Copies
-from pipeline.engine.replay.lines import Line
+from pipeline.engine.replay.lines import Line, Story
 from pipeline.engine.replay.look import (
     AT_ONCE,
     WHOLE,
@@ -38,6 +38,7 @@ from pipeline.engine.replay.look import (
 )
 from pipeline.engine.runtime import Client
 from pipeline.engine.sorting import Sorted, sort_out
+from pipeline.engine.weighing import Change, Verdict
 from pipeline.errors import Finding, MistokError, Where, Who
 from pipeline.flow import NothingToDo
 from pipeline.ledger import files as file_rows
@@ -52,6 +53,7 @@ Row = dict[str, Any]
 PATIENCE = timedelta(minutes=1)  #: so long a run under way, or another replay, is waited for
 #: The name under which replays stand in the history of runs.
 JOB = "replay"
+GOES = (Verdict.AMEND, Verdict.CANCEL, Verdict.CREATE)
 OPEN = frozenset({OrderState.NEW, OrderState.CREATING, OrderState.HELD})
 
 
@@ -228,15 +230,23 @@ class _Replay:
             works = [work for work in works_of(pending, self.ctx.client) if batch.wanted.work(work)]
             with self.ctx.ledger.read() as conn:
                 known = order_rows.by_keys(conn, {work.key for work in works})
-            found = sort_out(works, known, standing)
+            found = sort_out(works, amending.settle_left_behind(self.walk, works, known), standing)
             here = [row for row, _decoded in pending if row["id"] not in found.deferred]
             whole = [row for row in here if row["state"] in WHOLE]
             before = {id(work): dict(work.row) for work in works}
-            self._go(found, whole)
-            self._tell([work for work in works if work.file_id not in found.deferred], found, before)
+            changes = {id(change.work): change for change in self._weigh(found.changed)}
+            self._go(found, whole, changes)
+            self._tell([work for work in works if work.file_id not in found.deferred], found, before, changes)
             pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
 
-    def _go(self, found: Sorted, whole: Sequence[Row]) -> None:
+    def _weigh(self, works: Sequence[Work]) -> list[Change]:
+        """What becomes of orders that have other content here than what was settled."""
+        if not works:
+            return []
+        with patience.asking(self.walk):
+            return amending.scales(self.walk).weigh(works)
+
+    def _go(self, found: Sorted, whole: Sequence[Row], changes: Mapping[int, Change]) -> None:
         now = self.ctx.clock.now()
         entire = {row["id"] for row in whole}
         doubtful = [work.row for work in found.same if work.row["state"] == OrderState.IN_DOUBT]
@@ -246,11 +256,12 @@ class _Replay:
         rest = Sorted(
             fresh=[work for work in found.fresh if id(work) not in taken],
             same=[work for work in found.same if work.file_id in entire and work.row],
-            changed=[work for work in found.changed if work.file_id in entire],
+            # of a settled file it was told already, unless the policy has changed since
+            changed=[work for work in found.changed if work.file_id in entire or changes[id(work)].verdict in GOES],
             twins=[work for work in found.twins if work.file_id in entire],
             older=[work for work in found.older if work.file_id in entire],
         )
-        if rest.fresh or whole:
+        if rest.fresh or rest.changed or whole:
             booking.carry(self.walk, rest, whole)
         if again:
             mending.plan_works_again(self.walk, again, now)
@@ -265,7 +276,9 @@ class _Replay:
             planning.plan(nothing, self.walk.step, self.walk.settings, system, self.ctx)
         return [work for work in nothing if isinstance(work.action, NothingToDo)]
 
-    def _tell(self, works: Sequence[Work], found: Sorted, before: Mapping[int, Row]) -> None:
+    def _tell(
+        self, works: Sequence[Work], found: Sorted, before: Mapping[int, Row], changes: Mapping[int, Change]
+    ) -> None:
         with self.ctx.ledger.read() as conn:
             after = order_rows.by_keys(conn, {work.key for work in works})
         story = story_of(self.ctx, works)
@@ -280,12 +293,21 @@ class _Replay:
             was = before[id(work)]
             work.row = was or {}
             moved = was.get("state") == OrderState.IN_DOUBT and row["state"] != OrderState.IN_DOUBT
-            if outcome == "fresh" or moved:
+            change = changes.get(id(work))
+            if outcome == "fresh" or moved or (change is not None and change.verdict is Verdict.CREATE):
                 line = lines.done(work, row)
+            elif change is not None:
+                line = self._of_change(work, row, change, story)
             else:
                 work.row = row
                 line = lines.settled(work, outcome, story)
             self.of_file.setdefault(work.file_id, []).append(line)
+
+    def _of_change(self, work: Work, row: Row, change: Change, story: Story) -> Line:
+        if change.goes:
+            return lines.amended(work, row, change)
+        work.row = row
+        return lines.weighed(work, WEIGHED[change.verdict], story, change)
 
     def _name_the_nameless(self, batch: Batch) -> None:
         """Orders that were held because not even their id could be read: where it can be now, they are other rows."""

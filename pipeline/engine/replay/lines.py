@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pipeline.engine import telling
 from pipeline.engine.foreseeing import Foreseen
 from pipeline.engine.planning import Work
+from pipeline.engine.weighing import Change
 from pipeline.errors import Finding
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import OrderState
@@ -17,10 +18,11 @@ from pipeline.model import cents
 from pipeline.texts import TN, T, Text, verbatim
 
 Row = dict[str, Any]
-#: Of an order: ``created``, ``held``, ``in_doubt``; nothing is done for one that is ``known``, ``nothing``,
-#: ``rejected``, ``older`` (newer content of it came) or ``changed`` (its document has other content). Of a whole file:
-#: ``read`` (its orders follow), ``quarantined``, ``rejected``, ``pruned``, ``unsound``, ``unfetched``, ``strange`` (it
-#: was read once, and is rejected by its format now). Of either: ``failed``.
+#: Of an order: ``created``, ``held``, ``in_doubt``, ``amended``, ``cancelled`` (its document is marked so); nothing is
+#: done for one that is ``known``, ``nothing``, ``rejected``, ``older`` (newer content of it came), ``changed`` or
+#: ``ignored`` (its document has other content). Of a whole file: ``read`` (its orders follow), ``quarantined``,
+#: ``rejected``, ``pruned``, ``unsound``, ``unfetched``, ``strange`` (it was read once, and is rejected by its format
+#: now). Of either: ``failed``.
 Outcome = Literal[
     "created",
     "held",
@@ -30,6 +32,9 @@ Outcome = Literal[
     "rejected",
     "older",
     "changed",
+    "amended",
+    "cancelled",
+    "ignored",
     "read",
     "quarantined",
     "pruned",
@@ -98,7 +103,47 @@ def foreseen(one: Foreseen, story: Story, found: str | None = None) -> Line:
         words = T("№{number}: nothing is to be done: {why}", number=number, why=reasons(one.findings))
         acts = one.work.row.get("state") != OrderState.NOTHING_TO_DO
         return _line(one.work, "nothing", words, one.findings, acts=acts)
+    if one.change is not None and one.outcome != "same":
+        return weighed(one.work, one.outcome, story, one.change)
     return settled(one.work, one.outcome, story, found)
+
+
+def weighed(work: Work, outcome: str, story: Story, change: Change) -> Line:
+    """What would come of an order that has other content here than what was settled."""
+    number, document = work.number, work.row.get("document_number") or "?"
+    if outcome == "amended":
+        what = _joined([one.text for one in change.differences])
+        words = T(
+            "№{number}: its document {document} would be amended: {what}", number=number, document=document, what=what
+        )
+        return _line(work, "amended", words, document=document, acts=True)
+    if outcome == "cancelled":
+        words = T("№{number}: its document {document} would be marked cancelled.", number=number, document=document)
+        return _line(work, "cancelled", words, document=document, acts=True)
+    if outcome == "ignored":
+        words = T("№{number} has other content here, which is ignored as the config says: nothing.", number=number)
+        return _line(work, "ignored", words, document=document)
+    if outcome == "older":
+        words = T("№{number} has content here that newer content has taken the place of: nothing.", number=number)
+        return _line(work, "older", words, document=document)
+    if outcome == "refused":
+        words = T("№{number} has content here that a person said no to: nothing.", number=number)
+        return _line(work, "rejected", words, document=document)
+    return settled(work, outcome, story)
+
+
+def amended(work: Work, row: Row, change: Change) -> Line:
+    """What has come of an order whose document was to be brought to other content; ``row`` is as it is now."""
+    number, document = work.number, row["document_number"] or "?"
+    if row["revision"] != work.revision:
+        words = T("№{number}: its document {document} could not be changed now.", number=number, document=document)
+        return _line(work, "failed", words, document=document, acts=True)
+    if change.cancelled:
+        words = T("№{number}: its document {document} is marked cancelled.", number=number, document=document)
+        return _line(work, "cancelled", words, document=document, acts=True)
+    what = _joined([one.text for one in change.differences])
+    words = T("№{number}: its document {document} is amended: {what}", number=number, document=document, what=what)
+    return _line(work, "amended", words, document=document, acts=True)
 
 
 def settled(work: Work, outcome: str, story: Story, found: str | None = None) -> Line:
@@ -207,17 +252,24 @@ def was_read(row: Row, orders: int) -> Line:
 
 def reasons(findings: Sequence[Finding]) -> Text:
     """What is wrong, in one line: up to three findings, each with its line of the file."""
-    shown = [
-        T("line {line}: {words}", line=finding.where.line, words=finding.text) if finding.where.line else finding.text
-        for finding in findings[:3]
-    ]
-    if not shown:
+    return _joined(
+        [
+            T("line {line}: {words}", line=finding.where.line, words=finding.text)
+            if finding.where.line
+            else finding.text
+            for finding in findings
+        ]
+    )
+
+
+def _joined(texts: Sequence[Text], most: int = 3) -> Text:
+    if not texts:
         return verbatim("")
-    words = shown[0]
-    for text in shown[1:]:
+    words = texts[0]
+    for text in texts[1:most]:
         words = T("{first}; {second}", first=words, second=text)
-    if len(findings) > len(shown):
-        words = TN("{first} (and {n} more)", "{first} (and {n} more)", len(findings) - len(shown), first=words)
+    if len(texts) > most:
+        words = TN("{first} (and {n} more)", "{first} (and {n} more)", len(texts) - most, first=words)
     return words
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.engine import carrying, planning
+from pipeline.engine import amending, carrying, planning
 from pipeline.engine.carrying import Place
 from pipeline.engine.context import Progress, RunContext, no_progress
 from pipeline.engine.foreseeing import Foreseen, Foresight, Unread, works_of
@@ -55,7 +55,7 @@ def look(
             for place, batch in batches(client, copies, part, told):
                 if place_key(place) not in walks:
                     walk = stack.enter_context(carrying.opened(client, place, by="", dry_run=True))
-                    foresight = Foresight(place.step, place.settings, walk.ctx, standing)
+                    foresight = Foresight(place.step, place.settings, walk.ctx, standing, amending.scales(walk))
                     walks[place_key(place)] = walk, foresight
                 told.extend(_foresee(*walks[place_key(place)], batch))
             report(start + len(part), len(picks), T("files"))
