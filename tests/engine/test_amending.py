@@ -1,0 +1,300 @@
+"""An order that comes again: what is a change, which one is newer, and what a person's word does."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any, Protocol, runtime_checkable
+
+import pytest
+
+from pipeline.engine import amending
+from pipeline.engine.runtime import Client, RunReport
+from pipeline.ledger import decisions
+from pipeline.ledger import orders as order_rows
+from tests.engine.conftest import Shop
+from tests.engine.revised import version
+
+AMEND = {"changed": "amend", "cancelled": "mark"}
+
+
+def put(shop: Shop, name: str, data: bytes) -> RunReport:
+    """Drop a file and run."""
+    (shop.inbox / name).write_bytes(data)
+    return shop.run()
+
+
+def totals(shop: Shop) -> list[tuple[float, str]]:
+    with closing(sqlite3.connect(shop.folder / "books.sqlite3")) as books:
+        query = (
+            "SELECT d.total / 1000000.0, s.code FROM documents d JOIN statuses s ON s.id = d.status_id ORDER BY d.id"
+        )
+        return books.execute(query).fetchall()
+
+
+def order(shop: Shop) -> tuple[str, str, str]:
+    ((state, status, total),) = shop.ledger_rows("SELECT state, status, total FROM orders")
+    return state, status, total
+
+
+def outcomes(shop: Shop) -> list[str]:
+    return [one for (one,) in shop.ledger_rows("SELECT outcome FROM sightings ORDER BY id")]
+
+
+def cards(shop: Shop) -> list[tuple[str, str]]:
+    return shop.ledger_rows("SELECT kind, state FROM cards ORDER BY id")
+
+
+def decide(shop: Shop, *, accept: bool) -> str | None:
+    """What ``mistok resolve`` writes into the ledger."""
+    with Client.open(shop.config()) as client, client.ledger.begin() as conn:
+        (row,) = order_rows.by_ids(conn, [1]).values()
+        now = client.clock.now()
+        if accept:
+            return amending.accept_change(conn, "acme", row, now)
+        revision = amending.reject_change(conn, "acme", row)
+        assert revision is not None
+        decisions.decide(conn, "acme", "order:1", revision, "reject", [amending.CODE], by="anna", now=now)
+        from pipeline.ledger import cards as card_rows
+
+        card_rows.close(conn, "acme", "order:1", ["changed"], now, state="resolved", why="no", by="anna")
+        return revision
+
+
+# --- what is a change --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["hold", "amend"])
+def test_another_way_of_writing_the_same_is_no_change(shop: Shop, policy: str) -> None:
+    shop.more = {"changed": policy}
+    put(shop, "a.xml", version())
+    text = version().decode()
+    for n, (old, new) in enumerate(
+        (
+            ("<quantity>2<", "<quantity>2.000<"),
+            ("<name>Ґрунт", "<name>   Ґрунт"),
+            ("</created>", "</created><modified>2026-11-22 10:00:00</modified>"),
+            ("+380671234510", "067 123 45 10"),
+            ("<currency>UAH<", "<currency> UAH <"),
+        )
+    ):
+        assert old in text
+        (shop.inbox / f"b{n}.xml").write_bytes(text.replace(old, new).encode())
+    report = shop.run()
+    assert report.counts == {"files": 5, "known": 5, "acknowledged": 5}
+    assert report.exit_code == 0
+    assert outcomes(shop) == ["new", *["same"] * 5]
+    assert shop.ledger_rows("SELECT amended FROM orders") == [(None,)]
+    assert cards(shop) == []
+
+
+def test_what_differs_since_it_was_pruned_is_told_by_what_is_known(shop: Shop) -> None:
+    put(shop, "a.xml", version())
+    (sha,) = shop.ledger_rows("SELECT sha256 FROM files")[0]
+    with Client.open(shop.config()) as client:
+        paths = [path for path in client.archive.root.rglob(f"*{sha[2:]}*") if path.is_file()]
+        paths += client.archive.view_of(sha)
+    assert paths
+    for path in set(paths):
+        path.chmod(0o600)
+        path.unlink()
+    report = put(shop, "b.xml", version(3, comment="Дзвоніть"))
+    (told,) = report.steps[0].result.details  # type: ignore[union-attr]
+    words = [finding.text.render("en") for finding in told["findings"]]
+    assert "not in the archive any more" in words[0]
+    assert words[1:] == ["total: 849.00 UAH → 1,238.50 UAH"]
+
+
+def test_two_versions_in_one_file_are_not_guessed_between(shop: Shop) -> None:
+    shop.more = AMEND
+    put(shop, "a.xml", version())
+    other = version(4).decode()
+    inner = other[other.index("  <order>") : other.index("</orders>")]
+    report = put(shop, "b.xml", version(3).decode().replace("</orders>", inner + "</orders>").encode())
+    assert report.exit_code == 1
+    assert totals(shop) == [(849.0, "new")]
+    assert cards(shop) == [("changed", "open")]
+
+
+# --- which one is newer ------------------------------------------------------------------------------------------
+
+
+def test_an_order_in_several_files_of_one_batch_is_amended_step_by_step(shop: Shop) -> None:
+    shop.more = AMEND
+    for n in (2, 3, 4):
+        (shop.inbox / f"v{n}.xml").write_bytes(version(n))
+    report = shop.run()
+    assert report.counts == {"files": 3, "created": 1, "amended": 2, "acknowledged": 3}
+    assert totals(shop) == [(1628.0, "new")]
+
+
+def test_an_older_version_does_not_take_the_place_of_the_one_that_is_asked_about(shop: Shop) -> None:
+    put(shop, "a.xml", version(2, modified="2026-11-22 10:00:00"))
+    put(shop, "c.xml", version(4, modified="2026-11-22 12:00:00"))
+    report = put(shop, "b.xml", version(3, modified="2026-11-22 11:00:00"))
+    assert report.exit_code == 0
+    assert outcomes(shop) == ["new", "changed", "older"]
+    assert decide(shop, accept=True) is not None
+    shop.run()
+    assert totals(shop) == [(1628.0, "new")]
+
+
+def test_the_shop_goes_back_to_what_the_document_has(shop: Shop) -> None:
+    put(shop, "a.xml", version(2, modified="2026-11-22 10:00:00"))
+    put(shop, "b.xml", version(3, modified="2026-11-22 11:00:00"))
+    assert cards(shop) == [("changed", "open")]
+    assert put(shop, "c.xml", version(2, modified="2026-11-22 12:00:00")).exit_code == 0
+    assert cards(shop) == [("changed", "resolved")]
+    assert totals(shop) == [(849.0, "new")]
+
+
+def test_a_policy_that_is_changed_later_does_not_amend_by_an_old_file(shop: Shop) -> None:
+    put(shop, "a.xml", version(2))
+    put(shop, "b.xml", version(3))
+    put(shop, "c.xml", version(4))
+    shop.more = AMEND
+    assert put(shop, "b2.xml", version(3, extra="    <!-- again -->\n")).exit_code == 1
+    assert totals(shop) == [(849.0, "new")]
+
+
+# --- a person's word ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_accepted_is_done_by_the_next_run_and_once(shop: Shop) -> None:
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(3))
+    assert decide(shop, accept=True) is not None
+    report = shop.run()
+    assert report.counts == {"amended": 1}
+    assert totals(shop) == [(1238.5, "new")]
+    assert order(shop) == ("created", "new", "1238.50")
+    assert cards(shop) == [("changed", "resolved")]
+    assert decide(shop, accept=True) is None, "nothing is asked any more"
+    assert shop.run().counts == {}
+
+
+def test_a_cancellation_that_is_accepted_marks_the_document(shop: Shop) -> None:
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(status="cancelled"))
+    decide(shop, accept=True)
+    assert shop.run().counts == {"cancelled": 1}
+    assert totals(shop) == [(849.0, "cancelled")]
+    assert order(shop) == ("created", "cancelled", "849.00")
+
+
+def test_what_is_rejected_is_not_asked_again_but_newer_content_is(shop: Shop) -> None:
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(3))
+    decide(shop, accept=False)
+    assert put(shop, "c.xml", version(3)).exit_code == 0
+    assert shop.run().exit_code == 0
+    assert cards(shop) == [("changed", "resolved")]
+    assert put(shop, "d.xml", version(4)).exit_code == 1
+    assert cards(shop) == [("changed", "resolved"), ("changed", "open")]
+    assert totals(shop) == [(849.0, "new")]
+
+
+def test_newer_content_takes_the_place_of_what_was_accepted_and_not_done_yet(shop: Shop) -> None:
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(3))
+    decide(shop, accept=True)
+    assert put(shop, "c.xml", version(4)).exit_code == 1
+    assert totals(shop) == [(849.0, "new")]
+    assert cards(shop) == [("changed", "open")]
+    assert outcomes(shop) == ["new", "changed", "changed"]
+
+
+def test_there_and_back_again_by_a_persons_word(shop: Shop) -> None:
+    shop.more = AMEND
+    for n, quantity in enumerate((2, 3, 2, 3, 2)):
+        put(shop, f"v{n}.xml", version(quantity))
+        if cards(shop)[-1:] == [("changed", "open")]:
+            decide(shop, accept=True)
+            shop.run()
+        assert totals(shop) == [(float(389.5 * quantity + 70), "new")]
+
+
+def test_an_order_that_needed_no_document_is_asked_about_and_made_when_accepted(shop: Shop) -> None:
+    put(shop, "a.xml", version(status="cancelled"))
+    assert put(shop, "b.xml", version(status="new")).exit_code == 1
+    assert cards(shop) == [("changed", "open")]
+    decide(shop, accept=True)
+    assert shop.run().counts == {"created": 1}
+    assert order(shop) == ("created", "new", "849.00")
+
+
+def test_a_rejected_order_is_not_booked_by_itself_when_it_comes_changed(shop: Shop) -> None:
+    shop.more = AMEND
+    put(shop, "a.xml", version(code="НЕМА"))
+    with Client.open(shop.config()) as client, client.ledger.begin() as conn:
+        order_rows.update(conn, 1, client.clock.now(), state="rejected")
+    assert put(shop, "b.xml", version(3)).exit_code == 1
+    assert totals_or_none(shop) == []
+    decide(shop, accept=True)
+    assert shop.run().counts == {"created": 1}
+
+
+def totals_or_none(shop: Shop) -> list[Any]:
+    return totals(shop) if shop.documents() else []
+
+
+# --- the target --------------------------------------------------------------------------------------------------
+
+
+def test_a_target_that_cannot_change_documents_asks_a_person(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.engine import weighing
+
+    @runtime_checkable
+    class Another(Protocol):
+        def nobody_has_this(self) -> None: ...
+
+    shop.more = AMEND
+    put(shop, "a.xml", version())
+    monkeypatch.setattr(weighing, "AmendDocuments", Another)
+    report = put(shop, "b.xml", version(3))
+    assert report.exit_code == 1
+    (told,) = report.steps[0].result.details  # type: ignore[union-attr]
+    assert "books cannot change documents" in told["findings"][0].text.render("en")
+    assert totals(shop) == [(849.0, "new")]
+
+
+def test_a_target_that_does_not_answer_is_asked_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.errors import InDoubt, Transient
+    from pipeline.ports import DocumentOutcome
+    from plugins.systems.books.system import Books
+
+    shop.more = AMEND
+    put(shop, "a.xml", version())
+    with monkeypatch.context() as patch:
+        for error in (Transient("down"), InDoubt("no answer")):
+            patch.setattr(
+                Books, "amend", lambda _self, some, error=error: [DocumentOutcome(one.key, error=error) for one in some]
+            )
+            report = put(shop, "b.xml", version(3)) if isinstance(error, Transient) else shop.run()
+            assert report.state == "failed"
+            assert shop.ledger_rows("SELECT state FROM files ORDER BY id DESC LIMIT 1") == [("checked",)]
+            assert (shop.inbox / "b.xml").exists(), "nothing is deleted before it is done"
+    assert shop.run().counts["amended"] == 1
+    assert totals(shop) == [(1238.5, "new")]
+    assert list(shop.inbox.iterdir()) == []
+
+
+def test_the_lists_show_the_shops_status_and_the_amendment(shop: Shop) -> None:
+    from tests.e2e.command import mistok
+
+    shop.more = AMEND
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(3, status="paid"))
+    put(shop, "c.xml", version(number="4702"))
+    put(shop, "d.xml", version(number="4702", status="cancelled"))
+    path = shop.folder / "config.yaml"
+    listed = {row["id"]: row for row in mistok("-c", path, "orders", "--json").json()}
+    assert (listed["4701"]["status"], listed["4702"]["status"]) == ("paid", "cancelled")
+    assert listed["4701"]["amended"]
+    told = mistok("-c", path, "--language", "en", "orders").out
+    assert "document marked cancelled" in " ".join(told.split())
+    (story,) = mistok("-c", path, "--language", "en", "trace", "4701", "--json").json()
+    told_then = [event["text"] for event in story["events"] if event["event"] == "amended"]
+    assert len(told_then) == 1
+    assert "items / 0042 / quantity: 2 → 3" in told_then[0]
+    assert "Status in the shop: paid" in mistok("-c", path, "--language", "en", "trace", "4701").all
