@@ -65,6 +65,8 @@ class SftpServer:
         self.port = port
         self.fault: Fault | None = None
         self.lie: Lie | None = None
+        #: called with the path and the bytes of a file that is opened to be read: what really travels
+        self.mangle: Callable[[str, bytes], bytes] | None = None
         #: what happens when a thing is done, before it is answered
         self.after: After | None = None
         #: files that are listed and served under names that no disk takes: path below the root -> bytes
@@ -214,6 +216,13 @@ class _Ghost(_File):
         return self._files.stat("/" + self._path)
 
 
+class _Mangled(_File):
+    """An open file, of which other bytes are served than lie there."""
+
+    def stat(self) -> paramiko.SFTPAttributes | int:
+        return self._files.stat("/" + self._path)
+
+
 class _Files(paramiko.SFTPServerInterface):
     """The folder, as SFTP."""
 
@@ -291,6 +300,9 @@ class _Files(paramiko.SFTPServerInterface):
             writes = flags & (os.O_WRONLY | os.O_RDWR)
             if real.is_dir():
                 raise PermissionError
+            if self._owner.mangle is not None and not writes:
+                data = self._owner.mangle(shown, real.read_bytes())
+                return _Mangled(flags, shown, io.BytesIO(data), self)
             # always readable as well, so that one stream serves both; never appending: offsets come with the data
             mode = (flags & ~(os.O_WRONLY | os.O_APPEND)) | os.O_RDWR if writes else flags
             handle = os.open(real, mode | _BINARY, 0o666)
