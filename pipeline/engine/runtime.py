@@ -8,7 +8,7 @@ import os
 import secrets as random_names
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -219,7 +219,11 @@ class _Run:
         if self.options.dry_run:
             return self._finish(self._steps())
         ledger = self.client.ledger
-        lease = ledger.acquire(f"job:{self.job}", LEASE)
+        try:
+            lease = ledger.acquire(f"job:{self.job}", LEASE)
+        except Transient as error:
+            self._tell_in_spite(error)
+            raise
         if lease is None:
             self._record_skip()
             return RunReport(self.job, "skipped")
@@ -227,12 +231,24 @@ class _Run:
             with Keeper(ledger, lease, LEASE):
                 self._record_start(lease)
                 return self._finish(self._steps())
+        except Transient as error:
+            self._tell_in_spite(error)
+            raise
         except KeyboardInterrupt:
             if self.end_at_limit:  # Ctrl-C in a process of its own: nobody should think that this run still works
                 record_end(ledger, self.run_id, self.job, "interrupted")
             raise
         finally:
             ledger.release(lease)
+
+    def _tell_in_spite(self, error: Transient) -> None:
+        """The ledger could not be written. On a full disk there is a reserve for saying so, once."""
+        ledger = self.client.ledger
+        if error.code != "disk-full":
+            return
+        ledger.make_room()
+        with suppress(Transient):
+            record_end(ledger, self.run_id, self.job, "failed", finding=error.findings[0])
 
     def _steps(self) -> list[StepReport]:
         reports: list[StepReport] = []

@@ -169,7 +169,7 @@ def _live(pipe: Connection, boot: Boot) -> None:
             return
         try:
             say(run(order, lambda step, number=order.number: say(StepBegun(number, step))))  # type: ignore[misc]
-        except ConfigError as error:
+        except MistokError as error:
             say(Failed(order.number, error.text, error.code))
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # a step may raise any of them
             log.exception("run_raised")

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from pipeline.errors import ConfigError, Transient, system_words
 from pipeline.ledger import tables as t
+from pipeline.ledger.reserve import Reserve
 from pipeline.ports import Clock, Notice
 from pipeline.texts import T
 
@@ -82,6 +83,7 @@ class Ledger:
         self.owner = owner_name()
         self.url = _resolve(url, base)
         self.path = Path(self.url.database) if self.url.drivername.startswith("sqlite") and self.url.database else None
+        self.reserve = Reserve(self.path) if self.path else None
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -95,7 +97,14 @@ class Ledger:
             ) from error
         if self.path:
             _tune_sqlite(self.engine)
-        self._migrate()
+        try:
+            self._migrate()
+        except Transient:
+            if not self.make_room():
+                raise
+            self._migrate()
+        if self.reserve:
+            self.reserve.ensure()
 
     # --- transactions --------------------------------------------------------------------------------------------
 
@@ -132,7 +141,7 @@ class Ledger:
                 raise Transient(
                     T("The ledger {url} broke the connection.", url=self.url.render_as_string()), code="ledger"
                 ) from error
-            if "disk is full" in str(error):
+            if "disk is full" in str(error) or (self.reserve is not None and self.reserve.disk_is_full()):
                 raise Transient(
                     T("The disk of the ledger {url} is full.", url=self.url.render_as_string()),
                     code="disk-full",
@@ -143,6 +152,10 @@ class Ledger:
                 code="ledger",
                 hint=T("Check that its disk has room and that no other program holds it; Mistok tries again."),
             ) from error
+
+    def make_room(self) -> bool:
+        """On a full disk, give away the room that was kept for telling of it; False when there is none to give."""
+        return self.reserve is not None and self.reserve.disk_is_full() and self.reserve.free()
 
     def close(self) -> None:
         """Let go of the database."""
