@@ -254,12 +254,11 @@ def _asked_of(change: Change) -> Finding:
 def differences_told(change: Change) -> list[Finding]:
     """Every difference as a finding, each with its line in the newer file."""
     work = change.work
-    found = [
-        Finding(
-            "difference", one.text, Where(file=work.file_name, line=one.line, order=work.number), None, Who.ACCOUNTANT
-        )
-        for one in change.differences[:MOST]
-    ]
+    found = []
+    for one in change.differences[:MOST]:
+        element, line, column = work.decoded.places.get(one.path, (None, one.line, None))
+        where = Where(file=work.file_name, line=line, column=column, element=element, order=work.number)
+        found.append(Finding("difference", one.text, where, None, Who.ACCOUNTANT))
     if len(change.differences) > MOST:
         text = T("… and {n} more", n=len(change.differences) - MOST)
         found.append(Finding("difference", text, _where(work), None, Who.ACCOUNTANT))
