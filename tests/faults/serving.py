@@ -1,0 +1,82 @@
+"""``mistok serve`` as a user starts it, on a victim whose jobs have schedules."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pipeline.engine.runtime import Client
+from pipeline.ledger import tables as t
+from tests.faults.conftest import Victim
+
+MISTOK = [sys.executable, "-c", "from pipeline.cli import main; main()", "--language", "en"]
+
+
+def scheduled(victim: Victim, orders: str, catalogue: str = "enabled: false") -> None:
+    """Write the victim's config with schedules, one key a line."""
+    victim.config()
+    text = victim.path.read_text("utf-8")
+    for job, keys in (("orders", orders), ("catalogue", catalogue)):
+        lines = "".join(f"    {line.strip()}\n" for line in keys.strip().splitlines())
+        assert f"  {job}:\n" in text
+        text = text.replace(f"  {job}:\n", f"  {job}:\n{lines}", 1)
+    victim.path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def serving(victim: Victim, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The service; killed at the end when it still runs."""
+    with (victim.folder / "screen.txt").open("ab") as screen:
+        process = subprocess.Popen(
+            [*MISTOK, "-c", str(victim.path), "serve", *options], cwd=victim.folder, stdout=screen, stderr=screen
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def screen(victim: Victim) -> str:
+    """What the service has said."""
+    return (victim.folder / "screen.txt").read_text("utf-8", "replace")
+
+
+def mistok(victim: Victim, *words: str) -> tuple[int, str]:
+    """A verb as a person types it: exit code and what it printed."""
+    done = subprocess.run(
+        [*MISTOK, "-c", str(victim.path), *words], cwd=victim.folder, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def as_json(victim: Victim, *words: str) -> Any:
+    """The same with --json, read."""
+    return json.loads(mistok(victim, *words, "--json")[1])
+
+
+def runs(victim: Victim, job: str = "orders") -> list[dict[str, Any]]:
+    """The ledger's runs of a job, oldest first."""
+    from pipeline.config.load import load_config
+
+    with Client.open(load_config(victim.path)) as client, client.ledger.read() as conn:
+        query = t.runs.select().where(t.runs.c.job == job).order_by(t.runs.c.id)
+        return [t.row_dict(row) for row in conn.execute(query)]
+
+
+def states(victim: Victim, job: str = "orders") -> list[str]:
+    """Their states."""
+    return [str(run["state"]) for run in runs(victim, job)]
+
+
+def until(true: Callable[[], object], victim: Victim, seconds: float = 60) -> None:
+    """Wait for it; fails with the screen."""
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < seconds, screen(victim)[-4000:]
+        time.sleep(0.05)
