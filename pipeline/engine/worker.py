@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.model import ClientConfig
-from pipeline.errors import ConfigError, MistokError
+from pipeline.errors import MistokError
 from pipeline.texts import Text
 
 if TYPE_CHECKING:
