@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -253,6 +254,9 @@ class OutboundSettings(Settings):
     """Fewer products than this are not published: a person is asked."""
     max_shrink: Annotated[int, Field(ge=0, le=100)] = 50
     """Percent of products that may vanish between two exports before a person is asked."""
+    max_price_change: Annotated[Decimal, Field(gt=1)] | None = Decimal(5)
+    """How many times higher or lower a price may become between two exports before a person is asked, as for one that
+    becomes 0 or vanishes; `null`: prices are not looked at."""
 
 
 # --- values that walk --------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from itertools import compress
 from pathlib import Path
 
 from pipeline.engine.context import RunContext
+from pipeline.engine.prices import PriceList
 from pipeline.errors import ConfigError, Finding, Held, Transient, system_words
 from pipeline.flow import OutboundSettings, OutboundStep, Settings
 from pipeline.ports import Batch, Catalogue, CatalogueFormat, FormatContext
@@ -27,9 +28,10 @@ class Encoded:
     findings: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     images: set[str] = field(default_factory=set)
+    prices: str | None = None  #: packed, see prices.py; None: not looked at
 
 
-@dataclass(frozen=True)
+@dataclass
 class Encoder:
     """What is written, and how."""
 
@@ -39,6 +41,7 @@ class Encoder:
     format_settings: Settings
     context: FormatContext
     ctx: RunContext
+    _prices: PriceList | None = None
 
     def encode(self) -> Encoded:
         """Write the file into the run's temporary folder, and check every piece of it.
@@ -51,6 +54,7 @@ class Encoder:
             raise ConfigError(T("The system {name} has no catalogue to export.", name=settings.source))
         total = system.count()
         encoded = Encoded(ctx.temp / "catalogue.part")
+        self._prices = PriceList() if self._looks_at_prices() else None
         checker = self.format.checker(self.format_settings, self.context)
         digest = hashlib.sha256()
         batches = self._batches(system, encoded)
@@ -70,20 +74,33 @@ class Encoder:
         except OSError as error:
             raise _local_trouble(error, encoded.path) from error
         encoded.findings += checker.close()
+        if self._prices is not None:
+            encoded.prices = self._prices.finish()
         encoded.sha256 = digest.hexdigest()
         return encoded
 
     def _batches(self, system: Catalogue, encoded: Encoded) -> Iterator[Batch]:
         looked_at = tuple(self.step.fields(self.settings)) if self.step.fields else ()
         pictures = ("image", "images") if self.settings.images else ()
-        fields = (*self.format.fields(self.format_settings, self.context), *looked_at, *pictures)
+        asked = self.format.fields(self.format_settings, self.context)
+        priced = ("code", "price") if self._prices is not None else ()
+        fields = (*asked, *looked_at, *pictures, *priced)
         for whole in system.batches(tuple(dict.fromkeys(fields)), at=self.context.now):
             batch = self._kept(whole, looked_at) if looked_at else whole
+            if self._prices is not None:
+                columns = batch.columns
+                self._prices.add(columns["code"], columns["price"], columns.get("special_price"))
             if pictures:
                 encoded.images.update(name for name in batch.columns["image"] if name)
                 for names in batch.columns["images"]:
                     encoded.images.update(names)
             yield batch
+
+    def _looks_at_prices(self) -> bool:
+        """Whether a change of prices is braked, and there is one in the file."""
+        if self.settings.max_price_change is None:
+            return False
+        return "price" in self.format.fields(self.format_settings, self.context)
 
     def _kept(self, batch: Batch, looked_at: Sequence[str]) -> Batch:
         if self.step.keep is None:

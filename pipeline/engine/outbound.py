@@ -9,11 +9,13 @@ server that somebody else wrote: its size and time are compared with what the se
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.alerts import notices
+from pipeline.engine import prices
 from pipeline.engine.context import RunContext
 from pipeline.engine.encoding import Encoded, Encoder
 from pipeline.engine.images import Images
@@ -70,7 +72,7 @@ class _Publication:
         if encoded.findings:
             self._refuse(encoded)
         last = self.memory.last()
-        if (brake := self._brake(encoded, last)) is not None and not ctx.approve:
+        if (brake := self._brake(encoded, last)) and not ctx.approve:
             self.verdict = self._verdict(encoded)
             if self.verdict != "accept":
                 return self._stop(encoded, last, brake)
@@ -86,7 +88,7 @@ class _Publication:
         # Images go first, so that the catalogue never names one that is still on its way.
         sent = images.send(encoded.images) if images else 0
         if unchanged:
-            self._release()
+            self._release(encoded)
         else:
             self._upload(encoded, listed, altered=altered)
         if unmarked:
@@ -114,7 +116,8 @@ class _Publication:
 
     # --- brake ---------------------------------------------------------------------------------------------------
 
-    def _brake(self, encoded: Encoded, last: dict[str, Any] | None) -> Finding | None:
+    def _brake(self, encoded: Encoded, last: dict[str, Any] | None) -> tuple[Finding, ...]:
+        """What keeps the new file from being published, the summary first; nothing when all is well."""
         settings = self.settings
         if encoded.rows < settings.min_rows:
             text = T(
@@ -132,29 +135,39 @@ class _Publication:
                 percent=settings.max_shrink,
             )
         else:
-            return None
-        hint = T(
+            return self._price_brake(encoded, last)
+        return (Finding("brake", text, Where(file=settings.name), self._look_first(), Who.ACCOUNTANT),)
+
+    def _price_brake(self, encoded: Encoded, last: dict[str, Any] | None) -> tuple[Finding, ...]:
+        times = self.settings.max_price_change
+        if times is None or encoded.prices is None or last is None or last["sha256"] == encoded.sha256:
+            return ()
+        before = self.memory.prices()
+        found = prices.brake(before, encoded.prices, times, self.settings.name) if before else ()
+        return tuple(replace(one, hint=self._look_first()) if place == 0 else one for place, one in enumerate(found))
+
+    def _look_first(self) -> Text:
+        return T(
             "Look whether the source is whole. If it is right so, publish it by: mistok run {job} --approve "
             "(or accept its card: mistok cards).",
             job=self.ctx.job,
         )
-        return Finding("brake", text, Where(file=settings.name), hint, Who.ACCOUNTANT)
 
     def _verdict(self, encoded: Encoded) -> str | None:
         with self.ctx.ledger.read() as conn:
             return decisions.verdict_on(conn, self.ctx.client, self.subject, encoded.sha256)
 
-    def _stop(self, encoded: Encoded, last: dict[str, Any] | None, finding: Finding) -> StepResult:
+    def _stop(self, encoded: Encoded, last: dict[str, Any] | None, findings: tuple[Finding, ...]) -> StepResult:
         ctx = self.ctx
         if not ctx.dry_run and self.verdict is None:  # what a person has rejected is asked about once
             with ctx.begin() as conn:
                 told = cards.carded(conn, ctx.client, {self.subject}, "brake")
-                cards.open_card(conn, ctx.client, "brake", self.subject, [finding], ctx.clock.now())
+                cards.open_card(conn, ctx.client, "brake", self.subject, findings, ctx.clock.now())
                 if not told:
-                    ctx.notify(conn, notices.brake(self.subject, ctx.job, finding))
+                    ctx.notify(conn, notices.brake(self.subject, ctx.job, findings[0]))
                 before = last["rows"] if last else None
                 ctx.event(conn, self.subject, "brake", rows=encoded.rows, before=before, sha256=encoded.sha256)
-        return self._result(encoded, last, "brake", notes=(finding,))
+        return self._result(encoded, last, "brake", notes=findings)
 
     def _listed(self, encoded: Encoded) -> Sequence[RemoteFile]:
         """What lies in the folder; a folder that is missing is made (and told), when the connection's root is there."""
@@ -303,6 +316,7 @@ class _Publication:
         ctx, settings = self.ctx, self.settings
         with ctx.begin() as conn:
             self.memory.record(conn, encoded.sha256, encoded.rows, remote)
+            self.memory.set_prices(conn, encoded.prices)
             self.memory.set_marker(conn, encoded.sha256)
             self._close_brake(conn)
             ctx.event(
@@ -317,8 +331,11 @@ class _Publication:
             )
             ctx.notify(conn, notices.catalogue(self.subject, settings.name, encoded.rows, settings.to))
 
-    def _release(self) -> None:
+    def _release(self, encoded: Encoded) -> None:
         """The feed is whole again, though nothing new: a brake of a run before is over."""
+        if encoded.prices is not None and self.memory.prices() is None:  # published before prices were looked at
+            with self.ctx.begin() as conn:
+                self.memory.set_prices(conn, encoded.prices)
         with self.ctx.ledger.read() as conn:
             if not cards.carded(conn, self.ctx.client, {self.subject}, "brake"):
                 return

@@ -13,6 +13,7 @@ from pipeline.ledger.tables import publications
 from pipeline.ports import RemoteFile
 
 UNDER_WAY = "publishing"  #: kind of the value that says what is being sent
+PRICES = "prices"  #: kind of the value that holds the prices of the last publication
 MARKER = "marker"  #: kind of the value that says which marker was written, and for which content
 
 
@@ -82,6 +83,17 @@ class Memory:
             )
         )
         ctx.ledger.set_value(conn, UNDER_WAY, self.place, {})
+
+    def prices(self) -> str | None:
+        """The packed prices (prices.py) of the last publication, where they are known."""
+        with self.ctx.ledger.read() as conn:
+            kept = self.ctx.ledger.get_value(conn, PRICES, self.place)
+        return str(kept["packed"]) if kept and kept.get("packed") else None
+
+    def set_prices(self, conn: sa.Connection, packed: str | None) -> None:
+        """The prices that are published now; None: they are not looked at, so that none are remembered."""
+        if packed is not None or self.ctx.ledger.get_value(conn, PRICES, self.place):
+            self.ctx.ledger.set_value(conn, PRICES, self.place, {"packed": packed})
 
     def marker(self) -> Marker | None:
         """The marker that was written last, if it was not taken away by us."""

@@ -429,7 +429,7 @@ def test_a_marker_that_is_switched_on_later_is_written_for_the_file_that_lies_th
 def test_an_old_marker_is_no_marker_for_a_new_file(world: World) -> None:
     """Switched off, the catalogue changes, switched on again."""
     world.run(marker="catalogue.ok")
-    world.rows[0] = product("0000", "99.00")
+    world.rows[0] = product("0000", "19.00")
     world.run()
     assert "catalogue.ok" not in world.files, "nobody would keep it true"
     world.run(marker="catalogue.ok")
@@ -441,7 +441,7 @@ def test_an_old_marker_is_no_marker_for_a_new_file(world: World) -> None:
 def test_a_marker_with_a_new_name_takes_the_old_ones_place(world: World, changed: bool) -> None:
     world.run(marker="old.ok")
     if changed:
-        world.rows[0] = product("0000", "99.00")
+        world.rows[0] = product("0000", "19.00")
     world.run(marker="catalogue.ok")
     assert set(world.files) == {"catalogue.csv", "catalogue.ok"}
     assert marker_is_true(world)
@@ -479,7 +479,7 @@ POINTS = ["encoded", "archived", "unmarked", "uploaded", "marked", "recorded"]
 def test_f32_killed_anywhere_the_file_is_whole_and_the_next_run_ends_it(world: World, point: str) -> None:
     world.run(marker="catalogue.ok")
     old = world.files["catalogue.csv"]
-    world.rows[0] = product("0000", "99.00")
+    world.rows[0] = product("0000", "19.00")
     reached = []
 
     def kill(name: str) -> None:
@@ -490,10 +490,10 @@ def test_f32_killed_anywhere_the_file_is_whole_and_the_next_run_ends_it(world: W
     with pytest.raises(Killed):
         world.run(marker="catalogue.ok", reach=kill)
     killed = world.files["catalogue.csv"]
-    assert killed == old or b"99.00" in killed
+    assert killed == old or b"19.00" in killed
     assert marker_is_true(world)
     world.run(marker="catalogue.ok")
-    assert b"99.00" in world.files["catalogue.csv"]
+    assert b"19.00" in world.files["catalogue.csv"]
     assert "catalogue.ok" in world.files
     assert marker_is_true(world)
     assert world.run(marker="catalogue.ok").counts.get("unchanged") == 1
@@ -503,7 +503,7 @@ def test_a_source_that_goes_back_after_a_kill_is_published_all_the_same(world: W
     """Last recorded: A. B went out, unrecorded. The source is A again: same hash as recorded, but B lies there."""
     world.run()
     before = world.rows[0]
-    world.rows[0] = product("0000", "99.00")
+    world.rows[0] = product("0000", "19.00")
 
     def kill(name: str) -> None:
         if name == "outbound:uploaded":
@@ -511,10 +511,10 @@ def test_a_source_that_goes_back_after_a_kill_is_published_all_the_same(world: W
 
     with pytest.raises(Killed):
         world.run(reach=kill)
-    assert b"99.00" in world.files["catalogue.csv"]
+    assert b"19.00" in world.files["catalogue.csv"]
     world.rows[0] = before
     assert world.run().counts["uploaded"] == 1
-    assert b"99.00" not in world.files["catalogue.csv"]
+    assert b"19.00" not in world.files["catalogue.csv"]
 
 
 class Failing(MemoryTransport):
@@ -529,7 +529,7 @@ def test_f32_a_failed_upload_leaves_the_old_file_and_is_repeated(world: World) -
     old, good = world.files, world.site
     world.site = Failing("site", ["import"])
     world.site.files = good.files
-    world.rows[0] = product("0000", "99.00")
+    world.rows[0] = product("0000", "19.00")
     with pytest.raises(Transient):
         world.run()
     assert world.files == old

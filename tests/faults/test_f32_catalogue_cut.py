@@ -151,7 +151,7 @@ def test_f32_killed_while_the_bytes_go_out(make_victim: Callable[[str, str], Vic
     with shop.watched():
         for number in range(8):
             with books:
-                books.execute("UPDATE prices SET amount = ?", (number * 10_000_000 + 5_000_000,))
+                books.execute("UPDATE prices SET amount = amount + ?", (number * 1_000_000,))
             if _killed_in_the_upload(victim):
                 break
             whole.add(shop.look())  # it was quicker than the eye
