@@ -66,7 +66,8 @@ def replay(
         list[int] | None, typer.Option("--card", help=str(T("What this card is about (may be repeated).")))
     ] = None,
     all_held: Annotated[
-        bool, typer.Option("--all-held", help=str(T("All held orders and all quarantined files.")))
+        bool,
+        typer.Option("--all-held", help=str(T("All that waits: held orders, orders in doubt, quarantined files."))),
     ] = False,
     apply: Annotated[bool, typer.Option("--apply", help=str(T("Do it. Without this nothing is changed.")))] = False,
     as_of_config: Annotated[
@@ -252,7 +253,7 @@ class _Teller:
 
 def _nothing(asked: Asked) -> Text:
     if asked.all_held:
-        return T("No order is held, and no file is quarantined.")
+        return T("Nothing waits: no order is held, and no file is quarantined.")
     if asked.words or asked.cards:
         return T("Nothing of it came in this period.")
     return T("No file came in this period.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -84,15 +84,26 @@ def quarantined_naming(conn: sa.Connection, client: str, number: str) -> list[in
 
 def quarantined(conn: sa.Connection, client: str) -> list[int]:
     """Ids of the quarantined files that have a copy in the archive, oldest first."""
-    query = sa.select(files.c.id).where(
-        files.c.client == client, files.c.state == FileState.QUARANTINED, files.c.sha256.is_not(None)
+    return _in_states(conn, client, (FileState.QUARANTINED,))
+
+
+def waiting_files(conn: sa.Connection, client: str) -> list[int]:
+    """The same, with those whose orders a killed run left on their way."""
+    return _in_states(conn, client, (FileState.QUARANTINED, FileState.ARCHIVED, FileState.CHECKED))
+
+
+def _in_states(conn: sa.Connection, client: str, states: Collection[FileState]) -> list[int]:
+    here = (files.c.client == client) & files.c.state.in_([str(state) for state in states])
+    query = sa.select(files.c.id).where(here, files.c.sha256.is_not(None)).order_by(files.c.id)
+    return list(conn.execute(query).scalars())
+
+
+def waiting_orders(conn: sa.Connection, client: str) -> list[tuple[int, int]]:
+    """(file, order) ids of the orders that are held, in doubt or left on their way, by the file of their content."""
+    states = (OrderState.NEW, OrderState.CREATING, OrderState.HELD, OrderState.IN_DOUBT)
+    query = sa.select(orders.c.file_id, orders.c.id).where(
+        orders.c.client == client, orders.c.state.in_([str(state) for state in states])
     )
-    return list(conn.execute(query.order_by(files.c.id)).scalars())
-
-
-def held(conn: sa.Connection, client: str) -> list[tuple[int, int]]:
-    """(file, order) ids of the orders that are held, by the file that they came in with their present content."""
-    query = sa.select(orders.c.file_id, orders.c.id).where(orders.c.client == client, orders.c.state == OrderState.HELD)
     return [(row[0], row[1]) for row in conn.execute(query.order_by(orders.c.file_id, orders.c.id))]
 
 

@@ -32,7 +32,7 @@ class Asked:
 
     words: tuple[str, ...] = ()  #: order or document numbers, file names, patterns, beginnings of a SHA-256
     cards: tuple[int, ...] = ()
-    all_held: bool = False  #: held orders and quarantined files
+    all_held: bool = False  #: all that waits: held orders, those in doubt or left on their way, quarantined files
     since: datetime | None = None
     until: datetime | None = None
 
@@ -77,9 +77,9 @@ def choose(client: Client, asked: Asked, *, job: str | None = None, report: Prog
         for file_id, order in _of_cards(client, conn, asked.cards):
             pick(file_id, order)
         if asked.all_held:
-            for file_id, held in selecting.held(conn, name):
-                pick(file_id, held)
-            for file_id in selecting.quarantined(conn, name):
+            for file_id, waiting in selecting.waiting_orders(conn, name):
+                pick(file_id, waiting)
+            for file_id in selecting.waiting_files(conn, name):
                 pick(file_id)
         if not (asked.words or asked.cards or asked.all_held):
             return [Pick(file_id) for file_id in selecting.of_period(conn, name, asked.since, asked.until)]
