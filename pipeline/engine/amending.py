@@ -71,7 +71,7 @@ def weigh(walk: Inbound, sorted_out: Sorted) -> list[Change]:
     with patience.asking(walk):
         changes = scales(walk).weigh(sorted_out.changed)
     sorted_out.fresh.extend(change.work for change in changes if change.verdict is Verdict.CREATE)
-    return [change for change in changes if change.verdict is not Verdict.CREATE]
+    return changes
 
 
 def settle_left_behind(walk: Inbound, works: Sequence[Work], known: Mapping[str, Row]) -> Mapping[str, Row]:
@@ -112,6 +112,9 @@ def begin(walk: Inbound, conn: sa.Connection, changes: Sequence[Change], now: da
     All others end here, with their events, cards and notices.
     """
     for change in changes:
+        if change.verdict is Verdict.CREATE:  # it goes on as any order does
+            telling.close_cards(walk, conn, change.work.subject, ("changed",), "its document is made")
+            continue
         if change.goes or change.verdict in (Verdict.BLOCKED, Verdict.HOLD):
             revisions.supersede(conn, change.work.row["id"], change.work.revision)
         _see(conn, change, now)

@@ -59,7 +59,7 @@ def findings_of(card: Mapping[str, Any]) -> tuple[Finding, ...]:
 
 def asked_for(card: Mapping[str, Any]) -> tuple[str, ...]:
     """The mappings that would help: ``sku:AB-1``, each once."""
-    if card["kind"] != "held":
+    if card["kind"] not in ("held", "changed"):
         return ()
     return tuple(dict.fromkeys(finding.about for finding in findings_of(card) if finding.about))
 
@@ -140,15 +140,22 @@ def give_mappings(
                 said.append(T("{kind}:{code} means {meant} from now on; it meant {before}.", **values))
         abouts = {f"{kind}:{code}": (kind, code, meant) for (kind, code), meant in given.items()}
         freed = cards.held_for(conn, name, abouts)
-        rows = order_rows.by_ids(conn, freed)
-        for row in rows.values():
-            for about in {finding.about for finding in file_rows.findings_of(row)} & abouts.keys():
+        changed = cards.changed_for(conn, name, abouts)
+        files = file_rows.by_ids(conn, {card["file_id"] for card in changed})
+        said_of = {row["id"]: file_rows.findings_of(row) for row in order_rows.by_ids(conn, freed).values()}
+        said_of |= {card["order_row"]: findings_of(card) for card in changed}
+        for row_id, findings in said_of.items():
+            for about in {finding.about for finding in findings} & abouts.keys():
                 kind, code, meant = abouts[about]
                 data = {"kind": kind, "code": code, "meant": meant, "by": by, "why": why}
-                client.ledger.event(conn, f"order:{row['id']}", "mapped", data)
+                client.ledger.event(conn, f"order:{row_id}", "mapped", data)
         for (kind, code), meant in given.items():
             client.ledger.event(conn, "mappings", "mapped", {"kind": kind, "code": code, "meant": meant, "by": by})
-    came = tuple(carrying.carry_on(client, freed, by=by, report=report))
+    came = (
+        *carrying.carry_on(client, freed, by=by, report=report),
+        # documents that were to be amended, and lacked this; where a person is asked, the card tells so now
+        *(carrying.amend(client, card["order_row"], files[card["file_id"]], by=by, report=report) for card in changed),
+    )
     first, *others = [card["id"] for card in shown]
     return [Resolved(first, tuple(said), came, waits=_waits(came), error=_error(came)), *map(Resolved, others)]
 

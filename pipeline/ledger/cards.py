@@ -149,6 +149,14 @@ def held_for(conn: sa.Connection, client: str, abouts: Collection[str]) -> list[
     ]
 
 
+def changed_for(conn: sa.Connection, client: str, abouts: Collection[str]) -> list[Row]:
+    """Open cards of orders whose newer content waits for one of these mappings, as :func:`listing` gives them."""
+    wanted = set(abouts)
+    query = _with_names().where(cards.c.client == client, cards.c.state == "open", cards.c.kind == "changed")
+    rows = [row_dict(row) for row in conn.execute(query.order_by(cards.c.id))]
+    return [row for row in rows if any(finding.get("about") in wanted for finding in row["findings"])]
+
+
 def _with_names() -> sa.Select[Any]:
     # computed from the card's side, so that the order is found by its id
     of_order = sa.case((cards.c.subject.like("order:%"), sa.cast(sa.func.substr(cards.c.subject, 7), sa.BigInteger)))

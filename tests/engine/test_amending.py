@@ -298,3 +298,27 @@ def test_the_lists_show_the_shops_status_and_the_amendment(shop: Shop) -> None:
     assert len(told_then) == 1
     assert "items / 0042 / quantity: 2 → 3" in told_then[0]
     assert "Status in the shop: paid" in mistok("-c", path, "--language", "en", "trace", "4701").all
+
+
+def test_a_mapping_given_by_verb_amends_at_once_and_a_verdict_by_verb_holds(shop: Shop) -> None:
+    from tests.e2e.command import mistok
+
+    shop.more = AMEND
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(3, code="НОВИЙ-1"))
+    path = shop.folder / "config.yaml"
+    done = mistok("-c", path, "--language", "en", "resolve", "1", "--map", "sku:НОВИЙ-1=0042")
+    assert done.code == 0, done.all
+    assert totals(shop) == [(1238.5, "new")]
+    assert cards(shop) == [("changed", "resolved")]
+    shop.more = {}
+    put(shop, "c.xml", version(4))
+    done = mistok("-c", path, "--language", "en", "resolve", "2", "--accept")
+    assert done.code == 0, done.all
+    assert totals(shop) == [(1628.0, "new")]
+    put(shop, "d.xml", version(4, status="cancelled"))
+    done = mistok("-c", path, "--language", "en", "resolve", "3", "--reject", "--why", "already packed")
+    assert done.code == 0, done.all
+    assert put(shop, "e.xml", version(4, status="cancelled", extra="    <!-- again -->\n")).exit_code == 0
+    assert totals(shop) == [(1628.0, "new")]
+    assert [state for _kind, state in cards(shop)] == ["resolved"] * 3
