@@ -232,14 +232,13 @@ class _Writer:
             for about in deciding.asked_for(story.card):
                 asked.setdefault(about, []).append(story.number)
         for about, numbers in asked.items():
-            near = self.known.proposals.get(about, ())
             kind, _, code = about.partition(":")
             yield T(
-                "Add {kind} {code} to the accounting system, or say which known one is meant:",
+                "Add {kind} {code} to the accounting system, or say which known one is meant: {command}",
                 kind=_KINDS.get(kind) or verbatim(kind),
                 code=code,
+                command=mapping_command(numbers[:1], about, ""),
             )
-            yield verbatim(mapping_command(numbers[:1], about, near[0].code if near else ""))
         for story in self.own:
             n = story.number
             if codes := self.known.acceptable.get(n):

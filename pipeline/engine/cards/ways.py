@@ -12,6 +12,7 @@ from pipeline.engine.cards.story import Story
 from pipeline.engine.nearest import Proposal
 from pipeline.texts import T, Text
 
+PROPOSED = 3  #: near things that are offered as a command
 _PLAIN = re.compile(r"[\w.,:=/+@…-]+\Z")
 
 
@@ -55,11 +56,18 @@ def _ways(
 ) -> Iterator[Way]:
     n, kind = story.number, story.card["kind"]
     for about in deciding.asked_for(story.card):
-        near = proposals.get(about, ())
-        command = mapping_command([n], about, near[0].code if near else "", windows=windows)
-        yield Way(
-            command, T("say what {about} means; it is kept, and every order that waited for it goes on", about=about)
-        )
+        near = proposals.get(about, ())[:PROPOSED]
+        for one in near:
+            does = T(
+                "{about} is {code} ({name}), from now on and for every order that waited for it",
+                about=about,
+                code=one.code,
+                name=one.name,
+            )
+            yield Way(mapping_command([n], about, one.code, windows=windows), does)
+        if not near:
+            does = T("say what {about} means, from now on and for every order that waited for it", about=about)
+            yield Way(mapping_command([n], about, "", windows=windows), does)
     if acceptable:
         does = deciding.accepting(acceptable)
         yield Way(f"mistok resolve {n} --accept", does)
