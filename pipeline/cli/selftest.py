@@ -367,6 +367,8 @@ def _verdict(report: Report) -> Text:
     )
     if not report.killed:
         words = T("Server profile: {parts}.", parts=parts)
+    elif not _tried(report):
+        words = T("Server profile: {parts}. No run was killed.", parts=parts)
     else:
         words = T(
             "Server profile: {parts}. Killed at {points}: {orders} came in, {documents} were made; lost: {lost}, "

@@ -69,7 +69,7 @@ class SftpTransport:
             if size != expected:
                 raise common.short(name, expected, size)
             seen = self._run(
-                self._replace(partial, target, self._path(folder, common.partial_name(name, common.BACKUP)))
+                self._replace(partial, target, self._path(folder, common.partial_name(name, common.BACKUP))), folder
             )
         except MistokError:
             with suppress(MistokError, w.SftpStatus):

@@ -5,27 +5,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 
 from pipeline.config.load import load_config
 from pipeline.engine.runtime import run_job
+from pipeline.engine.selftest.child import kill_at
 
 
 def main(config: str, job: str, point: str, nth: str) -> int:
-    left = int(nth)
-
-    def reach(name: str) -> None:
-        nonlocal left
-        if name == point:
-            left -= 1
-            if left == 0:
-                # no clean-up, no flush, no exit handler: as a power cut would
-                os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-
-    report = run_job(load_config(Path(config)), job, reach=reach)
+    report = run_job(load_config(Path(config)), job, reach=kill_at(point, int(nth)))
     print(report, file=sys.stderr)
     return 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -120,7 +121,8 @@ class Profiler:
         here = join(self.folder, "probe")
         session.make_folder(here)
         self.profile.caps = caps = session.probe(here)
-        session.remove_folder(here)
+        with suppress(MistokError):  # our whole folder goes at the end; what is in the way of that is told there
+            session.remove_folder(here)
         here_is = session.local_path("")
         name = str(here_is) if here_is is not None else caps.server or "?"
         return _Seen(State.OK, verbatim(name), None, name)
@@ -138,6 +140,11 @@ class Profiler:
         words = refused.text if refused else T("refused")
         return _Seen(State.FAULT, words, _WITHOUT[about], False)
 
+    @property
+    def _usable(self) -> bool:
+        """Whether files can be put there at all: most lines need some."""
+        return self.profile.state("replace") is State.OK
+
     def _replace(self, session: Transport) -> _Seen:
         if self.profile.caps.write is False:
             return _UNTRIED
@@ -153,7 +160,7 @@ class Profiler:
         return _Seen(State.OK, T("whole and in place, by {how}", how=by), None, True)
 
     def _move(self, session: Transport) -> _Seen:
-        if not self.profile.caps.write:
+        if not self._usable:
             return _UNTRIED
         self._put(session, "moved.xml", b"<moved/>")
         files = [file for file in session.list(self.folder) if file.name == "moved.xml"]
@@ -169,7 +176,8 @@ class Profiler:
         here = join(self.folder, "empty")
         session.make_folder(here)
         files = session.list(here)
-        session.remove_folder(here)
+        with suppress(MistokError):
+            session.remove_folder(here)
         if files:
             return _Seen(State.FAULT, T("{n} files are listed in a new folder", n=len(files)), None, "files")
         said = self.profile.caps.empty_reply
@@ -191,27 +199,27 @@ class Profiler:
         return _Seen(State.FAULT, text, means, "listed")
 
     def _names(self, session: Transport) -> _Seen:
-        if not self.profile.caps.write:
+        if not self._usable:
             return _UNTRIED
         wrong: list[Text] = []
-        unread = False
+        came: list[str] = []
         value: dict[str, str] = {}
         for what, name in NAMES.items():
-            came, words = self._name(session, name)
-            value[what] = came
-            if words is not None:
-                wrong.append(words)
-                unread |= came == "unread"
+            value[what], words = self._name(session, name)
+            came.append(value[what])
+            wrong += [words] if words is not None else []
         if not wrong:
             return _Seen(State.OK, T("Cyrillic, spaces, quotes and signs come back as they were sent"), None, value)
         if value["cyrillic"] != "same" and self._other_encoding():
             value["encoding"] = "cp1251"
             means = T("The server takes names in windows-1251: set `encoding: cp1251`.")
-        elif unread:
+        elif "unread" in came:
             means = T("Orders under such names would lie there unread: let the site use plain Latin names.")
-        else:
+        elif "mangled" in came:
             means = T("Files are read under the names that are listed; people may not know them again.")
-        return _Seen(State.FAULT if unread else State.REMARK, _all(wrong), means, value)
+        else:
+            means = T("The server takes no such names: let the site use plain Latin ones.")
+        return _Seen(State.FAULT if "unread" in came else State.REMARK, _all(wrong), means, value)
 
     def _name(self, session: Transport, name: str) -> tuple[str, Text | None]:
         """What became of a name: same, refused, mangled (but readable), unread; and words when not the same."""
@@ -296,7 +304,8 @@ class Profiler:
         if session is None:
             return
         silence = time.monotonic() - self._silent_since
-        self._line("idle", T("Silent session"), lambda: self._awake(session, silence))
+        if silence >= 1:
+            self._line("idle", T("Silent session"), lambda: self._awake(session, silence))
         session.close()
 
     def _awake(self, session: Transport, silence: float) -> _Seen:
@@ -308,7 +317,7 @@ class Profiler:
         return _Seen(State.OK, T("still alive after {time} of silence", time=_time(silence)), None, silence)
 
     def _speed(self, session: Transport) -> _Seen:
-        if not self.profile.caps.write:
+        if not self._usable:
             return _UNTRIED
         slow = (self.profile.caps.round_trip or 0) > _SLOW
         # incompressible, and with everything in it that a transfer in text mode would change
@@ -335,7 +344,7 @@ class Profiler:
     def _growing(self) -> _Seen | None:
         watcher = self._watcher
         if watcher is None:
-            return None if not self.profile.caps.write else _UNTRIED
+            return _UNTRIED
         if self._short is not None or any(sent != listed for _name, sent, listed in self._sizes):
             return _UNTRIED  # what the server says of sizes tells nothing
         full = self.profile.value("speed")["bytes"] if self.profile.value("speed") else _LARGE
@@ -356,7 +365,7 @@ class Profiler:
     # --- times and sizes -------------------------------------------------------------------------------------------
 
     def _times(self, session: Transport) -> _Seen:
-        if not self.profile.caps.write:
+        if not self._usable:
             return _UNTRIED
         self._stamps.clear()
         for number in range(3):
@@ -416,7 +425,7 @@ class Profiler:
                 T("fsync is offered") if "fsync" in has else T("no fsync"),
                 T("hashes are offered") if hashing else T("no hashes: files are compared by size"),
             ]
-            means = None if "posix-rename" in has else T("Without posix-rename a new file is put in place by a swap.")
+            means = None
         else:
             listing = "MLST" in words
             parts = [

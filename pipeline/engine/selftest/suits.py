@@ -102,7 +102,7 @@ def _stillness(own: InboundSettings, place: str, profile: Profile) -> Iterator[S
     why = T("sizes grow while a file is written")
     if profile.value("growing") == "hidden":
         least, why = max(own.stable, timedelta(seconds=10)), T("the size of a file on its way tells nothing")
-    elif profile.state("times") is not State.UNTRIED and resolution is None:
+    elif profile.state("times") is State.REMARK and resolution is None:
         least, why = max(own.stable, timedelta(seconds=5)), T("the server tells no exact times: sizes are all there is")
     elif resolution is not None and resolution > 1:
         least, why = (
@@ -110,6 +110,8 @@ def _stillness(own: InboundSettings, place: str, profile: Profile) -> Iterator[S
             T("times are told to {n} seconds", n=int(resolution)),
         )
     elif profile.value("growing") != "grows":
+        if resolution is None:
+            return
         why = T("times are told to the second, or finer")
     yield Setting(place, "stable", _duration(least), why, _duration(own.stable))
 
