@@ -106,7 +106,7 @@ def alarm_at(habit: Habit, last: datetime) -> datetime | None:
     left, hour = habit.pause, last
     while hour < last + HISTORY:
         step = _hour_after(hour) - hour
-        comes = habit.rates[slot(hour, habit.zone)] * (step / _HOUR)
+        comes = _rate(habit.rates, habit.zone, hour) * (step / _HOUR)
         if comes > left:
             return max(hour + step * (left / comes), last + SHORTEST)
         left -= comes
@@ -120,11 +120,16 @@ def slot(moment: datetime, zone: ZoneInfo) -> int:
     return local.weekday() * 24 + local.hour
 
 
+def _rate(rates: Sequence[float], zone: ZoneInfo, hour: datetime) -> float:
+    """What usually comes in this hour. Of an hour that the clock shows twice, all comes the first time."""
+    return 0.0 if hour.astimezone(zone).fold else rates[slot(hour, zone)]
+
+
 # --- learning ----------------------------------------------------------------------------------------------------
 
 
 def _rates(arrivals: Sequence[datetime], zone: ZoneInfo) -> tuple[float, ...]:
-    """Arrivals in each hour of the week. Hours are counted as they passed, so that summer time bends nothing."""
+    """Arrivals in each hour of the week. Hours that the clock skips or repeats bend nothing."""
     end = arrivals[-1]
     came, passed = [0.0] * _WEEK, [0.0] * _WEEK
 
@@ -134,10 +139,12 @@ def _rates(arrivals: Sequence[datetime], zone: ZoneInfo) -> tuple[float, ...]:
     hour = arrivals[0]
     while hour < end:
         following = min(_hour_after(hour), end)
-        passed[slot(hour, zone)] += weight(hour) * ((following - hour) / _HOUR)
+        if not hour.astimezone(zone).fold:
+            passed[slot(hour, zone)] += weight(hour) * ((following - hour) / _HOUR)
         hour = following
     for moment in arrivals[1:]:  # the first only marks the beginning
-        came[slot(moment, zone)] += weight(moment)
+        if not moment.astimezone(zone).fold:
+            came[slot(moment, zone)] += weight(moment)
     return tuple(_smooth(came, passed, index) for index in range(_WEEK))
 
 
@@ -167,7 +174,7 @@ class _Clock:
             self._marks.append(hour)
             self._sums.append(total)
             following = _hour_after(hour)
-            total += rates[slot(hour, zone)] * ((following - hour) / _HOUR)
+            total += _rate(rates, zone, hour) * ((following - hour) / _HOUR)
             hour = following
 
     def at(self, moment: datetime) -> float:
@@ -175,7 +182,7 @@ class _Clock:
         moment = moment.astimezone(UTC)
         place = bisect_right(self._marks, moment) - 1
         hour = self._marks[place]
-        return self._sums[place] + self._rates[slot(hour, self._zone)] * ((moment - hour) / _HOUR)
+        return self._sums[place] + _rate(self._rates, self._zone, hour) * ((moment - hour) / _HOUR)
 
 
 def _hour_after(moment: datetime) -> datetime:
