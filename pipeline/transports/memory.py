@@ -28,7 +28,7 @@ class MemoryTransport:
 
     def list(self, folder: str) -> Sequence[RemoteFile]:
         folder = common.clean_folder(folder)
-        return [RemoteFile(folder, name, len(data), at) for name, (data, at) in self._folder(folder).items()]
+        return [RemoteFile(folder, name, len(data), at) for name, (data, at) in dict(self._folder(folder)).items()]
 
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
         for file in files:
