@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger import revisions
 from pipeline.ledger.tables import OrderState
+from pipeline.model import cents
 from pipeline.ports import AmendDocuments, Amendment, Cancellation, DocumentOutcome, DocumentRef
 from pipeline.rules.differences import main_differences
 from pipeline.texts import T
@@ -95,12 +97,25 @@ def settle_left_behind(walk: Inbound, works: Sequence[Work], known: Mapping[str,
     for work in mending.works_of(walk, [row for key, row in left.items() if key in found]):
         work.order = work.decoded.order
         done.append((work, DocumentOutcome(work.key, found[work.key], existed=True)))
-    if not done:
+    read = {work.key for work, _outcome in done}
+    by_row = [(left[key], ref) for key, ref in found.items() if key not in read and _of_row(left[key], ref)]
+    if not (done or by_row):
         return known
+    now = ctx.clock.now()
     with walk.begin() as conn:
-        booking.commit(walk, conn, done, ctx.clock.now())
+        booking.commit(walk, conn, done, now)
+        for row, ref in by_row:  # its file cannot be read any more
+            place = {"document_id": ref.id, "document_number": ref.number}
+            order_rows.update(conn, row["id"], now, state=OrderState.CREATED, findings=None, **place)
+            ctx.event(conn, f"order:{row['id']}", "existed", document=ref.number, id=ref.id)
+            ctx.notify(conn, telling.row_notice(row, ref))
     with ctx.ledger.read() as conn:
         return {**known, **order_rows.by_keys(conn, left)}
+
+
+def _of_row(row: Row, ref: DocumentRef) -> bool:
+    """Whether a document has the sum that the ledger knows of the order."""
+    return bool(row["total"]) and ref.total is not None and cents(Decimal(row["total"])) == cents(ref.total)
 
 
 # --- before the target -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from pipeline.alerts import notices
 from pipeline.errors import Finding
 from pipeline.ledger import cards
-from pipeline.model import Order
+from pipeline.model import Money, Order
 from pipeline.ports import DocumentRef, Notice
 
 if TYPE_CHECKING:
@@ -55,6 +56,19 @@ def order_notice(row_id: int, order: Order, ref: DocumentRef) -> Notice:
         items=len(order.lines),
         document=ref.number,
         source=order.source,
+    )
+
+
+def row_notice(row: Row, ref: DocumentRef) -> Notice:
+    """The same of an order of which only the ledger's ``row`` is left."""
+    return notices.order(
+        f"order:{row['id']}",
+        number=row["number"],
+        customer=row["customer"] or "",
+        total=Money(Decimal(row["total"]), row["currency"]),
+        items=row["items"] or 0,
+        document=ref.number,
+        source=row["source"],
     )
 
 

@@ -157,6 +157,29 @@ def test_a_policy_that_is_changed_later_does_not_amend_by_an_old_file(shop: Shop
     assert totals(shop) == [(849.0, "new")]
 
 
+@pytest.mark.parametrize("copy", [True, False])
+def test_a_document_that_a_killed_run_left_behind_is_found_before_newer_content_is_weighed(
+    shop: Shop, copy: bool
+) -> None:
+    """Its file is settled, or out of reach: another inbox, another machine, a damaged copy."""
+    shop.more = AMEND
+    put(shop, "a.xml", version())
+    lost = "" if copy else ", file_id = 2"
+    with closing(sqlite3.connect(shop.folder / "ledger.sqlite3")) as ledger, ledger:
+        if not copy:
+            columns = "client, connection, folder, name, size, state, first_seen, last_look, stable_since, tries, fence"
+            ledger.execute(
+                f"INSERT INTO files ({columns}, updated)"
+                f" SELECT {columns.replace('state,', chr(39) + 'acknowledged' + chr(39) + ',')}, updated FROM files"
+            )
+        ledger.execute(f"UPDATE orders SET state = 'creating', document_id = NULL, document_number = NULL{lost}")
+        ledger.execute("DELETE FROM notices")
+    report = put(shop, "b.xml", version(status="cancelled"))
+    assert report.counts["cancelled"] == 1
+    assert totals(shop) == [(849.0, "cancelled")]
+    assert shop.ledger_rows("SELECT kind FROM notices ORDER BY id") == [("order",), ("amended",)]
+
+
 # --- a person's word ---------------------------------------------------------------------------------------------
 
 

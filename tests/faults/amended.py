@@ -54,7 +54,9 @@ def check(config: ClientConfig) -> None:
         assert Decimal(total) / micro == Decimal(order["total"]), order
         marked = [one for one in order["findings"] or () if one["code"] == "document-cancelled"]
         assert bool(cancelled) == bool(marked), order
-        if order["id"] in contents and order["amended"] and not cancelled:  # the newest content that came to the document, from the archive
+        if (
+            order["id"] in contents and order["amended"] and not cancelled
+        ):  # the newest content that came to the document, from the archive
             assert f"<total>{order['total']}</total>" in contents[order["id"]], order
         if cancelled:
             assert status in ("cancelled", "refunded")
