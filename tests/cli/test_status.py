@@ -1,0 +1,317 @@
+"""``mistok status``: what it says of each way that things stand, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from pipeline.config.load import load_config
+from pipeline.engine import health, history
+from pipeline.engine.backoff import Standing
+from pipeline.engine.runtime import Client, run_job
+from pipeline.errors import Finding, Who
+from pipeline.ledger import tables as t
+from pipeline.ledger.store import owner_name
+from pipeline.texts import T
+
+CONFIG = """\
+client: acme
+language: en
+connections:
+  site: {type: local, path: site}
+  far: {type: sftp, host: 127.0.0.1, port: 1, user: shop, password: very-secret}
+  books: {type: books, url: "sqlite:///books.sqlite3"}
+log: {file: null}
+alerts: {channels: [desktop]}
+jobs:
+  orders:
+    watch: true
+    steps: [{step: import-orders, inbox: site, folder: orders, into: books, client: "1", object: "1", user: a,
+             executor: b}]
+  catalogue:
+    at: ["03:00"]
+    steps: [{step: export-catalogue, from: books, to: far, folder: goods}]
+"""
+Status = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "site" / "orders").mkdir(parents=True)
+    (tmp_path / "config.yaml").write_text(CONFIG, "utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def status(place: Path) -> Status:
+    def call(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["-c", str(place / "config.yaml"), "status", *words])
+        return done.exit_code, done.output
+
+    return call
+
+
+def opened(place: Path) -> Client:
+    return Client.open(load_config(place / "config.yaml"))
+
+
+def beat(place: Path, owner: str | None = None, **value: Any) -> None:
+    with opened(place) as client:
+        said = {"state": "serving", "host": "shop-pc", "pid": os.getpid(), "version": "9.9"}
+        said["since"] = datetime.now(UTC).isoformat()
+        said["config_hash"] = client.config.config_hash
+        history.beat(client.ledger, {**said, **value}, owner=owner or owner_name())
+
+
+def age(place: Path, seconds: int) -> None:
+    """All signs of life were given so much earlier."""
+    with opened(place) as client, client.ledger.begin() as conn:
+        for row in conn.execute(t.values.select().where(t.values.c.kind == "heartbeat")).all():
+            at = datetime.fromisoformat(row.value["at"]) - timedelta(seconds=seconds)
+            client.ledger.set_value(conn, "heartbeat", row.name, {**row.value, "at": at.isoformat()})
+
+
+def test_never_started_is_down(status: Status) -> None:
+    code, words = status()
+    assert code == 3
+    assert "was never started" in words
+    assert "start `mistok serve`" in words
+    assert status("--nagios")[0] == 2
+    assert status("--nagios")[1].startswith("MISTOK CRITICAL - acme: No service is at work")
+
+
+def test_where_no_job_has_a_schedule_no_service_is_missed(place: Path, status: Status) -> None:
+    text = (place / "config.yaml").read_text("utf-8")
+    (place / "config.yaml").write_text(
+        text.replace("    watch: true\n", "").replace('    at: ["03:00"]\n', ""), "utf-8"
+    )
+    assert status()[0] == 0
+
+
+def test_alive_and_well(place: Path, status: Status) -> None:
+    beat(place)
+    code, words = status()
+    assert code == 0, words
+    assert "acme: all is well." in words
+    assert "on shop-pc alive" in words
+    data = json.loads(status("--json")[1])
+    assert data["level"] == "well"
+    assert data["services"][0]["life"] == "alive"
+    assert data["services"][0]["version"] == "9.9"
+    assert {job["job"] for job in data["jobs"]} == {"orders", "catalogue"}
+    assert data["disks"][0]["free_bytes"] > 0
+    assert status("--nagios") == (0, "MISTOK OK - acme: acme: all is well.\n")
+
+
+def test_alive_dead_stuck_silent_by_the_last_sign(place: Path, status: Status) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    me = owner_name()
+    host, _pid, started, rest = me.rsplit(":", 3)
+    beat(place)
+    age(place, 59)
+    assert status()[0] == 0, "a minute is allowed"
+    assert status("--max-age", "30s")[0] == 3, "unless asked otherwise"
+    age(place, 10)
+    code, words = status()
+    assert (code, "STUCK" in words) == (3, True), "this very process lives, and says nothing"
+    with opened(place) as client, client.ledger.begin() as conn:
+        conn.execute(t.values.delete())
+    beat(place, f"{host}:{ended.pid}:{started}:{rest}")
+    code, words = status()
+    assert (code, "DEAD" in words) == (3, True), "known at once, however fresh its last sign"
+    with opened(place) as client, client.ledger.begin() as conn:
+        conn.execute(t.values.delete())
+    beat(place, f"elsewhere:{ended.pid}:{started}:{rest}")
+    assert status()[0] == 0, "on another machine, by its sign of life"
+    age(place, 100)
+    code, words = status()
+    assert (code, "SILENT" in words) == (3, True)
+
+
+def test_services_on_several_machines_are_all_shown(place: Path, status: Status) -> None:
+    beat(place, "one:1:1:aaaa", host="one")
+    beat(place, "two:1:1:bbbb", host="two", state="standing-by")
+    code, words = status()
+    assert code == 0
+    assert "on one alive" in words
+    assert "on two stands by" in words
+
+
+def test_stopped_and_starting(place: Path, status: Status) -> None:
+    beat(place, state="stopped")
+    code, words = status()
+    assert (code, "was stopped" in words) == (3, True)
+    with opened(place) as client, client.ledger.begin() as conn:
+        conn.execute(t.values.delete())
+    beat(place, state="starting")
+    assert status()[0] == 0
+    long_ago = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
+    beat(place, state="starting", since=long_ago, pid=1)
+    with opened(place) as client:
+        lives = {one.life.value for one in health.examine(client.config, client.ledger).services}
+    assert "stuck" in lives, "who is still loading after five minutes will not work"
+
+
+def test_it_tells_of_another_config(place: Path, status: Status) -> None:
+    beat(place, config_hash="of an older one")
+    assert "does not work by it yet" in status()[1]
+
+
+def test_what_fails_or_waits_is_told_and_counts(place: Path, status: Status) -> None:
+    beat(place)
+    now = datetime.now(UTC)
+    finding = Finding("login", T("127.0.0.1 refused the login of shop."), who=Who.ADMIN)
+    with opened(place) as client, client.ledger.begin() as conn:
+        standing = Standing(
+            since=now - timedelta(hours=2), until=now + timedelta(hours=1), failures=4, refused=True, finding=finding
+        )
+        client.ledger.set_value(conn, "connection", "far", standing.to_json())
+    code, words = status()
+    assert code == 1
+    assert "Connection far fails since" in words
+    assert "refused the login" in words
+    data = json.loads(status("--json")[1])["connections"][0]
+    assert (data["name"], data["failures"], data["error"]["code"]) == ("far", 4, "login")
+    assert data["left_alone_until"]
+    with opened(place) as client, client.ledger.begin() as conn:
+        conn.execute(t.values.delete().where(t.values.c.kind == "connection"))
+        conn.execute(
+            t.cards.insert().values(
+                client="acme", kind="held", subject="order:1", state="open", findings=[], opened=now
+            )
+        )
+    code, words = status()
+    assert (code, "Open cards: orders held: 1" in words) == (1, True)
+    assert json.loads(status("--json")[1])["cards"] == {"held": 1}
+    code, words = status("--nagios")
+    assert code == 1
+    assert words.count("\n") == 1
+    assert words.startswith("MISTOK WARNING - acme: Open cards")
+
+
+def test_a_run_that_failed_and_one_that_is_over_its_limit(place: Path, status: Status) -> None:
+    beat(place)
+    shutil.rmtree(place / "site" / "orders")
+    assert run_job(load_config(place / "config.yaml"), "orders").state == "failed"
+    code, words = status()
+    assert code == 1
+    assert "Job orders: failed" in words
+    with opened(place) as client, client.ledger.begin() as conn:
+        long_ago = datetime.now(UTC) - timedelta(hours=3)
+        conn.execute(
+            t.runs.insert().values(
+                client="acme", job="catalogue", trigger="schedule", started=long_ago, state="running"
+            )
+        )
+        conn.execute(
+            t.leases.insert().values(
+                client="acme",
+                name="job:catalogue",
+                owner=owner_name(),
+                until=datetime.now(UTC) + timedelta(minutes=1),
+                fence=1,
+            )
+        )
+    words = status()[1]
+    assert "longer than its time limit" in words
+    assert next(j for j in json.loads(status("--json")[1])["jobs"] if j["job"] == "catalogue")["over_limit"] is True
+
+
+def test_a_time_that_passed_without_a_run_is_told(place: Path, status: Status) -> None:
+    with opened(place) as client:
+        history.last_slots(client.ledger, client.config.jobs)
+        with client.ledger.begin() as conn:
+            known = client.ledger.get_value(conn, "schedule", "catalogue")
+            since = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
+            client.ledger.set_value(conn, "schedule", "catalogue", {**known, "since": since})
+    beat(place)
+    code, words = status()
+    assert code == 1
+    assert "Job catalogue should have run at" in words
+
+
+def test_a_full_disk_is_told_before_it_is_full(place: Path, status: Status, monkeypatch: pytest.MonkeyPatch) -> None:
+    beat(place)
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil gives it
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10**12, 0, 400_000_000))
+    code, words = status()
+    assert (code, "nearly full: 0.4 GB free" in words) == (1, True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(2 * 10**9, 0, 200_000_000))
+    assert status()[0] == 0, "a tenth of a small disk is no alarm"
+
+
+def test_notices_that_nobody_could_be_shown(place: Path, status: Status) -> None:
+    beat(place)
+    with opened(place) as client, client.ledger.begin() as conn:
+        old = datetime.now(UTC) - timedelta(hours=1)
+        conn.execute(
+            t.notices.insert().values(
+                client="acme", kind="failure", subject="job:x", title=T("a").to_json(), body=T("b").to_json(),
+                created=old, state="undelivered", why=T("No desktop.").to_json(), tries=0,
+            )
+        )  # fmt: skip
+    code, words = status()
+    assert code == 1
+    assert "1 notice could not be shown: No desktop." in words
+
+
+def test_wrong_config_and_a_ledger_that_does_not_answer(place: Path, status: Status) -> None:
+    good = (place / "config.yaml").read_text("utf-8")
+    (place / "config.yaml").write_text(good.replace("watch", "wach"), "utf-8")
+    assert status()[0] == 2
+    assert status("--nagios")[0] == 3
+    (place / "config.yaml").write_text(good, "utf-8")
+    (place / "ledger.sqlite3").write_bytes(b"this is no database at all, and never was one" * 100)
+    assert status()[0] == 3
+    assert status("--nagios")[0] == 2
+
+
+def test_a_wrong_age_is_a_wrong_call(status: Status) -> None:
+    for words in ("soon", "0s", "-5m"):
+        assert status("--max-age", words)[0] == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP")
+def test_a_service_that_is_stopped_in_its_tracks_is_noticed_and_one_that_goes_on_is_well(place: Path) -> None:
+    mistok = [sys.executable, "-c", "from pipeline.cli import main; main()", "-c", str(place / "config.yaml")]
+    service = subprocess.Popen([*mistok, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+
+        def life() -> str:
+            told = subprocess.run([*mistok, "status", "--json", "--max-age", "7s"], capture_output=True, text=True)
+            return str(json.loads(told.stdout)["services"][0]["life"])
+
+        wait_for(lambda: life() == "alive")
+        service.send_signal(signal.SIGSTOP)
+        wait_for(lambda: life() == "stuck")
+        service.send_signal(signal.SIGCONT)
+        wait_for(lambda: life() == "alive")
+        service.kill()
+        service.wait()
+        assert life() == "dead"
+    finally:
+        service.kill()
+        service.wait()
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    import time
+
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < 60
+        time.sleep(0.1)

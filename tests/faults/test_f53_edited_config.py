@@ -1,0 +1,133 @@
+"""F53: the YAML is edited while ``mistok serve`` runs: a wrong one changes nothing and is told, a right one is used."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline.config.load import load_config
+from pipeline.config.model import ClientConfig
+from pipeline.engine import configwatch
+from pipeline.engine.configwatch import ConfigWatch, Verdict
+from pipeline.engine.runtime import Client
+from pipeline.ledger import tables as t
+from pipeline.texts import Text
+from tests.faults import invariants, tally
+from tests.faults.conftest import Victim
+from tests.faults.serving import as_json, mistok, scheduled, screen, serving, until
+
+Make = Callable[[str, str], Victim]
+
+#: (name, what is written in place of what, where it is told, a word of what is told)
+MISTAKES: tuple[tuple[str, str, str, str, str], ...] = (
+    ("typo", "every: 1s", "evry: 1s", r"config\.yaml:\d+", "Did you mean `every`?"),
+    ("tab", "    every: 1s", "\tevery: 1s", r"config\.yaml:\d+", "tab"),
+    ("a quote left open", "client: acme", 'client: "acme', r"config\.yaml:\d+", ""),
+)
+
+
+def edit(victim: Victim, old: str, new: str) -> None:
+    text = victim.path.read_text("utf-8")
+    assert old in text
+    victim.path.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def alarms(config: ClientConfig) -> list[dict[str, Any]]:
+    with Client.open(config) as client, client.ledger.read() as conn:
+        rows = conn.execute(t.notices.select().where(t.notices.c.subject == "config").order_by(t.notices.c.id))
+        return [t.row_dict(row) for row in rows]
+
+
+def test_f53_the_old_config_works_on_and_the_mistake_is_told_with_file_and_line(make_victim: Make) -> None:
+    victim = make_victim("local", "sqlite")
+    scheduled(victim, "every: 1s")
+    right, config = victim.path.read_text("utf-8"), load_config(victim.path)
+    with serving(victim) as service:
+        until(lambda: "run_ended" in screen(victim), victim)
+        for number, (_name, old, new, where, hint) in enumerate(MISTAKES, 1):
+            edit(victim, old, new)
+            until(lambda n=number: screen(victim).count("config_wrong") == n, victim)  # type: ignore[misc]
+            told = alarms(config)
+            assert len(told) == number
+            lines = [line for line in screen(victim).splitlines() if "config_wrong" in line]
+            assert re.search(where, lines[-1]), lines[-1]
+            assert "the old one works on" in lines[-1]
+            body = Text.from_json(told[-1]["body"]).render("en")
+            assert hint in body, body
+            assert "goes on with the config that it has" in body
+            victim.path.write_text(right, "utf-8")
+            if number == 1:
+                victim.drop_twenty()
+                until(lambda: not list(victim.inbox.iterdir()), victim)
+            until(lambda: _settled(config), victim)
+            assert service.poll() is None
+            tally.note("inputs")
+        code, words = mistok(victim, "status")
+        assert code == 0, words
+    assert len(invariants.books_rows(config)) == 20
+    invariants.check(config, inbox=victim.inbox, dropped=victim.dropped)
+
+
+def _settled(config: ClientConfig) -> bool:
+    """The service has seen that the config is right again."""
+    with Client.open(config) as client, client.ledger.read() as conn:
+        return (client.ledger.get_value(conn, "alarm", "config") or {}).get("code") == ""
+
+
+def test_f53_a_right_config_is_taken_up_and_codes_stay_what_they_are(make_victim: Make) -> None:
+    victim = make_victim("local", "sqlite")
+    scheduled(victim, "every: 1h")
+    edit(victim, 'client: "0042"', "client: 0042")  # octal to a YAML 1.1 parser: 34
+    edit(victim, "stable: 10ms", "stable: 10ms, mappings: {sku: {NO: 007, on: 1_000}}")
+    params: Any = load_config(victim.path).jobs["orders"].steps[0].params
+    assert params.mappings == {"sku": {"NO": "007", "on": "1_000"}}
+    assert params.client == "0042"
+    with serving(victim) as service:
+        until(lambda: "run_ended" in screen(victim), victim)
+        edit(victim, "every: 1h", "every: 1s")
+        until(lambda: "config_changed" in screen(victim), victim)
+        until(lambda: screen(victim).count("Client acme") == 2, victim)
+        victim.drop_twenty()
+        until(lambda: not list(victim.inbox.iterdir()), victim)
+        assert service.poll() is None
+        assert as_json(victim, "status")["services"][0]["other_config"] is False
+    config = load_config(victim.path)
+    assert len(invariants.books_rows(config)) == 20
+    invariants.check(config, inbox=victim.inbox, dropped=victim.dropped)
+
+
+def test_f53_a_check_that_hangs_or_crashes_is_no_trouble(make_victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configwatch, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(configwatch, "CHECK_LIMIT", 0.5)
+    victim = make_victim("local", "sqlite")
+    own = victim.folder / "plugins"
+    own.mkdir()
+    watch = ConfigWatch(victim.config())
+    (own / "hangs.py").write_text("import time\ntime.sleep(60)\n", "utf-8")
+    edit(victim, "language: uk", "language: en")
+    found: list[Verdict | None] = []
+
+    def over() -> bool:
+        found.append(watch.look())
+        return len(found) > 5 and watch._check is None
+
+    until_over(over)
+    assert not any(found), "no verdict, and nothing waited for it"
+    (own / "hangs.py").write_text("import os\nos._exit(3)\n", "utf-8")
+    monkeypatch.setattr(configwatch, "CHECK_LIMIT", 30.0)
+    edit(victim, "language: en", "language: uk")
+    found.clear()
+    until_over(over)
+    assert not any(found)
+    watch.close()
+
+
+def until_over(true: Callable[[], bool]) -> None:
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < 40
+        time.sleep(0.02)
