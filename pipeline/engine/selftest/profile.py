@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,20 +16,25 @@ from typing import Any
 
 from pipeline.engine.selftest.doors import Doors, Watcher
 from pipeline.engine.selftest.folder import join
+from pipeline.engine.selftest.naming import names_line
 from pipeline.engine.selftest.report import Line, State
+from pipeline.engine.selftest.seen import (
+    RIGHTS,
+    UNTRIED,
+    WITHOUT,
+    Seen,
+    amount,
+    rename_over,
+    resolution_of,
+    span,
+    together,
+)
 from pipeline.errors import Changed, FolderMissing, MistokError, Refused, Transient
 from pipeline.ports import Capabilities, Clock, RemoteFile, Transport
 from pipeline.texts import TN, T, Text, verbatim
 from pipeline.transports.common import PARTIAL
 
 SESSIONS = 4  #: no more are tried at once
-#: Names as shops in these parts make them, by what is special about them.
-NAMES: Mapping[str, str] = {
-    "cyrillic": "замовлення №7 «Львів».xml",
-    "spaces": "order 7 of 9.xml",
-    "quotes": "it's order 7.xml",
-    "signs": "order;7 & co #1.xml",
-}
 #: A time is taken for another zone's when it is off by about a multiple of this.
 _QUARTER = 15 * 60
 _SECOND_LOOK = 1.1  #: seconds between two files by which the resolution of times is told
@@ -79,7 +84,7 @@ class Profiler:
         try:
             self._line("connect", T("Connecting"), lambda: self._connect(session))
             self._line("server", T("Server"), lambda: self._server(session))
-            for about, heading in _RIGHTS.items():
+            for about, heading in RIGHTS.items():
                 self._line(about, heading, lambda about=about: self._right(about))  # type: ignore[misc]
             self._line("replace", T("New file over an old one"), lambda: self._replace(session))
             self._line("move", T("Moving to another folder"), lambda: self._move(session))
@@ -100,24 +105,24 @@ class Profiler:
 
     # --- lines ---------------------------------------------------------------------------------------------------
 
-    def _line(self, about: str, heading: Text, look: Callable[[], _Seen | None]) -> None:
+    def _line(self, about: str, heading: Text, look: Callable[[], Seen | None]) -> None:
         self.tell(heading)
         try:
             seen = look()
         except MistokError as error:
-            seen = _Seen(State.FAULT, error.text, error.hint, None)
+            seen = Seen(State.FAULT, error.text, error.hint, None)
         if seen is not None:
             self.profile.lines.append(Line(about, heading, seen.state, seen.words, seen.means, seen.value))
 
-    def _connect(self, session: Transport) -> _Seen:
+    def _connect(self, session: Transport) -> Seen:
         before = time.perf_counter()
         session.list(self.folder)
         seconds = time.perf_counter() - before
         if self.doors.kind == "local":
-            return _Seen(State.OK, T("a folder of this machine, or a share that it has mounted"), None, seconds)
-        return _Seen(State.OK, T("connected, logged in and listed in {time}", time=_time(seconds)), None, seconds)
+            return Seen(State.OK, T("a folder of this machine, or a share that it has mounted"), None, seconds)
+        return Seen(State.OK, T("connected, logged in and listed in {time}", time=span(seconds)), None, seconds)
 
-    def _server(self, session: Transport) -> _Seen:
+    def _server(self, session: Transport) -> Seen:
         here = join(self.folder, "probe")
         session.make_folder(here)
         self.profile.caps = caps = session.probe(here)
@@ -125,149 +130,89 @@ class Profiler:
             session.remove_folder(here)
         here_is = session.local_path("")
         name = str(here_is) if here_is is not None else caps.server or "?"
-        return _Seen(State.OK, verbatim(name), None, name)
+        return Seen(State.OK, verbatim(name), None, name)
 
-    def _right(self, about: str) -> _Seen:
+    def _right(self, about: str) -> Seen:
         caps = self.profile.caps
         allowed = {"write": caps.write, "rename": caps.rename, "delete": caps.delete}.get(about)
         if about == "rename-over":
-            return _rename_over(caps)
+            return rename_over(caps)
         if allowed:
-            return _Seen(State.OK, T("allowed"), None, True)
+            return Seen(State.OK, T("allowed"), None, True)
         refused = next((finding for finding in caps.findings if finding.code == f"rights-{about}"), None)
         if allowed is None and refused is None:
-            return _UNTRIED
+            return UNTRIED
         words = refused.text if refused else T("refused")
-        return _Seen(State.FAULT, words, _WITHOUT[about], False)
+        return Seen(State.FAULT, words, WITHOUT[about], False)
 
     @property
     def _usable(self) -> bool:
         """Whether files can be put there at all: most lines need some."""
         return self.profile.state("replace") is State.OK
 
-    def _replace(self, session: Transport) -> _Seen:
+    def _replace(self, session: Transport) -> Seen:
         if self.profile.caps.write is False:
-            return _UNTRIED
+            return UNTRIED
         for data in (b"<old/>" * 50, b"<new/>"):
             self._put(session, "replaced.xml", data)
         (file,) = (one for one in session.list(self.folder) if one.name == "replaced.xml")
         there = self._read(session, file)
         if there != b"<new/>":
             text = T("{n} bytes came back, and they are not what was sent last", n=len(there))
-            return _Seen(State.FAULT, text, T("The shop could read an old or a mixed catalogue."), False)
+            return Seen(State.FAULT, text, T("The shop could read an old or a mixed catalogue."), False)
         how = {"posix-rename": T("posix-rename"), "rename": T("a plain rename"), "swap": T("a safe swap")}
         by = how.get(self.profile.caps.rename_by, T("a rename"))
-        return _Seen(State.OK, T("whole and in place, by {how}", how=by), None, True)
+        return Seen(State.OK, T("whole and in place, by {how}", how=by), None, True)
 
-    def _move(self, session: Transport) -> _Seen:
+    def _move(self, session: Transport) -> Seen:
         if not self._usable:
-            return _UNTRIED
+            return UNTRIED
         self._put(session, "moved.xml", b"<moved/>")
         files = [file for file in session.list(self.folder) if file.name == "moved.xml"]
         for outcome in session.move_many(files, join(self.folder, "moved")):
             if outcome.error is not None:
-                return _Seen(State.REMARK, outcome.error.text, T("`after: {{move: …}}` cannot be used here."), False)
+                return Seen(State.REMARK, outcome.error.text, T("`after: {{move: …}}` cannot be used here."), False)
         there = [file.name for file in session.list(join(self.folder, "moved"))]
         if there != ["moved.xml"]:
-            return _Seen(State.FAULT, T("said to be done, but the file is not in the other folder"), None, False)
-        return _Seen(State.OK, T("allowed; folders can be made"), None, True)
+            return Seen(State.FAULT, T("said to be done, but the file is not in the other folder"), None, False)
+        return Seen(State.OK, T("allowed; folders can be made"), None, True)
 
-    def _empty(self, session: Transport) -> _Seen:
+    def _empty(self, session: Transport) -> Seen:
         here = join(self.folder, "empty")
         session.make_folder(here)
         files = session.list(here)
         with suppress(MistokError):
             session.remove_folder(here)
         if files:
-            return _Seen(State.FAULT, T("{n} files are listed in a new folder", n=len(files)), None, "files")
+            return Seen(State.FAULT, T("{n} files are listed in a new folder", n=len(files)), None, "files")
         said = self.profile.caps.empty_reply
         if said:
             means = T("This error is taken for an empty folder, where the folder itself can be entered.")
-            return _Seen(State.OK, T("answered with an error: {words}", words=said), means, said)
-        return _Seen(State.OK, T("listed as empty"), None, "")
+            return Seen(State.OK, T("answered with an error: {words}", words=said), means, said)
+        return Seen(State.OK, T("listed as empty"), None, "")
 
-    def _missing(self, session: Transport) -> _Seen:
+    def _missing(self, session: Transport) -> Seen:
         try:
             files = session.list(join(self.folder, "there-is-no-such-folder"))
         except FolderMissing:
-            return _Seen(State.OK, T("said to be missing"), None, "missing")
+            return Seen(State.OK, T("said to be missing"), None, "missing")
         except Refused as error:
             means = T("A mistyped folder is told as a matter of rights.")
-            return _Seen(State.REMARK, error.text, means, "refused")
+            return Seen(State.REMARK, error.text, means, "refused")
         text = T("listed as if it were there, with {n} files", n=len(files))
         means = T("A mistyped or lost folder would look like a quiet shop: watch the last order's age.")
-        return _Seen(State.FAULT, text, means, "listed")
+        return Seen(State.FAULT, text, means, "listed")
 
-    def _names(self, session: Transport) -> _Seen:
+    def _names(self, session: Transport) -> Seen:
         if not self._usable:
-            return _UNTRIED
-        wrong: list[Text] = []
-        came: list[str] = []
-        value: dict[str, str] = {}
-        for what, name in NAMES.items():
-            value[what], words = self._name(session, name)
-            came.append(value[what])
-            wrong += [words] if words is not None else []
-        if not wrong:
-            return _Seen(State.OK, T("Cyrillic, spaces, quotes and signs come back as they were sent"), None, value)
-        if value["cyrillic"] != "same" and self._other_encoding():
-            value["encoding"] = "cp1251"
-            means = T("The server takes names in windows-1251: set `encoding: cp1251`.")
-        elif "unread" in came:
-            means = T("Orders under such names would lie there unread: let the site use plain Latin names.")
-        elif "mangled" in came:
-            means = T("Files are read under the names that are listed; people may not know them again.")
-        else:
-            means = T("The server takes no such names: let the site use plain Latin ones.")
-        return _Seen(State.FAULT if "unread" in came else State.REMARK, _all(wrong), means, value)
-
-    def _name(self, session: Transport, name: str) -> tuple[str, Text | None]:
-        """What became of a name: same, refused, mangled (but readable), unread; and words when not the same."""
-        here = join(self.folder, "names")
-        session.make_folder(here)
-        data = name.encode()
-        try:
-            session.write(here, name, data)
-        except (Refused, Transient) as error:
-            return "refused", T("{name} cannot be written: {words}", name=name, words=error.text)
-        listed = session.list(here)
-        same = next((file for file in listed if file.name == name), None)
-        file = same or (listed[0] if listed else None)
-        if file is None:
-            return "unread", T("{name} was written and is not listed", name=name)
-        try:
-            there = self._read(session, file)
-        except MistokError as error:
-            return "unread", T(
-                "{name} is listed as {listed} and cannot be read: {words}",
-                name=name,
-                listed=file.name,
-                words=error.text,
-            )
-        finally:
-            session.delete_many(listed)
-        if there != data:
-            return "unread", T("{name} is listed as {listed}, which is another file", name=name, listed=file.name)
-        if same is None:
-            return "mangled", T("{name} is listed as {listed}", name=name, listed=file.name)
-        return "same", None
-
-    def _other_encoding(self) -> bool:
-        other = self.doors.variant(encoding="cp1251")
-        if other is None or self.doors.settings.get("encoding") != "utf-8":
-            return False
-        try:
-            return self._name(other, NAMES["cyrillic"].replace("№", "N"))[0] == "same"
-        except MistokError:
-            return False
-        finally:
-            other.close()
+            return UNTRIED
+        return names_line(session, self.doors, join(self.folder, "names"), self._read)
 
     # --- sessions, speed -------------------------------------------------------------------------------------------
 
-    def _sessions(self) -> _Seen:
+    def _sessions(self) -> Seen:
         if self.doors.kind == "local":
-            return _Seen(State.OK, T("as many as are wanted"), None, SESSIONS)
+            return Seen(State.OK, T("as many as are wanted"), None, SESSIONS)
         held: list[Transport] = []
         refused: Text | None = None
         try:
@@ -283,10 +228,10 @@ class Profiler:
                 one.close()
         if refused is None:
             self._idle = self._opened()
-            return _Seen(State.OK, T("{n} at once are allowed (more were not tried)", n=SESSIONS), None, SESSIONS)
+            return Seen(State.OK, T("{n} at once are allowed (more were not tried)", n=SESSIONS), None, SESSIONS)
         words = T("{n} at once, then: {words}", n=len(held), words=refused)
         means = T("Jobs that work on this connection at the same time may fail: let their times not meet.")
-        return _Seen(State.REMARK, words, means if len(held) < 3 else None, len(held))
+        return Seen(State.REMARK, words, means if len(held) < 3 else None, len(held))
 
     def _opened(self) -> Transport | None:
         one = self.doors.open()
@@ -308,17 +253,17 @@ class Profiler:
             self._line("idle", T("Silent session"), lambda: self._awake(session, silence))
         session.close()
 
-    def _awake(self, session: Transport, silence: float) -> _Seen:
+    def _awake(self, session: Transport, silence: float) -> Seen:
         try:
             session.list(self.folder)
         except Transient as error:
-            text = T("ended by the server within {time} of silence: {words}", time=_time(silence), words=error.text)
-            return _Seen(State.REMARK, text, T("Mistok opens a new one by itself."), silence)
-        return _Seen(State.OK, T("still alive after {time} of silence", time=_time(silence)), None, silence)
+            text = T("ended by the server within {time} of silence: {words}", time=span(silence), words=error.text)
+            return Seen(State.REMARK, text, T("Mistok opens a new one by itself."), silence)
+        return Seen(State.OK, T("still alive after {time} of silence", time=span(silence)), None, silence)
 
-    def _speed(self, session: Transport) -> _Seen:
+    def _speed(self, session: Transport) -> Seen:
         if not self._usable:
-            return _UNTRIED
+            return UNTRIED
         slow = (self.profile.caps.round_trip or 0) > _SLOW
         # incompressible, and with everything in it that a transfer in text mode would change
         data = b"\r\n\n\r\x00\x1a\xff" + os.urandom(_SMALL if slow else _LARGE)
@@ -332,41 +277,39 @@ class Profiler:
         down = time.perf_counter() - before
         if there != data:
             text = T("{n} bytes came back otherwise than they were sent", n=len(data))
-            return _Seen(
-                State.FAULT, text, T("Something on the way changes files: text mode, or a damaged disk."), None
-            )
+            return Seen(State.FAULT, text, T("Something on the way changes files: text mode, or a damaged disk."), None)
         value = {"up": round(len(data) / up), "down": round(len(data) / down), "bytes": len(data)}
-        text = T("out {up}/s, in {down}/s", up=_bytes(value["up"]), down=_bytes(value["down"]))
-        return _Seen(State.OK, text, None, value)
+        text = T("out {up}/s, in {down}/s", up=amount(value["up"]), down=amount(value["down"]))
+        return Seen(State.OK, text, None, value)
 
     _watcher: Watcher | None = None
 
-    def _growing(self) -> _Seen | None:
+    def _growing(self) -> Seen | None:
         watcher = self._watcher
         if watcher is None:
-            return _UNTRIED
+            return UNTRIED
         if self._short is not None or any(sent != listed for _name, sent, listed in self._sizes):
-            return _UNTRIED  # what the server says of sizes tells nothing
+            return UNTRIED  # what the server says of sizes tells nothing
         full = self.profile.value("speed")["bytes"] if self.profile.value("speed") else _LARGE
         final = {size for name, size in watcher.seen if name == "speed.bin"}
         partial = {size for name, size in watcher.seen if name == "speed.bin" + PARTIAL}
         if any(size < full for size in final):
             means = T("A shop could take half a catalogue.")
-            return _Seen(State.FAULT, T("seen under its final name before it was whole"), means, "half")
+            return Seen(State.FAULT, T("seen under its final name before it was whole"), means, "half")
         first, last, looks = watcher.bare.get("speed.bin" + PARTIAL, (0.0, 0.0, 0))
         if any(0 < size < full for size in partial):
             means = T("A file that a site still writes is known by its size.")
-            return _Seen(State.OK, T("seen under its partial name, with a size that grows"), means, "grows")
+            return Seen(State.OK, T("seen under its partial name, with a size that grows"), means, "grows")
         if last - first < _BARE or looks < _LOOKS:
-            return _Seen(State.OK, T("too quick to be seen"), None, "unseen")
+            return Seen(State.OK, T("too quick to be seen"), None, "unseen")
         means = T("Its size tells nothing until it is whole: let the site rename files when they are, or use `marker`.")
-        return _Seen(State.REMARK, T("seen under its partial name, with no size that grows"), means, "hidden")
+        return Seen(State.REMARK, T("seen under its partial name, with no size that grows"), means, "hidden")
 
     # --- times and sizes -------------------------------------------------------------------------------------------
 
-    def _times(self, session: Transport) -> _Seen:
+    def _times(self, session: Transport) -> Seen:
         if not self._usable:
-            return _UNTRIED
+            return UNTRIED
         self._stamps.clear()
         for number in range(3):
             if number:
@@ -380,9 +323,9 @@ class Profiler:
                 means = T(
                     "Another version of a file is known by its size alone: let the site give each file a new name."
                 )
-                return _Seen(State.REMARK, T("not told exactly"), means, None)
+                return Seen(State.REMARK, T("not told exactly"), means, None)
             self._stamps.append((listed.modified, middle))
-        resolution = _resolution([stamp for stamp, _ in self._stamps])
+        resolution = resolution_of([stamp for stamp, _ in self._stamps])
         off = sorted((stamp - ours).total_seconds() for stamp, ours in self._stamps)[1]
         zone = round(off / _QUARTER) * 15
         rest = off - zone * 60
@@ -391,13 +334,13 @@ class Profiler:
         means = T("Mistok reckons a file's age by its own first look, so that this does no harm.")
         if zone:
             text = T("{finer}; {minutes} minutes off our clock (another time zone)", finer=finer, minutes=zone)
-            return _Seen(State.REMARK, text, means, value)
+            return Seen(State.REMARK, text, means, value)
         if abs(rest) > max(5, 2 * resolution):
             text = T("{finer}; {seconds} seconds off our clock", finer=finer, seconds=round(rest))
-            return _Seen(State.REMARK, text, means, value)
-        return _Seen(State.OK, T("{finer}, as our clock says", finer=finer), None, value)
+            return Seen(State.REMARK, text, means, value)
+        return Seen(State.OK, T("{finer}, as our clock says", finer=finer), None, value)
 
-    def _sized(self) -> _Seen:
+    def _sized(self) -> Seen:
         lies = [(name, sent, listed) for name, sent, listed in self._sizes if sent != listed]
         if lies or self._short is not None:
             text = self._short
@@ -406,14 +349,14 @@ class Profiler:
                 text = T("{name} has {sent} bytes, and the server says {listed}", name=name, sent=sent, listed=listed)
             assert text is not None
             means = T("No file can be known to be whole here: nothing is taken, and nothing is published.")
-            return _Seen(State.FAULT, text, means, False)
+            return Seen(State.FAULT, text, means, False)
         if not self._sizes:
-            return _UNTRIED
-        return _Seen(State.OK, T("as sent"), None, True)
+            return UNTRIED
+        return Seen(State.OK, T("as sent"), None, True)
 
     # --- what it offers --------------------------------------------------------------------------------------------
 
-    def _features(self) -> _Seen | None:
+    def _features(self) -> Seen | None:
         if self.doors.kind == "local":
             return None
         features = self.profile.caps.features
@@ -437,20 +380,20 @@ class Profiler:
             ]
             parts += [T("EPSV is known")] if "EPSV" in words else []
             means = None if listing else T("LIST is read line by line; times come by one question for each new file.")
-        return _Seen(State.OK, _all(parts), means, list(features))
+        return Seen(State.OK, together(parts), means, list(features))
 
-    def _round_trip(self) -> _Seen:
+    def _round_trip(self) -> Seen:
         seconds = self.profile.caps.round_trip
         if seconds is None:
-            return _UNTRIED
+            return UNTRIED
         means = T("A run asks some dozens of questions: it takes seconds here.") if seconds > _SLOW else None
-        return _Seen(State.OK, T("{time} (median)", time=_time(seconds)), means, round(seconds, 6))
+        return Seen(State.OK, T("{time} (median)", time=span(seconds)), means, round(seconds, 6))
 
-    def _secrecy(self) -> _Seen | None:
+    def _secrecy(self) -> Seen | None:
         if self.doors.kind not in ("ftp", "ftps"):
             return None
         if self.doors.settings.get("tls") != "none":
-            return _Seen(State.OK, T("login and files travel under TLS"), None, "tls")
+            return Seen(State.OK, T("login and files travel under TLS"), None, "tls")
         offered = any(feature.upper().startswith("AUTH") for feature in self.profile.caps.features)
         means = (
             T("The server offers TLS: set `tls: explicit`, and run mistok trust.")
@@ -458,7 +401,7 @@ class Profiler:
             else T("Ask the server's admin for FTPS or SFTP.")
         )
         text = T("password and orders travel in the clear")
-        return _Seen(State.REMARK, text, means, "offered" if offered else "none")
+        return Seen(State.REMARK, text, means, "offered" if offered else "none")
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 
@@ -484,71 +427,3 @@ class Profiler:
                 result.path.unlink()
                 return data
         raise Changed(T("{name} is gone from the server.", name=file.name))
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    state: State
-    words: Text
-    means: Text | None
-    value: Any
-
-
-_UNTRIED = _Seen(State.UNTRIED, T("not tried: something above stands in its way"), None, None)
-_RIGHTS: Mapping[str, Text] = {
-    "write": T("Writing"),
-    "rename": T("Renaming"),
-    "rename-over": T("Renaming over an old file"),
-    "delete": T("Deleting"),
-}
-_WITHOUT: Mapping[str, Text] = {
-    "write": T("No catalogue can be published with this login."),
-    "rename": T("Nothing can be published whole: a shop could see half a file. Ask for the right to rename."),
-    "delete": T(
-        "Orders that were taken stay on the server: ask for the right to delete, or set `after: keep` "
-        "(each file is remembered)."
-    ),
-}
-
-
-def _rename_over(caps: Capabilities) -> _Seen:
-    if caps.rename_over is None:
-        return _UNTRIED
-    if not caps.rename_over:
-        means = T("A safe swap is used: for a moment there is no file, and when it fails the old one is put back.")
-        return _Seen(State.REMARK, T("refused"), means, "swap")
-    if caps.rename_by == "posix-rename":
-        return _Seen(State.OK, T("in one act (posix-rename)"), None, "posix-rename")
-    return _Seen(State.OK, T("in one act"), None, "rename")
-
-
-def _resolution(stamps: Sequence[datetime]) -> float:
-    """Seconds to which times are told, by three times of moments a little more than a second apart."""
-    if any(stamp.microsecond for stamp in stamps):
-        return 0.001
-    if any(stamp.second % 2 for stamp in stamps):
-        return 1
-    return 60 if all(stamp.second == 0 for stamp in stamps) else 2
-
-
-def _all(words: Sequence[Text]) -> Text:
-    joined = words[0]
-    for one in words[1:]:
-        joined = T("{first}; {more}", first=joined, more=one)
-    return joined
-
-
-def _time(seconds: float) -> Text:
-    if seconds < 0.001:
-        return T("less than 1 ms")
-    if seconds < 1:
-        return T("{n} ms", n=round(seconds * 1000) if seconds >= 0.01 else f"{seconds * 1000:.1f}")
-    return T("{n} s", n=f"{seconds:.1f}" if seconds < 10 else round(seconds))
-
-
-def _bytes(number: int) -> Text:
-    if number >= 10_000_000:
-        return T("{n} MB", n=round(number / 1_000_000))
-    if number >= 100_000:
-        return T("{n} MB", n=f"{number / 1_000_000:.1f}")
-    return T("{n} KB", n=round(number / 1000))
