@@ -242,9 +242,10 @@ class TcpProxy:
     def end_all(self, *, on: Kind | None = None, reset: bool = False) -> None:
         """End every connection now; new ones are welcome."""
         with self._lock:
-            victims = [one for one in self.connections if one.open_ways and on in (None, one.kind)]
+            victims = [one for one in self.connections if one.open_ways > 0 and on in (None, one.kind)]
+            for one in victims:
+                one.open_ways = 0  # from here on nothing of it passes, not even its goodbye
         for one in victims:
-            one.open_ways = 0
             one.end(reset=reset)
 
     @property
@@ -316,7 +317,7 @@ class TcpProxy:
                     self._stopping.wait(seconds)
                 while data:
                     data = self._pass(one, way, sink, data)
-            if self._losing and way == "down":
+            if one.open_ways <= 0 or (self._losing and way == "down"):
                 return  # its goodbye is lost as well
             with suppress(OSError):
                 sink.shutdown(socket.SHUT_WR)
@@ -334,7 +335,7 @@ class TcpProxy:
         with self._lock:
             if not self._going.is_set():
                 return data
-            if self._losing and way == "down":
+            if one.open_ways <= 0 or (self._losing and way == "down"):
                 return b""
             script = self._script
             watched = script is not None and not self._losing and script.watches(one.kind, way)
@@ -386,8 +387,8 @@ class TcpProxy:
 
     def _stop_losing(self, script: _Script) -> None:
         self._stopping.wait(script.linger)
-        self.end_all(on=script.on)
-        with self._lock:
+        with self._lock:  # for a new connection it is over at the same moment as for the old ones
+            self.end_all(on=script.on)
             self._losing = False
             if self._script is script:
                 self._served(script)

@@ -81,14 +81,18 @@ class FtpTransport:
         folder, name = common.clean_folder(folder), common.clean_name(name)
         partial = self._encode(common.partial_name(name))
         expected = common.source_size(source)
+        target, backup = self._encode(name), self._backup(name)
         self._run(lambda: self._enter(folder))
+        self._run(lambda: self._undo_swap(folder, target, backup))
         try:
             self._run(lambda: self._upload(partial, source))
             size = self._run(lambda: self._size(folder, partial))
             if size != expected:
                 raise common.short(name, expected, -1 if size is None else size)
-            self._run(lambda: self._replace(partial, self._encode(name), self._backup(name)))
+            self._run(lambda: self._replace(partial, target, backup))
         except MistokError:
+            with suppress(MistokError):
+                self._run(lambda: self._undo_swap(folder, target, backup))
             with suppress(MistokError):
                 self._run(lambda: self._quietly(folder, f"DELE {partial}"))
             raise
@@ -397,8 +401,6 @@ class FtpTransport:
             ftp.rename(partial, name)
             return
         except ftplib.error_perm:
-            with suppress(ftplib.error_perm):
-                ftp.voidcmd(f"DELE {backup}")
             ftp.rename(name, backup)
         try:
             ftp.rename(partial, name)
@@ -406,6 +408,16 @@ class FtpTransport:
             ftp.rename(backup, name)
             raise
         ftp.voidcmd(f"DELE {backup}")
+
+    def _undo_swap(self, folder: str, name: str, backup: str) -> None:
+        """A swap that was cut in the middle left the old file under its other name: it is served again."""
+        self._enter(folder)
+        if self._size(folder, backup) is None:
+            return
+        if self._size(folder, name) is None:
+            self._ftp.rename(backup, name)
+        else:
+            self._ftp.voidcmd(f"DELE {backup}")
 
     def _each(self, files: Iterable[RemoteFile], act: Callable[[RemoteFile], FileOutcome]) -> Sequence[FileOutcome]:
         outcomes: Outcomes = []

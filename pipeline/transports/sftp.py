@@ -63,15 +63,17 @@ class SftpTransport:
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
         folder, name = common.clean_folder(folder), common.clean_name(name)
         partial, target = self._path(folder, common.partial_name(name)), self._path(folder, name)
+        backup = self._path(folder, common.partial_name(name, common.BACKUP))
         expected = common.source_size(source)
+        self._run(self._undo_swap(target, backup), folder)
         try:
             size = self._run(self._upload(partial, source), folder)
             if size != expected:
                 raise common.short(name, expected, size)
-            seen = self._run(
-                self._replace(partial, target, self._path(folder, common.partial_name(name, common.BACKUP))), folder
-            )
+            seen = self._run(self._replace(partial, target, backup))
         except MistokError:
+            with suppress(MistokError):
+                self._run(self._undo_swap(target, backup), folder)
             with suppress(MistokError, w.SftpStatus):
                 self._run(_checked([w.simple(w.REMOVE, partial)]), folder)
             raise
@@ -388,6 +390,16 @@ class SftpTransport:
             yield from _checked([w.rename(backup, target)])
             moved.check()
         yield [w.simple(w.REMOVE, backup)]
+
+    def _undo_swap(self, target: bytes, backup: bytes) -> w.Task[None]:
+        """A swap that was cut in the middle left the old file under its other name: it is served again."""
+        old, now = yield [w.simple(w.LSTAT, backup), w.simple(w.LSTAT, target)]
+        if _failed(old):
+            return
+        if _failed(now):
+            yield from _checked([w.rename(backup, target)])
+        else:
+            yield [w.simple(w.REMOVE, backup)]
 
     def _outcomes(self, files: Iterable[RemoteFile], act: _Each, in_flight: int = IN_FLIGHT) -> Sequence[FileOutcome]:
         results: dict[int, FileOutcome] = {}
