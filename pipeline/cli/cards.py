@@ -174,7 +174,9 @@ def card(
                 row = by_numbers(conn, client.config.client, [number]).get(number)
             if row is None:
                 common.not_found(
-                    T("There is no card {n}.", n=number), T("mistok cards --all lists them, the closed ones as well.")
+                    T("There is no card {n}.", n=number),
+                    T("mistok cards --all lists them, the closed ones as well."),
+                    as_json=as_json,
                 )
             if as_letter:
                 written, others = write_letter(client, row, who, letter_language or client.config.language)

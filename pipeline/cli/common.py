@@ -186,9 +186,9 @@ def usage(text: Text, hint: Text | None = None) -> NoReturn:
     raise ConfigError(text, hint=hint)
 
 
-def not_found(text: Text, hint: Text) -> NoReturn:
+def not_found(text: Text, hint: Text, *, as_json: bool = False) -> NoReturn:
     """Say that what was asked for is not there: the call was right, so it ends with 1."""
-    show_findings((Finding("not-found", text, hint=hint, who=Who.ACCOUNTANT),))
+    show_findings((Finding("not-found", text, hint=hint, who=Who.ACCOUNTANT),), as_json=as_json)
     raise typer.Exit(WAITING)
 
 

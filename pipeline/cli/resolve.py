@@ -50,7 +50,7 @@ def resolve(
             from pipeline.cli.run import progress
             from pipeline.engine import deciding
 
-            shown = _shown(client, numbers)
+            shown = _shown(client, numbers, as_json=as_json)
             by = common.person()
             reason = why.strip() if why else None
             with progress() as report:
@@ -91,7 +91,7 @@ def _check_call(maps: Sequence[str] | None, *, accept: bool, retry: bool, reject
         common.usage(T("--reject needs a reason."), T("Write it such as {example}", example='--why "a test order"'))
 
 
-def _shown(client: Client, numbers: Sequence[int]) -> list[Row]:
+def _shown(client: Client, numbers: Sequence[int], *, as_json: bool) -> list[Row]:
     """The cards of these numbers, in that order. Ends with 1 when there is none of a number."""
     from pipeline.ledger.cards import by_numbers
 
@@ -100,7 +100,9 @@ def _shown(client: Client, numbers: Sequence[int]) -> list[Row]:
     for number in numbers:
         if number not in known:
             common.not_found(
-                T("There is no card {n}.", n=number), T("mistok cards --all lists them, the closed ones as well.")
+                T("There is no card {n}.", n=number),
+                T("mistok cards --all lists them, the closed ones as well."),
+                as_json=as_json,
             )
     return [known[number] for number in dict.fromkeys(numbers)]
 

@@ -17,7 +17,10 @@ import pytest
 from pipeline.testing.sftpd import SftpServer
 from tests.e2e.command import ROOT, Said, environment, mistok
 
-OWN = ("demo", "init", "check", "trust", "run", "jobs", "serve", "orders", "files", "notices", "trace", "validate")
+OWN = (
+    *("demo", "init", "check", "trust", "run", "jobs", "serve", "orders", "files", "notices", "trace", "validate"),
+    *("cards", "card", "resolve", "mappings"),
+)
 VERBS = (*OWN, "plugins")
 BOOKS = ("load", "products", "stock", "parties", "documents", "document")
 CALLS: list[list[str]] = [[], *([verb] for verb in VERBS), ["books"], *(["books", verb] for verb in BOOKS)]
@@ -100,6 +103,9 @@ JSON_CALLS: list[tuple[list[object], int, type]] = [
     (["trace", "00004701", "--json"], 0, list),
     (["trace", "cut.xml", "--json"], 0, list),
     (["plugins", "--json"], 0, list),
+    (["cards", "--json"], 0, list),
+    (["card", "1", "--json"], 0, dict),
+    (["card", "1", "--letter", "--json"], 0, dict),
     (["check", "--json"], 0, dict),
     (["check", "--connect", "--json"], 0, dict),
     (["run", "orders", "--json"], 0, dict),
@@ -111,6 +117,8 @@ JSON_CALLS: list[tuple[list[object], int, type]] = [
     (["run", "nosuchjob", "--json"], 2, dict),
     (["trust", "books", "--json"], 2, dict),
     (["orders", "--state", "lost", "--json"], 2, dict),
+    (["card", "999", "--json"], 1, dict),
+    (["resolve", "1", "--json"], 2, dict),
 ]
 
 
