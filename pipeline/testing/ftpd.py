@@ -75,6 +75,8 @@ class FtpServer:
         #: text mode: ``asked`` as the standard has it (TYPE A), ``listing`` also after each listing, ``always`` even
         #: when binary was asked for
         self.text_mode = "asked"
+        #: what ends a line on its disk, for text mode
+        self.line_end = b"\n"
         #: files that are listed and served under names that no disk takes: path below the root -> bytes
         self.ghosts: dict[str, bytes] = {}
         #: every line that was said to it, whole, oldest first
@@ -405,7 +407,7 @@ class _Session:
             data = ghosts[path] if path in ghosts else self._real(path).read_bytes()
             if self.owner.mangle:
                 data = self.owner.mangle(path, data)
-            return self._send(data.replace(b"\n", b"\r\n") if self._as_text() else data)
+            return self._send(data.replace(self.owner.line_end, b"\r\n") if self._as_text() else data)
 
         return self._do("read", rest, act)
 
@@ -415,7 +417,9 @@ class _Session:
                 self.say("150 Send it")
                 with self._data() as data:
                     content = b"".join(iter(lambda: data.recv(65536), b""))
-                target.write(content.replace(b"\r\n", b"\n") if self._as_text() else content)
+                if self._as_text():
+                    content = content.replace(b"\r\n", b"\n").replace(b"\n", self.owner.line_end)
+                target.write(content)
             return "226 Taken"
 
         return self._do("write", rest, act)
