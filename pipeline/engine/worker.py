@@ -22,6 +22,7 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from pipeline.config.masking import mask_any
 from pipeline.config.model import ClientConfig
 from pipeline.errors import MistokError
 from pipeline.texts import Text
@@ -196,9 +197,9 @@ class _Mouth:
 class _LogToService(logging.Handler):
     """Hands records to the service: a file that is rotated has room for one writer."""
 
-    def __init__(self, say: _Mouth) -> None:
+    def __init__(self, say: _Mouth, secrets: frozenset[str]) -> None:
         super().__init__()
-        self._say = say
+        self._say, self._secrets = say, secrets
 
     def emit(self, record: logging.LogRecord) -> None:
         event = dict(record.msg) if isinstance(record.msg, dict) else {"event": record.getMessage()}
@@ -207,14 +208,15 @@ class _LogToService(logging.Handler):
         plain = {
             key: value if isinstance(value, (int, float, bool, str)) else str(value) for key, value in event.items()
         }
-        self._say(LogLine(record.name, record.levelno, plain))
+        # what is not logged by structlog has passed no mask yet
+        self._say(LogLine(record.name, record.levelno, mask_any(plain, self._secrets)))
 
 
 def _send_logs(say: _Mouth, boot: Boot) -> None:
     from pipeline import logs
 
     logs.configure(level=boot.log_level, file=None, console=False, secrets=boot.secrets)
-    logging.getLogger().addHandler(_LogToService(say))
+    logging.getLogger().addHandler(_LogToService(say, boot.secrets))
 
 
 def _be_quiet_and_mortal() -> None:
