@@ -67,6 +67,8 @@ class Encoder:
                     encoded.size += len(chunk.data)
                     encoded.rows += len(chunk.codes)
                     encoded.notes += chunk.notes
+                    if self._prices is not None:
+                        self._prices.add(chunk.codes)
                     encoded.findings += checker.feed(chunk)
                     ctx.progress(encoded.rows, total, T("products"))
         except Held as error:
@@ -89,7 +91,7 @@ class Encoder:
             batch = self._kept(whole, looked_at) if looked_at else whole
             if self._prices is not None:
                 columns = batch.columns
-                self._prices.add(columns["code"], columns["price"], columns.get("special_price"))
+                self._prices.see(columns["code"], columns["price"], columns.get("special_price"))
             if pictures:
                 encoded.images.update(name for name in batch.columns["image"] if name)
                 for names in batch.columns["images"]:

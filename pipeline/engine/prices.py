@@ -27,15 +27,23 @@ class PriceList:
     _packer: zlib._Compress = field(default_factory=lambda: zlib.compressobj(6))
     _parts: list[bytes] = field(default_factory=list)
 
-    def add(
+    _seen: tuple[dict[str, str], dict[str, str]] = ({}, {})
+
+    def see(
         self, codes: Sequence[str], prices: Sequence[Decimal | None], specials: Sequence[Decimal | None] | None
     ) -> None:
-        """The next rows."""
+        """The next products of the source. The format may write some of them one batch later, or not at all."""
         empty: Sequence[Decimal | None] = specials if specials is not None else [None] * len(codes)
-        rows = (
-            f"{code}{_FIELD}{'' if price is None else price}{_FIELD}{'' if special is None else special}{_ROW}"
+        batch = {
+            code: f"{code}{_FIELD}{'' if price is None else price}{_FIELD}{'' if special is None else special}{_ROW}"
             for code, price, special in zip(codes, prices, empty, strict=True)
-        )
+        }
+        self._seen = (self._seen[1], batch)
+
+    def add(self, codes: Sequence[str]) -> None:
+        """The next rows of the file, by their codes."""
+        before, now = self._seen
+        rows = (now.get(code) or before.get(code, "") for code in codes)
         self._parts.append(self._packer.compress("".join(rows).encode()))
 
     def finish(self) -> str:
@@ -55,13 +63,13 @@ class Jump:
 
     def finding(self, file: str) -> Finding:
         """In words."""
-        names = {"code": self.code, "before": self.before}
-        if self.special:
-            text = T("{code}: special price {after} instead of {before}.", after=self.after, **names)
-        elif self.after is None:
-            text = T("{code}: no price instead of {before}.", **names)
+        code, before, after = self.code, self.before, self.after
+        if after is None:
+            text = T("{code}: no price instead of {before}.", code=code, before=before)
+        elif self.special:
+            text = T("{code}: special price {after} instead of {before}.", code=code, before=before, after=after)
         else:
-            text = T("{code}: price {after} instead of {before}.", after=self.after, **names)
+            text = T("{code}: price {after} instead of {before}.", code=code, before=before, after=after)
         return Finding("price", text, Where(file=file), None, Who.ACCOUNTANT)
 
 
