@@ -10,6 +10,7 @@ from pipeline.config.model import ClientConfig
 from pipeline.engine.selftest.made_up import inbox_of
 from pipeline.engine.selftest.profile import Profile
 from pipeline.engine.selftest.report import Setting, State
+from pipeline.engine.selftest.seen import span
 from pipeline.flow import InboundSettings, Move
 from pipeline.texts import T, Text
 
@@ -57,12 +58,12 @@ def _patience(params: Any, profile: Profile) -> Iterator[Setting]:
     if trip is not None:
         least = timedelta(seconds=_rounded(trip * _ROUND_TRIPS))
         now = params.timeout
-        why = T("one question takes {ms} ms", ms=_milliseconds(trip))
+        why = T("one question takes {time}", time=span(trip))
         yield Setting("connection", "timeout", _duration(max(now, least)), why, _duration(now))
     if isinstance(connect, float):
         least = timedelta(seconds=_rounded(connect * _CONNECTS))
         now = params.connect_timeout
-        why = T("connecting and logging in took {ms} ms", ms=_milliseconds(connect))
+        why = T("connecting and logging in took {time}", time=span(connect))
         yield Setting("connection", "connect_timeout", _duration(max(now, least)), why, _duration(now))
 
 
@@ -118,10 +119,6 @@ def _stillness(own: InboundSettings, place: str, profile: Profile) -> Iterator[S
 
 def _yaml(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.1f}" if seconds < 0.01 else str(round(seconds * 1000))
 
 
 def _rounded(seconds: float) -> int:
