@@ -451,10 +451,10 @@ def carry_on(walk: Inbound, only: Collection[int] | None = None) -> None:
         change.sighting = works[change.work.row["id"]][1]
     with walk.begin() as conn:
         for change in changes:
-            if not change.goes:
-                _ask(walk, conn, change, now, quietly=True)
-            elif change.sighting is not None:
-                revisions.mark(conn, change.sighting["id"], "amending")
+            _mark(conn, change, _SEEN_AS[change.verdict], now)
+            if not change.goes:  # whoever has just accepted it is told that it cannot be done
+                again = change.sighting is not None and change.sighting["outcome"] == "blocked"
+                _ask(walk, conn, change, now, quietly=again)
     if going := [change for change in changes if change.goes]:
         apply(walk, going, [])
 

@@ -302,6 +302,48 @@ def test_a_target_that_does_not_answer_is_asked_again(shop: Shop, monkeypatch: p
     assert list(shop.inbox.iterdir()) == []
 
 
+def test_what_nobody_can_do_is_asked_again_and_not_tried_for_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.engine import weighing
+
+    @runtime_checkable
+    class Another(Protocol):
+        def nobody_has_this(self) -> None: ...
+
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(3))
+    decide(shop, accept=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(weighing, "AmendDocuments", Another)
+        assert shop.run().exit_code == 1
+        assert outcomes(shop) == ["new", "changed"]
+        assert shop.run().counts == {}
+    assert cards(shop) == [("changed", "open")]
+
+
+def test_newer_content_of_an_order_in_doubt_waits_for_its_document(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.errors import InDoubt
+    from pipeline.ports import DocumentOutcome
+    from plugins.systems.books.system import Books
+
+    shop.more = AMEND
+    create = Books.create
+
+    def no_answer(self: Books, drafts: Any) -> Any:
+        return [DocumentOutcome(one.key, error=InDoubt("no answer")) for one in create(self, drafts)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Books, "create", no_answer)
+        assert put(shop, "a.xml", version()).counts["in_doubt"] == 1
+    assert put(shop, "b.xml", version(3)).exit_code == 1
+    assert totals(shop) == [(849.0, "new")]
+    assert sorted(cards(shop)) == [("changed", "open"), ("in_doubt", "open")]
+    with closing(sqlite3.connect(shop.folder / "ledger.sqlite3")) as ledger, ledger:
+        ledger.execute("UPDATE orders SET next_try = '2026-01-01 00:00:00'")  # the pause is over
+    assert shop.run().counts == {"created": 1, "amended": 1}
+    assert totals(shop) == [(1238.5, "new")]
+    assert sorted(cards(shop)) == [("changed", "resolved"), ("in_doubt", "resolved")]
+
+
 def test_the_lists_show_the_shops_status_and_the_amendment(shop: Shop) -> None:
     from tests.e2e.command import mistok
 
