@@ -27,7 +27,7 @@ KINDS: Mapping[str, Text] = {
     "in_doubt": T("order in doubt"),
     "lost": T("file lost"),
     "unread": T("file cannot be fetched"),
-    "inbox": T("inbox cannot be listed"),
+    "inbox": T("inbox cannot be read"),
     "brake": T("catalogue stopped by a brake"),
 }
 STATES: Mapping[str, Text] = {

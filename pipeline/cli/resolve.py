@@ -199,13 +199,15 @@ def came_words(one: Came) -> Text:
     number = order["number"]
     if one.amended:
         return T("№{number}: document {document} is brought to it", number=number, document=order["document_number"])
-    if order["state"] == "created" and one.later is None and one.card is None:
-        return T("№{number} → document {document}", number=number, document=order["document_number"])
+    if order["state"] == "created" and one.later is None:
+        document = order["document_number"]
+        if one.card is None:
+            return T("№{number} → document {document}", number=number, document=document)
+        words = T("card {n} waits for you", n=one.card)
+        return T("№{number} is document {document}; {words}", number=number, document=document, words=words)
     if one.later is not None:
         return T("№{number}: {words}", number=number, words=one.later)
     state = ORDER_STATES[order["state"]]
-    if order["state"] == "created":
-        return T("№{number}: {words}", number=number, words=T("its card {n} tells why it still waits", n=one.card or 0))
     if one.findings and one.card is not None:
         words = one.findings[0].text
         return T("№{number}: {state}. {words} (card {n})", number=number, state=state, words=words, n=one.card)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from pipeline.cli.cards import KINDS
 from pipeline.engine.cards.excerpt import WIDE, drawn, excerpt
 from pipeline.engine.cards.letters import SHOWN, Known, addressees, letter
 from pipeline.engine.cards.story import Story
@@ -16,6 +19,7 @@ from pipeline.errors import Finding, Where, Who
 from pipeline.flow import Explained
 from pipeline.texts import T
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 FILE = {
     "id": 1,
@@ -181,7 +185,7 @@ def test_a_letter_of_very_many_mistakes_says_how_many_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["quarantined", "held", "changed", "in_doubt", "lost", "unread", "brake", "of-a-plugin"]
+    "kind", ["quarantined", "held", "changed", "in_doubt", "lost", "unread", "inbox", "brake", "of-a-plugin"]
 )
 @pytest.mark.parametrize("who", list(Who))
 @pytest.mark.parametrize("language", ["en", "uk"])
@@ -192,6 +196,20 @@ def test_every_kind_of_card_gives_a_letter_to_everybody(kind: str, who: Who, lan
     assert "Wrong." in written.body
     assert written.body.endswith("\n")
     assert "{" not in written.body.replace("{…}", "")
+
+
+def test_every_kind_of_card_that_is_opened_has_its_words() -> None:
+    opened = set()
+    for path in sorted((ROOT / "pipeline").rglob("*.py")):
+        text = path.read_text("utf-8")
+        names = dict(re.findall(r'^([A-Z]+) = "([a-z_]+)"', text, re.MULTILINE))
+        if pairs := re.search(r'^UNREAD, INBOX = "(\w+)", "(\w+)"', text, re.MULTILINE):
+            names |= {"UNREAD": pairs[1], "INBOX": pairs[2]}
+        for kind in re.findall(r"open_card\([^)]*?conn, (?:\w+\.client, )?([\w\"]+)", text):
+            opened.add(names.get(kind, kind).strip('"'))
+    opened -= {"client", "kind", "walk"}
+    assert {"quarantined", "held", "changed", "in_doubt", "lost", "brake"} <= opened
+    assert opened <= KINDS.keys(), f"pipeline/cli/cards.py has no words for {opened - KINDS.keys()}"
 
 
 # --- what can be done ------------------------------------------------------------------------------------------------

@@ -174,6 +174,36 @@ def test_a_rejected_order_with_other_content_is_a_new_question(world: World) -> 
     assert world.cards() == []
 
 
+def changed(world: World) -> dict[str, Any]:
+    """An order that was booked, and came again with another sum."""
+    world.drop(1)
+    world.run()
+    world.drop(1, total="829.00", more="<delivery><cost>50.00</cost></delivery>", name="newer.xml")
+    world.run()
+    assert world.documents() == [("1", "77900")]
+    return world.card(kind="changed")
+
+
+def test_newer_content_that_is_accepted_is_brought_into_the_document(world: World) -> None:
+    card = changed(world)
+    done = world.resolve("accept", card)
+    assert not done.waits
+    assert done.came[0].amended
+    assert world.documents() == [("1", "82900")]
+    assert [(row["kind"], row["closed_by"]) for row in world.cards(closed=True)] == [("changed", "anna")]
+    assert world.resolve("accept", world.cards(closed=True)[0]).before
+
+
+def test_newer_content_that_is_rejected_is_not_asked_about_again(world: World) -> None:
+    card = changed(world)
+    world.resolve("reject", card, why="the shop was wrong")
+    assert world.documents() == [("1", "77900")]
+    world.drop(1, total="829.00", more="<delivery><cost>50.00</cost></delivery>\n", name="once-more.xml")
+    world.run()
+    assert world.cards() == []
+    assert world.documents() == [("1", "77900")]
+
+
 def test_a_rejected_file_may_go_from_the_server_and_is_known_when_it_comes_again(world: World) -> None:
     data = b"<?xml version='1.0'?><orders><order>"
     path = world.put("cut.xml", data)

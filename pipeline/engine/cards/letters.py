@@ -100,6 +100,8 @@ class _Writer:
             return self.say(
                 TN("{n} order in {file} waits for you", "{n} orders in {file} wait for you", len(numbers), file=name)
             )
+        if not name:  # an inbox that cannot be listed
+            return self.say(first)
         return self.say(T("Order file {file} could not be accepted", file=name))
 
     # --- body ------------------------------------------------------------------------------------------------------

@@ -90,6 +90,11 @@ def _ways(
         case "brake":
             yield Way(f"mistok resolve {n} --retry", T("run the job again, when the source has been mended"))
             rejected = T("this catalogue is not published; the last good file stays on the server")
+        case "unread" | "inbox":
+            yield Way(
+                "mistok check --connect", T("look what the server allows; the card closes by itself when it is read")
+            )
+            rejected = T("the card is closed; it is opened anew when it cannot be read again")
         case _:
             rejected = T("the card is closed; nothing else happens")
     reason = '"…"' if windows else "'…'"
