@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -73,12 +73,13 @@ def rebuild(
     place = guard.file_of(config)
     damaged = place is not None and place.exists() and not _sound(place)
     usable = not damaged and not guard.file_missing(config)
-    with TemporaryDirectory(prefix="mistok-", ignore_cleanup_errors=True) as temp, ExitStack() as stack:
+    with TemporaryDirectory(prefix="mistok-", ignore_cleanup_errors=True) as temp:
         folder = Path(temp)
         known = _beside(config, folder) if damaged else config
-        with Client.open(known, clock=clock, read_only=True, guarded=False) as client:
-            if apply and usable:
-                stack.enter_context(_held(client))
+        with (
+            Client.open(known, clock=clock, read_only=True, guarded=False) as client,
+            _held(client) if apply and usable else nullcontext(),
+        ):
             done = _plan(client, folder, tell, reject=reject)
             if apply and usable:
                 reach("rebuild:planned")

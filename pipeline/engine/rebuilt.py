@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.alerts import notices
 from pipeline.archive import Entry
 from pipeline.engine.carrying import Place
 from pipeline.engine.published import UNDER_WAY
@@ -21,6 +22,7 @@ from pipeline.ledger import orders as order_rows
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
 from pipeline.ledger.tables import FileState, OrderState
+from pipeline.model import Money
 from pipeline.ports import DocumentRef
 from pipeline.texts import T
 
@@ -145,6 +147,7 @@ def write(client: Client, done: Rebuild, by: str) -> None:
         for order in done.orders:
             numbers[order.seen.key] = _insert(conn, t.orders, _order_values(client, order, now))
         _sight(conn, done, numbers, now)
+        _told(conn, ledger, done, numbers)
         _under_way(conn, ledger, done)
         ledger.event(conn, "ledger", "rebuilt", {**done.counts(), **({"by": by} if by else {})})
 
@@ -240,6 +243,26 @@ def _sight(conn: sa.Connection, done: Rebuild, numbers: Mapping[str, int], now: 
     for order in done.orders:
         if order.state == "created":
             order_rows.update(conn, numbers[order.seen.key], now)
+
+
+def _told(conn: sa.Connection, ledger: Ledger, done: Rebuild, numbers: Mapping[str, int]) -> None:
+    """The notices of documents that are there: people were told when they were made, and are not told again."""
+    why = T("The ledger was made anew; this was told before it was lost.").to_json()
+    rows = []
+    for order in done.orders:
+        seen = order.seen
+        if order.state == "created" and order.ref is not None:
+            notice = notices.order(
+                f"order:{numbers[seen.key]}",
+                number=seen.number,
+                customer=seen.customer or "",
+                total=Money(seen.total or Decimal(0), seen.currency or order.ref.currency),
+                items=seen.items or 0,
+                document=order.ref.number,
+                source=seen.source,
+            )
+            rows.append({**ledger.notice_row(notice), "state": "muted", "why": why})
+    ledger.append(conn, (), rows)
 
 
 def _publication(conn: sa.Connection, client: Client, entry: Entry) -> None:
