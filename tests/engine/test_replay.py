@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pipeline.config.load import load_config
+from pipeline.config.model import ClientConfig
 from pipeline.engine.replay.apply import apply
 from pipeline.engine.replay.choose import Asked, choose
 from pipeline.engine.replay.lines import Line
@@ -319,7 +321,8 @@ def test_an_order_in_doubt_is_looked_up_and_never_made_again(shop: Shop) -> None
 
 
 def copy_of(shop: Shop, name: str) -> Path:
-    ((sha,),) = shop.ledger_rows(f"SELECT sha256 FROM files WHERE name = '{name}'")
+    ((kept,),) = shop.ledger_rows(f"SELECT sha256 FROM files WHERE name = '{name}'")
+    sha = str(kept)
     return shop.folder / "archive" / "objects" / sha[:2] / sha
 
 
@@ -359,7 +362,7 @@ def test_a_file_that_was_never_fetched_is_said(shop: Shop) -> None:
 # --- which job ----------------------------------------------------------------------------------------------------
 
 
-def test_files_of_an_inbox_that_no_job_takes_need_a_job(shop: Shop) -> None:
+def test_files_of_an_inbox_that_no_job_takes_need_a_job(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     variant(shop, "unknown-product.xml", ("<source>farbashop.example</source>", ""), name="unknown-product")
     shop.run()
     ((key,),) = shop.ledger_rows("SELECT key FROM orders")
@@ -368,7 +371,7 @@ def test_files_of_an_inbox_that_no_job_takes_need_a_job(shop: Shop) -> None:
     (shop.inbox.parent / "elsewhere").mkdir()
     moved = text.replace("folder: orders", "folder: elsewhere")
     assert moved != text
-    shop.config = lambda: _load(shop, moved)  # type: ignore[method-assign]
+    monkeypatch.setattr(shop, "config", lambda: _load(shop, moved))
     (line,) = show(shop, "unknown-product.xml")
     assert line.outcome == "failed"
     assert line.findings[0].code == "no-job"
@@ -384,9 +387,7 @@ def test_files_of_an_inbox_that_no_job_takes_need_a_job(shop: Shop) -> None:
     assert shop.ledger_rows("SELECT key, state FROM orders") == [(key, "created")], "it is the order that it was"
 
 
-def _load(shop: Shop, text: str) -> object:
-    from pipeline.config.load import load_config
-
+def _load(shop: Shop, text: str) -> ClientConfig:
     path = shop.folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
     return load_config(path)
