@@ -7,7 +7,7 @@ document is changed by nobody.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -44,7 +44,7 @@ Reserve = dict[tuple[int, int], Decimal]  # (product, warehouse) -> quantity
 def amend(
     database: Database, amendments: Sequence[Amendment], settings: BooksSettings, now: datetime, *, client: str
 ) -> Sequence[DocumentOutcome]:
-    """Bring documents to a new content; one outcome each, in order."""
+    """Bring documents to a new content; one outcome each, in order. ``now`` is in the zone that times are told in."""
 
     def change(connection: Connection, one: Amendment, row: Any) -> None:
         batch = Batch(connection, (one.draft,), settings, now, client)
@@ -64,11 +64,11 @@ def amend(
             connection.execute(insert(t.document_taxes), made.taxes)
         add_reserve(connection, made.reserve)
 
-    return _each(database, amendments, change)
+    return _each(database, amendments, change, now.tzinfo)
 
 
 def cancel(database: Database, cancellations: Sequence[Cancellation], now: datetime) -> Sequence[DocumentOutcome]:
-    """Mark documents cancelled and free what they reserve; one outcome each, in order."""
+    """Mark documents cancelled and free what they reserve; one outcome each, in order. ``now`` as for :func:`amend`."""
 
     def change(connection: Connection, one: Cancellation, row: Any) -> None:
         add_reserve(connection, {place: -quantity for place, quantity in reserved(connection, [row.id]).items()})
@@ -78,7 +78,7 @@ def cancel(database: Database, cancellations: Sequence[Cancellation], now: datet
         values |= {"amended_key": one.key, "amended_at": now}
         connection.execute(update(t.documents).where(_D.id == row.id).values(**values))
 
-    return _each(database, cancellations, change)
+    return _each(database, cancellations, change, now.tzinfo)
 
 
 def reserved(connection: Connection, ids: Sequence[int]) -> Reserve:
@@ -96,7 +96,10 @@ def reserved(connection: Connection, ids: Sequence[int]) -> Reserve:
 
 
 def _each(
-    database: Database, changes: Sequence[Change], change: Callable[[Connection, Change, Any], None]
+    database: Database,
+    changes: Sequence[Change],
+    change: Callable[[Connection, Change, Any], None],
+    zone: tzinfo | None,
 ) -> Sequence[DocumentOutcome]:
     """Each change behind a savepoint of one transaction, so that one that fails leaves the others alone."""
     if not changes:
@@ -105,7 +108,7 @@ def _each(
     try:
         with database.write() as connection:
             lock(connection, KIND)  # as whoever creates: amounts and reserves are looked up and then written
-            outcomes = [_one(connection, one, change) for one in changes]
+            outcomes = [_one(connection, one, change, zone) for one in changes]
             commit(database, connection)
     except (Transient, Refused, InDoubt, Held) as error:
         return tuple(DocumentOutcome(one.key, error=error) for one in changes)
@@ -116,6 +119,7 @@ def _one(
     connection: Connection,
     one: Change,
     change: Callable[[Connection, Change, Any], None],
+    zone: tzinfo | None,
 ) -> DocumentOutcome:
     row = connection.execute(_found(one.ref).with_for_update(of=t.documents)).first()
     if row is None:
@@ -123,7 +127,7 @@ def _one(
     if row.amended_key == one.key:
         return DocumentOutcome(one.key, _ref(connection, row.id), existed=True)
     if row.closed_at is not None:
-        return DocumentOutcome(one.key, error=_closed(row.number, row.closed_at))
+        return DocumentOutcome(one.key, error=_closed(row.number, row.closed_at, zone))
     try:
         with connection.begin_nested():
             change(connection, one, row)
@@ -159,9 +163,9 @@ def _gone(ref: DocumentRef) -> MistokError:
     )
 
 
-def _closed(number: str, when: datetime) -> MistokError:
+def _closed(number: str, when: datetime, zone: tzinfo | None) -> MistokError:
     return Held(
-        T("Document {number} is closed since {when}: its goods have left.", number=number, when=when),
+        T("Document {number} is closed since {when}: its goods have left.", number=number, when=when.astimezone(zone)),
         hint=T("Reopen it (mistok books reopen {number}) and accept the change, or correct it by hand.", number=number),
         code="document-closed",
     )

@@ -171,12 +171,12 @@ class Books:
     def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
         """Bring documents to a new content of their orders; closed ones are Held."""
         self.make_ready()
-        return amending.amend(self.database, amendments, self.settings, self.env.clock.now(), client=self.env.client)
+        return amending.amend(self.database, amendments, self.settings, self._local_now(), client=self.env.client)
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[DocumentOutcome]:
         """Mark documents cancelled and free what they reserve; closed ones are Held."""
         self.make_ready()
-        return amending.cancel(self.database, cancellations, self.env.clock.now())
+        return amending.cancel(self.database, cancellations, self._local_now())
 
     def close_document(self, number: str) -> bool:
         """The goods of a document have left; False when it is closed already. Raises Held."""
@@ -187,6 +187,9 @@ class Books:
         """Take the closing back; False when it is open. Raises Held."""
         self.make_ready()
         return closing.reopen(self.database, number)
+
+    def _local_now(self) -> datetime:
+        return self.env.clock.now().astimezone(ZoneInfo(self.env.timezone))
 
     # --- loading -------------------------------------------------------------------------------------------------
 
