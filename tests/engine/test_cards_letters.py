@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,9 +15,10 @@ from pipeline.engine.cards.excerpt import WIDE, drawn, excerpt
 from pipeline.engine.cards.letters import SHOWN, Known, addressees, letter
 from pipeline.engine.cards.story import Story
 from pipeline.engine.cards.ways import mapping_command, shell_word, ways
-from pipeline.engine.nearest import Proposal, alike
-from pipeline.errors import Finding, Where, Who
+from pipeline.engine.nearest import Proposal, alike, meant
+from pipeline.errors import ConfigError, Finding, Where, Who
 from pipeline.flow import Explained
+from pipeline.ports import Ref
 from pipeline.texts import T
 
 ROOT = Path(__file__).parents[2]
@@ -258,3 +260,30 @@ def test_a_code_in_other_letters_is_the_nearest() -> None:
 def test_near_things_are_found_among_very_many() -> None:
     known = {f"P-{n:06}": f"Товар {n}" for n in range(100_000)}
     assert alike(known, "P-04242", "")[0].code.startswith("P-0")
+
+
+class Shelf:
+    """A system with three products, two of which nobody can tell apart."""
+
+    name = "shelf"
+
+    def check(self) -> Sequence[Finding]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+    def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
+        known = {"A-1": (Ref("1", "A-1"),), "B-2": (Ref("2", "B-2"), Ref("3", "b-2"))}
+        return {code: known[code] for code in codes if code in known}
+
+
+def test_what_is_meant_is_one_known_thing() -> None:
+    assert meant(Shelf(), "sku", "A-1", NOW, "uk-UA").id == "1"
+    for code, words in (("B-2", "B-2, b-2"), ("C-3", "knows no sku:C-3")):
+        with pytest.raises(ConfigError) as refused:
+            meant(Shelf(), "sku", code, NOW, "uk-UA")
+        assert words in refused.value.text.render("en")
+        assert refused.value.hint is not None
+    with pytest.raises(ConfigError):
+        meant(Shelf(), "warehouse", "main", NOW, "uk-UA")  # it keeps no such list
