@@ -66,7 +66,7 @@ FAULTS: tuple[Fault, ...] = tuple(
         (40, "unknown product, status, currency, tax, warehouse", "held with the missing mapping; goes on with it"),
         (41, "the total is not the sum of its parts", "held; within the tolerance a rounding line"),
         (42, "a gift at 0; one product twice at two prices", "both lines are kept"),
-        (43, "cancelled before it came; cancelled twice", "stock is returned once", _API),
+        (43, "cancelled before it came; cancelled twice", "its stock is free once; a status, not a second order"),
         (44, "statuses out of order; the echo of our own write", "no ping-pong in 10 cycles", _API),
         (45, "the catalogue is empty, or lost half of its products", "nothing is published until a person approves"),
         (46, "a price of 0, none, ten times more, “1 234,50”", "none is not 0; a price brake; strict reading"),
