@@ -147,7 +147,7 @@ def _short(words: str) -> str:
 
 def card(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(help=str(T("Number of the card.")), show_default=False)],
+    number: Annotated[int, typer.Argument(help=str(T("Number of the card.")), metavar="N", show_default=False)],
     as_letter: Annotated[
         bool, typer.Option("--letter", help=str(T("Print a letter to the one who must mend it, ready to be sent.")))
     ] = False,

@@ -21,7 +21,9 @@ Row = dict[str, Any]
 
 def resolve(
     context: typer.Context,
-    numbers: Annotated[list[int], typer.Argument(help=str(T("Numbers of the cards.")), show_default=False)],
+    numbers: Annotated[
+        list[int], typer.Argument(help=str(T("Numbers of the cards.")), metavar="N…", show_default=False)
+    ],
     maps: Annotated[
         list[str] | None,
         typer.Option(

@@ -37,7 +37,7 @@ _HELP: tuple[tuple[str, Text], ...] = (
 )
 
 _TYPES: tuple[tuple[str, Text], ...] = (
-    (r"<(?:int|float)(?: range)?>", T("number")),
+    (r"<(?:list\[)?(?:int|float)\]?(?: range)?>", T("number")),
     (r"<(?:list\[)?str\]?>", T("text")),
     (r"<(?:list\[)?(?:[Pp]ath|file|directory)\]?>", T("path")),
 )
