@@ -22,7 +22,7 @@ Row = dict[str, Any]
 def resolve(
     context: typer.Context,
     numbers: Annotated[
-        list[int], typer.Argument(help=str(T("Numbers of the cards.")), metavar="N…", show_default=False)
+        list[int], typer.Argument(help=str(T("Numbers of the cards.")), metavar="N", show_default=False)
     ],
     maps: Annotated[
         list[str] | None,
