@@ -249,6 +249,7 @@ class _Run:
         ledger.make_room()
         with suppress(Transient):
             record_end(ledger, self.run_id, self.job, "failed", finding=error.findings[0])
+            ledger.release_all()
 
     def _steps(self) -> list[StepReport]:
         reports: list[StepReport] = []

@@ -1,7 +1,8 @@
 """A little room that is kept free for bad days: on a full disk, the ledger can still write down that the disk is full.
 
 ``ledger.sqlite3.reserve`` is a file of nothing. When the disk of the ledger is full it is deleted, so that the one
-alert about it, and the end of the run, can be written. It is made again when there is room.
+alert about it, and the end of the run, can be written; a smaller one beside it lets the ledger be opened at all. They
+are made again when there is room.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 from pathlib import Path
 
 SIZE = 256 * 1024  #: bytes; an alert takes a tenth of it
+_TO_OPEN = 96 * 1024  #: a database that is opened makes two small files of its own
 _PLENTY = 16 * SIZE  #: so much must be free before it is made
 _NONE = 64 * 1024  #: with less than this free, a disk is full
 
@@ -21,18 +23,20 @@ class Reserve:
 
     def __init__(self, ledger: Path) -> None:
         self.path = ledger.with_name(ledger.name + ".reserve")
+        self._to_open = ledger.with_name(ledger.name + ".reserve-open")
 
     def ensure(self) -> None:
         """Make it where it is missing and there is room. That it cannot be made is no trouble: it is a precaution."""
         with contextlib.suppress(OSError):
-            if not self.path.exists() and shutil.disk_usage(self.path.parent).free > _PLENTY:
-                # noise: a disk that packs what it stores would keep nothing free for a file of zeros
-                self.path.write_bytes(os.urandom(SIZE))
+            for path, size in ((self.path, SIZE), (self._to_open, _TO_OPEN)):
+                if not path.exists() and shutil.disk_usage(path.parent).free > _PLENTY:
+                    # noise: a disk that packs what it stores would keep nothing free for a file of zeros
+                    path.write_bytes(os.urandom(size))
 
-    def free(self) -> bool:
-        """Give the room away; False when that was done before."""
+    def free(self, *, to_open: bool = False) -> bool:
+        """Give the room away, or only what it takes to open the ledger; False when that was done before."""
         try:
-            self.path.unlink()
+            (self._to_open if to_open else self.path).unlink()
         except OSError:
             return False
         return True

@@ -100,7 +100,7 @@ class Ledger:
         try:
             self._migrate()
         except Transient:
-            if not self.make_room():
+            if not self.make_room(to_open=True):
                 raise
             self._migrate()
         if self.reserve:
@@ -153,9 +153,9 @@ class Ledger:
                 hint=T("Check that its disk has room and that no other program holds it; Mistok tries again."),
             ) from error
 
-    def make_room(self) -> bool:
+    def make_room(self, *, to_open: bool = False) -> bool:
         """On a full disk, give away the room that was kept for telling of it; False when there is none to give."""
-        return self.reserve is not None and self.reserve.disk_is_full() and self.reserve.free()
+        return self.reserve is not None and self.reserve.disk_is_full() and self.reserve.free(to_open=to_open)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -292,6 +292,16 @@ class Ledger:
             conn.execute(
                 row.update()
                 .where(row.c.client == self.client, row.c.name == lease.name, row.c.fence == lease.fence)
+                .values(owner="", until=self.database_now(conn))
+            )
+
+    def release_all(self) -> None:
+        """Let go of whatever this object holds: its run has ended without being able to say so."""
+        row = t.leases
+        with self.begin() as conn:
+            conn.execute(
+                row.update()
+                .where(row.c.client == self.client, row.c.owner == self.owner)
                 .values(owner="", until=self.database_now(conn))
             )
 
