@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -207,6 +208,16 @@ class Odd(MemoryTransport):
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
         if self.oddity == "text-mode" and isinstance(source, bytes):
             source = source.replace(b"\r\n", b"\n") + b"\n" * source.count(b"\r\n")
+        if name == "speed.bin" and self.oddity == "in-place" and isinstance(source, bytes):
+            super().write(folder, name, source[:1000])
+            time.sleep(0.05)
+        if name == "speed.bin" and self.oddity == "hides-growth":
+            super().write(folder, name + ".part", b"")
+            time.sleep(0.5)
+            del self.files[folder][name + ".part"]
+        if name == "speed.bin" and self.oddity == "" and isinstance(source, bytes):
+            super().write(folder, name + ".part", source[:1000])
+            time.sleep(0.05)
         if self.oddity == "keeps-the-old" and name in self.files.get(folder, {}):
             return self.list(folder)[0]
         return super().write(folder, name, source)
@@ -263,6 +274,9 @@ def test_a_plain_server_has_no_faults(profile_of: Callable[..., Profile]) -> Non
         ("no-times", "times", State.REMARK, None),
         ("keeps-the-old", "replace", State.FAULT, False),
         ("text-mode", "speed", State.FAULT, None),
+        ("in-place", "growing", State.FAULT, "half"),
+        ("hides-growth", "growing", State.REMARK, "hidden"),
+        ("", "growing", State.OK, "grows"),
     ],
 )
 def test_an_odd_server_is_known(
@@ -530,3 +544,18 @@ def test_a_folder_that_is_missing_is_unreachable_and_nothing_is_made(config: Cli
     assert report.exit_code == 3
     assert report.findings[0].code == FolderMissing.code
     assert [one.name for one in (tmp_path / "site").iterdir()] == ["orders"]
+
+
+def test_stopped_while_it_cleans_up_it_says_what_is_left(
+    config: ClientConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder, "remove", stopped)
+    monkeypatch.setattr("pipeline.engine.selftest.profile._SECOND_LOOK", 0)
+    report = selftest(config, load_registry(), "site", Options(), clock=SystemClock())
+    assert report.interrupted
+    assert report.left_over == [report.folder]
+    assert (tmp_path / "site" / report.folder).is_dir()
+    assert report.exit_code == 1

@@ -121,9 +121,10 @@ class _Conduct:
             if self.options.points:
                 few = profile.value("sessions") is not None and profile.value("sessions") < 3
                 self._kill(transport, folder, few=few, writable=profile.state("replace") is State.OK)
-        finally:
             with suppress(MistokError):
                 profiler.idle()
+        finally:
+            profiler.close()
 
     def _kill(self, transport: Transport, folder: str, *, few: bool, writable: bool) -> None:
         report = self.report
@@ -167,6 +168,10 @@ class _Conduct:
         try:
             path = self._made(transport, parents, name)
             yield path
+        except BaseException:
+            # stopped between a question and its answer, a session would take the one for that of the next question
+            transport.close()
+            raise
         finally:
             self._step(T("Cleaning up"))
             if path:
@@ -177,9 +182,11 @@ class _Conduct:
                         self._remove(transport, own.join(parent, name))
 
     def _remove(self, transport: Transport, path: str) -> None:
+        self.report.left_over.append(path)  # also when somebody stops us here
         left = own.remove(transport, path)
         self.report.findings += left
-        self.report.left_over += [finding.where.file or "" for finding in left]
+        if not left:
+            self.report.left_over.remove(path)
 
     def _reach(self, transport: Transport, parents: Sequence[str]) -> None:
         """The first look: a login or a network that fails is told here, once."""

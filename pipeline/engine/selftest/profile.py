@@ -245,13 +245,19 @@ class Profiler:
 
     def idle(self) -> None:
         """Ask the session that was left alone since :meth:`run` whether it still lives; the line about it."""
-        session, self._idle = self._idle, None
+        session = self._idle
         if session is None:
             return
         silence = time.monotonic() - self._silent_since
         if silence >= 1:
             self._line("idle", T("Silent session"), lambda: self._awake(session, silence))
-        session.close()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the silent session."""
+        session, self._idle = self._idle, None
+        if session is not None:
+            session.close()
 
     def _awake(self, session: Transport, silence: float) -> Seen:
         try:
