@@ -6,6 +6,8 @@ Against Debian's sshd: the logins are counted in the server's own log.
 from __future__ import annotations
 
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -191,6 +193,42 @@ def test_f54_an_account_that_expired_and_was_renewed(place: Place) -> None:
     with Client.open(config, clock=place.clock) as client:
         assert not left_alone(client.ledger, {"site": config.connections["site"]})
         assert standings(client.ledger, ["site"])["site"].since is None
+
+
+def test_f54_a_watching_service_respects_it_and_takes_up_a_mended_password(place: Place) -> None:
+    place.config("not-the-password")
+    path = place.folder / "config.yaml"
+    text = (
+        path.read_text("utf-8")
+        .replace("    watch: true\n", "    watch: true\n    poll: 1s\n")
+        .replace("every: 1m", "every: 2s")
+    )
+    path.write_text(text, encoding="utf-8")
+    place.drop(place.inbox, 3)
+    before = place.logins()
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "-c", str(path), "serve"]
+    with (place.folder / "screen.txt").open("wb") as screen:
+        service = subprocess.Popen(command, stdout=screen, stderr=screen)
+    try:
+        _until(lambda: place.logins() > before, place)
+        time.sleep(6)
+        assert place.logins() - before <= 2, "each of two jobs may have been under way when the first was refused"
+        shown = (place.folder / "screen.txt").read_text("utf-8", "replace")
+        assert shown.count("job=orders") < 8, "a look that would only be turned away is not begun"
+        assert service.poll() is None
+        path.write_text(text.replace("not-the-password", place.server.password), encoding="utf-8")
+        _until(lambda: not list(place.inbox.iterdir()), place)
+    finally:
+        service.kill()
+        service.wait()
+    invariants.check(load_config(path), inbox=place.inbox, dropped=place.dropped)
+
+
+def _until(true: Callable[[], object], place: Place) -> None:
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < 40, (place.folder / "screen.txt").read_text("utf-8", "replace")[-3000:]
+        time.sleep(0.1)
 
 
 def test_f54_a_person_who_gets_in_frees_the_connection_for_all(place: Place) -> None:
