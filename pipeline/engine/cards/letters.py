@@ -166,8 +166,8 @@ class _Writer:
 
     def _mistake(self, n: int, told: _Told, explained: dict[tuple[str, str], int]) -> str:
         finding = told.finding
-        lines = [f"{n}. {self._place(finding)}".rstrip()]
-        lines.append(self.say(finding.text))
+        place, words = self._place(finding), self.say(finding.text)
+        lines = [f"{n}. {place}", words] if place else [f"{n}. {words}"]
         if shown := told.story.excerpts[told.place]:
             lines += ["", textwrap.indent(drawn(shown), "    "), ""]
         if finding.hint is not None and (self.to is not Who.SITE or finding.who is Who.SITE):
@@ -256,8 +256,15 @@ class _Writer:
                         command=f"mistok resolve {n} --retry",
                     )
                 case "in_doubt":
-                    yield T("No document there? {command} makes it.", command=f"mistok resolve {n} --retry")
-            yield T("Not wanted? {command}", command=f"mistok resolve {n} --reject --why '…'")
+                    yield T(
+                        "Look whether the order has its document in the accounting system. If not, {command} makes it.",
+                        command=f"mistok resolve {n} --retry",
+                    )
+            command = f"mistok resolve {n} --reject --why '…'"
+            if story.card["kind"] == "in_doubt":
+                yield T("It has one, or is not wanted? {command}", command=command)
+            else:
+                yield T("Not wanted? {command}", command=command)
         yield T("Nothing was lost, and nothing is booked twice: what waits goes on when this is decided.")
 
     def _when(self, moment: datetime) -> datetime:
