@@ -391,7 +391,12 @@ class _Session:
 
     def _listing(self, rest: str, form: Callable[[Told], str]) -> str:
         def act(path: str) -> str:
-            lines = [form(self.owner.told(name, "LIST")) for name in self.owner.names(path)]
+            below = path and path + "/"
+            lines = []
+            for name in self.owner.names(path):
+                told = self.owner.told(name, "LIST")
+                told.name = name[len(below) :]  # a ghost's may have a slash in it
+                lines.append(form(told))
             if not lines and self.owner.empty is not None:
                 return self.owner.empty
             data = "".join(line + "\r\n" for line in lines).encode(_WIRE)

@@ -88,11 +88,22 @@ def usable(name: str) -> MistokError | None:
     A listing is a stranger's word: a name with a separator in it would reach another folder than the one listed.
     """
     if name in ("", ".", "..") or "/" in name or any(ord(c) < 32 or ord(c) == 127 for c in name):
-        return Refused(
-            T("The server lists a file under the name {name}, which cannot be used.", name=repr(name)),
-            hint=T("Rename the file on the server."),
-        )
+        return _unusable(name)
     return None
+
+
+def _unusable(name: str) -> Refused:
+    return Refused(
+        T("The server lists a file under the name {name}, which cannot be used.", name=repr(name)),
+        hint=T("Rename the file on the server."),
+    )
+
+
+def unusable(file: RemoteFile) -> MistokError | None:
+    """As :func:`usable`, for the bytes by which the server knows ``file``."""
+    if usable(wire_name(file).decode("latin-1")) is None:
+        return None
+    return usable(file.name) or _unusable(file.name)
 
 
 def partial_name(name: str, ending: str = PARTIAL) -> str:
@@ -135,12 +146,14 @@ def from_epoch(seconds: float) -> datetime:
 def decode_name(raw: bytes) -> tuple[str, bytes | None]:
     """A name on the wire -> the name for people, and the raw bytes where the two differ.
 
-    UTF-8 first; what is not UTF-8 is most often windows-1251 in these parts.
+    UTF-8 first; what is not UTF-8 is most often windows-1251 in these parts. A NUL, which some databases cannot keep,
+    is shown by its sign.
     """
     try:
-        return raw.decode("utf-8"), None
+        name = raw.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("cp1251", "replace"), raw
+        return raw.decode("cp1251", "replace").replace("\0", "\u2400"), raw
+    return (name, None) if "\0" not in name else (name.replace("\0", "\u2400"), raw)
 
 
 def wire_name(file: RemoteFile) -> bytes:

@@ -334,7 +334,7 @@ class FtpTransport:
     # --- reading -------------------------------------------------------------------------------------------------
 
     def _read(self, file: RemoteFile, into: Path) -> ReadResult:
-        if error := common.usable(file.name):
+        if error := common.unusable(file):
             return common.failed(file, error)
         copy = common.local_copy(into)
         result: ReadResult | None = None
@@ -444,7 +444,7 @@ class FtpTransport:
 
     def _checked(self, file: RemoteFile, act: Callable[[RemoteFile], FileOutcome]) -> FileOutcome:
         """``act`` on the file when it still is the version that was listed."""
-        if error := common.usable(file.name):
+        if error := common.unusable(file):
             return common.undone(file, error)
         self._times.get(file.folder, {}).pop(common.wire_name(file), None)
         size = self._size(file.folder, self._wire(file))

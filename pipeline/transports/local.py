@@ -247,7 +247,7 @@ class LocalTransport:
         return path
 
     def _path(self, file: RemoteFile) -> Path:
-        if error := common.usable(file.name):
+        if error := common.unusable(file):
             raise error
         if os.name == "nt" and ("\\" in file.name or ":" in file.name):
             raise Refused(T("{name} cannot be a file name on Windows.", name=repr(file.name)))

@@ -129,7 +129,7 @@ class MemoryTransport:
             raise FolderMissing(T("Folder {folder} does not exist.", folder=folder)) from None
 
     def _look(self, file: RemoteFile) -> tuple[bytes, datetime]:
-        if error := common.usable(file.name):
+        if error := common.unusable(file):
             raise error
         return self._folder(common.clean_folder(file.folder))[file.name]
 

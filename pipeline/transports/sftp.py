@@ -244,7 +244,7 @@ class SftpTransport:
             raise failure
 
     def _read(self, file: RemoteFile, into: Path, chunk: int) -> w.Task[ReadResult]:
-        if error := common.usable(file.name):
+        if error := common.unusable(file):
             return common.failed(file, error)
         path = self._path(file.folder, common.wire_name(file))
         copy = common.local_copy(into)
@@ -421,7 +421,7 @@ class SftpTransport:
         return [results[number] for number in order]
 
     def _delete(self, file: RemoteFile) -> w.Task[FileOutcome]:
-        if error := common.usable(file.name):
+        if error := common.unusable(file):
             return common.undone(file, error)
         path = self._path(file.folder, common.wire_name(file))
         (seen,) = yield [w.simple(w.LSTAT, path)]
@@ -436,7 +436,7 @@ class SftpTransport:
         return FileOutcome(file, done=True)
 
     def _move(self, file: RemoteFile, to: str) -> w.Task[FileOutcome]:
-        if error := common.usable(file.name):
+        if error := common.unusable(file):
             return common.undone(file, error)
         raw = common.wire_name(file)
         path = self._path(file.folder, raw)
