@@ -270,7 +270,7 @@ def fill(conn: sa.Connection, path: Path, newest: str, tell: Tell = quiet) -> Ou
     # whoever held a lease when the backup was made holds none now; the fences go on from where they were
     conn.execute(t.leases.update().values(owner="", until=head.made))
     if conn.dialect.name == "postgresql":
-        _set_sequences(conn)
+        set_sequences(conn)
     upgrade_to(conn, newest)
     return outcome
 
@@ -288,7 +288,7 @@ def _type(table: str, name: str, kind: str) -> sa.types.TypeEngine[Any]:
     return sa.JSON(none_as_null=True) if kind == "json" and column is not None and column.nullable else _TYPES[kind]
 
 
-def _set_sequences(conn: sa.Connection) -> None:
+def set_sequences(conn: sa.Connection) -> None:
     """PostgreSQL counts ids by itself, and knows nothing of those that were given."""
     for table in t.metadata.sorted_tables:
         if "id" in table.c and sa.inspect(conn).has_table(table.name):

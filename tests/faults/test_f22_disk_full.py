@@ -133,7 +133,7 @@ else:
         with Client.open(victim.config()):
             pass
         victim.drop_twenty()
-        reached = []
+        reached: list[str] = []
 
         def reach(name: str) -> None:
             if name == point and not reached:
