@@ -21,11 +21,14 @@ from pipeline.testing.sftpd import SftpServer
 from tests.conftest import Servers
 from tests.e2e.command import Said, mistok, start
 from tests.faults.conftest import site_yaml
+from tests.servers import vsftpd
+from tests.servers.common import SystemUser
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 FULL = bool(os.environ.get("MISTOK_FULL"))
 POINTS = ("inbound:staged", "inbound:created", "inbound:deleted", "outbound:uploaded")
 FEW = ("inbound:created", "outbound:archived")
+Odd = Callable[[str], tuple[Path, Path]]
 CONFIG = """\
 client: acme
 language: en
@@ -238,6 +241,53 @@ def test_no_folder_may_be_made_in_the_root(liar: SftpServer, tmp_path: Path) -> 
     said = selftest(path, "--folder", "nowhere")
     assert said.code == 3, said.all
     assert "nowhere" in said.all
+
+
+@pytest.fixture
+def odd_vsftpd(system_user: SystemUser, tmp_path: Path) -> Iterator[Odd]:
+    """``odd_vsftpd("max_per_ip=1")``: the config of a client on such a server, and the server's root."""
+    server = vsftpd.start(system_user)
+    for name in ("orders", "goods"):
+        server.fresh(name)
+
+    def odd(options: str) -> tuple[Path, Path]:
+        with (server.folder / "vsftpd.conf").open("a", encoding="utf-8") as conf:
+            conf.write(options + "\n")
+        server.restart()
+        return client(tmp_path / "client", site_yaml(server)), server.root
+
+    yield odd
+    server.remove()
+
+
+def test_a_server_that_allows_one_session_is_tried_all_the_same(odd_vsftpd: Odd) -> None:
+    path, root = odd_vsftpd("max_per_ip=1")
+    said = selftest(path, "--kill", "--json", points=("inbound:created", "outbound:uploaded"))
+    assert said.code == 0, said.all
+    sessions = next(line for line in said.json()["profile"] if line["about"] == "sessions")
+    assert (sessions["state"], sessions["value"]) == ("remark", 1)
+    assert sorted(one.name for one in root.iterdir()) == ["goods", "orders"]
+
+
+def test_a_server_without_passive_mode_gets_the_setting_that_helps(odd_vsftpd: Odd) -> None:
+    path, root = odd_vsftpd("pasv_enable=NO")
+    said = selftest(path)
+    assert said.code == 3, said.all
+    assert "Set `passive: false` in connection site." in said.all
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("type: ftp", "type: ftp\n    passive: false"), encoding="utf-8"
+    )
+    said = selftest(path)
+    assert said.code == 0, said.all
+    assert "passive: false" in said.out
+    assert sorted(one.name for one in root.iterdir()) == ["goods", "orders"]
+
+
+def test_a_server_that_hides_files_is_named(odd_vsftpd: Odd) -> None:
+    path, _root = odd_vsftpd("hide_file={*.xml}")
+    said = selftest(path)
+    assert said.code == 1, said.all
+    assert "replaced.xml was written and is not listed" in said.out
 
 
 def test_a_server_that_is_not_there_and_a_wrong_password(liar: SftpServer, tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ class _Conduct:
         doors = Doors(open=self._open, variant=self._variant, kind=self.spec.type, settings=settings)
         profiler = Profiler(doors, own.join(folder, "profile"), self.temp, self.clock, self._step)
         transport.make_folder(profiler.folder)
+        transport.close()  # some servers allow one session only
         report.lines = profiler.profile.lines
         try:
             profile = profiler.run()
@@ -197,8 +198,8 @@ class _Conduct:
                 return
             except FolderMissing as error:
                 missing = missing or error
-            except Transient as error:
-                if self._active_mode_works():
+            except (Transient, Refused) as error:
+                if error.code not in ("login", "host-key") and self._active_mode_works():
                     text = T("No data connection came about in passive mode; in active mode one does.")
                     hint = T("Set `passive: false` in connection {name}.", name=self.report.connection)
                     raise Transient(text, code="passive", hint=hint) from error

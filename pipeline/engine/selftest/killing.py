@@ -229,8 +229,7 @@ class KillTable:
 
     def _kill(self, job: str, point: str, nth: int, trial: Trial) -> list[Finding]:
         """Run the job in a process that is killed at the point; what went otherwise."""
-        if self.few_sessions:
-            self.transport.close()
+        self._make_way()
         stem = self.temp / f"kill-{len(self.results):03}"
         path = stem.with_suffix(".json")
         wanted = {
@@ -265,8 +264,13 @@ class KillTable:
             text = T("The run ended by itself before this point (exit code {code}).", code=code)
         return [Finding("not-reached", text, where, who=Who.US)]
 
+    def _make_way(self) -> None:
+        if self.few_sessions:
+            self.transport.close()
+
     def _again(self, config: ClientConfig, job: str) -> RunReport:
         """The next run, and the one after it where the server fails for the moment."""
+        self._make_way()
         for number in range(_TRIES):
             report = run_job(config, job, registry=self.registry)
             if report.exit_code != 3 or number == _TRIES - 1:
