@@ -13,7 +13,7 @@ from pipeline.engine.runtime import Client
 from pipeline.ledger import decisions
 from tests.e2e.command import ROOT, environment, mistok
 from tests.engine.deciding_world import World
-from tests.faults import invariants
+from tests.faults import invariants, tally
 
 
 def check(world: World) -> None:
@@ -26,6 +26,7 @@ def test_f40_a_mapping_given_once_frees_all_that_waited_for_it_in_every_inbox(
     tmp_path: Path, ledger: str, request: pytest.FixtureRequest
 ) -> None:
     url = "sqlite:///ledger.sqlite3" if ledger == "sqlite" else request.getfixturevalue("postgres")
+    tally.note("ledger", ledger)
     world = World(tmp_path, ledger=url)
     for order_id in (1, 2, 3):
         world.drop(order_id, "AB-1")
@@ -147,6 +148,8 @@ def test_f40_and_f03_an_answer_that_is_killed_half_way_is_carried_on_by_the_next
     command = [sys.executable, "-c", KILLED, world.path, point]
     done = subprocess.run(command, cwd=ROOT, env=environment(), timeout=60, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
+    tally.note("kills")
+    tally.note("point", point)
     assert len(world.documents()) == (2 if point == "inbound:created" else 0)
     world.run()
     assert world.documents() == [("1", "77900"), ("2", "77900")]
