@@ -12,7 +12,7 @@ import typer
 from pipeline.cli import common
 from pipeline.cli.jobs import STATES, left_out_words
 from pipeline.errors import ConfigError, Finding, MistokError, Transient
-from pipeline.texts import TN, T, Text
+from pipeline.texts import TN, T, Text, verbatim
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -108,7 +108,7 @@ def _duration(words: str) -> timedelta:
     try:
         age = parse_duration(words)
     except ValueError as error:
-        common.usage(Text("{words}", (("words", str(error.args[0])),)))
+        common.usage(verbatim(str(error.args[0])))
     if not isinstance(age, timedelta) or age <= timedelta(0):
         common.usage(T("--max-age must be longer than nothing."))
     return age
@@ -223,7 +223,7 @@ def _job_troubles(job: Job, zone: ZoneInfo) -> Iterator[Text]:
 
 def _placed(finding: Finding) -> Text:
     place = common.where(finding.where)
-    return T("{what}: {why}", what=Text("{p}", (("p", place),)), why=finding.text) if place else finding.text
+    return T("{what}: {why}", what=verbatim(place), why=finding.text) if place else finding.text
 
 
 def _cards_words(cards: Mapping[str, int]) -> str:

@@ -21,11 +21,12 @@ import pytest
 
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig, StepSpec
-from pipeline.engine import history
+from pipeline.engine import history, supervisor
 from pipeline.engine.supervisor import Supervisor
 from pipeline.engine.worker import Boot
 from pipeline.flow import InboundSettings, Settings
 from pipeline.ledger.store import Ledger
+from pipeline.ledger.tables import files
 from pipeline.transports.local import LocalSettings
 
 HERE = Path(__file__).parent
@@ -240,6 +241,29 @@ def test_a_burst_of_files_is_few_runs(place: Path) -> None:
 def test_what_waits_is_looked_at_again_soon(place: Path) -> None:
     with serving(place, {"again": {"watch": True, "poll": "1m"}}):
         until(lambda: len(begun(place, "again:end")) >= 2, 5)
+
+
+def test_f58_the_service_itself_notices_an_unusual_silence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "QUIET_EVERY", 0.1)
+    store, now = ledger(place), datetime.now(UTC)
+    with store.begin() as conn:
+        for hours in range(10, 28 * 24, 2):
+            at = now - timedelta(hours=hours)
+            moments = dict.fromkeys(("first_seen", "last_look", "stable_since", "updated"), at)
+            file = {"client": "shop", "connection": "site", "folder": "", "name": f"{hours}.xml", "size": 1}
+            conn.execute(files.insert().values(**file, **moments, state="acknowledged", tries=0, fence=0))
+    store.close()
+
+    def notices() -> list[Any]:
+        connection = sqlite3.connect(place / "ledger.sqlite3")
+        rows = connection.execute("SELECT subject FROM notices").fetchall()
+        connection.close()
+        return rows
+
+    with serving(place, {"tick": {"every": "1s"}}):
+        until(notices)
+        time.sleep(0.5)
+    assert notices() == [("inbox:site",)], "once"
 
 
 def test_one_service_works_and_the_other_takes_over(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
