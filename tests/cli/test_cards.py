@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import shutil
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -13,28 +10,7 @@ import pytest
 from pipeline.cli.resolve import parse_map
 from pipeline.errors import ConfigError
 from pipeline.resources import samples
-from pipeline.texts import use_language
-from tests.e2e.command import Said
-from tests.engine.deciding_world import World
-
-
-def say(world: World, *words: object, language: str = "en", user: str = "anna") -> Said:
-    """The call in this process, for speed: what ``mistok -c … WORDS`` does."""
-    from pipeline.cli.app import app
-    from pipeline.cli.words import run
-
-    use_language(language)
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["mistok", "-c", str(world.path), "--language", language, *map(str, words)])
-        patch.setenv("MISTOK_USER", user)
-        try:
-            code = run(app)
-        except SystemExit as end:
-            code = int(end.code or 0)
-    said = Said(code, out.getvalue(), err.getvalue())
-    assert "Traceback" not in said.all, said.all
-    return said
+from tests.engine.deciding_world import World, say
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.engine.runtime import Client
 from pipeline.ledger import decisions
-from tests.e2e.command import ROOT, environment, mistok
-from tests.engine.deciding_world import World
+from tests.e2e.command import ROOT, environment
+from tests.engine.deciding_world import World, say
 from tests.faults import invariants, tally
 
 
@@ -38,7 +38,7 @@ def test_f40_a_mapping_given_once_frees_all_that_waited_for_it_in_every_inbox(
     assert world.documents() == []
     check(world)
 
-    said = mistok("-c", world.path, "resolve", "1", "--map", "sku:AB-1=0042", env={"MISTOK_USER": "olena"})
+    said = say(world, "resolve", "1", "--map", "sku:AB-1=0042", user="olena")
     assert said.code == 0, said.all
     assert said.out.count("→ document") == 4, said.out
     assert world.states() == {"1": "created", "2": "created", "3": "created", "4": "created", "5": "held"}
@@ -63,7 +63,7 @@ def test_f40_a_mapping_given_once_frees_all_that_waited_for_it_in_every_inbox(
         1,
     )
     # the second to answer is told who was first
-    again = mistok("-c", world.path, "resolve", "1", "--map", "sku:AB-1=0043", env={"MISTOK_USER": "petro"})
+    again = say(world, "resolve", "1", "--map", "sku:AB-1=0043", user="petro")
     assert again.code == 0
     assert "olena" in again.out
     check(world)
@@ -74,10 +74,10 @@ def test_f40_no_default_takes_the_place_of_what_nobody_knows(tmp_path: Path) -> 
     world = World(tmp_path)
     world.drop(1, "0042-X")
     world.run()
-    said = mistok("-c", world.path, "resolve", "1", "--map", "sku:0042-X=0024")
+    said = say(world, "resolve", "1", "--map", "sku:0042-X=0024")
     assert said.code == 2
     assert "0042" in said.err  # what comes near
-    wrong = mistok("-c", world.path, "resolve", "1", "--map", "sku:0042-Y=0042")
+    wrong = say(world, "resolve", "1", "--map", "sku:0042-Y=0042")
     assert wrong.code == 2
     assert "sku:0042-X" in wrong.err
     assert world.documents() == []
@@ -90,9 +90,9 @@ def test_f40_a_warehouse_that_the_order_names_is_mapped_as_the_order_says_it(tmp
     world.drop(1, more="<warehouse>Склад 3</warehouse>")
     world.run()
     assert [finding["about"] for finding in world.card()["findings"]] == ["warehouse:Склад 3"]
-    said = mistok("-c", world.path, "card", "1")
+    said = say(world, "card", "1")
     assert "warehouse:Склад 3" in said.out
-    said = mistok("-c", world.path, "resolve", "1", "--map", "warehouse:Склад 3=main")
+    said = say(world, "resolve", "1", "--map", "warehouse:Склад 3=main")
     assert said.code == 0, said.all
     assert world.documents() == [("1", "77900")]
     check(world)
@@ -105,10 +105,10 @@ def test_f40_what_the_settings_name_and_nobody_knows_is_the_admin_s_to_mend(tmp_
     world.run()
     (finding,) = world.card()["findings"]
     assert (finding["code"], finding["who"], finding.get("about", "")) == ("unknown-warehouse", "admin", "")
-    assert mistok("-c", world.path, "resolve", "1", "--map", "warehouse:attic=main").code == 2
+    assert say(world, "resolve", "1", "--map", "warehouse:attic=main").code == 2
     world.more = ""
     world.config()
-    assert mistok("-c", world.path, "resolve", "1", "--retry").code == 0
+    assert say(world, "resolve", "1", "--retry").code == 0
     assert world.documents() == [("1", "77900")]
     check(world)
 
