@@ -17,6 +17,7 @@ import pytest
 from paramiko.sftp import SFTP_PERMISSION_DENIED
 
 from pipeline.resources import samples
+from pipeline.testing.ftpd import FtpServer
 from pipeline.testing.sftpd import SftpServer
 from tests.conftest import Servers
 from tests.e2e.command import Said, mistok, start
@@ -241,6 +242,44 @@ def test_no_folder_may_be_made_in_the_root(liar: SftpServer, tmp_path: Path) -> 
     said = selftest(path, "--folder", "nowhere")
     assert said.code == 3, said.all
     assert "nowhere" in said.all
+
+
+@pytest.fixture
+def old_ftp(tmp_path: Path) -> Iterator[FtpServer]:
+    root = tmp_path / "site"
+    (root / "orders").mkdir(parents=True)
+    (root / "goods").mkdir()
+    with FtpServer(root, user="shop", password="secret-1") as server:
+        yield server
+
+
+def old_client(server: FtpServer, folder: Path) -> Path:
+    return client(folder, f"type: ftp\nhost: 127.0.0.1\nport: {server.port}\nuser: shop\npassword: secret-1")
+
+
+def test_the_manners_of_an_old_ftp_server_are_told_and_do_no_harm(old_ftp: FtpServer, tmp_path: Path) -> None:
+    old_ftp.empty = "550 No files found"
+    old_ftp.features = {"SIZE"}
+    old_ftp.rename_over = False
+    points = ("inbound:deleted", "outbound:uploaded")
+    said = selftest(old_client(old_ftp, tmp_path / "client"), "--kill", "--json", points=points)
+    assert said.code == 0, said.all
+    told = said.json()
+    profile = {line["about"]: line for line in told["profile"]}
+    assert "550 No files found" in profile["empty"]["seen"]
+    assert (profile["rename-over"]["state"], profile["rename-over"]["value"]) == ("remark", "swap")
+    assert (profile["times"]["state"], profile["times"]["value"]) == ("remark", None)
+    assert "plain listings (LIST)" in profile["features"]["seen"]
+    assert {one["key"]: one["value"] for one in told["settings"]}["stable"] == "5s"
+    assert (told["kill"]["lost"], told["kill"]["doubled"], told["kill"]["left"]) == (0, 0, 0)
+    assert sorted(one.name for one in old_ftp.root.iterdir()) == ["goods", "orders"]
+
+
+def test_a_server_that_changes_bytes_is_named(old_ftp: FtpServer, tmp_path: Path) -> None:
+    old_ftp.mangle = lambda _path, data: data.replace(b"\x1a", b"?")
+    said = selftest(old_client(old_ftp, tmp_path / "client"))
+    assert said.code == 1, said.all
+    assert "bytes came back otherwise than they were sent" in said.out
 
 
 @pytest.fixture
