@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -88,3 +89,34 @@ def test_killed_again_and_again_at_every_point_in_turn(make_victim: Callable[[st
     assert list(victim.inbox.iterdir()) == []
     assert len(invariants.books_rows(victim.config())) == 20
     invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
+
+
+@pytest.mark.parametrize(
+    ("transport", "ledger", "rejected"),
+    [("local", "postgres", True), ("sshd", "sqlite", False), ("vsftpd-explicit", "sqlite", True)],
+)
+def test_f04_killed_when_a_file_was_set_aside(
+    make_victim: Callable[[str, str], Victim], transport: str, ledger: str, rejected: bool
+) -> None:
+    """Its card and its notice stand once, whatever follows; the good files are booked."""
+    victim = make_victim(transport, ledger)
+    if rejected:
+        victim.step = f"rejected: {victim.remote_inbox}/bad"
+    victim.step = f"grace: 1ms{victim.step and ', ' + victim.step}"
+    victim.drop("a-bad.xml", "<orders><a></orders>")
+    victim.drop("order-00002001.xml")
+    assert victim.die("inbound:quarantined") == -9, victim.last_words
+    for minutes in (0, 6):  # what was not moved is tried again after five minutes
+        victim.clock.ahead = timedelta(minutes=minutes)
+        victim.run(trigger="watch")
+    left = {path.name for path in victim.inbox.iterdir()}
+    assert left == ({"bad"} if rejected else {"a-bad.xml"})
+    if rejected:
+        assert [path.name for path in (victim.inbox / "bad").iterdir()] == ["a-bad.xml"]
+        del victim.dropped["a-bad.xml"]  # it is not gone: it lies in the rejected folder
+    cards = victim.ledger_rows("select kind, state from cards")
+    assert [tuple(card) for card in cards] == [("quarantined", "open")]
+    told = victim.ledger_rows("select kind from notices order by kind")
+    assert [row[0] for row in told] == ["order", "quarantined"]
+    assert len(invariants.books_rows(victim.config())) == 1
+    victim.check()
