@@ -234,9 +234,9 @@ def _service_words(service: Service, zone: ZoneInfo) -> Text:
     from pipeline.engine.schedule import duration_words
 
     if service.last is None or service.age is None:
-        return T("The service {life}.", life=LIVES[service.life.value])
+        return T("The service: {life}.", life=LIVES[service.life.value])
     return T(
-        "The service on {host} {life}; process {pid}, version {version}, started {since}; last sign {age} ago",
+        "The service on {host}: {life}; process {pid}, version {version}, started {since}; last sign {age} ago",
         host=service.host,
         life=LIVES[service.life.value],
         pid=str(service.pid),

@@ -106,7 +106,7 @@ def test_alive_and_well(place: Path, status: Status) -> None:
     code, words = status()
     assert code == 0, words
     assert "acme: all is well." in words
-    assert "on shop-pc alive" in words
+    assert "on shop-pc: alive" in words
     data = json.loads(status("--json")[1])
     assert data["level"] == "well"
     assert data["services"][0]["life"] == "alive"
@@ -147,8 +147,8 @@ def test_services_on_several_machines_are_all_shown(place: Path, status: Status)
     beat(place, "two:1:1:bbbb", host="two", state="standing-by")
     code, words = status()
     assert code == 0
-    assert "on one alive" in words
-    assert "on two stands by" in words
+    assert "on one: alive" in words
+    assert "on two: stands by" in words
 
 
 def test_stopped_and_starting(place: Path, status: Status) -> None:
