@@ -175,6 +175,7 @@ def say(world: World, *words: object, language: str = "en", user: str = "anna") 
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["mistok", "-c", str(world.path), "--language", language, *map(str, words)])
         patch.setenv("MISTOK_USER", user)
+        patch.delenv("COLUMNS", raising=False)  # xdist sets it
         try:
             code = run(app)
         except SystemExit as end:

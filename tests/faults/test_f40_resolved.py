@@ -145,7 +145,7 @@ def test_f40_and_f03_an_answer_that_is_killed_half_way_is_carried_on_by_the_next
     world.drop(1, "AB-1")
     world.drop(2, "AB-1")
     world.run()
-    command = [sys.executable, "-c", KILLED, world.path, point]
+    command = [sys.executable, "-c", KILLED, str(world.path), point]
     done = subprocess.run(command, cwd=ROOT, env=environment(), timeout=60, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
     tally.note("kills")
