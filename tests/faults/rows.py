@@ -35,7 +35,7 @@ FAULTS: tuple[Fault, ...] = tuple(
         (13, "the connection drops while listing or reading", "a new session; the other files go on"),
         (14, "a transfer hangs without an error", "the time limit ends it; the next run works"),
         (15, "“550” for an empty folder; a folder that does not exist", "an empty inbox; a clear card"),
-        (16, "one file cannot be read", "only that file is told of"),
+        (16, "one file cannot be read", "only that file gets a card; the others are taken"),
         (17, "the same name with new content", "taken"),
         (18, "the same content under a new name", "recognised and acknowledged; no document"),
         (19, "the same order with other content", "never a second document; the difference is shown"),
