@@ -177,7 +177,12 @@ class Profiler:
         files = [file for file in session.list(self.folder) if file.name == "moved.xml"]
         for outcome in session.move_many(files, join(self.folder, "moved")):
             if outcome.error is not None:
-                return Seen(State.REMARK, outcome.error.text, T("Taken files cannot be moved here: `after: delete` or `after: keep`."), False)
+                return Seen(
+                    State.REMARK,
+                    outcome.error.text,
+                    T("Taken files cannot be moved here: `after: delete` or `after: keep`."),
+                    False,
+                )
         there = [file.name for file in session.list(join(self.folder, "moved"))]
         if there != ["moved.xml"]:
             return Seen(State.FAULT, T("said to be done, but the file is not in the other folder"), None, False)
