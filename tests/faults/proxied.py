@@ -16,6 +16,7 @@ from pipeline.testing.tcpproxy import TcpProxy
 from pipeline.transports.wrap import Retrying
 from tests.conftest import Servers
 from tests.faults.conftest import Victim
+from tests.servers.common import require_address
 
 #: Real servers, with the ways that sessions differ: one connection; a control and many data connections under TLS.
 REAL = ("sshd", "vsftpd-explicit", "proftpd-explicit", "pyftpdlib-explicit")
@@ -33,6 +34,7 @@ def proxied(
     servers: Servers = request.getfixturevalue("servers")
     server = servers.get(transport)
     host = "127.0.0.2" if server.passive else "127.0.0.1"
+    require_address(host)
     with TcpProxy((server.host, server.port), host=host, ports=server.passive) as proxy:
         site = re.sub(r"^host: .*$", f"host: {proxy.host}", victim.site, flags=re.MULTILINE)
         victim.site = re.sub(r"^port: .*$", f"port: {proxy.port}", site, flags=re.MULTILINE) + "\ntimeout: 10s"

@@ -24,7 +24,7 @@ from tests.faults.scripted import PASSWORD, USER, scripted, server_tls
 from tests.faults.seen import alarms
 from tests.servers import sshd
 from tests.servers.certs import self_signed
-from tests.servers.common import SystemUser, require
+from tests.servers.common import SystemUser, require, require_address
 
 
 def refused(report: RunReport) -> Finding:
@@ -185,6 +185,7 @@ def test_f31_a_real_server_behind_another_name_hears_nothing(
     transport: str,
 ) -> None:
     """The real server, reached under an address that its certificate does not have: as a man in the middle would."""
+    require_address("127.0.0.3")
     impatient(monkeypatch)
     victim = make_victim(transport, "sqlite")
     servers: Servers = request.getfixturevalue("servers")

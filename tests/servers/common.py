@@ -49,6 +49,14 @@ def require_root(what: str) -> None:
         missing(f"{what} is started as root only")
 
 
+def require_address(host: str) -> None:
+    """Linux and Windows have all of 127.0.0.0/8; elsewhere only the first address may be there."""
+    try:
+        socket.create_server((host, 0)).close()
+    except OSError:
+        missing(f"{host} is no address of this machine")
+
+
 def used(name: str, version: str) -> None:
     """Note that this real server ran."""
     if version != "?" or name not in USED:

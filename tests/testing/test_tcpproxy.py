@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.testing.tcpproxy import TcpProxy
+from tests.servers.common import require_address
 
 
 class Echo:
@@ -181,6 +182,7 @@ def test_a_delay_delays(proxy: TcpProxy) -> None:
 
 
 def test_more_ports_go_to_the_same_ports_of_the_server(echo: Echo) -> None:
+    require_address("127.0.0.2")
     data = Echo()
     try:
         with TcpProxy(("127.0.0.1", echo.port), host="127.0.0.2", ports=[data.port]) as proxy:
