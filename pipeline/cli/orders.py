@@ -227,6 +227,7 @@ def publication_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
         "rows": row["rows"],
         "sha256": row["sha256"],
         "archive": client.archive.find(row["sha256"]),
+        "pruned": row["pruned"].astimezone(client.config.zone) if row["pruned"] else None,
         "findings": [],
     }
 
@@ -253,5 +254,6 @@ def file_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
         "duplicate_of": row["duplicate_of"],
         "sha256": row["sha256"],
         "archive": copy,
+        "pruned": row["pruned"].astimezone(client.config.zone) if row["pruned"] else None,
         "findings": [Finding.from_json(data) for data in row["findings"] or ()],
     }

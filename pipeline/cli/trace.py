@@ -305,6 +305,15 @@ def _notice_words(notice: Mapping[str, Any]) -> Text:
     return T("{title}: {state}", title=notice["title"], state=state)
 
 
+def copy_words(file: Mapping[str, Any]) -> str:
+    """Where a file's archive copy lies, or why it does not."""
+    if file["archive"]:
+        return str(file["archive"])
+    if file.get("pruned"):
+        return str(T("dropped by retention on {when}", when=file["pruned"]))
+    return str(T("missing"))
+
+
 def _tell(story: Mapping[str, Any]) -> None:
     from rich.text import Text as Rich
 
@@ -331,12 +340,12 @@ def _tell(story: Mapping[str, Any]) -> None:
         lines.append((T("Document"), story["document"]))
     if story.get("sha256"):
         lines.append((T("SHA-256"), story["sha256"]))
-        lines.append((T("Archive copy"), str(story["archive"] or T("missing"))))
+        lines.append((T("Archive copy"), copy_words(story)))
     for file in story.get("files", ()):
         lines.append((T("File"), f"{file['name']} ({file['connection']}/{file['folder']}): {file['state_text']}"))
         if file["sha256"]:
             lines.append((T("SHA-256"), file["sha256"]))
-        lines.append((T("Archive copy"), str(file["archive"] or T("missing"))))
+        lines.append((T("Archive copy"), copy_words(file)))
     lines.extend(
         (T("Order"), f"№{order['number']}: {order['state_text']} {order['document'] or ''}".rstrip())
         for order in story.get("orders", ())

@@ -1,0 +1,172 @@
+"""``mistok archive`` and ``mistok ledger`` as a person meets them: words, JSON, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.command import ROOT, Said, mistok
+
+
+def say(folder: Path, *words: object) -> Said:
+    return mistok("-c", folder / "config.yaml", "--language", "en", *words, cwd=folder.parent)
+
+
+def data(folder: Path, *words: object, code: int = 0) -> Any:
+    said = say(folder, *words, "--json")
+    assert said.code == code, said.all
+    return json.loads(said.out)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A client that has taken two orders in and published a catalogue."""
+    folder = tmp_path_factory.mktemp("made") / "shop"
+    assert mistok("init", folder, "--language", "en").code == 0
+    assert say(folder, "run", "catalogue").code == 0
+    for name in ("good/single.xml", "good/company.xml"):
+        shutil.copy(ROOT / "samples/orders" / name, folder / "site/orders")
+    assert say(folder, "run", "orders").code == 0
+    return folder
+
+
+@pytest.fixture
+def shop(made: Path, tmp_path: Path) -> Path:
+    """The same, for one test."""
+    return Path(shutil.copytree(made, tmp_path / "shop"))
+
+
+def test_copies_are_listed_found_and_extracted(shop: Path, tmp_path: Path) -> None:
+    rows = data(shop, "archive", "list")
+    assert [row["name"] for row in rows][-1] == "catalogue.csv"
+    assert {row["name"]: row["direction"] for row in rows} == {
+        "single.xml": "in",
+        "company.xml": "in",
+        "catalogue.csv": "out",
+    }
+    single = next(row for row in rows if row["name"] == "single.xml")
+    assert single["state"] == "here"
+    number = single["orders"][0]
+    source = (ROOT / "samples/orders/good/single.xml").read_bytes()
+    for selector in ("SINGLE.XML", single["sha256"][:8], f"№{number}"):
+        assert [row["name"] for row in data(shop, "archive", "list", selector)] == ["single.xml"]
+        to = tmp_path / "out" / selector
+        [written] = data(shop, "archive", "extract", selector, "--to", to)["written"]
+        assert Path(written["path"]).read_bytes() == source
+        assert Path(written["path"]).parent == to
+    assert data(shop, "archive", "list", "--since", "2100-01-01") == []
+    assert len(data(shop, "archive", "list", "--until", "2100-01-01")) == 3
+    assert say(shop, "archive", "extract", "nothing-like-it").code == 1
+    assert "No copies" not in say(shop, "archive", "list").out
+
+
+def test_extracting_overwrites_nothing(shop: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "single.xml"
+    mine.write_text("my own")
+    first = data(shop, "archive", "extract", "single.xml", "--to", tmp_path)["written"][0]["path"]
+    assert Path(first).name == "single~2.xml"
+    assert mine.read_text() == "my own"
+    assert data(shop, "archive", "extract", "single.xml", "--to", tmp_path)["written"][0]["path"] == first
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    assert say(shop, "archive", "extract", "single.xml", "--to", taken).code == 2
+
+
+def test_verify_says_what_is_wrong_and_mends_what_it_can(shop: Path) -> None:
+    found = data(shop, "archive", "verify")
+    assert (found["copies"], found["unsound"], found["missing"], found["findings"]) == (3, [], [], [])
+    rows = {row["name"]: row for row in data(shop, "archive", "list")}
+    bad, gone = Path(rows["single.xml"]["copy"]), Path(rows["company.xml"]["copy"])
+    bad.chmod(0o644)
+    bad.write_bytes(b"evil")
+    gone.chmod(0o644)
+    gone.unlink()
+    found = data(shop, "archive", "verify", code=1)
+    assert found["unsound"] == [rows["single.xml"]["sha256"]]
+    assert found["missing"] == [rows["company.xml"]["sha256"]]
+    said = say(shop, "archive", "verify")
+    assert said.code == 1
+    assert "The copy of single.xml is damaged" in said.out
+    assert "The copy of company.xml is missing" in said.out
+    assert say(shop, "archive", "extract", "single.xml").code == 1
+    said = say(shop, "archive", "verify", "--mend")
+    assert said.code == 0, said.all
+    assert "2 copies were mended" in said.out
+    assert data(shop, "archive", "verify")["findings"] == []
+
+
+def test_a_copy_that_only_the_ledger_knows_of_is_missed_too(shop: Path) -> None:
+    shutil.rmtree(shop / "archive" / "index")
+    rows = {row["name"]: row for row in data(shop, "files")}
+    path = Path(rows["single.xml"]["archive"])
+    path.chmod(0o644)
+    path.unlink()
+    assert data(shop, "archive", "verify", code=1)["missing"] == [rows["single.xml"]["sha256"]]
+
+
+def test_the_table_is_made_of_the_archive_alone(shop: Path) -> None:
+    for path in shop.glob("ledger.sqlite3*"):
+        path.unlink()
+    done = data(shop, "archive", "index")
+    assert (done["rows"], done["lines_added"]) == (3, 0)
+    with Path(done["table"]).open(encoding="utf-8-sig", newline="") as file:
+        table = list(csv.DictReader(file, delimiter=";"))
+    assert {row["File"] for row in table} == {"single.xml", "company.xml", "catalogue.csv"}
+    # and the journal of the views, where there was none
+    shutil.rmtree(shop / "archive" / "index")
+    assert data(shop, "archive", "index")["lines_added"] == 3
+
+
+def test_prune_shows_first_and_tells_why_the_rest_stays(shop: Path) -> None:
+    said = say(shop, "archive", "prune")
+    assert said.code == 0
+    assert "The config keeps every copy for ever" in said.out
+    text = (shop / "config.yaml").read_text("utf-8")
+    (shop / "config.yaml").write_text(
+        text.replace("archive: {path: archive}", "archive: {path: archive, keep_days: 1}"), "utf-8"
+    )
+    assert "keep_days: 1" in (shop / "config.yaml").read_text("utf-8")
+    shown = data(shop, "archive", "prune", "--dry-run")
+    assert (shown["dry_run"], shown["drop"], shown["stays"]) == (True, [], {"young": 2, "last": 1})
+    assert data(shop, "archive", "prune")["drop"] == []
+
+
+def test_a_backup_is_made_restored_and_never_overwritten(shop: Path, tmp_path: Path) -> None:
+    made = data(shop, "ledger", "backup")
+    path = Path(made["path"])
+    assert path.parent == shop / "backups"
+    assert made["rows"]["orders"] == 2
+    assert say(shop, "ledger", "backup", path).code == 2
+    assert Path(data(shop, "ledger", "backup", tmp_path)["path"]).parent == tmp_path
+    said = say(shop, "ledger", "restore", path)
+    assert said.code == 2
+    assert "--replace" in said.all
+    done = data(shop, "ledger", "restore", path, "--replace")
+    assert Path(done["before"]).exists()
+    assert [row["state"] for row in data(shop, "orders")] == ["created", "created"]
+    assert say(shop, "run", "orders").code == 0
+    assert say(shop, "ledger", "restore", ROOT / "README.md", "--replace").code == 2
+    assert say(shop, "ledger", "restore", tmp_path / "nowhere").code == 2
+
+
+def test_rebuild_shows_first(shop: Path) -> None:
+    assert data(shop, "ledger", "rebuild")["counts"] == {"files": {}, "orders": {}}
+    for path in shop.glob("ledger.sqlite3*"):
+        path.unlink()
+    assert say(shop, "orders").code == 2
+    shown = data(shop, "ledger", "rebuild")
+    assert shown["counts"] == {"files": {"acknowledged": 2, "published": 1}, "orders": {"created": 2}}
+    assert not shown["applied"]
+    assert not (shop / "ledger.sqlite3").exists()
+    said = say(shop, "ledger", "rebuild", "--apply")
+    assert said.code == 0, said.all
+    assert [row["state"] for row in data(shop, "orders")] == ["created", "created"]
+    assert len(data(shop, "books", "documents")) == 2
+    assert say(shop, "run", "orders").code == 0
+    assert say(shop, "run", "catalogue").code == 0
+    assert len(data(shop, "books", "documents")) == 2
