@@ -166,6 +166,9 @@ def carry_on(
             where = f"{file['connection']}/{file['folder']}".rstrip("/")
             words = T("No job of the config takes orders from {inbox} into {into}.", inbox=where, into=row["into"])
             later[row["id"]] = (words, None)
+        elif not file["sha256"] or client.archive.find(file["sha256"]) is None:
+            words = T("The archive has no copy of {file} any more: let the site send it again.", file=file["name"])
+            later[row["id"]] = (words, None)
         else:
             groups.setdefault((place.job, place.spec.step), (place, []))[1].append(row)
     done = 0

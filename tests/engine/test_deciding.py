@@ -462,6 +462,25 @@ def test_the_order_of_a_job_that_is_gone_waits_and_says_so(world: World) -> None
     assert "No job" in came.later.render("en")
 
 
+def test_an_order_whose_archive_copy_is_gone_waits_and_says_so(world: World) -> None:
+    world.drop(1, total="780.00")
+    world.run()
+    with Client.open(world.config()) as client:
+        for sha in list(client.archive.hashes()):
+            path = client.archive.find(sha)
+            assert path is not None
+            path.chmod(0o600)
+            path.unlink()
+    done = world.resolve("accept")
+    assert done.waits
+    assert done.came[0].later is not None
+    assert "no copy of order-1.xml" in done.came[0].later.render("en")
+    assert world.states() == {"1": "held"}
+    world.drop(1, total="780.00", name="again.xml")  # it comes again, and what was accepted holds for its content
+    world.run()
+    assert world.documents() == [("1", "78000")]
+
+
 def test_every_card_can_be_closed_with_a_reason(world: World) -> None:
     """Also of a kind that brings nothing else with it."""
     with Client.open(world.config()) as client, client.ledger.begin() as conn:
