@@ -23,7 +23,17 @@ OWN = (
 )
 VERBS = (*OWN, "plugins")
 BOOKS = ("load", "products", "stock", "parties", "documents", "document")
-CALLS: list[list[str]] = [[], *([verb] for verb in VERBS), ["books"], *(["books", verb] for verb in BOOKS)]
+GROUPS = {
+    "archive": ("verify", "list", "extract", "prune", "index"),
+    "ledger": ("backup", "restore", "rebuild", "new"),
+    "books": BOOKS,
+}
+CALLS: list[list[str]] = [
+    [],
+    *([verb] for verb in VERBS),
+    *([group] for group in GROUPS),
+    *([group, verb] for group, verbs in GROUPS.items() for verb in verbs),
+]
 
 #: All helps in one process, for speed; each call is what ``mistok VERB --help`` does.
 HELPS = """
@@ -60,7 +70,7 @@ def test_every_help_tells_the_exit_codes(language: str, codes: str, usage: str) 
         assert usage in text, (words, text)
         assert codes in text, (words, text)
     verbs = next(text for words, _code, text in told if not words)
-    for verb in (*VERBS, "books"):
+    for verb in (*VERBS, *GROUPS):
         assert re.search(rf"^  {verb} ", verbs, re.MULTILINE), verb
     if language == "uk":
         for words, _code, text in told:

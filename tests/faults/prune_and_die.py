@@ -11,7 +11,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline.archive import upkeep
+from pipeline.archive import store, upkeep
 from pipeline.config.load import load_config
 from pipeline.engine import retention
 from pipeline.engine.runtime import Client
@@ -28,13 +28,13 @@ def main(path: str, point: str, nth: str) -> int:
             if left == 0:
                 os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    real = upkeep.remove
+    real = store.remove
 
     def remove(one: Path) -> None:
         real(one)
         reach("remove")
 
-    upkeep.remove = remove  # type: ignore[attr-defined]
+    setattr(upkeep, "remove", remove)  # noqa: B010 - it is the name that upkeep has imported
     config = load_config(Path(path))
     clock = Later()
     clock.ahead = timedelta(days=3)
