@@ -352,7 +352,7 @@ def test_stopped_in_the_middle_it_cleans_up_and_killed_the_next_one_does(
 ) -> None:
     path = liars_client(liar, tmp_path / "client")
     screen = tmp_path / "screen"
-    running = start("-c", path, "selftest", "site", "--kill", screen=screen)
+    running = start("-c", path, "selftest", "site", "--kill", env={"TMPDIR": str(tmp_path)}, screen=screen)
     try:
         _wait(lambda: any(liar.root.glob("mistok-selftest-*/orders/*.xml")), running)
         running.send_signal(how)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -559,3 +560,16 @@ def test_stopped_while_it_cleans_up_it_says_what_is_left(
     assert report.left_over == [report.folder]
     assert (tmp_path / "site" / report.folder).is_dir()
     assert report.exit_code == 1
+
+
+def test_what_a_killed_selftest_left_on_this_machine_goes_after_a_day(
+    config: ClientConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name, age in (("mistok-selftest-old", 2), ("mistok-selftest-new", 0), ("theirs", 9)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ledger.sqlite3").write_bytes(b"x")
+        at = time.time() - age * 86_400
+        os.utime(tmp_path / name, (at, at))
+    selftest(config, load_registry(), "site", Options(folder="nowhere"), clock=SystemClock())
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["config.yaml", "mistok-selftest-new", "site", "theirs"]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import structlog
@@ -29,6 +30,8 @@ from pipeline.texts import T, Text
 from pipeline.transports import open_transport
 
 log = structlog.get_logger("mistok.selftest")
+
+_TEMP = "mistok-selftest-"  #: how our folders on this machine begin
 
 #: (done, total, what): steps of the whole selftest
 Progress = Callable[[int, int, Text], None]
@@ -72,7 +75,8 @@ def selftest(
         version=__version__,
         killed=bool(options.points),
     )
-    with TemporaryDirectory(prefix="mistok-selftest-", ignore_cleanup_errors=True) as temp:
+    _sweep_here(clock)
+    with TemporaryDirectory(prefix=_TEMP, ignore_cleanup_errors=True) as temp:
         try:
             _Conduct(config, registry, spec, report, options, clock, tell, Path(temp)).run()
         except KeyboardInterrupt:
@@ -82,6 +86,14 @@ def selftest(
             report.findings += error.findings
     report.ended = clock.now()
     return report
+
+
+def _sweep_here(clock: Clock) -> None:
+    """Remove what selftests that were killed left on this machine more than a day ago."""
+    for path in Path(gettempdir()).glob(_TEMP + "*"):
+        with suppress(OSError):
+            if clock.now().timestamp() - path.lstat().st_mtime > own.FOREIGN.total_seconds():
+                rmtree(path, ignore_errors=True)
 
 
 @dataclass
