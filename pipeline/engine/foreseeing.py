@@ -189,7 +189,7 @@ def decode(order_format: OrderFormat, data: bytes, settings: Settings, context: 
         return Unread("quarantined", error.findings)
     except MistokError as error:
         return Unread("failed", error.findings)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reference = hashlib.sha256(data).hexdigest()[:8]
         log.error("format_failed", reference=reference, file=context.file, exc_info=error)
         return Unread("failed", (program_failed(context.file, error, reference),))

@@ -128,7 +128,7 @@ def _decode(walk: Inbound, file: Row) -> Sequence[Any]:
         log.warning("not_read_again", file=file["name"], code=error.code, error=error.text.render("en"))
         with walk.begin() as conn:
             telling.once(walk, conn, f"file:{file['id']}", error.findings)
-    except Exception:
+    except (Exception, SystemExit):
         log.exception("format_failed", file=file["name"])
     return ()
 

@@ -104,7 +104,7 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
             order = step.normalise(order, settings, values)
             work.order = order
             findings = tuple(step.validate(order, settings, values))
-        except Exception as error:  # noqa: BLE001 - a client's plugin may raise anything; it becomes a card
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             work.action = _plugin_failed(work, error)
             continue
         if findings:
@@ -115,7 +115,7 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
     for work, order in ready:
         try:
             asked.append((work, order, step.wanted(order, settings, contexts[id(work)])))
-        except Exception as error:  # noqa: BLE001 - a client's plugin may raise anything; it becomes a card
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             work.action = _plugin_failed(work, error)
     found = _look_up([wanted for _work, _order, wanted in asked], system)
     for work, order, _wanted in asked:
@@ -123,7 +123,7 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
             action = step.plan(order, work.key, settings, contexts[id(work)], found)
         except MistokError:
             raise
-        except Exception as error:  # noqa: BLE001 - a client's plugin may raise anything; it becomes a card
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             action = _plugin_failed(work, error)
         match action:
             case HoldOrder(findings=held):
@@ -191,7 +191,7 @@ def _placed(findings: Sequence[Finding], work: Work) -> tuple[Finding, ...]:
     )
 
 
-def _plugin_failed(work: Work, error: Exception) -> HoldOrder:
+def _plugin_failed(work: Work, error: BaseException) -> HoldOrder:
     reference = hashlib.sha256(f"{work.key}{work.revision}".encode()).hexdigest()[:8]
     log.error("plugin_failed", reference=reference, order=work.number, file=work.file_name, exc_info=error)
     finding = Finding(

@@ -70,7 +70,7 @@ class Worker:
             self.process.kill()
         elif self.kill_at is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGUSR1)
+                os.kill(self.process.pid, signal.SIGUSR2 if why == "limit" else signal.SIGUSR1)
         if self.kill_at is None:
             self.kill_at = time.monotonic() + POLITE
 

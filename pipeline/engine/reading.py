@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from pipeline.engine import acknowledge, booking, telling
+from pipeline.engine.stopping import OutOfTime
 from pipeline.errors import Finding, MistokError, Rejected, Transient, Where, Who
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import revisions
@@ -58,10 +60,18 @@ def _carefully(walk: Inbound, rows: Sequence[Row]) -> None:
             row["counted"] = True  # until it is read and planned: what happens later is no fault of its bytes
     try:
         process(walk, rows)
-    finally:
+    except OutOfTime:
+        raise  # what hangs its reader counts like what crashes it; what was planned by then is not counted any more
+    except BaseException:
         # Reached unless the process ends in the middle: whatever was raised here is no fault of one file's bytes.
-        with suppress(Transient), walk.begin() as conn:
-            file_rows.update(conn, [one for one in ids if one not in walk.stumbled], now, tries=0)
+        _uncount(walk, ids, now)
+        raise
+    _uncount(walk, ids, now)
+
+
+def _uncount(walk: Inbound, ids: Sequence[int], now: datetime) -> None:
+    with suppress(Transient), walk.begin() as conn:
+        file_rows.update(conn, [one for one in ids if one not in walk.stumbled], now, tries=0)
 
 
 def process(walk: Inbound, rows: Sequence[Row]) -> None:
@@ -94,7 +104,7 @@ def _book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
         booking.book(walk, read)
     except MistokError:
         raise
-    except Exception as error:  # a mistake of ours, or of a client's plugin, that one file brings out
+    except (Exception, SystemExit) as error:  # a mistake of ours, or of a plugin, that one file brings out
         if len(read) > 1:
             log.exception("batch_failed", files=len(read))
             for one in read:
@@ -118,12 +128,12 @@ def _decode(walk: Inbound, row: Row) -> Decoded | None:
         quarantine(walk, row, error.findings)
     except MistokError:
         raise
-    except Exception as error:  # noqa: BLE001 - a client's format may raise anything; it becomes a card
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a format may raise anything
         _failed(walk, row, error, "format_failed")
     return None
 
 
-def _failed(walk: Inbound, row: Row, error: Exception, event: str) -> None:
+def _failed(walk: Inbound, row: Row, error: BaseException, event: str) -> None:
     """A file that its reader stumbles over: tried again at the next runs, then set aside. The others go on."""
     reference = str(row["sha256"])[:8]
     log.error(event, reference=reference, file=row["name"], exc_info=error)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config.masking import mask_any
 from pipeline.config.model import ClientConfig
+from pipeline.engine.stopping import OutOfTime, Stop
 from pipeline.errors import MistokError
 from pipeline.texts import Text
 
@@ -139,10 +140,6 @@ def job_runner(payload: tuple[tuple[Source, ...], bytes]) -> Runner:
     return run
 
 
-class Stop(BaseException):
-    """The service asks the worker to end: unwinds a run. No SystemExit, which any step may raise by ``sys.exit``."""
-
-
 def main(pipe: Connection, boot: Boot) -> None:
     """A worker's life: load, then run what comes over ``pipe`` until it is closed."""
     _be_quiet_and_mortal()
@@ -227,6 +224,7 @@ def _be_quiet_and_mortal() -> None:
     else:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGUSR1, _end_here)
+        signal.signal(signal.SIGUSR2, _end_late)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_die_with, args=(parent,), name="mistok-parent", daemon=True).start()
@@ -235,6 +233,11 @@ def _be_quiet_and_mortal() -> None:
 def _end_here(_signal: int, _frame: object) -> None:
     """Asked to end: unwind, so that temporary files go and leases are let go of."""
     raise Stop
+
+
+def _end_late(_signal: int, _frame: object) -> None:
+    """The same, out of time."""
+    raise OutOfTime
 
 
 def _die_with(parent: Any) -> None:

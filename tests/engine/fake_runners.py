@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.engine.worker import Ended, Order, Runner, Stop
+from pipeline.engine.stopping import Stop
+from pipeline.engine.worker import Ended, Order, Runner
 from pipeline.errors import ConfigError
 from pipeline.texts import T
 

@@ -209,7 +209,7 @@ class _Replay:
             self._book(batch.read, batch)
         except MistokError:
             raise
-        except Exception as error:  # a mistake of ours, or of a client's plugin, that one file brings out
+        except (Exception, SystemExit) as error:  # a mistake of ours, or of a client's plugin, that one file brings out
             if len(batch.read) > 1:
                 log.exception("replay_failed", files=len(batch.read))
                 for one in batch.read:
