@@ -7,7 +7,6 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias, TypeVar
@@ -18,6 +17,7 @@ from pipeline.texts import T
 from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
 from pipeline.transports.gate import Gate, open_gate
+from pipeline.transports.sftp_replies import checked, failed, is_kind, moment
 from pipeline.transports.sftp_session import BROKEN_LOGIN, Session, SftpSettings, connect, said
 
 R = TypeVar("R")
@@ -75,9 +75,9 @@ class SftpTransport:
             with suppress(MistokError):
                 self._run(self._undo_swap(target, backup), folder)
             with suppress(MistokError, w.SftpStatus):
-                self._run(_checked([w.simple(w.REMOVE, partial)]), folder)
+                self._run(checked([w.simple(w.REMOVE, partial)]), folder)
             raise
-        return RemoteFile(folder, name, seen.size if seen.size is not None else size, _time(seen))
+        return RemoteFile(folder, name, seen.size if seen.size is not None else size, moment(seen))
 
     def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
         return self._outcomes(files, self._delete)
@@ -256,7 +256,7 @@ class SftpTransport:
                 size, digest, attributes = yield from self._body(handle, file, target, chunk)
             yield [w.close(handle)]
             handle = b""
-            if error := common.altered(file, max(size, attributes.size or 0), _time(attributes)):
+            if error := common.altered(file, max(size, attributes.size or 0), moment(attributes)):
                 return common.failed(file, error)
             if size != file.size:
                 return common.failed(file, common.short(file.name, file.size, size))
@@ -304,16 +304,16 @@ class SftpTransport:
     def _list(self, folder: str) -> w.Task[Sequence[RemoteFile]]:
         found: list[RemoteFile] = []
         for raw, long_name, attributes in (yield from self._names(folder)):
-            if _is_kind(attributes, long_name, stat.S_ISREG, (b"d", b"l"), listed=False):
+            if is_kind(attributes, long_name, stat.S_ISREG, (b"d", b"l"), listed=False):
                 name, kept = common.decode_name(raw)
-                found.append(RemoteFile(folder, name, attributes.size or 0, _time(attributes), kept))
+                found.append(RemoteFile(folder, name, attributes.size or 0, moment(attributes), kept))
         return found
 
     def _folders(self, folder: str) -> w.Task[Sequence[str]]:
         return [
             common.decode_name(raw)[0]
             for raw, long_name, attributes in (yield from self._names(folder))
-            if _is_kind(attributes, long_name, stat.S_ISDIR, (b"d",), listed=True)
+            if is_kind(attributes, long_name, stat.S_ISDIR, (b"d",), listed=True)
         ]
 
     def _names(self, folder: str) -> w.Task[_Names]:
@@ -346,15 +346,15 @@ class SftpTransport:
                 window.append(w.write(handle, offset, piece))
                 offset += len(piece)
                 if len(window) == WINDOW:
-                    yield from _checked(window)
+                    yield from checked(window)
                     window = []
-            yield from _checked(window)
+            yield from checked(window)
             (seen,) = yield [w.fstat(handle)]
             size = seen.attributes().size
         except (w.SftpStatus, MistokError):
             yield [w.close(handle)]
             raise
-        yield from _checked([w.close(handle)])
+        yield from checked([w.close(handle)])
         return offset if size is None else size
 
     def _replace(self, partial: bytes, target: bytes, backup: bytes) -> w.Task[w.Attributes]:
@@ -373,31 +373,31 @@ class SftpTransport:
             yield from self._swap(partial, target, backup)
         (seen,) = yield [w.simple(w.LSTAT, target)]
         # the file is in place, and its size was checked before: a refused look does not undo that
-        return w.Attributes() if _failed(seen) else seen.attributes()
+        return w.Attributes() if failed(seen) else seen.attributes()
 
     def _swap(self, partial: bytes, target: bytes, backup: bytes) -> w.Task[None]:
         (direct,) = yield [w.rename(partial, target)]
-        if not _failed(direct):
+        if not failed(direct):
             yield [w.simple(w.REMOVE, backup)]  # what a killed swap left
             return
         (there,) = yield [w.simple(w.LSTAT, target)]
-        if _failed(there) or not stat.S_ISREG(there.attributes().mode or stat.S_IFREG):
+        if failed(there) or not stat.S_ISREG(there.attributes().mode or stat.S_IFREG):
             direct.check()
         yield [w.simple(w.REMOVE, backup)]
-        yield from _checked([w.rename(target, backup)])
+        yield from checked([w.rename(target, backup)])
         (moved,) = yield [w.rename(partial, target)]
-        if _failed(moved):
-            yield from _checked([w.rename(backup, target)])
+        if failed(moved):
+            yield from checked([w.rename(backup, target)])
             moved.check()
         yield [w.simple(w.REMOVE, backup)]
 
     def _undo_swap(self, target: bytes, backup: bytes) -> w.Task[None]:
         """A swap that was cut in the middle left the old file under its other name: it is served again."""
         old, now = yield [w.simple(w.LSTAT, backup), w.simple(w.LSTAT, target)]
-        if _failed(old):
+        if failed(old):
             return
-        if _failed(now):
-            yield from _checked([w.rename(backup, target)])
+        if failed(now):
+            yield from checked([w.rename(backup, target)])
         else:
             yield [w.simple(w.REMOVE, backup)]
 
@@ -427,7 +427,7 @@ class SftpTransport:
         (seen,) = yield [w.simple(w.LSTAT, path)]
         try:
             attributes = seen.attributes()
-            if changed := common.altered(file, attributes.size, _time(attributes)):
+            if changed := common.altered(file, attributes.size, moment(attributes)):
                 return common.undone(file, changed)
             (reply,) = yield [w.simple(w.REMOVE, path)]
             reply.check()
@@ -443,16 +443,16 @@ class SftpTransport:
         (seen,) = yield [w.simple(w.LSTAT, path)]
         try:
             attributes = seen.attributes()
-            if changed := common.altered(file, attributes.size, _time(attributes)):
+            if changed := common.altered(file, attributes.size, moment(attributes)):
                 return common.undone(file, changed)
             for name in common.twins(raw.decode("utf-8", "surrogateescape")):
                 target = self._path(to, name)
                 (there,) = yield [w.simple(w.LSTAT, target)]
-                if not _failed(there):
+                if not failed(there):
                     continue
                 (moved,) = yield [w.rename(path, target)]
                 (there,) = yield [w.simple(w.LSTAT, target)]
-                if _failed(moved) and not _failed(there):
+                if failed(moved) and not failed(there):
                     continue  # another one took the name between look and rename
                 moved.check()
                 return FileOutcome(file, done=True)
@@ -463,7 +463,7 @@ class SftpTransport:
     def _not_done(self, file: RemoteFile, status: w.SftpStatus, path: bytes) -> w.Task[FileOutcome]:
         if status.code == w.NO_SUCH_FILE:
             (home,) = yield [w.simple(w.STAT, self._path(file.folder))]
-            if not _failed(home):
+            if not failed(home):
                 return FileOutcome(file, done=True, gone=True)
             return common.undone(file, self._refused(status, self._shown(file.folder)))
         return common.undone(file, self._refused(status, path.decode("utf-8", "replace")))
@@ -471,15 +471,15 @@ class SftpTransport:
     def _mkdir(self, folder: str) -> w.Task[None]:
         path = self._path(folder)
         (made,) = yield [w.mkdir(path)]
-        if _failed(made):
+        if failed(made):
             (seen,) = yield [w.simple(w.STAT, path)]
-            if _failed(seen) or not stat.S_ISDIR(seen.attributes().mode or stat.S_IFDIR):
+            if failed(seen) or not stat.S_ISDIR(seen.attributes().mode or stat.S_IFDIR):
                 made.check()
 
     def _rmdir(self, folder: str) -> w.Task[None]:
         path = self._path(folder)
         (gone,) = yield [w.simple(w.RMDIR, path)]
-        if _failed(gone):
+        if failed(gone):
             (seen,) = yield [w.simple(w.LSTAT, path)]
             try:
                 seen.attributes()
@@ -515,15 +515,15 @@ class SftpTransport:
         times = any(file.modified for file in listed)
         if write:
             (seen,) = yield [w.simple(w.LSTAT, first)]
-            times = not _failed(seen) and seen.attributes().mtime is not None
+            times = not failed(seen) and seen.attributes().mtime is not None
             (moved,) = yield [w.rename(first, second)]
             rename = tried(moved, "rename")
             if rename and (yield from put(first)):
                 (moved,) = yield [w.posix_rename(first, second)]
                 by = "posix-rename"
-                if _failed(moved):
+                if failed(moved):
                     (moved,) = yield [w.rename(first, second)]  # some servers overwrite by their plain rename
-                    by = "swap" if _failed(moved) else "rename"
+                    by = "swap" if failed(moved) else "rename"
                 over = by != "swap"
                 if not over:
                     findings.append(self._no_rename_over())
@@ -577,33 +577,6 @@ def _collect(
         assert isinstance(key, int)
         results[key] = result
         del left[key]
-
-
-def _checked(requests: list[w.Request]) -> w.Task[None]:
-    for reply in (yield requests):
-        reply.check()
-
-
-def _failed(reply: w.Reply) -> bool:
-    try:
-        reply.check()
-    except w.SftpStatus:
-        return True
-    return False
-
-
-def _is_kind(
-    attributes: w.Attributes, long_name: bytes, kind: Callable[[int], bool], marks: Sequence[bytes], *, listed: bool
-) -> bool:
-    """By its mode; where the server tells none, by whether the long name begins with one of ``marks`` (``listed``) or
-    with none of them. Symbolic links are left alone: what they point to may lie anywhere and be deleted by nobody."""
-    if attributes.mode is not None:
-        return kind(attributes.mode)
-    return (long_name[:1] in marks) is listed
-
-
-def _time(attributes: w.Attributes) -> datetime | None:
-    return common.from_epoch(attributes.mtime) if attributes.mtime is not None else None
 
 
 _: type[Transport] = SftpTransport
