@@ -195,7 +195,7 @@ def decode(order_format: OrderFormat, data: bytes, settings: Settings, context: 
         return Unread("failed", (program_failed(context.file, error, reference),))
 
 
-def program_failed(name: str, error: Exception, reference: str) -> Finding:
+def program_failed(name: str, error: BaseException, reference: str) -> Finding:
     """What is told of a file over which a program of ours, or of the client's, stumbled."""
     return Finding(
         "plugin-error",
