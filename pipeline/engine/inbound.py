@@ -247,7 +247,7 @@ class Inbound:
             assert look.row is not None
             reading.quarantine(self, look.row, reading.too_large(look.file, self.settings.max_size))
         looks = [look for look in looks if look.file.size <= self.settings.max_size]
-        ordered = sorted(looks, key=lambda look: (look.row["first_seen"], look.file.name) if look.row else ())
+        ordered = sorted((look for look in looks if look.row), key=_age)
         done = 0
         for batch in _batches(ordered, self.settings.batch):
             self.hold_on()
@@ -342,6 +342,13 @@ class Inbound:
         self.count("waiting")
         self.tell(file=row["name"], outcome="waiting", findings=[finding])
         return False
+
+
+def _age(look: Look) -> tuple[Any, ...]:
+    """Oldest first: by our own first look; of those that came at once, by the server's times among themselves."""
+    assert look.row is not None
+    first = look.row["first_seen"]
+    return (first, look.file.modified or first, look.file.name)
 
 
 def _batches(looks: Sequence[Look], size: int) -> Iterator[list[Look]]:
