@@ -167,7 +167,9 @@ def person() -> str:
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user without a name, such as in a container
-        user = str(os.getuid()) if sys.platform != "win32" else "?"
+        user = "?"
+        if sys.platform != "win32":
+            user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"[:128]
 
 

@@ -67,7 +67,7 @@ def preview(
     counts: dict[str, int] = {"files": len(listed)}
     for row in details:
         word = _COUNTED.get(row["outcome"], row["outcome"])
-        counts[word] = counts.get(word, 0) + 1
+        counts[str(word)] = counts.get(str(word), 0) + 1
     waits = any(counts.get(word) for word in ("held", "quarantined", "changed"))
     return StepResult(counts, waiting=waits, details=details)
 

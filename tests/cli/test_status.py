@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections import namedtuple
@@ -26,6 +25,7 @@ from pipeline.errors import Finding, Who
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import owner_name
 from pipeline.texts import T
+from tests.signals import SIGCONT, SIGSTOP
 
 CONFIG = """\
 client: acme
@@ -296,9 +296,9 @@ def test_a_service_that_is_stopped_in_its_tracks_is_noticed_and_one_that_goes_on
             return str(json.loads(told.stdout)["services"][0]["life"])
 
         wait_for(lambda: life() == "alive")
-        service.send_signal(signal.SIGSTOP)
+        service.send_signal(SIGSTOP)
         wait_for(lambda: life() == "stuck")
-        service.send_signal(signal.SIGCONT)
+        service.send_signal(SIGCONT)
         wait_for(lambda: life() == "alive")
         service.kill()
         service.wait()

@@ -25,7 +25,7 @@ def main(config: str, job: str, end: str, point: str = "") -> int:
     def reach(name: str) -> None:
         if name == point and not stopped.exists():
             stopped.write_text(f"{os.getpid()} {socket.gethostname()}", encoding="utf-8")
-            os.kill(os.getpid(), signal.SIGSTOP)
+            os.kill(os.getpid(), getattr(signal, "SIGSTOP", signal.SIGTERM))
 
     while not Path(end).exists():
         report = run_job(settings, job, RunOptions(trigger="watch"), reach=reach)

@@ -33,7 +33,7 @@ def refusing(
             yield victim, allow
         return
     victim = make_victim(transport, "sqlite")
-    owner = victim.inbox.owner()
+    owner = victim.inbox.stat().st_uid
     shutil.chown(victim.inbox, "root", "root")
     victim.inbox.chmod(0o755)
 

@@ -18,6 +18,7 @@ from tests.faults import invariants, tally
 from tests.faults.conftest import Victim
 from tests.faults.proxied import Orders, proxied
 from tests.faults.serving import as_json, mistok, runs, scheduled, screen, serving, states, until
+from tests.signals import SIGKILL
 
 Make = Callable[[str, str], Victim]
 
@@ -152,7 +153,7 @@ def test_f56_a_run_that_does_not_end_in_time_is_cut_off_and_goes_on_later(
         with serving(victim, "--drain", "1") as service:
             until(lambda: proxy.hanging and "running" in states(victim), victim)
             began = time.monotonic()
-            service.send_signal(signal.SIGTERM if how == "term" else signal.SIGKILL)
+            service.send_signal(signal.SIGTERM if how == "term" else SIGKILL)
             assert service.wait(30) == (0 if how == "term" else -9)
             assert time.monotonic() - began < 15
         if how == "term":

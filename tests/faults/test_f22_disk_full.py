@@ -52,7 +52,7 @@ class Disk:
 
 
 def may_mount() -> bool:
-    return os.geteuid() == 0
+    return bool(getattr(os, "geteuid", lambda: 1)() == 0)
 
 
 @pytest.fixture

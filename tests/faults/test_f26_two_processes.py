@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from pipeline.resources import samples
 from tests.faults import invariants, tally
 from tests.faults.conftest import Victim
 from tests.servers import common
+from tests.signals import SIGCONT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP and SIGKILL are POSIX")
 AGAIN = Path(__file__).with_name("run_again.py")
@@ -162,7 +162,7 @@ def test_f26_who_was_asleep_and_wakes_after_its_lease_writes_nothing_more(
         assert victim.run().state == "done"
         assert len(invariants.books_rows(victim.config())) == 20
         before = kept(victim)
-        os.kill(int(pid), signal.SIGCONT)
+        os.kill(int(pid), SIGCONT)
         assert sleeper.wait(60) == 0, said(victim)
         assert kept(victim) == before, "fenced off"
     assert "took over" in said(victim) or point == "inbound:before-delete"
