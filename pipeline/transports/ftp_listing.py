@@ -11,7 +11,7 @@ FILE, FOLDER, OTHER = "file", "folder", "other"
 
 #: -rw-r--r--   1 owner group   1234 Nov 22 20:20 name   (owner and group may be missing or have spaces in them)
 _UNIX = re.compile(
-    rb"(?P<kind>[-dlbcps])[-rwxsStTlL]{9}[+.@]?[ \t]+(?:.*?[ \t])??(?P<size>\d+)[ \t]+"
+    rb"(?P<kind>[-dlbcps])[-rwxsStTlL]{9}[+.@]?[ \t]++(?:.*?[ \t])??(?P<size>\d{1,19})[ \t]+"
     rb"(?P<stamp>(?:[^\s\d]\S{2,}[ \t]+\d{1,2}|\d{1,2}[ \t]+[^\s\d]\S{2,}|\d{4}-\d\d-\d\d)[ \t]+"
     rb"(?:\d{1,2}:\d\d(?::\d\d)?|\d{4}))"
     rb" (?P<name>.+)"
@@ -19,9 +19,11 @@ _UNIX = re.compile(
 #: 11-22-26  08:20PM       1234 name
 _DOS = re.compile(
     rb"(?P<stamp>(?:\d\d-\d\d-\d{2,4}|\d{4}-\d\d-\d\d)[ \t]+\d{1,2}:\d\d(?:[ \t]*[AaPp][Mm])?)[ \t]+"
-    rb"(?:(?P<mark><\w+>)[ \t]+|(?P<size>\d+) )(?P<name>.+)"
+    rb"(?:(?P<mark><\w+>)[ \t]+|(?P<size>\d{1,19}) )(?P<name>.+)"
 )
 _TOTAL = re.compile(rb"total(?: \d+.*)?", re.IGNORECASE)
+_SIZE = re.compile(r"(?a)\d{1,19}")  # more digits than any file has bytes
+MAX_LINE = 8192  #: bytes; a name has 255 letters at most
 _MOMENT = re.compile(r"(\d{14})(?:\.(\d{1,6})\d*)?")
 
 
@@ -40,6 +42,14 @@ class Entry:
     stamp: bytes = b""
 
 
+def _line(line: bytes) -> bytes:
+    """Without its end. Raises Unreadable when it is longer than any line of a listing."""
+    text = line.strip(b"\r\n")
+    if len(text) > MAX_LINE:
+        raise Unreadable(text[:80])
+    return text
+
+
 def parse_moment(text: str) -> datetime | None:
     """``20261122202001.250`` -> that moment in UTC; None when it is not one."""
     match = _MOMENT.fullmatch(text.strip())
@@ -54,7 +64,7 @@ def parse_moment(text: str) -> datetime | None:
 
 def parse_facts(line: bytes) -> Entry:
     """A line of MLSD or MLST: ``type=file;size=5;modify=20261122202001; name``. Raises Unreadable."""
-    text = line.strip(b"\r\n")
+    text = _line(line)
     facts, space, name = text.lstrip(b" ").partition(b" ")
     if not space or not name or (facts and b"=" not in facts):
         raise Unreadable(text)
@@ -64,9 +74,10 @@ def parse_facts(line: bytes) -> Entry:
     }
     kind = {"file": FILE, "dir": FOLDER, "cdir": FOLDER, "pdir": FOLDER}.get(pairs.get("type", "").lower(), OTHER)
     size = pairs.get("size", "")
-    if kind == FILE and not size.isdecimal():
+    known = _SIZE.fullmatch(size) is not None
+    if kind == FILE and not known:
         raise Unreadable(text)
-    return Entry(name, kind, int(size) if size.isdecimal() else 0, parse_moment(pairs.get("modify", "")))
+    return Entry(name, kind, int(size) if known else 0, parse_moment(pairs.get("modify", "")))
 
 
 def parse_mlsd(lines: Iterable[bytes]) -> list[Entry]:
@@ -76,7 +87,7 @@ def parse_mlsd(lines: Iterable[bytes]) -> list[Entry]:
 
 def parse_list_line(line: bytes) -> Entry | None:
     """A line of LIST, in its unix or its MS-DOS form; None for a heading. Raises Unreadable."""
-    text = line.strip(b"\r\n")
+    text = _line(line)
     if not text.strip() or _TOTAL.fullmatch(text.strip()):
         return None
     if match := _UNIX.fullmatch(text):
