@@ -120,6 +120,7 @@ def _any_catalogue(data_of: st.DataObject, number: int, chosen: dict[str, object
             assert one.text.render("en")
         return
     found += checker.close()
+    assert "csv-read-back" not in {one.code for one in found}, "what cannot be written is refused, not written wrongly"
     data = b"".join(chunk.data for chunk in chunks)
     for utf8 in (True, False):  # the shop's locale decides how PHP reads
         reader = PhpCsvReader(length=LINE_LIMIT, utf8=utf8, delimiter=wanted.delimiter.encode())
