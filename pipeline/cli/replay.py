@@ -239,7 +239,7 @@ class _Teller:
         if not self.counts:
             out.print(str(_nothing(asked)))
             return
-        words = " · ".join(f"{COUNTS[word]}: {n}" for word, n in self.counts.items())
+        words = " · ".join(f"{words}: {self.counts[name]}" for name, words in COUNTS.items() if name in self.counts)
         out.print(words, soft_wrap=True)
         if not apply:
             out.print(
