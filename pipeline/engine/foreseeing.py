@@ -143,7 +143,9 @@ class Foresight:
         existing = target.find(creating) if creating and not self.blank else {}
         foreseen = [_outcome(work, existing) for work in works]
         for one in foreseen:
-            row = {**one.work.row, "revision": one.work.revision, "file_id": one.work.file_id}
+            # of thousands of orders only what sorting the next ones needs
+            known = {"id": one.work.row.get("id", 0)} if self.blank else one.work.row
+            row = {**known, "revision": one.work.revision, "file_id": one.work.file_id}
             self._come[one.work.key] = {
                 "id": 0,
                 **row,
