@@ -124,3 +124,25 @@ def test_it_speaks_ukrainian(tmp_path: Path) -> None:
     own = re.sub(r"<[^>]*>|[A-Za-z0-9_.-]+\.(xml|csv|png|jpg)|127\.0\.0\.1\S*|SHA256:\S+|mistok\b.*", "", said.out)
     english = re.findall(r"\b(?:document made|held|quarantined|nothing|files|orders|line \d+|cut off|unknown)\b", own)
     assert english == []
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "language"),
+    [
+        ((), {}, "en"),
+        ((), {"LANG": "uk_UA.UTF-8"}, "uk"),
+        ((), {"LANG": "uk_UA.UTF-8", "MISTOK_LANGUAGE": "en"}, "en"),
+        (("--language", "uk"), {"MISTOK_LANGUAGE": "en"}, "uk"),
+    ],
+    ids=["plain", "machine", "variable", "option"],
+)
+def test_it_speaks_the_reader_s_language_and_so_does_what_it_leaves(
+    tmp_path: Path, words: tuple[str, ...], env: dict[str, str], language: str
+) -> None:
+    said = mistok(*words, "demo", "--keep", tmp_path / "kept", cwd=tmp_path, env=env)
+    assert said.code == 0, said.all
+    assert ("1. Каталог" in said.out) == (language == "uk")
+    assert f"language: {language}" in (tmp_path / "kept/config.yaml").read_text("utf-8").splitlines()
+    # the set-up that is left answers in it by itself
+    listed = mistok("-c", tmp_path / "kept/config.yaml", "orders", cwd=tmp_path)
+    assert ("Замовлення" in listed.out) == (language == "uk"), listed.all
