@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pipeline.engine.runtime import Client
 
 QUIET = 50  #: orders for which nothing is to be done, of which a table tells one by one
-PERIOD = timedelta(days=30)  #: that another config is tried on
 
 COUNTS: Mapping[str, Text] = {
     "created": T("created"),
@@ -138,9 +136,11 @@ def _replay(
     teller = _Teller(limit, as_json=as_json)
     with Client.open(config, read_only=not apply) as client, watched(as_json=as_json) as tell:
         picks = choose(client, asked, job=job, report=tell)
+        told = _applied(client, picks, job, tell) if apply else _looked(client, picks, job, tell)
         try:
-            for line in _applied(client, picks, job, tell) if apply else _looked(client, picks, job, tell):
-                teller.take(line)
+            with closing(told):  # let go of the inbox before the ledger is closed, whatever stops us
+                for line in told:
+                    teller.take(line)
         finally:
             teller.flush()
     teller.close(asked, apply=apply)
@@ -157,13 +157,13 @@ def watched(*, as_json: bool) -> Iterator[Progress]:
         yield tell
 
 
-def _looked(client: Client, picks: list[Pick], job: str | None, tell: Progress) -> Iterator[Line]:
+def _looked(client: Client, picks: list[Pick], job: str | None, tell: Progress) -> Generator[Line, None, None]:
     from pipeline.engine.replay.look import look
 
     yield from look(client, picks, job=job, report=tell)
 
 
-def _applied(client: Client, picks: list[Pick], job: str | None, tell: Progress) -> Iterator[Line]:
+def _applied(client: Client, picks: list[Pick], job: str | None, tell: Progress) -> Generator[Line, None, None]:
     from pipeline.engine.replay.apply import JOB, apply
     from pipeline.engine.tell import deliver_waiting
 

@@ -405,6 +405,45 @@ def test_an_inbox_that_somebody_works_on_is_waited_for_and_then_said(shop: Shop)
     assert [line.outcome for line in do(shop, all_held=True)] == ["held"]
 
 
+def many_held(shop: Shop, count: int) -> None:
+    for n in range(count):
+        pairs = (("<id>4813</id>", f"<id>9{n:03d}</id>"), ("<number>00004813<", f"<number>9{n:03d}<"))
+        variant(shop, f"{n:03d}.xml", *pairs, name="unknown-product")
+    assert shop.run().counts["held"] == count
+    meant(shop, "НЕМА-ТАКОГО-77", "0042")
+
+
+def test_stopped_between_two_batches_it_leaves_all_whole(shop: Shop) -> None:
+    many_held(shop, 60)
+    with Client.open(shop.config()) as client:
+        going = apply(client, choose(client, Asked(all_held=True)), by="anna")
+        next(going)
+        going.close()  # as Ctrl-C does while the lines are printed
+    assert len(shop.documents()) == 50, "the batch that was begun is settled"
+    assert shop.ledger_rows("SELECT state, count(*) FROM orders GROUP BY state ORDER BY state") == [
+        ("created", 50),
+        ("held", 10),
+    ]
+    assert shop.ledger_rows("SELECT state FROM runs ORDER BY id DESC LIMIT 1") == [("interrupted",)]
+    assert [line.outcome for line in do(shop, all_held=True)] == ["created"] * 10
+    assert len(shop.documents()) == len(set(shop.documents())) == 60
+
+
+def test_stopped_in_the_middle_of_a_batch_it_is_gone_on_with(shop: Shop) -> None:
+    many_held(shop, 5)
+
+    def stop(point: str) -> None:
+        if point == "inbound:created":
+            raise KeyboardInterrupt
+
+    with Client.open(shop.config()) as client, pytest.raises(KeyboardInterrupt):
+        list(apply(client, choose(client, Asked(all_held=True)), by="anna", reach=stop))
+    assert shop.ledger_rows("SELECT DISTINCT state FROM orders") == [("creating",)]
+    assert [line.outcome for line in do(shop, all_held=True)] == ["created"] * 5, "the inbox was let go of"
+    assert len(shop.documents()) == len(set(shop.documents())) == 5
+    assert shop.ledger_rows("SELECT count(*) FROM notices WHERE kind = 'order'") == [(5,)]
+
+
 # --- what is meant ------------------------------------------------------------------------------------------------
 
 

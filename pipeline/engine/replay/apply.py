@@ -7,7 +7,7 @@ killed anywhere is gone on with by the next run, or by the next replay, and noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -67,8 +67,10 @@ def apply(
     reach: Callable[[str], None] = go_on,
     patience: timedelta = PATIENCE,
     started: Callable[[int], None] = lambda _run: None,
-) -> Iterator[Line]:
+) -> Generator[Line, None, None]:
     """Carry on what was picked, some files at a time; gives what has come of each when a batch is settled.
+
+    Closed before its end (Ctrl-C), it stops between two batches; close it before the client.
 
     Args:
         client: opened for writing.
