@@ -52,7 +52,7 @@ def replay(
     selectors: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SELECTOR]...",
+            metavar="SELECTOR",
             help=str(T("Order or document numbers, file names (also patterns) or beginnings of a SHA-256.")),
         ),
     ] = None,
