@@ -25,7 +25,7 @@ from pipeline.transports.ftp_listing import (
     parse_mlsd,
     parse_moment,
 )
-from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, said
+from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, piece_of, said
 from pipeline.transports.gate import Gate, open_gate
 
 R = TypeVar("R")
@@ -51,6 +51,7 @@ class FtpTransport:
         self._session: Session | None = None
         self._home = ""
         self._here: str | None = None
+        self._curt = False  #: the server ends its TLS data connections without saying so
         self._empty_reply = ""  #: the error by which the server last answered the listing of an empty folder
         #: folder -> name -> (size and rough time, exact time), for servers whose listing has rough times only
         self._times: dict[str, Times] = {}
@@ -264,11 +265,18 @@ class FtpTransport:
                 raise self._no_rights(self._shown(folder), error) from error
             self._empty_reply = as_words(error)
             return ()  # we stand in the folder, so it is there: this is how some servers say that it is empty
+        data = b""
         try:
-            data = b"".join(iter(lambda: conn.recv(common.CHUNK), b""))
+            while piece := piece_of(conn, common.CHUNK):
+                data += piece
         finally:
             finish(conn)
         reply = self._ftp.voidresp()
+        if piece is None and not self._curt:
+            # cut off on its way, though the server is content; or it never says goodbye, as its second answer tells
+            self._curt = True
+            return self._fetch_listing(command, folder)
+        self._curt = piece is None
         if any(word in reply.lower() for word in _RIGHTS):
             raise self._no_rights(self._shown(folder), _said_so(reply))
         return data.splitlines() if b"\r" not in data else data.split(b"\r\n")
@@ -360,7 +368,7 @@ class FtpTransport:
             return common.failed(file, self._no_rights(file.name, error))
         try:
             with common.LocalCopy(copy) as target:
-                while size <= file.size and (piece := conn.recv(common.CHUNK)):
+                while size <= file.size and (piece := piece_of(conn, common.CHUNK)):
                     digest.update(piece)
                     size += target.write(piece)
         finally:

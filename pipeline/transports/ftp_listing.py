@@ -94,7 +94,7 @@ def parse_list_line(line: bytes) -> Entry | None:
         kind = {b"-": FILE, b"d": FOLDER}.get(match["kind"], OTHER)
         name = match["name"]
         if match["kind"] == b"l":
-            name = name.split(b" -> ", 1)[0]
+            name = name.split(b" -> ", 1)[0] or name
         return Entry(name, kind, int(match["size"]), stamp=match["stamp"])
     if match := _DOS.fullmatch(text):
         if match["mark"]:

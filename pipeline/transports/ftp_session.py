@@ -221,13 +221,17 @@ class Session(ftplib.FTP):
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
         """A data connection, secured as the control connection is."""
         conn, size = super().ntransfercmd(cmd, rest)
-        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._context is None:
-            return conn, size
-        assert isinstance(self.sock, ssl.SSLSocket)
         try:
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is None:
+                return conn, size
+            assert isinstance(self.sock, ssl.SSLSocket)
+            # one that was reset meanwhile would be left open by wrap_socket, which looks into it before the handshake
+            conn.getpeername()
             # vsftpd and ProFTPD take a data connection only when it continues the session of the control connection
-            secured = self._context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session)
+            secured = self._context.wrap_socket(
+                conn, server_hostname=self.host, session=self.sock.session, suppress_ragged_eofs=False
+            )
         except BaseException:
             conn.close()
             raise
@@ -264,6 +268,14 @@ class Unpinned(Exception):
     def __init__(self, seen: str) -> None:
         super().__init__(seen)
         self.seen = seen
+
+
+def piece_of(conn: socket.socket, size: int) -> bytes | None:
+    """The next piece of a data connection: empty at its end, None where TLS ended without the other side saying so."""
+    try:
+        return conn.recv(size)
+    except ssl.SSLEOFError:
+        return None
 
 
 def finish(conn: socket.socket) -> None:

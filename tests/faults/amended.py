@@ -42,7 +42,7 @@ def check(config: ClientConfig) -> None:
         seen = list(conn.execute(sa.select(t.sightings)))
         files = {row.id: row for row in conn.execute(sa.select(t.files))}
         contents = {
-            row["id"]: client.archive.read(files[row["file_id"]].sha256).decode()
+            row["id"]: client.archive.read(files[row["file_id"]].sha256).decode(errors="replace")
             for row in orders
             if files[row["file_id"]].pruned is None
         }

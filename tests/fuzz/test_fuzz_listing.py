@@ -161,10 +161,11 @@ def test_f36_any_line_of_a_listing_is_read_whole_or_refused() -> None:
         b"11-22-26  08:20PM " + b"9" * 5000 + b" x",
         b"type=file;size=1;" * 480 + b" x",
         b"x" * (MAX_LINE + 1),
+        b"lrwxrwxrwx    1 1000     1000            5 Nov 22 20:20  -> a.xml",  # found: a link without a name
     ],
-    ids=range(10),
+    ids=range(11),
 )
-def test_f36_a_hostile_line_takes_no_time(line: bytes) -> None:
+def test_f36_a_hostile_line_takes_no_time_and_does_no_harm(line: bytes) -> None:
     for read in (parse_list_line, parse_facts):
         sound(line, read)
     tally.note("inputs")

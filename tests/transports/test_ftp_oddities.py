@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Changed, FolderMissing, Refused, Transient
+from pipeline.transports import ftp
 from pipeline.transports.ftp import FtpTransport
 from pipeline.transports.ftp_session import FtpSettings, FtpsSettings
 
@@ -296,3 +297,27 @@ def test_a_server_without_tls_gets_no_password(server: OddServer, tmp_path: Path
     assert "TLS" in str(caught.value)
     assert "PASS" not in server.commands
     assert "USER" not in server.commands
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_listing_whose_end_is_not_said_is_asked_for_again(
+    server: OddServer, transport: FtpTransport, monkeypatch: pytest.MonkeyPatch, always: bool
+) -> None:
+    """A TLS data connection that is cut though the server says 226; or a server that never says goodbye on it."""
+    server.files = {"a.xml": b"<a/>", "b.xml": b"<b/>"}
+    cut: list[bool] = []
+
+    def piece_of(conn: socket.socket, size: int) -> bytes | None:
+        piece = conn.recv(size)
+        if piece and not cut and not always:
+            cut.append(True)
+            return None  # nothing of it came
+        if not piece and always:
+            return None  # all of it came, and no goodbye
+        return piece
+
+    monkeypatch.setattr(ftp, "piece_of", piece_of)
+    for _ in range(2):
+        assert sorted(file.name for file in transport.list("in")) == ["a.xml", "b.xml"]
+    listings = [command for command in server.commands if command.startswith("LIST")]
+    assert len(listings) == 3, "one more, once"
