@@ -131,10 +131,10 @@ def _state(fault: Fault, rows: dict[int, Record]) -> str:
     record = rows[fault.number]
     if record.failed:
         return "FAILED"
-    if record.skipped:
-        return "NOT RUN here"
     if record.passed:
         return "passed"
+    if record.skipped:
+        return "NOT RUN here"
     return "later" if fault.comes else "NO TEST RAN"
 
 
@@ -161,6 +161,8 @@ def _cells(fault: Fault, record: Record, state: str) -> Sequence[str]:
     if state == "later":
         return (f"F{fault.number}", fault.fault, f"comes with {fault.comes}", "", "", "")
     tests = f"{record.passed:,} passed" if state == "passed" else f"**{state}**"
+    if state == "passed" and record.skipped:
+        tests += f", {len(record.skipped)} not on this system"
     counts = record.counts
     number = ", ".join(
         f"{counts[what]:,} {word}" for what, word in (("kills", "kills"), ("inputs", "bad inputs")) if counts[what]

@@ -70,6 +70,8 @@ def test_what_passed_is_counted_and_what_did_not_is_told(home: Path) -> None:
         table.pytest_runtest_logreport(report("a.py::test_f01_killed[a]", when=phase, properties=PROPERTIES))
     table.pytest_runtest_logreport(report("a.py::test_f02_killed", "failed", properties=[("fault:lost", 1)]))
     table.pytest_runtest_logreport(report("a.py::test_f03_killed", "skipped", when="setup"))
+    table.pytest_runtest_logreport(report("a.py::test_f04_killed"))
+    table.pytest_runtest_logreport(report("a.py::test_f04_on_windows", "skipped", when="setup"))
     table.pytest_runtest_logreport(report("a.py::test_something_else", "failed"))
     assert finish(table) == pytest.ExitCode.TESTS_FAILED
     words = (home / "README.md").read_text("utf-8")
@@ -80,9 +82,10 @@ def test_what_passed_is_counted_and_what_did_not_is_told(home: Path) -> None:
     assert "| 20 |" in row["F1"]
     assert "**FAILED**" in row["F2"]
     assert "**NOT RUN here**" in row["F3"]
+    assert "1 passed, 1 not on this system" in row["F4"]
     assert "**NO TEST RAN**" in row["F5"]
     assert "comes with" in row["F44"]
-    assert "1 of 60 faults survived" in words
+    assert "2 of 60 faults survived" in words
     assert "lost: 1, doubled: 0" in words
     assert any(problem.startswith("documents lost: 1") for problem in table.problems)
     assert words.index("## What it survives") < words.index("## What was seen")
