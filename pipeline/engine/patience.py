@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -52,18 +53,26 @@ def put_off(walk: Inbound, works: list[Work], now: datetime) -> list[Work]:
     if later:
         waiting = {id(work) for work in later}
         works[:] = [work for work in works if id(work) not in waiting]
-        tell(walk, [work.row for work in later], now)
+        _tell(walk, later, now)
     return later
 
 
-def tell(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
+def _tell(walk: Inbound, works: Sequence[Work], now: datetime) -> None:
     """Count orders that are left for later. What the target said of them still is a trouble of the job."""
-    walk.count("later", len(rows))
-    for row in rows:
-        findings = tuple(Finding.from_json(data) for data in row["findings"] or ())
+    walk.count("later", len(works))
+    for work in works:
+        row = work.row
+        when = row["next_try"].astimezone(walk.ctx.config.zone)
+        hint = (
+            T("The target asked for patience: it is asked again from {when} on.", when=when)
+            if row["tries"] == 0
+            else T("It is tried again from {when} on.", when=when)
+        )
+        findings = tuple(replace(Finding.from_json(data), hint=hint) for data in row["findings"] or ())
         walk.trouble(Transient(findings=findings))
         walk.come_back((row["next_try"] - now).total_seconds())
         walk.tell(
+            file=work.file_name,
             order=row["number"],
             customer=row["customer"] or "",
             total=row["total"],
