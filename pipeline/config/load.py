@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pipeline.config.build import build
 from pipeline.config.check import MOST, Checker
-from pipeline.config.includes import read_config
+from pipeline.config.includes import config_files, read_config
 from pipeline.config.masking import mask_finding, secrets_of
 from pipeline.config.model import ClientConfig
-from pipeline.config.secrets import Resolver
+from pipeline.config.secrets import Resolver, secret_files
 from pipeline.config.yaml import MAX_BYTES, Mapping, Scalar, plain
 from pipeline.errors import ConfigError, Finding, Where, Who
 from pipeline.flow import Settings
@@ -59,15 +59,42 @@ def load_config(
     secrets = frozenset(resolver.secrets)
     if config is None or checker.findings:
         raise _error(checker.findings, path, secrets, checker.left_out)
-    canonical = json.dumps(plain(merged), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return config.model_copy(
         update={
             "base": base,
             "source": path.resolve(),
-            "config_hash": hashlib.sha256(canonical.encode()).hexdigest(),
+            "config_hash": _hash(merged),
             "secrets": frozenset(secret for secret in (*secrets, *secrets_of(config)) if secret),
         }
     )
+
+
+def _hash(merged: Mapping) -> str:
+    canonical = json.dumps(plain(merged), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def hash_now(path: Path) -> str:
+    """The ``config_hash`` that the config at ``path`` would have now, unchecked; "" when it is no YAML."""
+    merged, _findings = read_config(path)
+    return _hash(merged) if merged is not None else ""
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Every file and folder that decides what the config at ``path`` is and does, whether it is there or not.
+
+    The YAML with its includes, the files of its secrets, the folder of the client's own plugins and what is in it.
+    """
+    found = list(config_files(path))
+    merged, _findings = read_config(path)
+    base = path.resolve().parent
+    folder = base / "plugins"
+    if merged is not None:
+        found += [base / name for name in secret_files(merged)]
+        folder = _plugin_folder(merged, base) or folder
+    if "\0" not in str(folder) and not (folder / "__init__.py").exists():
+        found += [folder, *sorted(folder.glob("*.py"))]
+    return tuple(dict.fromkeys(found))
 
 
 def plugin_folder(path: Path) -> Path | None:

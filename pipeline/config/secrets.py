@@ -116,6 +116,19 @@ class Resolver:
         return value
 
 
+def secret_files(node: Node) -> list[str]:
+    """The paths of every ``${file:…}`` below ``node``, as they are written."""
+    match node:
+        case Mapping():
+            return [name for entry in node.entries.values() for name in secret_files(entry.node)]
+        case Sequence():
+            return [name for item in node.items for name in secret_files(item)]
+        case Scalar(value=str()) if "${" in node.text:
+            names = [match[1] or "" for match in _REFERENCE.finditer(node.text)]
+            return [name.removeprefix("file:") for name in names if name.startswith("file:") and "\0" not in name]
+    return []
+
+
 def _keyring(name: str) -> str:
     service, slash, user = name.rpartition("/")
     if not (slash and service and user):

@@ -1,12 +1,17 @@
 """Sees that the config was edited while the service runs, and checks it without disturbing what runs.
 
+A file of a secret that it names and the client's own plugins are parts of it: a new password, a mended plugin and a
+changed line are taken up alike.
+
 The check is a process of its own, as it loads the client's plugins: one that hangs or crashes is no trouble of the
 service. Run by hand: ``python -m pipeline.engine.configwatch config.yaml`` prints the answer as JSON.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -17,7 +22,7 @@ from typing import IO
 
 import structlog
 
-from pipeline.config.includes import config_files
+from pipeline.config.load import files_of, hash_now
 from pipeline.config.model import ClientConfig
 from pipeline.errors import ConfigError, Finding
 
@@ -32,10 +37,10 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the check of an edited config says: its mistakes, or the hash of a config that can be taken up."""
+    """What the check of an edited config says: its mistakes, or whether there is something that can be taken up."""
 
     findings: tuple[Finding, ...] = ()
-    config_hash: str = ""
+    changed: bool = False
 
 
 class ConfigWatch:
@@ -43,8 +48,13 @@ class ConfigWatch:
 
     def __init__(self, config: ClientConfig) -> None:
         self._path = config.source
-        self._files = config_files(self._path)
+        # what the service works by, so that an edit that was taken back is none; no secret can be guessed by it
+        self._salt = secrets.token_hex(16)
+        self._print = fingerprint(config, self._salt)
+        self._files = files_of(self._path)
         self._known = self._seen = self._stamp()
+        if hash_now(self._path) != config.config_hash:
+            self._known = ()  # it was edited while the service was loading
         self._next = time.monotonic() + LOOK_EVERY
         self._check: subprocess.Popen[bytes] | None = None
         self._answer: IO[bytes] | None = None
@@ -78,7 +88,7 @@ class ConfigWatch:
 
     def _begin(self, now: float) -> None:
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the check; a pipe could fill up
-        command = [sys.executable, "-m", "pipeline.engine.configwatch", str(self._path)]
+        command = [sys.executable, "-m", "pipeline.engine.configwatch", str(self._path), self._salt]
         try:
             self._check = subprocess.Popen(  # noqa: S603 - our own module
                 command, stdout=self._answer, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -105,8 +115,10 @@ class ConfigWatch:
             log.warning("config_not_checked", error="the check ended without an answer")
             return None
         self._files = tuple(Path(name) for name in answer["files"])
-        self._known = self._seen = self._stamp() if len(self._known) != len(self._files) else self._known
-        return Verdict(tuple(Finding.from_json(data) for data in answer["findings"]), answer["hash"])
+        if tuple(name for name, _time, _size in self._known) != tuple(map(str, self._files)):
+            self._known = self._seen = self._stamp()
+        findings = tuple(Finding.from_json(data) for data in answer["findings"])
+        return Verdict(findings, changed=not findings and answer["print"] != self._print)
 
     def _stamp(self) -> Stamp:
         found = []
@@ -120,17 +132,31 @@ class ConfigWatch:
         return tuple(found)
 
 
-def check(path: Path) -> dict[str, object]:
-    """The config's mistakes, or its hash, and the files that it is made of."""
+def fingerprint(config: ClientConfig, salt: str) -> str:
+    """What this config is and does, in short: its YAML, its secrets, and the client's own plugins."""
+    from pipeline.engine.runtime import plugin_folder
+    from pipeline.registry import own_sources
+
+    digest = hashlib.sha256(f"{salt}\0{config.config_hash}".encode())
+    for secret in sorted(config.secrets):
+        digest.update(b"\0" + secret.encode())
+    for source in own_sources(plugin_folder(config)):
+        digest.update(f"\0{source.path.name}\0".encode() + source.code)
+    return digest.hexdigest()
+
+
+def check(path: Path, salt: str = "") -> dict[str, object]:
+    """The config's mistakes, or its :func:`fingerprint`, and the files that it is made of."""
     from pipeline.config.load import load_config
 
-    files = [str(file) for file in config_files(path)]
+    files = [str(file) for file in files_of(path)]
     try:
         config = load_config(path)
+        made = fingerprint(config, salt)
     except ConfigError as error:
-        return {"hash": "", "findings": [finding.to_json() for finding in error.findings], "files": files}
-    return {"hash": config.config_hash, "findings": [], "files": files}
+        return {"print": "", "findings": [finding.to_json() for finding in error.findings], "files": files}
+    return {"print": made, "findings": [], "files": files}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(check(Path(sys.argv[1]))))
+    sys.stdout.write(json.dumps(check(Path(sys.argv[1]), *sys.argv[2:3])))

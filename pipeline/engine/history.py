@@ -220,7 +220,7 @@ def beat(ledger: Ledger, value: Mapping[str, Any], *, owner: str | None = None) 
 
 
 def forget_old_beats(ledger: Ledger) -> None:
-    """Drop the last words of services that stopped or fell silent long ago, when newer ones have been heard."""
+    """Drop the last words of services that stopped or fell silent long ago. For one that is at work itself."""
     v = t.values
     with ledger.begin() as conn:
         old = ledger.clock.now() - _BEATS_KEPT

@@ -226,7 +226,7 @@ class Supervisor:
 
     def _judge(self, verdict: Verdict) -> None:
         """The config was edited: a wrong one is told once, a right one is taken up by starting anew."""
-        if not verdict.findings and verdict.config_hash != self.config.config_hash:
+        if verdict.changed:
             log.info("config_changed", file=str(self.config.source))
             self.edited = True
             self.stop()
@@ -403,6 +403,8 @@ class Supervisor:
             if desk.spec.watch:
                 self._watch(desk, scheduler)
         self.scheduler = scheduler
+        history.forget_old_beats(self.ledger)
+        self._beaten = float("-inf")  # that it is at work now is a sign of its own
         log.info("serving", client=self.config.client, jobs=len(jobs), workers=self.pool.size)
         if self._at_work_now is not None:
             self._at_work_now()

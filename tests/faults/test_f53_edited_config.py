@@ -126,6 +126,66 @@ def test_f53_a_check_that_hangs_or_crashes_is_no_trouble(make_victim: Make, monk
     watch.close()
 
 
+PLUGIN = """
+from pipeline.api import FreeStep, Settings, StepPlugin, StepResult, T
+
+def run(settings, context):
+    return StepResult()
+
+PLUGIN = StepPlugin(name="own", summary=T("x"), settings=Settings, kind=FreeStep(run))
+"""
+
+
+def test_f53_a_new_secret_and_a_mended_plugin_are_edits_too(make_victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password lies in a file of its own, a plugin beside the config: neither changes a letter of the YAML."""
+    monkeypatch.setattr(configwatch, "LOOK_EVERY", 0.0)
+    victim = make_victim("local", "sqlite")
+    victim.config()
+    said, own = victim.folder / "language.txt", victim.folder / "plugins"
+    said.write_text("uk\n", "utf-8")
+    edit(victim, "language: uk", "language: ${file:language.txt}")
+    watch = ConfigWatch(load_config(victim.path))
+
+    def verdict() -> Verdict:
+        return next_verdict(watch)
+
+    said.write_text("en\n", "utf-8")
+    assert verdict() == Verdict(changed=True)
+    said.write_text("uk\r\n", "utf-8")
+    assert verdict() == Verdict(changed=False), "taken back"
+    own.mkdir()
+    (own / "own.py").write_text(PLUGIN, "utf-8")
+    assert verdict() == Verdict(changed=True)
+    (own / "own.py").write_text(PLUGIN + "x =", "utf-8")
+    wrong = verdict()
+    assert not wrong.changed
+    assert "own.py" in str(wrong.findings[0].text)
+    said.unlink()
+    (own / "own.py").unlink()
+    assert "language.txt" in str(verdict().findings[0].text)
+    watch.close()
+
+
+def test_f53_an_edit_in_the_moment_of_the_start_is_seen(make_victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configwatch, "LOOK_EVERY", 0.0)
+    victim = make_victim("local", "sqlite")
+    config = victim.config()
+    edit(victim, "language: uk", "language: en")
+    assert next_verdict(ConfigWatch(config)) == Verdict(changed=True)
+
+
+def next_verdict(watch: ConfigWatch) -> Verdict:
+    found: list[Verdict | None] = []
+
+    def seen() -> bool:
+        found.append(watch.look())
+        return found[-1] is not None
+
+    until_over(seen)
+    assert found[-1] is not None
+    return found[-1]
+
+
 def until_over(true: Callable[[], bool]) -> None:
     start = time.monotonic()
     while not true():
