@@ -131,6 +131,10 @@ def rebuild(
                         }
                         for one in done.orders
                     ],
+                    "found": [
+                        {"number": row["number"], "id": row["order_id"], "document": ref.number}
+                        for row, ref in done.found
+                    ],
                     "files": [{"name": one.name, "state": one.state, "sha256": one.sha256} for one in done.files],
                     "findings": [common.finding_row(one) for one in done.findings],
                     "before": done.before,
@@ -145,6 +149,7 @@ ORDERS = {
     "created": T("its document is there"),
     "new": T("has no document: the next run makes it, or holds it"),
     "rejected": T("has no document: rejected"),
+    "found": T("was held here, and its document is there"),
 }
 FILES = {
     "acknowledged": T("done"),
@@ -185,7 +190,7 @@ def _tell(done: Rebuild, *, applied: bool, reject: bool) -> None:
         out.print(str(T("{files}: {what}", files=TN("{n} file", "{n} files", number), what=FILES[state])))
     for state, number in done.counts()["orders"].items():
         out.print(str(T("{orders}: {what}", orders=TN("{n} order", "{n} orders", number), what=ORDERS[state])))
-    if not done.files and not done.orders:
+    if not (done.files or done.orders or done.found):
         out.print(str(T("The ledger knows all that the archive has; nothing is to be added.")))
         return
     if applied:

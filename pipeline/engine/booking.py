@@ -7,7 +7,7 @@ looks up. Every transaction checks the lease of the inbox, so that a run that wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ import structlog
 from pipeline.alerts import notices
 from pipeline.engine import amending, mending, patience, planning, telling
 from pipeline.engine.planning import Work
-from pipeline.engine.sorting import Sorted, sort_out
+from pipeline.engine.sorting import Sorted, Standing, by_state, sort_out
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
 from pipeline.flow import CreateDocument, HoldOrder, NothingToDo
-from pipeline.ledger import cards
+from pipeline.ledger import cards, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
@@ -50,7 +50,13 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
         ]
         with walk.ctx.ledger.read() as conn:
             known = order_rows.by_keys(conn, {work.key for work in works})
-        found = sort_out(works, amending.settle_left_behind(walk, works, known))
+            outdated = revisions.outdated(conn, {row["id"] for row, _decoded in pending})
+
+        def standing(work: Work, outdated: Collection[tuple[Any, int, str]] = outdated) -> Standing:
+            place = (work.row.get("id"), work.file_id, work.revision)
+            return "older" if place in outdated else by_state(work)
+
+        found = sort_out(works, amending.settle_left_behind(walk, works, known), standing)
         carry(walk, found, [row for row, _decoded in pending if row["id"] not in found.deferred])
         pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
 
@@ -78,6 +84,9 @@ def carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
         for work in sorted_out.same:
             walk.count("known")
             walk.tell(**row_of(work), outcome="known", document=work.row.get("document_number"))
+        for work in sorted_out.older:
+            walk.count("known")
+            walk.tell(**row_of(work), outcome="older", document=work.row.get("document_number"))
         to_amend = amending.begin(walk, conn, changes, now)
         to_create = [work for work in sorted_out.fresh if isinstance(work.action, CreateDocument)]
         if not (to_create or to_amend):

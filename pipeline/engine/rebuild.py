@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +36,7 @@ from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Rejected, Where, Who
 from pipeline.flow import Settings
 from pipeline.ledger import backup
+from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease
@@ -62,7 +64,8 @@ def rebuild(
 ) -> Rebuild:
     """Work out what the archive knows and the ledger does not; with ``apply``, write it down.
 
-    A damaged ledger is set aside first; one that is sound is completed, none of its rows is changed.
+    A damaged ledger is set aside first. One that is sound is completed; of its own rows only held orders are changed
+    whose document is there. What came before the content that it knows of an order is written down as older.
 
     Args:
         reject: orders without a document are rejected instead of left to the next run.
@@ -178,6 +181,7 @@ class _Planner:
             self.ctx.progress(number, len(came), T("files"))
             self._file(entry)
         self._orders()
+        self._waiting()
         self._files()
         self.done.files += [FileRow(entry, None, "published") for entry in published]
         return self.done
@@ -267,23 +271,40 @@ class _Planner:
                 appearances.setdefault(seen.key, []).append((row, seen))
         with self.client.ledger.read() as conn:
             known = order_rows.by_keys(conn, set(appearances))
-        found = self._documents({key: places[0][0] for key, places in appearances.items() if key not in known})
+            came_in = file_rows.by_ids(conn, {row["file_id"] for row in known.values()})
+        found = self._documents({key: _into(seen_in[0][0]) for key, seen_in in appearances.items() if key not in known})
         for key, seen_in in appearances.items():
             before = known.get(key)
-            if before is not None:
-                settled = before["state"] in _SETTLED
-                for row, seen in seen_in:
-                    if not settled or seen.revision != before["revision"]:
-                        row.settled = False
+            if before is None:
+                self._order(seen_in, found.get(key))
                 continue
-            self._order(seen_in, found.get(key))
+            since = came_in[before["file_id"]]["first_seen"]
+            self.done.known[key] = before["id"]
+            # newer content of the order came since, and stands: what came before it has nothing to say any more
+            self.done.outgrown.update((row.entry, key) for row, _seen in seen_in if row.entry.at < since)
+            later = [(row, seen) for row, seen in seen_in if row.entry.at >= since]
+            if before["state"] in _SETTLED:
+                _look_again(later, before["revision"])
+            else:
+                for row, _seen in later:
+                    row.settled = False
 
-    def _documents(self, wanted: Mapping[str, FileRow]) -> dict[str, DocumentRef]:
-        """The documents of orders by key, each asked of the system that its file's step books in."""
+    def _waiting(self) -> None:
+        """Held orders whose document was made after the backup that the ledger was restored from."""
+        with self.client.ledger.read() as conn:
+            held = {row["key"]: row for row in order_rows.in_state(conn, self.ctx.client, OrderState.HELD)}
+        systems = {place.settings.into for place in self.places}
+        found = self._documents({key: row["into"] for key, row in held.items() if row["into"] in systems})
+        for key, ref in found.items():
+            row = held[key]
+            if row["total"] is not None and _same_sum(Decimal(row["total"]), row["currency"], ref):
+                self.done.found.append((row, ref))
+
+    def _documents(self, wanted: Mapping[str, str]) -> dict[str, DocumentRef]:
+        """The documents of orders, each key asked of the system of that name: the one that its step books in."""
         by_system: dict[str, list[str]] = {}
-        for key, row in wanted.items():
-            assert row.place is not None
-            by_system.setdefault(row.place.settings.into, []).append(key)
+        for key, name in wanted.items():
+            by_system.setdefault(name, []).append(key)
         found: dict[str, DocumentRef] = {}
         done = 0
         for name, keys in by_system.items():
@@ -311,9 +332,7 @@ class _Planner:
             return
         home, seen = seen_in[made_of]
         self.done.orders.append(OrderRow(seen, home, "created", ref))
-        for row, later in seen_in[made_of + 1 :]:
-            if later.revision != seen.revision:
-                row.settled = False
+        _look_again(seen_in[made_of + 1 :], seen.revision)
 
     # --- states --------------------------------------------------------------------------------------------------
 
@@ -365,11 +384,29 @@ def _seen(work: planning.Work) -> Seen:
     )
 
 
+def _look_again(later: Sequence[tuple[FileRow, Seen]], revision: str) -> None:
+    """The next run weighs what came after ``revision`` from the first other content on: the shop may have gone back."""
+    changed = False
+    for row, seen in later:
+        changed = changed or seen.revision != revision
+        if changed:
+            row.settled = False
+
+
 def _agrees(seen: Seen, ref: DocumentRef) -> bool:
     """Whether a document may have been made of this content, as far as it tells."""
-    if ref.total is None or seen.total is None:
+    return seen.total is None or _same_sum(seen.total, seen.currency, ref)
+
+
+def _same_sum(total: Decimal, currency: str | None, ref: DocumentRef) -> bool:
+    if ref.total is None:
         return True
-    return cents(ref.total) == cents(seen.total) and (not ref.currency or ref.currency == seen.currency)
+    return cents(ref.total) == cents(total) and (not ref.currency or ref.currency == currency)
+
+
+def _into(row: FileRow) -> str:
+    assert row.place is not None
+    return row.place.settings.into
 
 
 def _inbox(entry: Entry) -> str:

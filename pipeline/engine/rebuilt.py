@@ -18,6 +18,7 @@ from pipeline.engine.carrying import Place
 from pipeline.engine.published import UNDER_WAY
 from pipeline.engine.runtime import Client
 from pipeline.errors import Finding, Where, Who
+from pipeline.ledger import cards
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
@@ -120,13 +121,18 @@ class Rebuild:
     files: list[FileRow] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)  #: copies that nothing could be made of
+    known: dict[str, int] = field(default_factory=dict)  #: rows of orders by key that the ledger has already
+    outgrown: set[tuple[Entry, str]] = field(default_factory=set)  #: appearances by key, older than what it knows
+    found: list[tuple[Mapping[str, Any], DocumentRef]] = field(
+        default_factory=list
+    )  #: held orders, by row, that have one
     before: Path | None = None  #: where a damaged ledger was set aside
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Files and orders by what becomes of them."""
         return {
             "files": dict(Counter(one.state for one in self.files)),
-            "orders": dict(Counter(one.state for one in self.orders)),
+            "orders": dict(Counter(one.state for one in self.orders) + Counter(found=len(self.found))),
         }
 
 
@@ -147,6 +153,7 @@ def write(client: Client, done: Rebuild, by: str) -> None:
         for order in done.orders:
             numbers[order.seen.key] = _insert(conn, t.orders, _order_values(client, order, now))
         _sight(conn, done, numbers, now)
+        _settle(conn, ledger, done, now)
         _told(conn, ledger, done, numbers)
         _under_way(conn, ledger, done)
         ledger.event(conn, "ledger", "rebuilt", {**done.counts(), **({"by": by} if by else {})})
@@ -222,27 +229,45 @@ def _order_values(client: Client, order: OrderRow, now: datetime) -> dict[str, A
 
 
 def _sight(conn: sa.Connection, done: Rebuild, numbers: Mapping[str, int], now: datetime) -> None:
-    """The appearances in files that are settled; those of the others the next run writes down."""
-    first: set[str] = set()
+    """The appearances in files that are settled; those of the others the next run writes down.
+
+    Older ones are written down in any case, so that the next run does not take them for news.
+    """
+    first = set(done.known)
+    ids = {**done.known, **numbers}
     rows = []
     for row in done.files:
-        for seen in row.seen if row.state in ("done", "acknowledged") else ():
-            if seen.key in numbers:
-                rows.append(
-                    {
-                        "order_row": numbers[seen.key],
-                        "file_id": row.id,
-                        "revision": seen.revision,
-                        "line": seen.line,
-                        "outcome": "same" if seen.key in first else "new",
-                        "at": row.entry.at,
-                    }
-                )
-                first.add(seen.key)
+        for seen in row.seen:
+            older = (row.entry, seen.key) in done.outgrown
+            if not older and row.state not in ("done", "acknowledged"):
+                continue
+            rows.append(
+                {
+                    "order_row": ids[seen.key],
+                    "file_id": row.id,
+                    "revision": seen.revision,
+                    "line": seen.line,
+                    "outcome": "older" if older else "same" if seen.key in first else "new",
+                    "at": row.entry.at,
+                }
+            )
+            first.add(seen.key)
     order_rows.add_sightings(conn, rows)
     for order in done.orders:
         if order.state == "created":
             order_rows.update(conn, numbers[order.seen.key], now)
+
+
+def _settle(conn: sa.Connection, ledger: Ledger, done: Rebuild, now: datetime) -> None:
+    """Held orders that have their document wait for nobody."""
+    for row, ref in done.found:
+        place = {"document_id": ref.id, "document_number": ref.number, "findings": None}
+        if not order_rows.settle(conn, row["id"], [OrderState.HELD], now, state=OrderState.CREATED, **place):
+            continue
+        subject = f"order:{row['id']}"
+        ledger.event(conn, subject, "existed", {"document": ref.number, "id": ref.id})
+        why = f"document {ref.number} exists"
+        cards.close(conn, ledger.client, subject, ["held"], now, state="resolved", why=why)
 
 
 def _told(conn: sa.Connection, ledger: Ledger, done: Rebuild, numbers: Mapping[str, int]) -> None:

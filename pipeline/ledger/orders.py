@@ -174,6 +174,12 @@ def _of_inbox(
     return [row_dict(row) for row in conn.execute(query)]
 
 
+def in_state(conn: sa.Connection, client: str, state: OrderState) -> list[Row]:
+    """All orders of a client in that state, oldest first."""
+    query = sa.select(orders).where(orders.c.client == client, orders.c.state == str(state)).order_by(orders.c.id)
+    return [row_dict(row) for row in conn.execute(query)]
+
+
 def held_of_files(conn: sa.Connection, file_ids: Collection[int]) -> list[Row]:
     """The held orders whose present content came in one of these files."""
     found: list[Row] = []

@@ -125,3 +125,14 @@ def outgrown(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:
         )
         found.update(conn.execute(query).scalars())
     return found
+
+
+def outdated(conn: sa.Connection, file_ids: Collection[int]) -> set[tuple[int, int, str]]:
+    """(order, file, revision) of what these files hold and was found older than what is known of the order."""
+    found: set[tuple[int, int, str]] = set()
+    known = sorted(file_ids)
+    columns = (sightings.c.order_row, sightings.c.file_id, sightings.c.revision)
+    for start in range(0, len(known), _CHUNK):
+        here = sightings.c.file_id.in_(known[start : start + _CHUNK]) & (sightings.c.outcome == "older")
+        found.update((row[0], row[1], row[2]) for row in conn.execute(sa.select(*columns).where(here)))
+    return found
