@@ -12,7 +12,7 @@ import typer
 from pipeline.cli import common
 from pipeline.cli.jobs import STATES, left_out_words
 from pipeline.errors import ConfigError, Finding, MistokError, Transient
-from pipeline.texts import TN, T, Text, verbatim
+from pipeline.texts import TN, T, Text, hide_from_now_on, verbatim
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -73,6 +73,10 @@ def _guarded(context: typer.Context, max_age: str, *, nagios: bool, as_json: boo
     try:
         code = _status(context, max_age, nagios=nagios, as_json=as_json)
     except MistokError as error:
+        if isinstance(error, ConfigError) and error.code.startswith(("config", "yaml")):
+            told = _without_config(context, error, max_age, nagios=nagios, as_json=as_json)
+            if told is not None:
+                return told
         # a ledger that does not answer is no mistake of the call: nobody can work
         gone = isinstance(error, Transient) or error.code.startswith("ledger")
         code = common.UNREACHABLE if gone else common.WRONG if isinstance(error, ConfigError) else common.WAITING
@@ -93,13 +97,70 @@ def _status(context: typer.Context, max_age: str, *, nagios: bool, as_json: bool
         level = health.level(config, found)
     code = {"well": common.DONE, "trouble": common.WAITING, "down": common.UNREACHABLE}[level.value]
     if nagios:
-        told = "; ".join(str(words) for words in troubles(config, found)) or str(_headline(config, level))
+        told = "; ".join(str(words) for words in troubles(config, found)) or str(T("all is well"))
         print(f"MISTOK {NAGIOS[code][1]} - {config.client}: {told}".replace("\n", " "))
     elif as_json:
         common.print_json({**as_data(config, found), "level": level.value, "exit_code": code})
     else:
         show(config, found, level)
     return code
+
+
+def _without_config(
+    context: typer.Context, error: ConfigError, max_age: str, *, nagios: bool, as_json: bool
+) -> int | None:
+    """Tell of a service although the config is wrong; the exit code, or None when its ledger cannot be found."""
+    from pipeline.config.masking import mask
+    from pipeline.engine import health
+
+    try:
+        examined = health.examine_without_config(common.options(context).config, max_age=_duration(max_age))
+    except MistokError:
+        return None  # the mistakes of the config come first
+    if examined is None:
+        return None
+    config, found = examined
+    hide_from_now_on(lambda words: mask(words, config.secrets))
+    told = [_placed(error.findings[0]), *_service_troubles(found), *_other_troubles(found)]
+    if nagios:
+        code, word = (2, "CRITICAL") if found.down else (1, "WARNING")
+        print(f"MISTOK {word} - {config.client}: {'; '.join(map(str, told))}".replace("\n", " "))
+        return code
+    if as_json:
+        left = {"jobs", "connections", "inboxes", "config_trouble", "troubles"}
+        data = {key: value for key, value in as_data(config, found).items() if key not in left}
+        level = "down" if found.down else "trouble"
+        rows = [common.finding_row(finding) for finding in error.findings]
+        common.print_json(
+            {**data, "troubles": list(map(str, told)), "findings": rows, "level": level, "exit_code": common.WRONG}
+        )
+        return common.WRONG
+    common.show_findings(error.findings, of_story=True)
+    out = common.console()
+    out.print()
+    headline = T("{client}: the config is wrong.", client=config.client)
+    out.print(str(headline), style="bold red" if found.down else "bold yellow", markup=False)
+    for words in told[1:]:
+        out.print(f"  ! {words}", soft_wrap=True, markup=False)
+    for service in found.services:
+        out.print(str(_service_words(service, config.zone)), soft_wrap=True, markup=False)
+    out.print(str(T("More is told when the config is right. Times are those of {zone}.", zone=config.timezone)))
+    return common.WRONG
+
+
+def _service_troubles(found: Health) -> Iterator[Text]:
+    if found.down:
+        yield T("No service is at work, and none can be started with this config.")
+    elif any(service.life.value in ("alive", "standby") for service in found.services):
+        yield T("The service goes on with the config that it has.")
+
+
+def _other_troubles(found: Health) -> Iterator[Text]:
+    if found.cards:
+        yield T("Open cards: {cards}.", cards=_cards_words(found.cards))
+    if found.untold:
+        words = TN("{n} notice could not be shown", "{n} notices could not be shown", found.untold)
+        yield T("{what}: {why}", what=words, why=found.untold_why) if found.untold_why else words
 
 
 def _duration(words: str) -> timedelta:
@@ -194,11 +255,7 @@ def troubles(config: ClientConfig, found: Health) -> Iterator[Text]:
             yield inbox.finding.text
     for job in found.jobs:
         yield from _job_troubles(job, config.zone)
-    if found.cards:
-        yield T("Open cards: {cards}.", cards=_cards_words(found.cards))
-    if found.untold:
-        words = TN("{n} notice could not be shown", "{n} notices could not be shown", found.untold)
-        yield T("{what}: {why}", what=words, why=found.untold_why) if found.untold_why else words
+    yield from _other_troubles(found)
     for room in found.rooms:
         if room.scarce:
             yield T("{what} is nearly full: {free} GB free.", what=ROOMS[room.what], free=_gigabytes(room.free))

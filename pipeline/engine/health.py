@@ -15,8 +15,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipeline.alerts.claims import NoticeState
+from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, JobConfig
-from pipeline.engine import backoff, history, quiet
+from pipeline.config.salvage import salvage
+from pipeline.engine import backoff, guard, history, quiet
 from pipeline.engine.backoff import Standing
 from pipeline.engine.history import Beat, LastRun
 from pipeline.engine.quiet import Inbox
@@ -158,6 +160,29 @@ def examine(config: ClientConfig, ledger: Ledger, *, max_age: timedelta = histor
         rooms(config),
         Finding.from_json(alarm["finding"]) if alarm.get("finding") else None,
     )
+
+
+def examine_without_config(path: Path, *, max_age: timedelta = history.SILENT) -> tuple[ClientConfig, Health] | None:
+    """How the client of a wrong config stands, by what its ledger tells of services, cards and notices.
+
+    Gives what is left of the config with it; None when the ledger cannot be found by it, or does not know a service.
+    Raises ConfigError or Transient when the ledger is there and cannot be used.
+    """
+    config = salvage(path)
+    if config is None or guard.file_missing(config):
+        return None
+    clock = SystemClock()
+    ledger = Ledger(config.ledger.url, client=config.client, base=config.base, clock=clock)
+    try:
+        # whose service was started with this very file, whatever the file says by now
+        if (client := history.client_of(ledger, str(config.source))) is not None and client != config.client:
+            ledger.close()
+            config = config.model_copy(update={"client": client})
+            ledger = Ledger(config.ledger.url, client=client, base=config.base, clock=clock)
+        found = examine(config, ledger, max_age=max_age)
+    finally:
+        ledger.close()
+    return None if all(service.life is Life.NEVER for service in found.services) else (config, found)
 
 
 def scheduled(config: ClientConfig) -> bool:

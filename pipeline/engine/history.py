@@ -241,6 +241,17 @@ def beats(ledger: Ledger) -> tuple[list[Beat], datetime]:
     return sorted(heard, key=lambda one: one.at, reverse=True), now
 
 
+def client_of(ledger: Ledger, source: str) -> str | None:
+    """The client whose jobs the newest service that was started with the config ``source`` runs; None: there is none.
+
+    For a config that does not say any more whose it is. Raises Transient when the ledger does not answer.
+    """
+    v = t.values
+    query = sa.select(v.c.client, v.c.value).where(v.c.kind == _BEATS).order_by(v.c.updated.desc())
+    with ledger.read() as conn:
+        return next((str(row.client) for row in conn.execute(query) if row.value.get("config") == source), None)
+
+
 def at_work(ledger: Ledger) -> Beat | None:
     """The service that runs the client's jobs now, or None when there is none or it is silent."""
     heard, now = beats(ledger)

@@ -113,7 +113,7 @@ def test_alive_and_well(place: Path, status: Status) -> None:
     assert data["services"][0]["version"] == "9.9"
     assert {job["job"] for job in data["jobs"]} == {"orders", "catalogue"}
     assert data["disks"][0]["free_bytes"] > 0
-    assert status("--nagios") == (0, "MISTOK OK - acme: acme: all is well.\n")
+    assert status("--nagios") == (0, "MISTOK OK - acme: all is well\n")
 
 
 def test_alive_dead_stuck_silent_by_the_last_sign(place: Path, status: Status) -> None:
@@ -169,6 +169,65 @@ def test_stopped_and_starting(place: Path, status: Status) -> None:
 def test_it_tells_of_another_config(place: Path, status: Status) -> None:
     beat(place, config_hash="of an older one")
     assert "does not work by it yet" in status()[1]
+
+
+#: what is done to the config -> what is said of it
+WRONG: dict[str, tuple[Callable[[str], str], str]] = {
+    "typo": (lambda text: text.replace("watch: true", "wacth: true"), "Did you mean `watch`?"),
+    "tab": (lambda text: text.replace("alerts:", "\talerts:"), "There is a tab here"),
+    "client": (lambda text: text.replace("client: acme", "client: a c m e"), "client"),
+    "renamed": (lambda text: text.replace("client: acme", "client: other").replace("watch:", "wacth:"), "`watch`?"),
+    "quote": (lambda text: text.replace("client: acme", 'client: "acme'), "config.yaml:"),
+    "gone": (lambda _text: "", "There is no file"),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_wrong_config_does_not_hide_the_service(place: Path, status: Status, mistake: str) -> None:
+    path = place / "config.yaml"
+    beat(place, config=str(path.resolve()))
+    change, hint = WRONG[mistake]
+    right = path.read_text("utf-8")
+    if edited := change(right):
+        assert edited != right
+        path.write_text(edited, "utf-8")
+    else:
+        path.unlink()
+    code, words = status()
+    assert code == 2
+    assert hint in words
+    assert "on shop-pc: alive" in words
+    assert "goes on with the config that it has" in words
+    assert "acme: the config is wrong." in words
+    code, line = status("--nagios")
+    assert (code, line.count("\n")) == (1, 1)
+    assert line.startswith("MISTOK WARNING - acme: ")
+    data = json.loads(status("--json")[1])
+    assert (data["client"], data["level"], data["exit_code"]) == ("acme", "trouble", 2)
+    assert data["services"][0]["life"] == "alive"
+    assert data["findings"]
+    path.write_text(right, "utf-8")
+    age(place, 100)
+    change_again = change(right)
+    path.write_text(change_again, "utf-8") if change_again else path.unlink()
+    code, words = status()
+    assert (code, "none can be started with this config" in words) == (2, True)
+    assert status("--nagios")[0] == 2
+    assert json.loads(status("--json")[1])["level"] == "down"
+
+
+def test_a_wrong_config_whose_ledger_cannot_be_found_is_told_alone(place: Path, status: Status) -> None:
+    path = place / "config.yaml"
+    beat(place, config=str(path.resolve()))
+    right = path.read_text("utf-8")
+    path.write_text(right + 'ledger: {url: "${env:MISTOK_NOT_SET}"}\n', "utf-8")
+    code, words = status()
+    assert (code, "MISTOK_NOT_SET" in words, "shop-pc" in words) == (2, True, False)
+    assert status("--nagios")[0] == 3
+    path.write_text(right.replace("watch:", "wacth:") + "ledger: {url: 'sqlite:///elsewhere.sqlite3'}\n", "utf-8")
+    code, words = status()
+    assert (code, "shop-pc" in words) == (2, False)
+    assert not (place / "elsewhere.sqlite3").exists(), "a look makes no file"
 
 
 def test_what_fails_or_waits_is_told_and_counts(place: Path, status: Status) -> None:
