@@ -39,6 +39,15 @@ def resolve(
         bool,
         typer.Option("--retry", help=str(T("Try again now. In doubt: you have looked, and there is no document."))),
     ] = False,
+    document: Annotated[
+        str | None,
+        typer.Option(
+            "--document",
+            help=str(T("The document of this number is the order's own: found in the target, or made by hand.")),
+            metavar="NUMBER",
+            show_default=False,
+        ),
+    ] = None,
     reject: Annotated[
         bool, typer.Option("--reject", help=str(T("It is not wanted: no document is made of it. Needs --why.")))
     ] = False,
@@ -47,10 +56,12 @@ def resolve(
 ) -> None:
     """Answer cards: say what a code means, accept, try again, or reject. What waited for it goes on at once."""
     with common.cards(as_json=as_json):
-        _check_call(maps, accept=accept, retry=retry, reject=reject, why=why)
+        _check_call(maps, accept=accept, retry=retry, document=document, reject=reject, why=why)
+        if document is not None and len(set(numbers)) > 1:
+            common.usage(T("One document stands for one order: give one card."))
         with common.client(context, read_only=False) as client:
             from pipeline.cli.run import progress
-            from pipeline.engine import deciding
+            from pipeline.engine import adopting, deciding
 
             shown = _shown(client, numbers, as_json=as_json)
             by = common.person()
@@ -65,6 +76,10 @@ def resolve(
                     for card in shown:
                         if accept:
                             done.append(deciding.accept(client, card, by=by, why=reason, report=report))
+                        elif document is not None:
+                            done.append(
+                                adopting.adopt(client, card, document.strip(), by=by, why=reason, report=report)
+                            )
                         elif retry:
                             done.append(deciding.try_again(client, card, by=by, why=reason, report=report))
                         else:
@@ -78,17 +93,27 @@ def resolve(
     raise typer.Exit(_exit_code(done))
 
 
-def _check_call(maps: Sequence[str] | None, *, accept: bool, retry: bool, reject: bool, why: str | None) -> None:
-    ways = [
-        name
-        for name, given in (("--map", maps), ("--accept", accept), ("--retry", retry), ("--reject", reject))
-        if given
-    ]
+def _check_call(
+    maps: Sequence[str] | None, *, accept: bool, retry: bool, document: str | None, reject: bool, why: str | None
+) -> None:
+    given = {
+        "--map": maps,
+        "--accept": accept,
+        "--retry": retry,
+        "--document": document is not None,
+        "--reject": reject,
+    }
+    ways = [name for name, value in given.items() if value]
     if len(ways) != 1:
         text = (
             T("{names} do not go together.", names=", ".join(ways)) if ways else T("It is not said how to resolve it.")
         )
-        common.usage(text, T("Give one of --map, --accept, --retry and --reject; mistok card N tells which ones help."))
+        common.usage(
+            text,
+            T("Give one of --map, --accept, --retry, --document and --reject; mistok card N tells which ones help."),
+        )
+    if document is not None and not document.strip():
+        common.usage(T("--document needs a number."))
     if reject and not (why and why.strip()):
         common.usage(T("--reject needs a reason."), T("Write it such as {example}", example='--why "a test order"'))
 

@@ -56,6 +56,7 @@ EVENTS: Mapping[str, Text] = {
     "nothing_to_do": T("nothing to do"),
     "mapped": T("told what a code means"),
     "accepted": T("accepted as it is"),
+    "adopted": T("a person said which document is its own"),
     "rejected": T("rejected"),
     "tried-again": T("tried again by a person's word"),
     "brake": T("stopped by a brake: nothing was published"),

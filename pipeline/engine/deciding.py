@@ -189,7 +189,7 @@ def _accept_order(
             return gone
         order = order_rows.by_ids(conn, [card["order_row"]])[card["order_row"]]
         if OrderState(order["state"]) is not OrderState.HELD:
-            return Resolved(card["id"], (_moved_on(order),), before=True)
+            return Resolved(card["id"], (moved_on(order),), before=True)
         known = decisions.accepted_codes(conn, name, [subject]).get((subject, order["revision"]), frozenset())
         if codes <= known:
             who = decisions.of_subject(conn, name, subject)[-1]["by"]
@@ -215,7 +215,7 @@ def _accept_change(client: Client, card: Row, *, by: str, why: str | None, repor
         order = order_rows.by_ids(conn, [card["order_row"]])[card["order_row"]]
         revision = amending.accept_change(conn, name, order, now)
         if revision is None:
-            return Resolved(card["id"], (_moved_on(order),), before=True)
+            return Resolved(card["id"], (moved_on(order),), before=True)
         codes = [amending.CODE]
         decisions.decide(conn, name, subject, revision, "accept", codes, by=by, now=now, card_id=card["id"], why=why)
         client.ledger.event(conn, subject, "accepted", {"codes": codes, "by": by, "why": why})
@@ -252,7 +252,7 @@ def try_again(
         if card["kind"] == "in_doubt":
             fresh = {"state": OrderState.NEW, "tries": 0, "next_try": None}
             if not order_rows.settle(conn, row_id, (OrderState.IN_DOUBT,), now, **fresh):
-                return Resolved(card["id"], (_moved_on(order_rows.by_ids(conn, [row_id])[row_id]),), before=True)
+                return Resolved(card["id"], (moved_on(order_rows.by_ids(conn, [row_id])[row_id]),), before=True)
         client.ledger.event(conn, card["subject"], "tried-again", {"by": by, "why": why})
     came = tuple(carrying.carry_on(client, [row_id], by=by, report=report))
     return Resolved(card["id"], (), came, waits=_waits(came), error=_error(came))
@@ -341,7 +341,7 @@ def _reject_order(client: Client, card: Row, *, by: str, why: str) -> Resolved:
         words = [*(order["findings"] or ()), reason.to_json()]
         waiting = (OrderState.HELD, OrderState.IN_DOUBT)
         if not order_rows.settle(conn, row_id, waiting, now, state=OrderState.REJECTED, findings=words, next_try=None):
-            return Resolved(card["id"], (_moved_on(order),), before=True)
+            return Resolved(card["id"], (moved_on(order),), before=True)
         codes = {finding.code for finding in findings_of(card)}
         decisions.decide(
             conn, name, subject, order["revision"], "reject", codes, by=by, now=now, card_id=card["id"], why=why
@@ -415,7 +415,7 @@ def refusal(card: Mapping[str, Any], text: Text) -> ConfigError:
         case "in_doubt":
             hint = T(
                 "Look into the accounting system: without a document `mistok resolve {n} --retry` makes it; "
-                "with one, enter its number as the reason: `mistok resolve {n} --reject --why …`.",
+                "with one, say so: `mistok resolve {n} --document NUMBER`.",
                 n=n,
             )
         case "held" if asked_for(card):
@@ -439,7 +439,8 @@ def _decided(conn: sa.Connection, client: Client, card: Row) -> Resolved | None:
     return Resolved(card["id"], (closed_words(row, client),), before=True)
 
 
-def _moved_on(order: Mapping[str, Any]) -> Text:
+def moved_on(order: Mapping[str, Any]) -> Text:
+    """Why an order cannot be decided on any more."""
     if order["document_number"]:
         return T("№{number} is document {document}.", number=order["number"], document=order["document_number"])
     return T("№{number} does not wait any more: a run is working on it.", number=order["number"])

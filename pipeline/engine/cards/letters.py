@@ -260,11 +260,9 @@ class _Writer:
                         "Look whether the order has its document in the accounting system. If not, {command} makes it.",
                         command=f"mistok resolve {n} --retry",
                     )
-            command = f"mistok resolve {n} --reject --why '…'"
             if story.card["kind"] == "in_doubt":
-                yield T("It has one, or is not wanted? {command}", command=command)
-            else:
-                yield T("Not wanted? {command}", command=command)
+                yield T("It has one? {command}, with its number", command=f"mistok resolve {n} --document …")
+            yield T("Not wanted? {command}", command=f"mistok resolve {n} --reject --why '…'")
         yield T("Nothing was lost, and nothing is booked twice: what waits goes on when this is decided.")
 
     def _when(self, moment: datetime) -> datetime:

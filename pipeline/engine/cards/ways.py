@@ -76,10 +76,12 @@ def _ways(
             yield Way(
                 f"mistok resolve {n} --retry", T("try again now, when what was missing has been mended elsewhere")
             )
+            yield Way(f"mistok resolve {n} --document …", T("somebody has made the document by hand: its number"))
             rejected = T("no document is made of this order")
         case "in_doubt":
             yield Way(f"mistok resolve {n} --retry", T("you have looked, and there is no document: it is made"))
-            rejected = T("you have looked, and none is to be made: the document is there, or is not wanted")
+            yield Way(f"mistok resolve {n} --document …", T("you have looked, and this is its document: its number"))
+            rejected = T("you have looked, and there is none, nor is one to be made")
         case "quarantined":
             yield Way(
                 f"mistok replay --card {n}", T("read the archived file again, when the settings have been mended")
