@@ -32,6 +32,14 @@ class RemoteFile:
     raw: bytes | None = None  #: the name on the wire when it differs from ``name`` in UTF-8
 
 
+def wire_text(file: RemoteFile) -> str:
+    """The name of a listed file as its server has it, bytes that are no UTF-8 as lone surrogates: one for each file.
+
+    Two names may read alike (one in UTF-8, one in windows-1251). Never to be stored or shown.
+    """
+    return file.name if file.raw is None else file.raw.decode("utf-8", "surrogateescape")
+
+
 @dataclass(frozen=True, slots=True)
 class ReadResult:
     """What came of one file of ``read_many``: a whole local copy at ``path``, or ``error``."""

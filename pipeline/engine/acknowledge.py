@@ -15,7 +15,7 @@ from pipeline.errors import Changed, Finding, MistokError, Refused, Where, Who
 from pipeline.flow import Move
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import FileState
-from pipeline.ports import FileOutcome, RemoteFile
+from pipeline.ports import FileOutcome, RemoteFile, wire_text
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -170,10 +170,10 @@ def _drop_markers(walk: Inbound, taken: Sequence[RemoteFile]) -> None:
     marker = walk.settings.marker
     assert marker is not None
     transport = walk.ctx.transport(walk.settings.inbox)
-    names = {file.name + marker.suffix: file for file in taken}
+    names = {wire_text(file) + marker.suffix: file for file in taken}
     if not all(name in walk.markers for name in names):  # a run that was killed had listed them
-        listed = {file.name: file for file in transport.list(walk.settings.folder)}
-        there = {name for name, file in names.items() if listed.get(file.name) == file}
+        listed = {wire_text(file): file for file in transport.list(walk.settings.folder)}
+        there = {name for name, file in names.items() if listed.get(wire_text(file)) == file}
         walk.markers.update({name: listed[name] for name in there if name in listed})
     transport.delete_many([walk.markers[name] for name in names if name in walk.markers])
 

@@ -28,7 +28,7 @@ from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, Settings, 
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState
-from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile
+from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile, wire_text
 from pipeline.texts import T
 
 log = structlog.get_logger("mistok.inbound")
@@ -55,7 +55,7 @@ class Inbound:
     troubles: list[MistokError] = field(default_factory=list)
     back_in: float | None = None  #: seconds after which another run is worth it
     stumbled: set[int] = field(default_factory=set)  #: files that their reader stumbled over in this run
-    markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by name, as listed at the last look
+    markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by wire_text, as at the last look
     hands_off: bool = False  #: the remote folder is left alone: what is due there is done by the job's next run
 
     def __post_init__(self) -> None:
@@ -183,24 +183,26 @@ class Inbound:
             unread.no_inbox(self, error)
             raise
         unread.inbox_found(self)
-        names = {file.name for file in listed}
-        quiet.saw(ctx.ledger, settings, names)
+        quiet.saw(ctx.ledger, settings, {file.name for file in listed})
+        # by their names on the server: two that read alike may be two files
+        names = {wire_text(file) for file in listed}
         now = ctx.clock.now()
         wanted = [file for file in listed if chosen(file.name, settings)]
         with ctx.ledger.read() as conn:
-            rows = file_rows.latest(conn, ctx.client, settings.inbox, settings.folder, [file.name for file in wanted])
+            rows = file_rows.latest(conn, ctx.client, settings.inbox, settings.folder, wanted)
             seen = file_rows.in_states(
                 conn, ctx.client, settings.inbox, settings.folder, (FileState.SEEN, FileState.CLAIMED)
             )
         looks = []
         for file in wanted:
-            row = rows.get(file.name)
+            row = rows.get(file)
             if in_period(file, row["first_seen"] if row else now, ctx.since, ctx.until):
                 patient = ctx.trigger != "person"
                 looks.append(judge(file, row, settings, names, now, ctx.config.config_hash, patient=patient))
         if settings.marker is not None:
-            self.markers = {file.name: file for file in listed if file.name.endswith(settings.marker.suffix)}
-        self._write_looks(looks, [row for row in seen if row["name"] not in names], now)
+            self.markers = {wire_text(file): file for file in listed if file.name.endswith(settings.marker.suffix)}
+        gone = [row for row in seen if wire_text(file_rows.remote_of(row)) not in names]
+        self._write_looks(looks, gone, now)
         for look in looks:
             if look.verdict is Verdict.SET_ASIDE and look.row is not None:
                 acknowledge.set_aside(self, look.row)
@@ -299,8 +301,17 @@ class Inbound:
             file_rows.update_each(
                 conn,
                 [
-                    {"id": row["id"], "sha256": copy.sha256, "state": FileState.ARCHIVED, "findings": None, "tries": 0}
-                    for (row, _result), copy in zip(staged, copies, strict=True)
+                    {
+                        "id": row["id"],
+                        "sha256": copy.sha256,
+                        "state": FileState.ARCHIVED,
+                        "findings": None,
+                        "tries": 0,
+                        # what may be deleted later is this very version, whatever a listing said besides
+                        "size": result.file.size,
+                        "modified": result.file.modified,
+                    }
+                    for (row, result), copy in zip(staged, copies, strict=True)
                 ],
                 now,
             )

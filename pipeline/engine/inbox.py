@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.flow import InboundSettings
 from pipeline.ledger.tables import FileState
-from pipeline.ports import RemoteFile
+from pipeline.ports import RemoteFile, wire_text
 
 Row = dict[str, Any]
 RETRY_ASIDE = timedelta(minutes=5)
@@ -72,7 +72,8 @@ def judge(
     *,
     patient: bool = True,
 ) -> Look:
-    """The verdict on a listed ``file``, given its newest ledger ``row`` (None: never seen) and all listed ``names``.
+    """The verdict on a listed ``file``, given its newest ledger ``row`` (None: never seen), and all ``names`` (as of
+    :func:`pipeline.ports.wire_text`).
 
     A quarantined file is read again when the config is another one (``config_hash``) than the one that refused it, and
     when somebody puts it back from the rejected folder. With ``patient`` a file that could not be fetched again and
@@ -91,7 +92,7 @@ def judge(
             due = max(due, row["stable_since"] + settings.grace)
         if patient and (wait := pause(row.get("tries") or 0)):
             due = max(due, row["updated"] + wait)
-        if settings.marker is not None and file.name + settings.marker.suffix not in names:
+        if settings.marker is not None and wire_text(file) + settings.marker.suffix not in names:
             return Look(file, Verdict.WAITING, kept)
         return Look(file, Verdict.READY, kept) if due <= now else Look(file, Verdict.WAITING, kept, due)
     if state is FileState.CLAIMED:

@@ -337,10 +337,10 @@ class _Planner:
     # --- states --------------------------------------------------------------------------------------------------
 
     def _files(self) -> None:
-        listed: dict[tuple[str, str], set[tuple[str, int, datetime | None]]] = {}
-        newest: dict[tuple[str, str, str], FileRow] = {}
+        listed: dict[tuple[str, str], set[tuple[str, str, int, datetime | None]]] = {}
+        newest: dict[tuple[str, str, str, str], FileRow] = {}
         for row in self.done.files:
-            newest[row.entry.connection, row.entry.folder, row.entry.name] = row
+            newest[row.entry.connection, row.entry.folder, row.entry.name, row.entry.raw] = row
         for row in self.done.files:
             entry = row.entry
             if row.state == "pruned":
@@ -349,22 +349,22 @@ class _Planner:
             if place not in listed:
                 listed[place] = self._listed(*place)
             if row.unread:
-                last = newest[(*place, entry.name)]
+                last = newest[(*place, entry.name, entry.raw)]
                 row.state = "archived" if (last.twin_of or last).unread else "quarantined"
             elif row.twin_of is not None and row.twin_of.unread:
                 row.state = "archived"
             elif row.settled and (row.twin_of is None or row.twin_of.settled):
-                there = (entry.name, entry.size, entry.modified) in listed[place]
+                there = (entry.name, entry.raw, entry.size, entry.modified) in listed[place]
                 row.state = "done" if there else "acknowledged"
             else:
                 row.state = "archived"
 
-    def _listed(self, connection: str, folder: str) -> set[tuple[str, int, datetime | None]]:
+    def _listed(self, connection: str, folder: str) -> set[tuple[str, str, int, datetime | None]]:
         try:
             listed = self.ctx.transport(connection).list(folder)
         except FolderMissing:
             return set()
-        return {(file.name, file.size, file.modified) for file in listed}
+        return {(file.name, file.raw.hex() if file.raw else "", file.size, file.modified) for file in listed}
 
 
 def _seen(work: planning.Work) -> Seen:

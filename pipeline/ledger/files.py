@@ -22,20 +22,33 @@ def remote_of(row: Mapping[str, Any]) -> RemoteFile:
     return RemoteFile(row["folder"], row["name"], row["size"], row["modified"], raw)
 
 
-def latest(conn: sa.Connection, client: str, connection: str, folder: str, names: Collection[str]) -> dict[str, Row]:
-    """The newest row of each name in one inbox."""
-    found: dict[str, Row] = {}
+def name_of(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The name of a row as its server has it: two that read alike (UTF-8 and windows-1251) are two files."""
+    return row["name"], row["raw"]
+
+
+def latest(
+    conn: sa.Connection, client: str, connection: str, folder: str, listed: Collection[RemoteFile]
+) -> dict[RemoteFile, Row]:
+    """The newest row of each listed file of one inbox, by its name on the server."""
+    found: dict[tuple[str, str | None], Row] = {}
+    names = {file.name for file in listed}
     wanted = sorted(names)
     here = (files.c.client == client) & (files.c.connection == connection) & (files.c.folder == folder)
     for start in range(0, len(wanted), _CHUNK):
         newest = (
             sa.select(sa.func.max(files.c.id))
             .where(here, files.c.name.in_(wanted[start : start + _CHUNK]))
-            .group_by(files.c.name)
+            .group_by(files.c.name, files.c.raw)
         )
         for row in conn.execute(sa.select(files).where(files.c.id.in_(newest))):
-            found[row.name] = row_dict(row)
-    return found
+            found[row.name, row.raw] = row_dict(row)
+    places = ((file, found.get((file.name, _hex(file)))) for file in listed)
+    return {file: row for file, row in places if row is not None}
+
+
+def _hex(file: RemoteFile) -> str | None:
+    return file.raw.hex() if file.raw is not None else None
 
 
 def insert_seen(conn: sa.Connection, client: str, connection: str, seen: Iterable[RemoteFile], now: datetime) -> None:
@@ -46,7 +59,7 @@ def insert_seen(conn: sa.Connection, client: str, connection: str, seen: Iterabl
             "connection": connection,
             "folder": file.folder,
             "name": file.name,
-            "raw": file.raw.hex() if file.raw is not None else None,
+            "raw": _hex(file),
             "size": file.size,
             "modified": file.modified,
             "state": FileState.SEEN,
@@ -137,6 +150,7 @@ def quarantined_twin(conn: sa.Connection, client: str, row: Mapping[str, Any]) -
         files.c.connection == row["connection"],
         files.c.folder == row["folder"],
         files.c.name == row["name"],
+        files.c.raw.is_not_distinct_from(row["raw"]),
         files.c.state == FileState.QUARANTINED,
         files.c.id != row["id"],
     )
@@ -163,6 +177,7 @@ def older_quarantined(conn: sa.Connection, client: str, ids: Collection[int]) ->
                 & (newer.c.connection == files.c.connection)
                 & (newer.c.folder == files.c.folder)
                 & (newer.c.name == files.c.name)
+                & newer.c.raw.is_not_distinct_from(files.c.raw)
                 & (newer.c.id > files.c.id),
             )
             .where(

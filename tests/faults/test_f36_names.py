@@ -103,6 +103,48 @@ def test_f36_odd_names_of_a_disk_on_real_servers(make_victim: Callable[[str, str
     victim.check()
 
 
+ALIKE = (OLD.encode(), OLD.encode("cp1251"))  #: two names that read alike: the site was moved to another system
+
+
+@pytest.mark.parametrize(
+    ("transport", "ledger"),
+    [("local", "sqlite"), ("sshd", "postgres"), ("vsftpd-explicit", "sqlite"), ("proftpd-explicit", "sqlite")],
+)
+def test_f36_two_names_that_read_alike_are_two_files(
+    make_victim: Callable[[str, str], Victim], transport: str, ledger: str
+) -> None:
+    victim = make_victim(transport, ledger)
+    orders = Orders()
+    for raw in ALIKE:
+        tally.note("inputs")
+        _, text = orders.next()
+        victim.drop(os.fsdecode(raw), text + "\n" * len(raw))  # of different sizes
+    report = victim.run()
+    assert report.counts == {"files": 2, "created": 2, "acknowledged": 2}, report
+    assert list(victim.inbox.iterdir()) == []
+    assert victim.ledger_rows("select name, state, policy from files") == [(OLD, "acknowledged", "deleted")] * 2
+    victim.check()
+
+
+def test_f36_of_two_names_that_read_alike_each_has_its_own_marker_and_its_own_card(
+    make_victim: Callable[[str, str], Victim],
+) -> None:
+    victim = make_victim("local", "sqlite")
+    victim.step = "marker: {suffix: .ok}, grace: 1ms"
+    for raw in ALIKE:
+        on_disk(victim, Orders(), raw)
+    victim.drop(os.fsdecode(ALIKE[1]), "<orders><order>cut</orders>")
+    (victim.inbox / os.fsdecode(ALIKE[1] + b".ok")).touch()
+    assert victim.run().counts == {"files": 1, "quarantined": 1, "waiting": 1}
+    (victim.inbox / os.fsdecode(ALIKE[0] + b".ok")).touch()
+    assert victim.run().counts == {"files": 1, "created": 1, "acknowledged": 1}
+    left = {os.fsencode(path.name) for path in victim.inbox.iterdir()}
+    assert left == {ALIKE[1], ALIKE[1] + b".ok"}, "what is refused stays, with its marker"
+    assert [card[0] for card in open_cards(victim)] == ["quarantined"], "the other file does not mend it"
+    del victim.dropped[os.fsdecode(ALIKE[1])]
+    victim.check()
+
+
 @pytest.mark.parametrize("transport", ["local", "sshd", "vsftpd-explicit", "proftpd-explicit"])
 def test_f36_a_refused_file_stays_inside_the_rejected_folder(
     make_victim: Callable[[str, str], Victim], transport: str
