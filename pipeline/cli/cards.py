@@ -349,6 +349,7 @@ def _tell(client: Client, story: Story, data: Mapping[str, Any]) -> None:
 
 def _facts(client: Client, story: Story, data: Mapping[str, Any]) -> Iterator[tuple[Text, str]]:
     from pipeline.cli.orders import file_row, order_row
+    from pipeline.cli.trace import copy_words
 
     if data["state"] != "open":
         yield (
@@ -369,7 +370,7 @@ def _facts(client: Client, story: Story, data: Mapping[str, Any]) -> Iterator[tu
     if story.file is not None:
         file = file_row(story.file, client)
         yield T("File"), f"{file['name']} ({file['connection']}/{file['folder']}): {file['state_text']}"
-        yield T("Archive copy"), str(file["archive"] or T("missing"))
+        yield T("Archive copy"), copy_words(file)
     if data["next_try"]:
         yield T("Tried"), str(T("{n} times; next try {when}", n=data["tries"], when=data["next_try"]))
 

@@ -310,6 +310,8 @@ def copy_words(file: Mapping[str, Any]) -> str:
     """Where a file's archive copy lies, or why it does not."""
     if file["archive"]:
         return str(file["archive"])
+    if not file["sha256"]:
+        return str(T("none yet"))
     if file.get("pruned"):
         return str(T("dropped by retention on {when}", when=file["pruned"]))
     return str(T("missing"))

@@ -23,7 +23,7 @@ from pipeline.archive import Archive
 from pipeline.clock import SystemClock
 from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, JobConfig, StepSpec
-from pipeline.engine import guard
+from pipeline.engine import guard, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.keeping import Keeper
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
@@ -323,6 +323,9 @@ class _Run:
             )
             assert result.inserted_primary_key is not None
             self.run_id = int(result.inserted_primary_key[0])
+            specs = (spec.params for job in self.client.config.jobs.values() for spec in job.steps)
+            taken = [params for params in specs if isinstance(params, InboundSettings)]
+            unread.forget_inboxes(conn, ledger.client, taken, ledger.clock.now())
         # a look every few seconds is no news; what it finds is told when the run ends
         tell = log.debug if options.trigger == "watch" else log.info
         tell("run_started", job=self.job, run=self.run_id, trigger=options.trigger, fence=lease.fence)

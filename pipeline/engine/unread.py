@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ import structlog
 from pipeline.engine import telling
 from pipeline.engine.inbox import UNREAD_TRIES
 from pipeline.errors import Changed, Finding, MistokError, Refused, Where, Who
+from pipeline.flow import InboundSettings
+from pipeline.ledger import cards
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import FileState
 from pipeline.texts import T
@@ -78,8 +81,21 @@ def inbox_found(walk: Inbound) -> None:
             telling.close_cards(walk, conn, _inbox(walk), (INBOX,), "the folder can be listed again")
 
 
+def forget_inboxes(conn: sa.Connection, client: str, taken: Iterable[InboundSettings], now: datetime) -> None:
+    """Close the cards of inboxes that no step of the config (``taken``: its steps) takes files from any more."""
+    subjects = {_subject(settings) for settings in taken}
+    for card in cards.listing(conn, client, kinds=(INBOX,)):
+        if card["subject"] not in subjects:
+            why = "no step of the config takes files from there any more"
+            cards.close(conn, client, card["subject"], (INBOX,), now, state="superseded", why=why)
+
+
 def _inbox(walk: Inbound) -> str:
-    return f"inbox:{walk.settings.inbox}/{walk.settings.folder}"[:80]
+    return _subject(walk.settings)
+
+
+def _subject(settings: InboundSettings) -> str:
+    return f"inbox:{settings.inbox}/{settings.folder}"[:80]
 
 
 def _never_the_same(name: str, error: MistokError) -> Finding:

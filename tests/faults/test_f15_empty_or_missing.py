@@ -81,6 +81,19 @@ def test_f15_a_missing_folder_is_a_card(
     victim.check()
 
 
+def test_f15_the_card_is_over_when_the_config_names_another_folder(make_victim: Callable[[str, str], Victim]) -> None:
+    victim = make_victim("local", "sqlite")
+    victim.remote_inbox = "odrers"
+    assert victim.run().state == "failed"
+    assert open_cards(victim) == [("inbox", "inbox:site/odrers")]
+    victim.run("catalogue")
+    assert open_cards(victim) == [("inbox", "inbox:site/odrers")], "it still is an inbox"
+    victim.remote_inbox = "orders"
+    assert victim.run().state == "done"
+    assert (open_cards(victim), closed_cards(victim)) == ([], [("inbox", "inbox:site/odrers")])
+    victim.check()
+
+
 def _as_a_person_sees_it(victim: Victim) -> None:
     shown = mistok("-c", victim.path, "--language", "en", "card", "1")
     assert shown.code == 0, shown.all
