@@ -5,16 +5,26 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.command import ROOT, Said, mistok
+from pipeline.clock import SystemClock
+from pipeline.config.load import load_config
+from pipeline.engine import retention
+from pipeline.engine.runtime import Client
+from tests.e2e.command import ROOT, Said, here
+
+
+class Tomorrow(SystemClock):
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=25)
 
 
 def say(folder: Path, *words: object) -> Said:
-    return mistok("-c", folder / "config.yaml", "--language", "en", *words, cwd=folder.parent)
+    return here("-c", folder / "config.yaml", "--language", "en", *words)
 
 
 def data(folder: Path, *words: object, code: int = 0) -> Any:
@@ -27,7 +37,7 @@ def data(folder: Path, *words: object, code: int = 0) -> Any:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A client that has taken two orders in and published a catalogue."""
     folder = tmp_path_factory.mktemp("made") / "shop"
-    assert mistok("init", folder, "--language", "en").code == 0
+    assert here("init", folder, "--language", "en").code == 0
     assert say(folder, "run", "catalogue").code == 0
     for name in ("good/single.xml", "good/company.xml"):
         shutil.copy(ROOT / "samples/orders" / name, folder / "site/orders")
@@ -134,6 +144,26 @@ def test_prune_shows_first_and_tells_why_the_rest_stays(shop: Path) -> None:
     shown = data(shop, "archive", "prune", "--dry-run")
     assert (shown["dry_run"], shown["drop"], shown["stays"]) == (True, [], {"young": 2, "last": 1})
     assert data(shop, "archive", "prune")["drop"] == []
+
+
+def test_a_copy_that_was_dropped_is_told_as_dropped_everywhere(shop: Path) -> None:
+    shutil.copy(ROOT / "samples/orders/bad/unknown-product.xml", shop / "site/orders")
+    assert say(shop, "run", "orders").code == 1
+    assert say(shop, "resolve", "1", "--reject", "--why", "a test").code == 0
+    config = load_config(shop / "config.yaml")
+    with Client.open(config, clock=Tomorrow()) as client:
+        limits = config.archive.model_copy(update={"keep_days": 1})
+        dropped = retention.prune(client.ledger, client.archive, limits).plan.drop
+    assert {name for one in dropped for name in one.names} == {"single.xml", "company.xml", "unknown-product.xml"}
+    for words in (["card", "1"], ["trace", "unknown-product.xml"]):
+        said = say(shop, *words)
+        assert "dropped by retention on" in said.out, said.all
+        assert "missing" not in said.out
+    said = say(shop, "archive", "extract", "unknown-product.xml")
+    assert said.code == 1
+    assert "was dropped by the archive's retention" in said.all
+    assert data(shop, "archive", "verify")["findings"] == []
+    assert data(shop, "ledger", "rebuild")["counts"] == {"files": {}, "orders": {}}
 
 
 def test_a_backup_is_made_restored_and_never_overwritten(shop: Path, tmp_path: Path) -> None:

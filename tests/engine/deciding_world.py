@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from pipeline.config.load import load_config
@@ -21,7 +17,7 @@ from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
 from pipeline.ledger import cards, decisions
 from pipeline.resources import samples
 from pipeline.texts import use_language
-from tests.e2e.command import Said
+from tests.e2e.command import Said, here
 
 CONFIG = """\
 client: acme
@@ -167,19 +163,5 @@ class World:
 
 def say(world: World, *words: object, language: str = "en", user: str = "anna") -> Said:
     """The call in this process, for speed: what ``mistok -c … WORDS`` does."""
-    from pipeline.cli.app import app
-    from pipeline.cli.words import run
-
     use_language(language)
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["mistok", "-c", str(world.path), "--language", language, *map(str, words)])
-        patch.setenv("MISTOK_USER", user)
-        patch.delenv("COLUMNS", raising=False)  # xdist sets it
-        try:
-            code = run(app)
-        except SystemExit as end:
-            code = int(end.code or 0)
-    said = Said(code, out.getvalue(), err.getvalue())
-    assert "Traceback" not in said.all, said.all
-    return said
+    return here("-c", world.path, "--language", language, *words, env={"MISTOK_USER": user})
