@@ -179,8 +179,9 @@ class FtpTransport:
             with said(self._settings):
                 self._connected()
                 return act()
-        except Transient:
-            self.close()
+        except BaseException as error:  # Ctrl-C too: the answer to come is not that of the next question
+            if isinstance(error, Transient) or not isinstance(error, MistokError):
+                self.close()
             raise
 
     def _encode(self, name: str) -> str:

@@ -118,6 +118,8 @@ class SftpTransport:
     # --- the session ---------------------------------------------------------------------------------------------
 
     def _wire(self) -> w.Wire:
+        if self._session is not None and not self._session.wire.settled:
+            self.close()  # stopped between a question and its answer, which nothing else may be taken for
         if self._session is None:
             self._session = self._gate(self._connect)
         return self._session.wire

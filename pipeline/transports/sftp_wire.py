@@ -154,6 +154,12 @@ class Wire:
             self.extensions[key] = value
         self.chunk = LARGE_CHUNK if LIMITS in self.extensions else SAFE_CHUNK
 
+    @property
+    def settled(self) -> bool:
+        """Whether every question has had its answer. One that was stopped in between (Ctrl-C) is of no more use: its
+        answers are still to come, or half of a question is on its way."""
+        return not self._expected
+
     def one(self, request: Request) -> Reply:
         """Send ``request`` and wait for its reply (unchecked)."""
 
@@ -178,6 +184,8 @@ class Wire:
         At most ``in_flight`` tasks at once, and while more than one runs, no more than ``budget`` of summed weight
         (bytes that may be in memory). A task must not raise what it wants to tell: it returns it.
         """
+        if not self.settled:
+            raise ProtocolError("the session was stopped in the middle of a question")
         running: dict[int, tuple[object, _Running[R]]] = {}
         try:
             yield from self._drive(iter(tasks), running, in_flight, budget)
