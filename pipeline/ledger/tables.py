@@ -39,6 +39,8 @@ metadata = MetaData(
 )
 
 Id = BigInteger().with_variant(Integer, "sqlite")
+#: JSON in a column that may be empty: nothing is nothing there, and no JSON null, which IS NOT NULL would find.
+MaybeJson = JSON(none_as_null=True)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -108,10 +110,10 @@ files = Table(
     Column("lease_until", Moment),
     Column("fence", BigInteger, nullable=False, default=0),
     Column("duplicate_of", Id, ForeignKey("files.id")),
-    Column("findings", JSON),  # list of Finding
+    Column("findings", MaybeJson),  # list of Finding
     Column("policy", String(16)),  # what was done about the remote file: deleted, gone, moved, kept, rejected …
     Column("config_hash", String(64)),  # of the config that quarantined it: another one may read it
-    Column("ack_error", JSON),  # Finding, when acknowledging is refused
+    Column("ack_error", MaybeJson),  # Finding, when acknowledging is refused
     Column("pruned", Moment),  # when retention dropped its archive copy
     Column("updated", Moment, nullable=False),
     Index("ix_files_client_sha256", "client", "sha256"),
@@ -143,7 +145,7 @@ orders = Table(
     Column("items", Integer),
     Column("status", String(64)),  # the shop's own status of it, as it last came
     Column("amended", Moment),  # when its document was last brought to a newer content
-    Column("findings", JSON),  # list of Finding: why held, or remarks
+    Column("findings", MaybeJson),  # list of Finding: why held, or remarks
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try", Moment),
     Column("created", Moment, nullable=False),
@@ -232,7 +234,7 @@ events = Table(
     Column("run_id", Id),
     Column("subject", String(80), nullable=False),  # file:12, order:7, job:orders, notice:3
     Column("event", String(40), nullable=False),
-    Column("data", JSON),
+    Column("data", MaybeJson),
     Index("ix_events_client_subject", "client", "subject"),
     Index("ix_events_client_at", "client", "at"),
 )
@@ -248,8 +250,8 @@ runs = Table(
     Column("started", Moment, nullable=False),
     Column("ended", Moment),
     Column("state", String(16), nullable=False),  # running, done, waiting, failed, timed_out, interrupted, skipped
-    Column("counts", JSON),
-    Column("error", JSON),  # Finding
+    Column("counts", MaybeJson),
+    Column("error", MaybeJson),  # Finding
     Column("reference", String(16)),  # of an unexpected error in the log
     Column("config_hash", String(64)),
     Index("ix_runs_client_job_started", "client", "job", "started"),
@@ -265,12 +267,12 @@ notices = Table(
     Column("subject", String(80), nullable=False),
     Column("title", JSON, nullable=False),  # Text
     Column("body", JSON, nullable=False),  # Text
-    Column("data", JSON),
+    Column("data", MaybeJson),
     Column("created", Moment, nullable=False),
     Column("state", String(16), nullable=False),  # waiting, sending, shown, summarised, undelivered, muted
     Column("channel", String(64)),
     Column("shown", Moment),
-    Column("why", JSON),  # Text: why it was not shown
+    Column("why", MaybeJson),  # Text: why it was not shown
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try", Moment),
     Column("summary_id", Id, ForeignKey("notices.id")),

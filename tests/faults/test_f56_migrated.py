@@ -96,8 +96,13 @@ def test_f56_an_old_ledger_is_backed_up_and_migrated(make_victim: Make, ledger: 
     victim.run()
     make_old(victim)
     assert version(victim) == "0001"
+    engine = engine_of(victim)
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE files SET ack_error = 'null'"))  # as the first version wrote that there is none
+    engine.dispose()
     assert victim.run().counts == {}
     assert version(victim) == HEAD
+    assert victim.ledger_rows("SELECT count(*) FROM files WHERE ack_error IS NOT NULL") == [(0,)]
     [copy] = copies(victim)
     goes_on(victim, 20)
     # the copy is one that can be gone back to

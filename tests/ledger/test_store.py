@@ -58,6 +58,21 @@ def test_a_transaction_that_fails_leaves_nothing(open_ledger: Open) -> None:
     ledger.close()
 
 
+def test_nothing_in_a_column_of_findings_is_nothing_for_the_database_too(open_ledger: Open) -> None:
+    ledger = open_ledger()
+    column = t.runs.c.error
+    row = {"client": "acme", "job": "orders", "trigger": "person", "started": datetime.now(UTC), "state": "failed"}
+    with ledger.begin() as conn:
+        for error in (None, {"code": "x"}):
+            conn.execute(t.runs.insert().values(**row, error=error))
+        conn.execute(t.runs.insert().values(**row))
+        conn.execute(t.runs.update().where(t.runs.c.id == 2).values(error=None))
+        assert conn.execute(sa.select(sa.func.count()).where(column.is_not(None))).scalar_one() == 0
+    columns = [column for table in t.metadata.sorted_tables for column in table.c if column.nullable]
+    assert [str(one) for one in columns if isinstance(one.type, sa.JSON) and not one.type.none_as_null] == []
+    ledger.close()
+
+
 def test_values_are_kept_and_replaced(open_ledger: Open) -> None:
     ledger = open_ledger()
     for value in ({"n": 1}, "Привіт", None):

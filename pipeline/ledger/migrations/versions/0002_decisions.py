@@ -14,6 +14,14 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_MAY_BE_EMPTY = {
+    "files": ("findings", "ack_error"),
+    "orders": ("findings",),
+    "events": ("data",),
+    "runs": ("counts", "error"),
+    "notices": ("data", "why"),
+}
+
 
 def upgrade() -> None:
     """Bring the ledger here from the version before."""
@@ -53,3 +61,8 @@ def upgrade() -> None:
     op.add_column("orders", sa.Column("status", sa.String(length=64), nullable=True))
     op.add_column("orders", sa.Column("amended", Moment(timezone=True), nullable=True))
     op.create_index("ix_sightings_outcome", "sightings", ["outcome"], unique=False)
+    for table, columns in _MAY_BE_EMPTY.items():  # nothing was a JSON null there, which IS NOT NULL finds
+        for column in columns:
+            place = sa.table(table, sa.column(column))
+            null = sa.cast(place.c[column], sa.Text()) == "null"
+            op.execute(place.update().where(null).values({column: sa.null()}))
