@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Transient
 from pipeline.ledger import store
 from tests.e2e.command import mistok
-from tests.faults import invariants
+from tests.faults import invariants, tally
 from tests.faults.conftest import Victim
 
 Make = Callable[[str, str], Victim]
@@ -86,24 +88,40 @@ def test_f23_a_missing_ledger_is_refused_and_rebuilt(make_victim: Make, ledger: 
     assert rebuild(config).counts() == {"files": {}, "orders": {}}, "the ledger knows all"
 
 
-def test_f23_rebuilding_is_killed_and_done_again(make_victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    victim = make_victim("local", "sqlite")
+@pytest.mark.parametrize(
+    ("point", "ledger", "damaged"),
+    [
+        ("rebuild:planned", "sqlite", True),
+        ("rebuild:aside", "sqlite", True),
+        ("middle", "sqlite", False),
+        ("middle", "postgres", False),
+        ("rebuild:written", "sqlite", False),
+    ],
+)
+def test_f23_rebuilding_is_killed_and_done_again(make_victim: Make, point: str, ledger: str, damaged: bool) -> None:
+    victim = make_victim("local", ledger)
     victim.drop_twenty()
     victim.run()
     lose(victim)
-
-    class Killed(BaseException):
-        pass
-
-    def die(point: str) -> None:
-        if point == "rebuild:aside":
-            raise Killed
-
-    with pytest.raises(Killed):
-        rebuild(victim.config(), apply=True, reach=die)
-    refuses(victim, "ledger-missing")
-    rebuild(victim.config(), apply=True)
+    if damaged:
+        (victim.folder / "ledger.sqlite3").write_text("I am a letter to my grandmother." * 500, encoding="utf-8")
+    victim.config()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults.rebuild_and_die", str(victim.path), point],
+        timeout=120,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == -9, done.stderr
+    tally.note("kills")
+    if point != "rebuild:written":
+        refuses(victim, "ledger-damaged" if point == "rebuild:planned" else "ledger-missing")
+        rebuild(victim.config(), apply=True)
+    assert victim.run().counts == {}, "all is known"
     goes_on(victim, 20)
+    kept = list(victim.folder.glob("ledger.sqlite3.replaced-*"))
+    assert len(kept) == damaged, "what was there is kept"
 
 
 def test_f23_a_damaged_ledger_is_refused_set_aside_and_rebuilt(make_victim: Make) -> None:
