@@ -190,7 +190,8 @@ class Archive:
             _copy(path, partial)
             return digest(partial) == sha256 and bool(self._store([partial])) and self.verify(sha256)
         finally:
-            remove(partial)
+            with contextlib.suppress(OSError):  # what went wrong is told by the error before it
+                remove(partial)
 
     def object_of(self, sha256: str) -> Path:
         """Where the bytes of a hash lie when they are here."""

@@ -97,10 +97,18 @@ def mend(archive: Archive, hashes: Iterable[str], index: Index) -> list[str]:
     for sha in hashes:
         for view in sorted(index.views(sha)):
             path = archive.root / view
-            with contextlib.suppress(FileNotFoundError, PermissionError):
-                if digest(path) == sha and archive.restore(path, sha):
+            try:
+                sound = digest(path) == sha
+            except (FileNotFoundError, PermissionError):
+                continue
+            except OSError as error:
+                raise archive.trouble(error) from error
+            try:
+                if sound and archive.restore(path, sha):
                     mended.append(sha)
                     break
+            except OSError as error:
+                raise archive.trouble(error) from error
     return mended
 
 

@@ -3,6 +3,7 @@ the ledger."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import re
@@ -236,7 +237,8 @@ def write_table(archive: Archive, target: Path, clients: Collection[str] | None 
                 writer.writerow([_cell(entry, name, state) for name, _heading in COLUMNS])
         partial.replace(target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that is read-only says so again
+            partial.unlink(missing_ok=True)
         raise ConfigError(
             T("{path} cannot be written: {words}", path=str(target), words=system_words(error)),
             hint=T("Close it if it is open in another program, or name another file by --to."),

@@ -110,6 +110,23 @@ def test_verify_says_what_is_wrong_and_mends_what_it_can(shop: Path) -> None:
     assert data(shop, "archive", "verify")["findings"] == []
 
 
+def test_an_archive_that_cannot_be_written_is_told(shop: Path) -> None:
+    """A disk that is mounted read-only, say: no write and no clearing up goes through."""
+    copy = Path(data(shop, "archive", "list", "single.xml")[0]["copy"])
+    copy.chmod(0o644)
+    copy.write_bytes(b"evil")
+    partial = shop / "archive" / "partial"
+    shutil.rmtree(partial)
+    partial.write_text("no folder")
+    said = say(shop, "archive", "verify", "--mend")
+    assert said.code == 1, said.all
+    assert "cannot be written" in said.all
+    (shop / "archive" / "index.csv.partial").mkdir()
+    said = say(shop, "archive", "index")
+    assert said.code == 2, said.all
+    assert "cannot be written" in said.all
+
+
 def test_a_copy_that_only_the_ledger_knows_of_is_missed_too(shop: Path) -> None:
     shutil.rmtree(shop / "archive" / "index")
     rows = {row["name"]: row for row in data(shop, "files")}
