@@ -42,6 +42,7 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
     Raises Transient or Refused when the target cannot be reached: nothing is lost, the next run goes on.
     """
     pending = list(read)
+    scales = amending.scales(walk)
     while pending:
         works = [
             planning.make_work(row, index, one, walk.ctx.client)
@@ -56,7 +57,7 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
             place = (work.row.get("id"), work.file_id, work.revision)
             return "older" if place in outdated else by_state(work)
 
-        found = sort_out(works, amending.settle_left_behind(walk, works, known), standing)
+        found = sort_out(works, amending.settle_left_behind(walk, works, known), scales.standing(standing))
         carry(walk, found, [row for row, _decoded in pending if row["id"] not in found.deferred])
         pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
 
@@ -403,8 +404,9 @@ def _sight(conn: sa.Connection, walk: Inbound, sorted_out: Sorted, now: datetime
                 }
             )
     order_rows.add_sightings(conn, seen)
-    for work in sorted_out.same:
-        walk.ctx.event(conn, f"order:{work.row['id']}", "known", file=work.file_id)
+    for word, works in (("known", sorted_out.same), ("older", sorted_out.older)):
+        for work in works:
+            walk.ctx.event(conn, f"order:{work.row['id']}", word, file=work.file_id)
 
 
 def finish_files(walk: Inbound, conn: sa.Connection, files: Sequence[Row], now: datetime) -> None:

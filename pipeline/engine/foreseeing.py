@@ -107,12 +107,13 @@ class Foresight:
         Raises Transient or Refused when the ledger or the target cannot be asked.
         """
         pending = list(read)
+        standing = self.scales.standing(self.standing) if self.scales is not None else self.standing
         told: dict[int, Foreseen] = {}
         works: list[Work] = []
         while pending:
             again = [work for work in works_of(pending, self.ctx.client) if wanted(work)]
             rows = self._rows(again)
-            found = sort_out(again, {**({} if self.blank else rows), **self._come}, self.standing)
+            found = sort_out(again, {**({} if self.blank else rows), **self._come}, standing)
             for work in found.fresh if self.blank else ():
                 work.row = rows.get(work.key, {})
             if found.fresh:

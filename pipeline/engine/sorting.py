@@ -14,6 +14,8 @@ from pipeline.texts import T
 Row = dict[str, Any]
 #: What becomes of an order by its ledger row: ``fresh`` is planned; of the others nothing is made.
 Standing = Literal["fresh", "same", "changed", "older"]
+#: An order that is on its way, or held: nothing was made of it yet.
+UNSETTLED = (OrderState.NEW, OrderState.CREATING, OrderState.HELD)
 
 
 @dataclass
@@ -25,14 +27,14 @@ class Sorted:
     changed: list[Work] = field(default_factory=list)  #: known with other content, and settled already
     twins: list[Work] = field(default_factory=list)  #: in the same file as another of their number, with other content
     later: list[Work] = field(default_factory=list)  #: the target did not take them, and their time has not come
-    older: list[Work] = field(default_factory=list)  #: newer content of them came in another file (replays only)
+    older: list[Work] = field(default_factory=list)  #: newer content of them came in another file
     deferred: set[int] = field(default_factory=set)  #: files that wait for another file of the batch
 
 
 def by_state(work: Work) -> Standing:
     """Where an order that comes stands by the state of its ledger ``row`` (empty: never seen)."""
     row = work.row
-    if not row or OrderState(row["state"]) in (OrderState.NEW, OrderState.CREATING, OrderState.HELD):
+    if not row or OrderState(row["state"]) in UNSETTLED:
         return "fresh"  # on its way, or held: planned again; newer content takes the place of the older
     return "same" if row["revision"] == work.revision else "changed"
 

@@ -19,6 +19,7 @@ import structlog
 from pipeline.engine import planning
 from pipeline.engine.context import RunContext
 from pipeline.engine.planning import Work
+from pipeline.engine.sorting import UNSETTLED, Standing
 from pipeline.errors import Finding, MistokError
 from pipeline.flow import CreateDocument, HoldOrder, InboundSettings, InboundStep, NothingToDo, PlanContext
 from pipeline.ledger import cards, decisions, revisions
@@ -117,6 +118,22 @@ class Scales:
             for change in open_ones:
                 self._apply_policy(change, able=able, decided=decided or _under_way(change))
         return changes
+
+    def standing(self, by_row: Callable[[Work], Standing]) -> Callable[[Work], Standing]:
+        """Where an order that comes stands, given where it would stand by its ledger row alone.
+
+        One that is on its way or held waits with its own content, when what comes now says that it is older.
+        """
+        return lambda work: "older" if self._is_late(work) else by_row(work)
+
+    def _is_late(self, work: Work) -> bool:
+        row, order = work.row, work.decoded.order
+        if not row or OrderState(row["state"]) not in UNSETTLED or row["revision"] == work.revision:
+            return False
+        if order is None or order.updated_at is None:
+            return False
+        other = self.content(row["file_id"], work.key, row["revision"])
+        return other is not None and _earlier(order, other)
 
     # --- is it other content, and is it newer --------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import pytest
 
 from pipeline.engine import amending
+from pipeline.engine.replay.apply import apply
+from pipeline.engine.replay.choose import Asked, choose
+from pipeline.engine.replay.look import look
 from pipeline.engine.runtime import Client, RunReport
 from pipeline.ledger import decisions
 from pipeline.ledger import orders as order_rows
@@ -137,6 +140,37 @@ def test_an_older_version_does_not_take_the_place_of_the_one_that_is_asked_about
     assert decide(shop, accept=True) is not None
     shop.run()
     assert totals(shop) == [(1628.0, "new")]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_older_version_does_not_take_the_place_of_one_that_is_held(shop: Shop, together: bool) -> None:
+    shop.more = AMEND
+    (shop.inbox / "a.xml").write_bytes(version(3, code="НЕМА", modified="2026-11-22 12:00:00"))
+    if not together:
+        assert shop.run().counts["held"] == 1
+    (shop.inbox / "b.xml").write_bytes(version(2, modified="2026-11-22 10:00:00"))
+    if not together:
+        assert [row["outcome"] for row in shop.run(dry_run=True).steps[0].result.details] == ["older"]  # type: ignore[union-attr]
+    shop.run()
+    assert shop.documents() == []
+    assert sorted(outcomes(shop)) == ["new", "older"]
+    assert cards(shop) == [("held", "open")]
+    with Client.open(shop.config()) as client:
+        picks = choose(client, Asked(words=("b.xml",)))
+        assert [line.outcome for line in look(client, picks)] == ["older"]
+        assert [line.outcome for line in apply(client, picks, by="anna")] == ["older"], (
+            "nor does a replay bring it back"
+        )
+    shop.more = {**AMEND, "mappings": "{sku: {НЕМА: '0042'}}"}
+    assert shop.run().counts == {"created": 1}
+    assert totals(shop) == [(1238.5, "new")]
+
+
+def test_newer_content_takes_the_place_of_one_that_is_held(shop: Shop) -> None:
+    put(shop, "a.xml", version(3, code="НЕМА", modified="2026-11-22 10:00:00"))
+    put(shop, "b.xml", version(2, modified="2026-11-22 12:00:00"))
+    assert totals(shop) == [(849.0, "new")]
+    assert cards(shop) == [("held", "resolved")]
 
 
 def test_the_shop_goes_back_to_what_the_document_has(shop: Shop) -> None:

@@ -232,7 +232,8 @@ class _Replay:
             works = [work for work in works_of(pending, self.ctx.client) if batch.wanted.work(work)]
             with self.ctx.ledger.read() as conn:
                 known = order_rows.by_keys(conn, {work.key for work in works})
-            found = sort_out(works, amending.settle_left_behind(self.walk, works, known), standing)
+            late = amending.scales(self.walk).standing(standing)
+            found = sort_out(works, amending.settle_left_behind(self.walk, works, known), late)
             here = [row for row, _decoded in pending if row["id"] not in found.deferred]
             whole = [row for row in here if row["state"] in WHOLE]
             before = {id(work): dict(work.row) for work in works}
