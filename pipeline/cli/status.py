@@ -269,7 +269,7 @@ def _job_troubles(job: Job, zone: ZoneInfo) -> Iterator[Text]:
         yield T("Job {job} runs since {since}, longer than its time limit.", job=job.name, since=since)
     if job.overdue and job.due is not None:
         yield T("Job {job} should have run at {due}, and did not.", job=job.name, due=job.due.astimezone(zone))
-    last = job.last
+    last = job.over
     if last is not None and last.state in ("failed", "timed_out", "interrupted"):
         words = T("Job {job}: {state}", job=job.name, state=STATES[last.state])
         of_connection = last.error is not None and last.error.about.startswith("connection:")

@@ -83,6 +83,7 @@ class Job:
     name: str
     enabled: bool
     last: LastRun | None
+    over: LastRun | None  #: the last one that is over; ``last`` may be under way
     running_since: datetime | None
     over_limit: bool
     due: datetime | None  #: when it runs next; in the past: it is overdue
@@ -208,7 +209,7 @@ def level(config: ClientConfig, health: Health) -> Level:
 
 
 def _broken(job: Job) -> bool:
-    failed = job.last is not None and job.last.state in ("failed", "timed_out", "interrupted", "waiting")
+    failed = job.over is not None and job.over.state in ("failed", "timed_out", "interrupted", "waiting")
     return job.enabled and (failed or job.over_limit or job.overdue)
 
 
@@ -268,10 +269,13 @@ def _is_here(owner: str) -> bool:
 
 def _jobs(config: ClientConfig, ledger: Ledger, now: datetime, *, alive: bool) -> tuple[Job, ...]:
     last = history.last_runs(ledger, config.jobs)
+    # one that fails each time is no better while it is trying once more
+    under_way = [name for name, run in last.items() if run.state == "running"]
+    over = {**last, **dict.fromkeys(under_way), **history.last_ended(ledger, under_way)}
     slots = history.last_slots(ledger, config.jobs, remember=False)
     left_out = history.skipped(ledger, config.jobs, now - timedelta(days=1))
     return tuple(
-        _job(config, name, job, last.get(name), slots[name], left_out.get(name, {}), now, alive=alive)
+        _job(config, name, job, last.get(name), over.get(name), slots[name], left_out.get(name, {}), now, alive=alive)
         for name, job in config.jobs.items()
     )
 
@@ -281,6 +285,7 @@ def _job(
     name: str,
     job: JobConfig,
     last: LastRun | None,
+    over: LastRun | None,
     slot: datetime | None,
     left_out: Mapping[str, int],
     now: datetime,
@@ -296,7 +301,9 @@ def _job(
         coming = next_runs(job, config.zone, min(anchor, now), 1, slot)
         due = coming[0].at if coming else None
     overdue = alive and due is not None and slot is not None and now - due > OVERDUE
-    return Job(name, job.enabled, last, running, running is not None and now - running > limit, due, overdue, left_out)
+    return Job(
+        name, job.enabled, last, over, running, running is not None and now - running > limit, due, overdue, left_out
+    )
 
 
 def _connections(config: ClientConfig, ledger: Ledger) -> tuple[Connection, ...]:

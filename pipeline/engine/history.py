@@ -52,6 +52,25 @@ def last_runs(ledger: Ledger, jobs: Iterable[str]) -> dict[str, LastRun]:
     return found
 
 
+def last_ended(ledger: Ledger, jobs: Iterable[str]) -> dict[str, LastRun]:
+    """Each job's latest run that is over: how it went, while the next one is under way."""
+    found: dict[str, LastRun] = {}
+    runs = t.runs
+    with ledger.read() as conn:
+        for job in jobs:
+            over = runs.c.state.not_in(("skipped", "running"))
+            query = (
+                sa.select(runs)
+                .where(runs.c.client == ledger.client, runs.c.job == job, over)
+                .order_by(runs.c.started.desc(), runs.c.id.desc())
+                .limit(1)
+            )
+            if row := conn.execute(query).first():
+                error = Finding.from_json(row.error) if row.error else None
+                found[job] = LastRun(row.state, row.trigger, row.started, row.ended, row.counts or {}, error)
+    return found
+
+
 def _held(conn: sa.Connection, ledger: Ledger, job: str) -> bool:
     """Whether somebody alive holds the job's lease: a run has it from before its record begins until that is ended."""
     lease = t.leases

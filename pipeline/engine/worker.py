@@ -227,6 +227,7 @@ def _be_quiet_and_mortal() -> None:
         signal.signal(signal.SIGUSR2, _end_late)
     parent = multiprocessing.parent_process()
     if parent is not None:
+        _die_by_the_kernel_with(parent)
         threading.Thread(target=_die_with, args=(parent,), name="mistok-parent", daemon=True).start()
 
 
@@ -238,6 +239,17 @@ def _end_here(_signal: int, _frame: object) -> None:
 def _end_late(_signal: int, _frame: object) -> None:
     """The same, out of time."""
     raise OutOfTime
+
+
+def _die_by_the_kernel_with(parent: Any) -> None:
+    """Where the kernel can, it ends us with the service: no thread of ours runs while C code holds the interpreter."""
+    if sys.platform == "linux":
+        import ctypes
+
+        set_death_signal = 1  # PR_SET_PDEATHSIG, see prctl(2)
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+        if not parent.is_alive():  # it went before we asked
+            os._exit(1)
 
 
 def _die_with(parent: Any) -> None:

@@ -58,7 +58,9 @@ def owner_is_dead(owner: str) -> bool:
     if not match or match[1] != socket.gethostname():
         return False
     try:
-        return abs(psutil.Process(int(match[2])).create_time() - int(match[3])) > 2
+        holder = psutil.Process(int(match[2]))
+        # one that has ended may stay in the table for long where nobody collects it, as in a container without init
+        return abs(holder.create_time() - int(match[3])) > 2 or holder.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
+
+from tests.signals import SIGKILL
 
 ROOT = Path(__file__).parents[2]
 MISTOK = [sys.executable, "-c", "from pipeline.cli import main; main()"]
@@ -28,6 +31,14 @@ def run(settings, context):
         import time
         while True:
             time.sleep(1)
+    if settings.way == "deaf":
+        import os, re, signal
+        for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
+        with open("pid.txt", "a") as file:
+            print(os.getpid(), file=file)
+        re.match(r"(a+)+$", "a" * 64 + "b")  # years, and no other thread runs meanwhile
     if settings.way == "exit":
         import sys
         sys.exit(3)
@@ -66,11 +77,21 @@ def service(folder: Path, plugins: dict[str, str], config: str) -> Iterator[subp
         started = subprocess.Popen([*MISTOK, "serve"], cwd=folder, stdout=screen, stderr=screen)
     try:
         yield started
+        if started.poll() == -SIGKILL:  # by the test
+            return
         started.send_signal(signal.SIGTERM)
         assert started.wait(30) == 0, (folder / "screen.txt").read_text("utf-8")
     finally:
         started.kill()
         started.wait()
+
+
+def status(folder: Path) -> tuple[int, str]:
+    """Exit code and words of ``mistok status``."""
+    done = subprocess.run(
+        [*MISTOK, "--language", "en", "status"], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout
 
 
 def runs(folder: Path, job: str) -> list[tuple[str, str]]:
@@ -120,6 +141,36 @@ jobs:
         until(tmp_path, lambda: len(runs(tmp_path, "good")) >= before + 2)
     assert runs(tmp_path, "hang") == [("timed_out", "time-limit")]
     assert {state for state, _ in runs(tmp_path, "good")} == {"done"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_step_deep_in_c_code_is_ended_by_its_limit_and_with_its_service(tmp_path: Path) -> None:
+    """It hears no signal and lets no thread run: only the kernel ends it."""
+    config = "jobs: {deaf: {every: 1s, time_limit: 1s, steps: [{step: own-step, way: deaf}]}}\n"
+
+    def workers() -> list[int]:
+        told = tmp_path / "pid.txt"
+        return [int(line) for line in told.read_text("utf-8").split()] if told.exists() else []
+
+    def ended(pid: int) -> bool:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    with service(tmp_path, {"own.py": HEAD + STEP}, config) as started:
+        until(tmp_path, lambda: ("timed_out", "time-limit") in runs(tmp_path, "deaf"))
+        until(tmp_path, lambda: len(workers()) >= 2)
+        assert ended(workers()[0])
+        code, words = status(tmp_path)
+        assert code == 1, "while it tries once more it is no better than before"
+        assert "deaf: ended by its time limit" in words
+        started.kill()
+        started.wait()
+        if sys.platform == "linux":
+            until(tmp_path, lambda: all(ended(pid) for pid in workers()), 5)
+        code, words = status(tmp_path)
+        assert (code, "DEAD" in words) == (3, True)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,6 +127,22 @@ def _hold_and_die(base: Path) -> None:
     ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=base, clock=SystemClock())
     assert ledger.acquire("inbox", timedelta(hours=1)) is not None
     os._exit(9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="zombies")
+def test_a_holder_that_ended_and_was_not_collected_is_dead() -> None:
+    import psutil
+
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as holder:
+        started = int(psutil.Process(holder.pid).create_time())
+        owner = f"{socket.gethostname()}:{holder.pid}:{started}:00000000"
+        assert not owner_is_dead(owner)
+        holder.kill()
+        until = time.monotonic() + 10
+        while psutil.Process(holder.pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert owner_is_dead(owner)
 
 
 def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:

@@ -166,7 +166,8 @@ def _lives(pid: object, started: object) -> bool:
     if not isinstance(pid, int) or not isinstance(started, (int, float)):
         return True
     try:
-        return abs(psutil.Process(pid).create_time() - started) < 1
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
