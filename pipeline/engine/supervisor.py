@@ -65,6 +65,7 @@ class Desk:
     began: float = float("-inf")
     began_at: datetime | None = None  #: the same by the clock on the wall, for people
     look_at: float | None = None  #: when to look because something changed, or may have
+    broken: str = ""  #: why its last run could not even be told of by itself; the log has it once
 
     @property
     def busy(self) -> bool:
@@ -269,6 +270,10 @@ class Supervisor:
                     self._ended(worker, order, ended)
                 case Failed(text=text, code=code):
                     finding = Finding(code, text, who=Who.US)
+                    desk = self.desks[order.job]
+                    if desk.broken != code:  # such as a ledger that somebody has taken away: not at every look
+                        desk.broken = code
+                        log.error("run_failed", job=order.job, code=code, error=text.render("en"))
                     self._broken(order, "failed", finding)
                     self._free(worker, order)
         for worker in dead:
@@ -276,6 +281,7 @@ class Supervisor:
 
     def _ended(self, worker: Worker, order: Order, ended: Ended) -> None:
         desk = self.desks[order.job]
+        desk.broken = ""
         self._free(worker, order)
         # a server that was away or refused us: the run that it broke is made up for when it may be asked again
         if ended.again_in is not None and (desk.spec.watch or ended.state == "failed"):

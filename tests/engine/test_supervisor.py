@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig, StepSpec
@@ -167,8 +168,9 @@ def test_a_worker_killed_from_outside_is_noticed_and_replaced(place: Path) -> No
 
 
 def test_a_run_that_raises_is_recorded_and_the_worker_stays(place: Path) -> None:
-    with serving(place, {"raise": {"every": "1s"}}):
-        until(lambda: len(begun(place, "raise")) >= 2)
+    with structlog.testing.capture_logs() as logged, serving(place, {"raise": {"every": "1s"}}):
+        until(lambda: runs(place, "raise").count(("failed", "unexpected")) >= 2)
+    assert [line["code"] for line in logged if line["event"] == "run_failed"] == ["unexpected"], "told once"
     assert ("failed", "unexpected") in runs(place, "raise")
     assert len({line["pid"] for line in begun(place, "raise")}) == 1
 
