@@ -148,6 +148,7 @@ def rebuild(
 ORDERS = {
     "created": T("its document is there"),
     "new": T("has no document: the next run makes it, or holds it"),
+    "other": T("its document has another sum: the next run asks about it"),
     "rejected": T("has no document: rejected"),
     "found": T("was held here, and its document is there"),
 }
@@ -199,7 +200,7 @@ def _tell(done: Rebuild, *, applied: bool, reject: bool) -> None:
         out.print(str(T("Done. The next run goes on from here.")))
         return
     out.print(str(T("Nothing was changed yet: mistok ledger rebuild --apply does it.")))
-    if open_orders and not reject:
+    if any(one.state == "new" for one in open_orders) and not reject:
         out.print(
             str(
                 T(

@@ -326,7 +326,7 @@ class _Planner:
         made_of = next((n for n, (_row, seen) in enumerate(seen_in) if _agrees(seen, ref)), None)
         if made_of is None:
             home, seen = seen_in[0]
-            self.done.orders.append(OrderRow(seen, home, "new"))
+            self.done.orders.append(OrderRow(seen, home, "other", ref))
             for row, _seen in seen_in:
                 row.settled = False
             return

@@ -71,7 +71,7 @@ class FileRow:
 
 @dataclass
 class OrderRow:
-    """An order that is to be written down. ``state``: created, new, rejected."""
+    """An order that is to be written down. ``state``: created, new, rejected; other: its document has another sum."""
 
     seen: Seen
     home: FileRow
@@ -195,6 +195,7 @@ def _file_values(client: Client, row: FileRow, now: datetime) -> dict[str, Any]:
 def _order_values(client: Client, order: OrderRow, now: datetime) -> dict[str, Any]:
     seen, place = order.seen, order.home.place
     assert place is not None
+    ref = order.ref if order.state == "created" else None
     why = Finding(
         "rebuilt",
         T("Order №{number} had no document when the ledger was made anew.", number=seen.number),
@@ -208,14 +209,14 @@ def _order_values(client: Client, order: OrderRow, now: datetime) -> dict[str, A
         "order_id": seen.order_id,
         "number": seen.number,
         "revision": seen.revision,
-        "state": OrderState(order.state),
+        "state": OrderState.NEW if order.state == "other" else OrderState(order.state),
         "key": seen.key,
         "file_id": order.home.id,
         "line": seen.line,
         "into": place.settings.into,
         "job": place.job,
-        "document_id": order.ref.id if order.ref else None,
-        "document_number": order.document,
+        "document_id": ref.id if ref else None,
+        "document_number": ref.number if ref else None,
         "customer": seen.customer,
         "phone": seen.phone,
         "total": str(seen.total) if seen.total is not None else None,

@@ -114,3 +114,18 @@ def test_a_document_of_another_sum_settles_no_held_order(world: World, tmp_path:
     assert rebuilt(world).counts()["orders"] == {}
     world.run()
     assert world.states() == {"4701": "held"}
+
+
+def test_a_document_of_another_sum_than_every_file_is_asked_about(world: World) -> None:
+    take(world, "order.xml", version(2))
+    (world.folder / "archive").rename(world.folder / "away")
+    lose(world)
+    take(world, "order.xml", version(3))
+    lose(world)
+    shown = rebuilt(world)
+    assert shown.counts()["orders"] == {"other": 1}
+    assert [one.document for one in shown.orders] == ["000001"]
+    assert world.rows("SELECT state, document_id FROM orders") == [("new", None)]
+    world.run()
+    assert world.states() == {"4701": "held"}
+    assert len(world.documents()) == 1
