@@ -379,7 +379,7 @@ def _done(walk: Inbound, conn: sa.Connection, change: Change, outcome: DocumentO
         values |= {"findings": file_rows.findings_json((Finding(CANCELLED, text, _where(work), None, Who.ACCOUNTANT),))}
         word = "cancelled"
     order_rows.update(conn, work.row["id"], now, **values)
-    _mark(conn, change, "amended", now)
+    _mark(conn, change, word, now)
     revisions.supersede(conn, work.row["id"], work.revision)
     telling.close_cards(walk, conn, work.subject, ("changed",), f"document {document} was brought to it")
     data = _event(change) | {"document": document}

@@ -9,7 +9,7 @@ person is asked. And what does the client's policy say.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -141,11 +141,14 @@ class Scales:
         work = change.work
         before = self.content(work.row["file_id"], work.key, work.row["revision"])
         now = self._normal(work.decoded.order)
+        same = False
         if now is not None:
             if before is not None:
                 change.differences = differences(before, now)
-                cancelled = any(one["code"] == CANCELLED for one in work.row["findings"] or ())
-                change.marked = cancelled and before.status == now.status
+                same = not change.differences
+                if any(one["code"] == CANCELLED for one in work.row["findings"] or ()):
+                    change.marked = before.status == now.status
+                    change.differences = differences(self._of_document(work, seen, before), now)
             else:
                 change.differences = _by_the_row(work.row, now)
                 change.remark = T(
@@ -153,7 +156,7 @@ class Scales:
                 )
         if decided:
             return
-        if now is not None and before is not None and not change.differences:
+        if now is not None and before is not None and same:
             change.verdict = Verdict.OLDER if _earlier(now, before) else Verdict.EQUAL
         elif now is not None and self._is_older(change, now, before):
             change.verdict = Verdict.OLDER
@@ -164,6 +167,14 @@ class Scales:
                 change.verdict = Verdict.OLDER  # the very same file, read once more
             else:
                 change.remark, change.returned = _RETURNED, True
+
+    def _of_document(self, work: Work, seen: Sequence[Row], before: Order) -> Order:
+        """What a cancelled document has: the content that it was last made of, and the status of ``before``."""
+        for row in reversed(seen):
+            if row["outcome"] in revisions.BOOKED:
+                order = self.content(row["file_id"], work.key, row["revision"])
+                return before if order is None else replace(order, status=before.status)
+        return before
 
     def _is_older(self, change: Change, now: Order, before: Order | None) -> bool:
         newest = [] if before is None else [before]

@@ -3,7 +3,8 @@
 An outcome says what became of that appearance: ``new`` and ``same``, ``twin`` (beside another of its id in one file)
 and ``later`` (the target is not asked yet); ``changed`` (a person is asked), ``ignored``,
 ``rejected`` (a person said no to it), ``older`` (newer content was known); ``amending`` (decided: its document is being
-brought to it), ``blocked`` (decided, but it cannot be done yet), ``amended`` (it was done).
+brought to it), ``blocked`` (decided, but it cannot be done yet), ``amended`` (it was done) and ``cancelled`` (its
+document was marked so).
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ _CHUNK = 400
 OPEN = ("changed", "amending", "blocked")
 #: Decided, and not done yet.
 WAITING = ("amending", "blocked")
+#: Content that a document was made of, or brought to, with its items and sums.
+BOOKED = ("new", "amended")
+#: Content that stood for the order once.
+STOOD = (*BOOKED, "same", "cancelled")
 
 
 def of_orders(conn: sa.Connection, ids: Collection[int]) -> dict[int, list[Row]]:
@@ -109,7 +114,8 @@ def waiting(
 
 
 def outgrown(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:
-    """Which of these files hold content of an order that was amended since: they are no mere repetition any more."""
+    """Which of these files hold content that other content took the place of since, or that did so to a document's:
+    sent again, they are no mere repetition."""
     found: set[int] = set()
     known = sorted(file_ids)
     for start in range(0, len(known), _CHUNK):
@@ -118,7 +124,7 @@ def outgrown(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:
             .join(orders, orders.c.id == sightings.c.order_row)
             .where(
                 sightings.c.file_id.in_(known[start : start + _CHUNK]),
-                orders.c.amended.is_not(None),
+                orders.c.amended.is_not(None) | sightings.c.outcome.in_(STOOD),
                 orders.c.revision != sightings.c.revision,
             )
             .distinct()

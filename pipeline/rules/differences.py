@@ -150,6 +150,7 @@ def known_differences(
         ("status", _NAMES["status"], status),
         ("lines", T("number of items"), items),
         ("total", _NAMES["total"], money[0]),
+        ("currency", _NAMES["currency"], currency),
         ("customer", _NAMES["customer"], customer),
     ):
         if old is not None and old != new:

@@ -119,6 +119,39 @@ def test_two_versions_in_one_file_are_not_guessed_between(shop: Shop) -> None:
     assert cards(shop) == [("changed", "open")]
 
 
+def test_what_a_cancelled_document_has_is_compared_and_not_what_the_cancellation_said(shop: Shop) -> None:
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(7, status="cancelled"))
+    assert decide(shop, accept=True) is not None
+    shop.run()
+    assert totals(shop) == [(849.0, "cancelled")]
+    report = put(shop, "c.xml", version(7))
+    (told,) = report.steps[0].result.details  # type: ignore[union-attr]
+    words = [finding.text.render("en") for finding in told["findings"] if finding.code == "difference"]
+    assert words == [
+        "status: cancelled → new",
+        "items / 0042 / quantity: 2 → 7",
+        "total: 849.00 UAH → 2,796.50 UAH",
+    ], "whoever accepts it sees what it makes of the document"
+
+
+@pytest.mark.parametrize(
+    ("first", "state"), [({"status": "cancelled"}, "nothing_to_do"), ({"total": "900.00"}, "held")]
+)
+def test_the_same_bytes_again_after_other_content_took_their_place_are_asked_about(
+    shop: Shop, first: dict[str, str], state: str
+) -> None:
+    shop.more = AMEND
+    put(shop, "a.xml", version(**first))  # type: ignore[arg-type]
+    assert order(shop)[0] == state
+    put(shop, "b.xml", version(3))
+    assert totals(shop) == [(1238.5, "new")]
+    report = put(shop, "c.xml", version(**first))  # type: ignore[arg-type]
+    assert (report.exit_code, report.counts["changed"]) == (1, 1), "the shop may have gone back to it"
+    assert totals(shop) == [(1238.5, "new")]
+    assert cards(shop)[-1] == ("changed", "open")
+
+
 # --- which one is newer ------------------------------------------------------------------------------------------
 
 

@@ -202,6 +202,11 @@ def test_a_few_facts_are_compared_when_no_copy_is_left() -> None:
         items=(2, 2),
     )
     assert [one.text.render("en") for one in found] == ["status: new → cancelled", "total: 100.00 UAH → 150.00 UAH"]
+    sum_ = Decimal("100.00")
+    found = known_differences(
+        total=(sum_, sum_), currency=("UAH", "EUR"), customer=("О", "О"), status=("new", "new"), items=(2, 2)
+    )
+    assert [one.text.render("en") for one in found] == ["currency: UAH → EUR"], "the same number of another money"
 
 
 def test_the_main_differences_say_how_many_more_there_are() -> None:
