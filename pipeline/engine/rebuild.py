@@ -278,16 +278,34 @@ class _Planner:
             if before is None:
                 self._order(seen_in, found.get(key))
                 continue
-            since = came_in[before["file_id"]]["first_seen"]
+            file = came_in[before["file_id"]]
             self.done.known[key] = before["id"]
             # newer content of the order came since, and stands: what came before it has nothing to say any more
-            self.done.outgrown.update((row.entry, key) for row, _seen in seen_in if row.entry.at < since)
-            later = [(row, seen) for row, seen in seen_in if row.entry.at >= since]
+            older = {row.entry for row, _seen in seen_in if self._came_before(row.entry, file)}
+            self.done.outgrown.update((entry, key) for entry in older)
+            later = [(row, seen) for row, seen in seen_in if row.entry not in older]
             if before["state"] in _SETTLED:
                 _look_again(later, before["revision"])
             else:
                 for row, _seen in later:
                     row.settled = False
+
+    def _came_before(self, entry: Entry, file: Mapping[str, Any]) -> bool:
+        """By their lines in the journal: a clock may have been set back between the two."""
+        place = ("in", file["connection"], file["folder"], file["name"], file["sha256"], file["size"], file["modified"])
+        mine, other = self._lines.get(_identity(entry)), self._lines.get(place)
+        if mine is None or other is None:  # from before there was a journal
+            return bool(entry.at < file["first_seen"])
+        return mine < other
+
+    @cached_property
+    def _lines(self) -> dict[tuple[Any, ...], int]:
+        """Where in the journal each file stands first."""
+        found: dict[tuple[Any, ...], int] = {}
+        for number, entry in enumerate(self.client.archive.journal.entries()):
+            if entry is not None and entry.client == self.ctx.client:
+                found.setdefault(_identity(entry), number)
+        return found
 
     def _waiting(self) -> None:
         """Held orders whose document was made after the backup that the ledger was restored from."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,20 @@ def test_nor_is_it_beside_an_order_that_the_next_run_has_to_make(world: World) -
     assert world.rows("SELECT revision, file_id FROM orders WHERE order_id = '4701'") == before
     assert world.states() == {"4701": "created", "4999": "held"}
     assert {row["kind"] for row in world.cards()} == {"held"}
+
+
+def test_a_clock_that_was_set_back_makes_no_news_old(world: World, tmp_path: Path) -> None:
+    take(world, "first.xml", version(2))
+    path, _outcome = restoring.back_up(world.config(), tmp_path / "backup.jsonl.gz")
+    take(world, "second.xml", version(2, comment="call me"))
+    journal = next((world.folder / "archive" / "index").glob("*.jsonl"))
+    first, second = journal.read_text().splitlines()
+    data = json.loads(second)
+    data["at"] = (datetime.fromisoformat(data["at"]) - timedelta(hours=9)).isoformat()
+    journal.write_text("\n".join([first, json.dumps(data), ""]))
+    restoring.restore(world.config(), path, replace=True)
+    assert rebuilt(world).counts()["files"] == {"archived": 1}
+    assert world.run().counts["amended"] == 1
 
 
 def test_what_came_back_after_other_content_is_asked_about_again(world: World) -> None:
