@@ -168,6 +168,7 @@ def card(
             common.usage(T("--to and --lang go with --letter."))
         with common.client(context) as client:
             from pipeline.engine.cards.story import load
+            from pipeline.engine.deciding import closed_words
             from pipeline.ledger.cards import by_numbers
 
             with client.ledger.read() as conn:
@@ -191,6 +192,8 @@ def card(
                     )
                 else:
                     _print_letter(written, others, number)
+                    if row["state"] != "open":
+                        common.console(stderr=True).print(str(closed_words(row, client)), soft_wrap=True, markup=False)
                 return
             (story,) = load(client, [row])
             data = story_data(client, story)

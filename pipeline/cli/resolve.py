@@ -151,7 +151,11 @@ def _map(
         if not asked_for(card):
             raise deciding.refusal(card, T("Card {n} waits for no mapping.", n=card["id"]))
     asked = list(dict.fromkeys(about for card in still for about in asked_for(card)))
-    given = dict(parse_map(text, asked) for text in maps)
+    given: dict[tuple[str, str], str] = {}
+    for pair, code in (parse_map(text, asked) for text in maps):
+        if given.setdefault(pair, code) != code:
+            about = ":".join(pair)
+            common.usage(T("{about} cannot mean both {one} and {other}.", about=about, one=given[pair], other=code))
     checked = {pair: _meant(client, still, pair, code) for pair, code in given.items()}
     return [*closed, *deciding.give_mappings(client, still, checked, by=by, why=why, report=report)]
 

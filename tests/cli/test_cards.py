@@ -135,9 +135,17 @@ def test_several_cards_are_answered_in_one_call_and_told_in_json(tmp_path: Path)
     story = say(world, "trace", "00001").out
     assert "accepted as it is: anna (agreed)" in story
 
+    both = say(world, "resolve", 3, "--map", "sku:NOPE=0043", "--map", "sku:NOPE=0042")
+    assert (both.code, "cannot mean both 0043 and 0042" in both.err) == (2, True)
+    assert "it has no document yet" in say(world, "card", 3, "--letter").out
     mapped = say(world, "resolve", 3, "--map", "sku:NOPE=0043")
     assert mapped.code == 0
     assert "№00003 → document" in mapped.out
+    late = say(world, "card", 3, "--letter")
+    assert late.code == 0
+    assert "no document yet" not in late.out
+    assert "mistok resolve" not in late.out
+    assert "Card 3 is resolved: by anna" in late.err
     (row,) = say(world, "mappings", "--json").json()
     assert (row["kind"], row["code"], row["meant"], row["by"], row["card"]) == ("sku", "NOPE", "0043", "anna", 3)
     assert say(world, "mappings", "--forget", "sku:NOPES").code == 2

@@ -129,6 +129,9 @@ class _Writer:
                 yield self.say(T("The order file {file} was seen on {when}. It could not be taken.", **values))
             elif any(story.card["kind"] == "changed" for story in self.own):
                 yield self.say(T("The order file {file} came on {when}. It changes what was sent before.", **values))
+            elif self.settled:
+                yield self.say(T("The order file {file} came on {when} and was read.", **values))
+                yield self.say(T("What is named below is settled by now."))
             elif any(story.card["kind"] == "in_doubt" for story in self.own):
                 yield self.say(T("The order file {file} came on {when} and was read.", **values))
                 yield self.say(T("Whether its order is booked is not known."))
@@ -228,7 +231,15 @@ class _Writer:
         if self.file is not None and self.file["sha256"]:
             yield T("So does the file: {name}, SHA-256 {sha}.", name=self.file["name"], sha=self.file["sha256"])
 
+    @property
+    def settled(self) -> bool:
+        """Whether nobody is waited for any more: somebody wants to tell what was, all the same."""
+        return all(story.card["state"] != "open" for story in self.own)
+
     def _inside(self) -> Iterator[Text]:
+        if self.settled:
+            yield T("Nothing is left to be done: this tells what was.")
+            return
         asked: dict[str, list[int]] = {}
         for story in self.own:
             for about in deciding.asked_for(story.card):
