@@ -32,6 +32,7 @@ from pipeline.texts import T
 FORMAT = 1
 KIND = "mistok-ledger"
 _PAGE = 500  #: rows in one statement
+_LEFT_BEHIND = 3600  #: seconds after which an unfinished restore is surely nobody's
 #: (done, total): called often
 Tell = Callable[[int, int | None], None]
 
@@ -438,6 +439,7 @@ def restore_file(
     partial = target.with_name(f"{target.name}.restoring-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target, now)
         engine = sa.create_engine(sa.URL.create("sqlite", database=str(partial)), json_serializer=_to_json)
         try:
             with engine.begin() as conn:
@@ -466,6 +468,14 @@ def restore_file(
             with contextlib.suppress(OSError):
                 name.unlink(missing_ok=True)
     return outcome, aside
+
+
+def _sweep(target: Path, now: datetime) -> None:
+    """Take away what restores that were killed have left: one that is at work writes all the time."""
+    for left in target.parent.glob(f"{target.name}.restoring-*"):
+        with contextlib.suppress(OSError):
+            if now.timestamp() - left.stat().st_mtime > _LEFT_BEHIND:
+                left.unlink()
 
 
 def _check_file(made: Path, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -209,3 +210,18 @@ def test_what_lay_there_is_set_aside_with_its_log(opened: Open, tmp_path: Path) 
     (tmp_path / "x.sqlite3-wal").write_text("left behind")
     assert backup.set_aside(target, NOW) is None
     assert not (tmp_path / "x.sqlite3-wal").exists()
+
+
+def test_what_killed_restores_have_left_goes_with_the_next_one(opened: Open, tmp_path: Path) -> None:
+    ledger = opened("sqlite")
+    fill(ledger)
+    lines = tmp_path / "lines.jsonl.gz"
+    backup.dump(ledger.engine, lines, NOW)
+    target = tmp_path / "new" / "ledger.sqlite3"
+    target.parent.mkdir()
+    old, young = (target.with_name(f"{target.name}.restoring-{pid}") for pid in (1, 2))
+    for path, age in ((old, 7200), (target.with_name(old.name + "-journal"), 7200), (young, 60)):
+        path.write_text("half")
+        os.utime(path, (NOW.timestamp() - age,) * 2)
+    backup.restore_file(lines, target, HEAD, NOW)
+    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, young.name]
