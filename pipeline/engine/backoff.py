@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -25,7 +27,7 @@ from pipeline.config.masking import secrets_of
 from pipeline.config.model import ConnectionSpec
 from pipeline.errors import BackingOff, ConfigError, Finding, HostKeyRefused, MistokError, Refused, Transient
 from pipeline.ledger import tables as t
-from pipeline.ledger.store import Ledger
+from pipeline.ledger.store import Lease, Ledger
 from pipeline.texts import T
 from pipeline.transports.gate import Gate
 
@@ -37,6 +39,8 @@ KIND = "connection"
 REFUSED = (timedelta(minutes=5), timedelta(hours=6))
 #: After a server that did not answer.
 SILENT = (timedelta(seconds=5), timedelta(minutes=5))
+#: How long a run waits for another one's login, and how long such a login counts as under way at most.
+TURN, LOGIN = timedelta(seconds=10), timedelta(seconds=60)
 #: That a connection works is written down this often at most.
 WELL_EVERY = timedelta(minutes=1)
 #: A server that was away for longer than this, or refused us, is told of when it is back.
@@ -147,17 +151,38 @@ class ConnectionGate:
 
     def __call__(self, connect: Callable[[], R]) -> R:
         """See :class:`pipeline.transports.gate.Gate`. Raises Transient when the ledger does not answer."""
-        self._admit()
-        self._tried = True
+        with self._in_turn():
+            self._admit()
+            self._tried = True
+            try:
+                answer = connect()
+            except ConfigError:
+                raise
+            except MistokError as error:
+                self._failed(error)
+                raise
+            self._worked()
+            return answer
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Jobs that begin at one moment log in one after the other: of a password that expired just now only the first
+        one learns by a refusal. A person waits for nobody."""
+        lease: Lease | None = None
+        if not (self._person or self._passive):
+            until = time.monotonic() + TURN.total_seconds()
+            while (lease := self._ledger.acquire(f"login:{self._name}", LOGIN)) is None:
+                if time.monotonic() >= until:
+                    break  # a server that hangs is no reason for all others to wait
+                time.sleep(0.05)
         try:
-            answer = connect()
-        except ConfigError:
-            raise
-        except MistokError as error:
-            self._failed(error)
-            raise
-        self._worked()
-        return answer
+            yield
+        finally:
+            if lease is not None:
+                try:
+                    self._ledger.release(lease)
+                except Transient as trouble:
+                    log.warning("standing_not_written", connection=self._name, error=trouble.text.render("en"))
 
     def _admit(self) -> None:
         if self._shut is not None:

@@ -312,3 +312,44 @@ def test_f54_two_processes_at_the_end_of_a_back_off_make_one_try(
     assert gate("watch")(let_in) == "in"
     assert standings(ledger, ["site"])["site"].since is None
     ledger.close()
+
+
+@pytest.mark.parametrize("outcome", ["refused", "away"])
+def test_f54_jobs_of_one_moment_log_in_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    """A password expires between two ticks, and four jobs begin with the next one: one login, not four."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from pipeline.clock import SystemClock
+    from pipeline.errors import MistokError, Refused, Transient
+    from pipeline.ledger.store import Ledger
+    from pipeline.transports.local import LocalSettings
+
+    monkeypatch.setattr(backoff, "_slow_hash", lambda words, salt: f"{words}{salt}"[:32])
+    spec: Any = type("Spec", (), {"type": "local", "params": LocalSettings(path=Path())})()
+    asked: list[float] = []
+
+    def login() -> None:
+        asked.append(time.monotonic())
+        time.sleep(0.2)
+        raise Refused(T("no"), code="login") if outcome == "refused" else Transient(T("away"), code="connect")
+
+    def job(_number: int) -> type[MistokError]:
+        ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
+        try:
+            backoff.ConnectionGate(ledger, "site", spec, trigger="schedule")(login)
+        except MistokError as error:
+            return type(error)
+        finally:
+            ledger.close()
+        raise AssertionError
+
+    Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock()).close()
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(job, range(4)))
+    if outcome == "refused":
+        assert len(asked) == 1
+        assert sorted(one.__name__ for one in ends) == ["BackingOff"] * 3 + ["Refused"]
+    else:
+        assert len(asked) == 4, "a time of the schedule always tries a server that was away"
