@@ -348,10 +348,10 @@ class said:  # noqa: N801 - used as a statement: with said(settings):
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, MistokError):
+            return  # nothing, or somebody stops us: maybe in the midst of the import below
         import paramiko
 
-        if error is None or isinstance(error, MistokError):
-            return
         host, port = self._settings.host, self._settings.port
         if isinstance(error, socket.gaierror):
             raise Transient(

@@ -4,10 +4,12 @@ come would be taken for that of the next question. Whoever cleans up after a Ctr
 from __future__ import annotations
 
 import ftplib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import paramiko
 import pytest
@@ -18,6 +20,7 @@ from pipeline.testing.sftpd import SftpServer
 from pipeline.transports.ftp import FtpTransport
 from pipeline.transports.ftp_session import FtpSettings
 from pipeline.transports.sftp import SftpSettings, SftpTransport
+from pipeline.transports.sftp_session import said
 
 Act = Callable[[Transport, Path], object]
 
@@ -105,3 +108,9 @@ def test_no_answer_is_taken_for_that_of_another_question(
         assert result.path.read_bytes() == there[result.file.name]
     transport.write("inbox", "last.xml", b"last")
     assert (tmp_path / "root" / "inbox" / "last.xml").read_bytes() == b"last"
+
+
+def test_whoever_is_stopped_while_the_library_is_loaded_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paramiko", ModuleType("paramiko"))  # half of it is there
+    with pytest.raises(KeyboardInterrupt), said(SftpSettings(host="h", user="u")):
+        raise KeyboardInterrupt
