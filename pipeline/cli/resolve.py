@@ -242,6 +242,8 @@ def came_words(one: Came) -> Text:
     if one.findings and one.card is not None:
         words = one.findings[0].text
         return T("№{number}: {state}. {words} (card {n})", number=number, state=state, words=words, n=one.card)
+    if order["state"] == "rejected" and one.findings:  # somebody else was quicker: by whom, and why
+        return T("№{number}: {words}", number=number, words=one.findings[-1].text)
     return T("№{number}: {state}", number=number, state=state)
 
 

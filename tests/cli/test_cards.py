@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.resolve import parse_map
-from pipeline.errors import ConfigError
+from pipeline.cli.resolve import came_words, parse_map
+from pipeline.engine.carrying import Came
+from pipeline.errors import ConfigError, Finding
 from pipeline.resources import samples
+from pipeline.texts import T, use_language
 from tests.engine.deciding_world import World, say
 
 
@@ -167,6 +169,13 @@ def test_what_waits_all_the_same_ends_with_one(tmp_path: Path) -> None:
     assert said.code == 1
     assert "№00001" in said.out
     assert "(card 1)" in said.out
+
+
+def test_who_was_quicker_is_told_of_an_order_that_was_rejected_meanwhile() -> None:
+    use_language("en")
+    why = Finding("rejected", T("Rejected by {who}: {why}", who="petro", why="a test order"))
+    order = {"number": "00007", "state": "rejected", "document_number": None, "findings": [why.to_json()]}
+    assert str(came_words(Came(order))) == "№00007: Rejected by petro: a test order"
 
 
 def test_a_code_may_hold_what_separates() -> None:
