@@ -44,7 +44,6 @@ def resolve(
         typer.Option(
             "--document",
             help=str(T("The document of this number is the order's own: found in the target, or made by hand.")),
-            metavar="NUMBER",
             show_default=False,
         ),
     ] = None,
