@@ -219,7 +219,12 @@ def as_data(report: Report) -> dict[str, Any]:
 
 
 def _tried(report: Report) -> int:
-    return sum(1 for one in report.points if one.state != "untried")
+    """At how many points a run was killed."""
+    return sum(
+        1
+        for one in report.points
+        if one.state != "untried" and not any(finding.code == "not-reached" for finding in one.findings)
+    )
 
 
 def _seconds(report: Report) -> float | None:

@@ -70,7 +70,7 @@ class SftpTransport:
             size = self._run(self._upload(partial, source), folder)
             if size != expected:
                 raise common.short(name, expected, size)
-            seen = self._run(self._replace(partial, target, backup))
+            seen = self._run(self._replace(partial, target, backup), folder)
         except MistokError:
             with suppress(MistokError):
                 self._run(self._undo_swap(target, backup), folder)

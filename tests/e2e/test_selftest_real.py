@@ -388,6 +388,7 @@ def test_wrong_calls_are_told(liar: SftpServer, tmp_path: Path) -> None:
         (("site", "--kill", "--point", "nowhere"), "There is no point nowhere"),
         (("site", "--report", str(tmp_path / "no" / "such.txt")), "cannot be written"),
         (("site", "--kill", "--orders", "0"), "--orders"),
+        (("site", "--folder", "../.."), "leads out of the connection's root"),
     ):
         said = mistok("-c", path, "selftest", *words)
         assert said.code == 2, said.all

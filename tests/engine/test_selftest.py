@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from pipeline.cli.selftest import as_data
 from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
 from pipeline.config.model import ClientConfig
@@ -29,7 +30,7 @@ from pipeline.engine.selftest.killing import KillTable, known
 from pipeline.engine.selftest.points import INBOUND, OUTBOUND, POINTS
 from pipeline.engine.selftest.profile import Profile, Profiler
 from pipeline.engine.selftest.promises import broken_promises
-from pipeline.engine.selftest.report import State
+from pipeline.engine.selftest.report import Report, State
 from pipeline.engine.selftest.suits import settings_for
 from pipeline.errors import FolderMissing, Refused, Transient
 from pipeline.ports import RemoteFile, Transport
@@ -424,6 +425,21 @@ def test_a_point_that_is_not_reached_is_said(config: ClientConfig, tmp_path: Pat
     (result,) = kills.results
     assert result.state is State.FAULT
     assert result.findings[0].code == "not-reached"
+    report = Report(client="acme", connection="site", type="local", started=datetime.now(UTC), points=[result])
+    assert as_data(report)["kill"]["tried"] == 0, "nobody was killed"
+
+
+def test_where_files_are_kept_no_point_of_taking_them_away_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.engine.selftest.profile._SECOND_LOOK", 0)
+    points = ["inbound:claimed", "inbound:before-delete", "inbound:deleted", "inbound:acknowledged"]
+    report = selftest(
+        config_with(tmp_path, "keep"), load_registry(), "site", Options(points=points), clock=SystemClock()
+    )
+    assert [(one.point, one.state) for one in report.points] == [("inbound:claimed", State.OK)]
+    assert [finding.code for finding in report.remarks] == ["points-absent"]
+    assert report.exit_code == 0, report.findings
 
 
 # --- the promises ----------------------------------------------------------------------------------------------------

@@ -57,7 +57,8 @@ def selftest(
 ) -> Report:
     """Try the connection's real server, in a folder of our own that is gone afterwards (Ctrl-C included).
 
-    What is wrong with the server is in the report, not raised. Raises ConfigError when there is no such connection.
+    What is wrong with the server is in the report, not raised. Raises ConfigError when there is no such connection, or
+    when its settings or the options cannot be used (a key file that is not there, a folder outside of the root).
     The client's ledger, archive and systems are not opened.
     """
     spec = config.connections.get(connection)
@@ -81,6 +82,8 @@ def selftest(
             _Conduct(config, registry, spec, report, options, clock, tell, Path(temp)).run()
         except KeyboardInterrupt:
             report.interrupted = True
+        except ConfigError:  # a wrong call, or a wrong config: nothing that this server could mend
+            raise
         except MistokError as error:
             report.unreachable = True
             report.findings += error.findings
@@ -159,8 +162,15 @@ class _Conduct:
             tell=self._point,
             results=report.points,
         )
+        absent = table.absent(self.options.points)
+        if absent:
+            text = T(
+                "With `after: keep` no file is taken away: there was no run to kill at {points}.",
+                points=", ".join(absent),
+            )
+            report.remarks.append(Finding("points-absent", text, who=Who.US))
         try:
-            table.run(self.options.points)
+            table.run([point for point in self.options.points if point not in absent])
             report.findings += table.idle()
         finally:
             report.orders, report.documents = len(table.dropped), table.documents

@@ -28,7 +28,7 @@ from pipeline.engine.runtime import Client, RunReport, run_job
 from pipeline.engine.selftest import made_up
 from pipeline.engine.selftest.folder import join, names
 from pipeline.engine.selftest.made_up import Trial, throw_away
-from pipeline.engine.selftest.points import INBOUND, POINTS
+from pipeline.engine.selftest.points import INBOUND, POINTS, TAKING_AWAY
 from pipeline.engine.selftest.promises import broken_promises
 from pipeline.engine.selftest.report import PointResult, State
 from pipeline.errors import Finding, FolderMissing, MistokError, Transient, Where, Who
@@ -91,6 +91,12 @@ class KillTable:
             self.results.append(result)
             log.info("selftest_point", point=point, state=str(result.state), lost=result.lost, doubled=result.doubled)
             self.tell(point, result)
+
+    def absent(self, points: Sequence[str]) -> list[str]:
+        """Those of ``points`` at which this client's runs never come by: they take no file away."""
+        step = throw_away(self.config, self.registry, self.trial).jobs[made_up.ORDERS_JOB].steps[0].params
+        assert isinstance(step, InboundSettings)
+        return [point for point in points if point in TAKING_AWAY and step.after == "keep"]
 
     # --- inbound ---------------------------------------------------------------------------------------------------
 

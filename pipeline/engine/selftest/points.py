@@ -30,4 +30,6 @@ OUTBOUND: Mapping[str, Text] = {
     "outbound:marked": T("catalogue and marker in place, not written down yet"),
     "outbound:recorded": T("catalogue and marker in place and written down"),
 }
+#: At which no run ever comes by where ``after: keep`` leaves the files alone.
+TAKING_AWAY = frozenset({"inbound:before-delete", "inbound:deleted", "inbound:acknowledged"})
 POINTS: Mapping[str, Text] = {**INBOUND, **OUTBOUND}
