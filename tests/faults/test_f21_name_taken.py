@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive import Archive
+from tests.faults import invariants
 from tests.faults.conftest import Victim
+from tests.faults.seen import alarms
 
 Make = Callable[[str, str], Victim]
 
@@ -66,6 +68,35 @@ def test_f21_bytes_that_are_not_their_names_are_set_aside_and_the_file_is_kept(m
     [aside] = archive.set_aside()
     assert aside.read_bytes() == b"whatever this is", "nothing is overwritten"
     aside.unlink()
+    victim.check()
+
+
+@pytest.mark.parametrize(("transport", "how"), [("local", "evil"), ("sshd", "cut"), ("vsftpd-explicit", "gone")])
+def test_f21_a_copy_that_was_damaged_before_the_file_is_deleted(make_victim: Make, transport: str, how: str) -> None:
+    """Killed before the delete, and then the disk spoils the copy: the remote file is the only one left."""
+    victim = make_victim(transport, "sqlite")
+    path = victim.drop("single.xml")
+    assert victim.die("inbound:committed") == -9, victim.last_words
+    config = victim.config()
+    archive = Archive(config.path(config.archive.path))
+    sha = hashlib.sha256(victim.dropped["single.xml"]).hexdigest()
+    copy = archive.object_of(sha)
+    copy.chmod(0o644)
+    if how == "gone":
+        copy.unlink()
+    else:
+        copy.write_bytes(b"evil" if how == "evil" else victim.dropped["single.xml"][:100])
+    first = victim.run()
+    assert first.counts == {"failed": 1}, first
+    assert path.read_bytes() == victim.dropped["single.xml"], "it is left where it is"
+    again = victim.run()
+    assert again.counts == {"files": 1, "known": 1, "acknowledged": 1}, again
+    assert not path.exists()
+    assert archive.verify(sha), "it was fetched once more"
+    assert len(invariants.books_rows(config)) == 1
+    assert len(alarms(victim)) == 1, "told once"
+    for aside in archive.set_aside():
+        aside.unlink()
     victim.check()
 
 
