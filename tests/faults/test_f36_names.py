@@ -55,6 +55,10 @@ REFUSED = (
 ALL = "ignore: []"
 
 
+#: What Windows keeps for devices, whatever the ending: told here once more, not asked of the code that is tested.
+RESERVED = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789"))
+
+
 def on_disk(victim: Victim, orders: Orders, raw: bytes) -> None:
     """A file under a name of these bytes."""
     _, text = orders.next()
@@ -75,6 +79,9 @@ def view_is_safe(victim: Victim, count: int) -> None:
     for path in files:
         assert len(path.relative_to(view).parts) == 3, "date, client, name"
         assert safe_name(path.name) == path.name
+        assert path.name.split(".")[0].lower() not in RESERVED
+        assert not set(path.name) & set('<>:"/\\|?*'), path.name
+        assert path.name == path.name.strip(" .")
         assert len(path.name.encode()) <= 160
     assert not list(victim.folder.parent.rglob("*evil"))
 
