@@ -163,7 +163,11 @@ def _end(walk: Inbound, conn: sa.Connection, change: Change, now: datetime) -> N
         order_rows.update(conn, work.row["id"], now, status=status)
     match change.verdict:
         case Verdict.EQUAL | Verdict.NOTHING:
-            if change.asked is None or _newer_than_asked(walk, change):
+            newer = change.asked is None or _newer_than_asked(walk, change)
+            if newer is None:
+                # what waits to be done may not be the shop's last word any more: it is not done by itself
+                revisions.supersede(conn, work.row["id"], work.revision)
+            elif newer:
                 values = {"revision": work.revision, "file_id": work.file_id, "line": work.decoded.line}
                 order_rows.update(conn, work.row["id"], now, **values)
                 revisions.supersede(conn, work.row["id"], work.revision)
@@ -189,13 +193,16 @@ def _end(walk: Inbound, conn: sa.Connection, change: Change, now: datetime) -> N
             pass
 
 
-def _newer_than_asked(walk: Inbound, change: Change) -> bool:
-    """Whether the order says that it was changed after the content that a person is asked about."""
+def _newer_than_asked(walk: Inbound, change: Change) -> bool | None:
+    """Whether the order was changed after the content that a person is asked about, or that waits: by its own word,
+    else by arrival; None when it came before, so that nobody can tell."""
     asked, order = change.asked, change.work.decoded.order
-    if asked is None or order is None or order.updated_at is None:
+    if asked is None or change.reread:
         return False
     other = scales(walk).content(asked["file_id"], change.work.key, asked["revision"])
-    return other is not None and other.updated_at is not None and other.updated_at < order.updated_at
+    if order is not None and order.updated_at is not None and other is not None and other.updated_at is not None:
+        return other.updated_at < order.updated_at
+    return None if change.known else True
 
 
 def _ask(

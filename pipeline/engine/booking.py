@@ -52,10 +52,19 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
         with walk.ctx.ledger.read() as conn:
             known = order_rows.by_keys(conn, {work.key for work in works})
             outdated = revisions.outdated(conn, {row["id"] for row, _decoded in pending})
+            waiting = revisions.with_waiting(conn, {row["id"] for row in known.values()})
 
-        def standing(work: Work, outdated: Collection[tuple[Any, int, str]] = outdated) -> Standing:
-            place = (work.row.get("id"), work.file_id, work.revision)
-            return "older" if place in outdated else by_state(work)
+        def standing(
+            work: Work,
+            outdated: Collection[tuple[Any, int, str]] = outdated,
+            waiting: Collection[int] = waiting,
+        ) -> Standing:
+            order = work.row.get("id")
+            if (order, work.file_id, work.revision) in outdated:
+                return "older"
+            stands = by_state(work)
+            # what its document has comes again while other content is on its way there: which is the shop's last word?
+            return "changed" if stands == "same" and order in waiting else stands
 
         found = sort_out(works, amending.settle_left_behind(walk, works, known), scales.standing(standing))
         carry(walk, found, [row for row, _decoded in pending if row["id"] not in found.deferred])

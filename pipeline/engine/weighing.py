@@ -63,6 +63,8 @@ class Change:
     returned: bool = False  #: whether it is newer nobody can tell
     cancelled: bool = False  #: the order is to have no document any more
     marked: bool = False  #: its document has this very status already, as one that is cancelled
+    known: bool = False  #: this content came before, or the document has it
+    reread: bool = False  #: in this very file
     asked: Row | None = None  #: the appearance that a person is asked about, or that waits, from before
     sighting: Row | None = None  #: the appearance itself, when it is an old one that is carried on
 
@@ -154,6 +156,8 @@ class Scales:
                 change.remark = T(
                     "The copy of the earlier file is not in the archive any more: this is all that is known."
                 )
+        change.known = same or any(row["revision"] == work.revision for row in seen)
+        change.reread = _known_file(work, seen)
         if decided:
             return
         if now is not None and before is not None and same:

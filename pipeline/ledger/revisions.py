@@ -78,6 +78,16 @@ def supersede(conn: sa.Connection, order_row: int, revision: str) -> None:
     conn.execute(sightings.update().where(here).values(outcome="changed"))
 
 
+def with_waiting(conn: sa.Connection, ids: Collection[int]) -> set[int]:
+    """Which of these orders have newer content that is decided on and not done yet."""
+    found: set[int] = set()
+    known = sorted(ids)
+    for start in range(0, len(known), _CHUNK):
+        here = sightings.c.order_row.in_(known[start : start + _CHUNK]) & sightings.c.outcome.in_(WAITING)
+        found.update(conn.execute(sa.select(sightings.c.order_row).where(here).distinct()).scalars())
+    return found
+
+
 def waiting(
     conn: sa.Connection,
     client: str,
@@ -114,18 +124,23 @@ def waiting(
 
 
 def outgrown(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:
-    """Which of these files hold content that other content took the place of since, or that did so to a document's:
-    sent again, they are no mere repetition."""
+    """Which of these files hold content that other content took the place of since, or is about to: sent again, they
+    are no mere repetition."""
     found: set[int] = set()
     known = sorted(file_ids)
+    newer = sightings.alias()
+    another = orders.c.revision != sightings.c.revision
+    waits = sa.select(newer.c.id).where(
+        newer.c.order_row == orders.c.id, newer.c.outcome.in_(WAITING), newer.c.revision != sightings.c.revision
+    )
+    replaced_soon = waits.exists()
     for start in range(0, len(known), _CHUNK):
         query = (
             sa.select(sightings.c.file_id)
             .join(orders, orders.c.id == sightings.c.order_row)
             .where(
                 sightings.c.file_id.in_(known[start : start + _CHUNK]),
-                orders.c.amended.is_not(None) | sightings.c.outcome.in_(STOOD),
-                orders.c.revision != sightings.c.revision,
+                ((orders.c.amended.is_not(None) | sightings.c.outcome.in_(STOOD)) & another) | replaced_soon,
             )
             .distinct()
         )

@@ -152,6 +152,34 @@ def test_the_same_bytes_again_after_other_content_took_their_place_are_asked_abo
     assert cards(shop)[-1] == ("changed", "open")
 
 
+def test_a_cancellation_that_comes_after_what_waits_is_the_last_word(shop: Shop) -> None:
+    shop.more = AMEND
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(status="refunded"))
+    put(shop, "c.xml", version(5, code="НЕМА"))  # wanted after all, of a product that is not known
+    assert cards(shop) == [("changed", "open")]
+    put(shop, "d.xml", version(3, status="refunded"))  # and not wanted
+    assert cards(shop) == [("changed", "resolved")]
+    shop.more = {**AMEND, "mappings": "{sku: {НЕМА: '0042'}}"}
+    shop.run()
+    assert totals(shop) == [(849.0, "refunded")]
+
+
+@pytest.mark.parametrize("again", [version(), version().replace(b"<quantity>2<", b"<quantity>2.000<")])
+def test_what_waits_is_not_done_by_itself_when_the_shop_may_have_gone_back(shop: Shop, again: bytes) -> None:
+    shop.more = AMEND
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(5, code="НЕМА"))
+    put(shop, "c.xml", again)  # the same bytes as at first, or the same content
+    assert cards(shop) == [("changed", "open")], "a late copy, or the last word: nobody can tell"
+    shop.more = {**AMEND, "mappings": "{sku: {НЕМА: '0042'}}"}
+    shop.run()
+    assert totals(shop) == [(849.0, "new")]
+    assert decide(shop, accept=True) is not None
+    shop.run()
+    assert totals(shop) == [(2017.5, "new")]
+
+
 # --- which one is newer ------------------------------------------------------------------------------------------
 
 
