@@ -75,8 +75,9 @@ def look(data: bytes) -> Decoded | None:
             if planned is not None and said is not None:
                 stated, made = said[place]
                 assert planned == stated, f"the document says {planned}, the file {stated}"
-                made = made and made.quantize(CENT, ROUND_HALF_UP)
-                assert made is None or abs(made - stated) <= CENT, f"booked {stated}, but its parts make {made}"
+                assert not made or min(abs(one - stated) for one in made) <= CENT, (
+                    f"{stated}, but its parts make {made}"
+                )
     return decoded
 
 
@@ -102,10 +103,11 @@ def _told(findings: Sequence[Finding]) -> None:
             assert len(words) < 2000, words[:200]
 
 
-def independently(data: bytes) -> list[tuple[Decimal, Decimal | None]] | None:
+def independently(data: bytes) -> list[tuple[Decimal, tuple[Decimal, ...]]] | None:
     """(stated total, what its parts make) of each order, by another parser and a reckoning of our own.
 
-    None where that parser does not read the file; no sum where the prices are without tax.
+    The parts make two sums, both right (docs/order-format.md): rounded once at the end, or each part before it is
+    added. None where that parser does not read the file; no sums where the prices are without tax.
     """
     try:
         root = ET.fromstring(data)
@@ -125,16 +127,22 @@ def _number(element: ET.Element, path: str) -> Decimal:
     return Decimal(text or "0")
 
 
-def _made(order: ET.Element) -> Decimal | None:
+def _made(order: ET.Element) -> tuple[Decimal, ...]:
     if (order.findtext("prices-include-tax") or "").strip() in ("false", "0"):
-        return None
-    total = Decimal(0)
+        return ()
+    parts = []
     for item in order.iterfind("items/item"):
-        gross = _number(item, "price") * _number(item, "quantity")  # an order is rounded once, at its end
+        gross = _number(item, "price") * _number(item, "quantity")
         off = _number(item, "discount")
         if not off and item.find("discount-percent") is not None:
-            off = (gross * _number(item, "discount-percent") / 100).quantize(CENT, ROUND_HALF_UP)
-        total += gross - off
-    total += _number(order, "delivery/cost") + _number(order, "payment/fee")
+            off = _cents(gross * _number(item, "discount-percent") / 100)
+        parts.append(gross - off)
+    parts += [_number(order, "delivery/cost"), _number(order, "payment/fee")]
     off = sum((_number(one, "amount") for one in order.iterfind("discounts/discount")), Decimal(0))
-    return total - min(off, total)  # a certificate for more than the order takes off what there is
+    totals = sum(parts, Decimal(0)), sum(map(_cents, parts), Decimal(0))
+    # a certificate for more than the order takes off what there is
+    return tuple(_cents(total - min(off, total)) for total in totals)
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(CENT, ROUND_HALF_UP)

@@ -196,5 +196,5 @@ def test_the_reckoning_of_our_own_agrees_with_every_good_sample() -> None:
             assert one.order is not None
             stated, made = said
             assert stated == one.order.total
-            read += made is not None and abs(made - stated) <= 2 * CENT
+            read += bool(made) and min(abs(one - stated) for one in made) <= CENT
     assert read >= 12, "the test looks at something"
