@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Literal
 
 CENT = Decimal("0.01")
 
@@ -104,14 +105,37 @@ class Product:
     variants: tuple[Variant, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One thing that a system sells under an article of its own, as a sync sees it: see OFFER_FIELDS of the ports.
+
+    ``kind``: a ``single`` product, the ``base`` of a product with variants, or a ``variant`` of one. ``keys`` are the
+    article fields as the system has them (``sku``, ``model``, ``ean`` …), empty ones left out. ``values`` holds what
+    the system tells: a field that is absent is not known and never compared; None says that there is none.
+    """
+
+    id: str = ""  #: the system's own; "" where it is not there yet
+    product: str = ""  #: what a base and its variants have in common (the product's id); a single one's own id
+    kind: Literal["single", "base", "variant"] = "single"
+    keys: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    updated_at: datetime | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name for people, else an article, else its id."""
+        return str(self.values.get("name") or next(iter(self.keys.values()), "") or self.id)
+
+
 @dataclass(frozen=True, slots=True)
 class StockLevel:
-    """How much of one code lies in one warehouse."""
+    """How much of one thing lies in one warehouse. ``warehouse`` "" is a total over all of them."""
 
-    code: str
+    code: str  #: article
     warehouse: str
     on_hand: Decimal
     reserved: Decimal = Decimal(0)
+    offer: str = ""  #: id of the offer in its system, where levels are told by id
 
 
 # --- orders ------------------------------------------------------------------------------------------------------

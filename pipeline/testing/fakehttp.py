@@ -1,0 +1,346 @@
+"""The base of fake HTTP APIs: routes, a log of what was asked, and faults that a test scripts. Loopback only.
+
+A system's ``fake.py`` makes a :class:`FakeApi`, decorates its handlers with :meth:`FakeApi.route`, and keeps its state
+in plain attributes; :class:`FakeServer` serves it in threads of this process. Every request is handled under one lock,
+so that a handler may change state as if it were alone, as a real API's database transaction does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+MAX_BODY = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it came. Header names are lower-case; ``query`` keeps order and repeated names."""
+
+    method: str
+    path: str  #: decoded, without the query
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    address: str = "127.0.0.1"  #: of the asker
+
+    def param(self, name: str, default: str = "") -> str:
+        """The last value of ``name`` in the query."""
+        return next((value for key, value in reversed(self.query) if key == name), default)
+
+    def json(self) -> Any:
+        """The body as JSON, numbers with a point as Decimal. Raises Answered (400) when it is none."""
+        try:
+            return json.loads(self.body or b"null", parse_float=Decimal)
+        except ValueError:
+            raise Answered(Answer(400, {"message": "The body is no JSON."})) from None
+
+    def form(self) -> dict[str, str]:
+        """The body as a form (``application/x-www-form-urlencoded``)."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply. ``body``: bytes and str go as they are, anything else as JSON (Decimal as a number)."""
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = ""
+
+    def raw(self) -> tuple[bytes, str]:
+        """The bytes on the wire, and their type."""
+        if isinstance(self.body, bytes):
+            return self.body, self.content_type or "application/octet-stream"
+        if isinstance(self.body, str):
+            return self.body.encode(), self.content_type or "text/html; charset=utf-8"
+        if self.body is None and self.status == 204:
+            return b"", self.content_type
+        text = json.dumps(self.body, ensure_ascii=False, default=_number)
+        return text.encode(), self.content_type or "application/json"
+
+
+class Answered(Exception):
+    """Raised by a handler to answer at once."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+def _number(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    raise TypeError(type(value).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A request and the status that it was answered with; 0: the connection was dropped without an answer."""
+
+    asked: Asked
+    status: int
+    at: float  #: monotonic seconds
+
+
+@dataclass(slots=True)
+class Fault:
+    """Something that goes wrong with the next ``times`` requests that match; see the makers of FakeApi."""
+
+    matches: Callable[[Asked], bool]
+    times: int
+    answer: Answer | None = None  #: given in place of the handler's, which is not called unless ``handled``
+    handled: bool = False  #: the handler does its work before the fault strikes
+    drop: bool = False  #: the connection is closed without an answer
+    delay: float = 0.0  #: seconds before anything is answered
+    cut: int | None = None  #: only so many bytes of the answer's body are sent
+
+
+Handler = Callable[..., Answer | Any]
+
+
+class FakeApi:
+    """Routes, log and faults. A handler gets the request and the groups of its path, and gives an Answer or JSON."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.log: list[Logged] = []
+        self.faults: list[Fault] = []
+        self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
+
+    # --- what a fake declares --------------------------------------------------------------------------------------
+
+    def route(self, method: str, pattern: str) -> Callable[[Handler], Handler]:
+        """Register a handler: ``@api.route("GET", "/orders/{id}")``; ``{id}`` is one path segment, ``{rest*}`` all."""
+
+        def register(handler: Handler) -> Handler:
+            self.add(method, pattern, handler)
+            return handler
+
+        return register
+
+    def add(self, method: str, pattern: str, handler: Handler) -> None:
+        """The same for a bound method."""
+        regex = re.sub(r"\\{(\w+)\\\*\\}", r"(?P<\1>.+)", re.escape(pattern))
+        regex = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", regex)
+        self._routes.append((method, re.compile(regex), handler))
+
+    def before(self, asked: Asked) -> None:
+        """Asked before every handler: authentication, rate limits. Raise Answered to refuse."""
+
+    def unknown(self, asked: Asked) -> Answer:
+        """The answer for a path without a route."""
+        return Answer(404, {"message": f"No route {asked.method} {asked.path}"})
+
+    # --- what a test scripts -----------------------------------------------------------------------------------------
+
+    def fail(
+        self,
+        status: int,
+        body: Any = None,
+        *,
+        times: int = 1,
+        method: str = "",
+        path: str = "",
+        headers: Mapping[str, str] | None = None,
+        handled: bool = False,
+    ) -> None:
+        """Answer the next ``times`` matching requests with ``status``; ``handled``: after doing what was asked."""
+        answer = Answer(status, {"message": "scripted"} if body is None else body, headers or {})
+        self.faults.append(Fault(_matching(method, path), times, answer, handled=handled))
+
+    def lose_reply(self, *, times: int = 1, method: str = "", path: str = "") -> None:
+        """Do what is asked, then drop the connection without a word."""
+        self.faults.append(Fault(_matching(method, path), times, handled=True, drop=True))
+
+    def drop(self, *, times: int = 1, method: str = "", path: str = "") -> None:
+        """Drop the connection before anything is done."""
+        self.faults.append(Fault(_matching(method, path), times, drop=True))
+
+    def delay(self, seconds: float, *, times: int = 1, method: str = "", path: str = "", handled: bool = True) -> None:
+        """Answer late. ``handled``: what is asked is done first, so that a time-out leaves it done."""
+        self.faults.append(Fault(_matching(method, path), times, handled=handled, delay=seconds))
+
+    def cut(self, size: int, *, times: int = 1, method: str = "", path: str = "") -> None:
+        """Send only the first ``size`` bytes of the answer, then close."""
+        self.faults.append(Fault(_matching(method, path), times, handled=True, cut=size))
+
+    def asked(self, method: str = "", path: str = "") -> list[Asked]:
+        """What was asked so far, by method and beginning or pattern of the path."""
+        matches = _matching(method, path)
+        with self.lock:
+            return [one.asked for one in self.log if matches(one.asked)]
+
+    def forget(self) -> None:
+        """Empty the log and the script."""
+        with self.lock:
+            self.log.clear()
+            self.faults.clear()
+
+    # --- serving -----------------------------------------------------------------------------------------------------
+
+    def serve(self, asked: Asked) -> tuple[Answer | None, Fault | None]:
+        """The answer to one request and the fault that struck it; no answer: the connection is dropped."""
+        with self.lock:
+            fault = next((one for one in self.faults if one.times > 0 and one.matches(asked)), None)
+            if fault:
+                fault.times -= 1
+            answer: Answer | None
+            if fault and not fault.handled and (fault.answer or fault.drop):
+                answer = fault.answer
+            else:
+                answer = self._handle(asked)
+                if fault and (fault.answer or fault.drop):
+                    answer = fault.answer
+            if fault and fault.drop:
+                answer = None
+            self.log.append(Logged(asked, answer.status if answer else 0, time.monotonic()))
+        return answer, fault
+
+    def _handle(self, asked: Asked) -> Answer:
+        try:
+            self.before(asked)
+            for method, regex, handler in self._routes:
+                found = regex.fullmatch(asked.path)
+                if found and method == asked.method:
+                    result = handler(asked, **found.groupdict())
+                    return result if isinstance(result, Answer) else Answer(200, result)
+            return self.unknown(asked)
+        except Answered as answered:
+            return answered.answer
+
+
+def _matching(method: str, path: str) -> Callable[[Asked], bool]:
+    regex = re.compile(path)
+    return lambda asked: (not method or asked.method == method) and bool(regex.match(asked.path))
+
+
+class FakeServer:
+    """Serves a FakeApi on a free port of loopback, or on ``port``. A context manager; ``url`` has no final slash."""
+
+    def __init__(self, api: FakeApi, port: int = 0) -> None:
+        self.api = api
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.api = api
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._started = False
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """Its base."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Listen."""
+        self._started = True
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End, with every connection that is open."""
+        if self._started:
+            self._server.shutdown()
+            self._thread.join(5)
+        self._server.server_close()
+        self._server.end_connections()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+    api: FakeApi
+
+    def __init__(self, *args: Any) -> None:
+        self._open: set[socket.socket] = set()
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def end_connections(self) -> None:
+        for one in list(self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's own name
+        """Keep quiet: the log is the api's."""
+
+    def _serve(self) -> None:
+        parts = urlsplit(self.path)
+        size = int(self.headers.get("Content-Length") or 0)
+        if size > MAX_BODY:
+            self.send_error(413)
+            return
+        asked = Asked(
+            self.command,
+            unquote(parts.path),
+            tuple(parse_qsl(parts.query, keep_blank_values=True)),
+            {name.lower(): value for name, value in self.headers.items()},
+            self.rfile.read(size) if size else b"",
+            str(self.client_address[0]),
+        )
+        answer, fault = self.server.api.serve(asked)
+        if fault and fault.delay:
+            time.sleep(fault.delay)
+        if answer is None:
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        body, kind = answer.raw()
+        self.send_response(answer.status)
+        if kind:
+            self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if fault and fault.cut is not None:
+            body, self.close_connection = body[: fault.cut], True
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815 - the base class's own names
+
+
+def pages(rows: Sequence[Any], page: int, size: int) -> Sequence[Any]:
+    """The rows of page ``page`` (from 1)."""
+    start = max(page - 1, 0) * size
+    return rows[start : start + size]
