@@ -23,11 +23,14 @@ from pipeline.ports import (
     CatalogueFormat,
     Clock,
     DocumentDraft,
+    Gate,
     Notifier,
     OrderFormat,
+    Pacer,
     Ref,
     System,
     Transport,
+    open_gate,
 )
 from pipeline.texts import T, Text
 
@@ -362,6 +365,10 @@ class SystemEnv:
     timezone: str
     clock: Clock
     dry_run: bool = False  #: nothing may be created or changed, not even a database of the system's own
+    gate: Gate = open_gate  #: what the first request to its server, and every refusal, passes through
+    pacer: Pacer | None = None  #: shares the allowance of its API key; None: it is this object's alone
+    #: opens a connection of the config that its settings name (a TransportName); None: there are none
+    transport: Callable[[str], Transport] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ An adapter states its conformance in one line, ``_: type[Transport] = SftpTransp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from pipeline.errors import Finding, MistokError, Where
@@ -675,6 +676,45 @@ class Webhooks(Protocol):
 
     def hint(self, headers: Mapping[str, str], body: bytes) -> Hint:
         """What is meant; Hint of nothing for what is not understood. Never raises, never asks the network."""
+        ...
+
+
+# --- what connections share ------------------------------------------------------------------------------------------
+
+R = TypeVar("R")
+
+
+class Gate(Protocol):
+    """Decides whether a server may be asked now, and hears how it went."""
+
+    def __call__(self, connect: Callable[[], R]) -> R:
+        """``connect()``'s answer. Raises what it raises, or BackingOff without having called it."""
+        ...
+
+
+def open_gate(connect: Callable[[], R]) -> R:
+    """The gate that is always open: for a person who tries one server, and for tests."""
+    return connect()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an API allows one key. None: no limit."""
+
+    per_minute: int | None = None  #: requests in any 60 seconds
+    per_second: float | None = None  #: the pace within them
+    in_flight: int | None = None  #: requests at one time
+
+
+class Pacer(Protocol):
+    """Shares one API key's allowance between all threads, processes and machines that use it."""
+
+    def turn(self, key: str, limits: Limits) -> AbstractContextManager[None]:
+        """Wait until one more request is allowed, and count it; held while it is under way. Raises Transient."""
+        ...
+
+    def leave_alone(self, key: str, seconds: float) -> None:
+        """The server asked for patience: no request of this key for so long."""
         ...
 
 

@@ -28,8 +28,8 @@ from pipeline.config.model import ConnectionSpec
 from pipeline.errors import BackingOff, ConfigError, Finding, HostKeyRefused, MistokError, Refused, Transient
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease, Ledger
+from pipeline.ports import Gate
 from pipeline.texts import T
-from pipeline.transports.gate import Gate
 
 log = structlog.get_logger("mistok.connection")
 R = TypeVar("R")
@@ -150,7 +150,7 @@ class ConnectionGate:
         self._shut: Standing | None = None  # refused in this very run: not asked again, not even for a person
 
     def __call__(self, connect: Callable[[], R]) -> R:
-        """See :class:`pipeline.transports.gate.Gate`. Raises Transient when the ledger does not answer."""
+        """See :class:`pipeline.ports.Gate`. Raises Transient when the ledger does not answer."""
         with self._in_turn():
             self._admit()
             self._tried = True

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig
 from pipeline.engine.backoff import ConnectionGate
+from pipeline.engine.pacing import LedgerPacer
 from pipeline.errors import ConfigError
 from pipeline.flow import SystemEnv
 from pipeline.ledger.store import Ledger
@@ -94,9 +95,7 @@ class RunContext:
                 spec.params,
                 base=self.config.base,
                 dry_run=self.dry_run,
-                gate=ConnectionGate(
-                    self.ledger, name, spec, trigger=self.trigger, passive=self.dry_run, zone=self.config.zone
-                ),
+                gate=self._gate(name),
             )
         return self._transports[name]
 
@@ -113,7 +112,22 @@ class RunContext:
         """What a system is told of the client."""
         config = self.config
         return SystemEnv(
-            name, config.client, config.base, config.currency, config.timezone, self.clock, dry_run=self.dry_run
+            name,
+            config.client,
+            config.base,
+            config.currency,
+            config.timezone,
+            self.clock,
+            dry_run=self.dry_run,
+            gate=self._gate(name),
+            pacer=LedgerPacer(self.ledger),
+            transport=self.transport,
+        )
+
+    def _gate(self, name: str) -> ConnectionGate:
+        spec = self.config.connections[name]
+        return ConnectionGate(
+            self.ledger, name, spec, trigger=self.trigger, passive=self.dry_run, zone=self.config.zone
         )
 
     def format_context(self, file: str = "") -> FormatContext:

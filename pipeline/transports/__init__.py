@@ -7,10 +7,9 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError
 from pipeline.flow import Settings
-from pipeline.ports import Transport
+from pipeline.ports import Gate, Transport, open_gate
 from pipeline.texts import T
 from pipeline.transports.ftp_session import FtpSettings, FtpsSettings
-from pipeline.transports.gate import Gate, open_gate
 from pipeline.transports.local import LocalSettings, LocalTransport
 from pipeline.transports.sftp_session import SftpSettings
 from pipeline.transports.wrap import DryRun, Log, Logged, Retrying

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
-from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
+from pipeline.ports import Capabilities, FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
 from pipeline.texts import T, Text
 from pipeline.transports import common
 from pipeline.transports.ftp_listing import (
@@ -26,7 +26,6 @@ from pipeline.transports.ftp_listing import (
     parse_moment,
 )
 from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, piece_of, said
-from pipeline.transports.gate import Gate, open_gate
 
 R = TypeVar("R")
 Entries = list[Entry]  # inside the class, list is the port's own word

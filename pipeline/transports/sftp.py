@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias, TypeVar
 
 from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
-from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
+from pipeline.ports import Capabilities, FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
 from pipeline.texts import T
 from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
-from pipeline.transports.gate import Gate, open_gate
 from pipeline.transports.sftp_replies import checked, failed, is_kind, moment
 from pipeline.transports.sftp_session import BROKEN_LOGIN, Session, SftpSettings, connect, said
 

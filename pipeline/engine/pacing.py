@@ -1,0 +1,95 @@
+"""One API key's allowance, shared through the ledger by all jobs, processes and machines that use it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from pipeline.http import next_turn
+from pipeline.ledger import tables as t
+from pipeline.ledger.store import Lease, Ledger, owner_is_dead
+from pipeline.ports import Limits, Pacer
+
+KIND = "pace"
+#: A request under way counts so long at most when its process is gone without a word.
+FLIGHT = timedelta(minutes=2)
+_LOOK = 0.02  #: seconds between two looks for a free place
+
+
+class LedgerPacer:
+    """See :class:`pipeline.ports.Pacer`. Times are those of the ledger's database, which all machines share."""
+
+    def __init__(self, ledger: Ledger, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._ledger, self._sleep = ledger, sleep
+
+    @contextmanager
+    def turn(self, key: str, limits: Limits) -> Iterator[None]:
+        """See Pacer. Raises Transient when the ledger does not answer."""
+        lease = self._board(key, limits.in_flight) if limits.in_flight else None
+        try:
+            if limits.per_minute or limits.per_second:
+                while wait := self._wait(key, limits):
+                    self._sleep(wait)
+            yield
+        finally:
+            if lease is not None:
+                self._ledger.release(lease)
+
+    def leave_alone(self, key: str, seconds: float) -> None:
+        """See Pacer."""
+        with self._ledger.begin() as conn:
+            self._alone(conn, key)
+            now = self._ledger.database_now(conn).timestamp()
+            state = self._ledger.get_value(conn, KIND, key) or {}
+            state["until"] = max(state.get("until", 0.0), now + seconds)
+            self._ledger.set_value(conn, KIND, key, state)
+
+    def _wait(self, key: str, limits: Limits) -> float:
+        """Seconds until the next turn; 0: it is ours, and counted."""
+        with self._ledger.begin() as conn:
+            self._alone(conn, key)
+            now = self._ledger.database_now(conn).timestamp()
+            state = self._ledger.get_value(conn, KIND, key) or {}
+            # a clock that was set back must not make anybody wait for hours
+            hits = deque(hit for hit in state.get("hits", ()) if hit <= now)
+            until = state.get("until", 0.0)
+            wait = next_turn(hits, now, limits, until if until <= now + 24 * 3600 else 0.0)
+            if wait <= 0:
+                hits.append(now)
+                self._ledger.set_value(conn, KIND, key, {"hits": list(hits), "until": until})
+            return wait
+
+    def _board(self, key: str, places: int) -> Lease:
+        while True:
+            for place in range(places):
+                lease = self._take(f"flight:{key}:{place}")
+                if lease is not None:
+                    return lease
+            self._sleep(_LOOK)
+
+    def _take(self, name: str) -> Lease | None:
+        """The lease of one place. Unlike a job's it excludes this very process too: its threads share an owner."""
+        ledger, row = self._ledger, t.leases
+        with ledger.begin() as conn:
+            self._alone(conn, name)
+            now = ledger.database_now(conn)
+            held = conn.execute(row.select().where(row.c.client == ledger.client, row.c.name == name)).first()
+            if held and held.owner and held.until > now and not owner_is_dead(held.owner):
+                return None
+            lease = Lease(name, ledger.owner, (held.fence if held else 0) + 1, now + FLIGHT)
+            values = {"client": ledger.client, "name": name, "owner": lease.owner, "until": lease.until}
+            ledger.upsert(conn, row, values | {"fence": lease.fence}, keys=("client", "name"))
+        return lease
+
+    @staticmethod
+    def _alone(conn: sa.Connection, name: str) -> None:
+        if conn.dialect.name == "postgresql":  # SQLite's writing transactions exclude each other anyway
+            conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{KIND}:{name}"))))
+
+
+_pacer: type[Pacer] = LedgerPacer
