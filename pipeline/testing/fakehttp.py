@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import socket
+import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +23,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 MAX_BODY = 64_000_000
+_SLASH = "\ue000"  # stands for an encoded slash while routes are matched
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,16 @@ class Asked:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     address: str = "127.0.0.1"  #: of the asker
+    raw_path: str = ""  #: as it stood on the wire, still percent-encoded: tells ``/`` from ``%2F``
 
     def param(self, name: str, default: str = "") -> str:
         """The last value of ``name`` in the query."""
         return next((value for key, value in reversed(self.query) if key == name), default)
 
     def json(self) -> Any:
-        """The body as JSON, numbers with a point as Decimal. Raises Answered (400) when it is none."""
+        """The body as JSON, numbers with a point as Decimal. Raises Answered (400) when it is none (NaN is none)."""
         try:
-            return json.loads(self.body or b"null", parse_float=Decimal)
+            return json.loads(self.body or b"null", parse_float=Decimal, parse_constant=_no_constant)
         except ValueError:
             raise Answered(Answer(400, {"message": "The body is no JSON."})) from None
 
@@ -77,6 +81,10 @@ class Answered(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
         self.answer = answer
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
 
 
 def _number(value: object) -> Any:
@@ -117,12 +125,16 @@ class FakeApi:
         self.lock = threading.RLock()
         self.log: list[Logged] = []
         self.faults: list[Fault] = []
+        self.crashes: list[BaseException] = []  #: of handlers: a fault of the fake itself, which FakeServer.stop raises
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
 
     # --- what a fake declares --------------------------------------------------------------------------------------
 
     def route(self, method: str, pattern: str) -> Callable[[Handler], Handler]:
-        """Register a handler: ``@api.route("GET", "/orders/{id}")``; ``{id}`` is one path segment, ``{rest*}`` all."""
+        """Register a handler: ``@api.route("GET", "/orders/{id}")``; ``{id}`` is one path segment, ``{rest*}`` all.
+
+        Segments are told apart before they are decoded, so that ``a%2Fb`` is one.
+        """
 
         def register(handler: Handler) -> Handler:
             self.add(method, pattern, handler)
@@ -211,10 +223,13 @@ class FakeApi:
     def _handle(self, asked: Asked) -> Answer:
         try:
             self.before(asked)
+            path = "/".join(unquote(part).replace("/", _SLASH) for part in (asked.raw_path or asked.path).split("/"))
             for method, regex, handler in self._routes:
-                found = regex.fullmatch(asked.path)
+                found = regex.fullmatch(path)
                 if found and method == asked.method:
-                    result = handler(asked, **found.groupdict())
+                    result = handler(
+                        asked, **{name: part.replace(_SLASH, "/") for name, part in found.groupdict().items()}
+                    )
                     return result if isinstance(result, Answer) else Answer(200, result)
             return self.unknown(asked)
         except Answered as answered:
@@ -253,12 +268,15 @@ class FakeServer:
         return self
 
     def stop(self) -> None:
-        """End, with every connection that is open."""
+        """End, with every connection that is open. Raises RuntimeError when a handler of the fake has crashed."""
         if self._started:
             self._server.shutdown()
             self._thread.join(5)
         self._server.server_close()
         self._server.end_connections()
+        if self.api.crashes:
+            crash = self.api.crashes.pop(0)
+            raise RuntimeError(f"a handler of the fake crashed: {crash!r}") from crash
 
     def __enter__(self) -> Self:
         return self.start()
@@ -277,6 +295,11 @@ class _Server(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
         super().__init__(*args)
 
+    def server_bind(self) -> None:
+        """Without looking up the machine's name, which asks the network and may take seconds."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
+
     def process_request(self, request: Any, client_address: Any) -> None:
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open.add(request)
@@ -291,8 +314,11 @@ class _Server(ThreadingHTTPServer):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's own form
+        """A client that went away is no news; anything else would look like a lost reply, and is kept to be raised."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            self.api.crashes.append(error)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -315,6 +341,7 @@ class _Handler(BaseHTTPRequestHandler):
             {name.lower(): value for name, value in self.headers.items()},
             self.rfile.read(size) if size else b"",
             str(self.client_address[0]),
+            parts.path,
         )
         answer, fault = self.server.api.serve(asked)
         if fault and fault.delay:
