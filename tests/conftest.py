@@ -16,7 +16,12 @@ from pipeline.texts import use_language
 from tests.servers import common, proftpd, pyftpd, sshd, vsftpd
 from tests.servers.common import Server, SystemUser
 
-pytest.register_assert_rewrite("pipeline.testing.transport_contract")
+pytest.register_assert_rewrite(
+    "pipeline.testing.transport_contract",
+    "pipeline.testing.sync_contract",
+    "pipeline.testing.sync_stock_contract",
+    "pipeline.testing.sync_subject",
+)
 
 _KEPT = {"MISTOK_REQUIRE_SERVERS", "MISTOK_FULL"}
 _seen: dict[str, str] = {}
