@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.texts import use_language
-from tests.servers import common, proftpd, pyftpd, sshd, vsftpd
+from tests.servers import common, mariadb, proftpd, pyftpd, sshd, vsftpd
 from tests.servers.common import Server, SystemUser
 
 pytest.register_assert_rewrite(
@@ -147,6 +147,14 @@ def postgres(postgres_server: Any, request: pytest.FixtureRequest) -> Iterator[s
     url = postgres_server.get_uri(database=name)
     yield url.replace("postgresql://", "postgresql+psycopg://", 1)
     postgres_server.psql(f"drop database {name} with (force);")
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[mariadb.MariaDb]:
+    """One MariaDB for the session."""
+    server = mariadb.start()
+    yield server
+    server.remove()
 
 
 # --- the table of faults ---------------------------------------------------------------------------------------------
