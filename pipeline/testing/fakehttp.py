@@ -100,6 +100,7 @@ class Logged:
     asked: Asked
     status: int
     at: float  #: monotonic seconds
+    answer: Answer | None = None  #: what was answered
 
 
 @dataclass(slots=True)
@@ -151,9 +152,18 @@ class FakeApi:
     def before(self, asked: Asked) -> None:
         """Asked before every handler: authentication, rate limits. Raise Answered to refuse."""
 
+    def after(self, asked: Asked, answer: Answer) -> Answer:  # noqa: ARG002 - for those who override it
+        """Asked after every handler and every refusal, not for scripted faults: headers, the look of errors."""
+        return answer
+
     def unknown(self, asked: Asked) -> Answer:
         """The answer for a path without a route."""
         return Answer(404, {"message": f"No route {asked.method} {asked.path}"})
+
+    def methods(self, asked: Asked) -> tuple[str, ...]:
+        """The methods that the path has a route for, sorted."""
+        path = _segments(asked)
+        return tuple(sorted({method for method, regex, _ in self._routes if regex.fullmatch(path)}))
 
     # --- what a test scripts -----------------------------------------------------------------------------------------
 
@@ -217,13 +227,16 @@ class FakeApi:
                     answer = fault.answer
             if fault and fault.drop:
                 answer = None
-            self.log.append(Logged(asked, answer.status if answer else 0, time.monotonic()))
+            self.log.append(Logged(asked, answer.status if answer else 0, time.monotonic(), answer))
         return answer, fault
 
     def _handle(self, asked: Asked) -> Answer:
+        return self.after(asked, self._answer(asked))
+
+    def _answer(self, asked: Asked) -> Answer:
         try:
             self.before(asked)
-            path = "/".join(unquote(part).replace("/", _SLASH) for part in (asked.raw_path or asked.path).split("/"))
+            path = _segments(asked)
             for method, regex, handler in self._routes:
                 found = regex.fullmatch(path)
                 if found and method == asked.method:
@@ -234,6 +247,11 @@ class FakeApi:
             return self.unknown(asked)
         except Answered as answered:
             return answered.answer
+
+
+def _segments(asked: Asked) -> str:
+    """The path, decoded, with the slashes inside of segments told apart."""
+    return "/".join(unquote(part).replace("/", _SLASH) for part in (asked.raw_path or asked.path).split("/"))
 
 
 def _matching(method: str, path: str) -> Callable[[Asked], bool]:

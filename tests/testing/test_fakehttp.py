@@ -35,6 +35,9 @@ class Notes(FakeApi):
         if asked.headers.get("x-key") == "wrong":
             raise Answered(Answer(401, {"message": "no"}))
 
+    def after(self, asked: Asked, answer: Answer) -> Answer:
+        return Answer(answer.status, answer.body, {**answer.headers, "X-Ways": ",".join(self.methods(asked))})
+
     def _one(self, _asked: Asked, name: str) -> Any:
         if name not in self.notes:
             raise Answered(Answer(404, "<h1>none</h1>"))
@@ -157,6 +160,18 @@ def test_a_crash_of_a_handler_is_raised_and_not_taken_for_a_lost_reply(api: Note
         ask(server, "GET", "/broken")
     with pytest.raises(RuntimeError, match="a handler of the fake crashed: KeyError"):
         server.stop()
+
+
+def test_every_answer_is_seen_after_and_logged_but_no_fault(api: Notes, server: FakeServer) -> None:
+    assert ask(server, "PUT", "/notes/a%2Fb", b"0.50")[2]["x-ways"] == "GET,PUT"
+    assert ask(server, "POST", "/notes")[2]["x-ways"] == "GET"
+    assert ask(server, "GET", "/", headers={"X-Key": "wrong"})[2]["x-ways"] == ""
+    api.fail(500)
+    assert "x-ways" not in ask(server, "GET", "/notes")[2]
+    answers = [one.answer for one in api.log]
+    assert [one.status for one in answers if one] == [201, 404, 401, 500]
+    assert answers[0]
+    assert answers[0].body == Decimal("0.50")
 
 
 def test_pages() -> None:
