@@ -138,7 +138,7 @@ def test_what_the_real_one_rejects_is_refused_and_leaves_nothing(fake: FakeKeepi
 
 
 def test_values_that_are_none_are_refused_with_their_field(http_: Http) -> None:
-    for changes, field in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"total": "x"}, "total"),
         ({"jobs_attributes": [line(price="багато")]}, "jobs.product.price"),
         ({"jobs_attributes": [line(amount="x")]}, "jobs.amount"),
@@ -149,7 +149,8 @@ def test_values_that_are_none_are_refused_with_their_field(http_: Http) -> None:
         ({"client_id": 5}, "client"),
         ({"ordered_at": "учора"}, "ordered_at"),
         ({"result": "won"}, "result"),
-    ]:
+    ]
+    for changes, field in cases:
         reply = http_.post("/agreements", order(**changes))
         assert (reply.status, list(reply.json["errors"])) == (422, [field])
     assert http_.get("/agreements").items == []
@@ -361,12 +362,13 @@ def test_payments(fake: FakeKeepin, http_: Http) -> None:
     told = http_.get("/payments").items[0]
     assert (told["amount"], told["kind"], told["purse"]) == (150.5, "income", {"id": purse, "name": "Каса"})
     assert (told["at"], told["planned"], told["currency"]) == ("2026-11-20", False, "UAH")
-    for changes, field in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"amount": None}, "amount"),
         ({"kind": ""}, "kind"),
         ({"purse_id": 5}, "purse"),
         ({"at": "20.11.2026"}, "at"),
-    ]:
+    ]
+    for changes, field in refused:
         body = {"amount": 1, "kind": "income", "purse_id": purse, **changes}
         assert list(http_.post("/payments", body).json["errors"]) == [field]
     for method in ("GET", "PATCH", "DELETE"):
