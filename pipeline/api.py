@@ -46,6 +46,7 @@ from pipeline.flow import (
     StepContext,
     StepPlugin,
     StepResult,
+    SyncStep,
     SystemEnv,
     SystemName,
     SystemPlugin,
@@ -150,6 +151,14 @@ from pipeline.rules.pricing import (
 )
 from pipeline.rules.searching import matcher
 from pipeline.rules.stock import sellable
+from pipeline.syncing import (
+    CatalogueSyncSettings,
+    MatchSettings,
+    PriceSyncSettings,
+    StockSyncSettings,
+    SyncSettings,
+    is_price,
+)
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
 from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
 from pipeline.xmlio import parse as parse_xml
@@ -178,6 +187,7 @@ __all__ = [
     "Catalogue",
     "CatalogueChecker",
     "CatalogueFormat",
+    "CatalogueSyncSettings",
     "Changed",
     "ChannelPlugin",
     "Chunk",
@@ -220,6 +230,7 @@ __all__ = [
     "ListedDocument",
     "Marker",
     "MatchRules",
+    "MatchSettings",
     "MistokError",
     "Money",
     "Move",
@@ -245,6 +256,7 @@ __all__ = [
     "PlanContext",
     "Plugin",
     "Price",
+    "PriceSyncSettings",
     "Product",
     "ProductDraft",
     "ProductLookup",
@@ -268,7 +280,10 @@ __all__ = [
     "StepResult",
     "Stock",
     "StockLevel",
+    "StockSyncSettings",
     "StockTarget",
+    "SyncSettings",
+    "SyncStep",
     "System",
     "SystemEnv",
     "SystemName",
@@ -295,6 +310,7 @@ __all__ = [
     "full_name",
     "garbled",
     "included_tax",
+    "is_price",
     "known_encoding",
     "line_sum",
     "matcher",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from pipeline.errors import Finding
-from pipeline.model import Order
+from pipeline.model import Offer, Order
 from pipeline.ports import (
     CatalogueFormat,
     Clock,
@@ -329,6 +329,8 @@ class StepResult:
     findings: tuple[Finding, ...] = ()  #: what did not work although the run went on; told as a failure of the job
     unreachable: bool = False  #: among ``findings`` is a server or system that did not answer
     again_in: float | None = None  #: seconds after which another look is worth it (a file was not whole yet)
+    wake_at: datetime | None = None  #: a run is wanted at this moment besides the schedule's (a special price begins)
+    plan: Any = None  #: what a dry run would do, as a value
 
 
 # --- plugins -----------------------------------------------------------------------------------------------------
@@ -412,6 +414,17 @@ class OutboundStep:
     fields: Callable[[Any], Sequence[str]] | None = None  #: further fields that ``keep`` looks at
 
 
+@dataclass(frozen=True, slots=True)
+class SyncStep:
+    """A step that keeps two systems in step, with settings of :mod:`pipeline.syncing`.
+
+    ``change`` may alter an offer of the source, or drop it (None); it is pure.
+    """
+
+    what: Literal["catalogue", "stock"]
+    change: Callable[[Offer, Any], Offer | None] | None = None
+
+
 class StepContext(Protocol):
     """What a free step is given."""
 
@@ -455,7 +468,7 @@ class StepPlugin:
     name: str
     summary: Text
     settings: type[Settings]
-    kind: InboundStep | OutboundStep | FreeStep
+    kind: InboundStep | OutboundStep | SyncStep | FreeStep
 
 
 Plugin = FormatPlugin | SystemPlugin | ChannelPlugin | StepPlugin
@@ -480,6 +493,13 @@ COUNT_WORDS: Mapping[str, Text] = {
     "later": T("to be tried later"),
     "rows": T("rows"),
     "uploaded": T("uploaded"),
+    "matched": T("in step"),
+    "new": T("new"),
+    "updated": T("updated"),
+    "vanished": T("vanished from the source"),
+    "twins": T("twins in the target"),
+    "ambiguous": T("ambiguous"),
+    "keyless": T("without an article"),
     "unchanged": T("unchanged"),
     "images": T("images"),
 }

@@ -540,7 +540,10 @@ class Offers(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductDraft:
-    """A product to be created: a single one, or a base with all its variants. ``category`` in values is a path."""
+    """A product to be created: a single one, or a base with all its variants. ``category`` in values is a path.
+
+    Where ``base.id`` is given, the product is there already, and only the variants are new.
+    """
 
     base: Offer
     variants: tuple[Offer, ...] = ()
@@ -565,6 +568,7 @@ class RowOutcome:
     ids: tuple[str, ...] = ()
     existed: bool = False
     error: MistokError | None = None
+    shown: Mapping[str, Any] = field(default_factory=dict)  #: fields as the system then shows them, where it says so
 
 
 @runtime_checkable
@@ -598,11 +602,14 @@ class Stock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockTarget:
-    """The level that an offer is to have in a warehouse: absolute, what may be sold. ``warehouse`` "": the only one."""
+    """The level that an offer is to have in a warehouse: absolute. ``warehouse`` "": the only one."""
 
     offer: Offer  #: as it told it
     warehouse: str
     quantity: Decimal
+    #: True: what lies there, and the system's own reserves stay. False: what may be sold, so that a system which keeps
+    #: reserves sets what lies there to this and its own reserves together.
+    on_hand: bool = False
 
 
 @runtime_checkable

@@ -205,6 +205,17 @@ def brake(subject: str, job: str, finding: Finding) -> Notice:
     )
 
 
+def sync(subject: str, job: str, finding: Finding, count: int) -> Notice:
+    """Something of a sync waits for a person: the first of ``count`` findings."""
+    return Notice(
+        kind="sync",
+        subject=subject,
+        title=T("Job {job}: {n}", job=job, n=TN("{n} product waits for you", "{n} products wait for you", count)),
+        body=_stacked(_words(finding)),
+        data={"job": job, "code": finding.code, "count": count},
+    )
+
+
 def catalogue(subject: str, name: str, rows: int, connection: str) -> Notice:
     """A catalogue was published as ``name`` on ``connection``."""
     return Notice(

@@ -75,7 +75,7 @@ class AlertsConfig(Settings):
 
     channels: tuple[ChannelSpec, ...] = ()
     """Where notices go, in this order: `desktop`, …"""
-    kinds: tuple[str, ...] = ("order", "held", "amended", "quarantined", "failure", "brake")
+    kinds: tuple[str, ...] = ("order", "held", "amended", "quarantined", "failure", "brake", "sync")
     """Which notices are shown."""
     burst: Annotated[int, Field(ge=1)] = 4
     """More new orders than this in one go become one summary."""

@@ -59,6 +59,7 @@ class RunContext:
     trigger: str = "person"
     dry_run: bool = False
     approve: bool = False
+    full: bool = False  #: of a sync: compare everything of both sides
     by: str = ""  #: the person who decided that it goes on, for the cards that it closes
     since: datetime | None = None
     until: datetime | None = None

@@ -27,7 +27,16 @@ from pipeline.engine import guard, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.keeping import Keeper
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
-from pipeline.flow import FreeStep, InboundSettings, InboundStep, OutboundSettings, OutboundStep, Settings, StepResult
+from pipeline.flow import (
+    FreeStep,
+    InboundSettings,
+    InboundStep,
+    OutboundSettings,
+    OutboundStep,
+    Settings,
+    StepResult,
+    SyncStep,
+)
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease, Ledger
 from pipeline.ports import Clock
@@ -85,6 +94,7 @@ class RunOptions:
     scheduled_for: datetime | None = None
     dry_run: bool = False
     approve: bool = False
+    full: bool = False  #: of a sync: compare everything of both sides
     since: datetime | None = None
     until: datetime | None = None
 
@@ -268,6 +278,7 @@ class _Run:
                     trigger=self.options.trigger,
                     dry_run=self.options.dry_run,
                     approve=self.options.approve,
+                    full=self.options.full,
                     since=self.options.since,
                     until=self.options.until,
                     report=self.report,
@@ -275,7 +286,7 @@ class _Run:
                 )
                 limit = self._limit(spec) if self.end_at_limit else None
                 try:
-                    reports.append(_run_step(spec, ctx))
+                    reports.append(_run_step(spec, ctx, number))
                 finally:
                     if limit is not None:
                         limit.cancel()
@@ -460,7 +471,7 @@ def _mark(findings: Sequence[Finding]) -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
-def _run_step(spec: StepSpec, ctx: RunContext) -> StepReport:
+def _run_step(spec: StepSpec, ctx: RunContext, number: int = 0) -> StepReport:
     plugin = ctx.registry.steps[spec.step]
     result: Any  # a client's step may give back anything
     try:
@@ -469,6 +480,12 @@ def _run_step(spec: StepSpec, ctx: RunContext) -> StepReport:
                 result = _inbound(step, spec, ctx)
             case OutboundStep() as step:
                 result = _outbound(step, spec, ctx)
+            case SyncStep() as step:
+                from pipeline.engine.sync.catalogue import CatalogueRun
+                from pipeline.engine.sync.levels import StockRun
+
+                kind = CatalogueRun if step.what == "catalogue" else StockRun
+                result = kind(step, spec, ctx, number).run(full=ctx.full)
             case FreeStep() as step:
                 result = step.run(spec.params, ctx)
     except ConfigError as error:

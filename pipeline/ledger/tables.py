@@ -297,6 +297,48 @@ publications = Table(
     Index("ix_publications_client_connection_name", "client", "connection", "name"),
 )
 
+#: what a sync keeps in step: one row for each offer of the target, with fingerprints of what was last applied
+links = Table(
+    "links",
+    metadata,
+    Column("client", String(64), primary_key=True),
+    Column("link", String(255), primary_key=True),  # JOB/FROM>TO/STEP
+    Column("target_id", String(255), primary_key=True),
+    Column("source_key", Text, nullable=False),  # normal form of the article
+    Column("source_id", Text, nullable=False),
+    Column("kind", String(8), nullable=False),  # single, base, variant
+    Column("product", Text, nullable=False),  # of the target
+    Column("keys", JSON, nullable=False),  # article fields of the target
+    Column("wanted", JSON, nullable=False),  # field -> fingerprint of what was last sent
+    Column("seen", JSON, nullable=False),  # field -> fingerprint of how the target shows what was sent
+    Column("sent", JSON, nullable=False),  # prices and stock levels as last sent, as text
+    Column("updated", Moment, nullable=False),
+    Index("ix_links_client_link_source_key", "client", "link", "source_key"),
+)
+
+#: plans of syncs: those that wait for a person, and what the last ones did
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("job", String(128), nullable=False),
+    Column("link", String(255), nullable=False),
+    Column("subject", String(80), nullable=False),  # of its card
+    Column("state", String(16), nullable=False),  # waiting, approved, rejected, applied, superseded
+    Column("digest", String(64), nullable=False),  # of what the brake stopped it for; "" when nothing did
+    Column("counts", JSON, nullable=False),
+    Column("findings", JSON, nullable=False),  # list of Finding
+    Column("rows", JSON, nullable=False),  # the first of what it would do
+    Column("created", Moment, nullable=False),
+    Column("decided", Moment),
+    Column("decided_by", String(128)),
+    Column("why", Text),
+    Column("run_id", Id),
+    Index("ix_plans_client_link", "client", "link"),
+    Index("ix_plans_client_state", "client", "state"),
+)
+
 #: small named values: cursors, fingerprints of sent images, heartbeat, back-off of a connection
 values = Table(
     "values",

@@ -1,0 +1,108 @@
+"""What keeps a plan from being applied before a person has looked: pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pipeline.engine.sync.plan import SyncPlan, price_changes
+from pipeline.errors import Finding, Where, Who
+from pipeline.syncing import CatalogueSyncSettings, SyncSettings
+from pipeline.texts import TN, T, Text
+
+SHOWN = 10  #: offending prices or levels that are told one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Braked:
+    """Why a plan waits; ``digest`` tells this very trouble from another, so that an approval holds for it alone."""
+
+    findings: tuple[Finding, ...] = ()
+    digest: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.findings)
+
+
+def stopped(reasons: Iterable[tuple[str, Text, Sequence[str], Sequence[Finding]]], hint: Text) -> Braked:
+    """Reasons as (code, words, what it is about for the digest, findings one by one) -> why a plan waits."""
+    findings: list[Finding] = []
+    marks: list[object] = []
+    for code, words, about, each in reasons:
+        findings.append(Finding(code, words, hint=hint, who=Who.ACCOUNTANT))
+        findings += each[:SHOWN]
+        if len(each) > SHOWN:
+            findings.append(Finding(code, T("… and {n} more.", n=len(each) - SHOWN), who=Who.ACCOUNTANT))
+        marks.append([code, sorted(about)])
+    if not findings:
+        return Braked()
+    digest = hashlib.sha256(json.dumps(marks, ensure_ascii=False).encode()).hexdigest()[:32]
+    return Braked(tuple(findings), digest)
+
+
+def source_reasons(
+    told: int, vanished: int, in_step: int, settings: SyncSettings
+) -> list[tuple[str, Text, Sequence[str], Sequence[Finding]]]:
+    """A source that is empty or shrunk.
+
+    Args:
+        told: offers that the source told.
+        vanished: of what was in step, so much is gone.
+        in_step: what was in step before.
+    """
+    reasons: list[tuple[str, Text, Sequence[str], Sequence[Finding]]] = []
+    if told < settings.min_rows:
+        words = T(
+            "The source tells {n}, fewer than the least allowed ({least}).",
+            n=TN("{n} product", "{n} products", told),
+            least=settings.min_rows,
+        )
+        reasons.append(("brake-empty", words, [str(told)], ()))
+    elif in_step and vanished * 100 > in_step * settings.max_shrink:
+        words = T(
+            "{gone} of {before} that were in step have gone from the source: more than {percent} %.",
+            gone=vanished,
+            before=in_step,
+            percent=settings.max_shrink,
+        )
+        reasons.append(("brake-shrunk", words, [str(vanished)], ()))
+    return reasons
+
+
+def catalogue_brakes(plan: SyncPlan, told: int, in_step: int, settings: CatalogueSyncSettings, hint: Text) -> Braked:
+    """Why this plan of products and prices waits; nothing when all is well."""
+    reasons = source_reasons(told, len(plan.vanished), in_step, settings) if plan.full else []
+    times = settings.max_price_change
+    if times is not None:
+        marks: list[str] = []
+        each: list[Finding] = []
+        for update, change in price_changes(plan):
+            if not isinstance(change.before, Decimal) or not isinstance(change.after, Decimal):
+                continue
+            if jumps(change.before, change.after, times):
+                marks.append(f"{update.target.id}\0{change.name}\0{change.after}")
+                article = update.row.article or update.row.offer.title
+                text = T(
+                    "{article}: {name} {after} instead of {before}.",
+                    article=article,
+                    name=change.name,
+                    after=change.after,
+                    before=change.before,
+                )
+                each.append(Finding("price", text, Where(element=article), None, Who.ACCOUNTANT))
+        if each:
+            words = T(
+                "{prices} would become 0, or change by more than {times} times.",
+                prices=TN("{n} price", "{n} prices", len(each)),
+                times=times,
+            )
+            reasons.append(("brake-prices", words, marks, each))
+    return stopped(reasons, hint)
+
+
+def jumps(before: Decimal, after: Decimal, times: Decimal) -> bool:
+    """Whether a price that was more than 0 becomes 0, or more than ``times`` higher or lower."""
+    return before > 0 and (after <= 0 or after > before * times or after * times < before)

@@ -1,0 +1,338 @@
+"""The walk of products and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from pipeline.engine.sync import match as matching
+from pipeline.engine.sync import store
+from pipeline.engine.sync.brakes import Braked, catalogue_brakes, stopped
+from pipeline.engine.sync.plan import UNKNOWN, Create, SyncPlan, Update, fingerprint, plan, same
+from pipeline.engine.sync.rows import Row, shape
+from pipeline.engine.sync.store import Link
+from pipeline.engine.sync.walk import PRODUCTS, TAKES_PRODUCTS, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
+from pipeline.errors import Finding, MistokError
+from pipeline.flow import StepResult
+from pipeline.model import Offer
+from pipeline.ports import ApplyCatalogue, ApplyStock, OfferChange, Offers, OfferTraits, RowOutcome, Stock, StockTarget
+from pipeline.syncing import CatalogueSyncSettings, PriceSyncSettings, is_price
+from pipeline.texts import TN, T
+
+ZERO = Decimal(0)
+
+
+class CatalogueRun(SyncRun):
+    """One run of a step that keeps products and prices in step."""
+
+    settings: CatalogueSyncSettings
+
+    def run(self, *, full: bool = False) -> StepResult:
+        """Do it. Raises ConfigError, Refused and Transient (both sides untouched, or what was done is recorded)."""
+        traits = self.traits()
+        self.needs(self.source, self.settings.source, Offers, PRODUCTS)
+        if not self.ctx.dry_run:
+            self.needs(self.target, self.settings.to, ApplyCatalogue, TAKES_PRODUCTS)
+        seen = self._observe(traits, self.is_full(asked=full))
+        key = self.settings.match.target or traits.keys[0]
+        matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
+        known = {name: link.known for name, link in seen.links.items()}
+        made = plan(seen.rows, matches, traits, self.settings, known, self.began, full=seen.full)
+        rows = plan_rows(made)
+        if self.ctx.dry_run:
+            braked = self._braked(made, seen)
+            return StepResult(
+                {word: n for word, n in made.counts.items() if n},
+                waiting=bool(braked),
+                notes=tuple(one.text for one in braked.findings),
+                details=rows,
+                plan=made,
+            )
+        braked = self._braked(made, seen)
+        verdict = self.verdict(braked) if braked else None
+        if braked and verdict != "accept":
+            return self.stop(braked, verdict, made.counts, rows)
+        self.ctx.reach("sync:planned")
+        applied = self._apply(made, seen, traits)
+        result = self.finish(
+            seen, applied, made.findings, made.counts, rows, approved=bool(braked), wake_at=made.wake_at
+        )
+        if isinstance(self.settings, PriceSyncSettings) and applied.whole:
+            self.compared()
+        return result
+
+    # --- observe -----------------------------------------------------------------------------------------------------
+
+    def _observe(self, traits: OfferTraits, full: bool) -> Observed:
+        source, target = self.source, self.target
+        assert isinstance(source, Offers)
+        assert isinstance(target, Offers)
+        began = self.ctx.clock.now()
+        since = None if full or not source.offer_traits().delta else self.cursor()
+        offers = self.counted(source.offers(since), self.settings.source)
+        rows = shape(offers, self.settings, traits, self.mappings, self.step.change)
+        links = self.read_links()
+        if not full:
+            linked = {link.source_key for link in links.values()}
+            if all(row.key in linked for row in rows.sold):
+                there = [link.target for link in links.values()]
+                return Observed(rows, there, links, full, began, whole=since is None)
+        targets = list(self.counted(target.offers(), self.settings.to))
+        return Observed(rows, targets, links, full, began, whole=since is None)
+
+    # --- brake -------------------------------------------------------------------------------------------------------
+
+    def _braked(self, made: SyncPlan, seen: Observed) -> Braked:
+        if isinstance(self.settings, PriceSyncSettings) and not seen.links and not self.is_compared():
+            different = [one for one in made.findings if one.code != "kept-otherwise"]
+            if not made.empty or different:
+                marks = [f"{one.target.id}:{one.changes!r}" for one in made.updates]
+                marks += [f"{one.code}:{one.where.element}" for one in different]
+                words = T(
+                    "These prices were never in step: {n} would change, and {m} remarks are open.",
+                    n=TN("{n} product", "{n} products", len(made.updates)),
+                    m=len(different),
+                )
+                each = [*different, *_told(made)]
+                return stopped([("brake-first", words, marks, each)], self.hint())
+        return catalogue_brakes(made, seen.rows.told, len(seen.links), self.settings, self.hint())
+
+    # --- apply -------------------------------------------------------------------------------------------------------
+
+    def _apply(self, made: SyncPlan, seen: Observed, traits: OfferTraits) -> Applied:
+        applied = Applied()
+        total = len(made.creates) + len(made.updates)
+        self._settle(made, seen)
+        try:
+            for some in batches(made.creates, traits.batch):
+                self._create(some, applied)
+                self.ctx.progress(applied.done, total, T("writing {name}", name=self.settings.to))
+            for more in batches(made.updates, traits.batch):
+                self._update(more, seen, applied)
+                self.ctx.progress(applied.done, total, T("writing {name}", name=self.settings.to))
+            self._vanish(made, applied)
+        except MistokError as error:
+            # what was done before is recorded, and the next run does the rest
+            if error.code == "config":
+                raise
+            self.finish(seen, Applied(applied.done, [*applied.findings, *error.findings]), made.findings, made.counts,
+                        plan_rows(made), approved=False, wake_at=None)  # fmt: skip
+            raise
+        return applied
+
+    def _settle(self, made: SyncPlan, seen: Observed) -> None:
+        """What is in step already, for the first time or in another way than was known."""
+        rows = []
+        for one in made.settled:
+            before = seen.links.get(one.target.id)
+            # how the target shows a field that it now shows as sent is nothing to remember
+            kept = {name: one.seen[name] for name in one.seen if name in one.wanted}
+            if before is None or (dict(before.wanted), dict(before.seen), before.source_key) != (
+                {**before.wanted, **one.wanted},
+                kept,
+                one.row.key,
+            ):
+                sent = _prices(one.target.values, one.wanted)
+                rows.append(self._link(one.row, one.target, before, one.wanted, kept, sent))
+        for some in batches(rows, 1000):
+            with self.ctx.begin() as conn:
+                store.write_links(conn, self.ctx.client, self.link, some, self.ctx.clock.now())
+
+    def _create(self, creates: Sequence[Create], applied: Applied) -> None:
+        assert isinstance(self.target, ApplyCatalogue)
+        outcomes = self.target.create_products([one.draft for one in creates])
+        self.ctx.reach("sync:applied")
+        links: list[Link] = []
+        for one, outcome in zip(creates, outcomes, strict=True):
+            if outcome.error is None and not outcome.existed:
+                links += self._created(one, outcome)
+        judge(outcomes, lambda place: _article(creates[place].rows[0]), applied)
+        if any(one.existed for one in outcomes):
+            applied.in_doubt = True  # the target was not as it was read: the next run looks at everything
+        self._record(links)
+
+    def _created(self, one: Create, outcome: RowOutcome) -> list[Link]:
+        """Links of what was created, as far as the target tells their ids (the base first, then the variants)."""
+        drafts = (one.draft.base, *one.draft.variants)
+        if len(outcome.ids) != len(drafts):
+            return []  # the next full run finds them by their articles
+        product = outcome.ids[0]
+        links = []
+        for row, draft, own in zip(one.rows, drafts, outcome.ids, strict=True):
+            if one.draft.base.id and draft is one.draft.base:
+                continue  # it was there before
+            wanted = {name: fingerprint(value) for name, value in draft.values.items()}
+            target = Offer(id=own, product=product, kind=draft.kind, keys=draft.keys)
+            links.append(self._link(row, target, None, wanted, {}, _prices(draft.values, draft.values)))
+        return links
+
+    def _update(self, updates: Sequence[Update], seen: Observed, applied: Applied) -> None:
+        assert isinstance(self.target, ApplyCatalogue)
+        changes = [
+            OfferChange(offer=one.target, values={change.name: change.after for change in one.changes})
+            for one in updates
+        ]
+        outcomes = self.target.update_offers(changes)
+        self.ctx.reach("sync:applied")
+        links = []
+        for one, change, outcome in zip(updates, changes, outcomes, strict=True):
+            if outcome.error is None:
+                before = seen.links.get(one.target.id)
+                kept = {
+                    name: mark for name, mark in (before.seen if before else {}).items() if name not in change.values
+                }
+                sent = _prices({**one.target.values, **change.values}, one.wanted)
+                links.append(self._link(one.row, one.target, before, one.wanted, kept, sent))
+        judge(outcomes, lambda place: _article(updates[place].row), applied)
+        self._record(links)
+
+    def _vanish(self, made: SyncPlan, applied: Applied) -> None:
+        assert isinstance(self.target, ApplyCatalogue)
+        hide = [one.target for one in made.vanished if one.act == "hide"]
+        zero = [one.target for one in made.vanished if one.act == "zero-stock"]
+        if hide:
+            outcomes = self.target.update_offers([OfferChange(offer=one, values={"published": False}) for one in hide])
+            self._gone(hide, outcomes, applied)
+        if zero:
+            stock: ApplyStock = self.needs(self.target, self.settings.to, ApplyStock, TAKES_STOCK)
+            names = [ref.code for ref in self.target.warehouses()] if isinstance(self.target, Stock) else []
+            targets = [
+                StockTarget(offer=one, warehouse=name, quantity=ZERO) for one in zero for name in (names or [""])
+            ]
+            outcomes = stock.apply_stock(targets)
+            self._gone([one.offer for one in targets], outcomes, applied)
+
+    def _gone(self, offers: Sequence[Offer], outcomes: Sequence[RowOutcome], applied: Applied) -> None:
+        self.ctx.reach("sync:applied")
+        judge(outcomes, lambda place: offers[place].title, applied)
+        failed = {offer.id for offer, outcome in zip(offers, outcomes, strict=True) if outcome.error is not None}
+        with self.ctx.begin() as conn:
+            ids = {offer.id for offer in offers} - failed
+            store.forget_links(conn, self.ctx.client, self.link, ids)
+            for one in offers:
+                if one.id in ids:
+                    self.ctx.event(conn, self.subject, "vanished", target=one.id, title=one.title)
+
+    def _record(self, links: Sequence[Link]) -> None:
+        with self.ctx.begin() as conn:
+            store.write_links(conn, self.ctx.client, self.link, links, self.ctx.clock.now())
+        self.ctx.reach("sync:batch-recorded")
+
+    @staticmethod
+    def _link(
+        row: Row,
+        target: Offer,
+        before: Link | None,
+        wanted: Mapping[str, str],
+        seen: Mapping[str, str],
+        sent: Mapping[str, str],
+    ) -> Link:
+        return Link(
+            target, row.key, row.offer.id,
+            {**(before.wanted if before else {}), **wanted}, dict(seen), {**(before.sent if before else {}), **sent},
+        )  # fmt: skip
+
+
+def _article(row: Row) -> str:
+    return row.article or row.offer.title
+
+
+def _shown_otherwise(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
+    """Fingerprints of the fields that a target at once showed otherwise than they were sent."""
+    return {name: fingerprint(shown[name]) for name in sent if name in shown and not same(shown[name], sent[name])}
+
+
+def _prices(values: Mapping[str, Any], among: Mapping[str, Any]) -> dict[str, str]:
+    """The prices among what was sent, as text."""
+    return {name: str(values[name]) for name in among if is_price(name) and isinstance(values.get(name), Decimal)}
+
+
+def _told(made: SyncPlan) -> list[Finding]:
+    return [
+        Finding(
+            "differs",
+            T(
+                "{article}: {name} {after} instead of {before}.",
+                article=_article(one.row),
+                name=change.name,
+                after=_shown(change.after),
+                before=_shown(change.before),
+            ),
+        )
+        for one in made.updates
+        for change in one.changes
+    ]
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, Decimal) else "?" if value is UNKNOWN else str(value)
+
+
+def plan_rows(made: SyncPlan) -> list[dict[str, Any]]:
+    """The plan as rows for tables, JSON and XLSX: one for each product that is new, changed or gone."""
+    rows: list[dict[str, Any]] = []
+    for create in made.creates:
+        base = create.draft.base
+        rows.append(
+            {
+                "act": "new" if not base.id else "new-variants",
+                "article": _article(create.rows[0]),
+                "name": base.title,
+                "id": base.id,
+                "changes": [
+                    {"field": name, "before": None, "after": plain(value)} for name, value in base.values.items()
+                ],
+                "variants": [
+                    {"article": row.article, "values": {name: plain(value) for name, value in one.values.items()}}
+                    for row, one in zip(create.rows[1:], create.draft.variants, strict=True)
+                ],
+            }
+        )
+    rows += [
+        {
+            "act": "changed",
+            "article": _article(update.row),
+            "name": update.row.offer.title if update.row.offer.values.get("name") else update.target.title,
+            "id": update.target.id,
+            "changes": [
+                {"field": change.name, "before": plain(change.before), "after": plain(change.after)}
+                for change in update.changes
+            ],
+        }
+        for update in made.updates
+    ]
+    rows += [
+        {
+            "act": "vanished",
+            "article": next(iter(gone.target.keys.values()), ""),
+            "name": gone.target.title,
+            "id": gone.target.id,
+            "changes": [],
+            "then": gone.act,
+        }
+        for gone in made.vanished
+    ]
+    return rows
+
+
+def plain(value: Any) -> Any:
+    """A value of a field for JSON and tables: numbers as text, special prices in words, paths joined."""
+    from pipeline.model import SpecialPrice
+
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case SpecialPrice():
+            start, end = (one.isoformat() if one else "…" for one in (value.start, value.end))
+            return f"{value.money.amount} {value.money.currency} {start} – {end}"
+        case Mapping():
+            return {str(name): plain(one) for name, one in value.items()}
+        case tuple() | list():
+            return [plain(one) for one in value]
+        case str() | bool() | int() | None:
+            return value
+        case _ if value is UNKNOWN:
+            return "?"
+        case _:
+            return str(value)

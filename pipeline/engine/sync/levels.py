@@ -1,0 +1,249 @@
+"""The walk of stock levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from pipeline.engine.sync import match as matching
+from pipeline.engine.sync import store
+from pipeline.engine.sync.brakes import Braked, stopped
+from pipeline.engine.sync.rows import Row, Rows, shape
+from pipeline.engine.sync.stock import Push, StockPlan, plan_stock, sellable_by_warehouse, stock_brakes
+from pipeline.engine.sync.store import Link
+from pipeline.engine.sync.walk import PRODUCTS, STOCK, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
+from pipeline.errors import ConfigError, Finding, MistokError
+from pipeline.flow import StepResult
+from pipeline.model import Offer, StockLevel
+from pipeline.ports import ApplyStock, Offers, OfferTraits, Stock, StockTarget
+from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings
+from pipeline.texts import TN, T
+
+#: Kind of the ledger's value that keeps the ids of a source for which the target has nothing.
+STRANGERS = "sync-strangers"
+
+
+class StockRun(SyncRun):
+    """One run of a step that keeps stock levels in step."""
+
+    settings: StockSyncSettings
+
+    def run(self, *, full: bool = False) -> StepResult:
+        """Do it. Raises ConfigError, Refused and Transient."""
+        traits = self.traits()
+        self.needs(self.source, self.settings.source, Offers, PRODUCTS)
+        source: Stock = self.needs(self.source, self.settings.source, Stock, STOCK)
+        if not self.ctx.dry_run:
+            self.needs(self.target, self.settings.to, ApplyStock, TAKES_STOCK)
+        self._check_warehouses(source)
+        is_full = self.is_full(asked=full)
+        levels = list(source.levels())
+        seen = self._observe(traits, levels, full=is_full)
+        wanted, unmapped = sellable_by_warehouse(levels, self.settings)
+        key = self.settings.match.target or traits.keys[0]
+        matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
+        there = self._there(seen)
+        keys = {row.key for row in seen.rows.sold} | seen.rows.unpublished
+        gone = [link.target for link in seen.links.values() if link.source_key not in keys]
+        made = plan_stock(
+            matches, wanted, there, self.settings, unmapped=unmapped, findings=seen.rows.findings, gone=gone,
+            full=seen.full,
+        )  # fmt: skip
+        rows = plan_rows(made)
+        braked = self._braked(made, seen)
+        if self.ctx.dry_run:
+            return StepResult(
+                {word: n for word, n in made.counts.items() if n},
+                waiting=bool(braked),
+                notes=tuple(one.text for one in braked.findings),
+                details=rows,
+                plan=made,
+            )
+        verdict = self.verdict(braked) if braked else None
+        if braked and verdict != "accept":
+            return self.stop(braked, verdict, made.counts, rows)
+        self.ctx.reach("sync:planned")
+        applied = self._apply(made, seen, traits)
+        result = self.finish(seen, applied, made.findings, made.counts, rows, approved=bool(braked), wake_at=None)
+        if applied.whole:
+            self.compared()
+        self._keep_strangers(wanted, matches)
+        return result
+
+    # --- observe -----------------------------------------------------------------------------------------------------
+
+    def _check_warehouses(self, source: Stock) -> None:
+        for where, system, names in (
+            (self.settings.source, source, [one for some in self.settings.warehouses.values() for one in some]),
+            (self.settings.to, self.target, list(self.settings.warehouses)),
+        ):
+            known = {ref.code for ref in system.warehouses()} if isinstance(system, Stock) else set()
+            wrong = [name for name in names if name and known and name not in known]
+            if wrong:
+                raise ConfigError(
+                    T("{system} has no warehouse {name}.", system=where, name=wrong[0]),
+                    hint=T("It has: {names}.", names=", ".join(sorted(known))),
+                )
+        target = self.target
+        several = [ref.code for ref in target.warehouses()] if isinstance(target, Stock) else []
+        if not self.settings.warehouses and len(several) > 1:
+            raise ConfigError(
+                T("{system} has several warehouses: say which of them shows what.", system=self.settings.to),
+                hint=T(
+                    "Write `warehouses: {{{example}: […]}}` into the step; it has: {names}.",
+                    example=several[0],
+                    names=", ".join(several),
+                ),
+            )
+
+    def _observe(self, traits: OfferTraits, levels: Sequence[StockLevel], *, full: bool) -> Observed:
+        """Who is who. Between two full looks this is known by the source's ids, as long as none is new."""
+        source, target = self.source, self.target
+        assert isinstance(source, Offers)
+        assert isinstance(target, Offers)
+        began = self.ctx.clock.now()
+        links = self.read_links()
+        linked = {link.source_id for link in links.values()}
+        told = {level.offer or level.code for level in levels}
+        if not full and not told - linked - self._strangers():
+            by_source = {link.source_id: link for link in links.values()}
+            sold = tuple(
+                Row(Offer(id=name), next(iter(link.target.keys.values()), ""), link.source_key, name)
+                for name, link in by_source.items()
+                if name in told
+            )
+            return Observed(Rows(sold, {}, told=len(told)), [one.target for one in links.values()], links, full, began)
+        # variants as the target has them; nothing else of a catalogue's settings matters for stock
+        how = CatalogueSyncSettings(
+            **{"from": self.settings.source}, to=self.settings.to, match=self.settings.match, only_published=False
+        )
+        offers = self.counted(source.offers(), self.settings.source)
+        rows = shape(offers, how, traits, self.mappings, self.step.change)
+        targets = list(self.counted(target.offers(), self.settings.to))
+        return Observed(rows, targets, links, full, began)
+
+    def _strangers(self) -> set[str]:
+        """Ids of the source that the last look at everything found nothing for in the target."""
+        with self.ctx.ledger.read() as conn:
+            return set(self.ctx.ledger.get_value(conn, STRANGERS, self.link) or ())
+
+    def _keep_strangers(self, wanted: Mapping[str, object], matches: matching.Matches) -> None:
+        with self.ctx.begin() as conn:
+            found = {pair.row.offer.id for pair in matches.pairs}
+            self.ctx.ledger.set_value(conn, STRANGERS, self.link, sorted(set(wanted) - found))
+
+    def _there(self, seen: Observed) -> dict[tuple[str, str], Decimal]:
+        """What the target shows now: read, or as it was last sent."""
+        if not seen.full or not isinstance(self.target, Stock):
+            return {
+                (name, warehouse): level
+                for name, link in seen.links.items()
+                for warehouse, level in link.stock().items()
+            }
+        found: dict[tuple[str, str], Decimal] = {}
+        for level in self.target.levels():
+            reserved = Decimal(0) if self.settings.level == "on-hand" else level.reserved
+            found[level.offer or level.code, level.warehouse] = level.on_hand - reserved
+        if not self.settings.warehouses:
+            only = {name: left for (name, warehouse), left in found.items() if warehouse}
+            for name, left in only.items():
+                found.setdefault((name, ""), left)
+        return found
+
+    # --- brake -------------------------------------------------------------------------------------------------------
+
+    def _braked(self, made: StockPlan, seen: Observed) -> Braked:
+        if not seen.links and not self.is_compared() and (made.pushes or made.findings):
+            marks = [f"{one.target.offer.id}:{one.target.warehouse}:{one.target.quantity}" for one in made.pushes]
+            marks += [f"{one.code}:{one.where.element}" for one in made.findings]
+            words = T(
+                "This stock was never in step: {n} would change, and {m} remarks are open.",
+                n=TN("{n} level", "{n} levels", len(made.pushes)),
+                m=len(made.findings),
+            )
+            each = [*made.findings, *map(_told, made.pushes)]
+            return stopped([("brake-first", words, marks, each)], self.hint())
+        return stock_brakes(made, seen.rows.told, len(seen.links), self.settings, self.hint())
+
+    # --- apply -------------------------------------------------------------------------------------------------------
+
+    def _apply(self, made: StockPlan, seen: Observed, traits: OfferTraits) -> Applied:
+        applied = Applied()
+        self._settle(made, seen)
+        try:
+            for some in batches(made.pushes, traits.batch):
+                self._push(some, seen, applied)
+                self.ctx.progress(applied.done, len(made.pushes), T("writing {name}", name=self.settings.to))
+        except MistokError as error:
+            if error.code == "config":
+                raise
+            left = Applied(applied.done, [*applied.findings, *error.findings])
+            self.finish(seen, left, made.findings, made.counts, plan_rows(made), approved=False, wake_at=None)
+            raise
+        return applied
+
+    def _settle(self, made: StockPlan, seen: Observed) -> None:
+        links: dict[str, Link] = {}
+        for one in made.settled:
+            before = links.get(one.target.offer.id) or seen.links.get(one.target.offer.id)
+            link = _link(one, before)
+            if before is None or before.sent != link.sent or before.source_key != link.source_key:
+                links[one.target.offer.id] = link
+        for some in batches(list(links.values()), 1000):
+            with self.ctx.begin() as conn:
+                store.write_links(conn, self.ctx.client, self.link, some, self.ctx.clock.now())
+
+    def _push(self, pushes: Sequence[Push], seen: Observed, applied: Applied) -> None:
+        assert isinstance(self.target, ApplyStock)
+        outcomes = self.target.apply_stock([one.target for one in pushes])
+        self.ctx.reach("sync:applied")
+        links: dict[str, Link] = {}
+        for one, outcome in zip(pushes, outcomes, strict=True):
+            if outcome.error is None:
+                before = links.get(one.target.offer.id) or seen.links.get(one.target.offer.id)
+                links[one.target.offer.id] = _link(one, before)
+        judge(outcomes, lambda place: _article(pushes[place]), applied)
+        seen.links = {**seen.links, **links}
+        with self.ctx.begin() as conn:
+            store.write_links(conn, self.ctx.client, self.link, links.values(), self.ctx.clock.now())
+        self.ctx.reach("sync:batch-recorded")
+
+
+def _link(push: Push, before: Link | None) -> Link:
+    target: StockTarget = push.target
+    offer = Offer(id=target.offer.id, product=target.offer.product, kind=target.offer.kind, keys=target.offer.keys)
+    sent = {**(before.sent if before else {}), f"stock:{target.warehouse}": str(target.quantity)}
+    row = push.row
+    key = row.key if row else before.source_key if before else ""
+    source_id = row.offer.id if row else before.source_id if before else ""
+    return Link(offer, key, source_id, before.wanted if before else {}, before.seen if before else {}, sent)
+
+
+def _article(push: Push) -> str:
+    return push.row.article if push.row else push.target.offer.title
+
+
+def _told(push: Push) -> Finding:
+    before: Any = "?" if push.before is None else push.before
+    words = T(
+        "{article}: {after} instead of {before}.", article=_article(push), after=push.target.quantity, before=before
+    )
+    return Finding("differs", words)
+
+
+def plan_rows(made: StockPlan) -> list[Mapping[str, Any]]:
+    """The plan as rows for tables, JSON and XLSX: one for each level that changes."""
+    return [
+        {
+            "act": "changed",
+            "article": _article(one),
+            "name": one.row.offer.title if one.row else one.target.offer.title,
+            "id": one.target.offer.id,
+            "warehouse": one.target.warehouse,
+            "before": None if one.before is None else format(one.before, "f"),
+            "after": format(one.target.quantity, "f"),
+            "changes": [],
+        }
+        for one in made.pushes
+    ]

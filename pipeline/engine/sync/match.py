@@ -1,0 +1,184 @@
+"""Which thing of the source is which of the target: by the normal form of their articles, and never by chance. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.engine.sync.rows import Row, Rows
+from pipeline.errors import Finding, Where, Who
+from pipeline.model import Offer
+from pipeline.rules.matching import normal_form
+from pipeline.syncing import MatchSettings
+from pipeline.texts import TN, T
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One row and all that it is in the target: several are twins there, and each of them is kept in step."""
+
+    row: Row
+    targets: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """All of both sides. ``missing``: rows that the target has not got."""
+
+    pairs: tuple[Match, ...]
+    bases: tuple[Match, ...]  #: of products with variants
+    missing: tuple[Row, ...]
+    only_there: tuple[Offer, ...]  #: offers of the target that no row is
+    findings: tuple[Finding, ...]  #: ambiguous articles: held, or taken by the client's choice
+    ambiguous: int = 0  #: articles that several rows have
+    twins: int = 0  #: articles that several offers of the target have
+
+
+def target_key(offer: Offer, name: str, settings: MatchSettings) -> str:
+    """The normal form of the article by which an offer of the target is found; "" when it has none."""
+    article = offer.keys.get(name, "")
+    return normal_form(article, settings.rules()) if article.strip() else ""
+
+
+def match(rows: Rows, targets: Iterable[Offer], key_name: str, settings: MatchSettings) -> Matches:
+    """Match the rows of a source with the offers of a target.
+
+    Args:
+        key_name: the target's article field.
+    """
+    return _Matcher(rows, key_name, settings).go(targets)
+
+
+@dataclass
+class _Matcher:
+    rows: Rows
+    key_name: str
+    settings: MatchSettings
+    findings: list[Finding] = field(default_factory=list)
+    ambiguous: int = 0
+
+    def go(self, targets: Iterable[Offer]) -> Matches:
+        there: dict[str, list[Offer]] = defaultdict(list)
+        bases_there: dict[str, list[Offer]] = defaultdict(list)
+        by_product: dict[str, Offer] = {}
+        every: list[Offer] = []
+        for offer in targets:
+            key = target_key(offer, self.key_name, self.settings)
+            every.append(offer)
+            if offer.kind == "base":
+                by_product[offer.product or offer.id] = offer
+                if key:
+                    bases_there[key].append(offer)
+            elif key:
+                there[key].append(offer)
+        chosen = self._one_row_each(self.by_key(self.rows.sold))
+        pairs: list[Match] = []
+        missing: list[Row] = []
+        used: set[str] = set()
+        twins = 0
+        for row in chosen:
+            found = tuple(there.get(row.key, ()))
+            if not found:
+                missing.append(row)
+                continue
+            if len(found) > 1:
+                twins += 1
+                self.findings.append(_twins(row, found))
+            pairs.append(Match(row, found))
+            used.update(one.id for one in found)
+        matched_bases = self._bases(pairs, bases_there, by_product)
+        used.update(one.id for pair in matched_bases for one in pair.targets)
+        only_there = tuple(one for one in every if one.id not in used and one.kind != "base")
+        return Matches(
+            tuple(pairs), matched_bases, tuple(missing), only_there, tuple(self.findings), self.ambiguous, twins
+        )
+
+    @staticmethod
+    def by_key(sold: Sequence[Row]) -> Mapping[str, list[Row]]:
+        """The rows by their keys, in the order of the source."""
+        found: dict[str, list[Row]] = {}
+        for row in sold:
+            found.setdefault(row.key, []).append(row)
+        return found
+
+    def _one_row_each(self, by_key: Mapping[str, list[Row]]) -> list[Row]:
+        chosen: list[Row] = []
+        for rows in by_key.values():
+            if len(rows) == 1:
+                chosen.append(rows[0])
+                continue
+            self.ambiguous += 1
+            take_first = self.settings.ambiguous == "first"
+            self.findings.append(_ambiguous(rows, take_first=take_first))
+            if take_first:
+                chosen.append(rows[0])
+        return chosen
+
+    def _bases(
+        self, pairs: Sequence[Match], by_key: Mapping[str, list[Offer]], by_product: Mapping[str, Offer]
+    ) -> tuple[Match, ...]:
+        """Products with variants: known by their own article, else by the products of their matched variants."""
+        found: dict[str, dict[str, Offer]] = defaultdict(dict)
+        for product, row in self.rows.bases.items():
+            for offer in by_key.get(row.key, ()) if row.key else ():
+                found[product][offer.id] = offer
+        for pair in pairs:
+            product = pair.row.product
+            if product in self.rows.bases:
+                for target in pair.targets:
+                    base = by_product.get(target.product)
+                    if base is not None:
+                        found[product].setdefault(base.id, base)
+        return tuple(Match(self.rows.bases[product], tuple(offers.values())) for product, offers in found.items())
+
+
+def _twins(row: Row, found: Sequence[Offer]) -> Finding:
+    return Finding(
+        "twins",
+        T(
+            "{article}: the target has {count} with this article: {names}. All of them are kept in step.",
+            article=row.article,
+            count=TN("{n} product", "{n} products", len(found)),
+            names=_named(found),
+        ),
+        Where(element=row.article),
+        T("Keep one of them, and delete the others in the target."),
+        Who.ACCOUNTANT,
+    )
+
+
+def _ambiguous(rows: Sequence[Row], *, take_first: bool) -> Finding:
+    articles = ", ".join(dict.fromkeys(row.article for row in rows))
+    names = _named([row.offer for row in rows])
+    if take_first:
+        text = T(
+            "{articles}: {count} of the source have one article: {names}. The first is taken, as the config says.",
+            articles=articles,
+            count=TN("{n} product", "{n} products", len(rows)),
+            names=names,
+        )
+    else:
+        text = T(
+            "{articles}: {count} of the source have one article: {names}. Nothing is done with them.",
+            articles=articles,
+            count=TN("{n} product", "{n} products", len(rows)),
+            names=names,
+        )
+    return Finding(
+        "ambiguous-article",
+        text,
+        Where(element=rows[0].article),
+        T(
+            "Give each an article of its own in the source, or say which article of the target one of them is: "
+            "mistok resolve CARD --map {example}",
+            example=f"sku:#{rows[0].offer.id}=…",
+        ),
+        Who.SITE,
+        about=f"sku:#{rows[0].offer.id}",
+    )
+
+
+def _named(offers: Sequence[Offer], most: int = 5) -> str:
+    words = [f"{one.title} ({one.id})" if one.id and one.title != one.id else one.title for one in offers[:most]]
+    return ", ".join(words) + (" …" if len(offers) > most else "")

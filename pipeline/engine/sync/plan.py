@@ -1,0 +1,375 @@
+"""The plan of a sync as a value: what would be created, changed and left alone, and why. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from pipeline.engine.sync.match import Matches
+from pipeline.engine.sync.rows import Row, Rows, next_change, of_variant, values_for
+from pipeline.errors import Finding, Where, Who
+from pipeline.model import Offer, SpecialPrice
+from pipeline.ports import OfferTraits, ProductDraft
+from pipeline.syncing import CatalogueSyncSettings, is_price
+from pipeline.texts import T
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of an offer of the target. ``before`` is UNKNOWN where the target does not tell it."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+class _Unknown:
+    def __repr__(self) -> str:
+        return "?"
+
+
+UNKNOWN = _Unknown()
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A product, or new variants of one, to be created; ``rows`` of the base (or the single one) and the variants."""
+
+    draft: ProductDraft
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An offer of the target to be changed."""
+
+    row: Row
+    target: Offer
+    changes: tuple[Change, ...]
+    wanted: Mapping[str, str] = field(default_factory=dict)  #: fingerprints of all fields that it is to have
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An offer of the target that is as it should be; ``seen`` are fingerprints of how the target keeps it."""
+
+    row: Row
+    target: Offer
+    wanted: Mapping[str, str]
+    seen: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Vanish:
+    """An offer of the target whose source is gone; ``act``: hide, zero-stock or keep."""
+
+    target: Offer
+    act: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of an offer of the target that was kept in step: fingerprints by field, of what was sent
+    (``wanted``) and of how the target then showed it (``seen``)."""
+
+    target_id: str
+    source_key: str
+    wanted: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """All that a run would do."""
+
+    creates: tuple[Create, ...] = ()
+    updates: tuple[Update, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    vanished: tuple[Vanish, ...] = ()
+    findings: tuple[Finding, ...] = ()  #: ambiguous, twins, without an article, without a name …
+    counts: Mapping[str, int] = field(default_factory=dict)
+    only_there: tuple[Offer, ...] = ()
+    wake_at: datetime | None = None  #: when a special price begins or ends next
+    full: bool = True
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.creates or self.updates or any(one.act != "keep" for one in self.vanished))
+
+
+def fingerprint(value: Any) -> str:
+    """Tells two values of a field apart; equal numbers written in two ways are one."""
+    words = json.dumps(_canonical(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return format(value.normalize(), "f")
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case date():
+            return value.isoformat()
+        case SpecialPrice():
+            return [
+                _canonical(value.money.amount),
+                value.money.currency,
+                _canonical(value.start),
+                _canonical(value.end),
+            ]
+        case Mapping():
+            return {str(name): _canonical(one) for name, one in value.items()}
+        case str() | bool() | int() | None:
+            return value
+        case _ if isinstance(value, Iterable):
+            return [_canonical(one) for one in value]
+        case _:
+            return str(value)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of a field mean the same. Texts: blanks at the ends and the kind of line ends do not count."""
+    if one == other:
+        return True
+    if isinstance(one, str) and isinstance(other, str):
+        return _text(one) == _text(other)
+    if one is None or other is None:
+        return (one or ()) == (other or ()) if not isinstance(one or other, Decimal) else False
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
+    return False
+
+
+def _text(value: str) -> str:
+    return re.sub(r"\r\n?", "\n", value).replace("\u00a0", " ").strip()
+
+
+def plan(
+    rows: Rows,
+    matches: Matches,
+    traits: OfferTraits,
+    settings: CatalogueSyncSettings,
+    known: Mapping[str, Known],
+    at: datetime,
+    *,
+    full: bool = True,
+) -> SyncPlan:
+    """What is to be done so that the target is in step at the moment ``at``.
+
+    Args:
+        traits: of the target.
+        known: by the target's id, what was kept in step before.
+        full: all of both sides was read, so that what is missing has vanished.
+    """
+    maker = _Planner(rows, matches, traits, settings, known, at)
+    return maker.go(full=full)
+
+
+@dataclass
+class _Planner:
+    rows: Rows
+    matches: Matches
+    traits: OfferTraits
+    settings: CatalogueSyncSettings
+    known: Mapping[str, Known]
+    at: datetime
+    updates: list[Update] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    creates: list[Create] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    wakes: list[datetime] = field(default_factory=list)
+
+    def go(self, *, full: bool) -> SyncPlan:
+        for pair in (*self.matches.bases, *self.matches.pairs):
+            for target in pair.targets:
+                self._bring(pair.row, target)
+        if self.settings.create and self.traits.creates:
+            self._create_missing()
+        elif self.matches.missing:
+            self.findings += [_not_there(row) for row in self.matches.missing]
+        vanished = self._vanished() if full else ()
+        if any(name in self.traits.writes or name in self.traits.creates for name in ("price", "specials")):
+            self._wake()
+        counts = {
+            "matched": len(self.settled),
+            "new": sum(max(len(one.draft.variants), 1) for one in self.creates),
+            "updated": len(self.updates),
+            "vanished": len(vanished),
+            "twins": self.matches.twins,
+            "ambiguous": self.matches.ambiguous,
+            "keyless": sum(one.code == "no-article" for one in self.rows.findings),
+        }
+        return SyncPlan(
+            tuple(self.creates),
+            tuple(self.updates),
+            tuple(self.settled),
+            vanished,
+            (*self.rows.findings, *self.matches.findings, *self.findings),
+            counts,
+            self.matches.only_there,
+            min(self.wakes, default=None),
+            full,
+        )
+
+    def _wake(self) -> None:
+        rows = [pair.row for pair in self.matches.pairs] + (list(self.matches.missing) if self.settings.create else [])
+        self.wakes += [moment for row in rows if (moment := next_change(row.offer, self.at)) is not None]
+
+    def _bring(self, row: Row, target: Offer) -> None:
+        allowed = self.traits.writes
+        if target.kind == "variant":
+            allowed = frozenset(name for name in allowed if of_variant(name))
+        elif target.kind == "base":
+            allowed = frozenset(name for name in allowed if not of_variant(name))
+        wanted = values_for(row.offer, self.settings, allowed, self.traits, self.at)
+        if not str(wanted.get("name", "x")).strip():
+            del wanted["name"]
+            self.findings.append(_nameless(row))
+        prints = {name: fingerprint(value) for name, value in wanted.items()}
+        before = self.known.get(target.id)
+        changes: list[Change] = []
+        seen: dict[str, str] = {}
+        for name, value in wanted.items():
+            sent = before.wanted.get(name) if before else None
+            if name not in target.values:  # it takes it and does not tell it
+                if sent != prints[name]:
+                    changes.append(Change(name, UNKNOWN, value))
+                continue
+            there = target.values[name]
+            if same(there, value):
+                continue
+            shown = fingerprint(there)
+            kept = before.seen.get(name) if before else None
+            # the target keeps it in its own way (it tidies HTML): what was sent and what it shows are both as they were
+            # after the last time. A price or a yes is what it is: another one was put there by somebody.
+            if sent == prints[name] and (kept == shown or (kept is None and isinstance(there, str | tuple))):
+                seen[name] = shown
+                if kept is None:
+                    self.findings.append(_kept_otherwise(row, target, name))
+                continue
+            changes.append(Change(name, there, value))
+        if changes:
+            self.updates.append(Update(row, target, tuple(changes), prints))
+        else:
+            self.settled.append(Settled(row, target, prints, seen))
+
+    # --- new ---------------------------------------------------------------------------------------------------------
+
+    def _create_missing(self) -> None:
+        groups: dict[str, list[Row]] = {}
+        there = {pair.row.product: pair.targets for pair in self.matches.bases}
+        for row in self.matches.missing:
+            groups.setdefault(
+                row.product if row.offer.kind == "variant" else f"\0{row.offer.id}\0{row.key}", []
+            ).append(row)
+        for product, rows in groups.items():
+            base_row = self.rows.bases.get(product)
+            if rows[0].offer.kind != "variant":
+                self._create(rows[0], ())
+            elif base_row is None:
+                for row in rows:  # a variant whose product the source does not tell: on its own
+                    self._create(row, ())
+            else:
+                self._create(base_row, rows, there.get(product, ()))
+
+    def _create(self, base: Row, variants: Sequence[Row], there: Sequence[Offer] = ()) -> None:
+        values = self._new(base.offer)
+        if not there and not str(values.get("name", "")).strip():
+            self.findings.append(_nameless(base))
+            return
+        for target in there or (None,):
+            # of twins in the target each gets the new variants
+            draft = ProductDraft(
+                base=Offer(
+                    id=target.id if target else "",
+                    product=target.product if target else "",
+                    kind="base" if variants else "single",
+                    keys=self._keys(base),
+                    values={} if target else values,
+                ),
+                variants=tuple(
+                    Offer(kind="variant", keys=self._keys(row), values=self._new(row.offer)) for row in variants
+                ),
+            )
+            self.creates.append(Create(draft, (base, *variants)))
+
+    def _keys(self, row: Row) -> dict[str, str]:
+        """The article under which it is created, and whatever else of its keys the target has a field for."""
+        own = {name: value for name, value in row.offer.keys.items() if name in self.traits.keys}
+        name = self.settings.match.target or self.traits.keys[0]
+        return {**own, name: row.article} if row.article else own
+
+    def _new(self, offer: Offer) -> dict[str, Any]:
+        return values_for(offer, self.settings, self.traits.creates, self.traits, self.at)
+
+    # --- gone --------------------------------------------------------------------------------------------------------
+
+    def _vanished(self) -> tuple[Vanish, ...]:
+        keys = {row.key for row in self.rows.sold} | {row.key for row in self.rows.bases.values()}
+        keys |= self.rows.unpublished
+        act = self.settings.vanished
+        gone = []
+        for offer in self.matches.only_there:
+            known = self.known.get(offer.id)
+            if known is None or known.source_key in keys:
+                continue
+            if act == "hide" and ("published" not in self.traits.writes or offer.values.get("published") is False):
+                gone.append(Vanish(offer, "keep"))
+            else:
+                gone.append(Vanish(offer, act))
+        return tuple(gone)
+
+
+def _not_there(row: Row) -> Finding:
+    return Finding(
+        "not-there",
+        T("{article} ({title}) is not in the target.", article=row.article, title=row.offer.title),
+        Where(element=row.article),
+        T(
+            "Create it there, or say which one is meant: mistok resolve CARD --map {example}",
+            example=f"sku:{row.article}=…",
+        ),
+        Who.ACCOUNTANT,
+        about=f"sku:{row.article}",
+    )
+
+
+def _nameless(row: Row) -> Finding:
+    return Finding(
+        "no-name",
+        T("{article} has no name in the source.", article=row.article or row.offer.id),
+        Where(element=row.article or row.offer.id),
+        T("Fill it in; everything else of the catalogue goes on."),
+        Who.SITE,
+    )
+
+
+def _kept_otherwise(row: Row, target: Offer, name: str) -> Finding:
+    return Finding(
+        "kept-otherwise",
+        T(
+            "{article}: the target shows `{name}` otherwise than it was sent ({id}). It is left so.",
+            article=row.article or row.offer.title,
+            name=name,
+            id=target.id,
+        ),
+        Where(element=row.article),
+        T("Look at it there once: the system may tidy it in its own way."),
+        Who.ADMIN,
+    )
+
+
+def price_changes(plan: SyncPlan) -> Iterable[tuple[Update, Change]]:
+    """Every price that the plan changes."""
+    for update in plan.updates:
+        for change in update.changes:
+            if is_price(change.name):
+                yield update, change

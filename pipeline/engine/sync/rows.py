@@ -1,0 +1,227 @@
+"""What a source offers, as the target is to have it: variants below their product, flat, or not at all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from pipeline.errors import Finding, Where, Who
+from pipeline.model import Offer, SpecialPrice
+from pipeline.ports import OfferTraits
+from pipeline.rules.matching import MatchRules, normal_form
+from pipeline.syncing import CatalogueSyncSettings, is_price
+from pipeline.texts import T
+
+#: What a variant has of its own where variants stand below their product; the rest belongs to the product.
+OF_VARIANTS = frozenset({"options", "barcode", "currency", "weight", "length", "width", "height"})
+
+
+def of_variant(name: str) -> bool:
+    """Whether a field belongs to a variant rather than to its product."""
+    return name in OF_VARIANTS or is_price(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that the target is to have. ``article`` is as the source writes it, ``key`` its normal form."""
+
+    offer: Offer  #: of the source, as it is to be in the target (kind, values)
+    article: str
+    key: str
+    product: str  #: what the rows of one product have in common
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All of a source: ``singles`` and variants in ``sold``, bases with variants in ``bases`` by product."""
+
+    sold: tuple[Row, ...]
+    bases: Mapping[str, Row]
+    findings: tuple[Finding, ...] = ()  #: what is left out, and why
+    told: int = 0  #: how many offers the source told
+    unpublished: frozenset[str] = frozenset()  #: keys of what is there and not shown to buyers: not gone
+
+
+def article_of(offer: Offer, chain: Sequence[str]) -> str:
+    """The first article field of ``chain`` that is filled in; "" when none is."""
+    return next((value for name in chain if (value := offer.keys.get(name, "").strip())), "")
+
+
+def shape(
+    offers: Iterable[Offer],
+    settings: CatalogueSyncSettings,
+    traits: OfferTraits,
+    mappings: Mapping[tuple[str, str], str],
+    change: Callable[[Offer, Any], Offer | None] | None = None,
+) -> Rows:
+    """The rows that the target is to have.
+
+    Args:
+        traits: of the target.
+        mappings: (``sku``, article) -> the target's article, given by people.
+        change: a step's own alteration of each offer; None drops it.
+    """
+    maker = _Maker(settings, traits, mappings, settings.match.rules())
+    product: list[Offer] = []
+    for original in offers:
+        maker.told += 1
+        offer = change(original, settings) if change else original
+        if offer is None:
+            continue
+        if product and (offer.kind != "variant" or offer.product != product[0].product):
+            maker.add(product)
+            product = []
+        product.append(offer)
+    if product:
+        maker.add(product)
+    return Rows(tuple(maker.sold), maker.bases, tuple(maker.findings), maker.told, frozenset(maker.unpublished))
+
+
+@dataclass
+class _Maker:
+    settings: CatalogueSyncSettings
+    traits: OfferTraits
+    mappings: Mapping[tuple[str, str], str]
+    rules: MatchRules
+    sold: list[Row] = field(default_factory=list)
+    bases: dict[str, Row] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    unpublished: set[str] = field(default_factory=set)
+    told: int = 0
+
+    def add(self, offers: Sequence[Offer]) -> None:
+        """One product: a single offer, or a base with its variants (which may come without their base)."""
+        first = offers[0]
+        base, variants = (first, offers[1:]) if first.kind != "variant" else (None, offers)
+        paths = _paths(base or first)
+        if not within(paths, self.settings.categories):
+            return
+        shown = (base or first).values.get("published") is not False
+        if self.settings.only_published and not shown:
+            self.unpublished.update(key for one in offers if (key := self._row(one).key))
+            return
+        base_only = self.traits.variants == "none" or (
+            bool(self.settings.base_only) and within(paths, self.settings.base_only)
+        )
+        if base is not None and (base_only or not variants):
+            self._sell(replace(base, kind="single"))
+            return
+        if base_only:
+            return
+        if self.traits.variants == "flat":
+            for variant in variants:
+                self._sell(self._flat(base, variant))
+            return
+        if base is not None:
+            of_base = {name: value for name, value in base.values.items() if not of_variant(name)}
+            # what a product is called in is known by its variants, and their prices need it
+            self.bases[base.product or base.id] = self._row(replace(base, kind="base", values=of_base))
+        inherited = base.values if base is not None else {}
+        for variant in variants:
+            own = {name: value for name, value in {**inherited, **variant.values}.items() if of_variant(name)}
+            own.setdefault("options", variant.values.get("options", {}))
+            self._sell(replace(variant, values=own))
+
+    def _flat(self, base: Offer | None, variant: Offer) -> Offer:
+        values = {**(base.values if base else {}), **variant.values}
+        if base is not None and not variant.values.get("name"):
+            options = ", ".join(str(one) for one in variant.values.get("options", {}).values())
+            values["name"] = self.settings.variant_name.format(
+                name=base.values.get("name", ""), options=options, article=self._row(variant).article
+            )
+        return replace(variant, kind="single", values=values)
+
+    def _sell(self, offer: Offer) -> None:
+        row = self._row(offer)
+        if not row.key:
+            self.findings.append(
+                Finding(
+                    "no-article",
+                    T("{title} has no article: it cannot be found in the other system.", title=offer.title),
+                    Where(element=offer.id or None),
+                    T(
+                        "Fill in one of these fields in the source: {names}; or say which article of the target it is: "
+                        "mistok resolve CARD --map {example}",
+                        names=", ".join(self.settings.match.keys),
+                        example=f"sku:#{offer.id}=…",
+                    ),
+                    Who.SITE,
+                    about=f"sku:#{offer.id}",
+                )
+            )
+            return
+        self.sold.append(row)
+
+    def _row(self, offer: Offer) -> Row:
+        article = article_of(offer, self.settings.match.keys)
+        # by the source's id a person may tell apart what has the same article, or none
+        meant = self.mappings.get(("sku", f"#{offer.id}")) or self.mappings.get(("sku", article), article)
+        key = normal_form(meant, self.rules) if meant else ""
+        return Row(offer, article or meant, key, offer.product or offer.id)
+
+
+def _paths(offer: Offer) -> tuple[tuple[str, ...], ...]:
+    main = tuple(offer.values.get("category") or ())
+    more = tuple(tuple(path) for path in offer.values.get("categories") or ())
+    return (main, *more) if main else more
+
+
+def within(paths: Sequence[Sequence[str]], chosen: Sequence[str]) -> bool:
+    """Whether one of these paths is one of ``chosen`` (``A/B``) or lies below one; all do when none is chosen."""
+    if not chosen:
+        return True
+    wanted = [tuple(part.strip() for part in one.split("/")) for one in chosen]
+    return any(tuple(part.strip() for part in path[: len(one)]) == one for path in paths for one in wanted)
+
+
+def values_for(
+    offer: Offer, settings: CatalogueSyncSettings, allowed: frozenset[str], traits: OfferTraits, at: datetime
+) -> dict[str, Any]:
+    """What a target is to hold of this offer at the moment ``at``, by the target's fields.
+
+    Args:
+        allowed: the fields that the target takes in this place (update or creation).
+
+    A price of None is no price: it is left out, as it is never sent. Where the target keeps no dates, its price is the
+    special one while that holds.
+    """
+    wanted: dict[str, Any] = {}
+    source = offer.values
+    for name in sorted(allowed):
+        if settings.fields is not None and name not in settings.fields:
+            continue
+        origin = settings.map.get(name, name)
+        if name == "specials":
+            if traits.dated_specials and origin in source:
+                wanted[name] = tuple(one for one in source[origin] if one.end is None or one.end > at)
+            continue
+        if origin not in source:
+            continue
+        value = source[origin]
+        if name == "price" and origin == "price" and not traits.dated_specials:
+            special = active_special(source.get("specials") or (), at)
+            value = special.money.amount if special is not None else value
+        if value is None and is_price(name):
+            continue
+        if name == "category" and settings.root:
+            value = (*(part.strip() for part in settings.root.split("/")), *value)
+        wanted[name] = value
+    return wanted
+
+
+def active_special(specials: Iterable[SpecialPrice], at: datetime) -> SpecialPrice | None:
+    """The special price that holds at ``at``; they are disjoint, so that at most one does."""
+    return next((one for one in specials if one.active(at)), None)
+
+
+def next_change(offer: Offer, at: datetime) -> datetime | None:
+    """When the price of this offer changes next by itself: a special begins or is over."""
+    moments = [
+        moment
+        for one in offer.values.get("specials") or ()
+        for moment in (one.start, one.end)
+        if moment is not None and moment > at
+    ]
+    return min(moments, default=None)

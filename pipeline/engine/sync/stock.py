@@ -1,0 +1,199 @@
+"""Stock levels of one system as another is to show them: absolute, clamped, by warehouse. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pipeline.engine.sync.brakes import Braked, source_reasons, stopped
+from pipeline.engine.sync.match import Matches
+from pipeline.engine.sync.rows import Row
+from pipeline.errors import Finding, Where, Who
+from pipeline.model import Offer, StockLevel
+from pipeline.ports import StockTarget
+from pipeline.rules.stock import without_totals
+from pipeline.syncing import StockSyncSettings
+from pipeline.texts import TN, T, Text
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A level to be set. ``row`` None: what was in step has gone from the source."""
+
+    target: StockTarget
+    before: Decimal | None  #: None: not known
+    row: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class StockPlan:
+    """All that a run would do."""
+
+    pushes: tuple[Push, ...] = ()
+    settled: tuple[Push, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    only_there: tuple[Offer, ...] = ()
+    vanished: int = 0
+    full: bool = True
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.pushes
+
+
+def sellable_by_warehouse(
+    levels: Iterable[StockLevel], settings: StockSyncSettings
+) -> tuple[dict[str, dict[str, Decimal]], dict[str, int]]:
+    """(target warehouse -> what may be sold) by offer id of the source; and unmapped warehouses, with their levels.
+
+    On hand less reserved (or on hand alone, by the step's ``level``), clamped at 0 in each warehouse of the source: a
+    debt in one never eats another's goods. The buffer is held back once, from the sum.
+    """
+    by_offer: dict[str, list[StockLevel]] = defaultdict(list)
+    for level in levels:
+        by_offer[level.offer or level.code].append(level)
+    goes_to: dict[str, list[str]] = defaultdict(list)
+    for target, sources in settings.warehouses.items():
+        for source in sources:
+            goes_to[source].append(target)
+    unmapped: dict[str, int] = defaultdict(int)
+    found: dict[str, dict[str, Decimal]] = {}
+    for offer, own in by_offer.items():
+        sums: dict[str, Decimal] = dict.fromkeys(settings.warehouses, ZERO) or {"": ZERO}
+        for level in without_totals(own):
+            free = max(level.on_hand - (ZERO if settings.level == "on-hand" else level.reserved), ZERO)
+            targets = goes_to.get(level.warehouse, ()) if settings.warehouses else ("",)
+            if not targets:
+                unmapped[level.warehouse] += 1
+            for target in targets:
+                sums[target] += free
+        found[offer] = {target: max(free - settings.buffer, ZERO) for target, free in sums.items()}
+    return found, dict(unmapped)
+
+
+def plan_stock(
+    matches: Matches,
+    wanted: Mapping[str, Mapping[str, Decimal]],
+    there: Mapping[tuple[str, str], Decimal],
+    settings: StockSyncSettings,
+    *,
+    unmapped: Mapping[str, int],
+    findings: Sequence[Finding] = (),
+    gone: Sequence[Offer] = (),
+    full: bool = True,
+) -> StockPlan:
+    """What is to be set.
+
+    Args:
+        wanted: by offer id of the source, target warehouse -> level.
+        there: (offer id of the target, warehouse) -> the level that it has; missing where it is not known.
+        gone: offers of the target that were in step and whose source is gone.
+    """
+    pushes: list[Push] = []
+    settled: list[Push] = []
+    told = list(findings)
+    for pair in matches.pairs:
+        levels = wanted.get(pair.row.offer.id)
+        if levels is None:
+            continue  # the source keeps no stock of it
+        targets = pair.targets
+        if len(targets) > 1:
+            if settings.match.ambiguous == "hold":
+                told.append(_twin_stock(pair.row, targets))
+                continue
+            targets = (min(targets, key=lambda one: one.id),)
+        for target in targets:
+            for warehouse, quantity in levels.items():
+                before = there.get((target.id, warehouse))
+                push = Push(_target(target, warehouse, quantity, settings), before, pair.row)
+                (settled if before == quantity else pushes).append(push)
+    for offer in gone if settings.vanished == "zero" else ():
+        for (id_there, warehouse), before in there.items():
+            if id_there == offer.id and before != ZERO:
+                pushes.append(Push(_target(offer, warehouse, ZERO, settings), before, None))
+    told += [_unmapped(name, n) for name, n in sorted(unmapped.items())]
+    counts = {
+        "matched": len({one.target.offer.id for one in settled}),
+        "updated": len(pushes),
+        "vanished": len(gone),
+        "twins": matches.twins,
+        "ambiguous": matches.ambiguous,
+        "keyless": sum(one.code == "no-article" for one in findings),
+    }
+    return StockPlan(
+        tuple(pushes), tuple(settled), (*told, *matches.findings), counts, matches.only_there, len(gone), full
+    )
+
+
+def _target(offer: Offer, warehouse: str, quantity: Decimal, settings: StockSyncSettings) -> StockTarget:
+    return StockTarget(offer=offer, warehouse=warehouse, quantity=quantity, on_hand=settings.level == "on-hand")
+
+
+def stock_brakes(plan: StockPlan, told: int, in_step: int, settings: StockSyncSettings, hint: Text) -> Braked:
+    """Why this plan of levels waits; nothing when all is well."""
+    reasons = source_reasons(told, plan.vanished, in_step, settings) if plan.full else []
+    limit = settings.max_stock_cut
+    rows = (*plan.pushes, *plan.settled)
+    before = sum((max(one.before or ZERO, ZERO) for one in rows), ZERO)
+    had = [one for one in rows if (one.before or ZERO) > 0]
+    if limit is not None and had:
+        after = sum((min(one.target.quantity, max(one.before or ZERO, ZERO)) for one in rows), ZERO)
+        emptied = [one for one in had if one.target.quantity <= 0]
+        cut = (before - after) * 100 > before * limit
+        many = len(emptied) * 100 > len(had) * limit and len(had) > 1
+        if cut or many:
+            words = T(
+                "The stock would be cut from {before} to {after}; {n} of {had} that have any would have none.",
+                before=before,
+                after=after,
+                n=len(emptied),
+                had=len(had),
+            )
+            each = [_cut(one) for one in plan.pushes if one.before is not None and one.target.quantity < one.before]
+            marks = [f"{one.target.offer.id}\0{one.target.warehouse}\0{one.target.quantity}" for one in plan.pushes]
+            reasons.append(("brake-stock", words, marks, each))
+    return stopped(reasons, hint)
+
+
+def _cut(push: Push) -> Finding:
+    article = push.row.article if push.row else push.target.offer.title
+    words = T(
+        "{article}: {after} instead of {before}.",
+        article=article,
+        after=push.target.quantity,
+        before=push.before or ZERO,
+    )
+    return Finding("stock", words, Where(element=article), None, Who.ACCOUNTANT)
+
+
+def _twin_stock(row: Row, targets: Sequence[Offer]) -> Finding:
+    return Finding(
+        "twin-stock",
+        T(
+            "{article}: the target has {count} with this article; the stock of none of them is touched.",
+            article=row.article,
+            count=TN("{n} product", "{n} products", len(targets)),
+        ),
+        Where(element=row.article),
+        T("Delete the superfluous ones there; the same stock shown by two would be sold twice."),
+        Who.ACCOUNTANT,
+    )
+
+
+def _unmapped(name: str, n: int) -> Finding:
+    return Finding(
+        "unmapped-warehouse",
+        T(
+            "Warehouse {name} of the source goes to none of the target ({count}).",
+            name=name or "-",
+            count=TN("{n} level", "{n} levels", n),
+        ),
+        hint=T("Add it to `warehouses` of the step, if its stock is to be shown."),
+        who=Who.ADMIN,
+    )

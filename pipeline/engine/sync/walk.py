@@ -1,0 +1,300 @@
+"""The walk of a sync: observe source and target -> match -> plan -> brake -> apply in batches -> record -> cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from pipeline.alerts import notices
+from pipeline.config.model import ScheduleSettings, StepSpec
+from pipeline.engine import schedule
+from pipeline.engine.context import RunContext
+from pipeline.engine.sync import store
+from pipeline.engine.sync.brakes import Braked
+from pipeline.engine.sync.rows import Rows
+from pipeline.engine.sync.store import Link
+from pipeline.errors import ConfigError, Finding, InDoubt, Transient, Where, Who
+from pipeline.flow import StepResult, SyncStep
+from pipeline.ledger import cards, decisions
+from pipeline.model import Offer
+from pipeline.ports import Offers, OfferTraits, RowOutcome, System
+from pipeline.syncing import SyncSettings
+from pipeline.texts import T, Text
+
+log = structlog.get_logger("mistok.sync")
+
+X = TypeVar("X")
+#: What changed so shortly before the last look may have been written while it was taken.
+OVERLAP = timedelta(minutes=10)
+TOLD = 200  #: findings on a card
+#: Capabilities in words.
+PRODUCTS, STOCK = T("telling its products"), T("telling its stock")
+TAKES_PRODUCTS, TAKES_STOCK = T("taking products and prices"), T("taking stock levels")
+
+
+@dataclass
+class Observed:
+    """Both sides as they were read, and how."""
+
+    rows: Rows
+    targets: Sequence[Offer]
+    links: Mapping[str, Link]
+    full: bool
+    began: datetime  #: when the reading began: the next cursor
+    whole: bool = True  #: the source told all that it has, and not only its changes
+
+
+@dataclass
+class Applied:
+    """What came of the writes."""
+
+    done: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    unreachable: bool = False
+    in_doubt: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was left over."""
+        return not self.findings
+
+
+class SyncRun:
+    """One run of one sync step: what both kinds (catalogue, stock) have in common.
+
+    Args:
+        number: the step's place in its job, from 0.
+    """
+
+    def __init__(self, step: SyncStep, spec: StepSpec, ctx: RunContext, number: int) -> None:
+        assert isinstance(spec.params, SyncSettings)
+        self.step, self.ctx = step, ctx
+        self.settings: Any = spec.params
+        self.link = f"{ctx.job}/{spec.params.source}>{spec.params.to}/{spec.step}"
+        self.subject = f"sync:{ctx.job}:{number + 1}"
+        self.name = spec.step
+        self.began = ctx.clock.now()
+        self.source: System = ctx.system(spec.params.source)
+        self.target: System = ctx.system(spec.params.to)
+        with ctx.ledger.read() as conn:
+            aliases = {("sku", code): meant for code, meant in spec.params.match.aliases.items()}
+            self.mappings = {**aliases, **decisions.mappings_of(conn, ctx.client)}
+
+    # --- observe -----------------------------------------------------------------------------------------------------
+
+    def needs(self, system: System, name: str, capability: Any, what: Text) -> Any:
+        """``system`` as one that has ``capability``. Raises ConfigError when it has not."""
+        if not isinstance(system, capability):
+            raise ConfigError(
+                T("{name} cannot do what step {step} needs of it: {what}.", name=name, step=self.name, what=what),
+                hint=T("mistok plugins tells what each system can do."),
+            )
+        return system
+
+    def traits(self) -> OfferTraits:
+        """Of the target. Raises ConfigError for an article field that it has not got."""
+        target: Offers = self.needs(self.target, self.settings.to, Offers, PRODUCTS)
+        traits = target.offer_traits()
+        wanted = self.settings.match.target
+        if wanted and wanted not in traits.keys:
+            raise ConfigError(
+                T("{name} has no article field {key}.", name=self.settings.to, key=wanted),
+                hint=T("It has: {names}.", names=", ".join(traits.keys)),
+            )
+        return traits
+
+    def is_full(self, *, asked: bool) -> bool:
+        """Whether everything of both sides is compared in this run."""
+        if asked or self.ctx.dry_run:
+            return True
+        with self.ctx.ledger.read() as conn:
+            last = store.get_moment(self.ctx.ledger, conn, store.FULL, self.link)
+        if last is None:
+            return True
+        at: time | None = self.settings.full_at
+        return at is not None and last < last_time_of_day(at, self.ctx.config.zone, self.began)
+
+    def cursor(self) -> datetime | None:
+        """Since when the source is asked for changes."""
+        with self.ctx.ledger.read() as conn:
+            at = store.get_moment(self.ctx.ledger, conn, store.CURSOR, self.link)
+            woken = store.get_moment(self.ctx.ledger, conn, store.WAKE, self.link)
+        if at is None or (woken is not None and woken <= self.began):
+            return None  # a special price has begun or ended: nothing of the product itself has changed
+        return at - OVERLAP
+
+    def read_links(self) -> dict[str, Link]:
+        """What is in step."""
+        with self.ctx.ledger.read() as conn:
+            return store.read_links(conn, self.ctx.client, self.link)
+
+    def counted(self, offers: Iterator[Offer], words: str) -> Iterator[Offer]:
+        """The offers, with progress."""
+        for n, offer in enumerate(offers, 1):
+            if n % 50 == 0:
+                self.ctx.progress(n, None, T("reading {name}", name=words))
+            yield offer
+
+    # --- brake -------------------------------------------------------------------------------------------------------
+
+    def hint(self) -> Text:
+        """What a person does about a brake."""
+        return T("Look whether the source is right. If it is so, approve it: mistok plans tells the number.")
+
+    def verdict(self, braked: Braked) -> str | None:
+        """What a person has said of this very trouble."""
+        if self.ctx.approve:
+            return "accept"
+        with self.ctx.ledger.read() as conn:
+            return decisions.verdict_on(conn, self.ctx.client, self.subject, braked.digest)
+
+    def stop(
+        self, braked: Braked, verdict: str | None, counts: Mapping[str, int], rows: Sequence[Mapping[str, Any]]
+    ) -> StepResult:
+        """Nothing is applied; the plan waits."""
+        ctx = self.ctx
+        notes = [braked.findings[0].text]
+        if verdict is None:
+            with ctx.begin() as conn:
+                number = store.keep_plan(
+                    conn, ctx.client, job=ctx.job, link=self.link, subject=self.subject, state="waiting",
+                    digest=braked.digest, counts=counts, findings=braked.findings, rows=rows, now=ctx.clock.now(),
+                    run_id=ctx.run_id,
+                )  # fmt: skip
+                told = cards.carded(conn, ctx.client, {self.subject}, "plan")
+                hint = T("If it is right so: mistok approve {n}. If not: mistok approve {n} --reject --why …", n=number)
+                first = Finding(braked.findings[0].code, braked.findings[0].text, Where(), hint, Who.ACCOUNTANT)
+                cards.open_card(
+                    conn, ctx.client, "plan", self.subject, [first, *braked.findings[1:TOLD]], ctx.clock.now()
+                )
+                if not told:
+                    ctx.notify(conn, notices.brake(self.subject, ctx.job, first))
+                ctx.event(conn, self.subject, "plan-waits", plan=number, digest=braked.digest)
+            notes += [hint]
+        else:
+            notes.append(T("A person has rejected this plan; nothing is done until the source says something else."))
+        shown = {**dict.fromkeys(counts, 0), "waiting": 1} if verdict is None else {}
+        return StepResult(shown, waiting=verdict is None, notes=tuple(notes), details=rows)
+
+    # --- the first time ----------------------------------------------------------------------------------------------
+
+    def is_compared(self) -> bool:
+        """Whether these two systems were compared and found in step, or a person took their differences."""
+        pair = f"{self.settings.source}>{self.settings.to}"
+        with self.ctx.ledger.read() as conn:
+            return bool(self.ctx.ledger.get_value(conn, store.COMPARED, pair))
+
+    def compared(self) -> None:
+        """From now on they count as compared."""
+        pair = f"{self.settings.source}>{self.settings.to}"
+        if not self.is_compared():
+            with self.ctx.begin() as conn:
+                at = self.ctx.clock.now().isoformat()
+                self.ctx.ledger.set_value(conn, store.COMPARED, pair, {"at": at, "by": self.link})
+
+    # --- record ------------------------------------------------------------------------------------------------------
+
+    def finish(
+        self,
+        seen: Observed,
+        applied: Applied,
+        findings: Sequence[Finding],
+        counts: Mapping[str, int],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        approved: bool,
+        wake_at: datetime | None,
+    ) -> StepResult:
+        """Cards, cursor and the result. The cursor moves only when all was applied."""
+        ctx = self.ctx
+        asking = [one for one in (*findings, *applied.findings) if one.code != "kept-otherwise"]
+        with ctx.begin() as conn:
+            now = ctx.clock.now()
+            if not seen.whole:  # what was not told may change its price by itself before
+                before = store.get_moment(ctx.ledger, conn, store.WAKE, self.link)
+                wake_at = min((one for one in (before, wake_at) if one is not None and one > self.began), default=None)
+            cards.close(
+                conn, ctx.client, self.subject, ["plan"], now,
+                state="resolved" if approved else "superseded", why="approved" if approved else "",
+            )  # fmt: skip
+            if applied.done or seen.full:
+                store.keep_plan(
+                    conn, ctx.client, job=ctx.job, link=self.link, subject=self.subject, state="applied", digest="",
+                    counts=counts, findings=asking, rows=rows, now=now, run_id=ctx.run_id,
+                )  # fmt: skip
+            if applied.whole:
+                store.set_moment(ctx.ledger, conn, store.CURSOR, self.link, seen.began)
+                store.set_moment(ctx.ledger, conn, store.WAKE, self.link, wake_at)
+            if applied.in_doubt:
+                store.set_moment(ctx.ledger, conn, store.FULL, self.link, None)
+            elif seen.full and applied.whole:
+                store.set_moment(ctx.ledger, conn, store.FULL, self.link, seen.began)
+            if seen.full:
+                self._card(conn, asking, now)
+            elif applied.findings:
+                self._card(conn, applied.findings, now)
+            if applied.done:
+                ctx.event(conn, self.subject, "synced", link=self.link, **counts)
+        ctx.reach("sync:recorded")
+        told = tuple(one.text for one in asking[:10])
+        if len(asking) > 10:
+            told += (T("{n} more remarks.", n=len(asking) - 10),)
+        said = {word: n for word, n in counts.items() if n and (seen.full or word != "matched")}
+        return StepResult(
+            said,
+            waiting=any(one.code not in QUIET for one in asking),
+            notes=told,
+            details=rows,
+            unreachable=applied.unreachable,
+            wake_at=wake_at,
+        )
+
+    def _card(self, conn: Any, findings: Sequence[Finding], now: datetime) -> None:
+        ctx = self.ctx
+        serious = [one for one in findings if one.code not in QUIET]
+        if not serious:
+            cards.close(conn, ctx.client, self.subject, ["sync"], now, state="superseded", why="")
+            return
+        told = cards.carded(conn, ctx.client, {self.subject}, "sync")
+        cards.open_card(conn, ctx.client, "sync", self.subject, serious[:TOLD], now)
+        if not told:
+            ctx.notify(conn, notices.sync(self.subject, ctx.job, serious[0], len(serious)))
+
+
+#: Remarks that wait for nobody.
+QUIET = frozenset({"kept-otherwise"})
+
+
+def batches(rows: Sequence[X], size: int) -> Iterator[Sequence[X]]:
+    """Slices of ``size``."""
+    for start in range(0, len(rows), max(size, 1)):
+        yield rows[start : start + max(size, 1)]
+
+
+def last_time_of_day(at: time, zone: ZoneInfo, now: datetime) -> datetime:
+    """The last moment before or at ``now`` when a clock in ``zone`` was to show ``at``: right on both odd nights."""
+    spec = ScheduleSettings(at=(f"{at:%H:%M}",))
+    due = schedule.due_runs(spec, zone, now - timedelta(days=2), now)
+    return due[-1].at.astimezone(UTC)
+
+
+def judge(outcomes: Sequence[RowOutcome], name_of: Callable[[int], str], applied: Applied) -> None:
+    """Sort the outcomes of one write: what failed is told by its article."""
+    for place, outcome in enumerate(outcomes):
+        error = outcome.error
+        if error is None:
+            applied.done += 1
+            continue
+        article = name_of(place)
+        if isinstance(error, InDoubt):
+            applied.in_doubt = True
+        if isinstance(error, Transient):
+            applied.unreachable = True
+        first = error.findings[0]
+        text = T("{article}: {words}", article=article, words=first.text)
+        applied.findings.append(Finding(first.code, text, Where(element=article), first.hint, first.who, first.about))

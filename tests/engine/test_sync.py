@@ -1,0 +1,562 @@
+"""Two systems kept in step by the engine's own walk: what is created, changed, left alone and asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.clock import SystemClock
+from pipeline.config.load import load_config
+from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
+from pipeline.engine.sync import store
+from pipeline.errors import Held, InDoubt, Transient
+from pipeline.ledger import cards, decisions
+from pipeline.registry import load_registry
+from pipeline.texts import T
+from tests.engine.sync_world import (
+    BELOW,
+    FLAT,
+    SHOP,
+    MemorySystem,
+    plugin,
+    put,
+    single,
+    special,
+    with_variants,
+)
+
+NOW = datetime(2026, 11, 28, 10, tzinfo=UTC)
+CONFIG = """\
+client: acme
+timezone: Europe/Kyiv
+language: en
+connections:
+  shop: {{type: memory-shop}}
+  crm: {{type: memory-crm}}
+ledger: {{url: "{ledger}"}}
+log: {{file: null}}
+jobs:
+  goods:
+    every: 5m
+    steps:
+      - step: {step}
+        from: shop
+        to: crm
+{more}
+"""
+
+
+class At(SystemClock):
+    """A clock that stands where it is put."""
+
+    def __init__(self) -> None:
+        self.moment = NOW
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+@dataclass
+class World:
+    """A shop and a CRM in memory, and a client between them."""
+
+    folder: Path
+    shop: MemorySystem = field(default_factory=lambda: MemorySystem(SHOP))
+    crm: MemorySystem = field(default_factory=lambda: MemorySystem(FLAT))
+    step: str = "sync-catalogue"
+    more: str = ""
+    ledger: str = "sqlite:///ledger.sqlite3"
+    clock: At = field(default_factory=At)
+
+    def config(self) -> Any:
+        path = self.folder / "config.yaml"
+        more = "".join(f"        {line}\n" for line in self.more.strip().splitlines())
+        path.write_text(CONFIG.format(step=self.step, more=more, ledger=self.ledger), encoding="utf-8")
+        return load_config(path, registry=self.registry())
+
+    def registry(self) -> Any:
+        registry = load_registry()
+        mine = {name: plugin(name, one) for name, one in (("memory-shop", self.shop), ("memory-crm", self.crm))}
+        return replace(registry, systems={**registry.systems, **mine})
+
+    def run(self, reach: Callable[[str], None] = lambda _point: None, **options: Any) -> RunReport:
+        return run_job(
+            self.config(), "goods", RunOptions(**options), registry=self.registry(), clock=self.clock, reach=reach
+        )
+
+    def later(self, **by: float) -> None:
+        self.clock.moment += timedelta(**by)
+
+    def opened(self) -> Client:
+        return Client.open(self.config(), registry=self.registry(), clock=self.clock)
+
+    def open_cards(self) -> list[dict[str, Any]]:
+        with self.opened() as client, client.ledger.read() as conn:
+            return cards.listing(conn, "acme")
+
+    def plans(self) -> list[dict[str, Any]]:
+        with self.opened() as client, client.ledger.read() as conn:
+            return store.plan_rows(conn, "acme")
+
+    def decide(self, verdict: str) -> None:
+        """A person's word on the newest waiting plan."""
+        row = next(one for one in self.plans() if one["state"] == "waiting")
+        with self.opened() as client, client.ledger.begin() as conn:
+            decisions.decide(
+                conn, "acme", row["subject"], row["digest"], verdict, ["plan"], by="anna", now=self.clock.now()
+            )
+
+    def map(self, code: str, meant: str) -> None:
+        with self.opened() as client, client.ledger.begin() as conn:
+            decisions.give_mapping(conn, "acme", "sku", code, meant, by="anna", now=self.clock.now())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def names(system: MemorySystem) -> set[str]:
+    return {str(one.values["name"]) for one in system.content.values()}
+
+
+def by_sku(system: MemorySystem, sku: str) -> list[Any]:
+    return [one for one in system.content.values() if one.keys.get("sku") == sku]
+
+
+def good(report: RunReport) -> RunReport:
+    assert report.state in ("done", "waiting"), [str(one.text) for step in report.steps for one in step.findings]
+    return report
+
+
+# --- new, changed, unchanged -----------------------------------------------------------------------------------------
+
+
+def test_new_products_are_created_and_a_second_run_plans_nothing(world: World) -> None:
+    put(world.shop, single("1", "AB-1", price="10.50", category=("Фарби", "Емалі"), description="<p>x</p>"))
+    put(world.shop, *[single(str(n), f"S-{n}", price="1.00") for n in range(2, 9)])
+    first = good(world.run())
+    assert first.counts == {"new": 8}
+    made = by_sku(world.crm, "AB-1")[0]
+    assert made.values["price"] == Decimal("10.50")
+    assert made.values["category"] == ("Фарби", "Емалі")
+    again = good(world.run(full=True))
+    assert again.counts == {"matched": 8}
+    assert (world.crm.created, world.crm.updates) == (8, [])
+
+
+def test_one_changed_price_is_one_update_of_one_field(world: World) -> None:
+    put(world.shop, *[single(str(n), f"S-{n}", price="1.00", weight=Decimal(1)) for n in range(1, 6)])
+    good(world.run())
+    put(world.shop, single("3", "S-3", price="1.20", weight=Decimal(1)))
+    for full in (True, False):
+        good(world.run(full=full))
+        assert world.crm.updates == [(by_sku(world.crm, "S-3")[0].id, {"price": Decimal("1.20")})]
+
+
+def test_between_two_full_looks_the_target_is_not_read_and_changes_are_seen_by_fingerprints(world: World) -> None:
+    put(world.shop, *[single(str(n), f"S-{n}", price="1.00", updated_at=NOW) for n in range(1, 4)])
+    good(world.run())
+    world.later(hours=1)
+    put(world.shop, single("2", "S-2", price="1.00", name="Інша назва", updated_at=world.clock.now()))
+    good(world.run())
+    assert world.crm.reads == [None], "only the first run read it"
+    assert world.shop.reads[1] is not None, "the source was asked for its changes only"
+    assert [values for _id, values in world.crm.updates] == [{"name": "Інша назва"}]
+
+
+def test_everything_is_compared_once_after_three_at_night(world: World) -> None:
+    put(world.shop, single("1", "S-1", price="1.00", updated_at=NOW))
+    good(world.run())
+    offer = by_sku(world.crm, "S-1")[0]
+    put(world.crm, replace(offer, values={**offer.values, "price": Decimal(7)}))  # somebody's hand
+    world.later(hours=14)  # 02:00 in Kyiv
+    good(world.run())
+    assert world.crm.updates == []
+    world.later(hours=1, minutes=1)
+    good(world.run())
+    assert world.crm.updates == [(offer.id, {"price": Decimal("1.00")})]
+    world.later(minutes=5)
+    reads = len(world.crm.reads)
+    good(world.run())
+    assert len(world.crm.reads) == reads
+
+
+@pytest.mark.parametrize(("night", "before"), [("2026-03-29T00:30:00+00:00", "S"), ("2026-10-25T00:30:00+00:00", "S")])
+def test_the_nightly_look_comes_once_on_both_odd_nights(world: World, night: str, before: str) -> None:
+    put(world.shop, single("1", f"{before}-1", price="1.00"))
+    world.clock.moment = datetime.fromisoformat(night) - timedelta(hours=20)
+    good(world.run())
+    full = 0
+    world.clock.moment = datetime.fromisoformat(night) - timedelta(hours=2)
+    for _ in range(16):
+        reads = len(world.crm.reads)
+        good(world.run())
+        full += len(world.crm.reads) - reads
+        world.later(minutes=15)
+    assert full == 1
+
+
+def test_fields_that_are_not_mapped_are_never_touched(world: World) -> None:
+    put(world.crm, single("c1", "S-1", price="5.00", weight=Decimal("2.5"), **{"price.cost": Decimal(3)}))
+    world.more = "fields: [name, price]"
+    put(world.shop, single("1", "S-1", price="6.00", weight=None, name="Нова"))
+    good(world.run())
+    assert world.crm.updates == [("c1", {"name": "Нова", "price": Decimal("6.00")})]
+
+
+def test_a_price_of_none_is_not_sent_and_zero_is_braked(world: World) -> None:
+    put(world.crm, single("c1", "S-1", price="5.00"), single("c2", "S-2", price="5.00"))
+    put(world.shop, single("1", "S-1", price=None, name="Товар c1"), single("2", "S-2", price="0.00", name="Товар c2"))
+    report = good(world.run())
+    assert report.exit_code == 1
+    assert world.crm.updates == []
+    card = world.open_cards()[0]
+    assert card["kind"] == "plan"
+    assert "0" in str(card["findings"])
+    world.decide("accept")
+    good(world.run())
+    assert world.crm.updates == [("c2", {"price": Decimal("0.00")})]
+
+
+def test_how_a_target_tidies_a_text_does_not_make_updates_for_ever(world: World) -> None:
+    world.crm.tidy = True
+    put(world.shop, single("1", "S-1", description="<p>a</p>"))
+    good(world.run())
+    for _ in range(3):
+        good(world.run(full=True))
+    assert world.crm.updates == []
+    put(world.shop, single("1", "S-1", description="<p>b</p>"))
+    good(world.run(full=True))
+    assert [values for _id, values in world.crm.updates] == [{"description": "<p>b</p>"}]
+    good(world.run(full=True))
+    offer = by_sku(world.crm, "S-1")[0]
+    put(world.crm, replace(offer, values={**offer.values, "description": "чуже"}))
+    good(world.run(full=True))
+    assert len(world.crm.updates) == 2, "what somebody wrote there by hand is put right"
+
+
+# --- matching --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("other", ["ab-1", "АВ-1", " AB - 1", "AB‑1", "AB-1\u00a0", "ＡＢ-1"])
+def test_one_article_written_in_two_ways_is_one_product(world: World, other: str) -> None:
+    put(world.crm, single("c1", other, price="5.00", name="Товар 1"))
+    put(world.shop, single("1", "AB-1", price="6.00"))
+    good(world.run())
+    assert (world.crm.created, world.crm.updates) == (0, [("c1", {"price": Decimal("6.00")})])
+
+
+def test_leading_zeros_are_part_of_an_article(world: World) -> None:
+    put(world.crm, single("c1", "42", price="5.00"))
+    put(world.shop, single("1", "0042", price="6.00"))
+    assert good(world.run()).counts == {"new": 1}
+
+
+def test_the_model_is_the_article_where_the_shop_left_the_sku_empty(world: World) -> None:
+    world.more = "match: {keys: [sku, model]}"
+    put(world.crm, single("c1", "M-1", price="5.00", name="Товар 1"))
+    put(world.shop, single("1", "", model="M-1", price="6.00"))
+    good(world.run())
+    assert world.crm.updates == [("c1", {"price": Decimal("6.00")})]
+
+
+def test_all_twins_of_the_target_are_kept_in_step_and_reported(world: World) -> None:
+    put(world.crm, single("c1", "AB-1", price="5.00", name="Старий"), single("c2", "аb-1", price="4.00", name="Ще"))
+    put(world.shop, single("1", "AB-1", price="6.00", name="Товар"))
+    report = good(world.run())
+    assert report.counts == {"updated": 2, "twins": 1}
+    wanted = {"name": "Товар", "price": Decimal("6.00")}
+    assert sorted(world.crm.updates) == [("c1", wanted), ("c2", wanted)]
+    (card,) = world.open_cards()
+    assert card["kind"] == "sync"
+    assert "c1" in str(card["findings"])
+    assert "c2" in str(card["findings"])
+
+
+def test_twins_of_the_source_are_held_and_the_others_go_on(world: World) -> None:
+    put(
+        world.shop, single("1", "AB-1", price="1.00"), single("2", "аb-1", price="2.00"), single("3", "C", price="3.00")
+    )
+    report = good(world.run())
+    assert names(world.crm) == {"Товар 3"}
+    assert report.counts == {"new": 1, "ambiguous": 1}
+    assert report.exit_code == 1
+    (card,) = world.open_cards()
+    assert "#1" in str(card["findings"])
+    world.map("#1", "AB-1-FIRST")
+    good(world.run(full=True))
+    assert names(world.crm) == {"Товар 1", "Товар 2", "Товар 3"}
+    assert world.open_cards() == []
+
+
+def test_the_first_is_taken_by_the_clients_choice_and_told(world: World) -> None:
+    world.more = "match: {ambiguous: first}"
+    put(world.shop, single("1", "AB-1", price="1.00"), single("2", "ab-1", price="2.00"))
+    report = good(world.run())
+    assert names(world.crm) == {"Товар 1"}
+    assert report.counts["ambiguous"] == 1
+    assert any("first" in str(note) for step in report.steps for note in step.result.notes)  # type: ignore[union-attr]
+
+
+def test_what_has_no_article_or_no_name_is_told_and_the_others_go_on(world: World) -> None:
+    put(world.shop, single("1", ""), single("2", "B", name="  "), single("3", "C", name="Є"))
+    report = good(world.run())
+    assert names(world.crm) == {"Є"}
+    assert report.counts["keyless"] == 1
+    words = str(world.open_cards()[0]["findings"])
+    assert "no-article" in words
+    assert "no-name" in words
+    world.map("#1", "A-1")
+    assert good(world.run(full=True)).counts["new"] == 1
+    assert by_sku(world.crm, "A-1")
+
+
+def test_an_alias_of_the_config_says_what_an_article_is_there(world: World) -> None:
+    world.more = "match: {aliases: {OLD-1: AB1}}"
+    put(world.crm, single("c1", "AB1", price="5.00", name="Товар 1"))
+    put(world.shop, single("1", "OLD-1", price="6.00"))
+    good(world.run())
+    assert world.crm.updates == [("c1", {"price": Decimal("6.00")})]
+
+
+# --- variants --------------------------------------------------------------------------------------------------------
+
+SHIRT = with_variants(
+    "10", "SH",
+    ("11", "SH-R", {"options": {"Колір": "Червоний"}, "price": Decimal(100)}),
+    ("12", "SH-B", {"options": {"Колір": "Синій"}, "price": Decimal(110)}),
+    name="Сорочка", price="100.00", category=("Одяг",),
+)  # fmt: skip
+
+
+def test_variants_become_products_of_their_own_where_the_target_has_none(world: World) -> None:
+    put(world.shop, *SHIRT)
+    good(world.run())
+    assert names(world.crm) == {"Сорочка (Червоний)", "Сорочка (Синій)"}
+    assert by_sku(world.crm, "SH-B")[0].values["price"] == 110
+    assert good(world.run(full=True)).counts == {"matched": 2}
+
+
+def test_variants_stand_below_their_product_where_the_target_can(world: World) -> None:
+    world.crm.traits = BELOW
+    put(world.shop, *SHIRT)
+    good(world.run())
+    kinds = sorted((one.kind, one.keys.get("sku")) for one in world.crm.content.values())
+    assert kinds == [("base", "SH"), ("variant", "SH-B"), ("variant", "SH-R")]
+    assert good(world.run(full=True)).counts == {"matched": 3}
+    more = with_variants(
+        "10", "SH", *[(o.id, o.keys["sku"], dict(o.values)) for o in SHIRT[1:]],
+        ("13", "SH-G", {"options": {"Колір": "Зелений"}, "price": Decimal(90)}),
+        name="Сорочка нова", price="100.00", category=("Одяг",),
+    )  # fmt: skip
+    put(world.shop, *more)
+    good(world.run(full=True))
+    green = by_sku(world.crm, "SH-G")[0]
+    assert (green.kind, green.product) == ("variant", by_sku(world.crm, "SH-R")[0].product)
+    assert [values for _id, values in world.crm.updates] == [{"name": "Сорочка нова"}]
+
+
+def test_categories_of_the_config_send_base_products_only(world: World) -> None:
+    world.more = "base_only: [Одяг]"
+    put(world.shop, *SHIRT)
+    good(world.run())
+    assert names(world.crm) == {"Сорочка"}
+
+
+def test_the_category_tree_is_mirrored_below_a_root_and_only_chosen_categories_go(world: World) -> None:
+    world.more = "root: Сайт\ncategories: [Одяг]"
+    put(world.shop, single("1", "A", category=("Одяг", "Зима")), single("2", "B", category=("Інше",)))
+    good(world.run())
+    assert [one.values["category"] for one in world.crm.content.values()] == [("Сайт", "Одяг", "Зима")]
+
+
+# --- special prices --------------------------------------------------------------------------------------------------
+
+
+def test_a_special_begins_and_ends_where_the_target_has_no_dates(world: World) -> None:
+    start, end = NOW + timedelta(hours=2), NOW + timedelta(hours=4)
+    put(world.shop, single("1", "A", price="10.00", specials=(special("8.00", start, end),), updated_at=NOW))
+    first = good(world.run())
+    assert by_sku(world.crm, "A")[0].values["price"] == 10
+    assert first.steps[0].result is not None
+    assert first.steps[0].result.wake_at == start
+    for hours, price in ((1, 10), (2, 8), (3, 8), (4, 10)):
+        world.clock.moment = NOW + timedelta(hours=hours)
+        good(world.run())
+        assert by_sku(world.crm, "A")[0].values["price"] == price, hours
+    assert len(world.crm.updates) == 2
+    assert world.crm.reads == [None]
+
+
+def test_specials_with_dates_go_as_they_are_and_are_cleared_when_over(world: World) -> None:
+    world.crm.traits = BELOW
+    end = NOW + timedelta(hours=4)
+    put(world.shop, single("1", "A", price="10.00", specials=(special("8.00", None, end),), updated_at=NOW))
+    good(world.run())
+    assert by_sku(world.crm, "A")[0].values["specials"] == (special("8.00", None, end),)
+    world.later(hours=5)
+    good(world.run())
+    assert by_sku(world.crm, "A")[0].values["specials"] == ()
+
+
+# --- vanished, brakes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("policy", "published"), [("keep", True), ("hide", False)])
+def test_what_vanishes_is_never_deleted(world: World, policy: str, published: bool) -> None:
+    world.more = f"vanished: {policy}"
+    put(world.shop, *[single(str(n), f"S-{n}", published=True) for n in range(1, 5)])
+    put(world.crm, single("own", "OWN", published=True))
+    good(world.run())
+    del world.shop.content["2"]
+    report = good(world.run(full=True))
+    assert report.counts["vanished"] == 1
+    assert by_sku(world.crm, "S-2")[0].values["published"] is published
+    assert world.crm.content["own"].values["published"] is True, "what was never in step is nobody's business"
+
+
+def test_vanished_stock_is_set_to_nothing_by_the_clients_choice(world: World) -> None:
+    world.more = "vanished: zero-stock"
+    put(world.shop, *[single(str(n), f"S-{n}") for n in range(1, 5)])
+    good(world.run())
+    gone = by_sku(world.crm, "S-2")[0]
+    world.crm.stock[gone.id, ""] = (Decimal(5), Decimal(0))
+    del world.shop.content["2"]
+    good(world.run(full=True))
+    assert world.crm.pushes == [(gone.id, "", Decimal(0))]
+
+
+def test_what_the_shop_only_hides_has_not_vanished(world: World) -> None:
+    world.more = "vanished: hide"
+    put(world.shop, single("1", "S-1", published=True), single("2", "S-2", published=True))
+    good(world.run())
+    put(world.shop, single("2", "S-2", published=False))
+    assert "vanished" not in good(world.run(full=True)).counts
+
+
+def test_an_empty_or_shrunk_source_applies_nothing_until_a_person_says_so(world: World) -> None:
+    world.more = "vanished: hide"
+    put(world.shop, *[single(str(n), f"S-{n}", published=True) for n in range(1, 9)])
+    good(world.run())
+    for own in ("1", "2", "3", "4", "5"):
+        del world.shop.content[own]
+    for _ in range(2):
+        assert good(world.run(full=True)).exit_code == 1
+    (card,) = world.open_cards()
+    assert card["kind"] == "plan"
+    assert len([one for one in world.plans() if one["state"] == "waiting"]) == 1, "the same trouble keeps its number"
+    assert world.crm.updates == []
+    world.decide("accept")
+    good(world.run(full=True))
+    assert len(world.crm.updates) == 5
+    assert world.open_cards() == []
+    world.shop.content.clear()
+    assert good(world.run(full=True)).exit_code == 1
+    world.decide("reject")
+    assert good(world.run(full=True)).exit_code == 0
+    assert len(world.crm.updates) == 5
+
+
+def test_a_price_ten_times_higher_waits_and_the_digest_is_of_this_price_alone(world: World) -> None:
+    put(world.shop, single("1", "A", price="10.00"), single("2", "B", price="10.00"))
+    good(world.run())
+    put(world.shop, single("1", "A", price="1000.00"), single("2", "B", price="11.00"))
+    assert good(world.run(full=True)).exit_code == 1
+    assert good(world.run()).exit_code == 1, "also between two full looks"
+    assert world.crm.updates == []
+    put(world.shop, single("2", "B", price="12.00"))
+    world.decide("accept")
+    good(world.run(full=True))
+    assert {values["price"] for _id, values in world.crm.updates} == {Decimal(1000), Decimal(12)}
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_row_is_told_with_the_systems_words_and_the_others_go_on(world: World) -> None:
+    world.crm.refuse["B"] = Held(T("Артикул зайнятий"))
+    put(world.shop, *[single(name, name, price="1.00") for name in "ABCDE"])
+    report = good(world.run())
+    assert len(world.crm.content) == 4
+    assert report.exit_code == 1
+    assert "Артикул зайнятий" in str(world.open_cards()[0]["findings"])
+    world.crm.refuse.clear()
+    good(world.run())
+    assert len(world.crm.content) == 5, "the cursor stayed: the next run tries it again"
+
+
+def test_f51_a_run_that_dies_after_half_of_the_pushes_has_recorded_just_those(world: World) -> None:
+    put(world.shop, *[single(str(n), f"S-{n}", price="1.00", updated_at=NOW) for n in range(1, 11)])
+    good(world.run())
+    world.later(hours=1)
+    put(world.shop, *[single(str(n), f"S-{n}", price="2.00", updated_at=world.clock.now()) for n in range(1, 11)])
+    world.crm.strike, world.crm.strike_after = Transient(T("away")), 2
+    report = world.run()
+    assert (report.state, report.exit_code) == ("failed", 3)
+    assert len(world.crm.updates) == 6
+    good(world.run())
+    assert len(world.crm.updates) == 10
+    assert len({own for own, _values in world.crm.updates}) == 10
+
+
+def test_a_creation_in_doubt_makes_the_next_run_look_before_it_creates(world: World) -> None:
+    put(world.shop, single("1", "A", updated_at=NOW), single("2", "B", updated_at=NOW))
+    world.crm.strike = InDoubt(T("no answer"))
+    world.run()
+    put(world.crm, single("late", "A", name="Товар 1"))  # it was made after all
+    good(world.run())
+    assert world.crm.created == 1
+    assert len(by_sku(world.crm, "A")) == 1
+
+
+def test_a_process_that_dies_between_a_write_and_its_record_does_no_harm(world: World) -> None:
+    put(world.shop, *[single(str(n), f"S-{n}", price="1.00") for n in range(1, 8)])
+
+    class Killed(BaseException):
+        pass
+
+    def die(point: str) -> None:
+        if point == "sync:applied":
+            raise Killed
+
+    with pytest.raises(Killed):
+        world.run(reach=die)
+    assert world.crm.created == 3
+    good(world.run())
+    assert world.crm.created == 7
+    assert good(world.run(full=True)).counts == {"matched": 7}
+
+
+def test_a_dry_run_plans_and_changes_nothing(world: World) -> None:
+    put(world.shop, single("1", "A", price="1.00"))
+    report = world.run(dry_run=True)
+    assert report.counts == {"new": 1}
+    assert report.steps[0].result is not None
+    assert report.steps[0].result.plan.creates[0].rows[0].article == "A"
+    assert world.crm.content == {}
+    assert not (world.folder / "ledger.sqlite3").exists()
+
+
+def test_a_system_that_cannot_is_told_by_name(world: World) -> None:
+    world.more = "match: {target: barcode}"
+    report = world.run()
+    assert report.exit_code == 2
+    assert "crm" in str(report.steps[0].findings[0].text)
+
+
+def test_old_plans_do_not_pile_up(world: World) -> None:
+    put(world.shop, single("1", "A", price="1.00"))
+    for n in range(store.PLANS_KEPT + 5):
+        put(world.shop, single("1", "A", price=f"1.{n:02d}"))
+        good(world.run(full=True))
+    with Client.open(world.config(), registry=world.registry()) as client, client.ledger.read() as conn:
+        count = conn.execute(sa.text("SELECT count(*) FROM plans")).scalar_one()
+    assert count <= store.PLANS_KEPT + 1
