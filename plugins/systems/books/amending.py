@@ -54,7 +54,7 @@ def amend(
         made = batch.rows(one.draft, row.id)
         values = {name: value for name, value in made.document.items() if name not in _KEPT}
         values |= {"amended_key": one.key, "amended_at": now, "cancelled_at": None}
-        add_reserve(connection, {place: -quantity for place, quantity in before.items()})
+        add_reserve(connection, {place: -quantity for place, quantity in before.items()}, now)
         for table in (t.document_lines, t.document_taxes):
             connection.execute(delete(table).where(table.c.document_id == row.id))
         connection.execute(update(t.documents).where(_D.id == row.id).values(**values))
@@ -62,7 +62,7 @@ def amend(
             connection.execute(insert(t.document_lines), made.lines)
         if made.taxes:
             connection.execute(insert(t.document_taxes), made.taxes)
-        add_reserve(connection, made.reserve)
+        add_reserve(connection, made.reserve, now)
 
     return _each(database, amendments, change, now.tzinfo)
 
@@ -71,7 +71,8 @@ def cancel(database: Database, cancellations: Sequence[Cancellation], now: datet
     """Mark documents cancelled and free what they reserve; one outcome each, in order. ``now`` as for :func:`amend`."""
 
     def change(connection: Connection, one: Cancellation, row: Any) -> None:
-        add_reserve(connection, {place: -quantity for place, quantity in reserved(connection, [row.id]).items()})
+        freed = {place: -quantity for place, quantity in reserved(connection, [row.id]).items()}
+        add_reserve(connection, freed, now)
         connection.execute(update(t.document_lines).where(_L.document_id == row.id).values(reserved=Decimal(0)))
         status = ensure(connection, t.statuses, {one.status})[one.status]
         values = {"status_id": status, "cancelled_at": row.cancelled_at or now}

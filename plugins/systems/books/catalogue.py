@@ -62,7 +62,7 @@ def batches(database: Database, fields: Sequence[str], at: datetime, size: int) 
     for name in fields:
         _check_field(name)
     with database.read() as connection:
-        paths = _paths(connection) if "category" in fields else {}
+        paths = paths_of(connection) if "category" in fields else {}
         statement, names, converts = _statement(fields, connection.dialect.name == "sqlite")
         last = ""
         while True:
@@ -91,7 +91,7 @@ def batches(database: Database, fields: Sequence[str], at: datetime, size: int) 
 def products(database: Database, since: datetime | None, chunk: int = 500) -> Iterator[Product]:
     """Base products with their variants, ordered by code; with ``since`` those changed after it (or a variant of)."""
     with database.read() as connection:
-        paths = _paths(connection)
+        paths = paths_of(connection)
         base = select(t.products).where(t.products.c.parent_id.is_(None))
         if since is not None:
             moved = select(t.products.c.parent_id).where(
@@ -337,7 +337,8 @@ def _variant_stock(connection: Connection, ids: Sequence[int]) -> dict[int, Deci
     return found
 
 
-def _paths(connection: Connection) -> dict[Any, tuple[str, ...]]:
+def paths_of(connection: Connection) -> dict[Any, tuple[str, ...]]:
+    """The path of every category, from the root down, by id."""
     rows = connection.execute(select(t.categories.c.id, t.categories.c.path))
     return {row.id: tuple(row.path.split(SEPARATOR)) for row in rows}
 

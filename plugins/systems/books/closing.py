@@ -27,18 +27,18 @@ def close(database: Database, number: str, now: datetime) -> bool:
             )
         if row.closed_at is not None:
             return False
-        _move(connection, reserved(connection, [row.id]), 1)
+        _move(connection, reserved(connection, [row.id]), 1, now)
         connection.execute(update(t.documents).where(_D.id == row.id).values(closed_at=now))
     return True
 
 
-def reopen(database: Database, number: str) -> bool:
+def reopen(database: Database, number: str, now: datetime) -> bool:
     """Take the closing back; False when it is open. Raises Held when there is no such document."""
     with database.write() as connection:
         row = _document(connection, number)
         if row.closed_at is None:
             return False
-        _move(connection, reserved(connection, [row.id]), -1)
+        _move(connection, reserved(connection, [row.id]), -1, now)
         connection.execute(update(t.documents).where(_D.id == row.id).values(closed_at=None))
     return True
 
@@ -51,11 +51,11 @@ def _document(connection: Connection, number: str) -> Any:
     return row
 
 
-def _move(connection: Connection, goods: Reserve, sign: int) -> None:
+def _move(connection: Connection, goods: Reserve, sign: int, now: datetime) -> None:
     s = t.stock.c
     for (product, warehouse), quantity in sorted(goods.items()):
         connection.execute(
             update(t.stock)
             .where(s.product_id == product, s.warehouse_id == warehouse)
-            .values(on_hand=s.on_hand - sign * quantity, reserved=s.reserved - sign * quantity)
+            .values(on_hand=s.on_hand - sign * quantity, reserved=s.reserved - sign * quantity, updated_at=now)
         )

@@ -110,8 +110,8 @@ def commit(database: Database, connection: Connection) -> None:
     except DBAPIError as error:
         if not database.sqlite and in_doubt(error):
             raise InDoubt(
-                T("The books broke off while the documents were being written: {words}", words=str(error.orig)),
-                hint=T("They are looked up again by themselves."),
+                T("The books broke off in the middle of a write: {words}", words=str(error.orig)),
+                hint=T("What was written is looked up again by itself."),
             ) from error
         raise
 
@@ -433,15 +433,15 @@ class Batch:
         for made in rows:
             for place, quantity in made.reserve.items():
                 reserve[place] = reserve.get(place, _NONE) + quantity
-        add_reserve(connection, reserve)
+        add_reserve(connection, reserve, self._now)
         last = max(made.document["id"] for made in rows)
         connection.execute(
             update(t.counters).where(t.counters.c.name == KIND, t.counters.c.last < last).values(last=last)
         )
 
 
-def add_reserve(connection: Connection, reserve: Mapping[tuple[int, int], Decimal]) -> None:
-    """Add to what is reserved, by (product, warehouse); less than 0 takes away."""
+def add_reserve(connection: Connection, reserve: Mapping[tuple[int, int], Decimal], now: datetime) -> None:
+    """Add to what is reserved, by (product, warehouse); less than 0 takes away. ``now``: when it changes."""
     if not reserve:
         return
     if connection.dialect.name == "sqlite":
@@ -450,12 +450,13 @@ def add_reserve(connection: Connection, reserve: Mapping[tuple[int, int], Decima
         from sqlalchemy.dialects.postgresql import insert as add  # type: ignore[assignment]
     new = add(t.stock)
     new = new.on_conflict_do_update(
-        index_elements=["product_id", "warehouse_id"], set_={"reserved": t.stock.c.reserved + new.excluded.reserved}
+        index_elements=["product_id", "warehouse_id"],
+        set_={"reserved": t.stock.c.reserved + new.excluded.reserved, "updated_at": now},
     )
     # ordered, so that two writers lock rows in one order
     rows = [
-        {"product_id": product, "warehouse_id": warehouse, "on_hand": _NONE, "reserved": quantity}
-        for (product, warehouse), quantity in sorted(reserve.items())
+        {"product_id": product, "warehouse_id": place, "on_hand": _NONE, "reserved": quantity, "updated_at": now}
+        for (product, place), quantity in sorted(reserve.items())
     ]
     connection.execute(new, rows)
 

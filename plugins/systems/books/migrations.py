@@ -104,5 +104,12 @@ def _amendments(connection: Connection) -> None:
     )
 
 
+def _stock_times(connection: Connection) -> None:
+    """Levels that tell when they changed last, for whoever asks what has changed since."""
+    if not any(column["name"] == "updated_at" for column in inspect(connection).get_columns("stock")):
+        kind = t.stock.c.updated_at.type.compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE stock ADD COLUMN updated_at {kind}")
+
+
 #: each brings the schema from its place in the list to the next version; never edited once released, only appended
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first, _clients_and_every_field, _amendments)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first, _clients_and_every_field, _amendments, _stock_times)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pipeline.api import DatabaseUrl, MatchRules, Settings
+from pydantic import Field, field_validator
+
+from pipeline.api import DatabaseUrl, MatchRules, Settings, T
 
 
 class Matching(Settings):
@@ -41,6 +43,10 @@ class BooksSettings(Settings):
     seed: Path | tuple[Path, ...] = ()
     """Tables (CSV or XLSX, relative to the config file) loaded once, while there is no product yet: products, and
     references (parties, objects, users, executors, warehouses), one file or a list."""
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}-[A-Z]{2}$")] = "uk-UA"
+    """Language of the names and descriptions that a sync reads and writes; texts in others stay as they are."""
+    price_kinds: tuple[Annotated[str, Field(pattern=r"^[^\s.]{1,32}$")], ...] = ("cost", "old")
+    """Kinds of prices besides the retail price that a sync sees, each as `price.KIND`."""
     default_warehouse: str = "main"
     """Code of the warehouse of orders that name none, and of a plain `stock` column; a single one needs no naming."""
     create_parties: bool = True
@@ -53,3 +59,10 @@ class BooksSettings(Settings):
     """How articles are compared when they are not exactly the same."""
     lock_timeout: float = 15.0
     """Seconds to wait for another program that writes to the database."""
+
+    @field_validator("price_kinds")
+    @classmethod
+    def _besides_retail(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if "retail" in kinds:
+            raise ValueError(T("`retail` is the price itself, which is always seen."))
+        return kinds

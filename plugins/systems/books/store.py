@@ -46,7 +46,7 @@ def store_products(connection: Connection, table: Table, *, now: datetime, curre
     content = {item.code: item.content for item in table.items}
     fresh = [item for item in table.items if item.code not in known]
     changed = [item for item in table.items if item.code in known and known[item.code].content != content[item.code]]
-    categories = _categories(
+    categories = ensure_categories(
         connection, {item.values["category"] for item in table.items if item.values.get("category")}
     )
     ensure(connection, t.currencies, {currency} | {c for item in table.items if (c := item.values.get("currency"))})
@@ -64,7 +64,7 @@ def store_products(connection: Connection, table: Table, *, now: datetime, curre
         return values | {"content": content[item.code], "updated_at": now}
 
     if fresh:
-        _many(
+        many(
             connection,
             insert(t.products),
             [
@@ -77,14 +77,14 @@ def store_products(connection: Connection, table: Table, *, now: datetime, curre
         ids |= {
             r.code: r.id for r in connection.execute(select(t.products.c.id, t.products.c.code)) if r.code not in ids
         }
-    _many(
+    many(
         connection,
         update(t.products).where(t.products.c.id == bindparam("product")),
         [{"product": ids[item.code]} | row(item) for item in changed],
     )
     touched = [*fresh, *changed]
     if "parent" in table.columns:
-        _many(
+        many(
             connection,
             update(t.products).where(t.products.c.id == bindparam("product")).values(parent_id=bindparam("base")),
             [
@@ -98,7 +98,7 @@ def store_products(connection: Connection, table: Table, *, now: datetime, curre
     _prices(connection, table, touched, ids, new_ids)
     _specials(connection, table, touched, ids, new_ids)
     _images(connection, table, touched, ids, new_ids)
-    _stock(connection, table, touched, ids)
+    _stock(connection, table, touched, ids, now)
     return Loaded(
         len(fresh), len(changed), len(table.items) - len(fresh) - len(changed), (*table.notes, *_alike(connection))
     )
@@ -159,7 +159,7 @@ def renormalise(connection: Connection, rules: MatchRules) -> None:
     current = connection.execute(select(t.facts.c.value).where(t.facts.c.name == "matching")).scalar()
     if current == repr(rules):
         return
-    _many(
+    many(
         connection,
         update(t.products).where(t.products.c.id == bindparam("product")).values(normal=bindparam("form")),
         [
@@ -171,7 +171,8 @@ def renormalise(connection: Connection, rules: MatchRules) -> None:
     connection.execute(insert(t.facts).values(name="matching", value=repr(rules)))
 
 
-def _many(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+def many(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute a statement for each of ``rows``, so many at a time that a batch stays small."""
     for start in range(0, len(rows), CHUNK):
         connection.execute(statement, rows[start : start + CHUNK])
 
@@ -195,7 +196,8 @@ def _check_parents(table: Table, known: Mapping[str, Any]) -> None:
     report.close()
 
 
-def _categories(connection: Connection, wanted: set[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+def ensure_categories(connection: Connection, wanted: set[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    """The ids of all categories by path; those of ``wanted`` and on the way to them are added, parents first."""
     ids = {
         tuple(r.path.split(SEPARATOR)): int(r.id)
         for r in connection.execute(select(t.categories.c.id, t.categories.c.path))
@@ -232,10 +234,8 @@ def _texts(connection: Connection, table: Table, items: Sequence[Item], ids: Map
 def _prices(connection: Connection, table: Table, items: Sequence[Item], ids: Mapping[str, int], new: set[int]) -> None:
     for key in sorted(key for key in table.columns if isinstance(key, tuple) and key[0] == "price"):
         kind = key[1]
-        _forget(
-            connection, t.prices, [i for item in items if (i := ids[item.code]) not in new], t.prices.c.kind == kind
-        )
-        _many(
+        forget(connection, t.prices, [i for item in items if (i := ids[item.code]) not in new], t.prices.c.kind == kind)
+        many(
             connection,
             insert(t.prices),
             [
@@ -251,8 +251,8 @@ def _specials(
 ) -> None:
     if "special_price" not in table.columns:
         return
-    _forget(connection, t.specials, [i for item in items if (i := ids[item.code]) not in new])
-    _many(
+    forget(connection, t.specials, [i for item in items if (i := ids[item.code]) not in new])
+    many(
         connection,
         insert(t.specials),
         [
@@ -274,33 +274,34 @@ def _images(connection: Connection, table: Table, items: Sequence[Item], ids: Ma
     for column, which in (("image", first), ("images", others)):
         if column not in table.columns:
             continue
-        _forget(connection, t.images, [i for item in items if (i := ids[item.code]) not in new], which)
+        forget(connection, t.images, [i for item in items if (i := ids[item.code]) not in new], which)
         rows = []
         for item in items:
             value = item.values.get(column)
             names = (value,) if isinstance(value, str) else value or ()
             start = 0 if column == "image" else 1
             rows += [{"product_id": ids[item.code], "position": n, "name": name} for n, name in enumerate(names, start)]
-        _many(connection, insert(t.images), rows)
+        many(connection, insert(t.images), rows)
 
 
-def _stock(connection: Connection, table: Table, items: Sequence[Item], ids: Mapping[str, int]) -> None:
+def _stock(connection: Connection, table: Table, items: Sequence[Item], ids: Mapping[str, int], now: datetime) -> None:
     keys = [key for key in table.columns if isinstance(key, tuple) and key[0] == "stock"]
     warehouses = ensure(connection, t.warehouses, [code for _, code in keys])
     for key in sorted(keys):
         warehouse = warehouses[key[1]]
         rows = [
             {"product_id": ids[item.code], "warehouse_id": warehouse, "on_hand": value, "reserved": Decimal(0)}
+            | {"updated_at": now}
             for item in items
             if (value := item.values.get(key)) is not None
         ]
-        upsert(connection, t.stock, rows, ["on_hand"])
+        upsert(connection, t.stock, rows, ["on_hand", "updated_at"])
         empty = [ids[item.code] for item in items if item.values.get(key) is None]
         for start in range(0, len(empty), CHUNK):
             connection.execute(
                 update(t.stock)
                 .where(t.stock.c.warehouse_id == warehouse, t.stock.c.product_id.in_(empty[start : start + CHUNK]))
-                .values(on_hand=Decimal(0))
+                .values(on_hand=Decimal(0), updated_at=now)
             )
 
 
@@ -314,10 +315,11 @@ def upsert(connection: Connection, table: SqlTable, rows: Sequence[Mapping[str, 
     add = add.on_conflict_do_update(
         index_elements=[column.name for column in table.primary_key], set_={name: add.excluded[name] for name in names}
     )
-    _many(connection, add, rows)
+    many(connection, add, rows)
 
 
-def _forget(connection: Connection, table: SqlTable, ids: Sequence[int], *where: Any) -> None:
+def forget(connection: Connection, table: SqlTable, ids: Sequence[int], *where: Any) -> None:
+    """Delete the rows of these products for which ``where`` holds."""
     for start in range(0, len(ids), CHUNK):
         connection.execute(delete(table).where(table.c.product_id.in_(ids[start : start + CHUNK]), *where))
 

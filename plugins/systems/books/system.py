@@ -14,6 +14,8 @@ from sqlalchemy import Connection, func, select
 from pipeline.api import (
     AmendDocuments,
     Amendment,
+    ApplyCatalogue,
+    ApplyStock,
     Batch,
     Cancellation,
     Catalogue,
@@ -25,17 +27,26 @@ from pipeline.api import (
     Documents,
     Finding,
     ListedDocument,
+    Offer,
+    OfferChange,
+    Offers,
+    OfferTraits,
     Product,
+    ProductDraft,
     ProductLookup,
     Ref,
     ReferenceLists,
     References,
+    RowOutcome,
+    Stock,
+    StockLevel,
+    StockTarget,
     System,
     SystemEnv,
     T,
     Who,
 )
-from plugins.systems.books import amending, catalogue, closing, documents
+from plugins.systems.books import amending, applying, catalogue, closing, documents, levels, offers
 from plugins.systems.books import tables as t
 from plugins.systems.books.cells import Numbers
 from plugins.systems.books.counters import lock
@@ -107,6 +118,44 @@ class Books:
         """For each code the product of exactly that code, else all of the same normal form."""
         with self.reading() as connection:
             return catalogue.find(connection, codes, self.rules)
+
+    # --- the two ends of a sync ----------------------------------------------------------------------------------
+
+    def offer_traits(self) -> OfferTraits:
+        """Every field that the books keep, read and written; by ``sku``, the code."""
+        return offers.traits(self.settings)
+
+    def offers(self, since: datetime | None = None) -> Iterator[Offer]:
+        """All offers, or the products of which something has changed since, each base before its variants."""
+        self.make_ready()
+        return offers.offers(self.database, self.settings, since)
+
+    def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
+        """Create each that is not there by its code; one outcome each, in order."""
+        self.make_ready()
+        return applying.create_products(self.database, drafts, self._taking())
+
+    def update_offers(self, changes: Sequence[OfferChange]) -> Sequence[RowOutcome]:
+        """Change just the fields named in each; one outcome each, in order."""
+        self.make_ready()
+        return applying.update_offers(self.database, changes, self._taking())
+
+    def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:
+        """A level for each offer and warehouse, or those that have changed since."""
+        self.make_ready()
+        return levels.levels(self.database, since)
+
+    def warehouses(self) -> Sequence[Ref]:
+        """All warehouses, ordered by code."""
+        return self.references("warehouse")
+
+    def apply_stock(self, targets: Sequence[StockTarget]) -> Sequence[RowOutcome]:
+        """Set what may be sold in a warehouse: on hand becomes that and what is reserved."""
+        self.make_ready()
+        return levels.apply_stock(self.database, targets, self.settings, self.env.clock.now())
+
+    def _taking(self) -> applying.Taking:
+        return applying.Taking(self.settings, self.rules, self.env.currency, self.env.clock.now())
 
     # --- References ----------------------------------------------------------------------------------------------
 
@@ -186,7 +235,7 @@ class Books:
     def reopen_document(self, number: str) -> bool:
         """Take the closing back; False when it is open. Raises Held."""
         self.make_ready()
-        return closing.reopen(self.database, number)
+        return closing.reopen(self.database, number, self.env.clock.now())
 
     def _local_now(self) -> datetime:
         return self.env.clock.now().astimezone(ZoneInfo(self.env.timezone))
@@ -290,3 +339,7 @@ _lists: type[ReferenceLists] = Books
 _documents: type[Documents] = Books
 _list: type[DocumentList] = Books
 _amend: type[AmendDocuments] = Books
+_offers: type[Offers] = Books
+_apply: type[ApplyCatalogue] = Books
+_stock: type[Stock] = Books
+_apply_stock: type[ApplyStock] = Books

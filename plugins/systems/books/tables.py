@@ -247,6 +247,7 @@ stock = Table(
     Column("warehouse_id", Id, ForeignKey("warehouses.id"), primary_key=True),
     Column("on_hand", Exact, nullable=False),
     Column("reserved", Exact, nullable=False),
+    Column("updated_at", Moment),  # NULL: not since before version 4
 )
 
 documents = Table(
