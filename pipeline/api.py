@@ -126,9 +126,11 @@ from pipeline.ports import (
     StockTarget,
     System,
     Transport,
+    Unread,
     Webhooks,
 )
 from pipeline.resources import schemas
+from pipeline.rules.differences import field_name
 from pipeline.rules.matching import MatchRules, normal_form
 from pipeline.rules.parties import (
     edrpou_ok,
@@ -296,6 +298,7 @@ __all__ = [
     "Transient",
     "Transport",
     "TransportName",
+    "Unread",
     "Variant",
     "Wanted",
     "Webhooks",
@@ -306,6 +309,7 @@ __all__ = [
     "current_language",
     "edrpou_ok",
     "example_of",
+    "field_name",
     "find_declared",
     "full_name",
     "garbled",

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -23,6 +23,7 @@ from pipeline.ports import (
     CatalogueFormat,
     Clock,
     DocumentDraft,
+    FormatContext,
     Gate,
     Notifier,
     OrderFormat,
@@ -30,6 +31,7 @@ from pipeline.ports import (
     Ref,
     System,
     Transport,
+    Unread,
     open_gate,
 )
 from pipeline.texts import T, Text
@@ -46,6 +48,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True, populate_by_name=True
     )
+    #: What may be written in its place, for people, where a mapping of keys is not all that may.
+    takes: ClassVar[Text | None] = None
 
 
 def described(words: str | None) -> Text:
@@ -150,7 +154,10 @@ SystemName = Annotated[str, Names("system")]
 
 
 class FormatSpec(Settings):
-    """``format: NAME`` or ``format: {type: NAME, …}``; the config checks the rest by that format's Settings."""
+    """``format: NAME``, ``format: {type: NAME, …}`` or ``format: {NAME: {…}}``.
+
+    The config checks the rest by that format's Settings.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -159,8 +166,14 @@ class FormatSpec(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"type": value} if isinstance(value, str) else value
+    def _short(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"type": value}
+        if isinstance(value, dict) and len(value) == 1 and "type" not in value:
+            ((name, inner),) = value.items()
+            if isinstance(inner, dict):
+                return {**inner, "type": name}
+        return value
 
 
 class Move(Settings):
@@ -354,6 +367,8 @@ class FormatPlugin:
     settings: type[Settings] = Settings
     #: For letters: (finding, settings, the config's folder, language of the rule) -> rule and example, or None.
     explain: Callable[[Finding, Any, Path, str], Explained | None] | None = None
+    #: For `mistok map try`: (bytes, settings, context) -> what of the file is not read. Raises Rejected as decode does.
+    unread: Callable[[bytes, Any, FormatContext], Sequence[Unread]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

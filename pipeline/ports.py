@@ -208,6 +208,16 @@ class Decoded:
     version: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something that files of a declared format hold and its mapping does not read."""
+
+    path: str  #: element, attribute, column or key, without the positions of what stands there several times
+    count: int  #: how often it stands there with a value
+    sample: str  #: the first value, shortened
+    line: int | None = None  #: of the first value
+
+
 @runtime_checkable
 class OrderFormat(Protocol):
     """Bytes -> orders. Pure: same bytes, same answer."""

@@ -16,6 +16,7 @@ from pipeline.cli.check import check
 from pipeline.cli.demo import demo
 from pipeline.cli.init import command as init
 from pipeline.cli.jobs import jobs
+from pipeline.cli.map import group as map_group
 from pipeline.cli.mappings import mappings
 from pipeline.cli.notices import notices
 from pipeline.cli.orders import files, orders
@@ -164,5 +165,6 @@ _add(trace, T("Tell the whole story of an order or a file."))
 _add(replay, T("Go through what came before once more: shows what it would do, does it with --apply."))
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
+app.add_typer(map_group, name="map")
 app.add_typer(archive.group, name="archive")
 app.add_typer(ledger.group, name="ledger")

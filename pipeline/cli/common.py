@@ -93,8 +93,8 @@ def load(context: typer.Context) -> ClientConfig:
     return load_path(options(context))
 
 
-def load_path(chosen: Options) -> ClientConfig:
-    """The same, by the options given before the verb."""
+def load_path(chosen: Options, *, logged: bool = True) -> ClientConfig:
+    """The same, by the options given before the verb. Not ``logged``: for verbs that leave nothing in its folder."""
     from pipeline import logs
     from pipeline.config.load import language_of, load_config
     from pipeline.config.masking import mask
@@ -109,7 +109,8 @@ def load_path(chosen: Options) -> ClientConfig:
         raise
     hide_from_now_on(lambda words: mask(words, config.secrets))
     use_language(chosen.language or os.environ.get("MISTOK_LANGUAGE") or config.language)
-    logs.for_client(config, console=False)
+    if logged:
+        logs.for_client(config, console=False)
     return config
 
 

@@ -147,7 +147,7 @@ def _words(arm: Any) -> list[str]:
     from pydantic import SecretStr
 
     from pipeline.config import shape
-    from pipeline.flow import FormatSpec
+    from pipeline.flow import FormatSpec, Settings
 
     origin = get_origin(arm)
     if origin is Literal:
@@ -157,6 +157,8 @@ def _words(arm: Any) -> list[str]:
     if origin is Annotated:
         return _takes(get_args(arm)[0], get_args(arm)[1:])
     if origin is dict or (isinstance(arm, type) and hasattr(arm, "model_fields")):
+        if isinstance(arm, type) and issubclass(arm, Settings) and arm.takes is not None:
+            return [str(arm.takes)]
         named = isinstance(arm, type) and issubclass(arm, FormatSpec)
         return [str(T("name of a format"))] if named else [str(T("mapping of keys"))]
     known: dict[Any, Text] = {

@@ -1,4 +1,4 @@
-"""``mistok validate FILE.xml…``: what an import would make of order files, without a config, a server or a ledger.
+"""``mistok validate FILE…``: what an import would make of order files, without a server or a ledger.
 
 For the developer of a site. Products, currencies and whether an order came before are known to the import only.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.cli import common
+from pipeline.cli.formats import ByFormat, ByJob, Chosen, choose, zone_of
 from pipeline.errors import ConfigError, Finding, MistokError, Rejected, Where, Who, system_words
-from pipeline.flow import FormatPlugin, InboundStep, PlanContext, StepPlugin
+from pipeline.flow import InboundStep, PlanContext, Settings, StepPlugin
 from pipeline.model import Order
 from pipeline.ports import DecodedOrder, FormatContext, OrderFormat
 from pipeline.texts import TN, T, Text
@@ -70,18 +72,28 @@ class Verdict:
 
 
 def validate(
+    context: typer.Context,
     files: Annotated[list[Path], typer.Argument(help=str(T("Order files, or folders of them.")), metavar="FILE…")],
     xsd: Annotated[Path | None, typer.Option(help=str(T("An XSD of your own instead of the built-in one.")))] = None,
     encoding: Annotated[
         str | None, typer.Option(help=str(T("Encoding of files that declare none, such as windows-1251.")))
     ] = None,
-    timezone: Annotated[str, typer.Option(help=str(T("Time zone of times without one.")))] = "Europe/Kyiv",
+    timezone: Annotated[
+        str | None, typer.Option(show_default="Europe/Kyiv", help=str(T("Time zone of times without one.")))
+    ] = None,
+    chosen: ByFormat = None,
+    job: ByJob = None,
     as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
 ) -> None:
     """Check order files: exit code 0 when all are good, 1 when something is wrong, 2 when called wrongly."""
     with common.cards(as_json=as_json):
         parameters: dict[str, Any] = {"encoding": encoding, "xsd": str(xsd.resolve()) if xsd else None}
-        verdicts = judge(files, parameters, timezone)
+        if chosen is None and job is None:
+            verdicts = judge(files, parameters, timezone or "Europe/Kyiv")
+        elif encoding or xsd:
+            common.usage(T("--xsd and --encoding go with the native format; another says these things itself."))
+        else:
+            verdicts = judge_by(files, choose(context, chosen, job, timezone))
         if as_json:
             common.print_json([verdict.to_json() for verdict in verdicts])
         else:
@@ -95,8 +107,6 @@ def judge(files: Sequence[Path], parameters: dict[str, Any], timezone: str = "Eu
 
     ``parameters`` are those of the format ``order-xml``. Raises ConfigError: no such file, a bad XSD or parameter.
     """
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
     from pydantic import ValidationError
 
     from pipeline.registry import load_registry
@@ -105,35 +115,39 @@ def judge(files: Sequence[Path], parameters: dict[str, Any], timezone: str = "Eu
     plugin = registry.formats["order-xml"]
     try:
         settings = plugin.settings.model_validate({name: value for name, value in parameters.items() if value})
-        zone = ZoneInfo(timezone)
     except ValidationError as error:
         raise ConfigError(str(error.errors()[0]["msg"])) from error
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigError(
-            T("There is no time zone {name}.", name=timezone),
-            hint=T("Write it such as {example}", example="Europe/Kyiv"),
-        ) from error
-    verdicts = []
-    for path in _flat(files):
-        context = FormatContext(
-            client=path.parent.name or "site",
-            timezone=zone,
-            currency="UAH",
-            language="uk-UA",
-            now=datetime.now(UTC),
-            file=str(path),
-        )
-        verdicts.append(_judge_file(path, plugin, settings, context, registry.steps.get("import-orders")))
-    return tuple(verdicts)
+    chosen = Chosen(plugin=plugin, settings=settings, zone=zone_of(timezone), step=registry.steps.get("import-orders"))
+    return judge_by(files, chosen)
 
 
-def _flat(files: Sequence[Path]) -> list[Path]:
+def judge_by(files: Sequence[Path], chosen: Chosen) -> tuple[Verdict, ...]:
+    """A verdict for each file as the chosen format reads it, folders taken apart. Raises ConfigError: no such file."""
+    return tuple(judge_file(path, chosen) for path in _flat(files, chosen.pattern or "*.xml"))
+
+
+def context_for(path: Path, chosen: Chosen) -> FormatContext:
+    """What a format is told about a file of this machine."""
+    return FormatContext(
+        client=chosen.client or path.parent.name or "site",
+        timezone=chosen.zone,
+        currency=chosen.currency,
+        language=chosen.language,
+        now=datetime.now(UTC),
+        file=str(path),
+        source=chosen.source,
+        base=chosen.base,
+    )
+
+
+def _flat(files: Sequence[Path], pattern: str) -> list[Path]:
     found: list[Path] = []
     for path in files:
         if path.is_dir():
-            inside = sorted(one for one in path.rglob("*") if one.suffix.lower() == ".xml" and one.is_file())
+            inside = sorted(one for one in path.rglob("*") if fnmatch(one.name.lower(), pattern.lower()))
+            inside = [one for one in inside if one.is_file()]
             if not inside:
-                raise ConfigError(T("There is no .xml file in {path}.", path=str(path)))
+                raise ConfigError(T("There is no file {pattern} in {path}.", pattern=pattern, path=str(path)))
             found.extend(inside)
         elif path.is_file():
             found.append(path)
@@ -142,10 +156,11 @@ def _flat(files: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _judge_file(
-    path: Path, plugin: FormatPlugin, settings: Any, context: FormatContext, step: StepPlugin | None
-) -> Verdict:
-    assert isinstance(plugin.format, OrderFormat)
+def judge_file(path: Path, chosen: Chosen) -> Verdict:
+    """What would come of one file. Raises ConfigError when the format reads no orders."""
+    order_format, context = chosen.plugin.format, context_for(path, chosen)
+    if not isinstance(order_format, OrderFormat):
+        common.usage(T("Format `{name}` reads no orders.", name=chosen.plugin.name))
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -158,10 +173,11 @@ def _judge_file(
         )
         return Verdict(path, "quarantined", findings=(finding,))
     try:
-        decoded = plugin.format.decode(data, settings, context)
+        decoded = order_format.decode(data, chosen.settings, context)
     except Rejected as error:
         return Verdict(path, "quarantined", findings=error.findings)
-    orders, twins = _twins([_judge_order(one, context, step) for one in decoded.orders], context.file)
+    judged = [_judge_order(one, context, chosen.step, chosen.step_settings) for one in decoded.orders]
+    orders, twins = _twins(judged, context.file)
     outcome = "held" if any(one.findings for one in orders) else "accepted"
     return Verdict(path, outcome, orders, (), (*decoded.notes, *twins))
 
@@ -195,11 +211,13 @@ def _twins(orders: Sequence[Judged], file: str) -> tuple[tuple[Judged, ...], tup
     return tuple(judged), tuple(remarks)
 
 
-def _judge_order(decoded: DecodedOrder, context: FormatContext, step: StepPlugin | None) -> Judged:
+def _judge_order(
+    decoded: DecodedOrder, context: FormatContext, step: StepPlugin | None, step_settings: Settings | None
+) -> Judged:
     """The format's findings, and the import's own checks of sums and completeness, which need no system."""
     order, findings = decoded.order, decoded.findings
     if order is not None and step is not None and isinstance(step.kind, InboundStep):
-        settings = step.settings.model_construct()
+        settings = step_settings or step.settings.model_construct()
         plan = PlanContext(client=context.client, currency=context.currency, now=context.now)
         try:
             findings = (*findings, *step.kind.validate(step.kind.normalise(order, settings, plan), settings, plan))

@@ -221,7 +221,7 @@ def _step(checker: Checker, path: Loc, item: Node, registry: Registry) -> StepSp
     nameless = [
         key
         for key in shape.format_fields(plugin.settings)
-        if isinstance(chosen := node.get(key), Mapping) and "type" not in chosen.entries
+        if isinstance(chosen := node.get(key), Mapping) and "type" not in chosen.entries and not short_form(chosen)
     ]
     params = checker.settings(plugin.settings, node.without("step", *nameless), path, who=name)
     formats_before = len(checker.findings)
@@ -237,11 +237,16 @@ def _format(
     for key in shape.format_fields(plugin.settings):
         here: Loc = (*path, key)
         chosen = node.get(key)
-        own = Mapping(node.mark)
-        if isinstance(chosen, Mapping):
+        own, short = Mapping(node.mark), None
+        kind: str | None
+        at: Loc
+        if isinstance(chosen, Mapping) and (short := short_form(chosen)) is not None:
+            kind, own = short
+            here = at = (*here, kind)
+        elif isinstance(chosen, Mapping):
             own = chosen
             kind = checker.text(here, own, "type", _formats(plugin, registry))
-            at: Loc = (*here, "type")
+            at = (*here, "type")
         elif isinstance(chosen, Scalar) and chosen.value is not None:
             kind, at = chosen.text, here
         else:
@@ -254,7 +259,7 @@ def _format(
         known = _formats(plugin, registry)
         if kind not in registry.formats:
             text = T("Format `{name}` is not known.", name=kind)
-            checker.unknown("config-unknown-type", at, kind, text, known)
+            checker.unknown("config-unknown-type", at, kind, text, known, at_key=short is not None)
             return None
         if kind not in known:
             checker.add(
@@ -262,10 +267,19 @@ def _format(
                 at,
                 T("Format `{name}` is of the wrong kind for step `{step}`.", name=kind, step=plugin.name),
                 one_of(kind, known),
+                at_key=short is not None,
             )
             return None
         return checker.settings(registry.formats[kind].settings, own.without("type"), here, who=kind)
     return None
+
+
+def short_form(node: Mapping) -> tuple[str, Mapping] | None:
+    """``{NAME: {…}}`` as (name, parameters): one key that is not ``type`` and holds a mapping; else None."""
+    if len(node.entries) != 1:
+        return None
+    ((name, entry),) = node.entries.items()
+    return (name, entry.node) if name != "type" and isinstance(entry.node, Mapping) else None
 
 
 def _formats(plugin: StepPlugin, registry: Registry) -> list[str]:

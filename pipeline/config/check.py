@@ -93,11 +93,13 @@ class Checker:
             self.add("config-type", (*path, key), T("A text is expected here."))
         return None
 
-    def unknown(self, code: str, path: Loc, word: str, text: Text, known: Iterable[str]) -> None:
+    def unknown(
+        self, code: str, path: Loc, word: str, text: Text, known: Iterable[str], *, at_key: bool = False
+    ) -> None:
         """A plugin's name that is none of ``known``; nothing when its plugin is there and was told to be broken."""
         if any(one.may_hold(word) for one in self.broken):
             return
-        self.add(code, path, text, one_of(word, known))
+        self.add(code, path, text, one_of(word, known), at_key=at_key)
 
     def settings(self, model: type[M], node: Mapping, path: Loc, who: str = "") -> M | None:
         """``node`` checked by ``model``; None when something is wrong. ``who`` names the plugin for a fault in it."""

@@ -54,29 +54,34 @@ def with_tables(page: str, registry: Registry, transports: Mapping[str, type[Set
     models |= {("format", name): plugin.settings for name, plugin in registry.formats.items()}
     models |= {("channel", name): plugin.settings for name, plugin in registry.channels.items()}
 
+    elsewhere: dict[type[BaseModel], str] = {}  # what the tables of other formats tell already
+
     def one(match: re.Match[str]) -> str:
-        rows = list(_rows(models[match[2], match[3]]))
+        kind, name = match[2], match[3]
+        told = dict(elsewhere) if kind == "format" else {}
+        rows = list(_rows(models[kind, name], "", told))
+        if kind == "format":
+            elsewhere.update((model, f"{key} of {name}") for model, key in told.items() if model not in elsewhere)
         table = "| key | takes | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) if rows else "No keys."
         return f"{match[1]}\n{table}\n\n{match[4]}"
 
     return _BLOCK.sub(one, page)
 
 
-def _rows(model: type[BaseModel], before: str = "", told: dict[type[BaseModel], str] | None = None) -> Iterator[str]:
-    told = {} if told is None else told
+def _rows(model: type[BaseModel], before: str, told: dict[type[BaseModel], str]) -> Iterator[str]:
     for name, info in model.model_fields.items():
         if name in _HIDDEN and issubclass(model, ClientConfig | JobConfig):
             continue
         key = before + shape.key_of(name, info)
         nested = [] if model is ClientConfig else _nested(info)
-        as_for = [f"Its keys are those of `{told[one]}`." for one in nested if one in told]
+        as_for = [f"Its keys are those of {told[one]}." for one in nested if one in told]
         meaning = " ".join([info.description or "", *as_for])
         cells = (f"`{key}`", _takes(info.annotation, info.metadata), _default(info), meaning)
         yield "| " + " | ".join(_cell(cell) for cell in cells) + " |"
         many = "[]" if _is_list(info.annotation) else ""
         for one in nested:
             if one not in told:
-                told[one] = key
+                told[one] = f"`{key}`"
                 yield from _rows(one, f"{key}{many}.", told)
 
 
@@ -125,6 +130,8 @@ def _word(arm: Any) -> str:
     }
     if isinstance(arm, type) and issubclass(arm, FormatSpec):
         return "name, or mapping with `type`"
+    if isinstance(arm, type) and issubclass(arm, Settings) and arm.takes is not None:
+        return arm.takes.render("en")
     return plain.get(arm, "mapping" if isinstance(arm, type) and issubclass(arm, BaseModel) else "text")
 
 

@@ -47,6 +47,8 @@ def config_schema(registry: Registry, transports: Mapping[str, type[Settings]] |
         chosen[kind].append(name)
     for kind, names in chosen.items():
         defs[kind] = _one_of(kind, names)
+    defs["format-by-key"] = _by_key({name: inline[model] for kind, name, model, _ in parts if kind == "format"})
+    defs["format"]["oneOf"].append({"$ref": "#/$defs/format-by-key"})
     if "FormatSpec" in defs:
         defs["FormatSpec"] = {"$ref": "#/$defs/format"}
     schema = _client(inline[ClientConfig], defs)
@@ -138,6 +140,27 @@ def _one_of(kind: str, names: list[str]) -> Json:
     if kind in ("format", "channel"):
         options.insert(0, {"enum": names})
     return {"oneOf": options}
+
+
+def _by_key(models: Mapping[str, Json]) -> Json:
+    """The short form of a format: `{NAME: {…}}`."""
+    properties = {
+        name: {
+            "type": "object",
+            "properties": model.get("properties", {}),
+            "required": model.get("required", []),
+            "additionalProperties": False,
+        }
+        for name, model in models.items()
+    }
+    return {
+        "type": "object",
+        "description": "The format's name, and its parameters below it.",
+        "properties": properties,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": False,
+    }
 
 
 def _client(model: Json, defs: Json) -> Json:

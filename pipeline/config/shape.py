@@ -175,4 +175,5 @@ def model_at(model: type[BaseModel], loc: Loc) -> list[type[BaseModel]]:
             if not models_in(annotation):
                 after.append(item_of(annotation))
         here = after
-    return [found for annotation in here for found in models_in(annotation)]
+    # where a list may stand, some settings take one of it alone
+    return [found for annotation in here for found in models_in(annotation) or models_in(item_of(annotation))]

@@ -26,7 +26,7 @@ _EMPTY = "—"
 _SHOWN = 200  #: of one value; a longer one is cut for people
 
 _NAMES: Mapping[str, Text] = {
-    "number": T("number"),
+    "number": T("order number"),
     "created_at": T("ordered at"),
     "currency": T("currency"),
     "customer": T("customer"),
@@ -85,6 +85,19 @@ _NAMES: Mapping[str, Text] = {
     "amount": T("amount"),
 }
 _ITEMS, _DISCOUNTS, _TAXES, _EXTRA = T("items"), T("discounts"), T("taxes"), T("other")
+#: What is no field that is compared, and has a name for people all the same.
+_OTHER_NAMES: Mapping[str, Text] = {
+    "id": T("id"),
+    "source": T("source"),
+    "updated_at": T("changed at"),
+    "lines": _ITEMS,
+    "discounts": _DISCOUNTS,
+    "taxes": _TAXES,
+    "extra": _EXTRA,
+    "subtotal": T("sum of the items"),
+    "discount_percent": T("discount in percent"),
+    "percent": T("percent"),
+}
 _MONEY = frozenset({"total", "price", "discount", "cost", "fee", "paid", "amount"})
 #: What people look at first.
 _FIRST = ("status", "lines", "discounts", "total", "currency", "customer", "delivery", "payment")
@@ -117,6 +130,15 @@ class Difference:
             return T("{place}: removed: {before}", place=place, before=self.before)
         empty = verbatim(_EMPTY)
         return T("{place}: {before} → {after}", place=place, before=self.before or empty, after=self.after or empty)
+
+
+def field_name(path: Sequence[str]) -> Text:
+    """A field of an order for people: ``("delivery", "cost")`` -> ``delivery / cost``; unknown parts as they are."""
+    names = [_NAMES.get(part) or _OTHER_NAMES.get(part) or verbatim(part) for part in path]
+    whole = names[0]
+    for name in names[1:]:
+        whole = T("{first} / {second}", first=whole, second=name)
+    return whole
 
 
 def differences(before: Order, after: Order) -> tuple[Difference, ...]:

@@ -1,7 +1,8 @@
 """Every YAML in the README and in docs/ is what it says: it loads, and the editor's schema agrees.
 
 Whole configs name the schema in their first line. Fragments (``# fragment: connections``, ``jobs`` or ``NAME.yaml``;
-some sections of a config; a list of steps; a ``format:``) are put into a config around them, as docs/config.md tells.
+some sections of a config; a list of steps; a ``format:``) are put into a config around them, as docs/config.md tells;
+``# fragment: format`` is one of orders, and ``fields`` a part of a mapping, as docs/formats.md has them.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ connections:
   books: {type: books}
 jobs:
 """
+#: Fields that a mapping must have, where an example shows others.
+NEEDED = {"id": 'id: "@id"', "created_at": "created_at: date", "total": "total: total"}
 AROUND_CONNECTIONS = "client: demo\njobs: {}\nconnections:\n"
 
 
@@ -43,8 +46,9 @@ def blocks() -> Iterator[tuple[str, int, str]]:
     """(page, line, text) of every block of YAML."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        for match in re.finditer(r"^```ya?ml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-            yield page.relative_to(ROOT).as_posix(), text[: match.start()].count("\n") + 1, match[1]
+        for match in re.finditer(r"^( *)```ya?ml\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE):
+            line = text[: match.start()].count("\n") + 1
+            yield page.relative_to(ROOT).as_posix(), line, re.sub(f"^{match[1]}", "", match[2], flags=re.MULTILINE)
 
 
 BLOCKS = list(blocks())
@@ -83,6 +87,16 @@ def whole(text: str) -> tuple[str, str]:
     if head == "format:":
         step = "  job:\n    steps:\n      - step: export-catalogue\n        from: books\n        to: site\n"
         return "config.yaml", AROUND_JOBS + step + indented(indented(indented(indented(text))))
+    if kind == "format":
+        step = "  job:\n    steps:\n      - step: import-orders\n        inbox: site\n        into: books\n"
+        return "config.yaml", AROUND_JOBS + step + indented(indented(indented(indented(rest))))
+    if kind == "fields":
+        needed = "".join(f"{line}\n" for key, line in NEEDED.items() if not re.search(rf"^{key}:", rest, re.MULTILINE))
+        form = (
+            "format:\n  xml:\n    order: /orders/order\n    items: item\n    item: {code: a, quantity: b, price: c}\n"
+        )
+        fields = "    fields:\n" + indented(indented(indented(needed + rest)))
+        return whole(f"# fragment: format\n{form}{fields}")
     if kind == "connections":
         return "config.yaml", AROUND_CONNECTIONS + indented(rest)
     if head.startswith("# fragment: ") and kind.endswith(".yaml"):
