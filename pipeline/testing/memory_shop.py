@@ -126,14 +126,26 @@ class MemoryShop(MemoryOffers):
     def _create(self, draft: ProductDraft) -> RowOutcome:
         key, flat = self.traits.keys[0], self.traits.variants == "flat"
         offers = draft.variants if flat and draft.variants else (draft.base, *draft.variants)
-        if not all(offer.keys.get(key) for offer in offers):
+        if not all(offer.keys.get(key) or offer.id for offer in offers):
             return RowOutcome(error=Held(verbatim("It has no article.")))
-        found = [next((r for r in self.store.rows.values() if r.keys.get(key) == o.keys[key]), None) for o in offers]
-        if found[0] is None:
+        found = [
+            self.store.rows.get(one.id)
+            if one.id
+            else next((row for row in self.store.rows.values() if row.keys.get(key) == one.keys[key]), None)
+            for one in offers
+        ]
+        base = found[0]
+        if base is None and draft.base.id:
+            return RowOutcome(error=Held(verbatim(f"There is no offer {draft.base.id}.")))
+        if base is None:
             return RowOutcome(self.store.add(draft, self.traits.reads, flat=flat))
-        if not all(found):
-            return RowOutcome(error=Held(verbatim("Variants cannot be added to a product that is there.")))
-        return RowOutcome(tuple(row.id for row in found if row), existed=True)
+        ids = [base.id]
+        for offer, row in zip(offers[1:], found[1:], strict=True):
+            ids.append(row.id if row else self.store.add(ProductDraft(base=offer), self.traits.reads)[0])
+            if not flat and row is None:
+                base.kind = "base"
+                self.store.rows[ids[-1]].kind, self.store.rows[ids[-1]].product = "variant", base.product
+        return RowOutcome(tuple(ids), existed=all(found))
 
     def update_offers(self, changes: Sequence[OfferChange]) -> Sequence[RowOutcome]:
         """See ApplyCatalogue."""

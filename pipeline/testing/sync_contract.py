@@ -177,7 +177,12 @@ class OffersContract:
         assert len({offer.id for offer in offers}) == 2
         assert {offer.keys[traits.keys[0]] for offer in offers} == {CODES[0]}
         if "price" in traits.writes:
-            done(update(subject, [(offers[0], {"price": Decimal("1.50")})]))
+            before = subject.rows()
+            (outcome,) = update(subject, [(offers[0], {"price": Decimal("1.50")})])
+            if outcome.error is not None:  # a system that cannot tell them apart says so
+                assert held(outcome)
+                assert subject.rows() == before
+                return
             prices = {offer.id: offer.values["price"] for offer in told(subject)}
             assert prices == {offers[0].id: Decimal("1.50"), offers[1].id: offers[1].values["price"]}
 
@@ -319,6 +324,25 @@ class CatalogueContract:
             assert not outcome.existed
             if traits.variants == "offers":
                 assert after[FAMILY[2]].product == after[FAMILY[1]].product
+
+    def test_new_variants_of_a_product_that_is_named_by_its_id(self, subject: Subject) -> None:
+        traits = traits_of(subject)
+        if not traits.creates or traits.variants != "offers":
+            return
+        product = family(subject, traits, traits.creates)
+        done(create(subject, [type(product)(base=product.base, variants=product.variants[:1])]))
+        before, there = subject.rows(), by_article(subject)[FAMILY[0]]
+        named = Offer(id=there.id, product=there.product, kind="base", keys={traits.keys[0]: "in another notation"})
+        gone = Offer(id="987654321", product="987654321", kind="base", keys=there.keys)
+        outcomes = create(subject, [type(product)(base=base, variants=product.variants[1:]) for base in (gone, named)])
+        assert held(outcomes[0])
+        done(outcomes[1:])
+        after = by_article(subject)
+        assert set(after) == set(FAMILY)
+        assert after[FAMILY[2]].product == there.product
+        assert outcomes[1].ids in ((after[FAMILY[2]].id,), (there.id, after[FAMILY[2]].id))
+        rows = subject.rows()
+        assert _without({key: rows[key] for key in before}, subject.stamps) == _without(before, subject.stamps)
 
     def test_categories_on_the_way_are_made_once(self, subject: Subject) -> None:
         traits = traits_of(subject)

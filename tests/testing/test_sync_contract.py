@@ -148,6 +148,13 @@ class Overwrites(MemoryShop):
         return outcomes
 
 
+class ForgetsIds(MemoryShop):
+    """It looks for the base by its article alone."""
+
+    def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
+        return super().create_products([replace(draft, base=replace(draft.base, id="")) for draft in drafts])
+
+
 class RewritesRows(MemoryShop):
     """It sends the whole row, and what it does not know is lost."""
 
@@ -240,6 +247,7 @@ BROKEN: Mapping[type[MemoryShop], str] = {
     ForgetsSince: "what_has_changed_since",
     DoublesArticles: "second_create",
     Overwrites: "article_is_there",
+    ForgetsIds: "named_by_its_id",
     RewritesRows: "just_the_fields",
     CutsTexts: "long_description",
     DropsEmoji: "awkward_texts",

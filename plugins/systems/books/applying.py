@@ -200,11 +200,15 @@ class _Creating:
         self._connection, self._taking = connection, taking
         self._exact: dict[str, _Known] = {}
         self._alike: dict[str, list[_Known]] = {}
+        self._by_id: dict[int, _Known] = {}
         self._new: list[tuple[_Known, dict[str, Any]]] = []
 
     def run(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
         """The outcome of each draft."""
-        self._look_up({offer.keys.get(KEY, "") for draft in drafts for offer in (draft.base, *draft.variants)})
+        self._look_up(
+            {offer.keys.get(KEY, "") for draft in drafts for offer in (draft.base, *draft.variants)},
+            {int(draft.base.id) for draft in drafts if _is_id(draft.base.id)},
+        )
         planned: list[tuple[list[_Known], bool] | Held] = []
         for draft in drafts:
             try:
@@ -219,7 +223,7 @@ class _Creating:
             for one in planned
         ]
 
-    def _look_up(self, codes: set[str]) -> None:
+    def _look_up(self, codes: set[str], ids: set[int]) -> None:
         base = t.products.alias()
         found = select(_P.id, _P.code, _P.normal, base.c.code.label("base")).outerjoin(base, base.c.id == _P.parent_id)
         forms = {form for code in codes if (form := self._form(code))}
@@ -228,6 +232,7 @@ class _Creating:
             for row in (
                 *self._connection.execute(found.where(_P.code.in_(sorted(codes)))),
                 *self._connection.execute(found.where(_P.normal.in_(sorted(forms)))),
+                *self._connection.execute(found.where(_P.id.in_(sorted(ids)))),
             )
         }
         for row in sorted(rows.values(), key=lambda row: int(row.id)):
@@ -238,6 +243,8 @@ class _Creating:
 
     def _remember(self, known: _Known, form: str) -> None:
         self._exact[known.code] = known
+        if known.id:
+            self._by_id[known.id] = known
         self._alike.setdefault(form, []).append(known)
 
     def _there(self, code: str) -> _Known | None:
@@ -257,13 +264,17 @@ class _Creating:
     def _plan(self, draft: ProductDraft) -> tuple[list[_Known], bool]:
         """All products of a draft, and whether all of them were there. Raises Held; nothing of it is planned then."""
         taking = self._taking
-        base_code = clean_code(draft.base.keys.get(KEY, ""))
-        base = self._there(base_code)
+        if draft.base.id:  # it is there, whatever its code: only variants are new
+            base = self._by_id.get(int(draft.base.id)) if _is_id(draft.base.id) else None
+            if base is None:
+                raise gone(draft.base)
+        else:
+            base = self._there(clean_code(draft.base.keys.get(KEY, "")))
         if base and base.base:
             raise refused(
-                "variant", T("It is a variant of {base} in the books, not a product.", base=base.base), code=base_code
+                "variant", T("It is a variant of {base} in the books, not a product.", base=base.base), code=base.code
             )
-        found = [base or _Known(base_code, "")]
+        found = [base or _Known(draft.base.keys[KEY], "")]
         fresh: list[tuple[_Known, Offer]] = [] if base else [(found[0], draft.base)]
         for variant in draft.variants:
             code = clean_code(variant.keys.get(KEY, ""))
