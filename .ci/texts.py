@@ -97,13 +97,13 @@ def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, int]]:
 
 
 def _below(name: str, trees: Iterable[ast.Module]) -> set[str]:
-    """The names of the classes that derive from ``name``, near or far."""
-    bases = {
-        node.name: {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    }
+    """The names of the classes that derive from ``name``, near or far. Of classes with one name, any may."""
+    bases: dict[str, set[str]] = {}
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                its = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
+                bases.setdefault(node.name, set()).update(its)
     found = {name}
     while more := {one for one, its in bases.items() if its & found} - found:
         found |= more
