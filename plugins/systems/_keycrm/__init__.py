@@ -1,0 +1,1 @@
+"""KeyCRM. So far its faithful fake; the registry passes over packages whose name begins with ``_``."""
