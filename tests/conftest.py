@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipeline.texts import use_language
 from tests.servers import common, mariadb, proftpd, pyftpd, sshd, vsftpd
@@ -22,6 +23,10 @@ pytest.register_assert_rewrite(
     "pipeline.testing.sync_stock_contract",
     "pipeline.testing.sync_subject",
 )
+
+# how fast examples are made says something of the machine, and nothing of the code
+settings.register_profile("mistok", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mistok")
 
 _KEPT = {"MISTOK_REQUIRE_SERVERS", "MISTOK_FULL"}
 _seen: dict[str, str] = {}

@@ -28,6 +28,7 @@ from pipeline.cli.selftest import selftest
 from pipeline.cli.serve import serve
 from pipeline.cli.status import HELP as STATUS_HELP
 from pipeline.cli.status import status
+from pipeline.cli.sync import approve, compare, plans, sync
 from pipeline.cli.trace import trace
 from pipeline.cli.trust import trust
 from pipeline.cli.validate import validate
@@ -151,6 +152,10 @@ _add(check, T("Check the config; with --connect, every server."))
 _add(selftest, T("Try a server in a folder of our own; with --kill, see what killed runs leave on it."))
 _add(trust, T("Show a server's fingerprint, then trust it."))
 _add(run, T("Run a job now."))
+_add(sync, T("Bring two systems in step now; --dry-run shows the difference first."))
+_add(plans, T("List the plans that a brake stopped, and that wait for you."))
+_add(approve, T("Approve a plan that a brake stopped, and apply it; or reject it."))
+_add(compare, T("Compare two systems by their articles, prices and stock."))
 _add(jobs, T("List the jobs: when each ran last, and its next five runs."))
 _add(serve, T("Run the jobs on their schedules until it is stopped."))
 _add(status, STATUS_HELP)

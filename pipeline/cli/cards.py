@@ -29,6 +29,8 @@ KINDS: Mapping[str, Text] = {
     "unread": T("file cannot be fetched"),
     "inbox": T("inbox cannot be read"),
     "brake": T("catalogue stopped by a brake"),
+    "plan": T("plan stopped by a brake"),
+    "sync": T("products that are not in step"),
 }
 STATES: Mapping[str, Text] = {
     "open": T("open"),

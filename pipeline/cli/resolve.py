@@ -192,6 +192,8 @@ def _meant(client: Client, shown: Iterable[Row], pair: tuple[str, str], code: st
 
     about = f"{pair[0]}:{pair[1]}"
     card = next(card for card in shown if about in asked_for(card))
+    if card["kind"] == "sync":
+        return code  # it may be an article that is yet to be created in the target
     (story,) = load(client, [card])
     place = carrying.place_of(client, story.file, story.order) if story.file and story.order else None
     if place is None:

@@ -46,6 +46,8 @@ KINDS: Mapping[str, Text] = {
     "changed": T("orders that came again with other content"),
     "in_doubt": T("orders in doubt"),
     "brake": T("catalogues stopped by a brake"),
+    "plan": T("plans stopped by a brake"),
+    "sync": T("syncs with products that are not in step"),
     "lost": T("files whose copy was lost"),
 }
 ROOMS: Mapping[str, Text] = {"ledger": T("Disk of the ledger"), "archive": T("Disk of the archive")}

@@ -61,6 +61,8 @@ EVENTS: Mapping[str, Text] = {
     "tried-again": T("tried again by a person's word"),
     "brake": T("stopped by a brake: nothing was published"),
     "published": T("published"),
+    "plan-waits": T("stopped by a brake: nothing was applied"),
+    "synced": T("brought in step"),
 }
 
 

@@ -19,7 +19,7 @@ from pipeline.engine.carrying import Came
 from pipeline.engine.context import Progress, no_progress
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Who
-from pipeline.ledger import cards, decisions, revisions
+from pipeline.ledger import cards, decisions, plans, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
@@ -29,6 +29,8 @@ Row = dict[str, Any]
 
 #: Kinds of cards about one order that waits.
 OF_ORDER = frozenset({"held", "in_doubt"})
+#: Kinds of cards about a job that a brake stopped.
+STOPPED = frozenset({"brake", "plan"})
 #: Code of a finding -> what accepting it does.
 _ACCEPTS: Mapping[str, Text] = {
     "totals": T("the document gets the total that the order states; a line of rounding evens it out"),
@@ -37,6 +39,7 @@ _ACCEPTS: Mapping[str, Text] = {
     "changed-order": T("what came last holds: the document is brought to it, or marked cancelled"),
     "other-document": T("the document that is there becomes this order's own, as it is"),
     "brake": T("this very catalogue is published; a changed one would be stopped anew"),
+    "plan": T("what the brake held is applied; anything else would be stopped anew"),
 }
 
 
@@ -59,7 +62,7 @@ def findings_of(card: Mapping[str, Any]) -> tuple[Finding, ...]:
 
 def asked_for(card: Mapping[str, Any]) -> tuple[str, ...]:
     """The mappings that would help: ``sku:AB-1``, each once."""
-    if card["kind"] not in ("held", "changed"):
+    if card["kind"] not in ("held", "changed", "sync"):
         return ()
     return tuple(dict.fromkeys(finding.about for finding in findings_of(card) if finding.about))
 
@@ -67,8 +70,8 @@ def asked_for(card: Mapping[str, Any]) -> tuple[str, ...]:
 def acceptable(client: Client, card: Mapping[str, Any]) -> frozenset[str]:
     """Which of the card's findings a person may accept as they are; of a stopped catalogue: ``brake``."""
     codes = {finding.code for finding in findings_of(card)}
-    if card["kind"] == "brake":
-        return frozenset({"brake"})
+    if card["kind"] in STOPPED:
+        return frozenset({card["kind"]})
     if card["kind"] not in ("held", "changed"):
         return frozenset()
     with client.ledger.read() as conn:
@@ -156,8 +159,13 @@ def give_mappings(
         # documents that were to be amended, and lacked this; where a person is asked, the card tells so now
         *(carrying.amend(client, card["order_row"], files[card["file_id"]], by=by, report=report) for card in changed),
     )
+    jobs = {job_of(card["subject"]): card for card in shown if card["kind"] == "sync"}
+    ran = [_run(client, card, (), by=by, report=report) for card in jobs.values()]
+    said += [words for one in ran for words in one.said]
     first, *others = [card["id"] for card in shown]
-    return [Resolved(first, tuple(said), came, waits=_waits(came), error=_error(came)), *map(Resolved, others)]
+    waits = _waits(came) or any(one.waits for one in ran)
+    error = _error(came) or next((one.error for one in ran if one.error is not None), None)
+    return [Resolved(first, tuple(said), came, waits=waits, error=error), *map(Resolved, others)]
 
 
 # --- accept, try again -------------------------------------------------------------------------------------------
@@ -173,7 +181,7 @@ def accept(client: Client, card: Row, *, by: str, why: str | None = None, report
     codes = acceptable(client, card)
     if not codes:
         raise refusal(card, T("Card {n} tells of something that nobody can accept as it is.", n=card["id"]))
-    if card["kind"] == "brake":
+    if card["kind"] in STOPPED:
         return _accept_brake(client, card, by=by, why=why, report=report)
     if card["kind"] == "changed":
         return _accept_change(client, card, by=by, why=why, report=report)
@@ -240,7 +248,7 @@ def try_again(
     """
     if card["state"] != "open":
         return Resolved(card["id"], (closed_words(card, client),), before=True)
-    if card["kind"] == "brake":
+    if card["kind"] in (*STOPPED, "sync"):
         return _run(client, card, (), by=by, report=report)
     if card["kind"] not in OF_ORDER:
         raise refusal(card, T("Card {n} is not about an order that waits.", n=card["id"]))
@@ -263,24 +271,33 @@ def _accept_brake(client: Client, card: Row, *, by: str, why: str | None, report
     with client.ledger.begin() as conn:
         if (gone := _decided(conn, client, card)) is not None:
             return gone
-        revision = _stopped_content(conn, client, subject)
+        revision = _content_of(conn, client, card)
         now = client.clock.now()
+        codes = [card["kind"]]
         cards.close_one(conn, name, card["id"], now, by=by, why=why or "approved")
-        decisions.decide(
-            conn, name, subject, revision, "accept", ["brake"], by=by, now=now, card_id=card["id"], why=why
-        )
-        client.ledger.event(conn, subject, "accepted", {"codes": ["brake"], "by": by, "why": why})
-    return _run(client, card, (T("Approved: what the brake held may be published."),), by=by, report=report)
+        decisions.decide(conn, name, subject, revision, "accept", codes, by=by, now=now, card_id=card["id"], why=why)
+        plans.decide(conn, name, subject, "approved", by=by, why=why, now=now)
+        client.ledger.event(conn, subject, "accepted", {"codes": codes, "by": by, "why": why})
+    said = T("Approved: what the brake held may be published.")
+    if card["kind"] == "plan":
+        said = T("Approved: what the brake held is applied.")
+    return _run(client, card, (said,), by=by, report=report)
+
+
+def job_of(subject: str) -> str:
+    """The job of ``job:NAME`` or ``sync:NAME:STEP``."""
+    return subject.split(":")[1] if ":" in subject else ""
 
 
 def _run(client: Client, card: Row, said: tuple[Text, ...], *, by: str, report: Progress) -> Resolved:
     """Run the card's job now; its own report says what it did."""
     from pipeline.engine.runtime import UNREACHABLE, RunOptions, run_job
 
-    job = card["subject"].removeprefix("job:")
+    job = job_of(card["subject"])
     if job not in client.config.jobs:
         return Resolved(card["id"], (*said, T("There is no job {job} in the config any more.", job=job)), waits=True)
-    done = run_job(client.config, job, RunOptions(), registry=client.registry, report=report)
+    options = RunOptions(full=card["kind"] == "sync")
+    done = run_job(client.config, job, options, registry=client.registry, report=report)
     if done.state == "skipped":
         words = T("A run of job {job} is under way; its next run carries on.", job=job)
         return Resolved(card["id"], (*said, words))
@@ -321,6 +338,7 @@ def reject(client: Client, card: Row, *, by: str, why: str) -> Resolved:
         cards.close_one(conn, name, card["id"], now, by=by, why=why)
         codes = {finding.code for finding in findings_of(card)}
         decisions.decide(conn, name, subject, revision, "reject", codes, by=by, now=now, card_id=card["id"], why=why)
+        plans.decide(conn, name, subject, "rejected", by=by, why=why, now=now)
         client.ledger.event(conn, subject, "rejected", {"by": by, "why": why})
     said = T("Rejected: {why}.", why=why)
     if card["kind"] == "brake":
@@ -463,6 +481,8 @@ def _content_of(conn: sa.Connection, client: Client, card: Row) -> str:
     """The content that a card is about: a decision holds for that one only."""
     if card["kind"] == "brake":
         return _stopped_content(conn, client, card["subject"])
+    if card["kind"] == "plan":
+        return plans.digest(conn, client.config.client, card["subject"])
     if card["kind"] == "changed" and card["order_row"]:
         order = order_rows.by_ids(conn, [card["order_row"]])[card["order_row"]]
         if revision := amending.reject_change(conn, client.config.client, order):

@@ -77,6 +77,11 @@ class RunReport:
     again_in: float | None = None
 
     @property
+    def wake_at(self) -> datetime | None:
+        """When a step wants the job to run besides its schedule."""
+        return min((s.result.wake_at for s in self.steps if s.result and s.result.wake_at), default=None)
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """All steps' counts together."""
         total: dict[str, int] = {}

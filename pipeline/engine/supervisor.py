@@ -32,6 +32,7 @@ from pipeline.engine.configwatch import ConfigWatch, Verdict
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.retention import Daily
 from pipeline.engine.scheduler import Due, Scheduler
+from pipeline.engine.sync.store import wakes
 from pipeline.engine.watch import Watch, poll_every, watch_for
 from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
 from pipeline.errors import Finding, Transient, Who
@@ -286,6 +287,8 @@ class Supervisor:
         # a server that was away or refused us: the run that it broke is made up for when it may be asked again
         if ended.again_in is not None and (desk.spec.watch or ended.state == "failed"):
             self._look_in(desk, ended.again_in)
+        if ended.wake_in is not None:
+            self._look_in(desk, max(ended.wake_in, 0))
         if ended.state == "skipped":
             # somebody runs it by hand just now; what it leaves is seen at the next look
             log.info("job_busy_elsewhere", job=order.job)
@@ -408,6 +411,9 @@ class Supervisor:
         for desk in self.desks.values():
             if desk.spec.watch:
                 self._watch(desk, scheduler)
+        for job, seconds in wakes(self.ledger).items():  # a special price begins, whoever was at work before
+            if job in self.desks:
+                self._look_in(self.desks[job], max(seconds, 0))
         self.scheduler = scheduler
         history.forget_old_beats(self.ledger)
         self._beaten = float("-inf")  # that it is at work now is a sign of its own

@@ -60,12 +60,16 @@ class StepBegun:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run is over: its state as in the ledger's ``runs``, and when it wants to be looked at again (seconds)."""
+    """A run is over: its state as in the ledger's ``runs``, and when it wants to be looked at again (seconds).
+
+    ``wake_in``: seconds after which the job is to run whatever its schedule says, as when a special price begins.
+    """
 
     number: int
     state: str
     counts: Mapping[str, int] = field(default_factory=dict)
     again_in: float | None = None
+    wake_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ def job_runner(payload: tuple[tuple[Source, ...], bytes]) -> Runner:
 
         options = RunOptions(trigger=order.trigger, scheduled_for=order.scheduled_for)
         report = run_job(config, order.job, options, registry=registry, clock=clock, reach=reach)
-        return Ended(order.number, report.state, dict(report.counts), report.again_in)
+        wake_in = (report.wake_at - clock.now()).total_seconds() if report.wake_at else None
+        return Ended(order.number, report.state, dict(report.counts), report.again_in, wake_in)
 
     return run
 

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
 from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
-from pipeline.engine.sync import store
 from pipeline.errors import Held, InDoubt, Transient
 from pipeline.ledger import cards, decisions
+from pipeline.ledger import plans as plan_rows
 from pipeline.registry import load_registry
 from pipeline.texts import T
 from tests.engine.sync_world import (
@@ -103,7 +103,7 @@ class World:
 
     def plans(self) -> list[dict[str, Any]]:
         with self.opened() as client, client.ledger.read() as conn:
-            return store.plan_rows(conn, "acme")
+            return plan_rows.listing(conn, "acme")
 
     def decide(self, verdict: str) -> None:
         """A person's word on the newest waiting plan."""
@@ -554,9 +554,9 @@ def test_a_system_that_cannot_is_told_by_name(world: World) -> None:
 
 def test_old_plans_do_not_pile_up(world: World) -> None:
     put(world.shop, single("1", "A", price="1.00"))
-    for n in range(store.PLANS_KEPT + 5):
+    for n in range(plan_rows.PLANS_KEPT + 5):
         put(world.shop, single("1", "A", price=f"1.{n:02d}"))
         good(world.run(full=True))
     with Client.open(world.config(), registry=world.registry()) as client, client.ledger.read() as conn:
         count = conn.execute(sa.text("SELECT count(*) FROM plans")).scalar_one()
-    assert count <= store.PLANS_KEPT + 1
+    assert count <= plan_rows.PLANS_KEPT + 1

@@ -92,6 +92,8 @@ class _Writer:
             )
         if self.own and self.own[0].card["kind"] == "brake":
             return self.say(T("The catalogue waits for your word: {what}", what=first))
+        if self.own and self.own[0].card["kind"] == "plan":
+            return self.say(T("A plan waits for your word: {what}", what=first))
         if len(numbers) == 1 and self.to is Who.SITE:
             return self.say(T("Order №{number} in {file} has to be mended", number=numbers[0], file=name))
         if len(numbers) == 1:

@@ -92,6 +92,12 @@ def _ways(
         case "brake":
             yield Way(f"mistok resolve {n} --retry", T("run the job again, when the source has been mended"))
             rejected = T("this catalogue is not published; the last good file stays on the server")
+        case "plan":
+            yield Way(f"mistok resolve {n} --retry", T("run the job again, when the source has been mended"))
+            rejected = T("nothing of this plan is applied; it is not asked about again")
+        case "sync":
+            yield Way(f"mistok resolve {n} --retry", T("compare both sides again now"))
+            rejected = T("the card is closed; it is opened anew while the next look at everything finds the same")
         case "unread" | "inbox":
             yield Way(
                 "mistok check --connect", T("look what the server allows; the card closes by itself when it is read")

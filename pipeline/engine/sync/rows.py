@@ -25,7 +25,8 @@ def of_variant(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that the target is to have. ``article`` is as the source writes it, ``key`` its normal form."""
+    """One thing that the target is to have. ``key`` is the normal form of ``article``: as the source writes it,
+    or as a person has said that the target calls it."""
 
     offer: Offer  #: of the source, as it is to be in the target (kind, values)
     article: str
@@ -159,7 +160,7 @@ class _Maker:
         # by the source's id a person may tell apart what has the same article, or none
         meant = self.mappings.get(("sku", f"#{offer.id}")) or self.mappings.get(("sku", article), article)
         key = normal_form(meant, self.rules) if meant else ""
-        return Row(offer, article or meant, key, offer.product or offer.id)
+        return Row(offer, meant, key, offer.product or offer.id)
 
 
 def _paths(offer: Offer) -> tuple[tuple[str, ...], ...]:

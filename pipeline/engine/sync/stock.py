@@ -92,7 +92,7 @@ def plan_stock(
 
     Args:
         wanted: by offer id of the source, target warehouse -> level.
-        there: (offer id of the target, warehouse) -> the level that it has; missing where it is not known.
+        there: (offer id of the target, warehouse) -> the level that it has; missing: not known, or none when ``full``.
         gone: offers of the target that were in step and whose source is gone.
     """
     pushes: list[Push] = []
@@ -110,7 +110,8 @@ def plan_stock(
             targets = (min(targets, key=lambda one: one.id),)
         for target in targets:
             for warehouse, quantity in levels.items():
-                before = there.get((target.id, warehouse))
+                # where all of the target was read, what it says nothing of is not there
+                before = there.get((target.id, warehouse), ZERO if full else None)
                 push = Push(_target(target, warehouse, quantity, settings), before, pair.row)
                 (settled if before == quantity else pushes).append(push)
     for offer in gone if settings.vanished == "zero" else ():

@@ -1,8 +1,8 @@
-"""What the ledger keeps of a sync: what is in step (links), plans, cursors."""
+"""What the ledger keeps of a sync: what is in step (links), cursors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -12,14 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.engine.sync.plan import Known
-from pipeline.errors import Finding
 from pipeline.ledger.store import Ledger
-from pipeline.ledger.tables import links, plans, row_dict
+from pipeline.ledger.tables import links, values
 from pipeline.model import Offer
 
 CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "sync-compared", "wake"
-#: Rows of a plan that are kept, and plans of one link that are.
-ROWS_KEPT, PLANS_KEPT = 500, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ def read_links(conn: sa.Connection, client: str, link: str) -> dict[str, Link]:
 
 def write_links(conn: sa.Connection, client: str, link: str, rows: Iterable[Link], now: datetime) -> None:
     """Keep what was done."""
-    values = [
+    kept = [
         {
             "client": client,
             "link": link,
@@ -73,12 +70,12 @@ def write_links(conn: sa.Connection, client: str, link: str, rows: Iterable[Link
         }
         for one in rows
     ]
-    if not values:
+    if not kept:
         return
     insert: Any = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(links)
     keys = ("client", "link", "target_id")
-    changes = {name: insert.excluded[name] for name in values[0] if name not in keys}
-    conn.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changes), values)
+    changes = {name: insert.excluded[name] for name in kept[0] if name not in keys}
+    conn.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changes), kept)
 
 
 def forget_links(conn: sa.Connection, client: str, link: str, ids: Iterable[str]) -> None:
@@ -103,69 +100,17 @@ def set_moment(ledger: Ledger, conn: sa.Connection, kind: str, name: str, at: da
     ledger.set_value(conn, kind, name, {"at": at.isoformat() if at else None})
 
 
-# --- plans -----------------------------------------------------------------------------------------------------------
-
-
-def keep_plan(
-    conn: sa.Connection,
-    client: str,
-    *,
-    job: str,
-    link: str,
-    subject: str,
-    state: str,
-    digest: str,
-    counts: Mapping[str, int],
-    findings: Sequence[Finding],
-    rows: Sequence[Mapping[str, Any]],
-    now: datetime,
-    run_id: int | None,
-) -> int:
-    """Write a plan down and give its number. One that waits for the same reason keeps its number; other waiting plans
-    of the link are superseded. Only the newest plans of a link are kept."""
-    mine = (plans.c.client == client) & (plans.c.link == link)
-    values = {
-        "counts": dict(counts),
-        "findings": [one.to_json() for one in findings[:ROWS_KEPT]],
-        "rows": [dict(row) for row in rows[:ROWS_KEPT]],
-        "run_id": run_id,
-    }
-    waiting = mine & (plans.c.state == "waiting")
-    if state == "waiting":
-        same = conn.execute(sa.select(plans.c.id).where(waiting, plans.c.digest == digest)).scalar()
-        if same is not None:
-            conn.execute(plans.update().where(plans.c.id == same).values(**values))
-            return int(same)
-    conn.execute(plans.update().where(waiting).values(state="superseded", decided=now))
-    result = conn.execute(
-        plans.insert().values(
-            client=client, job=job, link=link, subject=subject, state=state, digest=digest, created=now, **values
-        )
-    )
-    old = sa.select(plans.c.id).where(mine).order_by(plans.c.id.desc()).offset(PLANS_KEPT)
-    conn.execute(plans.delete().where(plans.c.id.in_(list(conn.execute(old).scalars()))))
-    assert result.inserted_primary_key is not None
-    return int(result.inserted_primary_key[0])
-
-
-def decide_plan(
-    conn: sa.Connection, client: str, number: int, state: str, *, by: str, why: str | None, now: datetime
-) -> bool:
-    """Write a person's word on a waiting plan down; False when it does not wait any more."""
-    where = (plans.c.client == client) & (plans.c.id == number) & (plans.c.state == "waiting")
-    result = conn.execute(plans.update().where(where).values(state=state, decided=now, decided_by=by, why=why))
-    return bool(result.rowcount)
-
-
-def plan_row(conn: sa.Connection, client: str, number: int) -> dict[str, Any] | None:
-    """The plan of that number."""
-    row = conn.execute(sa.select(plans).where(plans.c.client == client, plans.c.id == number)).first()
-    return row_dict(row) if row else None
-
-
-def plan_rows(conn: sa.Connection, client: str, *, waiting: bool = False, most: int = 50) -> list[dict[str, Any]]:
-    """The newest plans first; ``waiting``: only those that wait for a person."""
-    query = sa.select(plans).where(plans.c.client == client)
-    if waiting:
-        query = query.where(plans.c.state == "waiting")
-    return [row_dict(row) for row in conn.execute(query.order_by(plans.c.id.desc()).limit(most))]
+def wakes(ledger: Ledger) -> dict[str, float]:
+    """Job -> seconds until one of its syncs wants to run besides the schedule; below 0 when that is over."""
+    v = values
+    query = sa.select(v.c.name, v.c.value).where(v.c.client == ledger.client, v.c.kind == WAKE)
+    now = ledger.clock.now()
+    found: dict[str, float] = {}
+    with ledger.read() as conn:
+        for row in conn.execute(query):
+            if not row.value.get("at"):
+                continue
+            job = row.name.partition("/")[0]
+            seconds = (datetime.fromisoformat(row.value["at"]) - now).total_seconds()
+            found[job] = min(seconds, found.get(job, seconds))
+    return found

@@ -20,7 +20,7 @@ from pipeline.engine.sync.rows import Rows
 from pipeline.engine.sync.store import Link
 from pipeline.errors import ConfigError, Finding, InDoubt, Transient, Where, Who
 from pipeline.flow import StepResult, SyncStep
-from pipeline.ledger import cards, decisions
+from pipeline.ledger import cards, decisions, plans
 from pipeline.model import Offer
 from pipeline.ports import Offers, OfferTraits, RowOutcome, System
 from pipeline.syncing import SyncSettings
@@ -161,7 +161,7 @@ class SyncRun:
         notes = [braked.findings[0].text]
         if verdict is None:
             with ctx.begin() as conn:
-                number = store.keep_plan(
+                number = plans.keep(
                     conn, ctx.client, job=ctx.job, link=self.link, subject=self.subject, state="waiting",
                     digest=braked.digest, counts=counts, findings=braked.findings, rows=rows, now=ctx.clock.now(),
                     run_id=ctx.run_id,
@@ -223,7 +223,7 @@ class SyncRun:
                 state="resolved" if approved else "superseded", why="approved" if approved else "",
             )  # fmt: skip
             if applied.done or seen.full:
-                store.keep_plan(
+                plans.keep(
                     conn, ctx.client, job=ctx.job, link=self.link, subject=self.subject, state="applied", digest="",
                     counts=counts, findings=asking, rows=rows, now=now, run_id=ctx.run_id,
                 )  # fmt: skip

@@ -1,0 +1,194 @@
+"""Stock kept in step: absolute levels by warehouse, clamped, reserves, twins, brakes, the first time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.engine.sync.stock import sellable_by_warehouse
+from pipeline.model import StockLevel
+from pipeline.syncing import StockSyncSettings
+from tests.engine.sync_world import put, single
+from tests.engine.test_sync import World, good
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path, step="sync-stock")
+    for n in range(1, 5):
+        put(made.shop, single(str(n), f"S-{n}"))
+        put(made.crm, single(f"c{n}", f"S-{n}"))
+        made.shop.stock[str(n), ""] = (Decimal(10), Decimal(0))
+        made.crm.stock[f"c{n}", ""] = (Decimal(10), Decimal(0))
+    return made
+
+
+def settings(**more: object) -> StockSyncSettings:
+    return StockSyncSettings.model_validate({"from": "shop", "to": "crm", **more})
+
+
+def test_a_stock_that_is_in_step_needs_no_word_and_then_changes_flow(world: World) -> None:
+    assert good(world.run()).counts == {"matched": 4}
+    world.shop.stock["2", ""] = (Decimal(7), Decimal(1))
+    good(world.run())
+    assert world.crm.pushes == [("c2", "", Decimal(6))]
+    good(world.run())
+    good(world.run(full=True))
+    assert len(world.crm.pushes) == 1
+    assert world.crm.reads == [None, None], "read at the first run and at the full one"
+    assert len(world.shop.reads) == 2, "who is who is known by ids in between"
+
+
+def test_the_first_push_waits_until_a_person_has_seen_the_differences(world: World) -> None:
+    world.shop.stock["2", ""] = (Decimal(7), Decimal(0))
+    report = good(world.run())
+    assert report.exit_code == 1
+    assert world.crm.pushes == []
+    (card,) = world.open_cards()
+    assert card["kind"] == "plan"
+    assert "S-2" in str(card["findings"])
+    world.decide("accept")
+    good(world.run())
+    assert world.crm.pushes == [("c2", "", Decimal(7))]
+
+
+def test_what_only_the_source_has_stops_the_first_push_too(world: World) -> None:
+    put(world.shop, single("9", ""))
+    world.shop.stock["9", ""] = (Decimal(1), Decimal(0))
+    assert good(world.run()).exit_code == 1
+    assert world.crm.pushes == []
+
+
+def test_warehouses_are_mapped_and_a_total_is_not_counted_twice(world: World) -> None:
+    world.more = "warehouses: {Основний: [main, shop]}"
+    world.shop.places, world.crm.places = ("main", "shop", "far"), ("Основний",)
+    world.shop.stock.clear()
+    world.crm.stock = {(f"c{n}", "Основний"): (Decimal(10), Decimal(0)) for n in range(1, 5)}
+    for n in range(1, 5):
+        world.shop.stock |= {
+            (str(n), "main"): (Decimal(7), Decimal(0)), (str(n), "shop"): (Decimal(3), Decimal(0)),
+            (str(n), "far"): (Decimal(100), Decimal(0)), (str(n), ""): (Decimal(110), Decimal(0)),
+        }  # fmt: skip
+    report = good(world.run())
+    assert world.crm.pushes == []
+    assert report.exit_code == 1, "a warehouse that goes nowhere is asked about the first time"
+    assert "far" in str(world.open_cards()[0]["findings"])
+    world.decide("accept")
+    assert good(world.run()).counts["matched"] == 4
+
+
+def test_a_warehouse_that_is_not_there_is_a_mistake_of_the_config(world: World) -> None:
+    world.more = "warehouses: {Головний: [main]}"
+    world.shop.places, world.crm.places = ("main",), ("Основний",)
+    report = world.run()
+    assert report.exit_code == 2
+    assert "Головний" in str(report.steps[0].findings[0].text)
+
+
+def test_several_warehouses_need_a_mapping(world: World) -> None:
+    world.crm.places = ("a", "b")
+    report = world.run()
+    assert report.exit_code == 2
+    assert "warehouses" in str(report.steps[0].findings[0].hint)
+
+
+def test_twins_of_the_target_are_not_sold_twice(world: World) -> None:
+    put(world.crm, single("c1b", "s-1"))
+    report = good(world.run())
+    assert report.exit_code == 1
+    world.decide("accept")
+    world.shop.stock["1", ""] = (Decimal(5), Decimal(0))
+    good(world.run(full=True))
+    assert world.crm.pushes == []
+
+
+def test_half_of_the_stock_gone_waits(world: World) -> None:
+    good(world.run())
+    for n in range(1, 4):
+        world.shop.stock[str(n), ""] = (Decimal(0), Decimal(0))
+    assert good(world.run()).exit_code == 1
+    assert world.crm.pushes == []
+    world.decide("accept")
+    good(world.run())
+    assert len(world.crm.pushes) == 3
+
+
+def test_on_hand_goes_as_it_is_and_the_target_keeps_its_reserves(world: World) -> None:
+    world.more = "level: on-hand"
+    world.crm.stock["c1", ""] = (Decimal(10), Decimal(3))
+    good(world.run())
+    world.shop.stock["1", ""] = (Decimal(9), Decimal(4))
+    good(world.run())
+    assert world.crm.stock["c1", ""] == (Decimal(9), Decimal(3))
+
+
+def test_sellable_leaves_the_targets_reserves_on_top(world: World) -> None:
+    world.crm.stock["c1", ""] = (Decimal(13), Decimal(3))
+    assert good(world.run()).counts == {"matched": 4}
+    world.shop.stock["1", ""] = (Decimal(8), Decimal(0))
+    good(world.run())
+    assert world.crm.stock["c1", ""] == (Decimal(11), Decimal(3))
+
+
+def test_vanished_stock_is_zero_by_choice_only(world: World) -> None:
+    for policy, left in (("keep", Decimal(10)), ("zero", Decimal(0))):
+        world.more = f"vanished: {policy}"
+        good(world.run(full=True))
+        del world.shop.content["4"], world.shop.stock["4", ""]
+        good(world.run(full=True))
+        assert world.crm.stock["c4", ""][0] == left
+        put(world.shop, single("4", "S-4"))
+        world.shop.stock["4", ""] = (Decimal(10), Decimal(0))
+    good(world.run(full=True))
+
+
+def test_a_new_product_between_two_full_looks_is_found(world: World) -> None:
+    good(world.run())
+    put(world.shop, single("5", "S-5"))
+    world.shop.stock["5", ""] = (Decimal(2), Decimal(0))
+    put(world.crm, single("c5", "S-5"))
+    good(world.run())
+    assert ("c5", "", Decimal(2)) in world.crm.pushes
+    reads = len(world.crm.reads)
+    put(world.shop, single("6", "S-6"))
+    world.shop.stock["6", ""] = (Decimal(2), Decimal(0))
+    good(world.run())
+    good(world.run())
+    assert len(world.crm.reads) == reads + 1, "what the target has not got is not looked for again each time"
+
+
+levels = st.lists(
+    st.builds(
+        StockLevel,
+        st.just("A"), st.sampled_from(["", "main", "shop", "far"]),
+        st.decimals(-50, 50, places=2), st.decimals(0, 20, places=2), st.just("1"),
+    ),
+    max_size=4, unique_by=lambda one: one.warehouse,
+)  # fmt: skip
+
+
+@given(levels, st.integers(0, 5))
+def test_f48_what_may_be_sold_is_never_below_zero_nor_a_total_counted_twice(told: list[StockLevel], held: int) -> None:
+    found, _ = sellable_by_warehouse(told, settings(buffer=held))
+    real = [one for one in told if one.warehouse] or told
+    free = sum((max(one.on_hand - one.reserved, Decimal(0)) for one in real), Decimal(0))
+    if told:
+        assert found["1"][""] == max(free - held, Decimal(0))
+    mapped, unmapped = sellable_by_warehouse(told, settings(warehouses={"T": ["main", "shop"]}))
+    if told:
+        some = [one for one in real if one.warehouse in ("main", "shop")]
+        assert mapped["1"]["T"] == sum((max(one.on_hand - one.reserved, Decimal(0)) for one in some), Decimal(0))
+        assert set(unmapped) == {one.warehouse for one in real} - {"main", "shop"}
+
+
+def test_a_source_that_changed_is_left_out_between(world: World) -> None:
+    good(world.run())
+    offer = world.shop.content["1"]
+    put(world.shop, replace(offer, values={**offer.values, "name": "Інша"}))
+    good(world.run())
+    assert world.crm.updates == []
