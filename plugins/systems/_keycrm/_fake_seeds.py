@@ -219,7 +219,8 @@ class Seeded(FakeApi):
     ) -> int:
         """A product with what POST takes. ``stock``: of the first warehouse, or by warehouse.
 
-        ``variants``: each with what POST takes, ``stock`` and ``id``. Raises ValueError for what POST would refuse.
+        ``variants``: each with what POST takes, ``stock``, ``id`` and ``is_archived``; those of an archived product
+        are archived with it. Raises ValueError for what POST would refuse.
         """
         body = self._checked({"name": name, **values} | ({} if sku is None else {"sku": sku}), NEW_PRODUCT)
         product = self.catalogue.create(body, number)
@@ -227,11 +228,14 @@ class Seeded(FakeApi):
         if stock is not None:
             self._stock(self.account.offers_of(product)[0], stock)
         for one in variants:
-            own = {key: value for key, value in one.items() if key not in ("stock", "id")}
+            own = {key: value for key, value in one.items() if key not in ("stock", "id", "is_archived")}
             row = self._checked({"offers": [own]}, VARIANTS)["offers"][0]
             offer = self.catalogue.add_variant(product, row, one.get("id"))
+            offer["is_archived"] = bool(one.get("is_archived"))
             if one.get("stock") is not None:
                 self._stock(offer, one["stock"])
+        for offer in self.account.offers_of(product) if is_archived else ():
+            offer["is_archived"] = True
         return int(product["id"])
 
     def _stock(self, offer: Row, stock: Amount | Mapping[int, Amount]) -> None:
@@ -242,6 +246,8 @@ class Seeded(FakeApi):
 
     def offer(self, which: str | int) -> Row:
         """The first offer of a SKU, or the one of an id, as it is kept. Raises LookupError."""
+        with self.lock:
+            self.catalogue.settle()
         if isinstance(which, int):
             return self.account.table("offers")[which]
         return self.account.offers_with(which)[0]
@@ -252,7 +258,6 @@ class Seeded(FakeApi):
 
     def quantity(self, which: str | int, *warehouses: int) -> Decimal:
         """How much of an offer there is, the reserved with it; over all warehouses or the named ones."""
-        self.catalogue.settle()
         return Goods.total(self.offer(which), "quantity", warehouses)
 
     def reserve(self, which: str | int, *warehouses: int) -> Decimal:

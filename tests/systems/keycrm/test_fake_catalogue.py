@@ -199,6 +199,15 @@ def test_wrong_variants_are_refused_by_400(api: Api, fake: FakeKeyCrm) -> None:
     assert api.get("/products/1").body["has_offers"] is False
 
 
+def test_archived_goods_are_listed_until_they_are_filtered_out(api: Api, fake: FakeKeyCrm) -> None:
+    fake.add_product("Старе", "OLD", is_archived=True)
+    fake.add_product("Сукня", variants=[{"sku": "D-S"}, {"sku": "D-M", "is_archived": True}])
+    assert [row["sku"] for row in api.get("/offers").data] == ["OLD", "D-S", "D-M"]
+    assert [row["sku"] for row in api.get("/offers", filter_is_archived="false").data] == ["D-S"]
+    assert [row["sku"] for row in api.get("/offers", filter_is_archived="true").data] == ["OLD", "D-M"]
+    assert api.get("/products", filter_is_archived="true").ids() == [1]
+
+
 # --- prices ------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +348,7 @@ def test_what_was_accepted_may_be_read_back_only_later(make: Make, clock: Clock)
     clock.move(2)
     assert now() == (5, 1)
     clock.move(3)
+    assert fake.quantity("COF-1") == 7
     assert now() == (5, 7)
 
 
