@@ -10,13 +10,14 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.testing.fakehttp import FakeApi, FakeServer
 
+Q = TypeVar("Q")
 LOOK = 0.1  # seconds between two looks whether something is to be saved or sent
 
 
@@ -61,7 +62,32 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="on loopback; 0: a free one, told on the first line")
     parser.add_argument("--state", type=Path, help="JSON file: read at the start, written after every change")
     parser.add_argument("--token", default="", help="the key that a client must show")
+    parser.add_argument("--quirk", action="append", default=[], metavar="NAME=VALUE", help="a switch of its Quirks")
     return parser
+
+
+def chosen(quirks: type[Q], pairs: Sequence[str]) -> Q:
+    """The switches of a fake, with those that ``--quirk`` names. Raises SystemExit for one that is not there, or cannot
+    have that value."""
+    hints = get_type_hints(quirks)
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        if name not in hints:
+            raise SystemExit(f"--quirk {pair}: no such switch; there are {', '.join(hints)}")
+        kind = hints[name]
+        allowed = get_args(kind) if get_origin(kind) is Literal else ()
+        value: Any = text
+        if kind is bool:
+            value = {"true": True, "false": False}.get(text.lower())
+        elif kind is int or all(isinstance(one, int) for one in allowed or ("",)):
+            value = int(text) if text.isdigit() else None
+        elif get_origin(kind) is tuple:
+            value = tuple(part for part in text.split(",") if part)
+        if value is None or (allowed and value not in allowed):
+            raise SystemExit(f"--quirk {pair}: it may be {', '.join(map(str, allowed)) or kind.__name__}")
+        given[name] = value
+    return quirks(**given)
 
 
 def serve(fake: Kept, api: FakeApi, port: int, state: Path | None, until: threading.Event | None = None) -> None:

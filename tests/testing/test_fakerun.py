@@ -6,14 +6,15 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from pipeline.testing.fakehttp import Asked, FakeApi, FakeServer
-from pipeline.testing.fakerun import arguments, load_state, post, save_state, serve
+from pipeline.testing.fakerun import arguments, chosen, load_state, post, save_state, serve
 
 
 class Counter(FakeApi):
@@ -110,6 +111,27 @@ def test_a_webhook_gives_the_status_or_nothing(receiver: FakeServer) -> None:
     with FakeServer(FakeApi()) as gone:
         url = gone.url
     assert post(url, b"{}", timeout=1) == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switches:
+    open: bool = False
+    most: int = 5
+    status: Literal[422, 400] = 422
+    form: Literal["text", "number"] = "text"
+    extra: tuple[str, ...] = ()
+    zone: str = "UTC"
+
+
+def test_switches_by_their_names() -> None:
+    assert chosen(Switches, []) == Switches()
+    pairs = ["open=true", "most=7", "status=400", "form=number", "extra=a,b", "zone=Europe/Kyiv"]
+    assert chosen(Switches, pairs) == Switches(
+        open=True, most=7, status=400, form="number", extra=("a", "b"), zone="Europe/Kyiv"
+    )
+    for pair in ("other=1", "open=perhaps", "most=x", "status=500", "form=word", "open"):
+        with pytest.raises(SystemExit, match="--quirk"):
+            chosen(Switches, [pair])
 
 
 def test_arguments(tmp_path: Path) -> None:

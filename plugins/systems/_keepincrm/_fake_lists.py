@@ -52,7 +52,7 @@ def _filtered(account: Account, asked: Asked, rows: Iterable[Row]) -> list[Row]:
             sorting = value
         elif value != "":
             conditions.setdefault(found[1], []).append(value)
-    fields = {name for row in chosen for name in row}
+    fields = {name for row in chosen for name in row} if conditions else set()
     for condition, values in conditions.items():
         test = _condition(account, condition, values, fields)
         chosen = [row for row in chosen if test(row)]

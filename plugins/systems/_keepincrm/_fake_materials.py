@@ -75,7 +75,6 @@ class Materials:
         switch = self.account.quirks.upsert_by_sku
         if switch != "creates":
             self.account.allow(switch, "sku")
-            raise Answered(self.account.not_found())
         return Answer(201, self.tell(self._made({"sku": sku, **object_of(self.account, asked)})))
 
     def delete(self, _asked: Asked, key: str) -> Answer:

@@ -41,9 +41,8 @@ class Quirks:
 
     # --- materials
     create_material: Allowed = "works"  #: ``POST /materials``: not seen in any source
-    upsert_by_sku: Allowed | Literal["creates"] = (
-        "not_found"  #: ``PUT /materials/sku/{sku}`` of a SKU that is not there
-    )
+    #: ``PUT /materials/sku/{sku}`` of a SKU that is not there
+    upsert_by_sku: Literal["creates", "not_found", "unprocessable"] = "not_found"
     delete_material: Literal["removes", "archives", "not_found"] = "removes"
     delete_answer: Literal["json", "empty"] = "json"  #: 200 with the row, or 204
     categories: Allowed = "works"  #: ``GET /materials/categories``

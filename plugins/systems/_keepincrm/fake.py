@@ -2,7 +2,8 @@
 
 What they leave open is a switch of :class:`Quirks`. Run as a process it keeps its state in a file::
 
-    python -m plugins.systems._keepincrm.fake --port 8090 --state keepincrm.json --token secret --seed
+    python -m plugins.systems._keepincrm.fake --port 8090 --state keepincrm.json --token secret --seed \\
+        --quirk create_material=not_found
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked, FakeApi
-from pipeline.testing.fakerun import arguments, load_state, post, serve
+from pipeline.testing.fakerun import arguments, chosen, load_state, post, serve
 from plugins.systems._keepincrm._fake_account import Account, Row
 from plugins.systems._keepincrm._fake_agreements import Agreements, blank_agreement
 from plugins.systems._keepincrm._fake_clients import Clients, Desk, blank_client
@@ -259,7 +260,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = arguments("A fake KeepinCRM, on loopback")
     parser.add_argument("--seed", action="store_true", help="begin with a small account when there is no state")
     options = parser.parse_args(argv)
-    fake = FakeKeepin(token=options.token or TOKEN)
+    fake = FakeKeepin(chosen(Quirks, options.quirk), token=options.token or TOKEN)
     state: Path | None = options.state
     kept = load_state(state) if state else {}
     if kept:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from plugins.systems._woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
-from plugins.systems._woocommerce._fake_wordpress import Row, amount, dates, kept, paragraphs
+from plugins.systems._woocommerce._fake_wordpress import Row, amount, dates, kept, paragraphs, slugged
 
 VARIATION = "variation"
 
@@ -33,6 +33,11 @@ class Products:
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
+        self.moves = 0  #: how often a variation came below another product
+        self._children: dict[int, list[Row]] = {}
+        self._slugs: set[str] = set()
+        self._numbers: dict[str, int] = {}  # the last that a slug was given with
+        self._gathered_of = (0, 0)  # how many rows and moves both were gathered of
 
     # --- finding -------------------------------------------------------------------------------------------------
 
@@ -46,9 +51,42 @@ class Products:
 
     def variations(self, parent: int) -> list[Row]:
         """The variations of a product that are not in the trash, in their order."""
-        found = [row for row in self.rows() if row["type"] == VARIATION and row["parent_id"] == parent]
-        found = [row for row in found if row["status"] != "trash"]
+        self._gather()
+        found = [row for row in self._children.get(parent, ()) if row["status"] != "trash"]
         return sorted(found, key=lambda row: (row["menu_order"], row["id"]))
+
+    def slug(self, text: str) -> str:
+        """An address part for a product that no other has."""
+        self._gather()
+        base = slug = slugged(text, ())
+        while slug in self._slugs:
+            self._numbers[base] = self._numbers.get(base, 1) + 1
+            slug = f"{base}-{self._numbers[base]}"
+        self._slugs.add(slug)
+        return slug
+
+    def _gather(self) -> None:
+        """Children by product and slugs, anew where rows have come or gone by another way than ``enter``."""
+        now = (len(self.shop.tables["products"]), self.moves)
+        if now != self._gathered_of:
+            self._children, self._slugs, self._gathered_of = {}, set(), now
+            for row in self.rows():
+                self._note(row)
+
+    def _note(self, row: Row) -> None:
+        if row["type"] == VARIATION:
+            self._children.setdefault(row["parent_id"], []).append(row)
+        else:
+            self._slugs.add(row["slug"])
+
+    def enter(self, row: Row) -> Row:
+        """Add a row, settled."""
+        self._gather()
+        made = self.shop.add("products", row)
+        self._note(made)
+        self._gathered_of = (len(self.shop.tables["products"]), self.moves)
+        self.settle(made)
+        return made
 
     def by_sku(self, sku: str) -> list[Row]:
         """All with that article, those in the trash as well."""
@@ -258,13 +296,11 @@ class Products:
     # --- rows ----------------------------------------------------------------------------------------------------
 
     def new_row(self, **values: Any) -> Row:
-        """Add a row, settled."""
+        """Add a row of given fields."""
         row = blank_product(**values)
         if row["type"] != VARIATION and not row["categories"]:
             row["categories"] = [DEFAULT_CATEGORY]
         for name in ("date_on_sale_from", "date_on_sale_to"):
             if isinstance(row[name], datetime):
                 row[name] = kept(row[name])
-        made = self.shop.add("products", row)
-        self.settle(made)
-        return made
+        return self.enter(row)

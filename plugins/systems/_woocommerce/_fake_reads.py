@@ -90,7 +90,8 @@ class Reads:
         words = asked.param("search").lower()
         part = asked.param("search_sku").lower()
         either = asked.param("search_name_or_sku").lower().split()
-        codes = {code.strip() for code in asked.param("global_unique_id").split(",")}
+        sku, code = asked.param("sku"), asked.param("global_unique_id")
+        codes = {one.strip() for one in code.split(",")}
         lowest, highest = amount(asked.param("min_price")), amount(asked.param("max_price"))
         parent = {int(key) for key in asked_list(asked, "parent") if key.isdigit()}
         slug = asked.param("slug")
@@ -100,14 +101,14 @@ class Reads:
             return (
                 (row["status"] == status if status != "any" else row["status"] not in {"trash", "auto-draft"})
                 and kind in (None, row["type"])
-                and stock_status in (None, self.products.stock(row)[2])
-                and on_sale in (None, self.products.on_sale(row))
+                and (stock_status is None or self.products.stock(row)[2] == stock_status)
+                and (on_sale is None or self.products.on_sale(row) == on_sale)
                 and (not wanted or bool(categories & set(row["categories"])))
-                and (not asked.param("sku") or (row["sku"] != "" and row["sku"].lower() in skus))
+                and (not sku or (row["sku"] != "" and row["sku"].lower() in skus))
                 and (not words or words in f"{row['name']} {row['description']}".lower())
                 and part in row["sku"].lower()
-                and all(word in f"{self.products.name(row)} {row['sku']}".lower() for word in either)
-                and (not asked.param("global_unique_id") or row["global_unique_id"] in codes)
+                and (not either or all(word in f"{self.products.name(row)} {row['sku']}".lower() for word in either))
+                and (not code or row["global_unique_id"] in codes)
                 and (lowest is None or (price is not None and price >= lowest))
                 and (highest is None or (price is not None and price <= highest))
                 and (not parent or row["parent_id"] in parent)

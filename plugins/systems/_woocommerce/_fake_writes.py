@@ -168,11 +168,10 @@ class Writes:
             raise wrong(400, "woocommerce_rest_product_exists", "Cannot create existing product.")
         row = blank_product(status="publish")
         self._write(row, body)
-        row["slug"] = self._slug(body.get("slug") or row["name"])
+        row["slug"] = self.products.slug(str(body.get("slug") or row["name"]))
         if not row["categories"]:
             row["categories"] = [DEFAULT_CATEGORY]
-        made = self.shop.add("products", row)
-        self.products.settle(made)
+        made = self.products.enter(row)
         self.shop.happened("product.created", made)
         return made
 
@@ -183,8 +182,8 @@ class Writes:
         if row["type"] == VARIATION:
             raise _is_variation()
         self._write(row, body)
-        if body.get("slug"):
-            row["slug"] = self._slug(body["slug"], row)
+        if body.get("slug") and body["slug"] != row["slug"]:
+            row["slug"] = self.products.slug(str(body["slug"]))
         self.products.settle(row)
         self.products.touch(row)
         self.shop.happened("product.updated", row)
@@ -209,8 +208,7 @@ class Writes:
             raise wrong(400, "woocommerce_rest_product_variation_exists", "Cannot create existing product_variation.")
         row = blank_product(type=VARIATION, parent_id=parent)
         self._write(row, body)
-        made = self.shop.add("products", row)
-        self.products.settle(made)
+        made = self.products.enter(row)
         self._moved(made)
         return made
 
@@ -221,6 +219,7 @@ class Writes:
         new = {**row, "parent_id": parent}
         self._write(new, body)
         row.update(new)
+        self.products.moves += 1
         self.products.settle(row)
         self._moved(row)
         return self.products.tell_variation(row)
@@ -364,9 +363,6 @@ class Writes:
             words = "Invalid or duplicated GTIN, UPC, EAN or ISBN."
             raise wrong(400, "product_invalid_global_unique_id", words, resource_id=taken[0]["id"])
         return code
-
-    def _slug(self, text: str, row: Row | None = None) -> str:
-        return slugged(text, (one["slug"] for one in self.products.parents() if one is not row))
 
     def _picture(self, picture: Mapping[str, Any], kind: str) -> int:
         key = int(picture.get("id") or 0)

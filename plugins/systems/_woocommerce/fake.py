@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked, FakeApi, Fault
-from pipeline.testing.fakerun import arguments, load_state, post, serve
+from pipeline.testing.fakerun import arguments, chosen, load_state, post, serve
 from plugins.systems._woocommerce._fake_orders import Orders, blank_order
 from plugins.systems._woocommerce._fake_products import VARIATION, Products, blank_product
 from plugins.systems._woocommerce._fake_quirks import Quirks
@@ -272,8 +272,7 @@ class FakeWoo(FakeApi):
 
     def add_product(self, sku: str, name: str = "Товар", price: str = "100", **values: Any) -> int:
         """A product. Dates of special prices as aware datetimes; others as in its row."""
-        taken = (row["slug"] for row in self.products.parents())
-        given = {"sku": sku, "name": filtered(name), "regular_price": price, "slug": slugged(name, taken)}
+        given = {"sku": sku, "name": filtered(name), "regular_price": price, "slug": self.products.slug(name)}
         return int(self.products.new_row(**{**given, **values})["id"])
 
     def add_variable(self, name: str, options: Mapping[str, Sequence[str]], sku: str = "", **values: Any) -> int:
@@ -383,7 +382,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", action="store_true", help="begin with a small shop when there is no state")
     options = parser.parse_args(argv)
     key, _, secret = options.token.partition(":")
-    fake = FakeWoo(key=key or KEY, secret=secret or SECRET)
+    fake = FakeWoo(chosen(Quirks, options.quirk), key=key or KEY, secret=secret or SECRET)
     state: Path | None = options.state
     known = load_state(state) if state else {}
     if known:

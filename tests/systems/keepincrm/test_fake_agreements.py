@@ -478,6 +478,7 @@ def test_it_runs_as_a_process_and_keeps_its_state(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     root = Path(next(iter(plugins.__path__))).parent
     command = [sys.executable, "-m", fake_module.__name__, "--state", str(state), "--token", "t", "--seed"]
+    command += ["--quirk", "price_form=number"]
 
     def run() -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -498,6 +499,7 @@ def test_it_runs_as_a_process_and_keeps_its_state(tmp_path: Path) -> None:
     with run() as process:
         assert process.stdout
         http_ = Http(process.stdout.readline().strip(), "t")
-        assert http_.get("/materials/sku/NEW").json["title"] == "Нова"
+        told = http_.get("/materials/sku/NEW").json
+        assert (told["title"], told["price_amount"]) == ("Нова", 0)
         assert len(http_.get("/materials").items) == 4  # seeded once
         process.terminate()

@@ -253,6 +253,7 @@ def test_it_runs_as_a_process_and_keeps_its_state(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     root = Path(next(iter(plugins.__path__))).parent
     command = [sys.executable, "-m", fake_module.__name__, "--state", str(state), "--token", "ck:cs", "--seed"]
+    command += ["--quirk", "all_variations=false"]
 
     def run() -> subprocess.Popen[str]:
         env = {**os.environ, "PYTHONUTF8": "1"}
@@ -262,6 +263,7 @@ def test_it_runs_as_a_process_and_keeps_its_state(tmp_path: Path) -> None:
         assert process.stdout
         http_ = Http(process.stdout.readline().strip(), "ck:cs")
         assert len(http_.get("/products").ids) == 3
+        assert http_.get("/variations").status == 404
         assert http_.post("/products", {"name": "Нова", "sku": "NEW"}).status == 201
         end = time.monotonic() + 10
         while not state.exists():
