@@ -152,6 +152,7 @@ from pipeline.rules.pricing import (
     spread,
 )
 from pipeline.rules.searching import matcher
+from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
 from pipeline.syncing import (
     CatalogueSyncSettings,
@@ -276,6 +277,7 @@ __all__ = [
     "SeenOrder",
     "Settings",
     "Size",
+    "SpecialCandidate",
     "SpecialPrice",
     "StepContext",
     "StepPlugin",
@@ -334,5 +336,6 @@ __all__ = [
     "show_decimal",
     "spread",
     "tidy",
+    "timeline",
     "verbatim",
 ]
