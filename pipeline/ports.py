@@ -548,6 +548,15 @@ class Offers(Protocol):
         ...
 
 
+@runtime_checkable
+class Noticing(Protocol):
+    """It can tell what it noticed while it was read: what was left out, or told otherwise than the system has it."""
+
+    def noticed(self) -> Sequence[Finding]:
+        """What the readings since the last call came upon, each thing once. Never asks the network."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductDraft:
     """A product to be created: a single one, or a base with all its variants. ``category`` in values is a path.

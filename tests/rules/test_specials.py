@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -124,7 +125,7 @@ def test_it_says_at_every_moment_what_the_shop_would(rules: list[SpecialCandidat
 @given(RULES)
 def test_it_is_in_order_disjoint_and_has_no_needless_cuts(rules: list[SpecialCandidate]) -> None:
     made = timeline(rules)
-    for one, other in zip(made, made[1:], strict=False):
+    for one, other in pairwise(made):
         assert one.end is not None
         assert other.start is not None
         assert one.end <= other.start
