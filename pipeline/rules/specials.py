@@ -46,7 +46,7 @@ def timeline(candidates: Iterable[SpecialCandidate]) -> tuple[SpecialPrice, ...]
         raise ValueError("special prices of several currencies do not compare")
     # those without a start first; the number keeps equals in their order, and rules out of comparisons
     waiting = sorted(enumerate(rules), key=lambda pair: (pair[1].start is not None, pair[1].start or _ANY))
-    moments: list[datetime | None] = sorted({at for one in rules for at in (one.start, one.end) if at is not None})
+    moments = sorted({at for one in rules for at in (one.start, one.end) if at is not None})
     made: list[SpecialPrice] = []
     running: list[tuple[tuple[int, Decimal, Decimal], int, SpecialCandidate]] = []
     next_rule = 0

@@ -68,22 +68,27 @@ class Reader:
             last = ids[-1]
             yield page
 
-    def some(self, ids: Iterable[int]) -> dict[int, Bundle]:
-        """The products with these numbers, by number; those that are gone, or not in the store, are absent."""
+    def some(self, ids: Iterable[int], *, settled: bool = False) -> dict[int, Bundle]:
+        """The products with these numbers, by number; those that are gone, or not in the store, are absent.
+
+        ``settled``: it is we who have just written them, and nobody is waited for.
+        """
         wanted = sorted(set(ids))
         found: dict[int, Bundle] = {}
         for n in range(0, len(wanted), self.settings.page):
             part = wanted[n : n + self.settings.page]
-            found |= {one.id: one for one in self.still(partial(_just, part))[1]}
+            found |= {one.id: one for one in self.still(partial(_just, part), settled=settled)[1]}
         return found
 
-    def still(self, choose: Callable[[Connection], list[int]]) -> tuple[list[int], list[Bundle]]:
+    def still(
+        self, choose: Callable[[Connection], list[int]], *, settled: bool = False
+    ) -> tuple[list[int], list[Bundle]]:
         """The numbers that ``choose`` gives, and those products, once nobody is in the middle of saving one."""
         before: tuple[list[int], list[Bundle]] | None = None
         for _ in range(_LOOKS):
             seen, fresh = self.database.read(lambda connection: self._look(connection, choose(connection)))
             # two looks that are the same tell of a product that was saved, and is not being saved
-            if not fresh or seen == before:
+            if settled or not fresh or seen == before:
                 return seen
             before = seen
             self.clock.sleep(_WAIT)

@@ -6,19 +6,28 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pipeline.api import (
+    ApplyCatalogue,
+    ApplyStock,
     Finding,
+    Held,
     MistokError,
     Noticing,
     Offer,
+    OfferChange,
     Offers,
     OfferTraits,
+    ProductDraft,
     Ref,
     Refused,
+    RowOutcome,
     Stock,
     StockLevel,
+    StockTarget,
     System,
     SystemEnv,
+    T,
     Transient,
+    Who,
 )
 from plugins.systems.opencart.database import Database
 from plugins.systems.opencart.goods import Item, View
@@ -27,6 +36,7 @@ from plugins.systems.opencart.notices import Notices
 from plugins.systems.opencart.pages import Reader
 from plugins.systems.opencart.settings import ARTICLES, OpenCartSettings
 from plugins.systems.opencart.shop import ORDERS, Facts, Tables, learn, look
+from plugins.systems.opencart.writing import WRITES, Writer
 
 #: How far before the asked moment is looked, so that clocks which differ a little lose nothing.
 OVERLAP = timedelta(minutes=5)
@@ -81,8 +91,10 @@ class OpenCart:
         return OfferTraits(
             keys=(first, *(name for name in ARTICLES if name != first)),
             reads=_READS | ({"images"} if self.settings.image_url else set()),
+            writes=WRITES,
             dated_specials=True,
             delta=True,
+            batch=200,
         )
 
     def offers(self, since: datetime | None = None) -> Iterator[Offer]:
@@ -98,6 +110,24 @@ class OpenCart:
     def warehouses(self) -> Sequence[Ref]:
         """None: a shop on OpenCart has one stock."""
         return ()
+
+    # --- ApplyCatalogue and ApplyStock -------------------------------------------------------------------------------
+
+    def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
+        """None is created: a shop's product is more than what a sync knows of it. Each is Held."""
+        return [RowOutcome(error=_made_in_the_shop(draft.base)) for draft in drafts]
+
+    def update_offers(self, changes: Sequence[OfferChange]) -> Sequence[RowOutcome]:
+        """Prices, special prices, and whether it is shown."""
+        return self._writer().update(changes) if changes else []
+
+    def apply_stock(self, targets: Sequence[StockTarget]) -> Sequence[RowOutcome]:
+        """Quantities of products, and of the values of a product's only option."""
+        return self._writer().stock(targets) if targets else []
+
+    def _writer(self) -> Writer:
+        reader = self.reader()
+        return Writer(reader, self._view(reader))
 
     # --- how it is read ------------------------------------------------------------------------------------------
 
@@ -131,8 +161,6 @@ class OpenCart:
 
 
 def _unreadable(table: str) -> Finding:
-    from pipeline.api import T, Who
-
     return Finding(
         "table-missing",
         T("{table} is missing, or may not be read: orders cannot be read.", table=table),
@@ -142,7 +170,15 @@ def _unreadable(table: str) -> Finding:
     )
 
 
+def _made_in_the_shop(offer: Offer) -> Held:
+    return Held(
+        T("{name}: products are made in the shop's admin, or by its import.", name=offer.title), code="shop-cannot"
+    )
+
+
 _: type[System] = OpenCart
+_catalogue: type[ApplyCatalogue] = OpenCart
+_take_stock: type[ApplyStock] = OpenCart
 _offers: type[Offers] = OpenCart
 _stock: type[Stock] = OpenCart
 _noticing: type[Noticing] = OpenCart
