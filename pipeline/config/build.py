@@ -25,6 +25,7 @@ from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence
 from pipeline.flow import InboundSettings, InboundStep, OutboundStep, Settings, StepPlugin
 from pipeline.ports import CatalogueFormat, OrderFormat
 from pipeline.registry import Registry
+from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings, SyncSettings
 from pipeline.texts import T, Text, verbatim
 
 #: Top-level keys that begin so are the admin's own, for anchors.
@@ -138,7 +139,49 @@ def _jobs(checker: Checker, registry: Registry) -> dict[str, JobConfig]:
             whole = tuple(step for step in steps if step is not None)
             jobs[name] = JobConfig.model_construct(**{**dict(schedule), "steps": whole})
     _check_inboxes(checker, jobs)
+    _check_masters(checker, jobs)
     return jobs
+
+
+def _check_masters(checker: Checker, jobs: Plain[str, JobConfig]) -> None:
+    """One field has one master: of two systems that each overwrite it in the other, neither would hold."""
+    seen: list[tuple[str, SyncSettings]] = []
+    for name, job in jobs.items():
+        for index, step in enumerate(job.steps):
+            params = step.params
+            if not isinstance(params, SyncSettings):
+                continue
+            path: Loc = ("jobs", name, "steps", index)
+            if params.source == params.to:
+                checker.add("config-masters", (*path, "to"), T("A system cannot be kept in step with itself."))
+                continue
+            for other, before in seen:
+                if (before.source, before.to) == (params.to, params.source) and (what := _both_write(before, params)):
+                    checker.add(
+                        "config-masters",
+                        path,
+                        T(
+                            "Job `{other}` writes {what} the other way round: `{source}` and `{to}` cannot both be "
+                            "master.",
+                            other=other,
+                            what=what,
+                            source=params.source,
+                            to=params.to,
+                        ),
+                        T("Name the `fields` of each direction, so that no field goes both ways."),
+                    )
+            seen.append((name, params))
+
+
+def _both_write(one: SyncSettings, other: SyncSettings) -> Text | None:
+    if isinstance(one, StockSyncSettings) and isinstance(other, StockSyncSettings):
+        return T("the stock")
+    if not isinstance(one, CatalogueSyncSettings) or not isinstance(other, CatalogueSyncSettings):
+        return None
+    if one.fields is None or other.fields is None:
+        return T("fields of the products")
+    both = sorted(set(one.fields) & set(other.fields))
+    return verbatim(", ".join(f"`{name}`" for name in both)) if both else None
 
 
 def _check_inboxes(checker: Checker, jobs: Plain[str, JobConfig]) -> None:

@@ -7,10 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from pipeline.config.masking import mask, mask_any, url_passwords
 from pipeline.flow import DatabaseUrl, Duration, Settings, Size
+from pipeline.texts import T
 
 
 def _one_or_many(value: object) -> object:
@@ -108,6 +117,28 @@ class LedgerConfig(Settings):
         return hidden
 
 
+class HooksConfig(Settings):
+    """Where systems may post that something has changed."""
+
+    listen: str = "127.0.0.1:8788"
+    """Address and port; put a web server with TLS in front of it to be reached from outside."""
+    secret: Annotated[SecretStr, Field(min_length=16)]
+    """Part of the address that only the systems know: http://ADDRESS/hooks/CONNECTION/SECRET"""
+
+    @field_validator("listen")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        host, colon, port = value.rpartition(":")
+        if not colon or not host or not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise ValueError(T("`{value}` is not an address such as 127.0.0.1:8788.", value=value))
+        return value
+
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
 class LogConfig(Settings):
     """The log."""
 
@@ -146,6 +177,8 @@ class ClientConfig(Settings):
     """Where the state is kept."""
     log: LogConfig = LogConfig()
     """The log."""
+    hooks: HooksConfig | None = None
+    """Where systems may post that something has changed, so that jobs look at once; none when not given."""
     plugins: Path | None = None
     """Folder with the client's own plugins, relative to the config file; `plugins` beside it is used when it exists."""
     #: set by the loader

@@ -26,16 +26,18 @@ from typing import Any
 import structlog
 
 from pipeline import __version__
+from pipeline.alerts import notices
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
 from pipeline.engine import backoff, history, quiet
 from pipeline.engine.configwatch import ConfigWatch, Verdict
+from pipeline.engine.hooks import Hooks
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.retention import Daily
 from pipeline.engine.scheduler import Due, Scheduler
 from pipeline.engine.sync.store import wakes
 from pipeline.engine.watch import Watch, poll_every, watch_for
 from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
-from pipeline.errors import Finding, Transient, Who
+from pipeline.errors import ConfigError, Finding, Transient, Who
 from pipeline.flow import InboundSettings
 from pipeline.ledger.store import Lease, Ledger
 from pipeline.texts import T, Text
@@ -106,6 +108,7 @@ class Supervisor:
         self.pool = Pool(boot or boot_for(config), size)
         self.scheduler: Scheduler | None = None
         self.watches: list[Watch] = []
+        self.hooks: Hooks | None = None  #: None: it listens for none now
         self._lease: Lease | None = None
         self._renewed = 0.0
         self._orders = 0
@@ -186,6 +189,7 @@ class Supervisor:
             if self._edits is not None:
                 self._edits.close()
             self._stop_watching()
+            self._stop_hooks()
             self._end_all()
             self.pool.close()
             self._resign()
@@ -414,6 +418,7 @@ class Supervisor:
         for job, seconds in wakes(self.ledger).items():  # a special price begins, whoever was at work before
             if job in self.desks:
                 self._look_in(self.desks[job], max(seconds, 0))
+        self._listen_for_hooks()
         self.scheduler = scheduler
         history.forget_old_beats(self.ledger)
         self._beaten = float("-inf")  # that it is at work now is a sign of its own
@@ -421,6 +426,20 @@ class Supervisor:
         if self._at_work_now is not None:
             self._at_work_now()
             self._at_work_now = None
+
+    def _listen_for_hooks(self) -> None:
+        settings = self.config.hooks
+        if settings is None or self.hooks is not None:
+            return
+        hooks = Hooks(self.config, settings, self.hint, self.ledger.clock)
+        try:
+            hooks.start()
+        except ConfigError as error:  # the jobs run all the same, by their schedules
+            log.error("hooks_failed", error=error.text.render("en"))
+            with self._ledger_may_fail("record"), self.ledger.begin() as conn:
+                self.ledger.notify(conn, notices.failure("hooks", "hooks", error.findings[0]))
+            return
+        self.hooks = hooks
 
     def _watch(self, desk: Desk, scheduler: Scheduler) -> None:
         watch = watch_for(self.config, desk.name, lambda: self.hint(desk.name))
@@ -443,12 +462,18 @@ class Supervisor:
 
     def _leave_office(self) -> None:
         self.scheduler = None
+        self._stop_hooks()
         self._stop_watching()
         for desk in self.desks.values():
             desk.waiting.clear()
             desk.look_at = None
         for worker in self.pool.busy():
             worker.end("drain")
+
+    def _stop_hooks(self) -> None:
+        if self.hooks is not None:
+            self.hooks.stop()
+            self.hooks = None
 
     def _resign(self) -> None:
         with self._ledger_may_fail("lease"):

@@ -74,7 +74,7 @@ FAULTS: tuple[Fault, ...] = tuple(
         (48, "negative stock, reserves, two warehouses", "never counted twice", _API),
         (49, "article twins: case, blanks, dashes, Cyrillic А", "one product; where two fit, a card"),
         (50, "API pages shift while they are read", "no product is lost", _API),
-        (51, "a run dies after half of its pushes", "only what was pushed is recorded", _API),
+        (51, "a run dies after half of its pushes", "only what was pushed is recorded"),
         (52, "no desktop, no mail server", "documents never wait; the notice goes another way"),
         (53, "a typo, a tab or 0042 in the config while it runs", "the old config works on; 0042 stays 0042"),
         (54, "the password has expired", "one try in a while; an alarm; other connections go on"),
