@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.csvio import PHP_LINE_LIMIT, PhpCsvReader, PhpRow
 from pipeline.errors import (
     Changed,
     ConfigError,
@@ -176,6 +177,7 @@ __all__ = [
     "LANGUAGES",
     "MAX_ERRORS",
     "OFFER_FIELDS",
+    "PHP_LINE_LIMIT",
     "TN",
     "Action",
     "Address",
@@ -258,6 +260,8 @@ __all__ = [
     "ParsedXml",
     "Party",
     "Payment",
+    "PhpCsvReader",
+    "PhpRow",
     "PlanContext",
     "Plugin",
     "Price",

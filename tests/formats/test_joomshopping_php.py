@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.api import Batch, Chunk, Finding, FormatContext
+from pipeline.csvio import PHP_LINE_LIMIT, PhpCsvReader, PhpRow
 from plugins.formats._joomshopping.check import Checker
 from plugins.formats._joomshopping.layout import layout
-from plugins.formats._joomshopping.php import LINE_LIMIT, PhpCsvReader, Row
 from plugins.formats._joomshopping.settings import JoomShoppingSettings
 from plugins.formats.joomshopping_csv import PLUGIN, JoomShoppingCsv
 from tests.servers.common import require, used
@@ -57,7 +57,7 @@ foreach ($jobs as [$locale, $length, $file]) {
 Job = tuple[str, int, bytes]
 
 
-def read_by_php(jobs: Sequence[Job], folder: Path) -> list[list[Row]]:
+def read_by_php(jobs: Sequence[Job], folder: Path) -> list[list[PhpRow]]:
     """What the real ``fgetcsv`` reads of each (locale, line limit, file)."""
     php = require("php")
     script = folder / "read.php"
@@ -74,12 +74,12 @@ def read_by_php(jobs: Sequence[Job], folder: Path) -> list[list[Row]]:
     ]
 
 
-def read_by_us(job: Job, pieces: int = 0) -> list[Row]:
+def read_by_us(job: Job, pieces: int = 0) -> list[PhpRow]:
     """The same by our reader, fed in ``pieces`` of that many bytes (0: at once)."""
     locale, length, data = job
     reader = PhpCsvReader(length=length, utf8=locale != "C")
     size = pieces or max(1, len(data))
-    rows: list[Row] = []
+    rows: list[PhpRow] = []
     for start in range(0, len(data), size):
         rows += reader.feed(data[start : start + size])
     return rows + reader.close()
@@ -99,9 +99,13 @@ def test_ten_thousand_nasty_rows_are_read_as_php_reads_them(tmp_path: Path) -> N
     chance = random.Random(SEED)
     jobs: list[Job] = []
     for data in nasty_files(4000, chance):
-        jobs += [("C.UTF-8", LINE_LIMIT, data), ("C", LINE_LIMIT, data), ("C.UTF-8", chance.randint(1, 12), data)]
+        jobs += [
+            ("C.UTF-8", PHP_LINE_LIMIT, data),
+            ("C", PHP_LINE_LIMIT, data),
+            ("C.UTF-8", chance.randint(1, 12), data),
+        ]
     answers = read_by_php(jobs, tmp_path)
-    assert sum(len(rows) for (_, limit, _), rows in zip(jobs, answers, strict=True) if limit == LINE_LIMIT) > 20_000
+    assert sum(len(rows) for (_, limit, _), rows in zip(jobs, answers, strict=True) if limit == PHP_LINE_LIMIT) > 20_000
     for job, php in zip(jobs, answers, strict=True):
         assert read_by_us(job) == php, job
         assert read_by_us(job, chance.randint(1, 9)) == php, ("in pieces", job)
@@ -110,9 +114,9 @@ def test_ten_thousand_nasty_rows_are_read_as_php_reads_them(tmp_path: Path) -> N
 @pytest.mark.server("php")
 @pytest.mark.parametrize("around", [-2, -1, 0, 1, 2])
 def test_a_line_at_the_limit_is_cut_as_php_cuts_it(tmp_path: Path, around: int) -> None:
-    long = b"x" * (LINE_LIMIT + around - 4)
+    long = b"x" * (PHP_LINE_LIMIT + around - 4)
     files = [b"a;" + long + b";b\nc;d\n", b'a;"' + long + b'"\nc;d\n', b'"' + long + b'\n\n";b\nc;d', long + b"abcd"]
-    jobs = [("C.UTF-8", LINE_LIMIT, data) for data in files]
+    jobs = [("C.UTF-8", PHP_LINE_LIMIT, data) for data in files]
     assert [read_by_us(job) for job in jobs] == read_by_php(jobs, tmp_path)
 
 
@@ -189,7 +193,7 @@ def test_what_we_write_is_what_php_reads(tmp_path: Path, chosen: dict[str, objec
     codec = "cp1251" if wanted.encoding == "windows-1251" else "utf-8"
     meant = [tuple(cell.encode(codec) for cell in row) for chunk in chunks for row in chunk.rows]
     assert len(meant) == 10_000
-    for rows in read_by_php([("C.UTF-8", LINE_LIMIT, data), ("C", LINE_LIMIT, data)], tmp_path):
+    for rows in read_by_php([("C.UTF-8", PHP_LINE_LIMIT, data), ("C", PHP_LINE_LIMIT, data)], tmp_path):
         assert rows[1:] == meant
 
 
@@ -210,7 +214,7 @@ def test_where_the_fast_check_is_sure_php_reads_the_same(pieces: list[bytes]) ->
         meant = [tuple(cell.encode() for cell in row) for row in rows]
         for locale in ("C.UTF-8", "C"):
             # A blank line is [] to the one and [null] to the other: it never counts as equal to a row of ours.
-            read = [row for row in read_by_us((locale, LINE_LIMIT, data)) if row != (None,)]
+            read = [row for row in read_by_us((locale, PHP_LINE_LIMIT, data)) if row != (None,)]
             assert read == [row for row in meant if row]
 
 
@@ -250,7 +254,7 @@ def test_a_trailing_backslash_names_its_product_and_the_ones_it_swallows(pieces:
 
 
 def test_a_row_longer_than_the_limit_is_told_with_its_reason() -> None:
-    long = "x" * LINE_LIMIT
+    long = "x" * PHP_LINE_LIMIT
     rows = [("A", long, "5.00"), ("B", "1.00", "5.00")]
     lines = said(f"A;{long};5.00\nB;1.00;5.00\n".encode(), rows)
     assert any("product A" in line and "longer than 262,144" in line.replace("262144", "262,144") for line in lines)

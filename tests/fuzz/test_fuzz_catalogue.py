@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.csvio import PHP_LINE_LIMIT, PhpCsvReader
 from pipeline.errors import Finding, Held
 from pipeline.ports import Batch, FormatContext
-from plugins.formats._joomshopping.php import LINE_LIMIT, PhpCsvReader
 from plugins.formats._joomshopping.settings import JoomShoppingSettings
 from plugins.formats.joomshopping_csv import PLUGIN, JoomShoppingCsv
 from tests.faults import tally
@@ -122,7 +122,7 @@ def _any_catalogue(data_of: st.DataObject, number: int, chosen: dict[str, object
     assert "csv-read-back" not in {one.code for one in found}, "what cannot be written is refused, not written wrongly"
     data = b"".join(chunk.data for chunk in chunks)
     for utf8 in (True, False):  # the shop's locale decides how PHP reads
-        reader = PhpCsvReader(length=LINE_LIMIT, utf8=utf8, delimiter=wanted.delimiter.encode())
+        reader = PhpCsvReader(length=PHP_LINE_LIMIT, utf8=utf8, delimiter=wanted.delimiter.encode())
         rows = [*reader.feed(data), *reader.close()]
         meant = [tuple(cell.encode(codec) for cell in row) for chunk in chunks for row in chunk.rows]
         head = 1 if wanted.header else 0

@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
-from pipeline.api import Chunk, Finding, T, Text, Where
+from pipeline.api import PHP_LINE_LIMIT, Chunk, Finding, PhpCsvReader, PhpRow, T, Text, Where
 from plugins.formats._joomshopping.layout import Layout
-from plugins.formats._joomshopping.php import LINE_LIMIT, PhpCsvReader, Row
 from plugins.formats._joomshopping.shop import Shop
 
 LIMIT = 100  #: findings that are told one by one; the rest is a number
@@ -74,7 +73,7 @@ class Checker:
             pattern.search(data) for pattern in self._spaced_quotes
         ):
             return False
-        if len(data) >= LINE_LIMIT and max(map(len, data.split(b"\n"))) >= LINE_LIMIT - 1:
+        if len(data) >= PHP_LINE_LIMIT and max(map(len, data.split(b"\n"))) >= PHP_LINE_LIMIT - 1:
             return False
         try:
             text = data.decode(self._layout.codec)
@@ -93,7 +92,7 @@ class _Reading:
         self._layout = layout
         self._reader = PhpCsvReader(layout.settings.delimiter.encode(), utf8=utf8)
         self._meant: deque[tuple[str, tuple[bytes, ...]]] = deque()
-        self._stray: list[Row] = []
+        self._stray: list[PhpRow] = []
 
     @property
     def idle(self) -> bool:
@@ -114,7 +113,7 @@ class _Reading:
         found += self._missed(len(self._meant))
         return found
 
-    def _compare(self, rows: list[Row]) -> list[Finding]:
+    def _compare(self, rows: list[PhpRow]) -> list[Finding]:
         found: list[Finding] = []
         for row in rows:
             if self._meant and row == self._meant[0][1]:
@@ -157,9 +156,9 @@ class _Reading:
         )
         return Finding("csv-read-back", text, Where(file=self._layout.context.file or None), _hint())
 
-    def _reason(self, meant: tuple[bytes, ...], got: Row | None, culprit: str) -> Text:
-        if sum(map(len, meant)) + 3 * len(meant) >= LINE_LIMIT:
-            return T("its line is longer than {limit} bytes and is cut in two", limit=LINE_LIMIT)
+    def _reason(self, meant: tuple[bytes, ...], got: PhpRow | None, culprit: str) -> Text:
+        if sum(map(len, meant)) + 3 * len(meant) >= PHP_LINE_LIMIT:
+            return T("its line is longer than {limit} bytes and is cut in two", limit=PHP_LINE_LIMIT)
         if any(b"\\" in cell for cell in meant):
             return T("a backslash before a quote, or at the end of a quoted cell, makes it read on")
         if got is None and culprit:
@@ -176,6 +175,6 @@ def _hint() -> Text:
     return T("Take the odd characters out of the product's texts, or tell Mistok's developers.")
 
 
-def _shown(row: Row) -> str:
+def _shown(row: PhpRow) -> str:
     words = b";".join(cell or b"" for cell in row).decode("utf-8", "replace")
     return words if len(words) <= 80 else words[:79] + "…"

@@ -11,11 +11,11 @@ import re
 from collections.abc import Generator
 
 #: One row as PHP sees it. A blank line is ``(None,)``.
-Row = tuple[bytes | None, ...]
+PhpRow = tuple[bytes | None, ...]
 
-LINE_LIMIT = 262_144  #: the shop's second argument to fgetcsv: bytes that the first line of a row may have
+PHP_LINE_LIMIT = 262_144  #: the shop's second argument to fgetcsv: bytes that the first line of a row may have
 
-_BLANK: Row = (None,)
+_BLANK: PhpRow = (None,)
 # What glibc's mbrlen accepts in a UTF-8 locale: also the forms of four to six bytes that Unicode has since given up.
 _MULTIBYTE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]"
@@ -35,7 +35,7 @@ class PhpCsvReader:
     """
 
     def __init__(
-        self, delimiter: bytes = b";", enclosure: bytes = b'"', *, length: int = LINE_LIMIT, utf8: bool = True
+        self, delimiter: bytes = b";", enclosure: bytes = b'"', *, length: int = PHP_LINE_LIMIT, utf8: bool = True
     ) -> None:
         self._delimiter = delimiter
         self._enclosure = enclosure
@@ -54,7 +54,7 @@ class PhpCsvReader:
         """Whether all that was fed so far has been read into whole rows."""
         return not self._in_row and self._at == len(self._data)
 
-    def feed(self, data: bytes) -> list[Row]:
+    def feed(self, data: bytes) -> list[PhpRow]:
         """The rows that end within what was fed so far."""
         rest = self._data[self._at :]
         self._data = rest + data
@@ -62,20 +62,20 @@ class PhpCsvReader:
         self._at = 0
         return self._take()
 
-    def close(self) -> list[Row]:
+    def close(self) -> list[PhpRow]:
         """The rows that only the end of the file ends."""
         self._ended = True
         return self._take()
 
-    def _take(self) -> list[Row]:
-        rows: list[Row] = []
+    def _take(self) -> list[PhpRow]:
+        rows: list[PhpRow] = []
         for row in self._reading:
             if row is None:
                 break
             rows.append(row)
         return rows
 
-    def _rows(self) -> Generator[Row | None, None, None]:
+    def _rows(self) -> Generator[PhpRow | None, None, None]:
         while True:
             line = yield from self._line(self._length)
             if line is None:
@@ -102,7 +102,7 @@ class PhpCsvReader:
             self._at += length
             return line
 
-    def _row(self, buffer: bytes) -> Generator[None, None, Row]:
+    def _row(self, buffer: bytes) -> Generator[None, None, PhpRow]:
         """The fields of the row that begins with the line ``buffer``; a quoted field fetches the lines it needs.
 
         ``limit`` is where the line's own end begins. C reads a NUL behind the last byte; the added one stands for it.
