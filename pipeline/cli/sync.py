@@ -150,6 +150,9 @@ def show_rows(rows: Sequence[Mapping[str, Any]], limit: int | None) -> None:
         if row["act"] in ("new", "new-variants"):
             price = next((one["after"] for one in changes if one["field"] == "price"), None)
             lines.append({**head, "field": "", **_values(None, price)})
+            for one in row.get("near", ()):
+                words = str(T("is it not {name}?", name=one["name"]))
+                lines.append({"act": "", "article": one["article"], "name": _short(words)})
             for variant in row.get("variants", ()):
                 options = variant["values"].get("options") or {}
                 words = ", ".join(f"{name}: {value}" for name, value in options.items())

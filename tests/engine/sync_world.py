@@ -54,6 +54,7 @@ class MemorySystem:
     strike: MistokError | None = None  #: raised at the next write, once
     strike_after: int = 0  #: writes that still work before
     clock: Any = None
+    remarks: list[Finding] = field(default_factory=list)
 
     # --- System ------------------------------------------------------------------------------------------------------
 
@@ -67,6 +68,10 @@ class MemorySystem:
 
     def offer_traits(self) -> OfferTraits:
         return self.traits
+
+    def noticed(self) -> Sequence[Finding]:
+        told, self.remarks = self.remarks, []
+        return told
 
     def offers(self, since: datetime | None = None) -> Iterator[Offer]:
         self.reads.append(since)

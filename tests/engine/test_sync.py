@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,8 @@ import sqlalchemy as sa
 from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
 from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
-from pipeline.errors import Held, InDoubt, Transient
+from pipeline.engine.sync.plan import fingerprint
+from pipeline.errors import Finding, Held, InDoubt, Transient
 from pipeline.ledger import cards, decisions
 from pipeline.ledger import plans as plan_rows
 from pipeline.registry import load_registry
@@ -560,3 +562,38 @@ def test_old_plans_do_not_pile_up(world: World) -> None:
     with Client.open(world.config(), registry=world.registry()) as client, client.ledger.read() as conn:
         count = conn.execute(sa.text("SELECT count(*) FROM plans")).scalar_one()
     assert count <= plan_rows.PLANS_KEPT + 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (Decimal("1.50"), Decimal("1.5"), True), (Decimal("1E+2"), Decimal(100), True), (Decimal(1), "1", False),
+        ("а", "a", False), ((), None, False), (("A", "B"), ["A", "B"], True), (True, Decimal(1), False),
+        ("", None, False),
+        ((special("8.00", NOW),), (special("8.0", NOW.astimezone(ZoneInfo("Europe/Kyiv"))),), True),
+        ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}, True), ("null", None, False),
+    ],
+)  # fmt: skip
+def test_fingerprints_are_one_for_what_means_the_same(one: object, other: object, equal: bool) -> None:
+    assert (fingerprint(one) == fingerprint(other)) is equal
+
+
+def test_what_would_be_created_is_shown_beside_what_comes_near_to_it(world: World) -> None:
+    put(world.crm, single("c1", "FARBA-100-RED", name="Фарба червона 1 л"), single("c2", "XYZ", name="Інше"))
+    put(world.shop, single("1", "FARBA-100-RE", name="Щось"), single("2", "QQ-1", name="Фарба червона 1л"))
+    report = world.run(dry_run=True)
+    rows = report.steps[0].result.details  # type: ignore[union-attr]
+    assert [[one["id"] for one in row["near"]] for row in rows] == [["c1"], ["c1"]]
+    world.more = "create: false"
+    report = good(world.run())
+    assert "FARBA-100-RED" in str(world.open_cards()[0]["findings"])
+    assert world.crm.updates == [], "a proposal is for a person"
+
+
+def test_what_a_system_noticed_is_told_and_waits_for_nobody(world: World) -> None:
+    put(world.shop, single("1", "A"))
+    world.shop.remarks.append(Finding("loop", T("Categories A and B are each other's parents.")))
+    report = good(world.run())
+    assert report.exit_code == 0
+    assert "each other" in str(report.steps[0].result.notes[0])  # type: ignore[union-attr]
+    assert world.open_cards() == []

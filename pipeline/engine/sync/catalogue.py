@@ -45,7 +45,7 @@ class CatalogueRun(SyncRun):
             return StepResult(
                 {word: n for word, n in made.counts.items() if n},
                 waiting=bool(braked),
-                notes=tuple(one.text for one in braked.findings),
+                notes=tuple(one.text for one in (*seen.remarks, *braked.findings)),
                 details=rows,
                 plan=made,
             )
@@ -77,9 +77,9 @@ class CatalogueRun(SyncRun):
             linked = {link.source_key for link in links.values()}
             if all(row.key in linked for row in rows.sold):
                 there = [link.target for link in links.values()]
-                return Observed(rows, there, links, full, began, whole=since is None)
+                return Observed(rows, there, links, full, began, whole=since is None, remarks=self.noticed())
         targets = list(self.counted(target.offers(), self.settings.to))
-        return Observed(rows, targets, links, full, began, whole=since is None)
+        return Observed(rows, targets, links, full, began, whole=since is None, remarks=self.noticed())
 
     # --- brake -------------------------------------------------------------------------------------------------------
 
@@ -277,6 +277,11 @@ def plan_rows(made: SyncPlan) -> list[dict[str, Any]]:
         rows.append(
             {
                 "act": "new" if not base.id else "new-variants",
+                "near": [
+                    {"article": next(iter(one.keys.values()), ""), "name": one.title, "id": one.id}
+                    for row in create.rows
+                    for one in made.near.get(row.key, ())
+                ],
                 "article": _article(create.rows[0]),
                 "name": base.title,
                 "id": base.id,

@@ -56,7 +56,7 @@ class StockRun(SyncRun):
             return StepResult(
                 {word: n for word, n in made.counts.items() if n},
                 waiting=bool(braked),
-                notes=tuple(one.text for one in braked.findings),
+                notes=tuple(one.text for one in (*seen.remarks, *braked.findings)),
                 details=rows,
                 plan=made,
             )
@@ -121,7 +121,7 @@ class StockRun(SyncRun):
         offers = self.counted(source.offers(), self.settings.source)
         rows = shape(offers, how, traits, self.mappings, self.step.change)
         targets = list(self.counted(target.offers(), self.settings.to))
-        return Observed(rows, targets, links, full, began)
+        return Observed(rows, targets, links, full, began, remarks=self.noticed())
 
     def _strangers(self) -> set[str]:
         """Ids of the source that the last look at everything found nothing for in the target."""

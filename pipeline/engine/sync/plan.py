@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.engine.sync.match import Matches
+from pipeline.engine.sync.near import near
 from pipeline.engine.sync.rows import Row, Rows, next_change, of_variant, values_for
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
@@ -95,6 +96,7 @@ class SyncPlan:
     findings: tuple[Finding, ...] = ()  #: ambiguous, twins, without an article, without a name …
     counts: Mapping[str, int] = field(default_factory=dict)
     only_there: tuple[Offer, ...] = ()
+    near: Mapping[str, tuple[Offer, ...]] = field(default_factory=dict)  #: by a row's key, what it may be in the target
     wake_at: datetime | None = None  #: when a special price begins or ends next
     full: bool = True
 
@@ -106,8 +108,14 @@ class SyncPlan:
 
 def fingerprint(value: Any) -> str:
     """Tells two values of a field apart; equal numbers written in two ways are one."""
-    words = json.dumps(_canonical(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
+    match value:  # most fields are texts and numbers: no need to make JSON of them
+        case str():
+            words = "s" + value
+        case Decimal():
+            words = "n" + format(value.normalize(), "f")
+        case _:
+            words = "j" + json.dumps(_canonical(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _canonical(value: Any) -> Any:
@@ -186,15 +194,17 @@ class _Planner:
     creates: list[Create] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
+    near: Mapping[str, tuple[Offer, ...]] = field(default_factory=dict)
 
     def go(self, *, full: bool) -> SyncPlan:
+        self.near = near(self.matches.missing, self.matches.only_there) if full else {}
         for pair in (*self.matches.bases, *self.matches.pairs):
             for target in pair.targets:
                 self._bring(pair.row, target)
         if self.settings.create and self.traits.creates:
             self._create_missing()
         elif self.matches.missing:
-            self.findings += [_not_there(row) for row in self.matches.missing]
+            self.findings += [_not_there(row, self.near.get(row.key, ())) for row in self.matches.missing]
         vanished = self._vanished() if full else ()
         if any(name in self.traits.writes or name in self.traits.creates for name in ("price", "specials")):
             self._wake()
@@ -215,6 +225,7 @@ class _Planner:
             (*self.rows.findings, *self.matches.findings, *self.findings),
             counts,
             self.matches.only_there,
+            self.near,
             min(self.wakes, default=None),
             full,
         )
@@ -328,15 +339,18 @@ class _Planner:
         return tuple(gone)
 
 
-def _not_there(row: Row) -> Finding:
+def _not_there(row: Row, close: Sequence[Offer]) -> Finding:
+    example = f"sku:{row.article}={next(iter(close[0].keys.values()), '…') if close else '…'}"
+    hint = T("Create it there, or say which one is meant: mistok resolve CARD --map {example}", example=example)
+    if close:
+        names = ", ".join(f"{one.title} ({next(iter(one.keys.values()), one.id)})" for one in close)
+        hint = T("Near to it are: {codes}. If it is one of them: mistok resolve CARD --map {example}",
+                 codes=names, example=example)  # fmt: skip
     return Finding(
         "not-there",
         T("{article} ({title}) is not in the target.", article=row.article, title=row.offer.title),
         Where(element=row.article),
-        T(
-            "Create it there, or say which one is meant: mistok resolve CARD --map {example}",
-            example=f"sku:{row.article}=…",
-        ),
+        hint,
         Who.ACCOUNTANT,
         about=f"sku:{row.article}",
     )

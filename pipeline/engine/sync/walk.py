@@ -22,7 +22,7 @@ from pipeline.errors import ConfigError, Finding, InDoubt, Transient, Where, Who
 from pipeline.flow import StepResult, SyncStep
 from pipeline.ledger import cards, decisions, plans
 from pipeline.model import Offer
-from pipeline.ports import Offers, OfferTraits, RowOutcome, System
+from pipeline.ports import Noticing, Offers, OfferTraits, RowOutcome, System
 from pipeline.syncing import SyncSettings
 from pipeline.texts import T, Text
 
@@ -32,6 +32,7 @@ X = TypeVar("X")
 #: What changed so shortly before the last look may have been written while it was taken.
 OVERLAP = timedelta(minutes=10)
 TOLD = 200  #: findings on a card
+SHOWN = 10  #: remarks of a system that are told one by one
 #: Capabilities in words.
 PRODUCTS, STOCK = T("telling its products"), T("telling its stock")
 TAKES_PRODUCTS, TAKES_STOCK = T("taking products and prices"), T("taking stock levels")
@@ -47,6 +48,7 @@ class Observed:
     full: bool
     began: datetime  #: when the reading began: the next cursor
     whole: bool = True  #: the source told all that it has, and not only its changes
+    remarks: Sequence[Finding] = ()  #: what the systems noticed while they were read; nobody is waited for
 
 
 @dataclass
@@ -139,6 +141,12 @@ class SyncRun:
             if n % 50 == 0:
                 self.ctx.progress(n, None, T("reading {name}", name=words))
             yield offer
+
+    def noticed(self) -> tuple[Finding, ...]:
+        """What both systems came upon while they were read."""
+        return tuple(
+            finding for one in (self.source, self.target) if isinstance(one, Noticing) for finding in one.noticed()
+        )
 
     # --- brake -------------------------------------------------------------------------------------------------------
 
@@ -241,7 +249,9 @@ class SyncRun:
             if applied.done:
                 ctx.event(conn, self.subject, "synced", link=self.link, **counts)
         ctx.reach("sync:recorded")
-        told = tuple(one.text for one in asking[:10])
+        told = tuple(one.text for one in (*seen.remarks[:SHOWN], *asking[:10]))
+        if len(seen.remarks) > SHOWN:
+            told += (T("{n} more remarks.", n=len(seen.remarks) - SHOWN),)
         if len(asking) > 10:
             told += (T("{n} more remarks.", n=len(asking) - 10),)
         said = {word: n for word, n in counts.items() if n and (seen.full or word != "matched")}
