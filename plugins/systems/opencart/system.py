@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pipeline.api import (
     ApplyCatalogue,
+    ApplyOrders,
     ApplyStock,
     Finding,
     Held,
@@ -16,10 +17,14 @@ from pipeline.api import (
     OfferChange,
     Offers,
     OfferTraits,
+    OrderChange,
+    Orders,
     ProductDraft,
     Ref,
+    ReferenceLists,
     Refused,
     RowOutcome,
+    SeenOrder,
     Stock,
     StockLevel,
     StockTarget,
@@ -33,6 +38,7 @@ from plugins.systems.opencart.database import Database
 from plugins.systems.opencart.goods import Item, View
 from plugins.systems.opencart.mapping import since_clock
 from plugins.systems.opencart.notices import Notices
+from plugins.systems.opencart.orders import OrderBook
 from plugins.systems.opencart.pages import Reader
 from plugins.systems.opencart.settings import ARTICLES, OpenCartSettings
 from plugins.systems.opencart.shop import ORDERS, Facts, Tables, learn, look
@@ -129,6 +135,29 @@ class OpenCart:
         reader = self.reader()
         return Writer(reader, self._view(reader))
 
+    # --- Orders, ApplyOrders, ReferenceLists ---------------------------------------------------------------------
+
+    def orders(
+        self, since: datetime | None = None, until: datetime | None = None, statuses: Collection[str] = ()
+    ) -> Iterator[SeenOrder]:
+        """Finished orders of the store, the oldest change first."""
+        return self._orders().read(since, until, frozenset(statuses), OVERLAP)
+
+    def order_statuses(self) -> Sequence[Ref]:
+        """All statuses, by number."""
+        return self._orders().statuses()
+
+    def apply_orders(self, changes: Sequence[OrderChange]) -> Sequence[RowOutcome]:
+        """Status, and what is told of number, parcel and comment, with a row in the order's history."""
+        return self._orders().apply(changes) if changes else []
+
+    def references(self, kind: str) -> Sequence[Ref]:
+        """Statuses of orders; no other list is kept."""
+        return self.order_statuses() if kind == "status" else ()
+
+    def _orders(self) -> OrderBook:
+        return OrderBook(self.database, self.tables(), self.facts(), self.settings, self.env)
+
     # --- how it is read ------------------------------------------------------------------------------------------
 
     def _items(self, since: datetime | None) -> Iterator[Item]:
@@ -179,6 +208,9 @@ def _made_in_the_shop(offer: Offer) -> Held:
 _: type[System] = OpenCart
 _catalogue: type[ApplyCatalogue] = OpenCart
 _take_stock: type[ApplyStock] = OpenCart
+_orders: type[Orders] = OpenCart
+_take_orders: type[ApplyOrders] = OpenCart
+_lists: type[ReferenceLists] = OpenCart
 _offers: type[Offers] = OpenCart
 _stock: type[Stock] = OpenCart
 _noticing: type[Noticing] = OpenCart

@@ -1,0 +1,308 @@
+"""Reads orders, the oldest change first, and writes back what became of them.
+
+When an order changed is told by ``date_modified`` and by its history: 4.1 leaves ``date_modified`` alone when the
+status changes. Carts that were never finished have the status 0, and are no orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pipeline.api import Held, MistokError, OrderChange, Ref, Refused, RowOutcome, SeenOrder, SystemEnv, T, Transient
+from plugins.systems.opencart.database import Database
+from plugins.systems.opencart.mapping import Row, clock_of, moment_of, since_clock, stored_text, text_of
+from plugins.systems.opencart.ordering import Desk, OrderRows
+from plugins.systems.opencart.settings import OpenCartSettings
+from plugins.systems.opencart.shop import Facts, Tables, named
+from plugins.systems.opencart.variants import Value
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBook:
+    """The orders of one store."""
+
+    database: Database
+    tables: Tables
+    facts: Facts
+    settings: OpenCartSettings
+    env: SystemEnv
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def read(
+        self, since: datetime | None, until: datetime | None, statuses: Collection[str], overlap: timedelta
+    ) -> Iterator[SeenOrder]:
+        """Finished orders that changed from ``since`` (less the overlap) until before ``until``, of these statuses."""
+        changed = self.database.read(lambda connection: self._changed(connection, since, until, overlap))
+        order = sorted(changed, key=lambda one: (changed[one], one))
+        for n in range(0, len(order), self.settings.page):
+            part = order[n : n + self.settings.page]
+            desk, found = self.database.read(partial(self._page, ids=part))
+            for one in part:
+                rows = found.get(one)
+                # looked at again here: a cart may have become an order, or an order have been deleted
+                if rows is None or not rows.row["order_status_id"]:
+                    continue
+                if statuses and str(rows.row["order_status_id"]) not in statuses:
+                    continue
+                yield desk.read(rows, moment_of(changed[one], self.facts.zone))
+
+    def _changed(
+        self, connection: Connection, since: datetime | None, until: datetime | None, overlap: timedelta
+    ) -> dict[int, str]:
+        """When each order changed, by the shop's clock."""
+        from sqlalchemy import func, select
+
+        order, history = self.tables["order"], self.tables["order_history"]
+        begin = "" if since is None else since_clock(since, self.facts.zone, overlap)
+        key, moved = order.c["order_id"], order.c["date_modified"]
+        own = select(key, moved, order.c["date_added"]).where(
+            order.c["order_status_id"] > 0, order.c["store_id"] == self.settings.store
+        )
+        found: dict[int, str] = {}
+        for number, modified, added in connection.execute(own):
+            found[int(number)] = max(str(modified or ""), str(added or ""))
+        # one look at all of the history: 3.0 has no index by order
+        latest_step = select(history.c["order_id"], func.max(history.c["date_added"])).group_by(history.c["order_id"])
+        if begin:
+            latest_step = latest_step.where(history.c["date_added"] >= begin)
+        for number, added in connection.execute(latest_step):
+            if int(number) in found:
+                found[int(number)] = max(found[int(number)], str(added or ""))
+        end = "~" if until is None else clock_of(until, self.facts.zone)
+        return {number: at for number, at in found.items() if begin <= at < end}
+
+    def _page(self, connection: Connection, *, ids: Sequence[int]) -> tuple[Desk, dict[int, OrderRows]]:
+        from sqlalchemy import select
+
+        def rows(name: str, *order: str) -> list[Row]:
+            table = self.tables[name]
+            asked = select(table).where(table.c["order_id"].in_(ids)).order_by(*(table.c[one] for one in order))
+            return [dict(row) for row in connection.execute(asked).mappings()]
+
+        found = {int(row["order_id"]): OrderRows(row) for row in rows("order", "order_id")}
+
+        def give(name: str, order: Sequence[str], take: Callable[[OrderRows, Row], None]) -> list[Row]:
+            told = [row for row in rows(name, *order) if int(row["order_id"]) in found]
+            for row in told:
+                take(found[int(row["order_id"])], row)
+            return told
+
+        products = give("order_product", ["order_product_id"], lambda to, row: to.products.append(row))
+        options = give(
+            "order_option",
+            ["order_option_id"],
+            lambda to, row: to.options.setdefault(int(row["order_product_id"]), []).append(row),
+        )
+        give("order_total", ["sort_order", "order_total_id"], lambda to, row: to.totals.append(row))
+        if self.tables.has("order_voucher"):
+            give("order_voucher", ["order_voucher_id"], lambda to, row: to.vouchers.append(row))
+        return self._desk(connection, found, products, options), found
+
+    def _desk(
+        self, connection: Connection, found: Mapping[int, OrderRows], products: Sequence[Row], options: Sequence[Row]
+    ) -> Desk:
+        countries = {
+            int(row.row.get(f"{kind}_country_id") or 0) for row in found.values() for kind in ("payment", "shipping")
+        }
+        return Desk(
+            settings=self.settings,
+            zone=self.facts.zone,
+            own=self.facts.currency,
+            client=self.env.currency,
+            source=self.settings.source or self.env.name,
+            countries=self._countries(connection, countries - {0}),
+            languages=self.facts.codes,
+            articles=self._articles(connection, {int(row["product_id"] or 0) for row in products}),
+            values=self._values(connection, {int(row["product_option_value_id"] or 0) for row in options} - {0}),
+        )
+
+    def _countries(self, connection: Connection, ids: Collection[int]) -> dict[int, str]:
+        if not ids or not self.tables.has("country", "iso_code_2"):
+            return {}
+        return {
+            int(row["country_id"]): str(row["iso_code_2"] or "").upper()
+            for row in _some(connection, self.tables, "country", "country_id", ids)
+        }
+
+    def _articles(self, connection: Connection, ids: Collection[int]) -> dict[int, str]:
+        """Articles of another field than model, which the order itself has."""
+        article = self.settings.article
+        if article == "model" or not ids:
+            return {}
+        if self.tables.has("product", article):
+            rows = _some(connection, self.tables, "product", "product_id", ids)
+            found = {int(row["product_id"]): text_of(row[article]).strip() for row in rows}
+        else:
+            rows = _some(connection, self.tables, "product_code", "product_id", ids)
+            found = {
+                int(row["product_id"]): text_of(row["value"]).strip()
+                for row in rows
+                if str(row["code"] or "").strip().casefold() == article
+            }
+        return {one: code for one, code in found.items() if code}
+
+    def _values(self, connection: Connection, ids: Collection[int]) -> dict[int, Value]:
+        if not ids:
+            return {}
+        rows = _some(connection, self.tables, "product_option_value", "product_option_value_id", ids)
+        values = {int(row["option_value_id"]) for row in rows}
+        names = named(
+            _some(connection, self.tables, "option_value_description", "option_value_id", values),
+            "option_value_id",
+            self.facts,
+        )
+        article = self.settings.option_article
+        return {
+            int(row["product_option_value_id"]): Value(
+                id=int(row["option_value_id"]),
+                row=int(row["product_option_value_id"]),
+                option=int(row["option_id"]),
+                name=names.get(int(row["option_value_id"]), "") or f"#{row['option_value_id']}",
+                article=text_of(row[article]).strip() if article else "",
+            )
+            for row in rows
+        }
+
+    def statuses(self) -> list[Ref]:
+        """All statuses, by number."""
+
+        def work(connection: Connection) -> list[Ref]:
+            from sqlalchemy import select
+
+            rows = [dict(row) for row in connection.execute(select(self.tables["order_status"])).mappings()]
+            names = named(rows, "order_status_id", self.facts)
+            return [Ref(str(one), str(one), names[one]) for one in sorted(names)]
+
+        return self.database.read(work)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def apply(self, changes: Sequence[OrderChange]) -> list[RowOutcome]:
+        """Write each. What strikes all is raised while none is written, else told of each that is left."""
+        known = {ref.id: ref.name for ref in self.statuses()}
+        outcomes: list[RowOutcome] = []
+        strike: MistokError | None = None
+        for change in changes:
+            if strike is not None:
+                outcomes.append(RowOutcome(error=strike))
+                continue
+            try:
+                existed = self._one(change, known)
+                outcomes.append(RowOutcome(ids=(change.id,), existed=existed))
+            except Held as error:
+                outcomes.append(RowOutcome(error=error))
+            except (Transient, Refused) as error:
+                if not any(outcome.error is None for outcome in outcomes):
+                    raise
+                strike = error
+                outcomes.append(RowOutcome(error=error))
+        return outcomes
+
+    def _one(self, change: OrderChange, known: Mapping[str, str]) -> bool:
+        """Whether all was so already."""
+        if change.status is not None and change.status not in known:
+            raise Held(
+                T("The shop has no order status {status}.", status=change.status),
+                hint=T("It has: {names}.", names=", ".join(f"{one} {name}" for one, name in known.items())),
+                code="unknown-status",
+            )
+        found = self.database.read(lambda connection: self._order(connection, change.id))
+        if found is None:
+            raise Held(T("The order {number} is not in the shop any more.", number=change.id), code="gone")
+        row, history = found
+        steps = self._steps(change, row, history)
+        if steps is None:
+            return True
+
+        def work(connection: Connection) -> None:
+            # history first: on MyISAM a crash in between must not leave a status that nothing tells of
+            if steps:
+                connection.execute(self.tables["order_history"].insert(), steps)
+            if change.status is not None and str(row["order_status_id"]) != change.status:
+                order = self.tables["order"]
+                connection.execute(
+                    order.update()
+                    .where(order.c["order_id"] == int(change.id))
+                    .values({"order_status_id": int(change.status), "date_modified": self._now()})
+                )
+
+        self.database.write(work)
+        return False
+
+    def _order(self, connection: Connection, number: str) -> tuple[Row, list[Row]] | None:
+        from sqlalchemy import select
+
+        if not number.isdecimal():
+            return None
+        order, history = self.tables["order"], self.tables["order_history"]
+        asked = select(order.c["order_id"], order.c["order_status_id"]).where(
+            order.c["order_id"] == int(number),
+            order.c["store_id"] == self.settings.store,
+            order.c["order_status_id"] > 0,
+        )
+        row = connection.execute(asked).mappings().first()
+        if row is None:
+            return None
+        told = select(history).where(history.c["order_id"] == int(number)).order_by(history.c["order_history_id"])
+        return dict(row), [dict(one) for one in connection.execute(told).mappings()]
+
+    def _steps(self, change: OrderChange, row: Row, history: Sequence[Row]) -> list[dict[str, Any]] | None:
+        """The rows of history to be written; None when nothing is to be written at all."""
+        settings = self.settings
+        said = [
+            settings.number_comment.format(number=change.number) if change.number else "",
+            settings.tracking_comment.format(tracking=change.tracking) if change.tracking else "",
+            "\n".join(_lines(stored_text(change.comment or ""))),
+        ]
+        told = [_lines(one["comment"]) for one in history]
+        new = [text for text in said if text and not any(_says(lines, text.split("\n")) for lines in told)]
+        now = str(row["order_status_id"])
+        status = change.status or now
+        # a run that died between the two writes has left the row of history already
+        moved = status != now and not (history and str(history[-1]["order_status_id"]) == status)
+        if not new and status == now:
+            return None
+        if not new and not moved:
+            return []
+        return [
+            {
+                "order_id": int(change.id),
+                "order_status_id": int(status),
+                "notify": int(bool(new) and settings.show_to_buyer),
+                "comment": stored_text("\n".join(new)),
+                "date_added": self._now(),
+            }
+        ]
+
+    def _now(self) -> str:
+        return clock_of(self.env.clock.now(), self.facts.zone)
+
+
+def _lines(comment: object) -> list[str]:
+    """The lines of a stored comment."""
+    return text_of(comment).replace("\r\n", "\n").strip().split("\n")
+
+
+def _says(lines: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether the wanted lines stand among these, one after the other."""
+    return any(list(lines[n : n + len(wanted)]) == list(wanted) for n in range(len(lines) - len(wanted) + 1))
+
+
+def _some(connection: Connection, tables: Tables, name: str, key: str, ids: Collection[int]) -> list[Row]:
+    from sqlalchemy import select
+
+    if not ids:
+        return []
+    table = tables[name]
+    asked = select(table).where(table.c[key].in_(sorted(ids)))
+    return [dict(row) for row in connection.execute(asked).mappings()]
