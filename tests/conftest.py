@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +17,13 @@ from hypothesis import HealthCheck, settings
 from pipeline.texts import use_language
 from tests.servers import common, mariadb, proftpd, pyftpd, sshd, vsftpd
 from tests.servers.common import Server, SystemUser
+
+if sys.dont_write_bytecode:
+    # Hundreds of processes are started here, and each would compile for seconds what it imports; the tree stays clean.
+    _compiled = Path(tempfile.gettempdir()) / f"mistok-compiled-{getattr(os, 'getuid', lambda: 0)()}"
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(_compiled)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 pytest.register_assert_rewrite(
     "pipeline.testing.transport_contract",
