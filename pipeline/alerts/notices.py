@@ -133,6 +133,17 @@ def failure(subject: str, job: str, finding: Finding) -> Notice:
     )
 
 
+def disk_full(subject: str, job: str, finding: Finding) -> Notice:
+    """A disk of this machine is full: one notice, whatever jobs need it. ``job``: the one that met it first."""
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("A disk is full"),
+        body=_stacked(_words(finding)),
+        data={"job": job, "code": finding.code},
+    )
+
+
 def connection_failure(subject: str, connection: str, finding: Finding) -> Notice:
     """A server cannot be used: one notice, whatever jobs need it."""
     return Notice(

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from pipeline.alerts import notices
 from pipeline.config.model import JobConfig, ScheduleSettings
+from pipeline.engine import alarms
 from pipeline.errors import Finding
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger, owner_is_dead
@@ -138,10 +139,20 @@ def record_passed_over(ledger: Ledger, job: str, count: int, scheduled_for: date
 
 
 def record_broken_end(
-    ledger: Ledger, job: str, state: str, finding: Finding, *, trigger: str, scheduled_for: datetime | None
+    ledger: Ledger,
+    job: str,
+    state: str,
+    finding: Finding,
+    *,
+    trigger: str,
+    scheduled_for: datetime | None,
+    begun: datetime | None = None,
 ) -> None:
-    """The process of a run is gone: write down how its run ended (made up when it had not begun one), and tell people
-    once, until the job works again."""
+    """A run broke off: write down how it ended (made up when it had not begun one), and tell people once, until the job
+    works again.
+
+    ``begun``: when it was handed out. A run that has said since then just how it ended is not written down twice.
+    """
     now = ledger.clock.now()
     runs = t.runs
     with ledger.begin() as conn:
@@ -154,7 +165,7 @@ def record_broken_end(
         values: dict[str, Any] = {"state": state, "ended": now, "error": finding.to_json()}
         if open_run is not None:
             conn.execute(runs.update().where(runs.c.id == open_run).values(**values))
-        else:
+        elif begun is None or not _said_it(conn, ledger, job, state, finding, begun):
             values |= {
                 "client": ledger.client,
                 "job": job,
@@ -163,10 +174,14 @@ def record_broken_end(
                 "started": now,
             }
             conn.execute(runs.insert().values(**values))
-        before = (ledger.get_value(conn, "alarm", f"job:{job}") or {}).get("code", "")
-        if before.partition(":")[0] != finding.code:  # a run that told of it itself has put a mark behind the code
-            ledger.notify(conn, notices.failure(f"job:{job}", job, finding))
-            ledger.set_value(conn, "alarm", f"job:{job}", {"code": finding.code, "at": now.isoformat()})
+        alarms.failed(ledger, conn, job, finding)
+
+
+def _said_it(conn: sa.Connection, ledger: Ledger, job: str, state: str, finding: Finding, begun: datetime) -> bool:
+    runs = t.runs
+    mine = (runs.c.client == ledger.client, runs.c.job == job, runs.c.state == state, runs.c.started >= begun)
+    errors = conn.execute(sa.select(runs.c.error).where(*mine)).scalars()
+    return any(error and error["code"] == finding.code for error in errors)
 
 
 def skipped(ledger: Ledger, jobs: Iterable[str], since: datetime) -> dict[str, dict[str, int]]:

@@ -134,7 +134,7 @@ class Pool:
                         worker.ready, worker.deadline = True, None
                         self._failures = 0
                     case Failed(number=None):
-                        log.error("worker_cannot_start", error=message.text.render("en"))
+                        log.error("worker_cannot_start", error=message.finding.text.render("en"))
                     case _:
                         yield worker, message
 

@@ -23,6 +23,7 @@ import structlog
 from pipeline.alerts import notices
 from pipeline.archive import Archive, Index, upkeep
 from pipeline.config.model import ArchiveConfig, ClientConfig
+from pipeline.engine import alarms
 from pipeline.errors import Finding, MistokError, Transient
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
@@ -335,6 +336,9 @@ class Daily:
         """Told once, until it works again."""
         try:
             with self._ledger.begin() as conn:
+                if finding.code == alarms.FULL:
+                    alarms.failed(self._ledger, conn, self._job, finding)
+                    return
                 before = (self._ledger.get_value(conn, "alarm", SUBJECT) or {}).get("code")
                 if before != finding.code:
                     self._ledger.notify(conn, notices.failure(SUBJECT, self._job, finding))

@@ -12,18 +12,17 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Self
 
 import sqlalchemy as sa
 import structlog
 
-from pipeline.alerts import notices
 from pipeline.archive import Archive
 from pipeline.clock import SystemClock
 from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, JobConfig, StepSpec
-from pipeline.engine import guard, unread
+from pipeline.engine import alarms, guard, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.keeping import Keeper
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
@@ -49,7 +48,7 @@ IDLE_KEPT = timedelta(days=7)
 #: A job is free again so long after its machine is gone; a process of this machine that died is seen at once.
 LEASE = timedelta(minutes=2)
 #: Troubles of this machine, not of a server: a person must make room or mend rights.
-OWN_TROUBLE = frozenset({"disk-full", "archive", "ledger"})
+OWN_TROUBLE = frozenset({alarms.FULL, "archive", "ledger"})
 DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3  #: exit codes, as the help says
 
 
@@ -259,12 +258,20 @@ class _Run:
     def _tell_in_spite(self, error: Transient) -> None:
         """The ledger could not be written. On a full disk there is a reserve for saying so, once."""
         ledger = self.client.ledger
-        if error.code != "disk-full":
+        if error.code != alarms.FULL:
             return
         ledger.make_room()
         with suppress(Transient):
-            record_end(ledger, self.run_id, self.job, "failed", finding=error.findings[0])
+            if self.run_id is None:  # it had not even begun
+                with ledger.begin() as conn:
+                    alarms.failed(ledger, conn, self.job, error.findings[0])
+            else:
+                record_end(ledger, self.run_id, self.job, "failed", finding=error.findings[0])
             ledger.release_all()
+
+    def _has_room(self) -> bool:
+        places = (self.client.archive.root, Path(gettempdir()))
+        return alarms.have_room(self.client.ledger, places)
 
     def _steps(self) -> list[StepReport]:
         reports: list[StepReport] = []
@@ -385,6 +392,7 @@ class _Run:
                 finding=findings[0] if findings else None,
                 reference=reference,
                 mark=_mark(findings) if exit_code != UNREACHABLE else "",
+                room=self._has_room,
             )
         idle = self.options.trigger == "watch" and state == "done" and not report.counts
         (log.debug if idle else log.info)("run_ended", job=self.job, run=self.run_id, state=state, **report.counts)
@@ -421,11 +429,11 @@ def record_end(
     finding: Finding | None = None,
     reference: str = "",
     mark: str = "",
+    room: Callable[[], bool] = lambda: True,
 ) -> None:
     """Write down how a run ended; a failure is told to people once, until it changes or the job works again.
 
-    ``mark`` tells two failures of one code apart (other products, other orders). A server that is not reached is one
-    and the same trouble, in whatever words it fails.
+    ``mark`` and ``room`` as for :mod:`pipeline.engine.alarms`.
     """
     now = ledger.clock.now()
     with ledger.begin() as conn:
@@ -442,17 +450,10 @@ def record_end(
         )
         if not written.rowcount:
             return  # it was given up and its job taken over: its successor tells how it goes
-        # a server that is away is one trouble, however many jobs need it; when it is back, the connection says so
-        connection = finding.about.removeprefix("connection:") if finding else ""
-        of_connection = finding is not None and connection != finding.about
-        subject = f"connection:{connection}" if of_connection else f"job:{job}"
-        before = (ledger.get_value(conn, "alarm", subject) or {}).get("code", "")
-        code = "" if finding is None else finding.code if of_connection else f"{finding.code}:{mark}"
-        if finding is not None and before != code:
-            told = notices.connection_failure if of_connection else notices.failure
-            ledger.notify(conn, told(subject, connection if of_connection else job, finding))
-        if before != code:
-            ledger.set_value(conn, "alarm", subject, {"code": code, "at": now.isoformat()})
+        if finding is not None:
+            alarms.failed(ledger, conn, job, finding, mark=mark)
+        elif state in ("done", "waiting"):
+            alarms.well(ledger, conn, job, room=room)
         if state == "done" and not counts:
             _forget_idle_runs(conn, ledger, job, now)
 

@@ -28,7 +28,7 @@ import structlog
 from pipeline import __version__
 from pipeline.alerts import notices
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
-from pipeline.engine import backoff, history, quiet
+from pipeline.engine import alarms, backoff, history, quiet
 from pipeline.engine.configwatch import ConfigWatch, Verdict
 from pipeline.engine.hooks import Hooks
 from pipeline.engine.pool import Pool, Worker
@@ -46,6 +46,8 @@ log = structlog.get_logger("mistok.serve")
 
 LEASE = "serve"
 LEASE_TIME = timedelta(seconds=20)
+#: A ledger that failed within so many seconds before fails still: on a full disk one write works and the next does not.
+STILL_THE_SAME = 60.0
 BEAT = timedelta(seconds=5)
 #: A hint of a change waits this long for others; then a job looks at most this often because of hints (seconds).
 SETTLE, GAP = 0.1, 0.5
@@ -119,7 +121,7 @@ class Supervisor:
         self._wake_in, self._wake_out = Pipe(duplex=False)
         self._wake_lock = threading.Lock()
         self._standing_by = False
-        self._silent: set[str] = set()
+        self._failed: dict[str, float] = {}  #: by code, when the ledger failed last
         self._at_work_now = at_work_now
         self.edited = False
         self._edits = edits
@@ -273,12 +275,11 @@ class Supervisor:
                     worker.deadline = time.monotonic() + self.desks[order.job].spec.time_limit.total_seconds()
                 case Ended() as ended:
                     self._ended(worker, order, ended)
-                case Failed(text=text, code=code):
-                    finding = Finding(code, text, who=Who.US)
+                case Failed(finding=finding):
                     desk = self.desks[order.job]
-                    if desk.broken != code:  # such as a ledger that somebody has taken away: not at every look
-                        desk.broken = code
-                        log.error("run_failed", job=order.job, code=code, error=text.render("en"))
+                    if desk.broken != finding.code:  # such as a ledger that is taken away: not at every look
+                        desk.broken = finding.code
+                        log.error("run_failed", job=order.job, code=finding.code, error=finding.text.render("en"))
                     self._broken(order, "failed", finding)
                     self._free(worker, order)
         for worker in dead:
@@ -323,7 +324,13 @@ class Supervisor:
     def _broken(self, order: Order, state: str, finding: Finding) -> None:
         with self._ledger_may_fail("record"):
             history.record_broken_end(
-                self.ledger, order.job, state, finding, trigger=order.trigger, scheduled_for=order.scheduled_for
+                self.ledger,
+                order.job,
+                state,
+                finding,
+                trigger=order.trigger,
+                scheduled_for=order.scheduled_for,
+                begun=self.desks[order.job].began_at,
             )
 
     # --- what is due ---------------------------------------------------------------------------------------------
@@ -542,11 +549,18 @@ class Supervisor:
         try:
             yield
         except Transient as error:
-            if what not in self._silent:
-                self._silent.add(what)
+            now = time.monotonic()
+            before, self._failed[error.code] = self._failed.get(error.code, float("-inf")), now
+            if now - before > STILL_THE_SAME:
                 log.error("ledger_failed", doing=what, error=error.text.render("en"))
-        else:
-            self._silent.discard(what)
+            if error.code == alarms.FULL:
+                self._tell_in_spite(error)
+
+    def _tell_in_spite(self, error: Transient) -> None:
+        """There is a reserve for telling that the disk is full, also when no run comes to say so."""
+        self.ledger.make_room()
+        with contextlib.suppress(Transient), self.ledger.begin() as conn:
+            alarms.failed(self.ledger, conn, LEASE, error.findings[0])
 
 
 def _inboxes(config: ClientConfig, job: JobConfig) -> dict[str, ConnectionSpec]:

@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.masking import mask_any
 from pipeline.config.model import ClientConfig
 from pipeline.engine.stopping import OutOfTime, Stop
-from pipeline.errors import MistokError
-from pipeline.texts import Text
+from pipeline.errors import Finding, MistokError
 
 if TYPE_CHECKING:
     from pipeline.registry import Source
@@ -77,8 +76,7 @@ class Failed:
     """The run raised what a run must not raise (``number``), or the worker could not begin (None)."""
 
     number: int | None
-    text: Text
-    code: str = "unexpected"
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ def _live(pipe: Connection, boot: Boot) -> None:
         module, _, name = boot.runner.partition(":")
         run: Runner = getattr(importlib.import_module(module), name)(boot.payload)
     except MistokError as error:
-        say(Failed(None, error.text, error.code))
+        say(Failed(None, error.findings[0]))
         return
     say(Ready())
     log = logging.getLogger("mistok.worker")
@@ -173,16 +171,16 @@ def _live(pipe: Connection, boot: Boot) -> None:
         try:
             say(run(order, lambda step, number=order.number: say(StepBegun(number, step))))  # type: ignore[misc]
         except MistokError as error:
-            say(Failed(order.number, error.text, error.code))
+            say(Failed(order.number, error.findings[0]))
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # a step may raise any of them
             log.exception("run_raised")
             say(Failed(order.number, _unforeseen(order.job, error)))
 
 
-def _unforeseen(job: str, error: BaseException) -> Text:
+def _unforeseen(job: str, error: BaseException) -> Finding:
     from pipeline.engine.runtime import unexpected
 
-    return unexpected(job, error, "").text
+    return unexpected(job, error, "")
 
 
 class _Mouth:

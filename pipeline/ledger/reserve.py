@@ -14,7 +14,7 @@ from pathlib import Path
 
 SIZE = 256 * 1024  #: bytes; an alert takes a tenth of it
 _TO_OPEN = 96 * 1024  #: a database that is opened makes two small files of its own
-_PLENTY = 16 * SIZE  #: so much must be free before it is made
+ROOM = 4 * 1024 * 1024  #: bytes; with less than this free it is not made, and a disk that was full has no room yet
 _NONE = 64 * 1024  #: with less than this free, a disk is full
 
 
@@ -29,7 +29,7 @@ class Reserve:
         """Make it where it is missing and there is room. That it cannot be made is no trouble: it is a precaution."""
         with contextlib.suppress(OSError):
             for path, size in ((self.path, SIZE), (self._to_open, _TO_OPEN)):
-                if not path.exists() and shutil.disk_usage(path.parent).free > _PLENTY:
+                if not path.exists() and free_bytes(path.parent) > ROOM:
                     # noise: a disk that packs what it stores would keep nothing free for a file of zeros
                     path.write_bytes(os.urandom(size))
 
@@ -44,6 +44,20 @@ class Reserve:
     def disk_is_full(self) -> bool:
         """Whether the ledger's disk has no room to speak of."""
         try:
-            return shutil.disk_usage(self.path.parent).free < _NONE
+            return free_bytes(self.path.parent) < _NONE
         except OSError:
             return False
+
+    def has_room(self) -> bool:
+        """Whether the ledger's disk has more room than what the reserve gave away; makes the reserve again if so."""
+        self.ensure()
+        try:
+            return (self.path.exists() and self._to_open.exists()) or free_bytes(self.path.parent) > ROOM
+        except OSError:
+            return False
+
+
+def free_bytes(place: Path) -> int:
+    """Room on the disk of a folder, or of the nearest one above it that is there. Raises OSError."""
+    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    return shutil.disk_usage(there).free

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 import sqlite3
+import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +33,12 @@ NEWER = "ledger-newer"  #: code of the error that is raised for a ledger that a 
 DAMAGED = "ledger-damaged"  #: code of the error that is raised for a file that is no sound database
 #: How long a writer waits for another one of SQLite, in milliseconds.
 BUSY = 15_000
+
+
+#: Leases (owner, name, fence) that this process has let go of without being able to say so, as on a full disk.
+_let_go: set[tuple[str, str, int]] = set()
+#: For so many seconds it is tried; the time of no lease is longer.
+_LET_GO_TRIES = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +254,8 @@ class Ledger:
         with self.begin() as conn:
             now = self.database_now(conn)
             row = conn.execute(sa.select(lease).where(where).with_for_update()).first()
-            if row and row.owner and row.until > now and row.owner != self.owner and not owner_is_dead(row.owner):
+            mine = row and (row.owner == self.owner or (row.owner, name, row.fence) in _let_go)
+            if row and row.owner and row.until > now and not mine and not owner_is_dead(row.owner):
                 return None
             fence = (row.fence if row else 0) + 1
             values = {
@@ -288,7 +298,19 @@ class Ledger:
         return result.rowcount == 1
 
     def release(self, lease: Lease) -> None:
-        """Let go; a lease taken over meanwhile is left alone."""
+        """Let go; a lease taken over meanwhile is left alone.
+
+        Raises Transient when that cannot be written down now, as on a full disk: it is written down later, and this
+        process takes it for free from now on.
+        """
+        try:
+            self._write_release(lease)
+        except Transient:
+            _let_go.add((lease.owner, lease.name, lease.fence))
+            threading.Thread(target=self._release_later, args=(lease,), name="mistok-release", daemon=True).start()
+            raise
+
+    def _write_release(self, lease: Lease) -> None:
         row = t.leases
         with self.begin() as conn:
             conn.execute(
@@ -296,6 +318,17 @@ class Ledger:
                 .where(row.c.client == self.client, row.c.name == lease.name, row.c.fence == lease.fence)
                 .values(owner="", until=self.database_now(conn))
             )
+
+    def _release_later(self, lease: Lease) -> None:
+        """Else other processes would wait for its time to run out, since this one lives."""
+        until = time.monotonic() + _LET_GO_TRIES
+        while time.monotonic() < until:
+            time.sleep(0.5)
+            with contextlib.suppress(Transient):
+                self._write_release(lease)
+                break
+        _let_go.discard((lease.owner, lease.name, lease.fence))
+        self.close()
 
     def release_all(self) -> None:
         """Let go of whatever this object holds: its run has ended without being able to say so."""

@@ -89,6 +89,14 @@ def states(victim: Victim, job: str = "orders") -> list[str]:
     return [str(run["state"]) for run in runs(victim, job)]
 
 
+def told(victim: Victim, kind: str = "failure") -> list[tuple[str, str]]:
+    """Subject and state of every notice of a kind, oldest first."""
+    n = t.notices.c
+    with _ledger(victim.ledger, victim.folder).read() as conn:
+        query = t.notices.select().where(n.kind == kind).order_by(n.id)
+        return [(row.subject, row.state) for row in conn.execute(query)]
+
+
 def until(true: Callable[[], object], victim: Victim, seconds: float = 60) -> None:
     """Wait for it; fails with the screen."""
     start = time.monotonic()

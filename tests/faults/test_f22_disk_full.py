@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,7 @@ from pipeline.engine.runtime import Client, run_job
 from pipeline.errors import Transient
 from tests.faults import invariants
 from tests.faults.conftest import Victim
+from tests.faults.serving import scheduled, screen, serving, told, until
 
 Make = Callable[[str, str], Victim]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux's")
@@ -56,12 +58,14 @@ def may_mount() -> bool:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """Eight megabytes."""
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
+    """Eight megabytes, or what the test asks for."""
     folder = tmp_path / "small"
     folder.mkdir()
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "mistok-test", str(folder)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", f"size={getattr(request, 'param', 8)}m", "mistok-test", str(folder)],
+        capture_output=True,
+        text=True,
     )
     assert made.returncode == 0, made.stderr
     yield Disk(folder)
@@ -149,9 +153,8 @@ else:
             with contextlib.suppress(Transient):
                 victim.run()
         disk.empty()
-        told = alerts(victim)
-        assert len(told) == 1, told
-        assert "disk-full" in told[0]
+        assert len(alerts(victim)) == 1, alerts(victim)
+        assert "disk-full" in alerts(victim)[0]
         goes_on(victim)
 
     def test_f22_one_disk_for_both_is_full(make_victim: Make, disk: Disk) -> None:
@@ -168,7 +171,27 @@ else:
             if not number:
                 assert {path.name for path in victim.inbox.iterdir()} == set(victim.dropped), "nothing is deleted"
         disk.empty()
-        told = alerts(victim)
-        assert len(told) == 1, told
+        assert len(alerts(victim)) == 1, alerts(victim)
         victim.clock.ahead = timedelta(minutes=3)  # a lease that could not even be given back has run out by then
         goes_on(victim)
+
+    def test_f22_a_service_on_a_full_disk_tells_it_once_and_goes_on(make_victim: Make, disk: Disk) -> None:
+        victim = make_victim("local", "sqlite")
+        (victim.folder / "archive").symlink_to(disk.path)
+        victim.ledger = f"sqlite:///{(disk.path / 'ledger.sqlite3').as_posix()}"
+        with Client.open(victim.config()):
+            pass
+        scheduled(victim, "every: 1s", "every: 1s")
+        victim.drop_twenty()
+        disk.fill()
+        with serving(victim) as service:
+            # runs that fail in a step, runs that cannot begin, and looks that find the reserve's room and work
+            until(lambda: screen(victim).count("disk-full") >= 3 and told(victim), victim)
+            assert {path.name for path in victim.inbox.iterdir()} == set(victim.dropped), "nothing is deleted"
+            time.sleep(2)
+            assert service.poll() is None
+            disk.empty()
+            until(lambda: not list(victim.inbox.iterdir()), victim)
+        assert [subject for subject, _state in told(victim)] == ["disk"]
+        assert screen(victim).count("ledger_failed") <= 1, screen(victim)
+        invariants.check(load_config(victim.path), inbox=victim.inbox, dropped=victim.dropped)

@@ -8,8 +8,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,6 +129,46 @@ def _hold_and_die(base: Path) -> None:
     ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=base, clock=SystemClock())
     assert ledger.acquire("inbox", timedelta(hours=1)) is not None
     os._exit(9)
+
+
+def test_a_lease_that_could_not_be_given_back_is_given_back_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk that is the rule; a service's worker lives on, so that nobody would take its lease for dead."""
+    ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
+    other = Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
+    lease = ledger.acquire("job:orders", timedelta(minutes=2))
+    assert lease is not None
+    assert other.acquire("job:orders", timedelta(minutes=2)) is None
+    room = threading.Event()
+    real = Ledger.begin
+
+    def begin(self: Ledger) -> AbstractContextManager[sa.Connection]:
+        if self is ledger and not room.is_set():
+            raise Transient(T("The disk is full."), code="disk-full")
+        return real(self)
+
+    monkeypatch.setattr(Ledger, "begin", begin)
+    with pytest.raises(Transient):
+        ledger.release(lease)
+    again = other.acquire("job:orders", timedelta(minutes=2))
+    assert again is not None, "in this process it is free at once"
+    other.release(again)
+
+    room.set()
+    lease = ledger.acquire("job:catalogue", timedelta(minutes=2))
+    assert lease is not None
+    room.clear()
+    with pytest.raises(Transient):
+        ledger.release(lease)
+    room.set()
+    until = time.monotonic() + 20
+    with sqlite3.connect(tmp_path / "ledger.sqlite3") as conn:
+        while conn.execute("SELECT owner FROM leases WHERE name = 'job:catalogue'").fetchone() != ("",):
+            assert time.monotonic() < until, "other processes must be told"
+            time.sleep(0.05)
+    conn.close()
+    other.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="zombies")
