@@ -14,7 +14,7 @@ from pathlib import Path
 
 SIZE = 256 * 1024  #: bytes; an alert takes a tenth of it
 _TO_OPEN = 96 * 1024  #: a database that is opened makes two small files of its own
-ROOM = 4 * 1024 * 1024  #: bytes; with less than this free it is not made, and a disk that was full has no room yet
+ROOM = 1024 * 1024  #: bytes; with less than this free it is not made, and a disk that was full has no room yet
 _NONE = 64 * 1024  #: with less than this free, a disk is full
 
 

@@ -157,6 +157,21 @@ else:
         assert "disk-full" in alerts(victim)[0]
         goes_on(victim)
 
+    @pytest.mark.parametrize("disk", [2], indirect=True)
+    def test_f22_a_disk_of_two_megabytes_has_room_for_the_alert(make_victim: Make, disk: Disk) -> None:
+        victim = make_victim("local", "sqlite")
+        victim.ledger = f"sqlite:///{(disk.path / 'ledger.sqlite3').as_posix()}"
+        with Client.open(victim.config()):
+            pass
+        victim.drop_twenty()
+        disk.fill()
+        for _ in range(3):
+            with contextlib.suppress(Transient):
+                victim.run()
+        assert len(alerts(victim)) == 1, "also while the disk is full, and when the runs could not even begin"
+        disk.empty()
+        goes_on(victim)
+
     def test_f22_one_disk_for_both_is_full(make_victim: Make, disk: Disk) -> None:
         victim = make_victim("local", "sqlite")
         (victim.folder / "archive").symlink_to(disk.path)
