@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.api import ProductDraft, SystemEnv, Transport
+import pytest
+
+from pipeline.api import Offer, OfferChange, ProductDraft, Refused, RowOutcome, StockTarget, SystemEnv, Transport
 from pipeline.testing.sync_subject import Places
 from pipeline.transports.local import LocalSettings, LocalTransport
 from plugins.systems.joomshopping import PLUGIN
 from plugins.systems.joomshopping.fake import FakeShop, Product, Quirks
 from plugins.systems.joomshopping.settings import ShopSettings
-from plugins.systems.joomshopping.system import ReadShop
+from plugins.systems.joomshopping.system import ReadShop, Shop
 from tests.systems.books.conftest import Fixed
 
 
@@ -105,3 +108,71 @@ def _columns(keys: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, An
     images = values.get("images", ())
     found |= {"image": images[0] if images else "", "images": "|".join(images[1:])}
     return found | {"attributes": "|".join(f"{name}:{value}" for name, value in values.get("options", {}).items())}
+
+
+def put(site: Site, text: str, name: str = "export.csv", encoding: str = "utf-8") -> None:
+    """An export as an add-on writes it, newer than any before."""
+    path = site.base / "export" / name
+    path.write_bytes(text.encode(encoding))
+    site._ticks += 60
+    os.utime(path, (site._ticks, site._ticks))
+
+
+def shop_of(site: Site) -> Shop:
+    """A session that can write."""
+    shop = site.open()
+    assert isinstance(shop, Shop)
+    return shop
+
+
+def level(shop: Shop, own: str, quantity: str) -> RowOutcome:
+    """Set the level of an offer."""
+    target = StockTarget(offer=Offer(id=own, product=own), warehouse="", quantity=Decimal(quantity))
+    (outcome,) = shop.apply_stock([target])
+    return outcome
+
+
+def price(shop: Shop, own: str, amount: object) -> RowOutcome:
+    """Set the price of an offer."""
+    (outcome,) = shop.update_offers([OfferChange(offer=Offer(id=own, product=own), values={"price": amount})])
+    return outcome
+
+
+def lies(site: Site) -> list[str]:
+    """The lines of the file that the shop is to take."""
+    return (site.base / "import" / "stock.csv").read_text(encoding="utf-8").splitlines()
+
+
+def why(act: Callable[[], object]) -> Refused:
+    """What is refused."""
+    with pytest.raises(Refused) as caught:
+        act()
+    return caught.value
+
+
+def told(shop: ReadShop) -> list[Offer]:
+    """All offers."""
+    return list(shop.offers())
+
+
+class Odd:
+    """A transport that changes what it is told to."""
+
+    def __init__(self, inner: Transport, **acts: Any) -> None:
+        self.inner, self.acts = inner, acts
+
+    def __getattr__(self, name: str) -> Any:
+        return self.acts.get(name) or getattr(self.inner, name)
+
+
+def session(site: Site, transport: Callable[[str], Any] | None) -> Shop:
+    """A session over another transport."""
+    env = SystemEnv("shop", "demo", site.base, "UAH", "Europe/Kyiv", site.clock, transport=transport)
+    shop = site.kept(PLUGIN.open(site.settings, env))
+    assert isinstance(shop, Shop)
+    return shop
+
+
+def over(transport: Any, _name: str) -> Any:
+    """Whatever connection is asked for, this one."""
+    return transport

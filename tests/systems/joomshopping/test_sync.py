@@ -44,7 +44,7 @@ jobs:
       - {{step: sync-prices, from: books, to: shop, max_price_change: null}}
   taken-in:
     steps:
-      - {{step: sync-catalogue, from: shop, to: books}}
+      - {{step: sync-catalogue, from: shop, to: books, fields: [name, unit]}}
 """
 PRODUCTS = """\
 code;name;price;special_price;special_start;special_end;stock
@@ -153,7 +153,8 @@ def test_the_books_take_in_what_the_shop_has(world: World) -> None:
         found = {offer.keys["sku"]: offer.values for offer in books.offers()}
     assert set(found) == {"0042", "E-303", "ONLY-HERE", "THERE"}
     assert found["0042"]["name"] == "Товар"
-    assert found["THERE"]["price"] == Decimal(1)
+    assert found["0042"]["price"] == Decimal("389.50")
+    assert found["THERE"]["price"] is None
 
 
 def test_a_misspelt_connection_is_found_when_the_config_is_read(tmp_path: Path) -> None:
