@@ -165,7 +165,7 @@ from pipeline.syncing import (
     is_price,
 )
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
-from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of
+from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of, read_text
 from pipeline.xmlio import parse as parse_xml
 from pipeline.xmlio.example import example_of, find_declared
 from pipeline.xmlio.xsd import Declared
@@ -335,6 +335,7 @@ __all__ = [
     "party_findings",
     "path_of",
     "phone",
+    "read_text",
     "rntrc_ok",
     "schemas",
     "sellable",

@@ -25,9 +25,12 @@ _LETTERS = re.compile(r"(ascii|utf-8|utf-(16|32)(-[lb]e)?|cp\d+|iso8859-\d+|koi8
 _HINT = T('Save the file in UTF-8 and begin it with <?xml version="1.0" encoding="UTF-8"?>.')
 
 
-def read_text(data: bytes, *, file: str, default_encoding: str | None = None) -> tuple[str, str, tuple[Finding, ...]]:
+def read_text(
+    data: bytes, *, file: str, default_encoding: str | None = None, hint: Text = _HINT
+) -> tuple[str, str, tuple[Finding, ...]]:
     """``data`` as text, the encoding it was read by, and remarks (``bom``, ``guessed-encoding``).
 
+    ``hint`` says how to write the file rightly, for what is no XML.
     Raises Rejected, code ``encoding``, when the bytes are not what they are said to be.
     """
     notes: list[Finding] = []
@@ -45,11 +48,11 @@ def read_text(data: bytes, *, file: str, default_encoding: str | None = None) ->
                 "bom", T("The file begins with a byte order mark ({bom}); it was left out.", bom=bom), Where(file, 1)
             )
         )
-    encoding = _choose(declared, bom, wide, body, default_encoding, file, notes)
+    encoding = _choose(declared, bom, wide, body, default_encoding, file, notes, hint)
     try:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
-        raise _unreadable(error, declared, encoding, body, file) from error
+        raise _unreadable(error, declared, encoding, body, file, hint) from error
     if _single_byte(encoding) and not body.isascii() and _is_utf8(body):
         # Cyrillic in a single-byte encoding is practically never also valid UTF-8, so this would be read as nonsense.
         raise Rejected(
@@ -59,7 +62,7 @@ def read_text(data: bytes, *, file: str, default_encoding: str | None = None) ->
             ),
             code="encoding",
             where=Where(file, 1, 1),
-            hint=_HINT,
+            hint=hint,
         )
     return text, encoding, tuple(notes)
 
@@ -75,7 +78,7 @@ def known_encoding(name: str) -> str | None:
 
 
 def _choose(
-    declared: str, bom: str, wide: str, body: bytes, default: str | None, file: str, notes: list[Finding]
+    declared: str, bom: str, wide: str, body: bytes, default: str | None, file: str, notes: list[Finding], hint: Text
 ) -> str:
     if declared:
         known = known_encoding(declared)
@@ -115,7 +118,7 @@ def _choose(
                     default=default,
                 ),
                 Where(file, 1),
-                hint=_HINT,
+                hint=hint,
             )
         )
     return "utf-8"
@@ -159,7 +162,9 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _unreadable(error: UnicodeDecodeError, declared: str, encoding: str, body: bytes, file: str) -> Rejected:
+def _unreadable(
+    error: UnicodeDecodeError, declared: str, encoding: str, body: bytes, file: str, hint: Text
+) -> Rejected:
     start = error.start
     before = body[:start]
     line = before.count(b"\n") + 1
@@ -182,4 +187,4 @@ def _unreadable(error: UnicodeDecodeError, declared: str, encoding: str, body: b
             line=line,
             column=column,
         )
-    return Rejected(what, code="encoding", where=Where(file, line, column), hint=_HINT)
+    return Rejected(what, code="encoding", where=Where(file, line, column), hint=hint)

@@ -7,13 +7,11 @@ element; what cannot be orders at all is refused whole.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from pydantic import Field, model_validator
 
 from pipeline.api import (
     Decoded,
-    Finding,
     FormatContext,
     FormatPlugin,
     OrderFormat,
@@ -24,12 +22,11 @@ from pipeline.api import (
     Where,
     parse_xml,
 )
-from plugins.formats._declared.assemble import Assembler
 from plugins.formats._declared.convert import Wrong
+from plugins.formats._declared.orders import no_orders, orders_of
 from plugins.formats._declared.rule import Loc
 from plugins.formats._declared.settings import DeclaredSettings, check_mapping
-from plugins.formats._declared.take import ways_of
-from plugins.formats._declared.xmlfile import XmlFile, XmlRecord, local_name, path_mistake
+from plugins.formats._declared.xmlfile import XmlFile, local_name, path_mistake
 
 _CLOSED = re.compile(rb"</(?:[\w.-]+:)?([^\s<>/:]+)\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z", re.DOTALL)
 _EMPTY_ROOT = re.compile(rb"<(?:[\w.-]+:)?([^\s<>/:]+)(?:\s[^<>]*)?/>\s*\Z")
@@ -98,25 +95,12 @@ def _decode(document: ParsedXml, file: XmlFile, settings: XmlSettings, context: 
     try:
         records = file.orders(settings.order, settings.items)
     except Wrong as wrong:
-        raise Rejected(wrong.text, code="no-orders", where=where, hint=wrong.hint) from wrong
+        raise Rejected(T("{what}.", what=wrong.text), code="no-orders", where=where, hint=wrong.hint) from wrong
     if not records and not (settings.allow_empty and settings.root in ("", local_name(document.root))):
         raise _no_orders(document, settings, where)
-    ways = ways_of(settings, context)
-    orders, notes = [], list(document.notes)
-    for record in records:
-        items, broken = _items(record, context)
-        assembler = Assembler(record, items, settings, context, ways, broken, thorough=file.seen is not None)
-        orders.append(assembler.decoded())
-        notes += assembler.notes
-    return Decoded(tuple(orders), tuple(notes), "xml")
-
-
-def _items(record: XmlRecord, context: FormatContext) -> tuple[Any, tuple[Finding, ...]]:
-    try:
-        return record.items(), ()
-    except Wrong as wrong:
-        element, line, column = record.place()
-        return (), (Finding("value", wrong.text, Where(context.file, line, column, element), wrong.hint),)
+    thorough = file.seen is not None
+    orders, notes = orders_of(((record, ()) for record in records), settings, context, thorough=thorough)
+    return Decoded(tuple(orders), (*document.notes, *notes), "xml")
 
 
 def _no_orders(document: ParsedXml, settings: XmlSettings, where: Where) -> Rejected:
@@ -130,7 +114,7 @@ def _no_orders(document: ParsedXml, settings: XmlSettings, where: Where) -> Reje
         )
     elif settings.root == name:
         hint = T("If files without orders are right, write `allow_empty: true`.")
-    return Rejected(T("There is no order at `{path}`.", path=settings.order), code="no-orders", where=where, hint=hint)
+    return no_orders(settings.order, where, hint)
 
 
 _: type[OrderFormat] = XmlOrders

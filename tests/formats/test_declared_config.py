@@ -79,7 +79,7 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
         "xml:",
         "¦joomshopping-csv:",
         "joomshopping-csv",
-        "Format `joomshopping-csv` is of the wrong kind for step `import-orders`. -> Known: order-xml, xml.",
+        "Format `joomshopping-csv` is of the wrong kind for step `import-orders`. -> Known: csv, json, order-xml, xml.",
     ),
     (
         "xml:\n            order: /shop/o\n            items: i",
@@ -165,7 +165,7 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
         "sum",
         "sum\n              discounts: [¦{name: a}]",
         "xml.fields.discounts[0]",
-        "A discount has either `amount` or `percent`.",
+        "A discount has one of `amount`, `percent` and `leaves`.",
     ),
     (
         "sum",
@@ -271,6 +271,58 @@ def test_a_mistake_is_told_at_its_place(
     before = (HEAD + text).partition("¦")[0]
     place = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
     assert told(text.replace("¦", "")) == [f"{place} {key}: {expected}"]
+
+
+OTHERS = """\
+          {form}
+            fields: {{id: {id}, created_at: date, total: sum}}
+            item: {{code: {code}, quantity: n, price: p}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "ids", "code", "expected"),
+    [
+        ("json:", "id", "sku", "10:11 json.items: `items` is missing."),
+        (
+            "json:\n            items: items",
+            "'a[b]'",
+            "sku",
+            (
+                "12:26 json.fields.id: `a[b]` is no path into JSON. -> "
+                "Write such as `customer.phone`, `items[*]`, `phones[0]`, `totals[code=shipping].value`."
+            ),
+        ),
+        (
+            "csv:\n            delimiter: ;;",
+            "id",
+            "sku",
+            "11:24 csv.delimiter: The text is too long: at most 1 characters.",
+        ),
+        (
+            "csv:\n            header: no",
+            "'#1'",
+            "'#2'",
+            "12:44 csv.fields.created_at: Without a header a column goes by its number: `#1`, `#2`, …",
+        ),
+        (
+            "csv:\n            items: {column: x, pattern: '(?P<sku>.*)'}",
+            "id",
+            "sky",
+            "13:26 csv.item.code: `sky` is no group of `pattern`. -> Known: sku.",
+        ),
+        (
+            "csv:\n            rows: {column: a, order: H}",
+            "id",
+            "sku",
+            "11:13 csv.rows.item: `item` is missing.",
+        ),
+    ],
+)
+def test_mistakes_of_the_other_formats(
+    told: Callable[[str], list[str]], form: str, ids: str, code: str, expected: str
+) -> None:
+    assert told(OTHERS.format(form=form, id=ids, code=code))[0] == expected
 
 
 def test_mistakes_speak_ukrainian_too(load: Callable[[str], Any]) -> None:

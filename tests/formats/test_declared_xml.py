@@ -244,7 +244,7 @@ def test_the_places_of_fields_that_others_find_wrong_are_told() -> None:
             "<sum>22</sum>",
             {},
             {},
-            ("value", "shop/o", "total cannot be read: there are 2 different ones at sum: 21.00, 22."),
+            ("value", "shop/o/sum[2]", "total cannot be read: there are 2 different ones at sum: 21.00, 22."),
         ),
         (
             "<c><d>x</d></c>",

@@ -104,7 +104,7 @@ def read(sample: Path) -> dict[str, Any]:
 
 
 def test_there_are_samples_and_each_has_its_golden_and_each_golden_its_sample() -> None:
-    assert {config.parent.name for config in CONFIGS} >= {"prom", "php-cp1251"}
+    assert {config.parent.name for config in CONFIGS} >= {"prom", "horoshop", "php-cp1251"}
     goldens = set(FORMATS.rglob("*.expected.json"))
     if not os.environ.get("WRITE_GOLDENS"):
         assert goldens == {golden_of(sample) for sample in SAMPLES}

@@ -153,6 +153,9 @@ class Assembler:
                 percent = self._take.get(record, group.percent, "percent", (*names, "percent"))
                 if percent is not None:
                     amount = (gross * percent / 100).quantize(CENT, ROUND_HALF_UP)
+                leaves = self._take.get(record, group.leaves, "decimal", (*names, "leaves"))
+                if leaves is not None:
+                    amount = cents(gross) - leaves
                 if not amount:
                     continue  # shops write a discount of 0 where there is none
                 code = self._take.text(group.code, (*names, "code"), record)

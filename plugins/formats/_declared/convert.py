@@ -54,12 +54,13 @@ _AROUND = re.compile(r"^(?:[₴$€£]|[^\W\d_]+\.?)?\s*(.*?)\s*(?:[₴$€£]|[
 
 
 class Wrong(ValueError):
-    """A value cannot be what it should; carries the words for people: what is wrong, and what to do."""
+    """A value cannot be what it should; carries the words for people: what is wrong, what to do, where it stands."""
 
-    def __init__(self, text: Text, hint: Text | None = None) -> None:
+    def __init__(self, text: Text, hint: Text | None = None, at: Any = None) -> None:
         super().__init__(text, hint)
         self.text = text
         self.hint = hint
+        self.at = at
 
 
 def or_shorter(mapping: JsonSchemaValue, *shorter: JsonSchemaValue) -> None:

@@ -119,7 +119,7 @@ class PaymentFields(Settings):
 
 
 class DiscountFields(Settings):
-    """A discount on the whole order, by amount or percent."""
+    """A discount on the whole order: its amount, its percent, or what it leaves."""
 
     each: str | None = None
     """Path of elements of which each is a discount; the other paths begin there. Without it there is one at most."""
@@ -127,6 +127,8 @@ class DiscountFields(Settings):
     """How much it takes off."""
     percent: Percent = None
     """Percent that it takes off the sum of the items."""
+    leaves: Number = None
+    """What the items come to with it; the discount is what they make more."""
     code: Text = None
     """Coupon."""
     name: Text = None
@@ -134,8 +136,8 @@ class DiscountFields(Settings):
 
     @model_validator(mode="after")
     def _by_one(self) -> DiscountFields:
-        if (self.amount is None) == (self.percent is None):
-            raise ValueError(T("A discount has either `amount` or `percent`."))
+        if sum(one is not None for one in (self.amount, self.percent, self.leaves)) != 1:
+            raise ValueError(T("A discount has one of `amount`, `percent` and `leaves`."))
         return self
 
 

@@ -47,6 +47,12 @@ class _Heap:
     line: int | None
 
 
+def _sample(value: str) -> str:
+    """A value in one line that can be shown, whatever stands in the file."""
+    words = "".join(letter if letter.isprintable() else "?" for letter in " ".join(value.split()))
+    return words if len(words) <= _SAMPLE else words[: _SAMPLE - 1] + "…"
+
+
 def summed(found: Iterable[tuple[str, str, int | None]]) -> tuple[Unread, ...]:
     """(path, value, line) of what was not read, put together by path, in the order of the file."""
     heaps: dict[str, _Heap] = {}
@@ -55,6 +61,5 @@ def summed(found: Iterable[tuple[str, str, int | None]]) -> tuple[Unread, ...]:
         if heap is not None:
             heap.count += 1
             continue
-        words = " ".join(value.split())
-        heaps[path] = _Heap(1, words if len(words) <= _SAMPLE else words[: _SAMPLE - 1] + "…", line)
+        heaps[path] = _Heap(1, _sample(value), line)
     return tuple(Unread(path, heap.count, heap.sample, heap.line) for path, heap in heaps.items())

@@ -108,18 +108,15 @@ class Taker:
             found = [replace(one, text=text) for one in record.values(path) if (text := clean(one.text))]
             for one in found:
                 if _CONTROL.search(one.text):
-                    raise Wrong(T("it has control characters at {path}", path=path), CORRECT)
+                    raise Wrong(T("it has control characters at {path}", path=path), CORRECT, one.at)
             if rule.join is None and found:
                 texts = list(dict.fromkeys(one.text for one in found))
                 if len(texts) > 1:
+                    words = _some(texts)
                     raise Wrong(
-                        T(
-                            "there are {n} different ones at {path}: {words}",
-                            n=len(texts),
-                            path=path,
-                            words=_some(texts),
-                        ),
+                        T("there are {n} different ones at {path}: {words}", n=len(texts), path=path, words=words),
                         T("Make the path exact, or say how they are put together (`join`)."),
+                        next(one.at for one in found if one.text != texts[0]),
                     )
                 if self._thorough:
                     for other in rule.path:
@@ -163,7 +160,7 @@ class Taker:
             text = T("{field} cannot be read: {why}.", field=field, why=wrong.text)
         else:
             text = T("{field} cannot be read, {value}: {why}.", field=field, value=shown(value.text), why=wrong.text)
-        place = record.place(value.at) if value is not None else record.place()
+        place = record.place(value.at if value is not None else wrong.at)
         self.find("value", text, place, wrong.hint or CORRECT, number)
 
     def find(
