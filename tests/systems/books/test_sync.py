@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from pipeline.api import (
     Held,
@@ -318,6 +318,21 @@ def test_columns_of_the_export_show_what_a_sync_has_written(place: Place) -> Non
         ("b.jpg",),
         ("Ф", "Ґ"),
     ]
+
+
+def test_offers_are_read_page_by_page_in_few_statements(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offers, "PAGE", 10)
+    books = books_with(place, *(f"A-{n:02d}" for n in range(35)))
+    done(books.create_products([with_variants(f"P-{n}", f"P-{n}-R", f"P-{n}-G") for n in range(5)]))
+    asked: list[str] = []
+    event.listen(books.database._engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    reading = books.offers()
+    next(reading)
+    first = len(asked)
+    assert first <= 9, asked
+    assert len(list(reading)) == 49
+    # three more pages, then none; variants that lie outside of their page's span are asked for by their ids
+    assert len(asked) - first <= 3 * (2 + 4 + 4) + 1
 
 
 # --- stock -----------------------------------------------------------------------------------------------------------
