@@ -23,6 +23,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 MAX_BODY = 64_000_000
+HELD = 60.0  # seconds that an answer is held at the longest, so that a test that fails ends
 _SLASH = "\ue000"  # stands for an encoded slash while routes are matched
 
 
@@ -113,10 +114,12 @@ class Fault:
     handled: bool = False  #: the handler does its work before the fault strikes
     drop: bool = False  #: the connection is closed without an answer
     delay: float = 0.0  #: seconds before anything is answered
+    until: threading.Event | None = None  #: nothing is answered before it is set (or HELD seconds have passed)
     cut: int | None = None  #: only so many bytes of the answer's body are sent
 
 
 Handler = Callable[..., Answer | Any]
+Matcher = Callable[[Asked], bool]
 
 
 class FakeApi:
@@ -149,6 +152,13 @@ class FakeApi:
         regex = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", regex)
         self._routes.append((method, re.compile(regex), handler))
 
+    def arrive(self, asked: Asked) -> None:
+        """Told of each request as it comes, in its own thread and before it waits for the lock: it is in flight now."""
+
+    def leave(self, asked: Asked) -> None:
+        """Told of the same request when its answer is about to go out, or its connection to be dropped: delays and
+        holds of faults are over."""
+
     def before(self, asked: Asked) -> None:
         """Asked before every handler: authentication, rate limits. Raise Answered to refuse."""
 
@@ -177,26 +187,45 @@ class FakeApi:
         path: str = "",
         headers: Mapping[str, str] | None = None,
         handled: bool = False,
+        when: Matcher | None = None,
     ) -> None:
-        """Answer the next ``times`` matching requests with ``status``; ``handled``: after doing what was asked."""
+        """Answer the next ``times`` matching requests with ``status``; ``handled``: after doing what was asked.
+
+        ``when``, here and below: a request matches only if this says so, too (of one by its body, for example).
+        """
         answer = Answer(status, {"message": "scripted"} if body is None else body, headers or {})
-        self.faults.append(Fault(_matching(method, path), times, answer, handled=handled))
+        self.faults.append(Fault(_matching(method, path, when), times, answer, handled=handled))
 
-    def lose_reply(self, *, times: int = 1, method: str = "", path: str = "") -> None:
+    def lose_reply(self, *, times: int = 1, method: str = "", path: str = "", when: Matcher | None = None) -> None:
         """Do what is asked, then drop the connection without a word."""
-        self.faults.append(Fault(_matching(method, path), times, handled=True, drop=True))
+        self.faults.append(Fault(_matching(method, path, when), times, handled=True, drop=True))
 
-    def drop(self, *, times: int = 1, method: str = "", path: str = "") -> None:
+    def drop(self, *, times: int = 1, method: str = "", path: str = "", when: Matcher | None = None) -> None:
         """Drop the connection before anything is done."""
-        self.faults.append(Fault(_matching(method, path), times, drop=True))
+        self.faults.append(Fault(_matching(method, path, when), times, drop=True))
 
-    def delay(self, seconds: float, *, times: int = 1, method: str = "", path: str = "", handled: bool = True) -> None:
+    def delay(
+        self,
+        seconds: float,
+        *,
+        times: int = 1,
+        method: str = "",
+        path: str = "",
+        handled: bool = True,
+        when: Matcher | None = None,
+    ) -> None:
         """Answer late. ``handled``: what is asked is done first, so that a time-out leaves it done."""
-        self.faults.append(Fault(_matching(method, path), times, handled=handled, delay=seconds))
+        self.faults.append(Fault(_matching(method, path, when), times, handled=handled, delay=seconds))
 
-    def cut(self, size: int, *, times: int = 1, method: str = "", path: str = "") -> None:
+    def hold(self, *, times: int = 1, method: str = "", path: str = "", when: Matcher | None = None) -> threading.Event:
+        """Do what is asked, but answer only when the event that this gives is set (after a minute at the latest)."""
+        event = threading.Event()
+        self.faults.append(Fault(_matching(method, path, when), times, handled=True, until=event))
+        return event
+
+    def cut(self, size: int, *, times: int = 1, method: str = "", path: str = "", when: Matcher | None = None) -> None:
         """Send only the first ``size`` bytes of the answer, then close."""
-        self.faults.append(Fault(_matching(method, path), times, handled=True, cut=size))
+        self.faults.append(Fault(_matching(method, path, when), times, handled=True, cut=size))
 
     def asked(self, method: str = "", path: str = "") -> list[Asked]:
         """What was asked so far, by method and beginning or pattern of the path."""
@@ -254,9 +283,11 @@ def _segments(asked: Asked) -> str:
     return "/".join(unquote(part).replace("/", _SLASH) for part in (asked.raw_path or asked.path).split("/"))
 
 
-def _matching(method: str, path: str) -> Callable[[Asked], bool]:
+def _matching(method: str, path: str, when: Matcher | None = None) -> Matcher:
     regex = re.compile(path)
-    return lambda asked: (not method or asked.method == method) and bool(regex.match(asked.path))
+    return lambda asked: (
+        (not method or asked.method == method) and bool(regex.match(asked.path)) and (when is None or when(asked))
+    )
 
 
 class FakeServer:
@@ -361,9 +392,16 @@ class _Handler(BaseHTTPRequestHandler):
             str(self.client_address[0]),
             parts.path,
         )
-        answer, fault = self.server.api.serve(asked)
-        if fault and fault.delay:
-            time.sleep(fault.delay)
+        api = self.server.api
+        api.arrive(asked)
+        try:
+            answer, fault = api.serve(asked)
+            if fault and fault.delay:
+                time.sleep(fault.delay)
+            if fault and fault.until:
+                fault.until.wait(HELD)
+        finally:
+            api.leave(asked)
         if answer is None:
             self.close_connection = True
             with suppress(OSError):

@@ -115,9 +115,16 @@ def serve(fake: Kept, api: FakeApi, port: int, state: Path | None, until: thread
 
 def post(url: str, body: bytes, headers: Mapping[str, str] | None = None, *, timeout: float = 10) -> int:
     """POST a webhook and give the status of the answer; 0: none came."""
-    request = urllib.request.Request(  # noqa: S310 - the receiver that the test or the operator named
-        url, data=body, headers={"Content-Type": "application/json", **(headers or {})}, method="POST"
-    )
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    return _send(urllib.request.Request(url, data=body, headers=headers, method="POST"), timeout)  # noqa: S310 - as below
+
+
+def get(url: str, *, timeout: float = 10) -> int:
+    """The same for a webhook that is a GET with all that it says in its query."""
+    return _send(urllib.request.Request(url), timeout)  # noqa: S310 - the receiver that the test or the operator named
+
+
+def _send(request: urllib.request.Request, timeout: float) -> int:
     opener: Callable[..., Any] = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     try:
         with opener(request, timeout=timeout) as reply:

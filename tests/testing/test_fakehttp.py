@@ -154,6 +154,40 @@ def test_an_answer_can_be_cut_or_late(api: Notes, server: FakeServer) -> None:
     assert time.monotonic() - begun >= 0.2
 
 
+def test_an_answer_is_held_until_it_is_let_go_and_is_in_flight_so_long(api: Notes, server: FakeServer) -> None:
+    flying: list[str] = []
+    api.arrive = lambda asked: flying.append(asked.path)  # type: ignore[method-assign]
+    api.leave = lambda asked: flying.remove(asked.path)  # type: ignore[method-assign]
+    go = api.hold(method="PUT")
+    done: list[int] = []
+    thread = threading.Thread(target=lambda: done.append(ask(server, "PUT", "/notes/held", b"1")[0]))
+    thread.start()
+    end = time.monotonic() + 5
+    while "held" not in api.notes and time.monotonic() < end:
+        time.sleep(0.005)
+    assert ask(server, "GET", "/notes/held")[0] == 200  # others are answered meanwhile
+    assert (flying, done) == (["/notes/held"], [])
+    go.set()
+    thread.join(5)
+    assert (flying, done) == ([], [201])
+    api.drop()
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        ask(server, "GET", "/notes")
+    assert flying == []
+
+
+def test_a_fault_may_look_into_the_request(api: Notes, server: FakeServer) -> None:
+    def second(asked: Asked) -> bool:
+        return asked.body == b"2"
+
+    api.fail(503, method="PUT", when=second)
+    api.lose_reply(method="PUT", when=lambda asked: asked.body == b"3")
+    assert [ask(server, "PUT", "/notes/n", body)[0] for body in (b"1", b"2", b"2")] == [201, 503, 201]
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        ask(server, "PUT", "/notes/n", b"3")
+    assert api.notes["n"] == 3
+
+
 def test_a_crash_of_a_handler_is_raised_and_not_taken_for_a_lost_reply(api: Notes) -> None:
     server = FakeServer(api).start()
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pytest
 
 from pipeline.testing.fakehttp import Asked, FakeApi, FakeServer
-from pipeline.testing.fakerun import arguments, chosen, load_state, post, save_state, serve
+from pipeline.testing.fakerun import arguments, chosen, get, load_state, post, save_state, serve
 
 
 class Counter(FakeApi):
@@ -47,6 +47,7 @@ class Counter(FakeApi):
 def receiver() -> Iterator[FakeServer]:
     api = FakeApi()
     api.add("POST", "/hook", lambda _asked: {})
+    api.add("GET", "/hook", lambda _asked: {})
     with FakeServer(api) as server:
         yield server
 
@@ -108,9 +109,13 @@ def test_a_webhook_gives_the_status_or_nothing(receiver: FakeServer) -> None:
     assert post(receiver.url + "/nowhere", b"{}") == 404
     receiver.api.drop(method="POST")
     assert post(receiver.url + "/hook", b"{}") == 0
+    assert get(receiver.url + "/hook?packet=%7B%7D") == 200
+    assert receiver.api.log[-1].asked.query == (("packet", "{}"),)
+    assert get(receiver.url + "/nowhere") == 404
     with FakeServer(FakeApi()) as gone:
         url = gone.url
     assert post(url, b"{}", timeout=1) == 0
+    assert get(url, timeout=1) == 0
 
 
 @dataclass(frozen=True, kw_only=True)
