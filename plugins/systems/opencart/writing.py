@@ -76,7 +76,8 @@ class Writer:
                 try:
                     existed = self._one(rows[n], bundle, plan)
                     outcomes[n] = RowOutcome(ids=(rows[n].offer.id,), existed=existed)
-                    if not existed and len(numbers) > 1:
+                    if not existed and isinstance(rows[n], OfferChange) and rows[n].offer.kind != "variant":
+                        # variants are priced by what they add to it
                         bundle = self.reader.some([int(product)], settled=True).get(int(product))
                 except Held as error:
                     outcomes[n] = RowOutcome(error=error)
@@ -243,9 +244,11 @@ class Writer:
             quantity = quantity.to_integral_value(ROUND_FLOOR)
         if item.on_hand is None:
             raise _held(T("{name}: its stock is that of its variants.", name=name))
-        if item.on_hand == quantity:
-            return []
         free = self._free(item)
+        # a sibling's row of this same call may raise the product's quantity, so that a value's own has to be right
+        kept = all(value.quantity == quantity for value in free if value.subtract)
+        if item.on_hand == quantity and kept:
+            return []
         if not free:
             short = [value.name for value in item.chosen.values if value.subtract and value.quantity < quantity]
             if short:

@@ -466,3 +466,15 @@ def test_a_sale_meanwhile_is_not_lost_on_others(demo_shop: Shop, kind: str) -> N
     else:
         done(set_stock(demo_shop, (offers["28"], 1)))
     assert levels(demo_shop)["29"][1] == 996
+
+
+def test_f48_a_variant_of_none_stays_at_none_when_its_sibling_gets_some(bare_shop: Shop) -> None:
+    # S shows nothing only because its product has none: when M gets some, S must not come up with its 5
+    number = bare_shop.product(quantity=0)
+    bare_shop.option(number, "select", "Розмір", [{"name": "S", "quantity": 5}, {"name": "M", "quantity": 0}])
+    offers = told(bare_shop)
+    outcomes = set_stock(bare_shop, (offers[f"{number}:1"], 0), (offers[f"{number}:2"], 8))
+    assert done(outcomes) == [False, False]
+    assert {one: on_hand for one, (_, on_hand) in levels(bare_shop).items()} == {
+        f"{number}:1": Decimal(0), f"{number}:2": Decimal(8),
+    }  # fmt: skip
