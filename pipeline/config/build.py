@@ -155,22 +155,26 @@ def _check_masters(checker: Checker, jobs: Plain[str, JobConfig]) -> None:
             if params.source == params.to:
                 checker.add("config-masters", (*path, "to"), T("A system cannot be kept in step with itself."))
                 continue
-            for other, before in seen:
-                if (before.source, before.to) == (params.to, params.source) and (what := _both_write(before, params)):
-                    checker.add(
-                        "config-masters",
-                        path,
-                        T(
-                            "Job `{other}` writes {what} the other way round: `{source}` and `{to}` cannot both be "
-                            "master.",
-                            other=other,
-                            what=what,
-                            source=params.source,
-                            to=params.to,
-                        ),
-                        T("Name the `fields` of each direction, so that no field goes both ways."),
-                    )
+            against = ((other, _both_write(before, params)) for other, before in seen if _other_way(before, params))
+            found = next(((other, what) for other, what in against if what is not None), None)
+            if found is not None:  # told once for a step, whatever other steps it is against
+                checker.add(
+                    "config-masters",
+                    path,
+                    T(
+                        "Job `{other}` writes {what} the other way round: `{source}` and `{to}` cannot both be master.",
+                        other=found[0],
+                        what=found[1],
+                        source=params.source,
+                        to=params.to,
+                    ),
+                    T("Name the `fields` of each direction, so that no field goes both ways."),
+                )
             seen.append((name, params))
+
+
+def _other_way(one: SyncSettings, other: SyncSettings) -> bool:
+    return (one.source, one.to) == (other.to, other.source)
 
 
 def _both_write(one: SyncSettings, other: SyncSettings) -> Text | None:

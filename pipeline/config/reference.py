@@ -24,6 +24,7 @@ from pipeline.config.model import (
     ArchiveConfig,
     ChannelSpec,
     ClientConfig,
+    HooksConfig,
     JobConfig,
     LedgerConfig,
     LogConfig,
@@ -41,6 +42,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "archive": ArchiveConfig,
     "ledger": LedgerConfig,
     "log": LogConfig,
+    "hooks": HooksConfig,
 }
 _HIDDEN = frozenset({"base", "source", "config_hash", "secrets", "steps"})
 
