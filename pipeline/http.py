@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -410,7 +411,7 @@ class HttpClient:
             if self._client is None:
                 import httpx
 
-                verify: ssl.SSLContext = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+                verify = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file else _verifying()
                 self._client = httpx.Client(
                     base_url=self.url.rstrip("/"),
                     headers={"Accept": "application/json", "User-Agent": "Mistok", **self.headers},
@@ -421,6 +422,12 @@ class HttpClient:
                     trust_env=True,
                 )
             return self._client
+
+
+@cache
+def _verifying() -> ssl.SSLContext:
+    """Verifies by the system's authorities. Reading them takes a tenth of a second, so it is done once."""
+    return ssl.create_default_context()
 
 
 def dumps(value: Any) -> bytes:

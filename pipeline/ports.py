@@ -523,6 +523,7 @@ class OfferTraits:
     reads: frozenset[str]  #: fields that ``offers`` tells
     writes: frozenset[str] = frozenset()  #: fields that ``update_offers`` changes; others are never touched
     creates: frozenset[str] = frozenset()  #: fields that ``create_products`` takes; empty: it creates nothing
+    fixed: frozenset[str] = frozenset()  #: fields of ``writes`` that a variant keeps as it was created with
     #: ``offers``: variants stand below their product; ``flat``: each variant is a product of its own; ``none``: it has
     #: no variants, and base products alone are sent
     variants: Literal["offers", "flat", "none"] = "offers"

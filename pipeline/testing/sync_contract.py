@@ -23,6 +23,7 @@ from pipeline.testing.sync_subject import (
     CODES,
     FAMILY,
     Subject,
+    article_of,
     by_article,
     create,
     done,
@@ -110,7 +111,7 @@ class OffersContract:
         subject.seed([draft(subject, traits, traits.reads, CODES[2])])
         offers = told(subject)
         assert len({offer.id for offer in offers}) == len(offers) == 6
-        kinds = {offer.keys.get(traits.keys[0], ""): offer.kind for offer in offers}
+        kinds = {article_of(subject, traits.keys[0], offer): offer.kind for offer in offers}
         assert kinds == dict.fromkeys(CODES, "single") | {FAMILY[0]: "base"} | dict.fromkeys(FAMILY[1:], "variant")
         (base,) = (n for n, offer in enumerate(offers) if offer.kind == "base")
         variants = [n for n, offer in enumerate(offers) if offer.kind == "variant"]
@@ -464,7 +465,8 @@ class CatalogueContract:
                 assert held(outcome), name
                 assert subject.rows() == before
             else:
-                assert name not in traits.reads or after.values[name] == empty(name), name
+                none = subject.cleared.get(name, empty(name))
+                assert name not in traits.reads or after.values[name] == none, name
                 touched_only(subject, name, before, subject.rows(), offers[code].id)
 
     def test_a_bad_row_spoils_no_other(self, subject: Subject) -> None:

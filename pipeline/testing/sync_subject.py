@@ -64,6 +64,9 @@ class Subject:
     categories: Callable[[], Sequence[tuple[str, ...]]] | None = None  #: every category there is, as paths
     articleless: bool = True  #: the system itself may hold offers without an article
     twins: bool = True  #: the system itself may hold two offers with one article
+    base_articles: bool = True  #: the base of a product with variants has an article of its own
+    #: What a field reads as that was cleared, where this is not the empty value: a field that is never without one.
+    cleared: Mapping[str, Any] = field(default_factory=dict)
     many: int = 120  #: more than one page of its lists
     #: Values that fit this system, where the contract's own do not: field -> (one, another).
     samples: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
@@ -181,14 +184,22 @@ def told(subject: Subject, since: datetime | None = None) -> list[Offer]:
 
 
 def by_article(subject: Subject) -> dict[str, Offer]:
-    """The offers by their usual article; two with one article fail."""
+    """The offers by their usual article; two with one article fail. A base without one goes by that of the family."""
     key = traits_of(subject).keys[0]
     found: dict[str, Offer] = {}
     for offer in told(subject):
-        code = offer.keys.get(key, "")
+        code = article_of(subject, key, offer)
         assert code not in found, f"article {code!r} is told twice"
         found[code] = offer
     return found
+
+
+def article_of(subject: Subject, key: str, offer: Offer) -> str:
+    """The article of an offer; of a base, where bases have none, that of :func:`family`, of which there is but one."""
+    if offer.kind == "base" and not subject.base_articles:
+        assert key not in offer.keys
+        return FAMILY[0]
+    return offer.keys.get(key, "")
 
 
 def create(subject: Subject, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:

@@ -139,7 +139,8 @@ def test_every_example_loads(block: tuple[str, int, str], tmp_path: Path, schema
     text = re.sub(r"\$\{keyring:[^}]*\}", "${env:SITE_PASSWORD}", text)
     path = tmp_path / "config.yaml"
     path.write_text(text, encoding="utf-8")
-    config = load_config(path, environ={"SITE_PASSWORD": "x-password"})
+    environ = dict.fromkeys(re.findall(r"\$\{env:(\w+)", text), "x-password")
+    config = load_config(path, environ={"SITE_PASSWORD": "x-password", **environ})
     assert config.client
     if not text.startswith("include:"):
         node, _ = read_config(path)

@@ -237,7 +237,7 @@ class _Planner:
     def _bring(self, row: Row, target: Offer) -> None:
         allowed = self.traits.writes
         if target.kind == "variant":
-            allowed = frozenset(name for name in allowed if of_variant(name))
+            allowed = frozenset(name for name in allowed if of_variant(name)) - self.traits.fixed
         elif target.kind == "base":
             allowed = frozenset(name for name in allowed if not of_variant(name))
         wanted = values_for(row.offer, self.settings, allowed, self.traits, self.at)

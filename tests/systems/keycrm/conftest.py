@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.testing.fakehttp import FakeServer
-from plugins.systems._keycrm.fake import FakeKeyCrm, Quirks
+from plugins.systems.keycrm.fake import FakeKeyCrm, Quirks
 from tests.systems.keycrm.contract import Contract
 
 CONTRACT = Contract()

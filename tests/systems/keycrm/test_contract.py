@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.testing.fakehttp import Answer, Asked, FakeServer
-from plugins.systems._keycrm.fake import FakeKeyCrm
+from plugins.systems.keycrm.fake import FakeKeyCrm
 from tests.systems.keycrm.conftest import Api
 from tests.systems.keycrm.contract import Contract
 from tests.systems.keycrm.test_fake_orders import EVERYTHING

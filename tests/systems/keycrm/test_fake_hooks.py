@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.testing.fakehttp import FakeApi, FakeServer
 from pipeline.testing.fakerun import load_state, save_state
-from plugins.systems._keycrm.fake import FakeKeyCrm, Quirks
+from plugins.systems.keycrm.fake import FakeKeyCrm, Quirks
 from tests.systems.keycrm.conftest import Api, Clock, Make, held
 
 
@@ -166,7 +166,7 @@ def test_seeds_are_held_to_what_the_api_takes(fake: FakeKeyCrm) -> None:
 
 def test_it_runs_as_a_process(tmp_path: Path, listener: tuple[Listener, str]) -> None:
     state = tmp_path / "state.json"
-    command = [sys.executable, "-m", "plugins.systems._keycrm.fake", "--state", str(state), "--token", "secret"]
+    command = [sys.executable, "-m", "plugins.systems.keycrm.fake", "--state", str(state), "--token", "secret"]
     command += ["--per-minute", "0", "--stock-webhook", f"{listener[1]}/hook/stock"]
     command += ["--order-webhook", f"{listener[1]}/hook/order"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

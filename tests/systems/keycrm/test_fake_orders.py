@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plugins.systems._keycrm.fake import FakeKeyCrm
+from plugins.systems.keycrm.fake import FakeKeyCrm
 from tests.systems.keycrm.conftest import Api, Clock, Make, held
 
 BUYER = {"full_name": "Олена Коваленко", "phone": "+380500000000", "email": "buyer@example.test"}

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from plugins.systems._keycrm.fake import FakeKeyCrm
+from plugins.systems.keycrm.fake import FakeKeyCrm
 from tests.systems.keycrm.conftest import Api, Clock, Make
 
 # --- the key ------------------------------------------------------------------------------------------------------

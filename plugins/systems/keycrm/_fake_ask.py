@@ -12,7 +12,7 @@ from typing import Any, Literal, NoReturn
 from urllib.parse import urlencode
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked, pages
-from plugins.systems._keycrm._fake_quirks import Quirks
+from plugins.systems.keycrm._fake_quirks import Quirks
 
 Row = dict[str, Any]
 Errors = dict[str, list[str]]

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Asked, FakeApi
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import (
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import (
     Errors,
     F,
     Listing,
@@ -26,8 +26,8 @@ from plugins.systems._keycrm._fake_ask import (
     select,
     truth,
 )
-from plugins.systems._keycrm._fake_show import PIECES, Show
-from plugins.systems._keycrm._fake_stock import Goods
+from plugins.systems.keycrm._fake_show import PIECES, Show
+from plugins.systems.keycrm._fake_stock import Goods
 
 CUSTOM = F("list", fields={"uuid": F("str", required=True), "value": F("any", nullable=True)})
 SIZES = {name: F("num") for name in ("weight", "length", "width", "height")}

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import Row, words
-from plugins.systems._keycrm._fake_quirks import Quirks
-from plugins.systems._keycrm._fake_stock import ZERO, Goods
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import Row, words
+from plugins.systems.keycrm._fake_quirks import Quirks
+from plugins.systems.keycrm._fake_stock import ZERO, Goods
 
 PIECES = "шт"  # the account's own unit, shown as null
 SUMS = frozenset(words("grand_total products_total payments_total expenses_sum total_discount margin_sum orders_sum"))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked, FakeApi
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import (
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import (
     F,
     Keep,
     Listing,
@@ -23,8 +23,8 @@ from plugins.systems._keycrm._fake_ask import (
     read,
     select,
 )
-from plugins.systems._keycrm._fake_catalogue import CUSTOM, Catalogue
-from plugins.systems._keycrm._fake_show import Show
+from plugins.systems.keycrm._fake_catalogue import CUSTOM, Catalogue
+from plugins.systems.keycrm._fake_show import Show
 
 TEXT = F("str", nullable=True)
 ADDRESS = dict.fromkeys(

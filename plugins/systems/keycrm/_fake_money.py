@@ -7,11 +7,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Asked, FakeApi
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import F, Row, body_of, invalid, missing, read
-from plugins.systems._keycrm._fake_bodies import EXPENSE, EXPENSE_CHANGE, PAYMENT, PAYMENT_CHANGE
-from plugins.systems._keycrm._fake_show import Show
-from plugins.systems._keycrm._fake_stock import ZERO
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import F, Row, body_of, invalid, missing, read
+from plugins.systems.keycrm._fake_bodies import EXPENSE, EXPENSE_CHANGE, PAYMENT, PAYMENT_CHANGE
+from plugins.systems.keycrm._fake_show import Show
+from plugins.systems.keycrm._fake_stock import ZERO
 
 CENT = Decimal("0.01")
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from pipeline.testing.fakehttp import Answer
 from pipeline.testing.fakerun import post
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import Row
-from plugins.systems._keycrm._fake_show import ORDER, only
-from plugins.systems._keycrm._fake_stock import Goods
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import Row
+from plugins.systems.keycrm._fake_show import ORDER, only
+from plugins.systems.keycrm._fake_stock import Goods
 
 ORDER_EVENTS = ("order.change_order_status", "order.change_payment_status")
 

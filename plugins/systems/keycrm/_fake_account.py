@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from plugins.systems._keycrm._fake_ask import Row, missing, stamp, words
-from plugins.systems._keycrm._fake_quirks import Quirks
+from plugins.systems.keycrm._fake_ask import Row, missing, stamp, words
+from plugins.systems.keycrm._fake_quirks import Quirks
 
 TABLES = (
     "attachments",

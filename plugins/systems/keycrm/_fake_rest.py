@@ -8,8 +8,8 @@ import re
 from pathlib import PurePosixPath
 
 from pipeline.testing.fakehttp import Answer, Asked, FakeApi
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import (
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import (
     F,
     Keep,
     Listing,
@@ -28,7 +28,7 @@ from plugins.systems._keycrm._fake_ask import (
     truth,
     words,
 )
-from plugins.systems._keycrm._fake_show import DICTIONARY, FILE, Show, only
+from plugins.systems.keycrm._fake_show import DICTIONARY, FILE, Show, only
 
 BIGGEST = 10 * 1024 * 1024  # bytes of a file
 DICTIONARIES = {

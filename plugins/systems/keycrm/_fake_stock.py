@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Literal
 
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import Row
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import Row
 
 Effect = Literal["free", "reserve", "write_off"]
 ZERO = Decimal(0)

@@ -19,10 +19,10 @@ from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked
 from pipeline.testing.fakerun import arguments, load_state, serve
-from plugins.systems._keycrm._fake_hooks import Hook
-from plugins.systems._keycrm._fake_quirks import Quirks
-from plugins.systems._keycrm._fake_seeds import Seeded
-from plugins.systems._keycrm._fake_show import dress
+from plugins.systems.keycrm._fake_hooks import Hook
+from plugins.systems.keycrm._fake_quirks import Quirks
+from plugins.systems.keycrm._fake_seeds import Seeded
+from plugins.systems.keycrm._fake_show import dress
 
 __all__ = ["FakeKeyCrm", "Quirks", "main"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from plugins.systems._keycrm._fake_ask import F
-from plugins.systems._keycrm._fake_catalogue import CUSTOM, PROPERTIES
-from plugins.systems._keycrm._fake_show import MARKETING
+from plugins.systems.keycrm._fake_ask import F
+from plugins.systems.keycrm._fake_catalogue import CUSTOM, PROPERTIES
+from plugins.systems.keycrm._fake_show import MARKETING
 
 TEXT, AMOUNT = F("str", nullable=True), F("num", nullable=True)
 STATUSES = ("paid", "not_paid", "canceled")

@@ -8,17 +8,17 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import FakeApi
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import Row, check, stamp
-from plugins.systems._keycrm._fake_bodies import CHANGE, NEW
-from plugins.systems._keycrm._fake_catalogue import NEW_PRODUCT, VARIANTS, Catalogue
-from plugins.systems._keycrm._fake_hooks import Hooks
-from plugins.systems._keycrm._fake_orders import Orders
-from plugins.systems._keycrm._fake_parties import BUYER, COMPANY, Parties
-from plugins.systems._keycrm._fake_quirks import Quirks
-from plugins.systems._keycrm._fake_rest import Rest
-from plugins.systems._keycrm._fake_show import Show
-from plugins.systems._keycrm._fake_stock import Goods
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import Row, check, stamp
+from plugins.systems.keycrm._fake_bodies import CHANGE, NEW
+from plugins.systems.keycrm._fake_catalogue import NEW_PRODUCT, VARIANTS, Catalogue
+from plugins.systems.keycrm._fake_hooks import Hooks
+from plugins.systems.keycrm._fake_orders import Orders
+from plugins.systems.keycrm._fake_parties import BUYER, COMPANY, Parties
+from plugins.systems.keycrm._fake_quirks import Quirks
+from plugins.systems.keycrm._fake_rest import Rest
+from plugins.systems.keycrm._fake_show import Show
+from plugins.systems.keycrm._fake_stock import Goods
 
 Amount = Decimal | int | str  #: of money or goods; never float
 #: What a status does to the goods of an order, by its group: 1 new, 2 in work, 3 production, 4 delivery, 5 success,

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Asked, FakeApi
-from plugins.systems._keycrm._fake_account import Account
-from plugins.systems._keycrm._fake_ask import (
+from plugins.systems.keycrm._fake_account import Account
+from plugins.systems.keycrm._fake_ask import (
     Keep,
     Listing,
     Row,
@@ -24,12 +24,12 @@ from plugins.systems._keycrm._fake_ask import (
     select,
     truth,
 )
-from plugins.systems._keycrm._fake_bodies import CHANGE, IMPORT, NEW
-from plugins.systems._keycrm._fake_catalogue import Catalogue
-from plugins.systems._keycrm._fake_money import Cash
-from plugins.systems._keycrm._fake_parties import Parties
-from plugins.systems._keycrm._fake_show import Show
-from plugins.systems._keycrm._fake_stock import ZERO, Goods
+from plugins.systems.keycrm._fake_bodies import CHANGE, IMPORT, NEW
+from plugins.systems.keycrm._fake_catalogue import Catalogue
+from plugins.systems.keycrm._fake_money import Cash
+from plugins.systems.keycrm._fake_parties import Parties
+from plugins.systems.keycrm._fake_show import Show
+from plugins.systems.keycrm._fake_stock import ZERO, Goods
 
 INCLUDES = (
     "attachments.file",

@@ -1,0 +1,75 @@
+"""Parameters of a KeyCRM account."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from pipeline.api import Settings, T
+
+#: https://openapi.keycrm.app/v1 of the vendor's OpenAPI document, version 1.2.0.
+URL = "https://openapi.keycrm.app/v1"
+#: 60 requests a minute are allowed (the same document); a few are left to whoever else uses the key.
+PER_MINUTE = 55
+
+
+class SpecialFields(Settings):
+    """Custom fields of products in which a special price is kept: their `uuid`, such as `CT_1042`."""
+
+    price: str
+    """Field of the price."""
+    start: str | None = None
+    """Field of the day or moment from which it holds."""
+    end: str | None = None
+    """Field of its last day, or of the moment at which it ends."""
+
+
+class KeyCrmSettings(Settings):
+    """An account of KeyCRM."""
+
+    key: SecretStr
+    """API key of the account, from its general settings: `${env:KEYCRM_KEY}`."""
+    url: str = URL
+    """Base address of the API."""
+    per_minute: Annotated[int, Field(ge=1, le=60)] = PER_MINUTE
+    """Requests in a minute, of all programs of Mistok that use this key together; KeyCRM allows 60."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds to wait for an answer."""
+    batch: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Rows that one write takes."""
+    max_pages: Annotated[int, Field(ge=1)] = 2000
+    """A list of more pages (of 50 rows) than this is a failure, and never read in part."""
+    read_back: bool = True
+    """Look after each write of prices and stock whether KeyCRM shows it: its answer tells nothing of single rows."""
+    warehouses: dict[str, int] = Field(default_factory=dict)
+    """Warehouses by the names that jobs use, with their ids in KeyCRM: `{main: 1}`. Without it they are known by the
+    names in KeyCRM, for which all stock is read."""
+    weight_unit: Literal["kg", "g"] = "kg"
+    """Unit of weights in the account's settings."""
+    size_unit: Literal["mm", "cm", "m"] = "cm"
+    """Unit of lengths in the account's settings."""
+    unit: str = "шт"
+    """What the account counts in by itself: such products have no unit in the API."""
+    special: SpecialFields | None = None
+    """Custom fields that keep a special price. Without them Mistok changes the price itself when a special begins and
+    ends."""
+
+    @field_validator("key")
+    @classmethod
+    def _one_line(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value().strip()
+        if not key or not key.isascii() or not key.isprintable():
+            raise ValueError(T("This is no API key: it is empty, or has characters that no key has."))
+        return SecretStr(key)
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(T("`{value}` is no address of a web service.", value=value))
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError(T("The key would travel in the clear: write https."))
+        return value.rstrip("/")

@@ -1,0 +1,120 @@
+"""An account of KeyCRM as a system: what the engine asks for, by capability."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from pipeline.api import (
+    ApplyCatalogue,
+    ApplyStock,
+    Finding,
+    Hint,
+    Offer,
+    OfferChange,
+    Offers,
+    OfferTraits,
+    ProductDraft,
+    ProductLookup,
+    Ref,
+    ReferenceLists,
+    RowOutcome,
+    Stock,
+    StockLevel,
+    StockTarget,
+    System,
+    SystemEnv,
+    Webhooks,
+)
+from plugins.systems.keycrm import checking, hooks, mapping
+from plugins.systems.keycrm.categories import Categories
+from plugins.systems.keycrm.client import Client
+from plugins.systems.keycrm.creating import Creator
+from plugins.systems.keycrm.lists import PATHS, Lists, refs
+from plugins.systems.keycrm.reading import Reader
+from plugins.systems.keycrm.settings import KeyCrmSettings
+from plugins.systems.keycrm.stock import StockWriter
+from plugins.systems.keycrm.updating import Updater
+
+
+class KeyCrm:
+    """One account. Asks nothing before it is needed."""
+
+    def __init__(self, settings: KeyCrmSettings, env: SystemEnv) -> None:
+        self.name = env.name
+        self.settings, self.env = settings, env
+        self.client = Client(settings, env)
+        self.lists = Lists(self.client)
+        self.reader = Reader(self.client, self.lists, settings, env)
+        self.categories = Categories(self.reader)
+
+    # --- System ------------------------------------------------------------------------------------------------------
+
+    def check(self) -> Sequence[Finding]:
+        """Log in, and look whether the account has what the settings name; remarks tell what it has."""
+        return checking.check(self.reader)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.client.close()
+
+    # --- Offers, ApplyCatalogue --------------------------------------------------------------------------------------
+
+    def offer_traits(self) -> OfferTraits:
+        """See Offers."""
+        return mapping.traits(self.settings)
+
+    def offers(self, since: datetime | None = None) -> Iterator[Offer]:  # noqa: ARG002 - there is no filter by time
+        """All offers, whatever ``since`` is."""
+        return self.reader.offers()
+
+    def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
+        """See ApplyCatalogue."""
+        return Creator(self.reader, self.categories).run(drafts)
+
+    def update_offers(self, changes: Sequence[OfferChange]) -> Sequence[RowOutcome]:
+        """See ApplyCatalogue."""
+        return Updater(self.reader, self.categories, self.env).run(changes)
+
+    # --- Stock, ApplyStock -------------------------------------------------------------------------------------------
+
+    def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:  # noqa: ARG002 - there is no filter by time
+        """All levels, whatever ``since`` is."""
+        return mapping.levels(*self.reader.stock())
+
+    def warehouses(self) -> Sequence[Ref]:
+        """Those that the settings name; else all in which something lies."""
+        known = self.reader.warehouses()
+        return tuple(Ref(str(number), code, known.names.get(number, code)) for code, number in known.ids.items())
+
+    def apply_stock(self, targets: Sequence[StockTarget]) -> Sequence[RowOutcome]:
+        """See ApplyStock."""
+        return StockWriter(self.reader, self.env).run(targets)
+
+    # --- ProductLookup, ReferenceLists -------------------------------------------------------------------------------
+
+    def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
+        """See ProductLookup."""
+        return self.reader.find_products(codes)
+
+    def references(self, kind: str) -> Sequence[Ref]:
+        """See ReferenceLists: statuses, sources, users, payment methods, delivery services, warehouses."""
+        if kind == "warehouse":
+            return tuple(sorted(self.warehouses(), key=lambda one: one.code))
+        return refs(self.lists.rows(kind)) if kind in PATHS else ()
+
+    # --- Webhooks ----------------------------------------------------------------------------------------------------
+
+    def hint(self, headers: Mapping[str, str], body: bytes) -> Hint:  # noqa: ARG002 - no header says anything
+        """See Webhooks."""
+        return hooks.hint(body)
+
+
+_system: type[System] = KeyCrm
+_offers: type[Offers] = KeyCrm
+_catalogue: type[ApplyCatalogue] = KeyCrm
+_stock: type[Stock] = KeyCrm
+_apply_stock: type[ApplyStock] = KeyCrm
+_lookup: type[ProductLookup] = KeyCrm
+_references: type[ReferenceLists] = KeyCrm
+_webhooks: type[Webhooks] = KeyCrm
