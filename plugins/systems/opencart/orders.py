@@ -64,22 +64,24 @@ class OrderBook:
 
         order, history = self.tables["order"], self.tables["order_history"]
         begin = "" if since is None else since_clock(since, self.facts.zone, overlap)
-        key, moved = order.c["order_id"], order.c["date_modified"]
-        own = select(key, moved, order.c["date_added"]).where(
+        # one look at the history: 3.0 has no index by order
+        steps = select(history.c["order_id"], func.max(history.c["date_added"])).group_by(history.c["order_id"])
+        if begin:
+            steps = steps.where(history.c["date_added"] >= begin)
+        moved = {int(number): str(at or "") for number, at in connection.execute(steps)}
+        asked = select(order.c["order_id"], order.c["date_modified"], order.c["date_added"]).where(
             order.c["order_status_id"] > 0, order.c["store_id"] == self.settings.store
         )
-        found: dict[int, str] = {}
-        for number, modified, added in connection.execute(own):
-            found[int(number)] = max(str(modified or ""), str(added or ""))
-        # one look at all of the history: 3.0 has no index by order
-        latest_step = select(history.c["order_id"], func.max(history.c["date_added"])).group_by(history.c["order_id"])
         if begin:
-            latest_step = latest_step.where(history.c["date_added"] >= begin)
-        for number, added in connection.execute(latest_step):
-            if int(number) in found:
-                found[int(number)] = max(found[int(number)], str(added or ""))
+            own = (order.c["date_modified"] >= begin) | (order.c["date_added"] >= begin)
+            asked = asked.where(own | order.c["order_id"].in_(sorted(moved)))
         end = "~" if until is None else clock_of(until, self.facts.zone)
-        return {number: at for number, at in found.items() if begin <= at < end}
+        found: dict[int, str] = {}
+        for number, *stamps in connection.execute(asked):
+            at = max(moved.get(int(number), ""), *(str(one or "") for one in stamps))
+            if begin <= at < end:
+                found[int(number)] = at
+        return found
 
     def _page(self, connection: Connection, *, ids: Sequence[int]) -> tuple[Desk, dict[int, OrderRows]]:
         from sqlalchemy import select
