@@ -100,7 +100,7 @@ class OpenCart:
             writes=WRITES,
             dated_specials=True,
             delta=True,
-            batch=200,
+            batch=100,
         )
 
     def offers(self, since: datetime | None = None) -> Iterator[Offer]:

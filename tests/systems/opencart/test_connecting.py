@@ -23,7 +23,7 @@ from tests.servers.mariadb import MariaDb
 from tests.systems.opencart import shops
 from tests.systems.opencart.shops import Shop
 
-pytestmark = [pytest.mark.server("mariadb"), pytest.mark.xdist_group("mariadb")]
+pytestmark = [pytest.mark.server("mariadb"), pytest.mark.xdist_group("mariadb-2")]
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "systems" / "opencart.md"
 
 

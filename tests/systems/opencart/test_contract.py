@@ -18,7 +18,7 @@ from pipeline.testing.sync_subject import Places, Subject, levels_of
 from plugins.systems.opencart.mapping import days_of, stored_text
 from tests.systems.opencart.shops import Shop
 
-pytestmark = [pytest.mark.server("mariadb"), pytest.mark.xdist_group("mariadb")]
+pytestmark = [pytest.mark.server("mariadb"), pytest.mark.xdist_group("mariadb-2")]
 KYIV = ZoneInfo("Europe/Kyiv")
 IMAGES = "https://shop.example/img/"
 

@@ -19,7 +19,7 @@ from tests.systems.opencart.shops import Shop, demo
 from tests.systems.opencart.test_connecting import grants
 from tests.systems.opencart.test_reading import told
 
-pytestmark = [pytest.mark.server("mariadb"), pytest.mark.xdist_group("mariadb")]
+pytestmark = [pytest.mark.server("mariadb"), pytest.mark.xdist_group("mariadb-2")]
 
 
 def seen(shop: Shop, *args: Any, **settings: Any) -> list[SeenOrder]:

@@ -14,7 +14,7 @@ from pipeline.engine.runtime import RunOptions, RunReport, run_job
 from tests.systems.opencart.shops import Shop
 from tests.systems.opencart.test_reading import levels, told
 
-pytestmark = [pytest.mark.server("mariadb"), pytest.mark.xdist_group("mariadb")]
+pytestmark = [pytest.mark.server("mariadb"), pytest.mark.xdist_group("mariadb-2")]
 CONFIG = """\
 client: acme
 timezone: Europe/Kyiv
