@@ -411,3 +411,24 @@ def test_nothing_is_written_by_reading(demo_shop: Shop) -> None:
 def test_the_address_is_told_and_the_password_is_not(demo_shop: Shop) -> None:
     error = error_of(demo_shop, port=free_port(), password=SecretStr("p4ssw0rd"))
     assert f"{demo_shop.database} ({HOST}:" in str(error)
+
+
+def test_tables_without_a_prefix_whose_names_are_words_of_sql(mariadb_server: MariaDb, version: str) -> None:
+    from decimal import Decimal
+
+    from pipeline.ports import OfferChange, OrderChange, StockTarget
+
+    shop = shops.make(mariadb_server, version, prefix="")
+    system = shop.open()
+    offers = {offer.id: offer for offer in system.offers()}
+    assert len(offers) == 36
+    assert [one.id for one in system.orders()] == ["1"]
+    outcomes = [
+        *system.update_offers([OfferChange(offer=offers["28"], values={"price": Decimal(5), "specials": ()})]),
+        *system.apply_stock([StockTarget(offer=offers["35:46"], warehouse="", quantity=Decimal(5))]),
+        *system.apply_orders([OrderChange(id="1", status="5")]),
+    ]
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+    assert system.check() == ()
+    system.close()
+    shop.close()
