@@ -1,4 +1,4 @@
-"""Files of foreign shapes go the whole way: from an inbox into documents, by the config beside each sample."""
+"""Files of foreign shapes go the whole way: orders into documents by the samples' configs, catalogues into folders."""
 
 from __future__ import annotations
 
@@ -65,3 +65,40 @@ def test_a_sample_becomes_documents(
     # the same again makes nothing
     shutil.copy(FORMATS / sample, tmp_path / inbox)
     assert run_job(config, job).counts.get("created", 0) == 0
+
+
+CATALOGUES = {
+    "catalogue-csv": "{columns: [{header: Код, field: code}, {header: Ціна, field: price}]}",
+    "catalogue-xml": "{attributes: [{name: id, field: code}], elements: [{name: title, field: name}]}",
+    "keepincrm-yml": "{shop: Автофарба, image_url: 'https://shop.example/i/', specials: true}",
+    "keycrm-import": "{}",
+}
+
+
+@pytest.mark.parametrize("name", CATALOGUES)
+def test_a_catalogue_is_published_once_and_then_only_when_it_changed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.yaml").write_text(
+        f"""\
+client: demo
+connections:
+  site: {{type: local, path: site, create: true}}
+  books: {SEED}
+jobs:
+  catalogue:
+    steps:
+      - step: export-catalogue
+        from: books
+        to: site
+        name: goods
+        format: {{{name}: {CATALOGUES[name]}}}
+""",
+        encoding="utf-8",
+    )
+    config = load_config(tmp_path / "config.yaml")
+    report = run_job(config, "catalogue")
+    assert (report.state, report.counts.get("uploaded")) == ("done", 1), report
+    data = (tmp_path / "site" / "goods").read_bytes()
+    assert report.counts["rows"] == {"keepincrm-yml": 38}.get(name, 41)
+    if name != "keycrm-import":
+        assert "E-303-2" in data.decode()
+    assert run_job(config, "catalogue").counts.get("unchanged") == 1

@@ -6,33 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.api import FormatContext
-from plugins.formats._joomshopping.settings import TEMPLATE_FIELD, Column, JoomShoppingSettings, Kind
+from plugins.formats._columns.settings import Column
+from plugins.formats._columns.spec import Spec, default_spec, spec_of, used_fields
+from plugins.formats._joomshopping.settings import JoomShoppingSettings
 
 #: What the consumer does with a cell, as far as we know it: see check.py.
 Rule = Literal["", "code", "name", "text", "price", "quantity", "stock", "tax", "date", "category"]
-
-DATE = "%Y-%m-%d %H:%M:%S"
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """One column: where its cells come from, how they are written, and how the shop reads them."""
-
-    header: str
-    field: str = ""
-    value: str | None = None
-    template: str | None = None
-    kind: Kind = "text"
-    places: tuple[int, int] = (2, 2)  #: fewest and most digits after the point
-    decimal_mark: str = "."
-    round_down: bool = False
-    separator: str = "/"
-    date_format: str = DATE
-    yes: str = "1"
-    no: str = "0"
-    required: bool = False
-    max_length: int | None = None
-    rule: Rule = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +30,6 @@ class Layout:
         for spec in self.specs:
             names += used_fields(spec)
         return tuple(dict.fromkeys(names))
-
-
-def used_fields(spec: Spec) -> list[str]:
-    """Fields that a column looks at."""
-    if spec.template is not None:
-        return TEMPLATE_FIELD.findall(spec.template)
-    return [spec.field] if spec.field else []
 
 
 def layout(settings: JoomShoppingSettings, context: FormatContext) -> Layout:
@@ -140,75 +112,27 @@ def _extended(languages: tuple[str, ...], *, with_variants: bool) -> tuple[Spec,
 
 _TEXTS: tuple[tuple[str, Rule], ...] = (("name", "name"), ("short_description", "text"), ("description", "text"))
 
-#: How a field is written when an own column does not say.
-_BY_FIELD: dict[str, Spec] = {
-    "code": Spec("", required=True, rule="code"),
-    "name": Spec("", rule="name"),
-    "short_description": Spec("", rule="text"),
-    "description": Spec("", rule="text"),
-    "category": Spec("", kind="path", rule="category"),
-    "price": Spec("", kind="decimal", places=(2, 6), rule="price"),
-    "special_price": Spec("", kind="decimal", places=(2, 6), rule="price"),
-    "special_start": Spec("", kind="date"),
-    "special_end": Spec("", kind="date"),
-    "stock": Spec("", kind="decimal", round_down=True, required=True, rule="quantity"),
-    "tax_rate": Spec("", kind="decimal", places=(0, 6)),
-    "weight": Spec("", kind="decimal", places=(0, 6)),
-    "images": Spec("", kind="list"),
-    "published": Spec("", kind="flag"),
-    "updated_at": Spec("", kind="date"),
-    "options": Spec("", kind="pairs"),
-}
-
-
-def default_spec(field: str) -> Spec:
-    """How ``field`` is written when nothing is said about it."""
-    return _BY_FIELD.get(field.partition(".")[0], Spec(""))
-
-
-def localised(field: str, language: str) -> str:
-    """``name`` -> ``name.uk-UA``; fields that have no language stay."""
-    return f"{field}.{language}" if field in {"name", "short_description", "description"} else field
-
 
 def _own(column: Column, settings: JoomShoppingSettings, language: str) -> Spec:
+    spec = spec_of(
+        column,
+        language,
+        path_separator=settings.path_separator,
+        list_separator=settings.list_separator,
+        category=settings.category,
+    )
     if column.field is None:
-        template = column.template and TEMPLATE_FIELD.sub(
-            lambda found: "{" + localised(found[1], language) + "}", column.template
-        )
-        return Spec(
-            column.header,
-            value=column.value,
-            template=template,
-            required=column.required,
-            max_length=column.max_length,
-        )
+        return spec
     base = default_spec(column.field)
-    kind = column.kind or (settings.category if column.field == "category" and settings.category else base.kind)
-    numeric = kind in {"decimal", "integer"}
-    places = base.places if base.kind == "decimal" else (2, 6)
-    if column.decimals is not None:
-        places = (column.decimals, column.decimals)
+    numeric = spec.kind in {"decimal", "integer"}
     # A decimal comma, finer stock or a word in place of a number is what the client's importer wants: it does not hand
     # the cell to the shop's database as it stands, so the database's rules for numbers do not hold.
-    rule = base.rule
-    finer = column.field == "stock" and places[1] > base.places[1]
-    if (column.decimal_mark != "." and numeric) or (base.kind == "decimal" and not numeric) or finer:
-        rule = ""
+    finer = column.field == "stock" and spec.places[1] > base.places[1] and spec.kind != "integer"
+    odd = (column.decimal_mark != "." and numeric) or (base.kind == "decimal" and not numeric) or finer or column.table
     return replace(
-        base,
-        header=column.header,
-        field=localised(column.field, language),
-        kind=kind,
-        places=(0, 0) if kind == "integer" else places,
-        decimal_mark=column.decimal_mark,
-        separator=column.separator or (settings.path_separator if kind == "path" else settings.list_separator),
-        date_format=column.date_format,
-        yes=column.yes,
-        no=column.no,
-        required=base.required or column.required or column.field == "price",
-        max_length=column.max_length,
-        rule=rule,
+        spec,
+        required=spec.required or column.field == "price",
+        rule="" if odd else base.rule,
     )
 
 

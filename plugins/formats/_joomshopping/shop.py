@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from pipeline.api import Chunk, Finding, T, Text, Where
-from plugins.formats._joomshopping.layout import Layout, Rule, Spec
+from plugins.formats._columns.spec import Spec
+from plugins.formats._joomshopping.layout import Layout
 
 CODE_LENGTH = 32  #: product_ean varchar(32)
 NAME_LENGTH = 255  #: name_xx-XX varchar(255)
@@ -59,7 +60,7 @@ class Shop:
         self._core = layout.settings.profile == "core"
         self._latin = layout.settings.encoding == "iso-8859-1"
         self._found: list[Finding] = []
-        self._checks: dict[Rule, Callable[[Spec, list[str], Sequence[str]], None]] = {
+        self._checks: dict[str, Callable[[Spec, list[str], Sequence[str]], None]] = {
             "code": self._code,
             "name": self._name,
             "text": self._text,

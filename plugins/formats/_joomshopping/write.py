@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import compress
 
-from pipeline.api import Batch, Chunk, Finding, Held, T, Text, Where
-from plugins.formats._joomshopping.convert import cells
-from plugins.formats._joomshopping.layout import Layout, Spec
-
-LIMIT = 100  #: findings that are told one by one; the rest is a number
+from pipeline.api import Batch, Chunk, Finding, Held, T, Where
+from plugins.formats._columns.convert import cells
+from plugins.formats._columns.problems import Found, Problems, only
+from plugins.formats._columns.spec import Spec
+from plugins.formats._joomshopping.layout import Layout
 
 # PHP up to 7 lets a backslash shield across following letters beyond ASCII, PHP 8 only the next one: both are avoided.
 _TRAP = re.compile(r"\\(?=[^\x00-\x7f]*(?:\"|\Z))")
@@ -25,8 +24,7 @@ class Writer:
         self._delimiter = settings.delimiter
         self._quotable = re.compile(f'[{re.escape(settings.delimiter)}"\n\r]')
         self._keep_breaks = settings.newlines == "keep"
-        self._found: list[Finding] = []
-        self._more = 0
+        self._found = Found(layout.context.file)
         self._notes: list[Finding] = []
         self._leaves: dict[str, tuple[str, ...]] = {}
         self._leaf_only = settings.same_leaf == "refuse" and any(spec.kind == "leaf" for spec in layout.specs)
@@ -40,20 +38,13 @@ class Writer:
             chunk = self._chunk(batch)
             if chunk.codes:
                 yield chunk
-        if self._found:
-            raise Held(findings=(*self._found, *self._rest()))
-
-    def _rest(self) -> tuple[Finding, ...]:
-        if not self._more:
-            return ()
-        text = T("{n} more rows could not be written.", n=self._more)
-        return (Finding("csv-more", text),)
+        self._found.raise_held()
 
     def _chunk(self, batch: Batch) -> Chunk:
         if self._layout.settings.variants == "skip" and any(batch.columns["parent"]):
-            batch = _only(batch, [not parent for parent in batch.columns["parent"]])
+            batch = only(batch, [not parent for parent in batch.columns["parent"]])
         codes = [str(code) for code in batch.columns["code"]]
-        problems = _Problems(self, codes)
+        problems = Problems(self._found, codes)
         zone = self._layout.context.timezone
         columns = [
             cells(spec, batch, zone, keep_breaks=self._keep_breaks, problem=problems) for spec in self._layout.specs
@@ -69,7 +60,7 @@ class Writer:
             try:
                 return self._pack(codes, columns)
             except UnicodeEncodeError:
-                problems = _Problems(self, codes)
+                problems = Problems(self._found, codes)
                 self._check_encoding(columns, problems)
 
     def _pack(self, codes: list[str], columns: list[list[str]]) -> Chunk:
@@ -133,7 +124,7 @@ class Writer:
             )
             raise Held(text, code="csv-encoding") from error
 
-    def _check_encoding(self, columns: list[list[str]], problems: _Problems) -> None:
+    def _check_encoding(self, columns: list[list[str]], problems: Problems) -> None:
         for spec, column in zip(self._layout.specs, columns, strict=True):
             for row, cell in enumerate(column):
                 try:
@@ -154,7 +145,7 @@ class Writer:
                         T("Replace the character, or export in UTF-8 (`encoding: utf-8`)."),
                     )
 
-    def _check_backslashes(self, columns: list[list[str]], problems: _Problems) -> None:
+    def _check_backslashes(self, columns: list[list[str]], problems: Problems) -> None:
         for spec, column in zip(self._layout.specs, columns, strict=True):
             for row, cell in enumerate(column):
                 if "\\" in cell and self._needs_quotes(cell) and _TRAP.search(cell):
@@ -166,7 +157,7 @@ class Writer:
                         T("Take the backslash away, or let a space be put behind it (`backslash: space`)."),
                     )
 
-    def _check_leaves(self, batch: Batch, problems: _Problems) -> None:
+    def _check_leaves(self, batch: Batch, problems: Problems) -> None:
         """The shop keeps one category a name: two that share their last name would become one."""
         for row, path in enumerate(batch.columns["category"]):
             if path and self._leaves.setdefault(path[-1], tuple(path)) != tuple(path):
@@ -181,37 +172,3 @@ class Writer:
                     ),
                     T("Rename one of them, write the whole path (`category: path`) or allow it (`same_leaf: allow`)."),
                 )
-
-    def problem(self, product: str, code: str, text: Text, hint: Text | None, column: str | None) -> None:
-        """Keep a finding about ``product``; beyond the limit only their number."""
-        if len(self._found) >= LIMIT:
-            self._more += 1
-            return
-        whole = T("Product {code} cannot be written: {what}.", code=product, what=text)
-        where = Where(file=self._layout.context.file or None, element=column)
-        self._found.append(Finding(code, whole, where, hint))
-
-
-class _Problems:
-    """What is wrong with rows of one batch."""
-
-    def __init__(self, writer: Writer, codes: list[str]) -> None:
-        self._writer = writer
-        self._codes = codes
-        self._bad: set[int] = set()
-
-    def __call__(self, row: int, column: str, code: str, text: Text, hint: Text | None = None) -> None:
-        self._bad.add(row)
-        self._writer.problem(self._codes[row], code, text, hint, column)
-
-    def without_bad(self, columns: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-        """Codes and cells of the rows that nothing was told of."""
-        if not self._bad:
-            return self._codes, columns
-        good = [row not in self._bad for row in range(len(self._codes))]
-        return list(compress(self._codes, good)), [list(compress(column, good)) for column in columns]
-
-
-def _only(batch: Batch, keep: list[bool]) -> Batch:
-    columns = {name: list(compress(column, keep)) for name, column in batch.columns.items()}
-    return Batch(sum(keep), columns)

@@ -12,8 +12,8 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from pipeline.api import Batch, T, Text
-from plugins.formats._joomshopping.layout import DATE, Spec, default_spec
-from plugins.formats._joomshopping.settings import TEMPLATE_FIELD
+from plugins.formats._columns.settings import TEMPLATE_FIELD
+from plugins.formats._columns.spec import DATE, Spec, default_spec
 
 
 class Problem(Protocol):
@@ -30,6 +30,8 @@ def cells(spec: Spec, batch: Batch, zone: ZoneInfo, *, keep_breaks: bool, proble
     if spec.value is not None:
         return [spec.value] * batch.length
     made = _template(spec, batch, zone, problem) if spec.template is not None else _field(spec, batch, zone, problem)
+    if spec.table:
+        made = [spec.table.get(cell, cell) for cell in made]
     if not keep_breaks:
         made = _without_breaks(made)
     if spec.required and "" in made:
