@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 
 from pipeline.testing.fakehttp import FakeServer
-from plugins.systems._woocommerce.fake import KEY, SECRET, FakeWoo
+from plugins.systems.woocommerce.fake import KEY, SECRET, FakeWoo
 
 
 class Clock:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plugins.systems._woocommerce.fake import DEFAULT_CATEGORY, HOME, FakeWoo, Quirks
+from plugins.systems.woocommerce.fake import DEFAULT_CATEGORY, HOME, FakeWoo, Quirks
 from tests.systems.woocommerce.conftest import Clock, Http
 
 STOCK: dict[str, Any] = {"manage_stock": True, "stock_quantity": Decimal(5)}

@@ -21,8 +21,8 @@ import pytest
 import plugins
 from pipeline.testing.fakehttp import FakeApi, FakeServer
 from pipeline.testing.fakerun import load_state, save_state
-from plugins.systems._woocommerce import fake as fake_module
-from plugins.systems._woocommerce.fake import FakeWoo
+from plugins.systems.woocommerce import fake as fake_module
+from plugins.systems.woocommerce.fake import FakeWoo
 from tests.systems.woocommerce.conftest import Clock, Http
 
 STOCK: dict[str, Any] = {"manage_stock": True, "stock_quantity": Decimal(5)}

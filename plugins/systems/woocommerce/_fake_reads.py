@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Asked
-from plugins.systems._woocommerce._fake_products import VARIATION, Products
-from plugins.systems._woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
-from plugins.systems._woocommerce._fake_wordpress import (
+from plugins.systems.woocommerce._fake_products import VARIATION, Products
+from plugins.systems.woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
+from plugins.systems.woocommerce._fake_wordpress import (
     JSON,
     Kind,
     Row,
@@ -22,7 +22,7 @@ from plugins.systems._woocommerce._fake_wordpress import (
     slugged,
     wrong,
 )
-from plugins.systems._woocommerce._fake_writes import STATUSES, STOCK, TYPES, Writes
+from plugins.systems.woocommerce._fake_writes import STATUSES, STOCK, TYPES, Writes
 
 _ORDERBYS = "date,id,include,title,slug,modified,menu_order,price,popularity,rating"
 _CATEGORY: dict[str, Kind] = {

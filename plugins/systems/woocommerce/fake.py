@@ -2,7 +2,7 @@
 
 What differs from shop to shop is a switch of :class:`Quirks`. Run as a process it keeps its state in a file::
 
-    python -m plugins.systems._woocommerce.fake --port 8091 --state shop.json --token ck_one:cs_one --seed
+    python -m plugins.systems.woocommerce.fake --port 8091 --state shop.json --token ck_one:cs_one --seed
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked, FakeApi, Fault
 from pipeline.testing.fakerun import arguments, chosen, load_state, post, serve
-from plugins.systems._woocommerce._fake_orders import Orders, blank_order
-from plugins.systems._woocommerce._fake_products import VARIATION, Products, blank_product
-from plugins.systems._woocommerce._fake_quirks import Quirks
-from plugins.systems._woocommerce._fake_reads import Attributes, Categories, Reads
-from plugins.systems._woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
-from plugins.systems._woocommerce._fake_wordpress import (
+from plugins.systems.woocommerce._fake_orders import Orders, blank_order
+from plugins.systems.woocommerce._fake_products import VARIATION, Products, blank_product
+from plugins.systems.woocommerce._fake_quirks import Quirks
+from plugins.systems.woocommerce._fake_reads import Attributes, Categories, Reads
+from plugins.systems.woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
+from plugins.systems.woocommerce._fake_wordpress import (
     JSON,
     Row,
     fields_of,
@@ -36,7 +36,7 @@ from plugins.systems._woocommerce._fake_wordpress import (
     slugged,
     wrong,
 )
-from plugins.systems._woocommerce._fake_writes import Writes
+from plugins.systems.woocommerce._fake_writes import Writes
 
 __all__ = ["DEFAULT_CATEGORY", "HOME", "KEY", "SECRET", "FakeWoo", "Quirks", "main"]
 

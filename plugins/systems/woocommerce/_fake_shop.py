@@ -12,8 +12,8 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from pipeline.testing.fakehttp import Answer, Asked, pages
-from plugins.systems._woocommerce._fake_quirks import Quirks
-from plugins.systems._woocommerce._fake_wordpress import (
+from plugins.systems.woocommerce._fake_quirks import Quirks
+from plugins.systems.woocommerce._fake_wordpress import (
     JSON,
     Row,
     asked_list,

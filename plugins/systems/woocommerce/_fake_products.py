@@ -7,8 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from plugins.systems._woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
-from plugins.systems._woocommerce._fake_wordpress import Row, amount, dates, kept, paragraphs, slugged
+from plugins.systems.woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
+from plugins.systems.woocommerce._fake_wordpress import Row, amount, dates, kept, paragraphs, slugged
 
 VARIATION = "variation"
 

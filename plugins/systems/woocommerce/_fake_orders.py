@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Asked
-from plugins.systems._woocommerce._fake_products import Products
-from plugins.systems._woocommerce._fake_shop import HOME, Shop
-from plugins.systems._woocommerce._fake_wordpress import (
+from plugins.systems.woocommerce._fake_products import Products
+from plugins.systems.woocommerce._fake_shop import HOME, Shop
+from plugins.systems.woocommerce._fake_wordpress import (
     JSON,
     Kind,
     Row,
@@ -24,7 +24,7 @@ from plugins.systems._woocommerce._fake_wordpress import (
     price_text,
     wrong,
 )
-from plugins.systems._woocommerce._fake_writes import Writes
+from plugins.systems.woocommerce._fake_writes import Writes
 
 _ADDRESS = ("first_name", "last_name", "company", "address_1", "address_2", "city", "state", "postcode", "country")
 _BILLING = (*_ADDRESS, "email", "phone")

@@ -8,9 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked
-from plugins.systems._woocommerce._fake_products import VARIATION, Products, blank_product
-from plugins.systems._woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
-from plugins.systems._woocommerce._fake_wordpress import (
+from plugins.systems.woocommerce._fake_products import VARIATION, Products, blank_product
+from plugins.systems.woocommerce._fake_shop import DEFAULT_CATEGORY, HOME, Shop
+from plugins.systems.woocommerce._fake_wordpress import (
     JSON,
     Kind,
     Row,
