@@ -54,7 +54,7 @@ def configure(
             root.removeHandler(handler)
             handler.close()
     root.setLevel(level.upper())
-    for noisy in ("paramiko", "desktop_notifier", "asyncio", "alembic", "watchdog"):
+    for noisy in ("paramiko", "desktop_notifier", "asyncio", "alembic", "watchdog", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING if noisy != "paramiko" else logging.CRITICAL)
     if console:
         _add(

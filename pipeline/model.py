@@ -136,6 +136,7 @@ class StockLevel:
     on_hand: Decimal
     reserved: Decimal = Decimal(0)
     offer: str = ""  #: id of the offer in its system, where levels are told by id
+    counted: bool = True  #: False: the system sells it without counting, and ``on_hand`` says nothing
 
 
 # --- orders ------------------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ class StockRun(SyncRun):
         began = self.ctx.clock.now()
         links = self.read_links()
         linked = {link.source_id for link in links.values()}
-        told = {level.offer or level.code for level in levels}
+        told = {level.offer or level.code for level in levels if level.counted}
         if not full and not told - linked - self._strangers():
             by_source = {link.source_id: link for link in links.values()}
             sold = tuple(
@@ -133,7 +133,7 @@ class StockRun(SyncRun):
             found = {pair.row.offer.id for pair in matches.pairs}
             self.ctx.ledger.set_value(conn, STRANGERS, self.link, sorted(set(wanted) - found))
 
-    def _there(self, seen: Observed) -> dict[tuple[str, str], Decimal]:
+    def _there(self, seen: Observed) -> dict[tuple[str, str], Decimal | None]:
         """What the target shows now: read, or as it was last sent."""
         if not seen.full or not isinstance(self.target, Stock):
             return {
@@ -141,10 +141,11 @@ class StockRun(SyncRun):
                 for name, link in seen.links.items()
                 for warehouse, level in link.stock().items()
             }
-        found: dict[tuple[str, str], Decimal] = {}
+        found: dict[tuple[str, str], Decimal | None] = {}
         for level in self.target.levels():
             reserved = Decimal(0) if self.settings.level == "on-hand" else level.reserved
-            found[level.offer or level.code, level.warehouse] = level.on_hand - reserved
+            number = level.on_hand - reserved if level.counted else None
+            found[level.offer or level.code, level.warehouse] = number
         if not self.settings.warehouses:
             only = {name: left for (name, warehouse), left in found.items() if warehouse}
             for name, left in only.items():

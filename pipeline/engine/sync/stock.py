@@ -57,7 +57,8 @@ def sellable_by_warehouse(
     """
     by_offer: dict[str, list[StockLevel]] = defaultdict(list)
     for level in levels:
-        by_offer[level.offer or level.code].append(level)
+        if level.counted:
+            by_offer[level.offer or level.code].append(level)
     goes_to: dict[str, list[str]] = defaultdict(list)
     for target, sources in settings.warehouses.items():
         for source in sources:
@@ -80,7 +81,7 @@ def sellable_by_warehouse(
 def plan_stock(
     matches: Matches,
     wanted: Mapping[str, Mapping[str, Decimal]],
-    there: Mapping[tuple[str, str], Decimal],
+    there: Mapping[tuple[str, str], Decimal | None],
     settings: StockSyncSettings,
     *,
     unmapped: Mapping[str, int],
@@ -92,7 +93,8 @@ def plan_stock(
 
     Args:
         wanted: by offer id of the source, target warehouse -> level.
-        there: (offer id of the target, warehouse) -> the level that it has; missing: not known, or none when ``full``.
+        there: (offer id of the target, warehouse) -> the level that it has, None where it is not counted; missing: not
+            known, or none when ``full``.
         gone: offers of the target that were in step and whose source is gone.
     """
     pushes: list[Push] = []

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+import stamina
 
 from pipeline.testing.fakehttp import FakeServer
 from plugins.systems.woocommerce.fake import KEY, SECRET, FakeWoo
@@ -114,3 +115,10 @@ def fake(clock: Clock) -> FakeWoo:
 def http_(fake: FakeWoo) -> Iterator[Http]:
     with FakeServer(fake) as server:
         yield Http(server.url)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    """Tries that follow one another at once."""
+    with stamina.set_testing(True, attempts=4):
+        yield

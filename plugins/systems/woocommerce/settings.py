@@ -1,0 +1,96 @@
+"""Parameters of a shop on WooCommerce."""
+
+from __future__ import annotations
+
+import ipaddress
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from pipeline.api import Duration, Settings, T, parse_duration
+
+_MINUTE = parse_duration("60s")
+#: Kilograms, and centimetres, of one unit that WooCommerce can be set to.
+WEIGHTS = {"kg": Decimal(1), "g": Decimal("0.001"), "lbs": Decimal("0.45359237"), "oz": Decimal("0.028349523125")}
+LENGTHS = {
+    "m": Decimal(100),
+    "cm": Decimal(1),
+    "mm": Decimal("0.1"),
+    "in": Decimal("2.54"),
+    "yd": Decimal("91.44"),
+}
+
+
+class WooSettings(Settings):
+    """A shop on WordPress with WooCommerce, through its REST API (wc/v3)."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+    """Address of the shop, as its settings in WordPress say it: `https://shop.example`."""
+    key: SecretStr
+    """Consumer key (`ck_…`) with the right to read and write: `${env:NAME}`, `${file:PATH}` or
+    `${keyring:SERVICE/NAME}`."""
+    secret: SecretStr
+    """Consumer secret (`cs_…`) of that key."""
+    auth: Literal["header", "query"] = "header"
+    """`header` sends the key by HTTP Basic. `query` is for servers that do not hand that header on: the key then stands
+    in addresses, and in the logs of the shop's server."""
+    allow_http: bool = False
+    """`true` allows an address without encryption that is not on this machine: all on the way can read the key."""
+    permalinks: Literal["pretty", "plain"] = "pretty"
+    """`plain` when the shop's addresses are like `/?p=123` (WordPress: Settings, Permalinks), where `/wp-json` is a
+    page that is not found."""
+    ca_file: Path | None = None
+    """File with the CA certificates (PEM) to trust, relative to the config file; the system's when not given."""
+    timeout: Duration = Field(default=_MINUTE, validate_default=True)
+    """How long the shop may take over one request; a batch of products with pictures takes long."""
+    per_minute: Annotated[int, Field(ge=1)] | None = None
+    """Requests that are sent within a minute at most; the shop itself has no limit, its host may have one."""
+    page: Annotated[int, Field(ge=2, le=100)] = 100
+    """Products, or orders, that are read at once."""
+    batch: Annotated[int, Field(ge=1, le=100)] = 50
+    """Products that are written at once."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    """Currency of the prices (ISO 4217); the shop is asked for it when not given."""
+    weight_unit: Literal["kg", "g", "lbs", "oz"] = "kg"
+    """Unit of weights, as the shop has set it (WooCommerce: Settings, Products)."""
+    dimension_unit: Literal["m", "cm", "mm", "in", "yd"] = "cm"
+    """Unit of lengths, as the shop has set it."""
+    barcodes: Literal["off", "read", "write"] = "read"
+    """The field “GTIN, UPC, EAN, or ISBN”: `read` tells it as the barcode and as a second article `gtin`; `write`
+    also sets it (the shop refuses a product whose barcode another one has); `off` leaves it alone."""
+    default_category: str = "uncategorized"
+    """Slug of the category in which the shop puts what has none: standing in it is standing in none."""
+    foreign_html: Literal["hold", "strip"] = "hold"
+    """What WordPress takes out of descriptions in silence (scripts, frames, forms): `hold` tells a person, `strip`
+    writes the text without it."""
+    fractions: Literal["hold", "down", "keep"] = "hold"
+    """A stock that is no whole number: `hold` tells a person, `down` writes the whole number below it, `keep` is for
+    shops with a plugin for fractions."""
+
+    @field_validator("url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        return value.rstrip("/").removesuffix("/wp-json/wc/v3").removesuffix("/wp-json").rstrip("/")
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> WooSettings:
+        parts = urlsplit(self.url)
+        if parts.scheme == "http" and not self.allow_http and not _is_here(parts.hostname or ""):
+            raise ValueError(
+                T("`{url}` is not encrypted: everybody on the way could read the key.", url=self.url),
+                T("Write https://, or `allow_http: true` when you know what you do."),
+            )
+        if parts.username or parts.password:
+            raise ValueError(T("The key belongs into `key` and `secret`, not into `url`."))
+        return self
+
+
+def _is_here(host: str) -> bool:
+    """Whether it is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
