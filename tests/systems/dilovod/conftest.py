@@ -96,6 +96,20 @@ class Wire:
         return self("setDelMark", {"header": {"id": id_}})
 
 
+def error(answer: Any) -> str:
+    """The words of an error of the usual form."""
+    assert set(answer) == {"error", "clientMessages"}, answer
+    return str(answer["error"])
+
+
+def cant_set(answer: Any) -> str:
+    """Where the value stood that could not be set."""
+    text = error(answer)
+    assert text.startswith("cant set value of ")
+    assert text.endswith(": bad value, or field doesnt exist")
+    return text.removeprefix("cant set value of ").partition(":")[0]
+
+
 def told(*values: Any) -> tuple[Any, ...]:
     """Values to be compared with plain numbers, which mypy takes for a mistake where they are Decimals."""
     return values

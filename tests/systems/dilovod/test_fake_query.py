@@ -9,15 +9,10 @@ import pytest
 
 from plugins.systems._dilovod._fake_seeds import STORAGE, UAH
 from plugins.systems._dilovod.fake import FakeDilovod
-from tests.systems.dilovod.conftest import Clock, Wire
+from tests.systems.dilovod.conftest import Clock, Wire, error
 
 GOODS, ORDER = "catalogs.goods", "documents.saleOrder"
 RETAIL = "1101300000001001"
-
-
-def error(answer: Any) -> str:
-    assert set(answer) == {"error", "clientMessages"}
-    return str(answer["error"])
 
 
 # --- fields and rows -------------------------------------------------------------------------------------------------
