@@ -7,7 +7,7 @@ values it fixes; all other combinations of the master's options are variants as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -60,6 +60,14 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Family:
+    """A product's offers. ``whole``: False where it has too many combinations to be told with them all."""
+
+    items: Sequence[Item]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What decides how products are seen."""
 
@@ -85,6 +93,10 @@ class View:
         stock = _quantity(bundle) if alone or not kept else None
         base = self._item(bundle, "base", str(bundle.id), bundle, NOTHING, self._keys(bundle), stock)
         return [base, *variants]
+
+    def family(self, bundle: Bundle) -> Family:
+        """All of the product's offers together."""
+        return Family(self.items(bundle), count(self.options(bundle)) <= self.settings.max_variants)
 
     def options(self, bundle: Bundle) -> list[Option]:
         """The options of the product that make variants."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
@@ -36,7 +36,6 @@ from pipeline.api import (
 )
 from plugins.systems.opencart.mapping import ZERO, Row, moment_of, number_of, text_of
 from plugins.systems.opencart.settings import OpenCartSettings
-from plugins.systems.opencart.variants import ANY_OF, BY_NUMBERS, ONE_OF, Value, article_of
 
 #: Rows of order_total that are told otherwise: items, their tax, and the sum.
 _APART = {"sub_total", "tax", "total"}
@@ -66,8 +65,7 @@ class Desk:
     source: str
     countries: Mapping[int, str]  #: country_id -> ISO 3166 alpha-2
     languages: Mapping[int, str]
-    articles: Mapping[int, str]  #: product_id -> its article, where the article is another field than model
-    values: Mapping[int, Value]  #: product_option_value_id -> the value, of those that are still there
+    codes: Mapping[int, str]  #: order_product_id -> the article that its variant has in the catalogue
 
     def read(self, order: OrderRows, changed: datetime | None) -> SeenOrder:
         """The order, or what is wrong with it."""
@@ -127,12 +125,12 @@ class Desk:
             price, tax = _unit(row), number_of(row["tax"]) or ZERO
             lines.append(
                 OrderLine(
-                    code=self._code(row, options),
+                    code=self.codes.get(int(row["order_product_id"])) or text_of(row["model"]).strip(),
                     name=text_of(row["name"]),
                     quantity=Decimal(row["quantity"] or 0),
                     price=_plain((price + tax) * rate),
                     tax_rate=_percent(price, tax),
-                    attributes=_attributes(options),
+                    attributes=chosen_of(options),
                     number=n,
                 )
             )
@@ -147,25 +145,6 @@ class Desk:
                 )
             )  # fmt: skip
         return lines
-
-    def _code(self, row: Row, options: Sequence[Row]) -> str:
-        """The item's article, as the catalogue tells it.
-
-        Where an option has been taken off the product since, its article is not known any more: the code then names
-        what was chosen, ``AB [Розмір: S]``, which fits no product, so that a person is asked which one is meant.
-        """
-        base = self.articles.get(int(row["product_id"] or 0)) or text_of(row["model"]).strip()
-        kinds = (*ONE_OF, ANY_OF) if self.settings.checkboxes else ONE_OF
-        making = [option for option in options if str(option["type"]) in kinds]
-        chosen = [self.values.get(int(option["product_option_value_id"] or 0)) for option in making]
-        values = [value for value in chosen if value is not None]
-        if len(values) < len(making):
-            named = ", ".join(f"{name}: {value}" for name, value in _attributes(making).items())
-            return f"{base} [{named}]"
-        if not values:
-            return base
-        made = article_of(self.settings.variant_key, base, values)
-        return made or article_of(BY_NUMBERS, base, values) or base
 
     # --- sums --------------------------------------------------------------------------------------------------------
 
@@ -341,7 +320,7 @@ def _fields(stored: object) -> dict[str, str]:
     return {key: value for key, value in made.items() if value}
 
 
-def _attributes(options: Iterable[Row]) -> dict[str, str]:
+def chosen_of(options: Iterable[Row]) -> dict[str, str]:
     """What was chosen and written, by option; several ticks of one are joined."""
     found: dict[str, str] = {}
     for row in options:

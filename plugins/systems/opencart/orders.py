@@ -6,7 +6,7 @@ status changes. Carts that were never finished have the status 0, and are no ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.api import Held, MistokError, OrderChange, Ref, Refused, RowOutcome, SeenOrder, SystemEnv, T, Transient
 from plugins.systems.opencart.database import Database
+from plugins.systems.opencart.goods import Family
 from plugins.systems.opencart.mapping import Row, clock_of, moment_of, since_clock, stored_text, text_of
-from plugins.systems.opencart.ordering import Desk, OrderRows
+from plugins.systems.opencart.ordering import Desk, OrderRows, chosen_of
 from plugins.systems.opencart.settings import OpenCartSettings
 from plugins.systems.opencart.shop import Facts, Tables, named
-from plugins.systems.opencart.variants import Value
+from plugins.systems.opencart.variants import ANY_OF, ONE_OF
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,6 +36,7 @@ class OrderBook:
     facts: Facts
     settings: OpenCartSettings
     env: SystemEnv
+    goods: Callable[[Collection[int]], Mapping[int, Family]]  #: what the catalogue tells of these products
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -46,7 +48,8 @@ class OrderBook:
         order = sorted(changed, key=lambda one: (changed[one], one))
         for n in range(0, len(order), self.settings.page):
             part = order[n : n + self.settings.page]
-            desk, found = self.database.read(partial(self._page, ids=part))
+            found, countries = self.database.read(partial(self._page, ids=part))
+            desk = self._desk(found, countries)
             for one in part:
                 rows = found.get(one)
                 # looked at again here: a cart may have become an order, or an order have been deleted
@@ -83,49 +86,45 @@ class OrderBook:
                 found[int(number)] = at
         return found
 
-    def _page(self, connection: Connection, *, ids: Sequence[int]) -> tuple[Desk, dict[int, OrderRows]]:
+    def _page(self, connection: Connection, *, ids: Sequence[int]) -> tuple[dict[int, OrderRows], dict[int, str]]:
+        """These orders with their rows, and the countries that they name."""
+        found = {int(row["order_id"]): OrderRows(row) for row in self._rows(connection, "order", ids, "order_id")}
+
+        def give(name: str, take: Callable[[OrderRows, Row], None], *order: str) -> None:
+            for row in self._rows(connection, name, ids, *order):
+                if int(row["order_id"]) in found:
+                    take(found[int(row["order_id"])], row)
+
+        def option(to: OrderRows, row: Row) -> None:
+            to.options.setdefault(int(row["order_product_id"]), []).append(row)
+
+        give("order_product", lambda to, row: to.products.append(row), "order_product_id")
+        give("order_option", option, "order_option_id")
+        give("order_total", lambda to, row: to.totals.append(row), "sort_order", "order_total_id")
+        if self.tables.has("order_voucher"):
+            give("order_voucher", lambda to, row: to.vouchers.append(row), "order_voucher_id")
+        countries = {
+            int(one.row.get(f"{kind}_country_id") or 0) for one in found.values() for kind in ("payment", "shipping")
+        }
+        return found, self._countries(connection, countries - {0})
+
+    def _rows(self, connection: Connection, name: str, ids: Sequence[int], *order: str) -> list[Row]:
         from sqlalchemy import select
 
-        def rows(name: str, *order: str) -> list[Row]:
-            table = self.tables[name]
-            asked = select(table).where(table.c["order_id"].in_(ids)).order_by(*(table.c[one] for one in order))
-            return [dict(row) for row in connection.execute(asked).mappings()]
+        table = self.tables[name]
+        asked = select(table).where(table.c["order_id"].in_(ids)).order_by(*(table.c[one] for one in order))
+        return [dict(row) for row in connection.execute(asked).mappings()]
 
-        found = {int(row["order_id"]): OrderRows(row) for row in rows("order", "order_id")}
-
-        def give(name: str, order: Sequence[str], take: Callable[[OrderRows, Row], None]) -> list[Row]:
-            told = [row for row in rows(name, *order) if int(row["order_id"]) in found]
-            for row in told:
-                take(found[int(row["order_id"])], row)
-            return told
-
-        products = give("order_product", ["order_product_id"], lambda to, row: to.products.append(row))
-        options = give(
-            "order_option",
-            ["order_option_id"],
-            lambda to, row: to.options.setdefault(int(row["order_product_id"]), []).append(row),
-        )
-        give("order_total", ["sort_order", "order_total_id"], lambda to, row: to.totals.append(row))
-        if self.tables.has("order_voucher"):
-            give("order_voucher", ["order_voucher_id"], lambda to, row: to.vouchers.append(row))
-        return self._desk(connection, found, products, options), found
-
-    def _desk(
-        self, connection: Connection, found: Mapping[int, OrderRows], products: Sequence[Row], options: Sequence[Row]
-    ) -> Desk:
-        countries = {
-            int(row.row.get(f"{kind}_country_id") or 0) for row in found.values() for kind in ("payment", "shipping")
-        }
+    def _desk(self, found: Mapping[int, OrderRows], countries: Mapping[int, str]) -> Desk:
         return Desk(
             settings=self.settings,
             zone=self.facts.zone,
             own=self.facts.currency,
             client=self.env.currency,
             source=self.settings.source or self.env.name,
-            countries=self._countries(connection, countries - {0}),
+            countries=countries,
             languages=self.facts.codes,
-            articles=self._articles(connection, {int(row["product_id"] or 0) for row in products}),
-            values=self._values(connection, {int(row["product_option_value_id"] or 0) for row in options} - {0}),
+            codes=self._codes(found.values()),
         )
 
     def _countries(self, connection: Connection, ids: Collection[int]) -> dict[int, str]:
@@ -136,44 +135,22 @@ class OrderBook:
             for row in _some(connection, self.tables, "country", "country_id", ids)
         }
 
-    def _articles(self, connection: Connection, ids: Collection[int]) -> dict[int, str]:
-        """Articles of another field than model, which the order itself has."""
-        article = self.settings.article
-        if article == "model" or not ids:
-            return {}
-        if self.tables.has("product", article):
-            rows = _some(connection, self.tables, "product", "product_id", ids)
-            found = {int(row["product_id"]): text_of(row[article]).strip() for row in rows}
-        else:
-            rows = _some(connection, self.tables, "product_code", "product_id", ids)
-            found = {
-                int(row["product_id"]): text_of(row["value"]).strip()
-                for row in rows
-                if str(row["code"] or "").strip().casefold() == article
-            }
-        return {one: code for one, code in found.items() if code}
+    def _codes(self, orders: Iterable[OrderRows]) -> dict[int, str]:
+        """The articles of items that have another one than the model that stands in the order: as the catalogue tells
+        them.
 
-    def _values(self, connection: Connection, ids: Collection[int]) -> dict[int, Value]:
-        if not ids:
-            return {}
-        rows = _some(connection, self.tables, "product_option_value", "product_option_value_id", ids)
-        values = {int(row["option_value_id"]) for row in rows}
-        names = named(
-            _some(connection, self.tables, "option_value_description", "option_value_id", values),
-            "option_value_id",
-            self.facts,
-        )
-        article = self.settings.option_article
-        return {
-            int(row["product_option_value_id"]): Value(
-                id=int(row["option_value_id"]),
-                row=int(row["product_option_value_id"]),
-                option=int(row["option_id"]),
-                name=names.get(int(row["option_value_id"]), "") or f"#{row['option_value_id']}",
-                article=text_of(row[article]).strip() if article else "",
-            )
-            for row in rows
-        }
+        A variant product of 4.1 stands in an order by its own number, one of 4.0 by its master's with its options.
+        """
+        kinds = (*ONE_OF, ANY_OF) if self.settings.checkboxes else ONE_OF
+        asked: dict[int, tuple[int, Row, list[Row]]] = {}
+        for order in orders:
+            for row in order.products:
+                number = int(row["order_product_id"])
+                making = [one for one in order.options.get(number, ()) if str(one["type"]) in kinds]
+                if making or row.get("master_id") or self.settings.article != "model":
+                    asked[number] = (int(row.get("master_id") or row["product_id"] or 0), row, making)
+        goods = self.goods({product for product, _, _ in asked.values()} - {0}) if asked else {}
+        return {number: item_code(goods.get(product), row, making) for number, (product, row, making) in asked.items()}
 
     def statuses(self) -> list[Ref]:
         """All statuses, by number."""
@@ -290,6 +267,28 @@ class OrderBook:
         return clock_of(self.env.clock.now(), self.facts.zone)
 
 
+def item_code(family: Family | None, row: Row, options: Sequence[Row]) -> str:
+    """The article of an item of an order: of the variant that these options make of its product.
+
+    Where the combination is not in the catalogue any more, the code names what was chosen, ``AB [Розмір: S]``, which
+    fits no product, so that a person is asked which one is meant.
+    """
+    base, product = text_of(row["model"]).strip(), int(row["product_id"] or 0)
+    rows = {int(option["product_option_value_id"] or 0) for option in options}
+    if family is not None:
+        items = family.items
+        fitting = [item for item in items if {value.row for value in item.chosen.values} == rows]
+        # the product itself and a variant product that fixes nothing have the same options: none
+        fitting = [item for item in fitting if item.bundle.id == product] or fitting
+        if fitting:
+            return fitting[0].code
+        base = next((item.code for item in items if item.offer.id == str(product)), items[0].code)
+        if not family.whole:
+            return base
+    named = ", ".join(f"{name}: {value}" for name, value in chosen_of(options).items())
+    return f"{base} [{named}]" if named else base
+
+
 def _lines(comment: object) -> list[str]:
     """The lines of a stored comment."""
     return text_of(comment).replace("\r\n", "\n").strip().split("\n")
@@ -300,7 +299,7 @@ def _says(lines: Sequence[str], wanted: Sequence[str]) -> bool:
     return any(list(lines[n : n + len(wanted)]) == list(wanted) for n in range(len(lines) - len(wanted) + 1))
 
 
-def _some(connection: Connection, tables: Tables, name: str, key: str, ids: Collection[int]) -> list[Row]:
+def _some(connection: Connection, tables: Tables, name: str, key: str, ids: Collection[int]) -> list[dict[str, Any]]:
     from sqlalchemy import select
 
     if not ids:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pipeline.api import (
@@ -35,7 +35,7 @@ from pipeline.api import (
     Who,
 )
 from plugins.systems.opencart.database import Database
-from plugins.systems.opencart.goods import Item, View
+from plugins.systems.opencart.goods import Family, Item, View
 from plugins.systems.opencart.mapping import since_clock
 from plugins.systems.opencart.notices import Notices
 from plugins.systems.opencart.orders import OrderBook
@@ -156,7 +156,14 @@ class OpenCart:
         return self.order_statuses() if kind == "status" else ()
 
     def _orders(self) -> OrderBook:
-        return OrderBook(self.database, self.tables(), self.facts(), self.settings, self.env)
+        reader = self.reader()
+        view: list[View] = []
+
+        def goods(products: Collection[int]) -> Mapping[int, Family]:
+            view.extend([] if view else [self._view(reader)])  # the tree is read only where goods are asked for
+            return {one: view[0].family(bundle) for one, bundle in reader.some(products).items()}
+
+        return OrderBook(self.database, reader.tables, reader.facts, self.settings, self.env, goods)
 
     # --- how it is read ------------------------------------------------------------------------------------------
 

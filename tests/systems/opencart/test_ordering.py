@@ -15,7 +15,6 @@ from pipeline.model import Order, cents
 from pipeline.rules.pricing import order_totals
 from plugins.systems.opencart.ordering import Desk, OrderRows, method_of, revision_of
 from plugins.systems.opencart.settings import OpenCartSettings
-from plugins.systems.opencart.variants import Value
 
 SETTINGS = OpenCartSettings(user="u", password="p", database="d")
 
@@ -24,7 +23,7 @@ def desk(**changes: Any) -> Desk:
     """A desk of a shop in hryvnias."""
     return Desk(**{
         "settings": SETTINGS, "zone": ZoneInfo("Europe/Kyiv"), "own": "UAH", "client": "UAH", "source": "shop",
-        "countries": {220: "UA"}, "languages": {1: "uk-ua"}, "articles": {}, "values": {}, **changes,
+        "countries": {220: "UA"}, "languages": {1: "uk-ua"}, "codes": {}, **changes,
     })  # fmt: skip
 
 
@@ -223,7 +222,7 @@ def test_an_order_that_cannot_be_read_is_held_with_its_number(columns: dict[str,
     assert (seen.id, seen.number, seen.status) == ("7", "7", "1")
 
 
-# --- articles of variants --------------------------------------------------------------------------------------------
+# --- articles --------------------------------------------------------------------------------------------------------
 
 
 def chosen(kind: str, name: str, value: str, number: int) -> Mapping[str, Any]:
@@ -231,38 +230,17 @@ def chosen(kind: str, name: str, value: str, number: int) -> Mapping[str, Any]:
     return {"order_product_id": 1, "product_option_value_id": number, "type": kind, "name": name, "value": value}
 
 
-VALUES = {11: Value(id=7, row=11, option=2, name="M", article="AB-M"), 12: Value(id=5, row=12, option=1, name="Red")}
+def test_what_was_chosen_and_written_is_told_and_ticks_of_one_option_together() -> None:
+    options = [chosen("checkbox", "Додатково", "Кришка", 12), chosen("text", "Напис", "Вітаю &amp; люблю", 0),
+               chosen("checkbox", "Додатково", "Ручка", 11)]  # fmt: skip
+    order = read(OrderRows(row(total="1"), [item(1.0, 1)], {1: options}, []))
+    assert dict(order.lines[0].attributes) == {"Додатково": "Кришка, Ручка", "Напис": "Вітаю & люблю"}
 
 
-@pytest.mark.parametrize(
-    ("options", "code"),
-    [
-        ([], "AB"),
-        ([chosen("select", "Розмір", "M", 11)], "AB-7"),
-        ([chosen("select", "Розмір", "M", 11), chosen("radio", "Колір", "Red", 12)], "AB-5-7"),
-        ([chosen("radio", "Колір", "Red", 12), chosen("text", "Напис", "Вітаю!", 0)], "AB-5"),
-        ([chosen("checkbox", "Додатково", "Red", 12)], "AB"),
-        ([chosen("date", "День", "2026-11-25", 0)], "AB"),
-        ([chosen("select", "Розмір", "XL", 99)], "AB [Розмір: XL]"),
-        ([chosen("radio", "Колір", "Red", 12), chosen("select", "Розмір", "XL", 99)], "AB [Колір: Red, Розмір: XL]"),
-    ],
-)  # fmt: skip
-def test_an_items_article_is_that_of_its_variant(options: list[Mapping[str, Any]], code: str) -> None:
-    order = read(OrderRows(row(total="1"), [item(1.0, 1)], {1: options}, []), values=VALUES)
-    assert order.lines[0].code == code
-    assert dict(order.lines[0].attributes) == {one["name"]: one["value"] for one in options}
-
-
-def test_ticks_of_one_option_are_told_together() -> None:
-    ticks = [chosen("checkbox", "Додатково", "Red", 12), chosen("checkbox", "Додатково", "M", 11)]
-    settings = SETTINGS.model_copy(update={"checkboxes": True})
-    order = read(OrderRows(row(total="1"), [item(1.0, 1)], {1: ticks}, []), values=VALUES, settings=settings)
-    assert order.lines[0].code == "AB-5-7"
-    assert dict(order.lines[0].attributes) == {"Додатково": "Red, M"}
-
-
-def test_an_article_of_another_field_stands_in_for_the_model() -> None:
-    assert read(OrderRows(row(total="1"), [item(1.0, 1)], {}, []), articles={3: "S-7"}).lines[0].code == "S-7"
+def test_an_item_is_named_by_its_model_or_by_what_the_catalogue_says() -> None:
+    bare = item(1.0, 1, model=" А&amp;Б ")
+    assert read(OrderRows(row(total="1"), [bare], {}, [])).lines[0].code == "А&Б"
+    assert read(OrderRows(row(total="1"), [bare], {}, []), codes={1: "S-7"}).lines[0].code == "S-7"
 
 
 # --- people, places, methods -----------------------------------------------------------------------------------------

@@ -158,6 +158,63 @@ def test_an_item_has_the_article_that_its_variant_has_in_the_catalogue(demo_shop
     assert named in {offer.keys["model"] for offer in told(demo_shop, variant_key="{key}/{values}").values()}
     demo_shop.run("delete from {p}product_option_value where product_option_value_id = 6")
     assert the_order(demo_shop).lines[0].code == "Product 15 [Radio: Medium, Select: Red]"
+    demo_shop.run("delete from {p}product where product_id = 42")
+    assert the_order(demo_shop).lines[0].code == "Product 15 [Radio: Medium, Select: Red]"
+
+
+@pytest.mark.parametrize("by_master", [False, True])  # as 4.1 and as 4.0 keep it
+def test_a_variant_product_in_an_order_has_its_own_article(
+    copied: Callable[[str, bool], Shop], by_master: bool
+) -> None:
+    import json
+
+    shop = copied("4.1", True)
+    master = shop.product(model="AB")
+    small, _ = shop.option(master, "select", "Розмір", [{"name": "S"}, {"name": "M"}])
+    red, blue = shop.option(master, "radio", "Колір", [{"name": "Red"}, {"name": "Blue"}])
+    own = shop.run("select product_option_value_id as v, product_option_id as o from {p}product_option_value")
+    option = {row["v"]: row["o"] for row in own}
+    child = shop.product(
+        model="AB-S", master_id=master, variant=json.dumps({option[small]: str(small)}),
+        override=json.dumps({"variant": {option[small]: "1"}}),
+    )  # fmt: skip
+    plain = shop.product(model="AB-X", master_id=master)
+    product = (master, 0) if by_master else (child, master)
+    shop.run(
+        "update {p}order_product set product_id = %s, master_id = %s, model = 'x' where order_product_id = 1", product
+    )
+    shop.run("update {p}order_product set product_id = %s, master_id = %s where order_product_id = 2", [plain, master])
+    for value, kind, name, said in ((small, "select", "Розмір", "S"), (blue, "radio", "Колір", "Blue")):
+        shop.insert("order_option", {
+            "order_id": 1, "order_product_id": 1, "product_option_id": option[value], "product_option_value_id": value,
+            "name": name, "value": said, "type": kind,
+        })  # fmt: skip
+    assert red < blue
+    codes = [line.code for line in the_order(shop).lines]
+    assert codes[0].startswith("AB-S-")
+    assert codes[1] == "AB-X"
+    articles = {offer.keys["model"] for offer in told(shop).values()}
+    assert set(codes) <= articles
+    capped = [line.code for line in the_order(shop, max_variants=1).lines]
+    assert capped == ["AB" if by_master else "AB-S", "AB-X"]
+
+
+def test_an_item_of_a_product_that_is_told_without_variants_has_the_products_article(demo_shop: Shop) -> None:
+    demo_shop.run("update {p}order_product set product_id = 42, model = 'Product 15' where order_product_id = 1")
+    chosen = [(6, "radio", "Radio", "Medium"), (4, "select", "Select", "Red")]
+    for value, kind, name, said in chosen:
+        demo_shop.insert("order_option", {
+            "order_id": 1, "order_product_id": 1, "product_option_id": 218, "product_option_value_id": value,
+            "name": name, "value": said, "type": kind,
+        })  # fmt: skip
+    assert the_order(demo_shop, max_variants=12).lines[0].code == "Product 15-31-39"
+    line = the_order(demo_shop, max_variants=11).lines[0]
+    assert line.code == "Product 15"
+    assert line.code in {offer.keys["model"] for offer in told(demo_shop, max_variants=11).values()}
+    assert dict(line.attributes) == {"Radio": "Medium", "Select": "Red"}
+    # one of two options that the product must have: that combination is not sold
+    demo_shop.run("delete from {p}order_option where product_option_value_id = 4")
+    assert the_order(demo_shop, max_variants=12).lines[0].code == "Product 15 [Radio: Medium]"
 
 
 def test_the_article_that_is_meant_is_looked_up(demo_shop: Shop) -> None:
