@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline.api import Finding, T, Text, Who
+from plugins.systems.keycrm.lists import find
 from plugins.systems.keycrm.mapping import Warehouses, balance
 from plugins.systems.keycrm.reading import CATEGORIES, OFFERS, STOCKS, Reader
 from plugins.systems.keycrm.values import Row, text
@@ -15,7 +16,7 @@ _PRICES, _DAYS = frozenset({"float", "number", "text"}), frozenset({"date", "dat
 
 def check(reader: Reader) -> Sequence[Finding]:
     """What is not as it is needed; and remarks (for the accountant) on what the account has."""
-    return [*_goods(reader), *_warehouses(reader), *_fields(reader)]
+    return [*_goods(reader), *_warehouses(reader), *_fields(reader), *_names(reader)]
 
 
 def _goods(reader: Reader) -> Iterator[Finding]:
@@ -58,6 +59,8 @@ def _fields(reader: Reader) -> Iterator[Finding]:
         ):
             if uuid:
                 wanted.append((uuid, "crm_product", kinds))
+    if settings.orders.number_field:
+        wanted.append((settings.orders.number_field, "order", frozenset({"text", "textarea", "link"})))
     if not wanted:
         return
     known = {text(one.get("uuid")): one for one in reader.lists.fields()}
@@ -78,6 +81,24 @@ def _fields(reader: Reader) -> Iterator[Finding]:
 def _others(known: dict[str, Row], model: str) -> Text:
     names = [f"{uuid} ({text(one.get('name'))})" for uuid, one in known.items() if text(one.get("model")) == model]
     return T("It has: {names}.", names=", ".join(names) or "—")
+
+
+def _names(reader: Reader) -> Iterator[Finding]:
+    """Names in the settings that the account does not have."""
+    for kind, names in (("status", list(reader.settings.orders.statuses)),):
+        rows = reader.lists.rows(kind) if names else ()
+        for name in dict.fromkeys(names):
+            if find(rows, name) is None:
+                yield _wrong(
+                    "unknown-name",
+                    T("KeyCRM has no {kind} {name}, which the connection names.", kind=_KINDS[kind], name=name),
+                    T("It has: {names}.", names=", ".join(text(one.get("name")) for one in rows) or "—"),
+                )
+
+
+_KINDS = {
+    "status": T("order status"),
+}
 
 
 def _remark(words: Text) -> Finding:

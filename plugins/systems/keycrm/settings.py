@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from string import Formatter
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from pipeline.api import Settings, T
+from pipeline.api import Duration, Settings, T
 
 #: https://openapi.keycrm.app/v1 of the vendor's OpenAPI document, version 1.2.0.
 URL = "https://openapi.keycrm.app/v1"
@@ -24,6 +26,33 @@ class SpecialFields(Settings):
     """Field of the day or moment from which it holds."""
     end: str | None = None
     """Field of its last day, or of the moment at which it ends."""
+
+
+class OrderSettings(Settings):
+    """How orders of KeyCRM are read, and what is written back to them."""
+
+    statuses: dict[str, str] = Field(default_factory=dict)
+    """Status in KeyCRM (id, alias or name) -> status of the order format; by its group when not given."""
+    names: Literal["last-first", "first-last"] = "last-first"
+    """What stands first in a buyer's name of two words."""
+    overlap: Duration = timedelta(minutes=10)
+    """Orders are read again from so long before the last look: clocks differ."""
+    number_field: str | None = None
+    """Custom field of orders (`OR_1037`) that takes the number of their document; without it the number goes into the
+    manager's comment."""
+    number_comment: str = "Документ {number}"
+    """How the number of a document stands in the manager's comment."""
+
+    @field_validator("number_comment")
+    @classmethod
+    def _template(cls, value: str) -> str:
+        try:
+            fields = {(name, spec, how) for _, name, spec, how in Formatter().parse(value) if name is not None}
+        except ValueError:
+            fields = set()
+        if fields != {("number", "", None)}:
+            raise ValueError(T("This text must have {field} in it, and nothing else in braces.", field="{number}"))
+        return value
 
 
 class KeyCrmSettings(Settings):
@@ -55,6 +84,9 @@ class KeyCrmSettings(Settings):
     special: SpecialFields | None = None
     """Custom fields that keep a special price. Without them Mistok changes the price itself when a special begins and
     ends."""
+
+    orders: OrderSettings = Field(default_factory=OrderSettings)
+    """How orders are read, and what is written back to them."""
 
     @field_validator("key")
     @classmethod

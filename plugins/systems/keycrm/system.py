@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pipeline.api import (
     ApplyCatalogue,
+    ApplyOrders,
     ApplyStock,
     Finding,
     Hint,
@@ -14,11 +15,14 @@ from pipeline.api import (
     OfferChange,
     Offers,
     OfferTraits,
+    OrderChange,
+    Orders,
     ProductDraft,
     ProductLookup,
     Ref,
     ReferenceLists,
     RowOutcome,
+    SeenOrder,
     Stock,
     StockLevel,
     StockTarget,
@@ -31,6 +35,7 @@ from plugins.systems.keycrm.categories import Categories
 from plugins.systems.keycrm.client import Client
 from plugins.systems.keycrm.creating import Creator
 from plugins.systems.keycrm.lists import PATHS, Lists, refs
+from plugins.systems.keycrm.orders import OrderBook
 from plugins.systems.keycrm.reading import Reader
 from plugins.systems.keycrm.settings import KeyCrmSettings
 from plugins.systems.keycrm.stock import StockWriter
@@ -91,6 +96,22 @@ class KeyCrm:
         """See ApplyStock."""
         return StockWriter(self.reader, self.env).run(targets)
 
+    # --- Orders, ApplyOrders -----------------------------------------------------------------------------------------
+
+    def orders(
+        self, since: datetime | None = None, until: datetime | None = None, statuses: Collection[str] = ()
+    ) -> Iterator[SeenOrder]:
+        """See Orders. ``statuses`` by id, alias or name."""
+        return OrderBook(self.reader, self.env).read(since, until, statuses)
+
+    def order_statuses(self) -> Sequence[Ref]:
+        """See Orders."""
+        return OrderBook(self.reader, self.env).statuses()
+
+    def apply_orders(self, changes: Sequence[OrderChange]) -> Sequence[RowOutcome]:
+        """See ApplyOrders."""
+        return OrderBook(self.reader, self.env).apply(changes)
+
     # --- ProductLookup, ReferenceLists -------------------------------------------------------------------------------
 
     def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
@@ -115,6 +136,8 @@ _offers: type[Offers] = KeyCrm
 _catalogue: type[ApplyCatalogue] = KeyCrm
 _stock: type[Stock] = KeyCrm
 _apply_stock: type[ApplyStock] = KeyCrm
+_orders: type[Orders] = KeyCrm
+_apply_orders: type[ApplyOrders] = KeyCrm
 _lookup: type[ProductLookup] = KeyCrm
 _references: type[ReferenceLists] = KeyCrm
 _webhooks: type[Webhooks] = KeyCrm

@@ -52,10 +52,20 @@ def test_custom_fields_that_the_settings_name_are_looked_for(one: Account) -> No
     one.fake.add_custom_field("CT_2", "client", kind="date")
     one.fake.add_custom_field("CT_3", "crm_product", kind="switcher")
     one.fake.add_custom_field("OR_1", "order", kind="text")
+    one.fake.add_custom_field("OR_1", "order", kind="text")
     special = {"price": "CT_1", "start": "CT_2", "end": "CT_3"}
-    assert [code for code, _words in told(one, special=special)[1:]] == ["no-field", "other-type"], (
-        "fields of clients are not among those of orders and products"
-    )
+    # fields of clients are not among those of orders and products
+    assert [code for code, _words in told(one, special=special)[1:]] == ["no-field", "other-type"]
+    assert told(one, orders={"number_field": "OR_1"})[1:] == []
+    assert told(one, orders={"number_field": "CT_1"})[1:] == [
+        ("other-field", "Custom field CT_1 is of crm_product, not of order.")
+    ]
+
+
+def test_names_that_the_settings_have_are_looked_for(one: Account) -> None:
+    assert told(one, orders={"statuses": {"19": "cancelled", "Погоджено": "confirmed", "77": "new"}})[1:] == [
+        ("unknown-name", "KeyCRM has no order status 77, which the connection names.")
+    ]
 
 
 def test_a_wrong_key_is_refused(one: Account) -> None:
