@@ -54,7 +54,7 @@ class FakeDilovod(Seeded):
     ) -> None:
         super().__init__(quirks, now)
         self.add_key(key, FULL)
-        self._flying: dict[str, int] = {}  # requests in flight, by key or for the base
+        self._flying: dict[int, str] = {}  # requests in flight, and whose they are: a key's, or the base's
         self._blocked: set[int] = set()  # requests that came while another was in flight
         self._door = threading.Lock()  # arrivals are told apart before they wait for the lock of the base
         self._recent: dict[str, deque[datetime]] = {}
@@ -67,15 +67,15 @@ class FakeDilovod(Seeded):
         """A request that finds another of its key in flight will be refused, whenever its turn comes."""
         with self._door:
             whose = self._whose(asked)
-            if self._flying.get(whose):
+            if whose in self._flying.values():
                 self._blocked.add(id(asked))
-            self._flying[whose] = self._flying.get(whose, 0) + 1
+            self._flying[id(asked)] = whose
 
     def leave(self, asked: Asked) -> None:
         """It is over."""
         with self._door:
             self._blocked.discard(id(asked))
-            self._flying[self._whose(asked)] -= 1
+            self._flying.pop(id(asked), None)
 
     def _whose(self, asked: Asked) -> str:
         return "" if self.base.quirks.flight == "base" else _key_of(packet_of(asked))

@@ -171,6 +171,17 @@ def test_a_request_beside_another_of_its_key_is_refused(fake: FakeDilovod, wire:
     assert len(wire("request", FIRMS)) == 1  # and afterwards all is well
 
 
+def test_switches_may_change_while_a_request_is_in_flight(fake: FakeDilovod, wire: Wire) -> None:
+    packet = json.dumps(wire.packet("request", FIRMS)).encode()
+
+    def meanwhile() -> Reply:
+        fake.behave(flight="base")
+        return wire.post(packet)
+
+    assert len(in_flight(fake, wire, meanwhile).json) == 1  # what flies was a key's, this is the base's
+    assert len(wire("request", FIRMS)) == 1
+
+
 def test_a_refused_save_has_saved_nothing(fake: FakeDilovod, wire: Wire) -> None:
     body = json.dumps(wire.packet("saveObject", {"header": {"id": "catalogs.firms", "name": "Друга"}})).encode()
     assert in_flight(fake, wire, lambda: wire.post(body)).json == BLOCKED
