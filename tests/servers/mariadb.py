@@ -92,8 +92,8 @@ class MariaDb(Server):
         pytest.fail("MariaDB does not greet", pytrace=False)
 
 
-def start() -> MariaDb:
-    """A MariaDB. ``extra``: ``ca`` (its certificate), ``socket``."""
+def start(*, tls: bool = True) -> MariaDb:
+    """A MariaDB, with TLS on offer or without. ``extra``: ``ca`` (its certificate), ``socket``."""
     program, install = require("mariadbd"), require("mariadb-install-db")
     folder = open_folder("mistok-mariadb-")
     data = folder / "data"
@@ -129,9 +129,7 @@ def start() -> MariaDb:
         f"--port={port}",
         f"--bind-address={HOST}",
         f"--init-file={bootstrap}",
-        f"--ssl-cert={certificate}",
-        f"--ssl-key={certificate}",
-        f"--ssl-ca={certificate}",
+        *([f"--ssl-{part}={certificate}" for part in ("cert", "key", "ca")] if tls else ["--skip-ssl"]),
         "--skip-name-resolve",
         "--performance-schema=0",
         "--innodb-buffer-pool-size=32M",

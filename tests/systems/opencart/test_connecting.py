@@ -206,6 +206,18 @@ def test_a_file_of_certificates_that_is_none_is_told(demo_shop: Shop) -> None:
     assert isinstance(error_of(demo_shop, tls="verify", ca=Path("none.pem")), ConfigError)
 
 
+def test_a_server_without_tls_is_refused_where_tls_is_wanted(own_server: MariaDb) -> None:
+    shop = shops.make(own_server, "4.1", goods=False)
+    text = Path(own_server.extra["ca"]).read_text(encoding="ascii")
+    shop.base = Path(own_server.folder)
+    ca = shop.base / "ca.pem"
+    ca.write_text(text[text.index("-----BEGIN CERTIFICATE") :], encoding="ascii")
+    error = error_of(shop, tls="verify", ca=Path("ca.pem"))
+    assert isinstance(error, Refused)
+    assert error.code == "tls"
+    shop.close()
+
+
 # --- lines that break ------------------------------------------------------------------------------------------------
 
 
@@ -262,8 +274,8 @@ def test_a_server_that_falls_silent_is_not_waited_for_without_end(demo_shop: Sho
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[MariaDb]:
-    """A server that may be killed."""
-    server = mariadb.start()
+    """A server that may be killed, and that offers no TLS."""
+    server = mariadb.start(tls=False)
     yield server
     server.remove()
 
