@@ -128,8 +128,10 @@ from pipeline.ports import (
     StockTarget,
     System,
     Transport,
+    Tried,
     Unread,
     Webhooks,
+    WriteProbe,
 )
 from pipeline.resources import schemas
 from pipeline.rules.differences import field_name
@@ -306,12 +308,14 @@ __all__ = [
     "Transient",
     "Transport",
     "TransportName",
+    "Tried",
     "Unread",
     "Variant",
     "Wanted",
     "Webhooks",
     "Where",
     "Who",
+    "WriteProbe",
     "added_tax",
     "cents",
     "current_language",

@@ -32,7 +32,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InDoubt, MistokError, Refused, Transient
+from pipeline.errors import ConfigError, InDoubt, MistokError, Refused, Transient, system_words
 from pipeline.ports import Gate, Limits, Pacer, open_gate
 from pipeline.texts import T, Text, verbatim
 
@@ -406,18 +406,29 @@ class HttpClient:
 
         return hashlib.sha256(f"{self.url}\0{self.account}".encode()).hexdigest()[:32]
 
+    def _trusted(self) -> ssl.SSLContext:
+        file = self.ca_file
+        if file is None:
+            return _verifying()
+        try:
+            return ssl.create_default_context(cafile=str(file))
+        except OSError as error:  # ssl.SSLError is one: what is in the file is no certificate
+            raise ConfigError(
+                T("The certificates in {file} cannot be read: {words}", file=str(file), words=system_words(error)),
+                hint=T("Let `ca_file` name a file in PEM format."),
+            ) from error
+
     def _open(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
                 import httpx
 
-                verify = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file else _verifying()
                 self._client = httpx.Client(
                     base_url=self.url.rstrip("/"),
                     headers={"Accept": "application/json", "User-Agent": "Mistok", **self.headers},
                     auth=self.auth,
                     timeout=httpx.Timeout(self.timeout, connect=min(self.timeout, 15.0)),
-                    verify=verify,
+                    verify=self._trusted(),
                     follow_redirects=False,
                     trust_env=True,
                 )

@@ -372,6 +372,28 @@ class System(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one thing that was tried on a system, in words."""
+
+    works: bool | None  #: None: it cannot be told
+    text: Text
+    needed: bool = False  #: the config has it switched on
+    hint: Text | None = None
+
+
+@runtime_checkable
+class WriteProbe(Protocol):
+    """It can try by writing what its API takes, where only that can tell."""
+
+    def try_writes(self) -> Iterator[Tried]:
+        """Make something of our own, marked as such, look what comes of it, and take it away again.
+
+        Only when a person asked for it. Raises Refused, Transient; what was made is taken away then, too.
+        """
+        ...
+
+
 @runtime_checkable
 class Catalogue(Protocol):
     """It can tell its products."""
@@ -528,6 +550,7 @@ class OfferTraits:
     #: no variants, and base products alone are sent
     variants: Literal["offers", "flat", "none"] = "offers"
     dated_specials: bool = False  #: it keeps special prices with their dates, and switches them itself
+    special_in_price: bool = False  #: it keeps them so, and we switch: its price is the special one while it holds
     delta: bool = False  #: ``offers(since)`` really tells only what changed
     batch: int = 50  #: rows that one write takes
 

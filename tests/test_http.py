@@ -18,7 +18,7 @@ import stamina
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import InDoubt, Refused, Transient
+from pipeline.errors import ConfigError, InDoubt, Refused, Transient
 from pipeline.http import HttpClient, LocalPacer, dumps, next_turn, retry_after
 from pipeline.ports import Limits
 from pipeline.testing.fakehttp import FakeApi, FakeServer
@@ -279,3 +279,13 @@ def test_one_at_a_time_is_one_at_a_time() -> None:
     for thread in threads:
         thread.join()
     assert most == 1
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_read_are_a_mistake_of_the_config(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    client = HttpClient(name="shop", url="https://127.0.0.1:9", ca_file=file)
+    with pytest.raises(ConfigError, match=r"ca\.pem"):
+        client.ask("GET", "/things")

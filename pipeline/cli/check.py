@@ -12,12 +12,13 @@ import typer
 from pipeline.cli import common
 from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.flow import InboundSettings, Move, OutboundSettings
+from pipeline.ports import WriteProbe
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
     from pipeline.config.model import ClientConfig
     from pipeline.engine.context import RunContext
-    from pipeline.ports import Capabilities
+    from pipeline.ports import Capabilities, System
 
 
 #: Codes of what stands in the way of every folder of a connection alike.
@@ -55,12 +56,21 @@ def check(
         bool,
         typer.Option("--connect", help=str(T("Try every server: login, rights, rename, delete (with an own file)."))),
     ] = False,
+    write_probe: Annotated[
+        bool,
+        typer.Option(
+            "--write-probe",
+            help=str(
+                T("Try also what only a write can tell: a product of our own is made in a CRM and deleted again.")
+            ),
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
 ) -> None:
     """Check the config, and with --connect every server."""
     with common.cards(as_json=as_json):
         config = common.load(context)
-        answers = list(_connect(config)) if connect else []
+        answers = list(_connect(config, write_probe=write_probe)) if connect or write_probe else []
         code = max((answer.exit_code for answer in answers), default=common.DONE)
         if as_json:
             common.print_json(
@@ -112,7 +122,7 @@ def needs(config: ClientConfig) -> list[Need]:
     return list(found.values())
 
 
-def _connect(config: ClientConfig) -> Iterator[Answer]:
+def _connect(config: ClientConfig, *, write_probe: bool = False) -> Iterator[Answer]:
     from tempfile import TemporaryDirectory
 
     from pipeline.engine.context import RunContext
@@ -132,7 +142,7 @@ def _connect(config: ClientConfig) -> Iterator[Answer]:
         try:
             for name, spec in config.connections.items():
                 if spec.kind == "system":
-                    yield _system(ctx, name, spec.type)
+                    yield _system(ctx, name, spec.type, write_probe=write_probe)
                     continue
                 uses = [need for need in wanted if need.connection == name] or [Need(name, "")]
                 for need in uses:
@@ -144,19 +154,33 @@ def _connect(config: ClientConfig) -> Iterator[Answer]:
             ctx.close()
 
 
-def _system(ctx: RunContext, name: str, kind: str) -> Answer:
+def _system(ctx: RunContext, name: str, kind: str, *, write_probe: bool) -> Answer:
     answer = Answer(name, kind)
     try:
-        told = ctx.system(name).check()
+        system = ctx.system(name)
+        told = system.check()
         answer.lines.append((True, T("answers")))
         # what the accountant has yet to enter is no fault of the set-up
         answer.remarks.extend(finding for finding in told if finding.who is Who.ACCOUNTANT)
         answer.findings.extend(finding for finding in told if finding.who is not Who.ACCOUNTANT)
+        if write_probe:
+            _try_writes(answer, system)
         if answer.findings:
             answer.exit_code = common.WAITING
     except MistokError as error:
         _failed(answer, error)
     return answer
+
+
+def _try_writes(answer: Answer, system: System) -> None:
+    if not isinstance(system, WriteProbe):
+        answer.lines.append((None, T("has nothing that only a write could tell")))
+        return
+    for one in system.try_writes():
+        if one.works is False and one.needed:
+            answer.findings.append(Finding("write-probe", one.text, hint=one.hint, who=Who.ADMIN))
+        else:
+            answer.lines.append((True if one.works else None, one.text))
 
 
 def _folder(ctx: RunContext, need: Need, kind: str) -> Answer:

@@ -185,8 +185,8 @@ def values_for(
     Args:
         allowed: the fields that the target takes in this place (update or creation).
 
-    A price of None is no price: it is left out, as it is never sent. Where the target keeps no dates, its price is the
-    special one while that holds.
+    A price of None is no price: it is left out, as it is never sent. Where the target does not switch special
+    prices itself, its price is the special one while that holds.
     """
     wanted: dict[str, Any] = {}
     source = offer.values
@@ -201,7 +201,7 @@ def values_for(
         if origin not in source:
             continue
         value = source[origin]
-        if name == "price" and origin == "price" and not traits.dated_specials:
+        if name == "price" and origin == "price" and (traits.special_in_price or not traits.dated_specials):
             special = active_special(source.get("specials") or (), at)
             value = special.money.amount if special is not None else value
         if value is None and is_price(name):

@@ -6,26 +6,16 @@ import http.client
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+import stamina
 
 from pipeline.testing.fakehttp import FakeServer
-from plugins.systems._keepincrm.fake import TOKEN, FakeKeepin
-
-
-class Clock:
-    """Time that a test owns."""
-
-    moment = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def pass_(self, **spans: float) -> None:
-        self.moment += timedelta(**spans)
+from plugins.systems.keepincrm.fake import TOKEN, FakeKeepin
+from tests.systems.keepincrm.world import Clock, World
 
 
 @dataclass(frozen=True)
@@ -112,3 +102,12 @@ def fake(clock: Clock) -> FakeKeepin:
 def http_(fake: FakeKeepin) -> Iterator[Http]:
     with FakeServer(fake) as server:
         yield Http(server.url)
+
+
+@pytest.fixture
+def world(fake: FakeKeepin, clock: Clock, tmp_path: Path) -> Iterator[World]:
+    """The connector on the fake; nothing waits in real time."""
+    with FakeServer(fake) as server, stamina.set_testing(True, attempts=4):
+        made = World(fake, server.url, clock, tmp_path)
+        yield made
+        made.close()

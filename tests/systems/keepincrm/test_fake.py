@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from plugins.systems._keepincrm.fake import FREE_PLAN, FakeKeepin, Quirks
-from tests.systems.keepincrm.conftest import Clock, Http
+from plugins.systems.keepincrm.fake import FREE_PLAN, FakeKeepin, Quirks
+from tests.systems.keepincrm.conftest import Http
+from tests.systems.keepincrm.world import Clock
 
 
 def test_each_switch_has_a_test() -> None:

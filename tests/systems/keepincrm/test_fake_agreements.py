@@ -19,9 +19,10 @@ import pytest
 import plugins
 from pipeline.testing.fakehttp import FakeApi, FakeServer
 from pipeline.testing.fakerun import load_state, save_state
-from plugins.systems._keepincrm import fake as fake_module
-from plugins.systems._keepincrm.fake import FakeKeepin, render
-from tests.systems.keepincrm.conftest import Clock, Http
+from plugins.systems.keepincrm import fake as fake_module
+from plugins.systems.keepincrm.fake import FakeKeepin, render
+from tests.systems.keepincrm.conftest import Http
+from tests.systems.keepincrm.world import Clock
 
 CLIENT: dict[str, Any] = {
     "company": "Іван Тестовий",

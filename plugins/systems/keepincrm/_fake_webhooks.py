@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
-from plugins.systems._keepincrm._fake_account import Account, Row, money
-from plugins.systems._keepincrm._fake_materials import Materials
+from plugins.systems.keepincrm._fake_account import Account, Row, money
+from plugins.systems.keepincrm._fake_materials import Materials
 
 _SECTION = re.compile(r"\{\{([#^])\s*(\w+)\s*\}\}(.*?)\{\{/\s*\2\s*\}\}", re.DOTALL)
 _VALUE = re.compile(r"\{\{\s*(\w+)\s*\}\}")

@@ -2,8 +2,7 @@
 
 What they leave open is a switch of :class:`Quirks`. Run as a process it keeps its state in a file::
 
-    python -m plugins.systems._keepincrm.fake --port 8090 --state keepincrm.json --token secret --seed \\
-        --quirk create_material=not_found
+    python -m plugins.systems.keepincrm.fake --port 8090 --state keepincrm.json --token secret --seed
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked, FakeApi
 from pipeline.testing.fakerun import arguments, chosen, load_state, post, serve
-from plugins.systems._keepincrm._fake_account import Account, Row
-from plugins.systems._keepincrm._fake_agreements import Agreements, blank_agreement
-from plugins.systems._keepincrm._fake_clients import Clients, Desk, blank_client
-from plugins.systems._keepincrm._fake_materials import Materials, blank_material
-from plugins.systems._keepincrm._fake_quirks import Quirks
-from plugins.systems._keepincrm._fake_webhooks import agreement_values, material_values, render
+from plugins.systems.keepincrm._fake_account import Account, Row
+from plugins.systems.keepincrm._fake_agreements import Agreements, blank_agreement
+from plugins.systems.keepincrm._fake_clients import Clients, Desk, blank_client
+from plugins.systems.keepincrm._fake_materials import Materials, blank_material
+from plugins.systems.keepincrm._fake_quirks import Quirks
+from plugins.systems.keepincrm._fake_webhooks import agreement_values, material_values, render
 
 __all__ = ["FREE_PLAN", "TOKEN", "FakeKeepin", "Quirks", "main", "render"]
 

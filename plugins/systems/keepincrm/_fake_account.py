@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.testing.fakehttp import Answer, Answered
-from plugins.systems._keepincrm._fake_quirks import Allowed, Quirks
+from plugins.systems.keepincrm._fake_quirks import Allowed, Quirks
 
 Row = dict[str, Any]
 TABLES = (

@@ -9,10 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.testing.fakehttp import Answer, Asked
-from plugins.systems._keepincrm._fake_account import Account, Row, money
-from plugins.systems._keepincrm._fake_clients import Clients
-from plugins.systems._keepincrm._fake_lists import listing, object_of, read_moment
-from plugins.systems._keepincrm._fake_materials import Materials, blank_material
+from plugins.systems.keepincrm._fake_account import Account, Row, money
+from plugins.systems.keepincrm._fake_clients import Clients
+from plugins.systems.keepincrm._fake_lists import listing, object_of, read_moment
+from plugins.systems.keepincrm._fake_materials import Materials, blank_material
 
 _WRITTEN = (
     "title", "total", "currency", "comment", "discount", "discount_kind", "products_total_as_total", "funnel_id",

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked
-from plugins.systems._keepincrm._fake_account import Account, Row, as_decimal, money
-from plugins.systems._keepincrm._fake_lists import listing, object_of
+from plugins.systems.keepincrm._fake_account import Account, Row, as_decimal, money
+from plugins.systems.keepincrm._fake_lists import listing, object_of
 
 _PLAIN = ("sku", "title", "unit", "link_url", "asset_url", "vat_group_title")
 _MONEY = ("price", "cost")

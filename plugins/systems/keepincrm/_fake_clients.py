@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked
-from plugins.systems._keepincrm._fake_account import Account, Row
-from plugins.systems._keepincrm._fake_lists import listing, object_of
+from plugins.systems.keepincrm._fake_account import Account, Row
+from plugins.systems.keepincrm._fake_lists import listing, object_of
 
 _CLIENT = ("company", "person", "email", "phones", "lead", "source_id", "status_id", "tag_names")
 _CONTACTS = "contacts_attributes"

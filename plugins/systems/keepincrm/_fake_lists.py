@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked, pages
-from plugins.systems._keepincrm._fake_account import Account, Row, as_decimal
+from plugins.systems.keepincrm._fake_account import Account, Row, as_decimal
 
 #: predicates, the longest first where one ends like another
 PREDICATES = (

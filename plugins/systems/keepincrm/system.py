@@ -1,0 +1,118 @@
+"""KeepinCRM as a system: what the engine asks for, by capability."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pipeline.api import (
+    ApplyCatalogue,
+    ApplyStock,
+    Finding,
+    Offer,
+    OfferChange,
+    Offers,
+    OfferTraits,
+    ProductDraft,
+    ProductLookup,
+    Ref,
+    RowOutcome,
+    Stock,
+    StockLevel,
+    StockTarget,
+    System,
+    SystemEnv,
+    Tried,
+    WriteProbe,
+)
+from plugins.systems.keepincrm import mapping, probe
+from plugins.systems.keepincrm.catalogue import Catalogue
+from plugins.systems.keepincrm.categories import Categories
+from plugins.systems.keepincrm.client import KeepinApi
+from plugins.systems.keepincrm.goods import Goods
+from plugins.systems.keepincrm.settings import KeepinSettings
+from plugins.systems.keepincrm.stock import Offices
+
+
+class Keepin:
+    """One account. It is asked at first use."""
+
+    def __init__(self, settings: KeepinSettings, env: SystemEnv) -> None:
+        self.name = env.name
+        self.settings, self.env = settings, env
+        self.api = KeepinApi(settings, env)
+        self._zone = ZoneInfo(env.timezone)
+        self._goods = Goods(self.api, settings)
+        self._categories = Categories(self.api, settings)
+        self._catalogue = Catalogue(self.api, settings, self._goods, self._categories, self._reading, env.clock.now)
+        self._offices = Offices(self.api, settings, self._goods)
+
+    # --- System --------------------------------------------------------------------------------------------------
+
+    def check(self) -> Sequence[Finding]:
+        """Log in and look at the first pages: what the config names and the account does not show. Changes nothing."""
+        return probe.look(self.api, self.settings, self._categories)
+
+    def try_writes(self) -> Iterator[Tried]:
+        """Make one product, marked as ours, try on it what the account takes, and delete it. See WriteProbe."""
+        return probe.Probe(
+            self.api, self.settings, self._catalogue, self._categories, self.env.clock.now, self.env.currency
+        ).run()
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.api.close()
+
+    # --- the two ends of a sync ----------------------------------------------------------------------------------
+
+    def offer_traits(self) -> OfferTraits:
+        """What the settings say that this account can do."""
+        return mapping.traits(self.settings)
+
+    def offers(self, since: datetime | None = None) -> Iterator[Offer]:
+        """All materials, or those changed since; each is an offer of its own. Raises Refused, Transient."""
+        if self.settings.categories != "off":
+            self._categories.load()
+        how = self._reading()
+        for row in self._goods.rows("offers", since):
+            yield mapping.offer_of(row, how)
+
+    def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
+        """Create each that is not there by its article. Raises Refused and Transient when nothing was done."""
+        return self._catalogue.create_products(drafts)
+
+    def update_offers(self, changes: Sequence[OfferChange]) -> Sequence[RowOutcome]:
+        """Change just the fields named in each. Raises Refused and Transient when nothing was done."""
+        return self._catalogue.update_offers(changes)
+
+    def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:
+        """A level for each material and office. Raises Refused, Transient."""
+        return self._offices.levels(since)
+
+    def warehouses(self) -> Sequence[Ref]:
+        """The offices that are named in the config or were seen; none where only totals are told."""
+        return self._offices.warehouses()
+
+    def apply_stock(self, targets: Sequence[StockTarget]) -> Sequence[RowOutcome]:
+        """Set each level. Raises Refused and Transient when nothing was done."""
+        return self._offices.apply_stock(targets)
+
+    # --- ProductLookup -------------------------------------------------------------------------------------------
+
+    def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
+        """For each code the materials of just that article, else all of the same normal form."""
+        return self._goods.find(codes)
+
+    def _reading(self) -> mapping.Reading:
+        paths = self._categories.paths() if self.settings.categories != "off" else None
+        return mapping.Reading(settings=self.settings, zone=self._zone, currency=self.env.currency, paths=paths)
+
+
+_system: type[System] = Keepin
+_offers: type[Offers] = Keepin
+_catalogue: type[ApplyCatalogue] = Keepin
+_stock: type[Stock] = Keepin
+_apply_stock: type[ApplyStock] = Keepin
+_lookup: type[ProductLookup] = Keepin
+_probe: type[WriteProbe] = Keepin
