@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from decimal import Decimal
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -12,6 +13,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pipeline.api import Duration, Settings, T, parse_duration
 
+#: What of an order a shop may keep in a field (meta key) of a plugin.
+MetaField = Literal[
+    "middle_name", "edrpou", "tax_number", "carrier", "city_ref", "branch", "branch_ref", "tracking", "manager",
+]  # fmt: skip
 _MINUTE = parse_duration("60s")
 #: Kilograms, and centimetres, of one unit that WooCommerce can be set to.
 WEIGHTS = {"kg": Decimal(1), "g": Decimal("0.001"), "lbs": Decimal("0.45359237"), "oz": Decimal("0.028349523125")}
@@ -69,11 +74,40 @@ class WooSettings(Settings):
     fractions: Literal["hold", "down", "keep"] = "hold"
     """A stock that is no whole number: `hold` tells a person, `down` writes the whole number below it, `keep` is for
     shops with a plugin for fractions."""
+    statuses: tuple[str, ...] = ()
+    """Statuses of the orders that are read, such as `[processing, completed]`; all but unfinished ones when not
+    given."""
+    source: str | None = None
+    """What orders name as their source; the connection's name when not given."""
+    meta: dict[MetaField, str] = Field(default_factory=dict)
+    """Field of an order -> key of the meta field in which a plugin keeps it: `{edrpou: billing_edrpou}`."""
+    carriers: dict[str, str] = Field(default_factory=dict)
+    """Shipping method (`method_id`, or the name of the method) -> carrier: `{nova_poshta_shipping: nova-poshta}`."""
+    number_note: str = "Документ {number}"
+    """Note that an order gets when its document has been made."""
+    tracking_note: str = "ТТН {tracking}"
+    """Note that an order gets for a parcel's number."""
+    tell_buyer: bool = False
+    """`true`: notes with a parcel's number are notes to the buyer, whom the shop then writes a mail."""
+    webhook_secret: SecretStr | None = None
+    """Secret of the shop's webhooks; without it a webhook's signature is not looked at."""
 
     @field_validator("url")
     @classmethod
     def _no_slash(cls, value: str) -> str:
         return value.rstrip("/").removesuffix("/wp-json/wc/v3").removesuffix("/wp-json").rstrip("/")
+
+    @field_validator("number_note", "tracking_note")
+    @classmethod
+    def _note(cls, value: str, info: object) -> str:
+        name = str(getattr(info, "field_name", "")).removesuffix("_note")
+        try:
+            found = {part for _, part, _, _ in Formatter().parse(value) if part is not None}
+        except ValueError:
+            found = set()
+        if found != {name}:
+            raise ValueError(T("This text must have {field} in it, and nothing else in braces.", field=f"{{{name}}}"))
+        return value
 
     @model_validator(mode="after")
     def _encrypted(self) -> WooSettings:

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pipeline.api import (
     ApplyCatalogue,
+    ApplyOrders,
     ApplyStock,
     Finding,
+    Hint,
     Noticing,
     Offer,
     OfferChange,
     Offers,
     OfferTraits,
+    OrderChange,
+    Orders,
     ProductDraft,
     Ref,
     RowOutcome,
+    SeenOrder,
     Stock,
     StockLevel,
     StockTarget,
     System,
     SystemEnv,
+    Webhooks,
 )
 from plugins.systems.woocommerce import mapping
 from plugins.systems.woocommerce.checking import check
 from plugins.systems.woocommerce.client import WooApi
 from plugins.systems.woocommerce.creating import Creator
 from plugins.systems.woocommerce.notices import Notices
+from plugins.systems.woocommerce.orders import OrderBook, hint_of
 from plugins.systems.woocommerce.reading import Reader
 from plugins.systems.woocommerce.settings import WooSettings
 from plugins.systems.woocommerce.updating import Updater
@@ -42,6 +49,7 @@ class WooCommerce:
         self.notices = Notices()
         self.api = WooApi(settings, env)
         self.reader = Reader(self.api, settings, self.notices.add)
+        self.book = OrderBook(self.api, settings, settings.source or env.name)
 
     def check(self) -> Sequence[Finding]:
         """Log in, and see whether units, currency and rights are as the connection says. Raises Refused, Transient."""
@@ -89,6 +97,27 @@ class WooCommerce:
         """Quantities; from then on the shop counts what it counted not before."""
         return self._updater().stock(targets) if targets else []
 
+    # --- Orders, ApplyOrders and Webhooks ----------------------------------------------------------------------------
+
+    def orders(
+        self, since: datetime | None = None, until: datetime | None = None, statuses: Collection[str] = ()
+    ) -> Iterator[SeenOrder]:
+        """Orders that were saved since, and before ``until``; without statuses those that the connection names."""
+        return self.book.read(since, until, statuses)
+
+    def order_statuses(self) -> Sequence[Ref]:
+        """All statuses that the shop has, by their slugs."""
+        return self.book.statuses()
+
+    def apply_orders(self, changes: Sequence[OrderChange]) -> Sequence[RowOutcome]:
+        """Status, and notes with the document's number, the parcel's and a comment: each once."""
+        return self.book.apply(changes) if changes else []
+
+    def hint(self, headers: Mapping[str, str], body: bytes) -> Hint:
+        """What a webhook says; nothing of one whose signature is wrong."""
+        secret = self.settings.webhook_secret
+        return hint_of(headers, body, secret.get_secret_value() if secret is not None else "")
+
     def _updater(self) -> Updater:
         return Updater(self.api, self.settings, self.reader)
 
@@ -99,3 +128,6 @@ _catalogue: type[ApplyCatalogue] = WooCommerce
 _stock: type[Stock] = WooCommerce
 _take_stock: type[ApplyStock] = WooCommerce
 _noticing: type[Noticing] = WooCommerce
+_orders: type[Orders] = WooCommerce
+_apply_orders: type[ApplyOrders] = WooCommerce
+_webhooks: type[Webhooks] = WooCommerce
