@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import sqlalchemy as sa
 
 from pipeline.cli.selftest import as_data
 from pipeline.clock import SystemClock
@@ -33,11 +34,14 @@ from pipeline.engine.selftest.promises import broken_promises
 from pipeline.engine.selftest.report import Report, State
 from pipeline.engine.selftest.suits import settings_for
 from pipeline.errors import FolderMissing, Refused, Transient
+from pipeline.ledger import cards
+from pipeline.ledger import tables as t
 from pipeline.ports import RemoteFile, Transport
 from pipeline.registry import load_registry
 from pipeline.texts import T
 from pipeline.transports.memory import MemoryTransport
 from tests.faults.invariants import books_rows
+from tests.faults.plain import order_ids as plain_ids
 
 NOW = datetime(2026, 11, 22, 21, 15, tzinfo=UTC)
 ENGINE = Path(__file__).resolve().parents[2] / "pipeline" / "engine"
@@ -466,7 +470,14 @@ def broken(config: ClientConfig, dropped: Mapping[str, bytes], **changes: Any) -
     own = config.model_copy(update={"connections": {"books": spec}})
     documents = [(order, Decimal(total) / 1_000_000) for order, total, _number in books_rows(own)]
     with Client.open(config) as client:
-        given: dict[str, Any] = {"documents": documents, "remaining": (), "dropped": dropped, **changes}
+        delivered = {name: plain_ids(data) for name, data in dropped.items()}
+        given: dict[str, Any] = {
+            "documents": documents,
+            "remaining": (),
+            "dropped": dropped,
+            "delivered": delivered,
+            **changes,
+        }
         if "more" in given:
             given["documents"] = given.pop("more")(documents)
         return sorted({one.code for one in broken_promises(client, **given)})
@@ -496,6 +507,34 @@ def test_each_broken_promise_is_known(booked: tuple[ClientConfig, dict[str, byte
     assert "I3" in broken(config, dropped)
     other.unlink()
     assert "I2" in broken(config, dropped)
+
+
+def test_an_order_that_the_ledger_never_heard_of_is_missed(booked: tuple[ClientConfig, dict[str, bytes]]) -> None:
+    """An order forgotten whole, its document with it, leaves no row that disagrees with another."""
+    config, dropped = booked
+    order = made_up.order_id(2)
+    with Client.open(config) as client, client.ledger.begin() as conn:
+        row = conn.execute(sa.select(t.orders.c.id).where(t.orders.c.order_id == order)).scalar_one()
+        conn.execute(t.notices.delete().where(t.notices.c.subject == f"order:{row}"))
+        conn.execute(t.sightings.delete().where(t.sightings.c.order_row == row))
+        conn.execute(t.orders.delete().where(t.orders.c.id == row))
+
+    def without(rows: list[tuple[str, Decimal]]) -> list[tuple[str, Decimal]]:
+        return [one for one in rows if one[0] != order]
+
+    assert broken(config, dropped, more=without) == ["I1"]
+    assert broken(config, dropped, more=without, delivered={}) == [], "that is why the files are read past us"
+    # not where its file still waits to be read, or a person has been asked about it
+    name = made_up.order_name(2)
+    with Client.open(config) as client, client.ledger.begin() as conn:
+        conn.execute(t.files.update().where(t.files.c.name == name).values(state="seen"))
+    assert broken(config, dropped, more=without, remaining={name}) == []
+    assert "I1" in broken(config, dropped, more=without)
+    with Client.open(config) as client, client.ledger.begin() as conn:
+        row = conn.execute(sa.select(t.files.c.id).where(t.files.c.name == name)).scalar_one()
+        conn.execute(t.files.update().where(t.files.c.id == row).values(state="quarantined"))
+        cards.open_card(conn, config.client, "quarantined", f"file:{row}", (), client.clock.now(), row)
+    assert broken(config, dropped, more=without, remaining={name}) == []
 
 
 # --- settings that suit ----------------------------------------------------------------------------------------------

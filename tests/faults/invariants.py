@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from pipeline.config.model import ClientConfig
 from pipeline.engine.runtime import Client
-from pipeline.engine.selftest.promises import broken_promises
+from pipeline.engine.selftest.promises import broken_promises, unheard_of
 from tests.faults import amended, tally
+from tests.faults.plain import order_ids
 
 
 def books_rows(config: ClientConfig) -> list[tuple[str, str, str]]:
@@ -32,16 +33,22 @@ def books_rows(config: ClientConfig) -> list[tuple[str, str, str]]:
 def check(config: ClientConfig, *, inbox: Path, dropped: dict[str, bytes]) -> None:
     """Raise AssertionError when a promise is broken. ``dropped``: every file the shop ever delivered whole, by name.
 
-    What the promises are is told once, for these tests and for ``mistok selftest``; the documents are read past it.
+    What the promises are is told once, for these tests and for ``mistok selftest``; the documents, and the orders in
+    what was delivered, are read past it.
     """
     documents = books_rows(config)
-    tally.count_documents(config, documents)
+    remaining = {path.name for path in inbox.iterdir()}
+    delivered = {name: order_ids(data) for name, data in dropped.items()}
     with Client.open(config) as client:
+        booked = {order_id for order_id, _total, _number in documents}
+        unheard = unheard_of(client, booked, remaining=remaining, dropped=dropped, delivered=delivered)
+        tally.count_documents(client, documents, unheard={order for order, _file in unheard})
         broken = broken_promises(
             client,
             [(order_id, _amount(total)) for order_id, total, _number in documents],
-            remaining={path.name for path in inbox.iterdir()},
+            remaining=remaining,
             dropped=dropped,
+            delivered=delivered,
         )
     assert not broken, "\n".join(f"{one.code}: {one.text.render('en')}" for one in broken)
     if documents and config.connections["books"].type == "books":

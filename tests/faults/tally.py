@@ -6,11 +6,11 @@ A note goes into pytest's ``user_properties`` of the test under way, which reach
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.config.model import ClientConfig
 from pipeline.engine.runtime import Client
 from pipeline.ledger import tables as t
 
@@ -30,16 +30,17 @@ def note(name: str, value: object = 1) -> None:
         _properties.append((f"fault:{name}", value))
 
 
-def count_documents(config: ClientConfig, documents: list[tuple[str, Any, Any]]) -> None:
+def count_documents(client: Client, documents: list[tuple[str, Any, Any]], unheard: Collection[str]) -> None:
     """Note the documents that exist in the target, and how many orders have none, or more than one.
 
-    ``documents``: (order id, total, number) of each, as a query of our own found them.
+    ``documents``: (order id, total, number) of each, as a query of our own found them. ``unheard``: orders that were
+    delivered, and of which the ledger does not even know.
     """
-    with Client.open(config) as client, client.ledger.read() as conn:
-        query = sa.select(t.orders.c.order_id, t.orders.c.state).where(t.orders.c.client == config.client)
+    with client.ledger.read() as conn:
+        query = sa.select(t.orders.c.order_id, t.orders.c.state).where(t.orders.c.client == client.ledger.client)
         orders = [(row.order_id, row.state) for row in conn.execute(query)]
     times = Counter(order_id for order_id, _total, _number in documents)
     meant = Counter(order_id for order_id, state in orders if state == "created")
     note("documents", len(documents))
     note("doubled", sum(max(times[one] - max(meant[one], 1), 0) for one in times))
-    note("lost", sum(max(meant[one] - times[one], 0) for one in meant))
+    note("lost", sum(max(meant[one] - times[one], 0) for one in meant) + len(unheard))

@@ -61,6 +61,7 @@ class KillTable:
     tell: Progress = lambda _point, _result: None
     results: list[PointResult] = field(default_factory=list)
     dropped: dict[str, bytes] = field(default_factory=dict)
+    delivered: dict[str, tuple[str, ...]] = field(default_factory=dict)  #: the ids of the orders in each
     documents: int = 0
     _next: int = 1
     _shelf: int = 0
@@ -106,6 +107,8 @@ class KillTable:
         assert isinstance(step, InboundSettings)
         self._folder(step.folder)
         files = made_up.made_up_orders(self._next, self.orders, self.config.currency)
+        numbers = range(self._next, self._next + self.orders)
+        self.delivered |= {made_up.order_name(n): (made_up.order_id(n),) for n in numbers}
         self._next += self.orders
         for name, data in files.items():
             self.transport.write(step.folder, name, data)
@@ -124,6 +127,7 @@ class KillTable:
                 [(order, total) for order, total, _number in documents],
                 remaining=remaining,
                 dropped=self.dropped,
+                delivered=self.delivered,
             )
             findings += _stuck(client)
         self.documents = len(documents)

@@ -29,11 +29,13 @@ def broken_promises(
     *,
     remaining: Collection[str],
     dropped: Mapping[str, bytes],
+    delivered: Mapping[str, Collection[str]],
 ) -> tuple[Finding, ...]:
     """Every promise that does not hold, in words; nothing when all hold. ``code`` is the promise, such as ``I1``.
 
     ``documents``: order id and total of every document in the books, as the caller read them. ``remaining``: the names
     that lie in the inbox now. ``dropped``: every file that the shop ever delivered whole there, by name.
+    ``delivered``: the ids of the orders in each of them, as the caller knows or read them past our own formats.
     """
     with client.ledger.read() as conn:
         files = [t.row_dict(row) for row in conn.execute(sa.select(t.files))]
@@ -42,13 +44,51 @@ def broken_promises(
             row.subject for row in conn.execute(sa.select(t.notices.c.subject).where(t.notices.c.kind == "order"))
         )
         cards = {row.subject for row in conn.execute(sa.select(t.cards.c.subject).where(t.cards.c.state == "open"))}
+    unheard = unheard_of(
+        client, {order for order, _ in documents}, remaining=remaining, dropped=dropped, delivered=delivered
+    )
     return (
         *_each_order_once(orders, documents, cards),
+        *(
+            _broken(
+                "I1", T("Order {order} came in {file}, and nothing knows of it.", order=order, file=file), order=order
+            )
+            for order, file in unheard
+        ),
         *_nothing_gone_without_a_copy(client, files, remaining, dropped),
         *_archive_is_sound(client),
         *_sums_agree(orders, documents),
         *_told_once(orders, told),
     )
+
+
+def unheard_of(
+    client: Client,
+    booked: Collection[str],
+    *,
+    remaining: Collection[str],
+    dropped: Mapping[str, bytes],
+    delivered: Mapping[str, Collection[str]],
+) -> list[tuple[str, str]]:
+    """Orders (id, file) that were delivered and are lost: no document, no row of the ledger, nothing that waits.
+
+    Arguments as of :func:`broken_promises`; ``booked``: the ids that have a document. A file that was not read into
+    orders waits where it lies, or has an open card, or was rejected by a person.
+    """
+    d = t.decisions.c
+    with client.ledger.read() as conn:
+        files = [t.row_dict(row) for row in conn.execute(sa.select(t.files))]
+        known = {row.order_id for row in conn.execute(sa.select(t.orders.c.order_id))} | set(booked)
+        answered = {row.subject for row in conn.execute(sa.select(t.cards.c.subject).where(t.cards.c.state == "open"))}
+        answered |= {row.subject for row in conn.execute(sa.select(d.subject).where(d.verdict == "reject"))}
+    found = []
+    for name, orders in delivered.items():
+        sha = hashlib.sha256(dropped[name]).hexdigest()
+        rows = [row for row in files if row["sha256"] == sha or (row["name"] == name and not row["sha256"])]
+        waits = name in remaining and all(row["state"] in ("seen", "claimed", "archived") for row in rows)
+        if not waits and not any(f"file:{row['id']}" in answered for row in rows):
+            found += [(order, name) for order in orders if order not in known]
+    return found
 
 
 def _broken(promise: str, text: Text, **where: Any) -> Finding:
