@@ -342,6 +342,7 @@ class StepResult:
     findings: tuple[Finding, ...] = ()  #: what did not work although the run went on; told as a failure of the job
     unreachable: bool = False  #: among ``findings`` is a server or system that did not answer
     again_in: float | None = None  #: seconds after which another look is worth it (a file was not whole yet)
+    left_alone: bool = False  #: somebody else was at it: nothing was done, and how it stands is not known
     wake_at: datetime | None = None  #: a run is wanted at this moment besides the schedule's (a special price begins)
     plan: Any = None  #: what a dry run would do, as a value
 

@@ -202,7 +202,8 @@ def show(report: RunReport, *, dry_run: bool) -> None:
                 out.print(str(note))
         common.show_findings(step.findings, of_story=True)
     if report.state == "skipped":
-        out.print(str(T("Job {job}: the run before it is still under way; this one was skipped.", job=report.job)))
+        if not report.steps:  # else the step has said so
+            out.print(str(T("Job {job}: the run before it is still under way; this one was skipped.", job=report.job)))
         return
     # "nothing new" would be no word for a run that did nothing because it could not
     said = any(report.counts.get(word) for word in report.counts if word != "rows")

@@ -34,6 +34,8 @@ from pipeline.texts import T
 log = structlog.get_logger("mistok.inbound")
 
 LEASE = timedelta(seconds=90)
+#: Seconds after which an inbox that somebody else works on is worth another look.
+BUSY_AGAIN = 30.0
 BATCH_BYTES = 64_000_000
 TAIL = 4096
 Row = dict[str, Any]
@@ -86,7 +88,8 @@ class Inbound:
         """
         with self.holding() as ours:
             if not ours:
-                return StepResult({}, notes=(T("Another run is working on this inbox; this one left it alone."),))
+                note = T("Another run is working on this inbox; this one left it alone.")
+                return StepResult({}, notes=(note,), left_alone=True, again_in=BUSY_AGAIN)
             reading.resume(self)
             again_in = self._rounds()
             acknowledge.all_done(self)

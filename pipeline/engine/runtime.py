@@ -374,6 +374,9 @@ class _Run:
         exit_code = _worst(step.exit_code for step in steps)
         findings = [finding for step in steps for finding in step.findings]
         state = "failed" if findings else "waiting" if exit_code == WAITING else "done"
+        left_alone = [step.result is not None and step.result.left_alone for step in steps]
+        if state == "done" and steps and all(left_alone):
+            state = "skipped"
         again = [
             seconds
             for step in steps
@@ -388,8 +391,9 @@ class _Run:
                 self.run_id,
                 self.job,
                 state,
-                counts=report.counts,
+                counts={"busy": 1} if state == "skipped" else report.counts,
                 finding=findings[0] if findings else None,
+                well=state in ("done", "waiting") and not any(left_alone),
                 reference=reference,
                 mark=_mark(findings) if exit_code != UNREACHABLE else "",
                 room=self._has_room,
@@ -429,11 +433,13 @@ def record_end(
     finding: Finding | None = None,
     reference: str = "",
     mark: str = "",
+    well: bool = False,
     room: Callable[[], bool] = lambda: True,
 ) -> None:
     """Write down how a run ended; a failure is told to people once, until it changes or the job works again.
 
-    ``mark`` and ``room`` as for :mod:`pipeline.engine.alarms`.
+    ``well``: it did work. One that was broken off, or that found somebody else at work, says nothing about a trouble
+    that was told. ``mark`` and ``room`` as for :mod:`pipeline.engine.alarms`.
     """
     now = ledger.clock.now()
     with ledger.begin() as conn:
@@ -452,7 +458,7 @@ def record_end(
             return  # it was given up and its job taken over: its successor tells how it goes
         if finding is not None:
             alarms.failed(ledger, conn, job, finding, mark=mark)
-        elif state in ("done", "waiting"):
+        elif well:
             alarms.well(ledger, conn, job, room=room)
         if state == "done" and not counts:
             _forget_idle_runs(conn, ledger, job, now)

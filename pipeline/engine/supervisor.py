@@ -289,8 +289,8 @@ class Supervisor:
         desk = self.desks[order.job]
         desk.broken = ""
         self._free(worker, order)
-        # a server that was away or refused us: the run that it broke is made up for when it may be asked again
-        if ended.again_in is not None and (desk.spec.watch or ended.state == "failed"):
+        # a server that was away or refused us, an inbox that somebody else held: the run is made up for later
+        if ended.again_in is not None and (desk.spec.watch or ended.state in ("failed", "skipped")):
             self._look_in(desk, ended.again_in)
         if ended.wake_in is not None:
             self._look_in(desk, max(ended.wake_in, 0))

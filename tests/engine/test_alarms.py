@@ -63,7 +63,8 @@ def begun(ledger: Ledger, job: str) -> int:
 
 
 def ended(ledger: Ledger, finding: Finding | None, mark: str = "", job: str = "orders", state: str = "failed") -> None:
-    record_end(ledger, begun(ledger, job), job, state, finding=finding, mark=mark, room=lambda: True)
+    well = state in ("done", "waiting")
+    record_end(ledger, begun(ledger, job), job, state, finding=finding, mark=mark, well=well)
 
 
 def broken(ledger: Ledger, finding: Finding, job: str = "orders") -> None:
@@ -99,7 +100,7 @@ def test_a_full_disk_is_one_trouble_for_all_jobs_until_there_is_room(ledger: Led
         broken(ledger, FULL, job)
     assert told(ledger) == ["disk"]
     # a look that finds nothing to do works on a full disk, too
-    record_end(ledger, begun(ledger, "orders"), "orders", "done", room=lambda: False)
+    record_end(ledger, begun(ledger, "orders"), "orders", "done", well=True, room=lambda: False)
     broken(ledger, FULL)
     assert told(ledger) == ["disk"]
     ended(ledger, None, state="done")

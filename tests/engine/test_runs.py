@@ -41,3 +41,33 @@ def test_another_product_that_stops_the_catalogue_is_told_again(shop: Shop) -> N
     assert len(shop.ledger_rows("SELECT * FROM notices WHERE kind = 'failure'")) == 2, (
         "another product is another trouble"
     )
+
+
+def test_an_inbox_that_somebody_else_holds_makes_a_run_skipped_and_ends_no_alarm(shop: Shop) -> None:
+    """It is not known how things stand: the failure that was told is not told anew after it."""
+
+    def alarms() -> int:
+        return len(shop.ledger_rows("SELECT * FROM notices WHERE kind = 'failure'"))
+
+    shop.drop("single")
+    shop.books = "sqlite:////proc/no/such/place.sqlite3"
+    for _ in range(2):
+        assert shop.run().state == "failed"
+    assert alarms() == 1
+    with Client.open(shop.config()) as other:
+        held = other.ledger.acquire("inbox:site/orders", timedelta(minutes=5))
+        assert held is not None
+        report = shop.run()
+        other.ledger.release(held)
+    assert (report.state, report.exit_code, report.counts) == ("skipped", 0, {})
+    assert report.again_in is not None
+    assert report.again_in > 0
+    assert shop.ledger_rows("SELECT state, counts FROM runs ORDER BY id DESC LIMIT 1") == [("skipped", '{"busy":1}')]
+    assert shop.run().state == "failed"
+    assert alarms() == 1, "it was told"
+    shop.books = "sqlite:///books.sqlite3"
+    assert shop.run().state == "done"
+    shop.books = "sqlite:////proc/no/such/place.sqlite3"
+    shop.drop("three-orders")
+    assert shop.run().state == "failed"
+    assert alarms() == 2
