@@ -144,6 +144,17 @@ def disk_full(subject: str, job: str, finding: Finding) -> Notice:
     )
 
 
+def archive_elsewhere(subject: str, finding: Finding) -> Notice:
+    """Machines that share a ledger have archives of their own."""
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("Copies of files are not in the archive"),
+        body=_stacked(_words(finding)),
+        data={"code": finding.code},
+    )
+
+
 def connection_failure(subject: str, connection: str, finding: Finding) -> Notice:
     """A server cannot be used: one notice, whatever jobs need it."""
     return Notice(

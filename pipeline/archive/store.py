@@ -149,6 +149,27 @@ class Archive:
             view=copy.view.relative_to(self.root).as_posix(),
         )
 
+    def identity(self, *, make: bool = True) -> str:
+        """Which archive this is: a random name that lies in it. ``make`` False: empty when it has none yet.
+
+        Raises Transient when the disk is full or does not answer.
+        """
+        path = self.root / "identity"
+        try:
+            if not path.is_file():
+                if not make:
+                    return ""
+                partial = self._partial_folder() / uuid.uuid4().hex
+                try:
+                    partial.write_text(uuid.uuid4().hex + "\n", encoding="ascii")
+                    _finish(partial)
+                    _named(partial, path)  # or another process was quicker
+                finally:
+                    remove(partial)
+            return path.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise _trouble(error, self.root) from error
+
     def find(self, sha256: str) -> Path | None:
         """Where the bytes of a hash lie, or None when they are not here."""
         path = self._object(sha256)

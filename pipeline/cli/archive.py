@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,18 +55,19 @@ def verify(
     """Read every copy again; list what is unsound, missing, or known to the ledger and not here."""
     with common.cards(as_json=as_json):
         from pipeline.archive import Index, upkeep
-        from pipeline.engine import copies
+        from pipeline.engine import verifying
+        from pipeline.engine.runtime import Client
 
-        with common.client(context, guarded=False) as client, progress() as tell:
+        # read by the archive alone where there is no ledger; that there is none is one of the findings
+        with Client.open(common.load(context), read_only=True, guarded=False) as client, progress() as tell:
             archive = client.archive
             checked = upkeep.check(archive, lambda done, total: tell(done, total, T("copies")))
             mended: list[str] = []
             bad = [*checked.unsound, *checked.missing]
             if mend and bad:
                 mended = upkeep.mend(archive, bad, Index.of(archive.journal))
-            with client.ledger.read() as conn:
-                lost = copies.lost(archive, conn, client.config.client)
-            findings = _wrong(client, checked, lost, set(mended))
+            verified = verifying.verified(client, checked, set(mended))
+            findings = verified.findings
         if as_json:
             common.print_json(
                 {
@@ -74,7 +75,8 @@ def verify(
                     "copies": checked.copies,
                     "bytes": checked.bytes,
                     "unsound": [sha for sha in checked.unsound if sha not in mended],
-                    "missing": sorted({*checked.missing, *(row["sha256"] for row in lost)} - set(mended)),
+                    "missing": list(verified.missing),
+                    "elsewhere": list(verified.elsewhere),
                     "mended": mended,
                     "aside": list(checked.aside),
                     "without_line": list(checked.unknown),
@@ -88,38 +90,7 @@ def verify(
         raise typer.Exit(common.WAITING)
 
 
-def _wrong(client: Client, checked: Checked, lost: list[dict[str, Any]], mended: set[str]) -> list[Finding]:
-    from pipeline.archive import Index
-
-    index = Index.of(client.archive.journal)
-    names = {sha: entries[0].name for sha, entries in index.kept.items()}
-    for row in lost:
-        names.setdefault(row["sha256"], row["name"])
-    findings = [
-        Finding(
-            "archive-unsound",
-            T("The copy of {name} is damaged ({sha}).", name=names.get(sha) or "?", sha=sha[:12]),
-            Where(file=str(client.archive.object_of(sha))),
-            T("Try mistok archive verify --mend; else restore the archive's folder from a backup, and check the disk."),
-            Who.ADMIN,
-        )
-        for sha in checked.unsound
-        if sha not in mended
-    ]
-    findings += [
-        Finding(
-            "archive-missing",
-            T("The copy of {name} is missing ({sha}).", name=names.get(sha) or "?", sha=sha[:12]),
-            Where(file=str(client.archive.object_of(sha))),
-            T("Try mistok archive verify --mend; else restore the archive's folder from a backup."),
-            Who.ADMIN,
-        )
-        for sha in sorted({*checked.missing, *(row["sha256"] for row in lost)} - mended)
-    ]
-    return findings
-
-
-def _tell_checked(checked: Checked, findings: list[Finding], mended: list[str]) -> None:
+def _tell_checked(checked: Checked, findings: Sequence[Finding], mended: list[str]) -> None:
     out = common.console()
     common.show_findings(findings, of_story=True)
     if mended:
@@ -131,18 +102,11 @@ def _tell_checked(checked: Checked, findings: list[Finding], mended: list[str]) 
             len(checked.aside),
         )
         out.print(str(words))
-    if checked.unknown:
-        words = TN(
-            "{n} copy has no line in the journal: mistok archive index writes one.",
-            "{n} copies have no line in the journal: mistok archive index writes them.",
-            len(checked.unknown),
-        )
-        out.print(str(words))
     if checked.torn:
         out.print(str(TN("{n} line of the journal is torn.", "{n} lines of the journal are torn.", checked.torn)))
     size = common.size_words(checked.bytes)
-    if findings:
-        wrong = TN("{n} is not sound", "{n} are not sound", len(findings))
+    if bad := sum(finding.code in ("archive-unsound", "archive-missing") for finding in findings):
+        wrong = TN("{n} is not sound", "{n} are not sound", bad)
         out.print(str(T("{copies} read, {size}: {wrong}.", copies=_copies(checked.copies), size=size, wrong=wrong)))
     else:
         out.print(str(T("{copies} read, {size}: all are sound.", copies=_copies(checked.copies), size=size)))
@@ -185,6 +149,14 @@ def list_(
                     since=moment(since, zone),
                     until=moment(until, zone),
                 )
+            unlisted = copies.without_line(client.archive)
+        if unlisted:
+            words = TN(
+                "{n} copy has no line in the journal, and is not listed: mistok archive index writes it.",
+                "{n} copies have no line in the journal, and are not listed: mistok archive index writes them.",
+                unlisted,
+            )
+            common.console(stderr=True).print(str(words), soft_wrap=True)
         rows = [_row(one, client) for one in found]
         if as_json:
             common.print_json(rows[:limit] if limit else rows)
@@ -194,6 +166,8 @@ def list_(
             words = T("Only the newest {n} are shown; -n {more} shows more, --json all.", n=most, more=most * 10)
             common.console(stderr=True).print(str(words))
         nothing = T("Nothing matches {text}.", text=text.strip()) if text and text.strip() else T("No copies yet.")
+        if unlisted and not rows and not text:
+            nothing = T("No copies that the journal tells of.")
         common.table(
             (
                 ("name", T("File")),

@@ -258,6 +258,8 @@ def troubles(config: ClientConfig, found: Health) -> Iterator[Text]:
     for job in found.jobs:
         yield from _job_troubles(job, config.zone)
     yield from _other_troubles(found)
+    if found.archive is not None:
+        yield found.archive.text
     for room in found.rooms:
         if room.scarce:
             yield T("{what} is nearly full: {free} GB free.", what=ROOMS[room.what], free=_gigabytes(room.free))

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config.model import StepSpec
-from pipeline.engine import amending, mending
+from pipeline.engine import amending, mending, sharing
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.runtime import Client
@@ -167,7 +167,7 @@ def carry_on(
             words = T("No job of the config takes orders from {inbox} into {into}.", inbox=where, into=row["into"])
             later[row["id"]] = (words, None)
         elif not file["sha256"] or client.archive.find(file["sha256"]) is None:
-            words = T("The archive has no copy of {file} any more: let the site send it again.", file=file["name"])
+            words = _no_copy(client, file)
             later[row["id"]] = (words, None)
         else:
             groups.setdefault((place.job, place.spec.step), (place, []))[1].append(row)
@@ -188,6 +188,12 @@ def carry_on(
                 done += len(part)
                 report(done, len(rows), T("orders"))
     return _came(client, list(rows), later)
+
+
+def _no_copy(client: Client, file: Row) -> Text:
+    with client.ledger.read() as conn:
+        words = sharing.in_another(conn, client.config.client, client.archive, file["name"]) if file["sha256"] else None
+    return words or T("The archive has no copy of {file} any more: let the site send it again.", file=file["name"])
 
 
 def amend(
@@ -211,6 +217,8 @@ def amend(
         with opened(client, place, by=by, report=report) as walk, holding(walk, patience) as ours:
             if not ours:
                 words = T("A run of job {job} is under way; its next run carries on.", job=place.job)
+            elif file["sha256"] and client.archive.find(file["sha256"]) is None:
+                words = _no_copy(client, file)
             else:
                 try:
                     amending.carry_on(walk, {order_id})

@@ -123,6 +123,15 @@ def lost(archive: Archive, conn: sa.Connection, client: str) -> list[dict[str, A
     return found
 
 
+def without_line(archive: Archive) -> int:
+    """How many copies stand in no line of the journal. Raises Transient."""
+    index = Index.of(archive.journal)
+    try:
+        return sum(sha not in index.kept for sha in archive.hashes())
+    except OSError as error:
+        raise archive.trouble(error) from error
+
+
 def from_ledger(conn: sa.Connection, client: str) -> Iterable[Entry]:
     """What the ledger tells of this client's copies, as lines for the journal."""
     for row in conn.execute(sa.select(t.files).where(t.files.c.client == client, t.files.c.sha256.is_not(None))):

@@ -15,10 +15,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipeline.alerts.claims import NoticeState
+from pipeline.archive import Archive
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.config.salvage import salvage
-from pipeline.engine import backoff, guard, history, quiet
+from pipeline.engine import backoff, guard, history, quiet, sharing
 from pipeline.engine.backoff import Standing
 from pipeline.engine.history import Beat, LastRun
 from pipeline.engine.quiet import Inbox
@@ -129,6 +130,7 @@ class Health:
     untold_since: datetime | None
     untold_why: Text | None
     rooms: tuple[Room, ...]
+    archive: Finding | None  #: copies are not in this machine's archive, but in another one
     config_trouble: Finding | None  #: the config was edited and is wrong: the service goes on with the old one
 
     @property
@@ -159,6 +161,7 @@ def examine(config: ClientConfig, ledger: Ledger, *, max_age: timedelta = histor
         since,
         why,
         rooms(config),
+        sharing.missing_here(ledger, Archive(config.path(config.archive.path))),
         Finding.from_json(alarm["finding"]) if alarm.get("finding") else None,
     )
 
@@ -203,6 +206,7 @@ def level(config: ClientConfig, health: Health) -> Level:
         bool(health.cards),
         health.untold_since is not None and health.at - health.untold_since >= UNTOLD,
         any(room.scarce for room in health.rooms),
+        health.archive is not None,
         health.config_trouble is not None,
     )
     return Level.TROUBLE if any(troubles) else Level.WELL

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import structlog
 
 from pipeline.archive import ArchiveItem
-from pipeline.engine import acknowledge, mending, quiet, reading, telling, unread
+from pipeline.engine import acknowledge, mending, quiet, reading, sharing, telling, unread
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
 from pipeline.engine.keeping import Keeper
@@ -318,6 +318,7 @@ class Inbound:
                 ],
                 now,
             )
+            sharing.note(ctx.ledger, conn, ctx.archive)
             unread.over(self, conn, [row for row, _result in staged], "the file was read")
             for (row, _result), copy in zip(staged, copies, strict=True):
                 row.update(sha256=copy.sha256, tries=0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from pipeline.engine import amending, booking, patience, planning, telling
+from pipeline.engine import amending, booking, patience, planning, sharing, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import sort_out
 from pipeline.errors import MistokError, Refused, Transient
@@ -126,6 +126,9 @@ def _decode(walk: Inbound, file: Row) -> Sequence[Any]:
     except MistokError as error:
         # rejected by a changed schema, or its copy is damaged: the card still tells what the order waits for
         log.warning("not_read_again", file=file["name"], code=error.code, error=error.text.render("en"))
+        if error.code == "archive" and (other := sharing.missing_here(ctx.ledger, ctx.archive)) is not None:
+            sharing.alarm(ctx.ledger, other)  # one word for all such files
+            return ()
         with walk.begin() as conn:
             telling.once(walk, conn, f"file:{file['id']}", error.findings)
     except (Exception, SystemExit):

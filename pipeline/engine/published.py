@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.engine import sharing
 from pipeline.engine.context import RunContext
 from pipeline.flow import OutboundSettings
 from pipeline.ledger.tables import publications
@@ -82,6 +83,7 @@ class Memory:
                 at=ctx.clock.now(),
             )
         )
+        sharing.note(ctx.ledger, conn, ctx.archive)
         ctx.ledger.set_value(conn, UNDER_WAY, self.place, {})
 
     def prices(self) -> str | None:

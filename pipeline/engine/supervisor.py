@@ -27,8 +27,9 @@ import structlog
 
 from pipeline import __version__
 from pipeline.alerts import notices
+from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
-from pipeline.engine import alarms, backoff, history, quiet
+from pipeline.engine import alarms, backoff, history, quiet, sharing
 from pipeline.engine.configwatch import ConfigWatch, Verdict
 from pipeline.engine.hooks import Hooks
 from pipeline.engine.pool import Pool, Worker
@@ -428,6 +429,7 @@ class Supervisor:
         self._listen_for_hooks()
         self.scheduler = scheduler
         history.forget_old_beats(self.ledger)
+        self._see_the_archive()
         self._beaten = float("-inf")  # that it is at work now is a sign of its own
         log.info("serving", client=self.config.client, jobs=len(jobs), workers=self.pool.size)
         if self._at_work_now is not None:
@@ -447,6 +449,13 @@ class Supervisor:
                 self.ledger.notify(conn, notices.failure("hooks", "hooks", error.findings[0]))
             return
         self.hooks = hooks
+
+    def _see_the_archive(self) -> None:
+        """A machine that takes over from another must have its copies, too."""
+        finding = sharing.missing_here(self.ledger, Archive(self.config.path(self.config.archive.path)))
+        if finding is not None:
+            log.error(finding.code, error=finding.text.render("en"))
+        sharing.alarm(self.ledger, finding)
 
     def _watch(self, desk: Desk, scheduler: Scheduler) -> None:
         watch = watch_for(self.config, desk.name, lambda: self.hint(desk.name))

@@ -136,6 +136,58 @@ def test_a_copy_that_only_the_ledger_knows_of_is_missed_too(shop: Path) -> None:
     assert data(shop, "archive", "verify", code=1)["missing"] == [rows["single.xml"]["sha256"]]
 
 
+def test_copies_without_a_line_in_the_journal_are_found_and_not_called_none(shop: Path) -> None:
+    assert say(shop, "archive", "verify").code == 0
+    shutil.rmtree(shop / "archive" / "index")
+    found = data(shop, "archive", "verify", code=1)
+    assert [finding["code"] for finding in found["findings"]] == ["archive-no-line"]
+    assert (len(found["without_line"]), found["unsound"], found["missing"]) == (3, [], [])
+    said = say(shop, "archive", "verify")
+    assert said.code == 1
+    assert "3 copies have no line in the journal." in said.out
+    assert "mistok archive index" in said.out
+    assert "all are sound" in said.out, "for that is what it read"
+    said = say(shop, "archive", "list")
+    assert said.code == 0
+    assert "3 copies have no line in the journal, and are not listed: mistok archive index" in said.err
+    assert "No copies yet" not in said.all
+    assert json.loads(say(shop, "archive", "list", "--json").out) == []
+    assert data(shop, "archive", "index")["lines_added"] == 3
+    assert say(shop, "archive", "verify").code == 0
+    said = say(shop, "archive", "list")
+    assert "no line" not in said.all
+    assert "single.xml" in said.out
+
+
+def test_a_copy_that_nothing_tells_of_is_no_trouble_for_ever(shop: Path) -> None:
+    """A run that was killed right after its copy was written leaves it; the file was fetched again."""
+    with Client.open(load_config(shop / "config.yaml")) as client:
+        (shop / "half.xml").write_bytes(b"<orders/>")
+        client.archive._store([shop / "half.xml"])
+    found = data(shop, "archive", "verify")
+    assert (len(found["without_line"]), found["findings"]) == (1, [])
+
+
+@pytest.mark.parametrize(("how", "code"), [("gone", "ledger-missing"), ("damaged", "ledger-damaged")])
+def test_a_check_without_a_ledger_finds_just_that_and_lists_go_on(shop: Path, how: str, code: str) -> None:
+    for path in shop.glob("ledger.sqlite3*"):
+        path.unlink()
+    if how == "damaged":
+        (shop / "ledger.sqlite3").write_text("no database " * 1000)
+    found = data(shop, "archive", "verify", code=1)
+    assert [finding["code"] for finding in found["findings"]] == [code]
+    assert (found["copies"], found["missing"]) == (3, [])
+    said = say(shop, "archive", "verify")
+    assert said.code == 1
+    assert "mistok ledger rebuild" in said.out
+    said = say(shop, "archive", "list")
+    assert said.code == 0
+    assert "mistok ledger rebuild" in said.err
+    assert "single.xml" in said.out
+    assert say(shop, "archive", "extract", "single.xml", "--to", shop / "out").code == 0
+    assert say(shop, "archive", "index").code == 0
+
+
 def test_the_table_is_made_of_the_archive_alone(shop: Path) -> None:
     for path in shop.glob("ledger.sqlite3*"):
         path.unlink()

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.engine import carrying
+from pipeline.engine import carrying, sharing
 from pipeline.engine.carrying import Place
 from pipeline.engine.foreseeing import Unread, decode
 from pipeline.engine.replay import lines
@@ -102,12 +102,17 @@ class Copies:
             text = T(
                 "{file}: its archive copy was dropped by retention on {when} (SHA-256 {sha}).", when=when, **values
             )
-            hint = T("Ask the site for the file again, or put it back into the archive from a backup.")
-            finding = Finding("pruned", text, Where(file=row["name"]), hint, Who.ADMIN)
+            again = T("Ask the site for the file again, or put it back into the archive from a backup.")
+            finding = Finding("pruned", text, Where(file=row["name"]), again, Who.ADMIN)
             return lines.of_file(row, "pruned", text, (finding,))
         damaged = T("{file}: its archive copy is damaged (SHA-256 {sha}): nothing is read out of it.", **values)
         text = damaged if there else T("{file}: its archive copy is missing (SHA-256 {sha}).", **values)
-        finding = Finding("archive", text, Where(file=row["name"]), error.hint, Who.ADMIN)
+        hint = error.hint
+        if not there:
+            with self.client.ledger.read() as conn:
+                client = self.client.config.client
+                hint = sharing.in_another(conn, client, self.client.archive, row["name"]) or hint
+        finding = Finding("archive", text, Where(file=row["name"]), hint, Who.ADMIN)
         return lines.of_file(row, "unsound", text, (finding,))
 
 
