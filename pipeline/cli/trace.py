@@ -48,6 +48,7 @@ EVENTS: Mapping[str, Text] = {
     "cancelled": T("cancelled by the shop: the document was marked so, and its stock is free"),
     "ignored": T("came again with other content: left as it is, as the config says"),
     "older": T("came with older content than is known: the document was left as it is"),
+    "gone-back": T("came again with what the document has, while a person is asked about other content"),
     "rejected-again": T("came again with content that was rejected: the document was left as it is"),
     "not-amended": T("the document is not brought to it yet; will be tried again"),
     "in-doubt": T("the target gave no clear answer; it is being looked up"),

@@ -23,9 +23,9 @@ from pipeline.engine.sorting import Sorted
 from pipeline.engine.weighing import CANCELLED, Change, Scales, Verdict
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
 from pipeline.flow import CreateDocument
+from pipeline.ledger import cards, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
-from pipeline.ledger import revisions
 from pipeline.ledger.tables import OrderState
 from pipeline.model import cents
 from pipeline.ports import AmendDocuments, Amendment, Cancellation, DocumentOutcome, DocumentRef
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
 CODE = "changed-order"  #: of the finding that a person may accept
+GONE_BACK = "gone-back"  #: of the remark that what the document has came again since
 SHOWN = 5  #: differences in the table of a run; the card has them all
 MOST = 200  #: differences on a card
 AT_ONCE = 50
@@ -167,6 +168,10 @@ def _end(walk: Inbound, conn: sa.Connection, change: Change, now: datetime) -> N
             if newer is None:
                 # what waits to be done may not be the shop's last word any more: it is not done by itself
                 revisions.supersede(conn, work.row["id"], work.revision)
+                if (finding := _gone_back(walk, conn, change)) is not None:
+                    walk.count("changed")
+                    walk.tell(**booking.row_of(work), outcome="changed", document=document, findings=[finding])
+                    return
             elif newer:
                 values = {"revision": work.revision, "file_id": work.file_id, "line": work.decoded.line}
                 order_rows.update(conn, work.row["id"], now, **values)
@@ -191,6 +196,35 @@ def _end(walk: Inbound, conn: sa.Connection, change: Change, now: datetime) -> N
             _ask(walk, conn, change, now)
         case _:
             pass
+
+
+def _gone_back(walk: Inbound, conn: sa.Connection, change: Change) -> Finding | None:
+    """A person is asked about other content, and what the document has came again: the card says so, told once.
+
+    Gives what is told; None when it was told before, or nobody is asked.
+    """
+    work, ctx = change.work, walk.ctx
+    document = work.row.get("document_number")
+    words = {"number": work.number, "file": work.file_name, "document": document or ""}
+    if document:
+        text = T(
+            "Since then №{number} came again in {file} with what document {document} has. It may be a late copy of an "
+            "old file, or the shop has gone back to it: the order does not say when it was changed.",
+            **words,
+        )
+    else:
+        text = T(
+            "Since then №{number} came again in {file} as it was before. It may be a late copy of an old file, or the "
+            "shop has gone back to it: the order does not say when it was changed.",
+            **words,
+        )
+    hint = T("Accept what this card shows, or reject it and leave the document as it is: ask the site which one holds.")
+    finding = Finding(GONE_BACK, text, _where(work), hint, Who.ACCOUNTANT)
+    if not cards.remark(conn, ctx.client, work.subject, "changed", finding):
+        return None
+    ctx.event(conn, work.subject, "gone-back", file=work.file_id)
+    ctx.notify(conn, notices.held(work.subject, work.number, finding))
+    return finding
 
 
 def _newer_than_asked(walk: Inbound, change: Change) -> bool | None:

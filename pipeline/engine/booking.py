@@ -52,7 +52,8 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
         with walk.ctx.ledger.read() as conn:
             known = order_rows.by_keys(conn, {work.key for work in works})
             outdated = revisions.outdated(conn, {row["id"] for row, _decoded in pending})
-            waiting = revisions.with_waiting(conn, {row["id"] for row in known.values()})
+            ids = {row["id"] for row in known.values()}
+            waiting = revisions.with_waiting(conn, ids) | revisions.asked_of(conn, walk.ctx.client, ids)
 
         def standing(
             work: Work,
@@ -63,7 +64,8 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
             if (order, work.file_id, work.revision) in outdated:
                 return "older"
             stands = by_state(work)
-            # what its document has comes again while other content is on its way there: which is the shop's last word?
+            # what its document has comes again while other content is on its way there, or a person is asked about it:
+            # which is the shop's last word?
             return "changed" if stands == "same" and order in waiting else stands
 
         found = sort_out(works, amending.settle_left_behind(walk, works, known), scales.standing(standing))

@@ -36,7 +36,7 @@ _ACCEPTS: Mapping[str, Text] = {
     "totals": T("the document gets the total that the order states; a line of rounding evens it out"),
     "taxes": T("the document gets the taxes that its items make, not those that the order states"),
     "status": T("the document is made although the order came with this status"),
-    "changed-order": T("what came last holds: the document is brought to it, or marked cancelled"),
+    "changed-order": T("what this card shows holds: the document is brought to it, or marked cancelled"),
     "other-document": T("the document that is there becomes this order's own, as it is"),
     "brake": T("this very catalogue is published; a changed one would be stopped anew"),
     "plan": T("what the brake held is applied; anything else would be stopped anew"),
@@ -235,7 +235,7 @@ def _accept_change(client: Client, card: Row, *, by: str, why: str | None, repor
         came = [carrying.amend(client, order["id"], file, by=by, report=report)]
     else:
         came = carrying.carry_on(client, [order["id"]], by=by, report=report)
-    said = T("Accepted: what came last holds for №{number}.", number=order["number"])
+    said = T("Accepted: what the card shows holds for №{number}.", number=order["number"])
     return Resolved(card["id"], (said,), tuple(came), waits=_waits(came), error=_error(came))
 
 

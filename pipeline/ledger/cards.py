@@ -41,6 +41,21 @@ def open_card(
     return int(result.inserted_primary_key[0])
 
 
+def remark(conn: sa.Connection, client: str, subject: str, kind: str, finding: Finding) -> bool:
+    """Put a finding behind the first one of an open card, in place of one of its code; False when there was one of it,
+    or there is no such card."""
+    query = sa.select(cards.c.id, cards.c.findings).where(
+        cards.c.client == client, cards.c.subject == subject, cards.c.kind == kind, cards.c.state == "open"
+    )
+    row = conn.execute(query).first()
+    if row is None:
+        return False
+    others = [one for one in row.findings if one["code"] != finding.code]
+    words = [*others[:1], finding.to_json(), *others[1:]]
+    conn.execute(cards.update().where(cards.c.id == row.id).values(findings=words))
+    return len(others) == len(row.findings)
+
+
 def close(
     conn: sa.Connection,
     client: str,

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from pipeline.ledger import cards
 from pipeline.ledger.tables import FileState, OrderState, files, orders, row_dict, sightings
+from pipeline.ledger.tables import cards as cards_table
 
 Row = dict[str, Any]
 _CHUNK = 400
@@ -88,6 +89,12 @@ def with_waiting(conn: sa.Connection, ids: Collection[int]) -> set[int]:
     return found
 
 
+def asked_of(conn: sa.Connection, client: str, ids: Collection[int]) -> set[int]:
+    """Which of these orders a person is asked about: other content of them came, and their cards are open."""
+    subjects = cards.carded(conn, client, [f"order:{one}" for one in ids], "changed")
+    return {int(subject.partition(":")[2]) for subject in subjects}
+
+
 def waiting(
     conn: sa.Connection,
     client: str,
@@ -124,16 +131,22 @@ def waiting(
 
 
 def outgrown(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:
-    """Which of these files hold content that other content took the place of since, or is about to: sent again, they
-    are no mere repetition."""
+    """Which of these files hold content that other content took the place of since, or is about to, or that a person is
+    asked about: sent again, they are no mere repetition."""
     found: set[int] = set()
     known = sorted(file_ids)
-    newer = sightings.alias()
+    newer, card = sightings.alias(), cards_table
     another = orders.c.revision != sightings.c.revision
     waits = sa.select(newer.c.id).where(
         newer.c.order_row == orders.c.id, newer.c.outcome.in_(WAITING), newer.c.revision != sightings.c.revision
     )
-    replaced_soon = waits.exists()
+    asks = sa.select(card.c.id).where(
+        card.c.client == orders.c.client,
+        card.c.subject == sa.literal("order:") + sa.cast(orders.c.id, sa.String),
+        card.c.kind == "changed",
+        card.c.state == "open",
+    )
+    replaced_soon = waits.exists() | asks.exists()
     for start in range(0, len(known), _CHUNK):
         query = (
             sa.select(sightings.c.file_id)

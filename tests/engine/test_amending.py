@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from typing import Any, Protocol, runtime_checkable
@@ -13,6 +14,7 @@ from pipeline.engine.replay.apply import apply
 from pipeline.engine.replay.choose import Asked, choose
 from pipeline.engine.replay.look import look
 from pipeline.engine.runtime import Client, RunReport
+from pipeline.errors import Finding
 from pipeline.ledger import decisions
 from pipeline.ledger import orders as order_rows
 from tests.engine.conftest import Shop
@@ -241,6 +243,49 @@ def test_the_shop_goes_back_to_what_the_document_has(shop: Shop) -> None:
     assert put(shop, "c.xml", version(2, modified="2026-11-22 12:00:00")).exit_code == 0
     assert cards(shop) == [("changed", "resolved")]
     assert totals(shop) == [(849.0, "new")]
+
+
+@pytest.mark.parametrize("policy", ["hold", "amend"])
+@pytest.mark.parametrize("again", [version(), version() + b"\n", version().replace(b"<quantity>2<", b"<quantity>2.0<")])
+def test_whoever_is_asked_about_a_change_is_told_that_the_shop_may_have_gone_back(
+    shop: Shop, policy: str, again: bytes
+) -> None:
+    """The same bytes as at first, other bytes, or the same said otherwise: what came last is what the document has."""
+    shop.more = {"changed": policy}
+    put(shop, "a.xml", version())
+    # with `amend` it is asked about, since it cannot be booked
+    put(shop, "b.xml", version(3) if policy == "hold" else version(3, code="НЕМА"))
+    for n in range(2):  # told once
+        report = put(shop, f"c{n}.xml", again)
+        assert report.counts == {"files": 1, "acknowledged": 1, **({"known": 1} if n else {"changed": 1})}
+        assert report.exit_code == (0 if n else 1)
+    assert cards(shop) == [("changed", "open")]
+    ((findings,),) = shop.ledger_rows("SELECT findings FROM cards")
+    found = [Finding.from_json(one) for one in json.loads(findings)]
+    assert [one.code for one in found][:2] == ["changed-order", "gone-back"]
+    assert found[1].where.file == "c1.xml", "of the newest one"
+    assert found[1].text.render("en").startswith("Since then №00004701 came again in c")
+    notices = shop.ledger_rows("SELECT data FROM notices WHERE kind = 'held' ORDER BY id")
+    assert [json.loads(data)["code"] for (data,) in notices] == ["changed-order", "gone-back"]
+    assert shop.ledger_rows("SELECT count(*) FROM events WHERE event = 'gone-back'") == [(1,)]
+    assert totals(shop) == [(849.0, "new")]
+    # other content once more, and the card is about that alone
+    assert put(shop, "d.xml", version(4, code="НЕМА" if policy == "amend" else "0042")).exit_code == 1
+    ((findings,),) = shop.ledger_rows("SELECT findings FROM cards")
+    assert "gone-back" not in findings
+    if policy == "hold":
+        assert decide(shop, accept=True) is not None
+        shop.run()
+        assert totals(shop) == [(1628.0, "new")]
+
+
+def test_a_file_that_came_before_is_no_more_than_a_repetition_when_nobody_is_asked(shop: Shop) -> None:
+    put(shop, "a.xml", version())
+    put(shop, "b.xml", version(3))
+    decide(shop, accept=False)
+    report = put(shop, "c.xml", version())
+    assert (report.exit_code, report.counts) == (0, {"files": 1, "known": 1, "acknowledged": 1})
+    assert cards(shop) == [("changed", "resolved")]
 
 
 def test_a_policy_that_is_changed_later_does_not_amend_by_an_old_file(shop: Shop) -> None:
