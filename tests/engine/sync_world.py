@@ -50,6 +50,7 @@ class MemorySystem:
     pushes: list[tuple[str, str, Decimal]] = field(default_factory=list)
     reads: list[datetime | None] = field(default_factory=list)
     refuse: dict[str, MistokError] = field(default_factory=dict)  #: article -> what is said of its rows
+    tells: bool = False  #: it answers a change by how it now shows the offer
     tidy: bool = False  #: it keeps descriptions in its own way
     strike: MistokError | None = None  #: raised at the next write, once
     strike_after: int = 0  #: writes that still work before
@@ -139,7 +140,8 @@ class MemorySystem:
                 continue
             self.updates.append((offer.id, dict(change.values)))
             self.content[offer.id] = self._kept(replace(offer, values={**offer.values, **change.values}))
-            outcomes.append(RowOutcome((offer.id,)))
+            shown = self.content[offer.id].values if self.tells else {}
+            outcomes.append(RowOutcome((offer.id,), shown=shown))
         return outcomes
 
     def apply_stock(self, targets: Sequence[StockTarget]) -> Sequence[RowOutcome]:

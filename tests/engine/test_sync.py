@@ -597,3 +597,17 @@ def test_what_a_system_noticed_is_told_and_waits_for_nobody(world: World) -> Non
     assert report.exit_code == 0
     assert "each other" in str(report.steps[0].result.notes[0])  # type: ignore[union-attr]
     assert world.open_cards() == []
+
+
+def test_a_target_that_says_how_it_shows_a_text_leaves_no_doubt_who_changed_it(world: World) -> None:
+    world.crm.tidy = world.crm.tells = True
+    put(world.shop, single("1", "S-1", description="<p>a</p>"))
+    good(world.run())
+    put(world.shop, single("1", "S-1", description="<p>b</p>"))
+    good(world.run(full=True))
+    offer = by_sku(world.crm, "S-1")[0]
+    put(world.crm, replace(offer, values={**offer.values, "description": "чуже"}))
+    good(world.run(full=True))
+    assert [values for _id, values in world.crm.updates] == [{"description": "<p>b</p>"}] * 2
+    good(world.run(full=True))
+    assert len(world.crm.updates) == 2

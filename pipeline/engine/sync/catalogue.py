@@ -179,9 +179,9 @@ class CatalogueRun(SyncRun):
         for one, change, outcome in zip(updates, changes, outcomes, strict=True):
             if outcome.error is None:
                 before = seen.links.get(one.target.id)
-                kept = {
-                    name: mark for name, mark in (before.seen if before else {}).items() if name not in change.values
-                }
+                seen_before = before.seen if before else {}
+                kept = {name: mark for name, mark in seen_before.items() if name not in change.values}
+                kept |= _shown_otherwise(outcome.shown, change.values)
                 sent = _prices({**one.target.values, **change.values}, one.wanted)
                 links.append(self._link(one.row, one.target, before, one.wanted, kept, sent))
         judge(outcomes, lambda place: _article(updates[place].row), applied)
