@@ -102,3 +102,37 @@ jobs:
     if name != "keycrm-import":
         assert "E-303-2" in data.decode()
     assert run_job(config, "catalogue").counts.get("unchanged") == 1
+
+
+def test_orders_that_cannot_even_be_named_are_held_each_and_hold_nobody_else(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        f"""\
+client: demo
+connections:
+  site: {{type: local, path: site, create: true}}
+  books: {SEED}
+jobs:
+  orders:
+    steps:
+      - step: import-orders
+        inbox: site
+        into: books
+        pattern: "*.jsonl"
+        stable: 0s
+        format:
+          json:
+            lines: true
+            items: i
+            fields: {{id: id, created_at: d, total: s}}
+            item: {{code: c, quantity: n, price: p}}
+""",
+        encoding="utf-8",
+    )
+    (tmp_path / "site").mkdir()
+    good = '{"id": 7, "d": "2026-11-20", "s": 779, "i": [{"c": "0042", "n": 2, "p": 389.5}]}\n'
+    broken = '{"id": 8,, }\n{"d": "2026-11-20"}\n[]\n{"id": 8, "id": 9}\n{"d": "2026-11-20"}\n'
+    (tmp_path / "site" / "a.jsonl").write_text(broken + good, encoding="utf-8")
+    config = load_config(tmp_path / "config.yaml")
+    report = run_job(config, "orders")
+    assert report.counts.get("created") == 1, report
+    assert report.counts.get("held") == 5, report
