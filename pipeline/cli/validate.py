@@ -122,8 +122,12 @@ def judge(files: Sequence[Path], parameters: dict[str, Any], timezone: str = "Eu
 
 
 def judge_by(files: Sequence[Path], chosen: Chosen) -> tuple[Verdict, ...]:
-    """A verdict for each file as the chosen format reads it, folders taken apart. Raises ConfigError: no such file."""
-    return tuple(judge_file(path, chosen) for path in _flat(files, chosen.pattern or "*.xml"))
+    """A verdict for each file as the chosen format reads it, folders taken apart. Raises ConfigError: no such file.
+
+    Of a folder what a job would take; without one the files that are named as the format is (``csv``, ``order-xml``).
+    """
+    pattern = chosen.pattern or f"*.{chosen.plugin.name.rpartition('-')[2]}"
+    return tuple(judge_file(path, chosen) for path in _flat(files, pattern))
 
 
 def context_for(path: Path, chosen: Chosen) -> FormatContext:

@@ -34,6 +34,7 @@ from plugins.formats._declared.csvfile import (
     parts_of,
     read_csv,
 )
+from plugins.formats._declared.explain import explain
 from plugins.formats._declared.orders import no_orders, orders_of, text_of
 from plugins.formats._declared.rule import Loc, rules
 from plugins.formats._declared.settings import DeclaredSettings, check_mapping, raise_all
@@ -337,5 +338,6 @@ PLUGIN = FormatPlugin(
     summary=T("Order CSV of any shape, mapped by columns in the config"),
     format=CsvOrders(),
     settings=CsvSettings,
+    explain=explain,
     unread=unread,
 )

@@ -23,6 +23,7 @@ from pipeline.api import (
     Where,
 )
 from plugins.formats._declared.convert import Wrong
+from plugins.formats._declared.explain import explain
 from plugins.formats._declared.jsonfile import JsonFile, JsonRecord, unread_of
 from plugins.formats._declared.jsonpath import path_mistake
 from plugins.formats._declared.jsontext import parse_json
@@ -162,5 +163,6 @@ PLUGIN = FormatPlugin(
     summary=T("Order JSON of any shape, mapped by paths in the config"),
     format=JsonOrders(),
     settings=JsonSettings,
+    explain=explain,
     unread=unread,
 )

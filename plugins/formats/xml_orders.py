@@ -23,6 +23,7 @@ from pipeline.api import (
     parse_xml,
 )
 from plugins.formats._declared.convert import Wrong
+from plugins.formats._declared.explain import explain
 from plugins.formats._declared.orders import no_orders, orders_of
 from plugins.formats._declared.rule import Loc
 from plugins.formats._declared.settings import DeclaredSettings, check_mapping
@@ -124,5 +125,6 @@ PLUGIN = FormatPlugin(
     summary=T("Order XML of any shape, mapped by XPath in the config"),
     format=XmlOrders(),
     settings=XmlSettings,
+    explain=explain,
     unread=unread,
 )

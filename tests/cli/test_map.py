@@ -157,6 +157,24 @@ def test_only_the_first_orders_are_shown_unless_all_are_asked_for(mapping: Path,
     assert en("map", "try", many, "--format", mapping, "--all").out.count("Order №") == 8
 
 
+def test_validate_takes_the_files_of_a_folder_that_are_named_as_the_format(tmp_path: Path) -> None:
+    mapping = tmp_path / "rows.yaml"
+    mapping.write_text(
+        "csv: {order: id, delimiter: ',', fields: {id: id, created_at: at, total: sum}, "
+        "item: {code: sku, quantity: n, price: p}}\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "one.csv").write_text("id,at,sum,sku,n,p\n1,2026-11-28,5,a,1,5\n", encoding="utf-8")
+    (tmp_path / "notes.xml").write_text("<nothing/>", encoding="utf-8")
+    (verdict,) = here("validate", tmp_path, "--format", mapping, "--json").json()
+    assert Path(verdict["file"]).name == "one.csv"
+    assert verdict["outcome"] == "accepted"
+    (tmp_path / "one.csv").unlink()
+    none = en("validate", tmp_path, "--format", mapping)
+    assert none.code == 2
+    assert "There is no file *.csv in" in none.all
+
+
 def test_validate_reads_declared_formats_too(mapping: Path) -> None:
     assert here("validate", PROM, "--format", mapping).code == 0
     config = PHP.parent / "config.yaml"

@@ -194,6 +194,8 @@ def test_an_item_of_a_cell_that_has_another_form_holds_its_order() -> None:
             "Did you mean “Сума, грн”?",
         ),
         (f"{HEAD};Сума\n{ROW};1\n", {}, "Two columns are called “Сума”.", "`#3`"),
+        (f"{HEAD}\n{ROW}\n".replace(";", ","), {}, "The file has no column “Номер”.", "if `,` stands between cells"),
+        (f"{HEAD}\n{ROW}\n".replace(";", "\t"), {}, "The file has no column “Номер”.", "if `tab` stands between"),
         (f"{HEAD}\n{ROW}\n", {"comment": "#7"}, "The file has no column “#7”.", "The columns are"),
         (
             f"{HEAD}\n{ROW}\n",

@@ -12,6 +12,7 @@ import pytest
 from pipeline.api import CENT
 from pipeline.config.load import load_config
 from pipeline.engine.runtime import run_job
+from tests.e2e.command import here
 
 ROOT = Path(__file__).parents[2]
 FORMATS = ROOT / "samples" / "formats"
@@ -136,3 +137,18 @@ jobs:
     report = run_job(config, "orders")
     assert report.counts.get("created") == 1, report
     assert report.counts.get("held") == 5, report
+
+
+def test_the_letter_of_a_held_order_has_the_rule_of_the_mapping(tmp_path: Path) -> None:
+    sample = FORMATS / "php-cp1251" / "orders-20261128.xml"
+    text = sample.with_name("config.yaml").read_text(encoding="utf-8")
+    text = text.replace("{type: books}", SEED).replace("into: books\n", "into: books\n        stable: 0s\n")
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "inbox").mkdir()
+    shutil.copy(sample, tmp_path / "inbox")
+    run_job(load_config(tmp_path / "config.yaml"), "orders")
+    said = here("-c", tmp_path / "config.yaml", "card", "1", "--letter", "--lang", "en")
+    letter = " ".join(said.out.split())
+    assert "The rule: items / price stands at `tsina` and is written as here: 1 234,56. Every item has it." in letter
+    assert "The rule: status stands at `stan` and is one of these: нове, підтверджено, відправлено" in letter
+    assert "48.60 грн." in letter  # the line of the file, out of windows-1251

@@ -29,6 +29,10 @@ class Row:
     line: int
 
 
+#: What stands between cells in the files that people have, as the mapping names it.
+_SIGNS = {";": ";", "tab": "\t", "|": "|", ",": ","}
+
+
 @dataclass(slots=True)
 class CsvFile:
     """The rows of a file, and its columns by name."""
@@ -89,7 +93,12 @@ class CsvFile:
         near = [name for name in known if wanted.casefold() in name.casefold()]
         near = near or get_close_matches(wanted, known, n=1, cutoff=0.75)
         hint = T("The columns are: {names}.", names=", ".join(self.header)[:300] or f"#1 … #{self.width}")
-        if near:
+        sign = next((name for name, one in _SIGNS.items() if len(known) == 1 and one in self.header[0]), None)
+        if sign is not None:
+            hint = T(
+                "It is one column as it is read now; if `{sign}` stands between cells, name it: `delimiter`.", sign=sign
+            )
+        elif near:
             hint = T("Did you mean “{name}”?", name=near[0])
         return T("The file has no column {names}.", names=names), hint
 

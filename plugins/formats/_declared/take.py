@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -105,7 +104,7 @@ class Taker:
         clean = _lines_of if kind == "note" else tidy
         gathered: list[Value] = []
         for path in rule.path:
-            found = [replace(one, text=text) for one in record.values(path) if (text := clean(one.text))]
+            found = [Value(text, one.at, one.number) for one in record.values(path) if (text := clean(one.text))]
             for one in found:
                 if _CONTROL.search(one.text):
                     raise Wrong(T("it has control characters at {path}", path=path), CORRECT, one.at)
