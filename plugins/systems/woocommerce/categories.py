@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline.api import Finding, Held, InDoubt, T, Who
 from plugins.systems.woocommerce import values as v
@@ -16,6 +17,26 @@ Path = tuple[str, ...]
 _CHANGED = re.compile(r"[\t\r\n]|  |^ | $|%[0-9a-fA-F]{2}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The paths of one moment, and the ids by them; of several with one path the first."""
+
+    paths: Mapping[int, Path]
+    ids: Mapping[Path, int]
+    folded: Mapping[Path, int]
+
+    @classmethod
+    def of(cls, paths: Mapping[int, Path]) -> _Tree:
+        """What is found by these paths."""
+        ids = {path: key for key, path in sorted(paths.items(), reverse=True)}
+        folded = {_folded(path): key for key, path in sorted(paths.items(), reverse=True)}
+        return cls(paths, ids, folded)
+
+    def find(self, path: Path) -> int | None:
+        """The id of a path: exactly that, else one that differs by capitals or blanks."""
+        return self.ids.get(path) or self.folded.get(_folded(path))
+
+
 class Categories:
     """The categories of a shop.
 
@@ -26,21 +47,29 @@ class Categories:
     def __init__(self, api: WooApi, default: str) -> None:
         self._api, self._default = api, default
         self._rows: dict[int, Row] | None = None
+        self._known: _Tree | None = None
         self.findings: tuple[Finding, ...] = ()
 
     def load(self) -> Mapping[int, Path]:
         """The paths by id as they are now, without that of goods in none. Raises Refused, Transient."""
         self._rows = {v.whole(row.get("id")): row for row in self._api.rows(CATEGORIES)}
+        self._known = None
         return self.paths()
 
     def paths(self) -> Mapping[int, Path]:
         """The same as they were last read or made in this session."""
+        return self._tree().paths
+
+    def _tree(self) -> _Tree:
         if self._rows is None:
-            return self.load()
-        paths = {key: self._path(key) for key, row in self._rows.items() if row.get("slug") != self._default}
-        lost = sorted(key for key, path in paths.items() if not path)
-        self.findings = (_circle(lost),) if lost else ()
-        return {key: path for key, path in paths.items() if path}
+            self.load()
+        assert self._rows is not None
+        if self._known is None:
+            paths = {key: self._path(key) for key, row in self._rows.items() if row.get("slug") != self._default}
+            lost = sorted(key for key, path in paths.items() if not path)
+            self.findings = (_circle(lost),) if lost else ()
+            self._known = _Tree.of({key: path for key, path in paths.items() if path})
+        return self._known
 
     def _path(self, key: int) -> Path:
         """The names from the root down; empty where parents are each other's."""
@@ -60,13 +89,9 @@ class Categories:
 
         Raises Held (a name that the shop would change, refused), InDoubt, Refused, Transient.
         """
-        ids = {found: key for key, found in sorted(self.paths().items(), reverse=True)}
-        folded = {_folded(found): key for found, key in ids.items()}
         parent, way = 0, tuple(path)
         for n, name in enumerate(way):
-            above = way[: n + 1]
-            found = ids.get(above) or folded.get(_folded(above))
-            parent = found or self._make(name, parent)
+            parent = self._tree().find(way[: n + 1]) or self._make(name, parent)
         return parent
 
     def _make(self, name: str, parent: int) -> int:
@@ -93,6 +118,7 @@ class Categories:
             return there
         key = v.whole(row.get("id"))
         self._rows[key] = row
+        self._known = None
         return key
 
     def _child(self, name: str, parent: int) -> int | None:
