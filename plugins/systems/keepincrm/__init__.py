@@ -20,7 +20,7 @@ def open_keepin(settings: KeepinSettings, env: SystemEnv) -> Keepin:
 
 PLUGIN = SystemPlugin(
     name="keepincrm",
-    summary=T("KeepinCRM: goods, prices and stock by office, agreements in and out, through its API"),
+    summary=T("KeepinCRM: goods, prices and stock by office, through its API"),
     settings=KeepinSettings,
     open=open_keepin,
 )
