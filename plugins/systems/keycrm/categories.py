@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.api import InDoubt, T
-from plugins.systems.keycrm.client import held
 from plugins.systems.keycrm.reading import CATEGORIES, Reader
+from plugins.systems.keycrm.refusals import held
 from plugins.systems.keycrm.values import ident
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline.api import Finding, T, Text, Who
-from plugins.systems.keycrm.lists import find
 from plugins.systems.keycrm.mapping import Warehouses, balance
+from plugins.systems.keycrm.names import find
+from plugins.systems.keycrm.naming import NAMES
 from plugins.systems.keycrm.reading import CATEGORIES, OFFERS, STOCKS, Reader
 from plugins.systems.keycrm.values import Row, text
 
@@ -85,20 +86,21 @@ def _others(known: dict[str, Row], model: str) -> Text:
 
 def _names(reader: Reader) -> Iterator[Finding]:
     """Names in the settings that the account does not have."""
-    for kind, names in (("status", list(reader.settings.orders.statuses)),):
+    documents = reader.settings.documents
+    for kind, names in (
+        ("source", list(documents.sources.values())),
+        ("payment-method", list(documents.payments.values())),
+        ("delivery-service", list(documents.deliveries.values())),
+        ("status", [*documents.statuses.values(), *reader.settings.orders.statuses]),
+    ):
         rows = reader.lists.rows(kind) if names else ()
-        for name in dict.fromkeys(names):
+        for name in dict.fromkeys(filter(None, names)):
             if find(rows, name) is None:
                 yield _wrong(
                     "unknown-name",
-                    T("KeyCRM has no {kind} {name}, which the connection names.", kind=_KINDS[kind], name=name),
+                    T("KeyCRM has no {kind} {name}, which the connection names.", kind=NAMES[kind], name=name),
                     T("It has: {names}.", names=", ".join(text(one.get("name")) for one in rows) or "—"),
                 )
-
-
-_KINDS = {
-    "status": T("order status"),
-}
 
 
 def _remark(words: Text) -> Finding:

@@ -12,7 +12,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.api import Held, HttpClient, InDoubt, Limits, MistokError, Reply, SystemEnv, T, Text, Transient
+from pipeline.api import HttpClient, InDoubt, Limits, MistokError, Reply, SystemEnv, T, Transient
+from plugins.systems.keycrm.refusals import refused
 from plugins.systems.keycrm.settings import KeyCrmSettings
 from plugins.systems.keycrm.values import Row, ident
 
@@ -317,13 +318,3 @@ def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
         length += size
     if some:
         yield some
-
-
-def refused(words: str, hint: Text | None = None) -> Held:
-    """A row that KeyCRM does not take, in its own words."""
-    return Held(T("KeyCRM refuses it: {words}", words=words), hint=hint, code="keycrm-refused")
-
-
-def held(words: Text, hint: Text | None = None, *, code: str = "keycrm-held") -> Held:
-    """A row that is not sent at all, with the reason."""
-    return Held(words, hint=hint, code=code)

@@ -17,9 +17,9 @@ from typing import Any
 from pipeline.api import Held, InDoubt, MistokError, Offer, ProductDraft, Refused, RowOutcome, T, Transient
 from plugins.systems.keycrm.categories import Categories
 from plugins.systems.keycrm.checks import check_article, check_values
-from plugins.systems.keycrm.client import held
 from plugins.systems.keycrm.mapping import KEY, PRODUCT, SCAFFOLD, product_body, variant_body, without_nothing
 from plugins.systems.keycrm.reading import PRODUCTS, Reader, has_variants
+from plugins.systems.keycrm.refusals import held
 from plugins.systems.keycrm.updating import apart, number_of
 from plugins.systems.keycrm.values import Row, flag, ident
 

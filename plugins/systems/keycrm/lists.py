@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.api import Ref
 from plugins.systems.keycrm.client import Client
-from plugins.systems.keycrm.values import Row, ident, text
+from plugins.systems.keycrm.names import find
+from plugins.systems.keycrm.values import Row, ident
 
 #: Kind -> path. All of them have ``sort``.
 PATHS: Mapping[str, str] = {
@@ -33,6 +34,10 @@ class Lists:
             self._kept[kind] = sorted(found, key=lambda row: ident(row.get("id")) or 0)
         return self._kept[kind]
 
+    def forget(self, kind: str) -> None:
+        """It may have grown: read it anew at its next use."""
+        self._kept.pop(kind, None)
+
     def fields(self) -> Sequence[Row]:
         """The custom fields of orders and products."""
         if "field" not in self._kept:
@@ -47,43 +52,3 @@ class Lists:
     def by_id(self, kind: str, number: int | None) -> Row:
         """The one with this id; an empty one where there is none."""
         return next((row for row in self.rows(kind) if number is not None and ident(row.get("id")) == number), {})
-
-
-def find(rows: Sequence[Row], code: str) -> Ref | None:
-    """See :meth:`Lists.named`. Capitals and blanks at the ends do not matter for a name."""
-    wanted = code.strip()
-    for found in (
-        [row for row in rows if str(ident(row.get("id"))) == wanted],
-        [row for row in rows if wanted and text(row.get("alias")) == wanted],
-        [row for row in rows if wanted and _same(name_of(row), wanted)],
-    ):
-        if len(found) == 1:
-            return ref(found[0])
-        if found:
-            return None
-    return None
-
-
-def find_all(rows: Sequence[Row], codes: Collection[str]) -> dict[str, Ref]:
-    """Each code with what it means."""
-    return {code: one for code in codes if (one := find(rows, code)) is not None}
-
-
-def ref(row: Row) -> Ref:
-    """A row of a list: its id is what KeyCRM takes, and its code."""
-    number = str(ident(row.get("id")) or "")
-    return Ref(number, number, name_of(row))
-
-
-def name_of(row: Row) -> str:
-    """Its name for people."""
-    return text(row.get("name")).strip() or text(row.get("full_name")).strip()
-
-
-def _same(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
-
-
-def refs(rows: Sequence[Row]) -> tuple[Ref, ...]:
-    """All of a list, by code."""
-    return tuple(sorted(map(ref, rows), key=lambda one: one.code))

@@ -1,17 +1,13 @@
 """An order of KeyCRM as an order of ours. Pure.
 
-Field names are those of the document's schema OrderWithIncludes, and of recorded live answers. What is not known for
-certain is how KeyCRM reckons: whether a line's discount is for the line or for a piece, what its head's
-``total_discount`` holds, and which of delivery, gift wrap and taxes are in ``grand_total``. So the ways are tried, the
-likeliest first, until the parts make the stated total to the cent. Where none does, the first is told, and the engine
-holds the order for the difference.
+Field names are those of the document's schema OrderWithIncludes, and of recorded live answers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -30,11 +26,11 @@ from pipeline.api import (
     T,
     Where,
     Who,
-    cents,
     full_name,
 )
-from plugins.systems.keycrm.lists import find, name_of
 from plugins.systems.keycrm.mapping import ZERO, Warehouses
+from plugins.systems.keycrm.names import find, name_of
+from plugins.systems.keycrm.reckoning import Sold, Unreadable, needed, reckon
 from plugins.systems.keycrm.settings import KeyCrmSettings
 from plugins.systems.keycrm.values import Row, flag, ident, moment, number, part, rows, text
 
@@ -48,13 +44,6 @@ GROUPS = {1: "new", 2: "confirmed", 3: "confirmed", 4: "shipped", 5: "completed"
 PAID = {"not_paid": "unpaid", "part_paid": "partly", "paid": "paid", "overpaid": "paid"}
 #: ``source_name`` of a delivery service as the document's example has it.
 CARRIERS = {"novaposhta": "nova-poshta"}
-_HUNDRED = Decimal(100)
-
-
-class _Unreadable(Exception):
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +66,7 @@ class Desk:
         findings: tuple[Finding, ...] = ()
         try:
             order = self._order(own, row)
-        except _Unreadable as error:
+        except Unreadable as error:
             words = T("Order {number} of KeyCRM cannot be read: {what}.", number=own, what=error.what)
             hint = T("Look at it in KeyCRM; the others go on.")
             findings = (Finding("keycrm-order", words, Where(order=own), hint, Who.ADMIN),)
@@ -94,11 +83,11 @@ class Desk:
     def _order(self, own: str, row: Row) -> Order:
         created = moment(row.get("ordered_at")) or moment(row.get("created_at"))
         if created is None:
-            raise _Unreadable("ordered_at")
-        total = _needed(row, "grand_total")
+            raise Unreadable("ordered_at")
+        total = needed(row, "grand_total")
         if not isinstance(row.get("products"), list):
-            raise _Unreadable("products")
-        sold = [_Sold.of(one) for one in rows(row["products"])]
+            raise Unreadable("products")
+        sold = [Sold.of(one) for one in rows(row["products"])]
         sums = reckon(row, sold, total)
         source = self.sources.get(ident(row.get("source_id")) or 0, {})
         currency = (text(row.get("currency")) or text(source.get("currency_code"))).strip().upper()
@@ -129,7 +118,7 @@ class Desk:
 
     # --- lines -------------------------------------------------------------------------------------------------------
 
-    def _line(self, n: int, one: _Sold, discount: Decimal) -> OrderLine:
+    def _line(self, n: int, one: Sold, discount: Decimal) -> OrderLine:
         row, offer = one.row, part(one.row.get("offer"))
         attributes: dict[str, str] = {}
         for each in rows(row.get("properties")):
@@ -156,7 +145,7 @@ class Desk:
             return ""
         return self.warehouses.code(number_) or text(warehouse.get("name")).strip() or str(number_)
 
-    def _warehouse(self, sold: Sequence[_Sold]) -> str:
+    def _warehouse(self, sold: Sequence[Sold]) -> str:
         """The one from which all its lines are sent, as far as they tell; several are told line by line."""
         places = {place for one in sold if (place := self._place(one.row))}
         return places.pop() if len(places) == 1 else ""
@@ -249,7 +238,7 @@ class Desk:
         group = ident(row.get("status_group_id")) or ident(part(row.get("status")).get("group_id"))
         return GROUPS.get(group or 0) or name_of(part(row.get("status"))) or str(number_ or "")
 
-    def _extra(self, row: Row, source: Row, sold: Sequence[_Sold]) -> Iterator[tuple[str, str]]:
+    def _extra(self, row: Row, source: Row, sold: Sequence[Sold]) -> Iterator[tuple[str, str]]:
         """What a client may look at besides; empty things are left out."""
         marketing = part(row.get("marketing"))
         plain = {
@@ -278,95 +267,6 @@ class Desk:
             if several:
                 plain[f"item[{n}].warehouse"] = self._place(line.row)
         yield from ((name, value) for name, value in plain.items() if value)
-
-
-# --- sums ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Sold:
-    """A line's numbers."""
-
-    row: Row
-    price: Decimal
-    quantity: Decimal
-
-    @classmethod
-    def of(cls, row: Row) -> _Sold:
-        return cls(row, _needed(row, "price"), _needed(row, "quantity"))
-
-    @property
-    def gross(self) -> Decimal:
-        return self.price * self.quantity
-
-    def amount(self, name: str) -> Decimal:
-        return number(self.row.get(name)) or ZERO
-
-    def off(self, pieces: Decimal) -> Decimal:
-        """Its own discounts: a percentage, and an amount for so many pieces."""
-        return self.gross * self.amount("discount_percent") / _HUNDRED + self.amount("discount_amount") * pieces
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """The parts of a total: each line's discount, the order's, delivery, and what else is added."""
-
-    lines: tuple[Decimal, ...]
-    discount: Decimal
-    delivery: Decimal
-    fee: Decimal
-
-    def total(self, sold: Sequence[_Sold]) -> tuple[Decimal, Decimal]:
-        """Rounded at the end, and with each line rounded."""
-        nets = [one.gross - off for one, off in zip(sold, self.lines, strict=True)]
-        rest = self.delivery + self.fee - self.discount
-        return cents(sum(nets, ZERO) + rest), cents(sum(map(cents, nets), ZERO) + rest)
-
-
-def reckon(row: Row, sold: Sequence[_Sold], total: Decimal) -> Sums:
-    """The parts that make the stated total, by the first way of reckoning that does."""
-    first: Sums | None = None
-    for sums in _ways(row, sold):
-        first = first or sums
-        if cents(total) in sums.total(sold):
-            return sums
-    assert first is not None, "there is always a way"
-    return first
-
-
-def _ways(row: Row, sold: Sequence[_Sold]) -> Iterator[Sums]:
-    delivery, wrap, taxes = (number(row.get(name)) or ZERO for name in ("shipping_price", "wrap_price", "taxes"))
-    stated = number(row.get("total_discount")) or ZERO
-    for of_line in _LINES:
-        lines = tuple(_rounded(of_line(one)) for one in sold)
-        within = sum(lines, ZERO)
-        goods = sum((one.gross for one in sold), ZERO) - within
-        percent, amount = (number(row.get(name)) or ZERO for name in ("discount_percent", "discount_amount"))
-        heads = [stated - within, _rounded(goods * percent / _HUNDRED + amount), stated, ZERO]
-        for discount in dict.fromkeys(one for one in heads if one >= 0):
-            for added in dict.fromkeys([(delivery, wrap + taxes), (delivery, wrap), (delivery, ZERO), (ZERO, ZERO)]):
-                yield Sums(lines, discount, *added)
-
-
-def _rounded(amount: Decimal) -> Decimal:
-    """Discounts are in cents: KeyCRM shows them so."""
-    return cents(max(amount, ZERO))
-
-
-#: What is off a line: as it is told, as the price that was paid tells it, or as its own fields do.
-_LINES: Sequence[Callable[[_Sold], Decimal]] = (
-    lambda one: one.amount("total_discount"),
-    lambda one: one.off(Decimal(1)),
-    lambda one: one.off(one.quantity),
-    lambda one: one.gross - one.amount("price_sold") * one.quantity if "price_sold" in one.row else ZERO,
-)
-
-
-def _needed(row: Row, name: str) -> Decimal:
-    found = number(row.get(name))
-    if found is None:
-        raise _Unreadable(name)
-    return found
 
 
 # --- revision --------------------------------------------------------------------------------------------------------

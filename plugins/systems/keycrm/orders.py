@@ -18,11 +18,11 @@ from pipeline.api import (
     T,
     Transient,
 )
-from plugins.systems.keycrm.client import held
-from plugins.systems.keycrm.lists import refs
 from plugins.systems.keycrm.mapping import Warehouses
+from plugins.systems.keycrm.names import refs
 from plugins.systems.keycrm.order_in import INCLUDE, Desk
 from plugins.systems.keycrm.reading import Reader
+from plugins.systems.keycrm.refusals import held
 from plugins.systems.keycrm.values import Row, ident, moment, part, rows, stamp, text
 
 ORDER = "/order"

@@ -55,6 +55,22 @@ class OrderSettings(Settings):
         return value
 
 
+class DocumentSettings(Settings):
+    """How orders are made in KeyCRM."""
+
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Source of an order -> source in KeyCRM (id, alias or name); one of the same name when not given, made by its
+    first order."""
+    payments: dict[str, str] = Field(default_factory=dict)
+    """Payment method of an order -> method in KeyCRM (id, alias or name), or `""` for none; one of the same name when
+    not given."""
+    deliveries: dict[str, str] = Field(default_factory=dict)
+    """Delivery method or carrier of an order -> delivery service in KeyCRM (id, alias or name); one of the same name
+    when not given."""
+    statuses: dict[str, str] = Field(default_factory=dict)
+    """Status of an order -> status in KeyCRM (id, alias or name); others stay in KeyCRM's first one."""
+
+
 class KeyCrmSettings(Settings):
     """An account of KeyCRM."""
 
@@ -87,6 +103,9 @@ class KeyCrmSettings(Settings):
 
     orders: OrderSettings = Field(default_factory=OrderSettings)
     """How orders are read, and what is written back to them."""
+
+    documents: DocumentSettings = Field(default_factory=DocumentSettings)
+    """How orders of files and of other systems are made in KeyCRM."""
 
     @field_validator("key")
     @classmethod

@@ -93,7 +93,7 @@ class Specials:
             elif at:
                 raise _unfit(
                     T("A special price has a first or last day, and KeyCRM has no custom field for it."),
-                    T("Name the field as `special: {{start: …, end: …}}` of the connection."),
+                    T("Name the field as `special: {start: …, end: …}` of the connection."),
                 )
         return filled
 

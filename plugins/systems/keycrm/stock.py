@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pipeline.api import Held, Refused, RowOutcome, StockTarget, SystemEnv, T, Transient
-from plugins.systems.keycrm.client import held
 from plugins.systems.keycrm.mapping import Balance, Warehouses, with_reserve
 from plugins.systems.keycrm.reading import STOCKS, Reader
+from plugins.systems.keycrm.refusals import held
 from plugins.systems.keycrm.updating import LOOKS, apart, number_of
 
 

@@ -6,11 +6,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pipeline.api import (
+    AmendDocuments,
+    Amendment,
     ApplyCatalogue,
     ApplyOrders,
     ApplyStock,
+    Cancellation,
+    DocumentDraft,
+    DocumentList,
+    DocumentOutcome,
+    DocumentRef,
+    Documents,
     Finding,
     Hint,
+    ListedDocument,
     Offer,
     OfferChange,
     Offers,
@@ -21,6 +30,7 @@ from pipeline.api import (
     ProductLookup,
     Ref,
     ReferenceLists,
+    References,
     RowOutcome,
     SeenOrder,
     Stock,
@@ -34,7 +44,9 @@ from plugins.systems.keycrm import checking, hooks, mapping
 from plugins.systems.keycrm.categories import Categories
 from plugins.systems.keycrm.client import Client
 from plugins.systems.keycrm.creating import Creator
-from plugins.systems.keycrm.lists import PATHS, Lists, refs
+from plugins.systems.keycrm.documents import DocumentBook
+from plugins.systems.keycrm.lists import Lists
+from plugins.systems.keycrm.naming import Naming
 from plugins.systems.keycrm.orders import OrderBook
 from plugins.systems.keycrm.reading import Reader
 from plugins.systems.keycrm.settings import KeyCrmSettings
@@ -52,6 +64,8 @@ class KeyCrm:
         self.lists = Lists(self.client)
         self.reader = Reader(self.client, self.lists, settings, env)
         self.categories = Categories(self.reader)
+        self.naming = Naming(self.reader, env)
+        self.documents = DocumentBook(self.reader, self.naming, env)
 
     # --- System ------------------------------------------------------------------------------------------------------
 
@@ -112,17 +126,45 @@ class KeyCrm:
         """See ApplyOrders."""
         return OrderBook(self.reader, self.env).apply(changes)
 
-    # --- ProductLookup, ReferenceLists -------------------------------------------------------------------------------
+    # --- ProductLookup, References, ReferenceLists -------------------------------------------------------------------
 
     def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
         """See ProductLookup."""
         return self.reader.find_products(codes)
 
+    def find_references(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
+        """See References: by id, alias or name. An ``object`` is a source of orders."""
+        return self.naming.find(kind, codes)
+
+    def ensure(self, kind: str, code: str, name: str = "") -> Ref:
+        """See References: a source is made by its first order; raises ConfigError for anything else that is missing."""
+        return self.naming.ensure(kind, code, name)
+
     def references(self, kind: str) -> Sequence[Ref]:
-        """See ReferenceLists: statuses, sources, users, payment methods, delivery services, warehouses."""
-        if kind == "warehouse":
-            return tuple(sorted(self.warehouses(), key=lambda one: one.code))
-        return refs(self.lists.rows(kind)) if kind in PATHS else ()
+        """See ReferenceLists: statuses, sources, users, payment methods, delivery services, warehouses, currencies."""
+        return self.naming.all(kind)
+
+    # --- Documents, AmendDocuments, DocumentList ---------------------------------------------------------------------
+
+    def find(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """See Documents."""
+        return self.documents.find(keys)
+
+    def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
+        """See Documents."""
+        return self.documents.create(drafts)
+
+    def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
+        """See AmendDocuments, as far as the API goes: lines cannot be added or taken away."""
+        return self.documents.amend(amendments)
+
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[DocumentOutcome]:
+        """See AmendDocuments."""
+        return self.documents.cancel(cancellations)
+
+    def all_documents(self) -> Iterator[ListedDocument]:
+        """See DocumentList."""
+        return self.documents.all()
 
     # --- Webhooks ----------------------------------------------------------------------------------------------------
 
@@ -139,5 +181,9 @@ _apply_stock: type[ApplyStock] = KeyCrm
 _orders: type[Orders] = KeyCrm
 _apply_orders: type[ApplyOrders] = KeyCrm
 _lookup: type[ProductLookup] = KeyCrm
-_references: type[ReferenceLists] = KeyCrm
+_references: type[References] = KeyCrm
+_reference_lists: type[ReferenceLists] = KeyCrm
+_documents: type[Documents] = KeyCrm
+_amend: type[AmendDocuments] = KeyCrm
+_listed: type[DocumentList] = KeyCrm
 _webhooks: type[Webhooks] = KeyCrm

@@ -15,7 +15,6 @@ from typing import Any
 from pipeline.api import Held, MistokError, Offer, OfferChange, Refused, RowOutcome, SystemEnv, T, Transient, cents
 from plugins.systems.keycrm.categories import Categories
 from plugins.systems.keycrm.checks import check_change
-from plugins.systems.keycrm.client import held
 from plugins.systems.keycrm.mapping import (
     OF_OFFER,
     PICTURES,
@@ -28,6 +27,7 @@ from plugins.systems.keycrm.mapping import (
     traits,
 )
 from plugins.systems.keycrm.reading import OFFERS, PRODUCTS, Reader
+from plugins.systems.keycrm.refusals import held
 from plugins.systems.keycrm.values import Row, ident, part
 
 #: Seconds after which a bulk write is looked at again, while KeyCRM does not show it yet (it answers 202: accepted).

@@ -83,9 +83,11 @@ def account(quirks: Quirks | None = None, **settings: Any) -> Iterator[Account]:
     fake.add_warehouse("Магазин", number=SECOND)
     with FakeServer(fake) as server, stamina.set_testing(True, attempts=4):
         one = Account(fake, server.url, clock, {"warehouses": WAREHOUSES, **settings})
-        yield one
-        for session in one.sessions:
-            session.close()
+        try:
+            yield one
+        finally:
+            for session in one.sessions:
+                session.close()
 
 
 # --- past the adapter ------------------------------------------------------------------------------------------------

@@ -26,8 +26,9 @@ from pipeline.api import (
 from pipeline.testing.fakehttp import Answer, Asked
 from plugins.systems.keycrm.fake import FakeKeyCrm, Quirks
 from plugins.systems.keycrm.mapping import Warehouses
-from plugins.systems.keycrm.order_in import INCLUDE, Desk, reckon, revision
+from plugins.systems.keycrm.order_in import INCLUDE, Desk, revision
 from plugins.systems.keycrm.orders import noted
+from plugins.systems.keycrm.reckoning import Sold, reckon
 from plugins.systems.keycrm.settings import KeyCrmSettings
 from tests.systems.keycrm.account import SECOND, Account, account
 from tests.systems.keycrm.test_mapping import anything
@@ -522,9 +523,8 @@ def test_a_comment_for_the_number_has_the_number_in_it_and_nothing_else(comment:
 
 def test_the_first_way_of_reckoning_is_the_likeliest() -> None:
     order = {"shipping_price": 10, "wrap_price": 2, "taxes": 3, "total_discount": 5}
-    from plugins.systems.keycrm.order_in import _Sold
 
-    sold = [_Sold.of({"price": 100, "quantity": 1, "total_discount": 5})]
+    sold = [Sold.of({"price": 100, "quantity": 1, "total_discount": 5})]
     sums = reckon(order, sold, Decimal(110))
     assert (sums.lines, sums.discount, sums.delivery, sums.fee) == (
         (Decimal(5),),
