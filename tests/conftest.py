@@ -202,7 +202,7 @@ def _tally(request: pytest.FixtureRequest) -> Iterator[None]:
     tally.begin(request.node.user_properties)
     callspec = getattr(request.node, "callspec", None)
     for axis in ("point", "transport", "ledger"):
-        if callspec is not None and axis in callspec.params:
+        if callspec is not None and callspec.params.get(axis) is not None:
             tally.note(axis, str(callspec.params[axis]))
     yield
     tally.begin(None)

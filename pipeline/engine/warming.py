@@ -35,15 +35,19 @@ def _import(config: ClientConfig) -> None:
     wanted |= {f"pipeline.transports.{kind}" for kind in servers}
     if "sftp" in servers:
         wanted.add("paramiko")
-    inbound = any(isinstance(step.params, InboundSettings) for job in config.jobs.values() for step in job.steps)
-    if inbound:
-        wanted |= {"lxml.etree", "phonenumbers", "_strptime"}
     for name in sorted(wanted):
         importlib.import_module(name)
-    if inbound:
-        import phonenumbers
+    if any(isinstance(step.params, InboundSettings) for job in config.jobs.values() for step in job.steps):
+        import_for_orders()
 
-        phonenumbers.parse("0441234567", "UA")  # reads the country's rules
+
+def import_for_orders() -> None:
+    """What reading the first order would stop to import."""
+    for name in ("lxml.etree", "phonenumbers", "_strptime"):
+        importlib.import_module(name)
+    import phonenumbers
+
+    phonenumbers.parse("0441234567", "UA")  # reads the country's rules
 
 
 def _ask_all(config: ClientConfig, registry: Registry, clock: Clock) -> None:

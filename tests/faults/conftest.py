@@ -22,7 +22,7 @@ from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
 from pipeline.resources import samples
 from pipeline.testing.sftpd import SftpServer
 from tests.conftest import Servers
-from tests.faults import invariants, tally
+from tests.faults import forks, invariants, tally
 from tests.servers.common import Server
 
 CONFIG = """\
@@ -155,13 +155,7 @@ class Victim:
     def die(self, point: str, nth: int = 1, job: str = "orders") -> int:
         """Run the job in a process of its own that is killed at the point; its return code (0: never got there)."""
         self.config()
-        script = Path(__file__).with_name("run_and_die.py")
-        done = subprocess.run(
-            [sys.executable, str(script), str(self.path), job, point, str(nth)],
-            timeout=120,
-            capture_output=True,
-            text=True,
-        )
+        done = forks.run("tests.faults.run_and_die", self.path, job, point, nth)
         assert done.returncode in (0, -9, 1), done.stderr
         if done.returncode == 1:
             raise AssertionError(done.stderr)

@@ -1,7 +1,7 @@
 """Rebuilds a ledger and kills its own process (SIGKILL) at a point.
 
-``python rebuild_and_die.py CONFIG POINT``; POINT is one of the rebuild's, or ``middle``: half of its one transaction is
-sent. Exits 0 when the point was never reached.
+``python rebuild_and_die.py CONFIG POINT``; POINT is one of the rebuild's, or ``rebuild:middle``: half of its one
+transaction is sent. Exits 0 when the point was never reached.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main(path: str, point: str) -> int:
 
     def sight(*words: Any) -> None:
         real(*words)
-        reach("middle")
+        reach("rebuild:middle")
 
     setattr(rebuilt, "_sight", sight)  # noqa: B010 - half-way through the writing there is no named point
     rebuild.rebuild(load_config(Path(path)), apply=True, reach=reach)

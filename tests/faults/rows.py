@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +13,20 @@ class Fault:
     fault: str
     seen: str
     comes: str = ""
+    axes: tuple[str, ...] = ("point", "transport", "ledger")  #: what its matrix is made of
+    why: str = ""  #: why not of all of them
 
 
+#: Rows whose matrix has fewer axes, by number: which transport their tests happen to use means nothing.
+_NARROW: dict[int, tuple[tuple[str, ...], str]] = {
+    23: (("point", "ledger"), "a rebuild reads the archive alone; only a ledger that is a file can be set aside"),
+    24: (("point", "ledger"), "copies are dropped from the archive alone"),
+    25: (("point", "ledger"), "a replay reads the archive alone"),
+}
 _API = "the connectors to online shops and accounting services"
 
 FAULTS: tuple[Fault, ...] = tuple(
-    Fault(*row)
+    Fault(*row) if (narrow := _NARROW.get(int(row[0]))) is None else replace(Fault(*row), axes=narrow[0], why=narrow[1])
     for row in (
         (1, "killed after the download, before the archive copy is on disk", "the file is still there; one document"),
         (2, "killed after the archive copy, before the target is called", "goes on from the archive; one document"),

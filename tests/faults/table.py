@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -52,14 +53,15 @@ class Record:
         """Count a test that passed."""
         self.passed += 1
         self.tests[nodeid.partition("[")[0]] += 1
-        case = {}
+        case: dict[str, list[str]] = {}
         for what, value in _noted(properties):
             if what in _AXES:
                 self.axes[what].add(str(value))
-                case[what] = str(value)
+                case.setdefault(what, []).append(str(value))
             else:
                 self.counts[what] += int(str(value))
-        self.cases.add(tuple(case.get(axis, "") for axis in _AXES))
+        # a test may come by several points, one after the other
+        self.cases.update(product(*(case.get(axis, [""]) for axis in _AXES)))
 
     def fail(self, nodeid: str, properties: Iterable[tuple[str, object]]) -> None:
         """Count a test that failed: what it lost or doubled counts all the same."""
@@ -149,12 +151,18 @@ def _totals(rows: dict[int, Record], whole: Record) -> str:
     )
 
 
-def _matrix(record: Record) -> str:
+def _matrix(fault: Fault, record: Record) -> str:
     """``12 points × 6 transports × 2 ledgers``, as far as there is more than one of each; told when it is not whole."""
-    named = [(axis, len(record.axes[axis])) for axis in _AXES if len(record.axes[axis]) > 1]
+    named = [(axis, len(record.axes[axis])) for axis in fault.axes if len(record.axes[axis]) > 1]
     words = " × ".join(f"{number} {axis}s" for axis, number in named)
-    whole, run = prod(number for _, number in named), len(record.cases)
-    return words if run >= whole or len(named) < 2 else f"{words} ({run} of {whole})"
+    places = [_AXES.index(axis) for axis, _ in named]
+    run = {found for case in record.cases if all(found := tuple(case[place] for place in places))}
+    whole = prod(number for _, number in named)
+    return words if len(run) == whole or len(named) < 2 else f"{words} ({len(run)} of {whole})"
+
+
+def _left_out(fault: Fault) -> str:
+    return " and ".join(f"{axis}s" for axis in _AXES if axis not in fault.axes)
 
 
 def _cells(fault: Fault, record: Record, state: str) -> Sequence[str]:
@@ -164,11 +172,10 @@ def _cells(fault: Fault, record: Record, state: str) -> Sequence[str]:
     if state == "passed" and record.skipped:
         tests += f", {len(record.skipped)} not on this system"
     counts = record.counts
-    number = ", ".join(
-        f"{counts[what]:,} {word}" for what, word in (("kills", "kills"), ("inputs", "bad inputs")) if counts[what]
-    )
+    tried = (("kills", "kills"), ("inputs", "bad inputs"), ("files", "files"))
+    number = ", ".join(f"{counts[what]:,} {word}" for what, word in tried if counts[what])
     documents = f"{counts['documents']:,}" if counts["documents"] else ""
-    return (f"F{fault.number}", fault.fault, tests, _matrix(record), number, documents)
+    return (f"F{fault.number}", fault.fault, tests, _matrix(fault, record), number, documents)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -214,7 +221,8 @@ def long(rows: dict[int, Record], whole: Record) -> str:
         said = [cell for cell in _cells(fault, record, state)[2:5] if cell]
         if record.counts["documents"]:
             said.append(f"{record.counts['documents']:,} documents")
-        said += [f"{axis}s: {', '.join(sorted(record.axes[axis]))}" for axis in _AXES if record.axes[axis]]
+        said += [f"{axis}s: {', '.join(sorted(record.axes[axis]))}" for axis in fault.axes if record.axes[axis]]
+        said += [f"no matrix of {_left_out(fault)}: {fault.why}"] if fault.why else []
         lines += ["; ".join(said) + ".", ""]
         lines += [f"- `{name}`" + (f" × {times}" if times > 1 else "") for name, times in sorted(record.tests.items())]
         lines += [f"- `{name}`: **failed**" for name in sorted(set(record.failed))]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from pipeline.archive import Archive, Index, upkeep
 from pipeline.engine import retention
 from pipeline.engine.runtime import Client
-from tests.faults import invariants, tally
+from tests.faults import forks, invariants, tally
 from tests.faults.conftest import Victim
+from tests.faults.pairs import in_turn
 
 Make = Callable[[str, str], Victim]
 
@@ -68,25 +66,20 @@ def test_f24_old_files_come_again_after_their_copies_were_dropped(
     come_again(victim)
 
 
-@pytest.mark.parametrize(
-    ("point", "nth"),
-    [("retention:marked", 1), ("remove", 1), ("remove", 2), ("remove", 21), ("retention:dropped", 1)],
-)
-def test_f24_killed_while_copies_are_dropped(make_victim: Make, point: str, nth: int) -> None:
-    victim = make_victim("local", "sqlite")
+#: (point or delete, which time)
+POINTS = (("retention:marked", 1), ("remove", 1), ("remove", 2), ("remove", 21), ("retention:dropped", 1))
+
+
+@pytest.mark.parametrize(("killed", "ledger"), in_turn(POINTS, ("sqlite", "postgres")))
+def test_f24_killed_while_copies_are_dropped(make_victim: Make, killed: tuple[str, int], ledger: str) -> None:
+    victim = make_victim("local", ledger)
     victim.drop_twenty()
     assert victim.run().counts["created"] == 20
-    script = Path(__file__).with_name("prune_and_die.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(victim.path), point, str(nth)],
-        timeout=120,
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
-    )
+    point, nth = killed
+    done = forks.run("tests.faults.prune_and_die", victim.path, point, nth)
     assert done.returncode == -9, done.stderr
     tally.note("kills")
+    tally.note("point", "retention:copy-gone" if point == "remove" else point)
     archive = Archive(victim.folder / "archive")
     if point != "retention:marked":
         assert upkeep.check(archive).missing == (), "a dropped copy is never called lost"

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -23,8 +22,9 @@ from pipeline.ledger import tables as t
 from pipeline.ledger.decisions import give_mapping
 from pipeline.resources import samples, schemas
 from tests.e2e.command import MISTOK, environment
-from tests.faults import invariants, tally
+from tests.faults import forks, invariants, tally
 from tests.faults.conftest import Victim
+from tests.faults.pairs import in_turn
 
 MakeVictim = Callable[[str, str], Victim]
 #: (point, which time): the first time for the files that were quarantined, the second for the orders that were held
@@ -84,10 +84,7 @@ def replay(victim: Victim) -> list[str]:
 def die(victim: Victim, point: str, nth: int) -> None:
     """A replay in a process of its own is killed at this point."""
     victim.config()
-    script = Path(__file__).with_name("replay_and_die.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(victim.path), point, str(nth)], timeout=120, capture_output=True, text=True
-    )
+    done = forks.run("tests.faults.replay_and_die", victim.path, point, nth)
     assert done.returncode == -9, (point, done.stderr)
     tally.note("kills")
     tally.note("point", point)
@@ -104,15 +101,16 @@ def all_is_well(victim: Victim, count: int = 8) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
-@pytest.mark.parametrize(("point", "nth"), POINTS)
-def test_f25_a_replay_that_is_killed_is_gone_on_with(make_victim: MakeVictim, point: str, nth: int) -> None:
-    place = POINTS.index((point, nth))
-    # who goes on and the ledger by turns
-    victim = make_victim("local", ("sqlite", "postgres")[place // 2 % 2])
+@pytest.mark.parametrize(("killed", "by", "ledger"), in_turn(POINTS, ("replay", "run"), ("sqlite", "postgres")))
+def test_f25_a_replay_that_is_killed_is_gone_on_with(
+    make_victim: MakeVictim, killed: tuple[str, int], by: str, ledger: str
+) -> None:
+    """Another replay goes on with it, or the next run."""
+    victim = make_victim("local", ledger)
     make_all_wait(victim)
     mend(victim)
-    die(victim, point, nth)
-    if place % 2 or point == "replay:read":  # nothing was begun: a run has no reason to read the files again
+    die(victim, *killed)
+    if by == "replay" or killed[0] == "replay:read":  # nothing was begun: a run has no reason to read the files again
         replay(victim)
     else:
         victim.run()

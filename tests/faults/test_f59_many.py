@@ -63,7 +63,7 @@ def test_f59_thousands_of_files_at_once_take_little_memory_and_make_one_popup(ma
     assert small["counts"]["created"] == few
     pour(victim, range(few, few + MANY))
     large = victim.measure()
-    tally.note("inputs", few + MANY)
+    tally.note("files", MANY)
     assert large["counts"]["created"] == MANY
     assert large["state"] == "done"
     # six times as many files: what is kept of each is its line in the listing and its rows, some KB

@@ -112,6 +112,29 @@ def test_strict_is_content_when_every_row_has_passed(home: Path) -> None:
     assert table.problems == []
 
 
+def test_a_row_without_an_axis_is_not_multiplied_by_it_and_says_why(home: Path) -> None:
+    table = FaultTable(strict=False, root=home)
+    for point, transport in (("a", "local"), ("b", "local"), ("", "sftp")):
+        axes = [("fault:transport", transport), ("fault:ledger", "sqlite"), ("fault:files", 600)]
+        axes += [("fault:point", point)] if point else []
+        table.pytest_runtest_logreport(report(f"a.py::test_f25_x[{point}]", properties=axes))
+    finish(table)
+    row = next(line for line in (home / "README.md").read_text("utf-8").splitlines() if line.startswith("| F25 "))
+    assert "| 2 points |" in row
+    assert "1,800 files" in row
+    long = (home / "docs" / "faults.md").read_text("utf-8")
+    assert "no matrix of transports: a replay reads the archive alone" in long
+
+
+def test_a_case_without_a_point_is_no_case_of_the_matrix_and_a_test_with_two_points_is_two(home: Path) -> None:
+    table = FaultTable(strict=False, root=home)
+    for points, ledger in ((("a", "b"), "sqlite"), (("a",), "postgres"), ((), "postgres"), ((), "other")):
+        axes = [("fault:ledger", ledger), *(("fault:point", point) for point in points)]
+        table.pytest_runtest_logreport(report(f"a.py::test_f01_x[{points}{ledger}]", properties=axes))
+    finish(table)
+    assert "2 points × 3 ledgers (3 of 6)" in (home / "README.md").read_text("utf-8")
+
+
 def test_a_matrix_that_is_not_whole_says_so(home: Path) -> None:
     table = FaultTable(strict=False, root=home)
     for point, ledger in (("a", "sqlite"), ("b", "postgres"), ("b", "sqlite")):

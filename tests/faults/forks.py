@@ -1,0 +1,146 @@
+"""Processes that are killed, without the seconds in which each would load Python and all of Mistok.
+
+They are forked off one process that has loaded everything, runs no thread and has opened nothing: each is a real
+process of its own, killed by a real SIGKILL. Where there is no fork (Windows), each is started anew.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+ROOT = Path(__file__).resolve().parents[2]
+_LIMIT = 120.0  #: seconds
+_turn = threading.Lock()
+_mother: subprocess.Popen[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process that is over: as of ``subprocess``, -9 when it was killed, and what it said to standard error."""
+
+    returncode: int
+    stderr: str
+
+
+def run(module: str, *words: object) -> Ended:
+    """Run ``main(*words)`` of a module in a process of its own, to its end or its death."""
+    given = [str(word) for word in words]
+    if not hasattr(os, "fork"):
+        command = [sys.executable, "-m", module, *given]
+        done = subprocess.run(command, timeout=_LIMIT, capture_output=True, text=True, cwd=ROOT)
+        return Ended(done.returncode, done.stderr)
+    with _turn, tempfile.TemporaryDirectory(prefix="mistok-fork-") as folder:
+        said = Path(folder) / "said"
+        order = {"module": module, "words": given, "said": str(said), "cwd": str(ROOT), "environ": dict(os.environ)}
+        code = _ask(order)
+        return Ended(code, said.read_text("utf-8", "replace"))
+
+
+def _ask(order: dict[str, Any]) -> int:
+    global _mother  # noqa: PLW0603 - one for the session, started when it is first asked for
+    if _mother is None or _mother.poll() is not None:
+        command = [sys.executable, "-m", "tests.faults.forks"]
+        _mother = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        atexit.register(_end, _mother)
+    assert _mother.stdin is not None
+    assert _mother.stdout is not None
+    _mother.stdin.write(json.dumps(order) + "\n")
+    _mother.stdin.flush()
+    pid = int(_mother.stdout.readline())
+    if not select.select([_mother.stdout], [], [], _LIMIT)[0]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        _mother.stdout.readline()
+        raise AssertionError(f"{order['module']} {order['words']} did not end within {_LIMIT:.0f} s")
+    return int(_mother.stdout.readline())
+
+
+def _end(mother: subprocess.Popen[str]) -> None:
+    for pipe in (mother.stdin, mother.stdout):
+        if pipe is not None:
+            pipe.close()
+    mother.wait(10)
+
+
+# --- the process that others are forked off --------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Load everything, then fork for each line of standard input, until it is closed (whoever asks is gone then)."""
+    _load()
+    assert threading.active_count() == 1, "a lock that another thread holds would be held for ever in a fork"
+    for line in sys.stdin:
+        order = json.loads(line)
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            _be(order)
+        print(pid, flush=True)
+        _pid, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+#: What runs would stop to import.
+_LOADED = (
+    *(f"pipeline.engine.{name}" for name in ("acknowledge", "inbound", "outbound", "rebuild", "retention")),
+    *(f"pipeline.engine.replay.{name}" for name in ("apply", "choose")),
+    *(f"pipeline.transports.{name}" for name in ("local", "sftp", "ftp")),
+    *(f"plugins.systems.books.{name}" for name in ("system", "load", "catalogue")),
+    *(f"tests.faults.{name}" for name in ("run_and_die", "replay_and_die", "prune_and_die", "rebuild_and_die")),
+    *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg", "alembic.command"),
+    *("paramiko", "pandas"),
+)
+
+
+def _load() -> None:
+    from pipeline.engine import warming
+    from pipeline.registry import load_registry
+
+    load_registry()
+    warming.import_for_orders()
+    for name in _LOADED:
+        importlib.import_module(name)
+
+
+def _be(order: dict[str, Any]) -> NoReturn:
+    """The rest of a fork's life."""
+    code = 1
+    try:
+        sys.stdin.close()
+        said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        os.close(said)
+        os.environ.clear()
+        os.environ.update(order["environ"])
+        os.chdir(order["cwd"])
+        code = int(importlib.import_module(order["module"]).main(*order["words"]) or 0)
+    except BaseException:  # noqa: BLE001 - it is told, and must not go on as the process that it was forked off
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+        os._exit(code)
+
+
+def _flush(stream: IO[str]) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        stream.flush()
+
+
+if __name__ == "__main__":
+    main()
