@@ -12,18 +12,22 @@ import importlib
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from tests.signals import SIGKILL
+
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT = 120.0  #: seconds
+#: None where there is none, so that types are checked there, too.
+FORK: Callable[[], int] | None = getattr(os, "fork", None)
 _turn = threading.Lock()
 _mother: subprocess.Popen[str] | None = None
 
@@ -39,7 +43,7 @@ class Ended:
 def run(module: str, *words: object) -> Ended:
     """Run ``main(*words)`` of a module in a process of its own, to its end or its death."""
     given = [str(word) for word in words]
-    if not hasattr(os, "fork"):
+    if FORK is None:
         command = [sys.executable, "-m", module, *given]
         done = subprocess.run(command, timeout=_LIMIT, capture_output=True, text=True, cwd=ROOT)
         return Ended(done.returncode, done.stderr)
@@ -63,7 +67,7 @@ def _ask(order: dict[str, Any]) -> int:
     pid = int(_mother.stdout.readline())
     if not select.select([_mother.stdout], [], [], _LIMIT)[0]:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, SIGKILL)
         _mother.stdout.readline()
         raise AssertionError(f"{order['module']} {order['words']} did not end within {_LIMIT:.0f} s")
     return int(_mother.stdout.readline())
@@ -81,12 +85,13 @@ def _end(mother: subprocess.Popen[str]) -> None:
 
 def main() -> None:
     """Load everything, then fork for each line of standard input, until it is closed (whoever asks is gone then)."""
+    assert FORK is not None
     _load()
     assert threading.active_count() == 1, "a lock that another thread holds would be held for ever in a fork"
     for line in sys.stdin:
         order = json.loads(line)
         sys.stdout.flush()
-        pid = os.fork()
+        pid = FORK()
         if pid == 0:
             _be(order)
         print(pid, flush=True)
