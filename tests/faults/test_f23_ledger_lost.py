@@ -229,8 +229,11 @@ def test_f23_what_a_person_sees(make_victim: Make) -> None:
         assert said.code == 2, (words, said.all)
         assert all(verb in said.all for verb in (*VERBS, "mistok ledger new")), said.all
     said = mistok("-c", victim.path, "--language", "en", "archive", "verify", "--json")
-    assert said.code == 0, said.all
-    assert json.loads(said.out)["copies"] == 1
+    assert said.code == 1, "that the ledger is missing is what it found"
+    assert (json.loads(said.out)["copies"], [one["code"] for one in json.loads(said.out)["findings"]]) == (
+        1,
+        ["ledger-missing"],
+    )
     assert not list(victim.folder.glob("ledger.sqlite3*")), "looking makes nothing"
     assert mistok("-c", victim.path, "--language", "en", "ledger", "new").code == 0
     assert mistok("-c", victim.path, "--language", "en", "ledger", "new").code == 2
