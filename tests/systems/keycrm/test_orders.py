@@ -379,7 +379,7 @@ def test_f50_orders_that_change_while_they_are_read_hide_no_others(one: Account)
 # --- revisions -------------------------------------------------------------------------------------------------------
 
 
-def test_f44_a_write_that_changes_nothing_is_no_other_event(one: Account) -> None:
+def test_a_write_that_changes_nothing_is_no_other_event(one: Account) -> None:
     one.fake.add_order([{"sku": "COF-1", "quantity": 1}])
     first = only(one)
     one.clock.move(60)
