@@ -17,6 +17,8 @@ from pipeline.api import Finding, Rejected, T, Text, Unread, Where, tidy
 from plugins.formats._declared.convert import Wrong
 from plugins.formats._declared.record import Value, summed
 
+#: Characters of one cell; the csv library's own limit is the same.
+MAX_CELL = 131_072
 MAX_CELLS = 3_000_000  #: a few hundred MB of memory
 _NUMBERED = re.compile(r"#([1-9][0-9]{0,3})")
 
@@ -130,6 +132,9 @@ def read_csv(text: str, *, file: str, delimiter: str, quote: str, header: bool, 
         if found is None:
             break
         line, before = before + 1, skip + reader.line_num
+        # the library's own limit is one of the whole process, which others may have moved
+        if any(len(cell) > MAX_CELL for cell in found):
+            raise _refused(csv.Error(f"field larger than field limit ({MAX_CELL})"), file, before, line)
         cells += len(found)
         if cells > MAX_CELLS:
             raise Rejected(
