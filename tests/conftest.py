@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pipeline.texts import use_language
+from pipeline.texts import hide_from_now_on, use_language
 from tests.servers import common, mariadb, proftpd, pyftpd, sshd, vsftpd
 from tests.servers.common import Server, SystemUser
 
@@ -41,12 +41,15 @@ _seen: dict[str, str] = {}
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the developer has in the environment must not decide a test."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the developer has in the environment, or a verb left that ran in this process, must not decide a test."""
     for name in tuple(os.environ):
         if (name.startswith("MISTOK_") and name not in _KEPT) or name.startswith("LC_") or name in ("LANG", "LANGUAGE"):
             monkeypatch.delenv(name)
     use_language("en")
+    hide_from_now_on(str)
+    yield
+    hide_from_now_on(str)
 
 
 @pytest.fixture(scope="session")

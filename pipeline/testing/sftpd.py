@@ -79,6 +79,8 @@ class SftpServer:
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._sessions: list[paramiko.Transport] = []
+        #: held here, because a session that is cut at the wrong moment leaves what it had open to nobody
+        self._streams: list[BinaryIO] = []
         self._lock = threading.Lock()
 
     def change_host_key(self, key: paramiko.PKey | None = None) -> str:
@@ -122,6 +124,16 @@ class SftpServer:
         for session in sessions:
             session.close()
             session.join(5)
+        with self._lock:
+            streams, self._streams = self._streams, []
+        for stream in streams:
+            stream.close()
+
+    def opened(self, stream: BinaryIO) -> BinaryIO:
+        """``stream``, which is closed with the sessions at the latest."""
+        with self._lock:
+            self._streams = [old for old in self._streams if not old.closed] + [stream]
+        return stream
 
     def __enter__(self) -> Self:
         return self.start()
@@ -306,7 +318,8 @@ class _Files(paramiko.SFTPServerInterface):
             # always readable as well, so that one stream serves both; never appending: offsets come with the data
             mode = (flags & ~(os.O_WRONLY | os.O_APPEND)) | os.O_RDWR if writes else flags
             handle = os.open(real, mode | _BINARY, 0o666)
-            return _File(flags, shown, os.fdopen(handle, "r+b" if writes else "rb"), self)
+            stream = self._owner.opened(os.fdopen(handle, "r+b" if writes else "rb"))
+            return _File(flags, shown, stream, self)
 
         return self._do("open", path, act)
 
