@@ -1,0 +1,170 @@
+"""What the engine asks of a format: bytes of orders, and of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
+
+from pipeline.errors import Finding, Where
+from pipeline.model import Order
+
+
+@dataclass(frozen=True, slots=True)
+class FormatContext:
+    """What a format may need to know besides the bytes. Everything in it is a value; time included."""
+
+    client: str
+    timezone: ZoneInfo
+    currency: str  #: the client's own, ISO 4217
+    language: str  #: tag of catalogue texts, such as ``uk-UA``
+    now: datetime
+    file: str = ""  #: name for messages
+    source: str = ""  #: of orders that name none: the inbox that they came by
+    base: Path = Path()  #: the config's folder, for paths in settings
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedOrder:
+    """One order of a file: read, or held with what is wrong with it. ``id`` is given whenever it could be read."""
+
+    order: Order | None
+    findings: tuple[Finding, ...] = ()
+    id: str = ""
+    number: str = ""
+    source: str = ""
+    line: int | None = None
+    fragment: bytes = b""  #: this order's own bytes, canonical, for its content hash
+    #: where fields of the order stand (element, line, column): ``total``, ``currency``, ``lines``, ``lines[2].code``
+    places: Mapping[str, tuple[str, int, int]] = field(default_factory=dict, compare=False, repr=False)
+
+    def where(self, place: Where, file: str) -> Where:
+        """``place`` of a finding with file, line, column and element of this file, as far as the format tells them.
+
+        A step names a field of the order in ``place.element``; where the format knows it, its own name takes its place.
+        """
+        element, line, column = place.element, place.line, place.column
+        name = f"lines[{place.order_line}].{element}" if place.order_line else element or ""
+        if name in self.places:
+            element, line, column = self.places[name]
+        elif line is None and place.order_line and self.order and place.order_line <= len(self.order.lines):
+            line = self.order.lines[place.order_line - 1].source_line
+        return Where(
+            file=place.file or file,
+            line=line or self.line,
+            column=column,
+            element=element,
+            order=place.order,
+            order_line=place.order_line,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a file holds. ``notes`` are remarks that do not stop anything (a BOM, a guessed encoding)."""
+
+    orders: tuple[DecodedOrder, ...]
+    notes: tuple[Finding, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something that files of a declared format hold and its mapping does not read."""
+
+    path: str  #: element, attribute, column or key, without the positions of what stands there several times
+    count: int  #: how often it stands there with a value
+    sample: str  #: the first value, shortened
+    line: int | None = None  #: of the first value
+
+
+@runtime_checkable
+class OrderFormat(Protocol):
+    """Bytes -> orders. Pure: same bytes, same answer."""
+
+    def decode(self, data: bytes, settings: Any, context: FormatContext) -> Decoded:
+        """The orders in ``data``. Raises Rejected (with every finding) when the file as a whole cannot be accepted."""
+        ...
+
+    def complete(self, tail: bytes, settings: Any) -> bool:
+        """Whether a file that ends with ``tail`` (its last 4 KiB) looks whole, such as by its closing root element."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A slice of the catalogue, column by column: every column has ``length`` values. See CATALOGUE_FIELDS."""
+
+    length: int
+    columns: Mapping[str, Sequence[Any]]
+
+
+#: Fields that a Catalogue can be asked for. ``.LANG`` is a language tag such as ``uk-UA``; KIND a price's kind.
+CATALOGUE_FIELDS = {
+    "code": "str, never empty",
+    "parent": "str: code of the base product when the row is a variant, else empty",
+    "name.LANG": "str",
+    "short_description.LANG": "str, HTML allowed",
+    "description.LANG": "str, HTML allowed",
+    "category": "tuple of str, from the root down; empty: none",
+    "category_id": "str: the category's code in the system",
+    "price": "Decimal or None: retail",
+    "price.KIND": "Decimal or None: the price of that kind (cost, old, …)",
+    "currency": "str: ISO 4217 of the prices",
+    "special_price": "Decimal or None: the special in force at the asked moment, else the next to come",
+    "special_start": "aware datetime or None (inclusive)",
+    "special_end": "aware datetime or None (exclusive)",
+    "stock": "Decimal: sellable over all warehouses (on hand - reserved, not below 0)",
+    "unit": "str",
+    "tax_rate": "Decimal percent or None",
+    "barcode": "str",
+    "manufacturer": "str",
+    "weight": "Decimal kilograms or None",
+    "image": "str: file name of the main image",
+    "images": "tuple of str: the other images",
+    "published": "bool",
+    "updated_at": "aware datetime",
+    "options": "mapping of str to str: a variant's options",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of an encoded catalogue: bytes to append, and what the consumer must read out of them."""
+
+    data: bytes
+    codes: Sequence[str]  #: product code of each row in it (the header has none)
+    rows: Sequence[Sequence[str]]  #: the cells of each row as the consumer must see them
+    notes: Sequence[Finding] = ()  #: remarks that stop nothing, such as a backslash made harmless
+
+
+class CatalogueChecker(Protocol):
+    """Reads the stream back as its consumer would, chunk by chunk."""
+
+    def feed(self, chunk: Chunk) -> Sequence[Finding]:
+        """What would be read otherwise than meant, so far."""
+        ...
+
+    def close(self) -> Sequence[Finding]:
+        """What is left at the end of the file."""
+        ...
+
+
+@runtime_checkable
+class CatalogueFormat(Protocol):
+    """Columns -> bytes, and bytes as the shop will read them."""
+
+    def fields(self, settings: Any, context: FormatContext) -> Sequence[str]:
+        """Which CATALOGUE_FIELDS it needs."""
+        ...
+
+    def encode(self, batches: Iterable[Batch], settings: Any, context: FormatContext) -> Iterator[Chunk]:
+        """The file, header first. Raises Held with findings (product and reason) for what cannot be written at all."""
+        ...
+
+    def checker(self, settings: Any, context: FormatContext) -> CatalogueChecker:
+        """A fresh checker for one file."""
+        ...

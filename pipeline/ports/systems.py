@@ -1,0 +1,109 @@
+"""A system and what it knows: products, and lists that documents refer to.
+
+An object has any of these capabilities; the engine asks by isinstance, never by vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from pipeline.errors import Finding
+from pipeline.model import Product
+from pipeline.ports.formats import Batch
+from pipeline.texts import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A thing in a system: its id there, its code, and its name for people."""
+
+    id: str
+    code: str
+    name: str = ""
+
+
+@runtime_checkable
+class System(Protocol):
+    """A shop, CRM, ERP or accounting program. Its capabilities are the further protocols that it fulfils."""
+
+    name: str
+
+    def check(self) -> Sequence[Finding]:
+        """Log in and look whether all is as needed; what is not, in words. Raises Refused, Transient."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one thing that was tried on a system, in words."""
+
+    works: bool | None  #: None: it cannot be told
+    text: Text
+    needed: bool = False  #: the config has it switched on
+    hint: Text | None = None
+
+
+@runtime_checkable
+class WriteProbe(Protocol):
+    """It can try by writing what its API takes, where only that can tell."""
+
+    def try_writes(self) -> Iterator[Tried]:
+        """Make something of our own, marked as such, look what comes of it, and take it away again.
+
+        Only when a person asked for it. Raises Refused, Transient; what was made is taken away then, too.
+        """
+        ...
+
+
+@runtime_checkable
+class Catalogue(Protocol):
+    """It can tell its products."""
+
+    def products(self, since: datetime | None = None) -> Iterator[Product]:
+        """All products, or those changed since, ordered by code."""
+        ...
+
+    def batches(self, fields: Sequence[str], *, at: datetime, size: int = 1000) -> Iterator[Batch]:
+        """All products column by column, ordered by code; ``at`` decides which special price holds."""
+        ...
+
+    def count(self) -> int:
+        """How many products ``batches`` will give (for progress)."""
+        ...
+
+
+@runtime_checkable
+class ProductLookup(Protocol):
+    """It can find products by article."""
+
+    def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
+        """For each asked code all that match it: exactly, else by normal form. Several: ambiguous. Absent: unknown."""
+        ...
+
+
+@runtime_checkable
+class References(Protocol):
+    """It keeps lists that documents refer to. Kinds: party, object, warehouse, user, currency, status, source …"""
+
+    def find_references(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
+        """The known ones of ``codes``; unknown codes are absent."""
+        ...
+
+    def ensure(self, kind: str, code: str, name: str = "") -> Ref:
+        """Find or create."""
+        ...
+
+
+@runtime_checkable
+class ReferenceLists(Protocol):
+    """It can tell all of a list that documents refer to, so that a person can be shown what may be meant."""
+
+    def references(self, kind: str) -> Sequence[Ref]:
+        """All of that kind, ordered by code; of a kind that it does not keep, none."""
+        ...
