@@ -158,10 +158,10 @@ def make_app(get: Get) -> typer.Typer:
         number: Annotated[str, typer.Argument(help=str(T("The document's number.")))], as_json: Json = False
     ) -> None:
         """Show one document with its lines and sums."""
-        from plugins.systems.books.views import document_view
+        from plugins.systems.books.views import document_called, document_view
 
         with _open(get) as books:
-            found = document_view(books, number)
+            found = document_view(books, document_called(books, number))
         if found is None:
             typer.echo(str(T("There is no document {number}.", number=number)), err=True)
             raise typer.Exit(1)
@@ -173,8 +173,10 @@ def make_app(get: Get) -> typer.Typer:
     @app.command(help=str(T("Close documents: their goods have left. Orders cannot change them any more.")))
     def close(numbers: Annotated[list[str], typer.Argument(help=str(T("Numbers of documents.")))]) -> None:
         """Close documents: their goods have left. Orders cannot change them any more."""
+        from plugins.systems.books.views import document_called
+
         with _open(get) as books:
-            for number in numbers:
+            for number in (document_called(books, said) for said in numbers):
                 closed = books.close_document(number)
                 words = T("Document {number} is closed.", number=number)
                 typer.echo(str(words if closed else T("Document {number} was closed before.", number=number)))
@@ -182,8 +184,10 @@ def make_app(get: Get) -> typer.Typer:
     @app.command(help=str(T("Reopen closed documents: their goods are in stock again, reserved for them.")))
     def reopen(numbers: Annotated[list[str], typer.Argument(help=str(T("Numbers of documents.")))]) -> None:
         """Reopen closed documents: their goods are in stock again, reserved for them."""
+        from plugins.systems.books.views import document_called
+
         with _open(get) as books:
-            for number in numbers:
+            for number in (document_called(books, said) for said in numbers):
                 opened = books.reopen_document(number)
                 words = T("Document {number} is open again.", number=number)
                 typer.echo(str(words if opened else T("Document {number} is not closed.", number=number)))
