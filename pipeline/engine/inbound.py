@@ -57,6 +57,7 @@ class Inbound:
     troubles: list[MistokError] = field(default_factory=list)
     back_in: float | None = None  #: seconds after which another run is worth it
     stumbled: set[int] = field(default_factory=set)  #: files that their reader stumbled over in this run
+    set_aside: set[int] = field(default_factory=set)  #: files that were quarantined in this run
     markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by wire_text, as at the last look
     hands_off: bool = False  #: the remote folder is left alone: what is due there is done by the job's next run
 
