@@ -167,7 +167,7 @@ from pipeline.rules.pricing import (
     order_totals,
     spread,
 )
-from pipeline.rules.searching import matcher
+from pipeline.rules.searching import fold, matcher
 from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
 from pipeline.syncing import (
@@ -347,6 +347,7 @@ __all__ = [
     "example_of",
     "field_name",
     "find_declared",
+    "fold",
     "full_name",
     "garbled",
     "included_tax",

@@ -192,6 +192,33 @@ def make_app(get: Get) -> typer.Typer:
                 words = T("Document {number} is open again.", number=number)
                 typer.echo(str(words if opened else T("Document {number} is not closed.", number=number)))
 
+    @app.command(help=str(T("Show the closed period, close it up to a day, or open all again.")))
+    def period(
+        close: Annotated[
+            str | None, typer.Option("--close", help=str(T("The last day that is closed, such as 2026-10-31.")))
+        ] = None,
+        open_all: Annotated[bool, typer.Option("--open", help=str(T("Open all again.")))] = False,
+        as_json: Json = False,
+    ) -> None:
+        """Show the closed period, close it up to a day, or open all again."""
+        from datetime import date
+
+        with _open(get) as books:
+            if close is not None:
+                try:
+                    books.close_period(date.fromisoformat(close))
+                except ValueError:
+                    typer.echo(str(T("{day} is no day such as 2026-10-31.", day=close)), err=True)
+                    raise typer.Exit(1) from None
+            elif open_all:
+                books.close_period(None)
+            day = books.closed_period()
+        if as_json:
+            _print_json({"closed_until": day.isoformat() if day else None})
+        else:
+            shown = T("Everything dated up to {day} is closed.", day=day.isoformat()) if day else None
+            typer.echo(str(shown or T("No period is closed.")))
+
     return app
 
 

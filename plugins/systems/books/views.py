@@ -13,7 +13,8 @@ from plugins.systems.books import tables as t
 if TYPE_CHECKING:
     from plugins.systems.books.system import Books
 
-_NAME = (
+#: the name of a product as a person is shown it
+NAME = (
     select(t.product_texts.c.name)
     .where(t.product_texts.c.product_id == t.products.c.id)
     .order_by(t.product_texts.c.language != "uk-UA", t.product_texts.c.language)
@@ -88,7 +89,7 @@ def stock_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
     statement = (
         select(
             t.products.c.code,
-            _NAME.label("name"),
+            NAME.label("name"),
             t.warehouses.c.code.label("warehouse"),
             t.warehouses.c.name.label("place"),
             s.on_hand,
