@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.csvio import PHP_LINE_LIMIT, PhpCsvReader, PhpRow
+from pipeline.documents import DocumentsSettings
 from pipeline.errors import (
     Changed,
     ConfigError,
@@ -24,6 +25,7 @@ from pipeline.flow import (
     ChannelPlugin,
     CreateDocument,
     DatabaseUrl,
+    DocumentsStep,
     Duration,
     Explained,
     FormatPlugin,
@@ -75,6 +77,7 @@ from pipeline.model import (
     Variant,
     cents,
 )
+from pipeline.picking import PATHS, Comment, FromOrder, Pick, filled, said_in_order
 from pipeline.ports import (
     CATALOGUE_FIELDS,
     OFFER_FIELDS,
@@ -148,6 +151,7 @@ from pipeline.ports import (
 from pipeline.resources import schemas
 from pipeline.rules.differences import field_name
 from pipeline.rules.matching import MatchRules, normal_form
+from pipeline.rules.orders import at_line, is_currency, normal_order, order_findings, plain, tax_remarks
 from pipeline.rules.parties import (
     edrpou_ok,
     full_name,
@@ -167,7 +171,7 @@ from pipeline.rules.pricing import (
     order_totals,
     spread,
 )
-from pipeline.rules.searching import fold, matcher
+from pipeline.rules.searching import matcher
 from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
 from pipeline.syncing import (
@@ -191,6 +195,7 @@ __all__ = [
     "LANGUAGES",
     "MAX_ERRORS",
     "OFFER_FIELDS",
+    "PATHS",
     "PHP_LINE_LIMIT",
     "TN",
     "Action",
@@ -213,6 +218,7 @@ __all__ = [
     "ChannelPlugin",
     "Chunk",
     "Clock",
+    "Comment",
     "ConfigError",
     "CreateDocument",
     "DatabaseUrl",
@@ -228,6 +234,8 @@ __all__ = [
     "DocumentRef",
     "DocumentStatuses",
     "Documents",
+    "DocumentsSettings",
+    "DocumentsStep",
     "Duration",
     "Explained",
     "FileOutcome",
@@ -238,6 +246,7 @@ __all__ = [
     "FormatSpec",
     "Found",
     "FreeStep",
+    "FromOrder",
     "Gate",
     "Held",
     "Hint",
@@ -282,6 +291,7 @@ __all__ = [
     "Payments",
     "PhpCsvReader",
     "PhpRow",
+    "Pick",
     "PlanContext",
     "Plugin",
     "Price",
@@ -341,22 +351,26 @@ __all__ = [
     "Who",
     "WriteProbe",
     "added_tax",
+    "at_line",
     "cents",
     "current_language",
     "edrpou_ok",
     "example_of",
     "field_name",
+    "filled",
     "find_declared",
-    "fold",
     "full_name",
     "garbled",
     "included_tax",
+    "is_currency",
     "is_price",
     "known_encoding",
     "line_sum",
     "matcher",
     "normal_form",
+    "normal_order",
     "normal_party",
+    "order_findings",
     "order_totals",
     "parse_duration",
     "parse_size",
@@ -364,13 +378,16 @@ __all__ = [
     "party_findings",
     "path_of",
     "phone",
+    "plain",
     "read_text",
     "rntrc_ok",
+    "said_in_order",
     "schemas",
     "sellable",
     "show_datetime",
     "show_decimal",
     "spread",
+    "tax_remarks",
     "tidy",
     "timeline",
     "verbatim",

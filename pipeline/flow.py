@@ -441,6 +441,18 @@ class SyncStep:
     change: Callable[[Offer, Any], Offer | None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentsStep:
+    """A step that makes documents of a system's orders, with settings of :mod:`pipeline.documents`.
+
+    ``change`` may alter an order before it is planned, or drop it (None); it is pure.
+    """
+
+    change: Callable[[Order, Any], Order | None] | None = None
+    #: codes of findings that a person may take as they are
+    acceptable: frozenset[str] = frozenset({"totals", "taxes", "status", "total-differs", "alike", "changed-order"})
+
+
 class StepContext(Protocol):
     """What a free step is given."""
 
@@ -484,7 +496,7 @@ class StepPlugin:
     name: str
     summary: Text
     settings: type[Settings]
-    kind: InboundStep | OutboundStep | SyncStep | FreeStep
+    kind: InboundStep | OutboundStep | SyncStep | DocumentsStep | FreeStep
 
 
 Plugin = FormatPlugin | SystemPlugin | ChannelPlugin | StepPlugin
@@ -500,6 +512,14 @@ COUNT_WORDS: Mapping[str, Text] = {
     "waiting": T("not complete yet"),
     "acknowledged": T("acknowledged"),
     "changed": T("came again with other content"),
+    "shipped": T("shipped"),
+    "returned": T("returned"),
+    "paid": T("payments noted"),
+    "restated": T("statuses set"),
+    "told": T("told to the source"),
+    "disagree": T("with other stock on both sides"),
+    "parties": T("buyers added"),
+    "products": T("products added"),
     "amended": T("amended"),
     "cancelled": T("marked cancelled"),
     "ignored": T("other content ignored"),

@@ -30,6 +30,7 @@ from pipeline.texts import T
 
 if TYPE_CHECKING:
     from pipeline.engine.inbound import Inbound
+    from pipeline.engine.walking import Walk
 
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
@@ -342,7 +343,7 @@ def _not_created(walk: Inbound, conn: sa.Connection, work: Work, error: MistokEr
     walk.tell(**row_of(work), outcome="failed", findings=list(findings))
 
 
-def tell_doubt(walk: Inbound, conn: sa.Connection, row: Row) -> None:
+def tell_doubt(walk: Walk, conn: sa.Connection, row: Row) -> None:
     """Tell again of an order that stays in doubt although it was looked up several times."""
     finding = Finding(
         "in-doubt",

@@ -20,6 +20,7 @@ from pipeline.texts import T
 
 if TYPE_CHECKING:
     from pipeline.engine.inbound import Inbound
+    from pipeline.engine.walking import Walk
 
 Row = dict[str, Any]
 KIND = "asked-to-wait"  #: of the value that says until when a system wants to be left alone
@@ -83,7 +84,7 @@ def _tell(walk: Inbound, works: Sequence[Work], now: datetime) -> None:
 
 
 @contextmanager
-def asking(walk: Inbound) -> Iterator[None]:
+def asking(walk: Walk) -> Iterator[None]:
     """Around whatever asks the target. Raises Transient at once while it wants to be left alone altogether.
 
     A Transient out of the block that names a time is remembered for every job that uses this system.

@@ -27,6 +27,7 @@ from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.keeping import Keeper
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
 from pipeline.flow import (
+    DocumentsStep,
     FreeStep,
     InboundSettings,
     InboundStep,
@@ -498,6 +499,10 @@ def _run_step(spec: StepSpec, ctx: RunContext, number: int = 0) -> StepReport:
 
                 kind = CatalogueRun if step.what == "catalogue" else StockRun
                 result = kind(step, spec, ctx, number).run(full=ctx.full)
+            case DocumentsStep() as step:
+                from pipeline.engine.documents.walk import DocumentsRun
+
+                result = DocumentsRun.of(step, spec, ctx, number).run()
             case FreeStep() as step:
                 result = step.run(spec.params, ctx)
     except ConfigError as error:

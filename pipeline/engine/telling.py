@@ -17,25 +17,25 @@ from pipeline.model import Money, Order
 from pipeline.ports import DocumentRef, Notice
 
 if TYPE_CHECKING:
-    from pipeline.engine.inbound import Inbound
+    from pipeline.engine.walking import Walk
 
 Row = dict[str, Any]
 
 
 def open_card(
-    walk: Inbound, conn: sa.Connection, kind: str, subject: str, findings: Sequence[Finding], file_id: int | None
+    walk: Walk, conn: sa.Connection, kind: str, subject: str, findings: Sequence[Finding], file_id: int | None
 ) -> int:
     """Open (or bring up to date) a card of this client."""
     return cards.open_card(conn, walk.ctx.client, kind, subject, findings, walk.ctx.clock.now(), file_id)
 
 
-def card_findings(walk: Inbound, conn: sa.Connection, subject: str, kind: str) -> list[Any] | None:
+def card_findings(walk: Walk, conn: sa.Connection, subject: str, kind: str) -> list[Any] | None:
     """What the open card of a subject says, as it is kept; None when there is none."""
     rows = cards.of_subjects(conn, walk.ctx.client, [subject])
     return next((row["findings"] for row in reversed(rows) if row["kind"] == kind and row["state"] == "open"), None)
 
 
-def close_cards(walk: Inbound, conn: sa.Connection, subject: str, kinds: tuple[str, ...], why: str) -> None:
+def close_cards(walk: Walk, conn: sa.Connection, subject: str, kinds: tuple[str, ...], why: str) -> None:
     """Close the open cards of a subject, because what they asked for has happened."""
     ctx = walk.ctx
     cards.close(conn, ctx.client, subject, kinds, ctx.clock.now(), state="resolved", why=why, by=ctx.by)
@@ -72,19 +72,17 @@ def row_notice(row: Row, ref: DocumentRef) -> Notice:
     )
 
 
-def once(walk: Inbound, conn: sa.Connection, subject: str, findings: Sequence[Finding]) -> None:
+def once(walk: Walk, conn: sa.Connection, subject: str, findings: Sequence[Finding]) -> None:
     """Tell of a trouble of ``subject`` once, until it changes."""
     _alarm(walk, conn, subject, findings, None)
 
 
-def daily(walk: Inbound, conn: sa.Connection, subject: str, findings: Sequence[Finding]) -> None:
+def daily(walk: Walk, conn: sa.Connection, subject: str, findings: Sequence[Finding]) -> None:
     """Tell of a trouble of ``subject`` once a day, until it changes."""
     _alarm(walk, conn, subject, findings, timedelta(days=1))
 
 
-def _alarm(
-    walk: Inbound, conn: sa.Connection, subject: str, findings: Sequence[Finding], every: timedelta | None
-) -> None:
+def _alarm(walk: Walk, conn: sa.Connection, subject: str, findings: Sequence[Finding], every: timedelta | None) -> None:
     ctx = walk.ctx
     now = ctx.clock.now()
     before = ctx.ledger.get_value(conn, "alarm", subject)

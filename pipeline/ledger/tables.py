@@ -157,6 +157,28 @@ orders = Table(
     Index("ix_orders_file_id", "file_id"),
 )
 
+#: what the documents walk did, or is about to do, about an order: its document made, shipped, returned, paid …
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("order_row", Id, ForeignKey("orders.id"), nullable=False),
+    Column("act", String(16), nullable=False),  # create, amend, pay, ship, return, cancel, status, party, back
+    Column("key", Text, nullable=False),  # of its document; another one for each revision
+    Column("revision", String(64), nullable=False),  # of the order's content that it is about
+    Column("state", String(16), nullable=False),  # begun, done, in_doubt, refused, dropped
+    Column("document_id", Text),
+    Column("document_number", Text),
+    Column("content", MaybeJson),  # what it moved, paid or set
+    Column("tries", Integer, nullable=False, default=0),
+    Column("run_id", Id),
+    Column("created", Moment, nullable=False),
+    Column("updated", Moment, nullable=False),
+    UniqueConstraint("order_row", "act", "key", name="uq_acts_order_row_act_key"),
+    Index("ix_acts_client_state", "client", "state"),
+)
+
 #: every appearance of an order in a file, so that a trace shows them all
 sightings = Table(
     "sightings",

@@ -24,6 +24,7 @@ class DocumentRef:
     created_at: datetime | None = None
     total: Decimal | None = None  #: what the document says, so that an order can be compared with it; None: not told
     currency: str = ""  #: of ``total``
+    tracking: str = ""  #: of a shipment: the parcel's number, where the system knows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

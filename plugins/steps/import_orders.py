@@ -3,91 +3,49 @@
 from __future__ import annotations
 
 import re
-import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from pipeline.api import (
     Action,
+    Comment,
     CreateDocument,
     DocumentDraft,
     Finding,
     Found,
+    FromOrder,
     HoldOrder,
     InboundSettings,
     InboundStep,
     NothingToDo,
     Order,
     OrderLine,
+    Pick,
     PlanContext,
     Ref,
-    Settings,
     StepPlugin,
     T,
     Text,
-    Totals,
     Wanted,
     Where,
     Who,
+    at_line,
     cents,
-    normal_party,
+    filled,
+    is_currency,
+    normal_order,
+    order_findings,
     order_totals,
     party_findings,
-    tidy,
+    said_in_order,
+    tax_remarks,
 )
 
 ZERO = Decimal(0)
-
-#: what a default may be taken from
-PATHS: Mapping[str, Callable[[Order], str]] = {
-    "customer.code": lambda o: o.customer.code,
-    "customer.edrpou": lambda o: o.customer.edrpou,
-    "customer.tax_number": lambda o: o.customer.tax_number,
-    "customer.kind": lambda o: o.customer.kind,
-    "source": lambda o: o.source,
-    "manager": lambda o: o.manager,
-    "warehouse": lambda o: o.warehouse,
-    "language": lambda o: o.language,
-    "currency": lambda o: o.currency,
-    "status": lambda o: o.status,
-    "payment.method": lambda o: o.payment.method,
-    "delivery.carrier": lambda o: o.delivery.carrier,
-    "delivery.service": lambda o: o.delivery.service,
-    "delivery.method": lambda o: o.delivery.method,
-}
-Path = Literal[
-    "customer.code",
-    "customer.edrpou",
-    "customer.tax_number",
-    "customer.kind",
-    "source",
-    "manager",
-    "warehouse",
-    "language",
-    "currency",
-    "status",
-    "payment.method",
-    "delivery.carrier",
-    "delivery.service",
-    "delivery.method",
-]
-
-COMMENT_FIELDS: Mapping[str, Callable[[Order], str]] = {
-    "source": lambda o: o.source,
-    "number": lambda o: o.number,
-    "source_number": lambda o: o.source_number,
-    "comment": lambda o: o.comment,
-    "manager_comment": lambda o: o.manager_comment,
-    "customer": lambda o: o.customer.title,
-    "phone": lambda o: o.customer.phone,
-}
-
-HUGE = Decimal(10) ** 12
-"""No amount, quantity or line sum of an order reaches it."""
 
 STATUSES: dict[str, Literal["create", "nothing", "hold"]] = {
     "new": "create",
@@ -99,29 +57,6 @@ STATUSES: dict[str, Literal["create", "nothing", "hold"]] = {
     "refunded": "nothing",
 }
 """The statuses of the order format, and what orders of them become; what other formats say is asked for."""
-
-
-def _template(value: str) -> str:
-    for _, name, spec, conversion in string.Formatter().parse(value):
-        if name is not None and (name not in COMMENT_FIELDS or spec or conversion):
-            raise ValueError(
-                T("`{name}` is not known in a comment: {names}.", name=name, names=", ".join(COMMENT_FIELDS))
-            )
-    return value
-
-
-class FromOrder(Settings):
-    """A value taken from the order: `{from: customer.edrpou, else: "0042"}`."""
-
-    path: Path = Field(alias="from")
-    """What of the order."""
-    map: dict[str, str] = Field(default_factory=dict)
-    """What it says -> code in the accounting system; what is not named here is taken as it is."""
-    otherwise: str | None = Field(default=None, alias="else")
-    """Code for orders that say nothing there."""
-
-
-Pick = str | FromOrder
 
 
 class ImportOrdersSettings(InboundSettings):
@@ -149,215 +84,34 @@ class ImportOrdersSettings(InboundSettings):
     """Currencies that are accepted (`[UAH, EUR]`); none named: all that the system knows."""
     unknown_product: Literal["hold"] = "hold"
     """An order with a product that the system does not know waits for a person; no other product takes its place."""
-    comment: Annotated[str, AfterValidator(_template)] = "{source} № {number} {source_number}\n{comment}"
+    comment: Comment = "{source} № {number} {source_number}\n{comment}"
     """Comment of the document; `{source}`, `{number}`, `{source_number}`, `{comment}`, `{manager_comment}`,
     `{customer}` and `{phone}` stand for the order's."""
 
 
 def normalise(order: Order, _settings: ImportOrdersSettings, _context: PlanContext) -> Order:
     """Names, phones, mails, codes and the currency in one notation; nothing is added or left out."""
-    delivery = order.delivery
-    if delivery.recipient is not None:
-        delivery = replace(delivery, recipient=normal_party(delivery.recipient))
-    return replace(
-        order,
-        currency=order.currency.strip().upper(),
-        status=order.status.strip().casefold(),
-        customer=normal_party(order.customer),
-        delivery=delivery,
-        lines=tuple(
-            replace(line, code=line.code.strip(), name=tidy(line.name), number=line.number or n)
-            for n, line in enumerate(order.lines, 1)
-        ),
-    )
+    return normal_order(order)
 
 
 def validate(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> Sequence[Finding]:
     """What is wrong with the order in itself; an order that is nothing to do is not looked at."""
     if _by_status(order, settings, context) == "nothing":
         return ()
-    where = Where(order=order.number)
-    if findings := _number_findings(order, where):
-        return findings
-    findings = [finding for line in order.lines for finding in _line_findings(order, line)]
-    if not order.lines:
-        text = T("Order {number} has no items.", number=order.number)
-        findings.append(Finding("no-items", text, replace(where, element="lines"), _ASK_SITE))
-    if not _is_currency(order.currency, settings, context):
-        findings.append(
-            Finding(
-                "currency",
-                T("Order {number} is in {code}, which is no currency code.", number=order.number, code=order.currency),
-                replace(where, element="currency"),
-                T("Write the three letters of ISO 4217, such as UAH."),
-                about=f"currency:{order.currency}",
-            )
-        )
-    for what, amount in (
-        (T("a discount"), min((d.amount for d in order.discounts), default=ZERO)),
-        (T("a delivery cost"), order.delivery.cost),
-        (T("a total"), order.total),
-    ):
-        if amount < 0:
-            text = T("Order {number} has {what} below 0: {amount}.", number=order.number, what=what, amount=amount)
-            findings.append(Finding("negative", text, where, _ASK_SITE))
-    if findings:
-        return findings  # sums of wrong parts would only repeat what is told already
-    totals = order_totals(order)
-    # taxes first: where they are added to the prices, a total that disagrees only repeats them
-    for code, found in (
-        ("taxes", _tax_findings(order, totals, where)),
-        ("totals", _total_findings(order, totals, settings, context, where)),
-    ):
-        if found and code not in context.accepted:
-            return found
-    return ()
+    return order_findings(
+        order,
+        currency_known=_is_currency(order.currency, settings, context),
+        tolerance=settings.tolerance if settings.rounding == "line" else ZERO,
+        accepted=context.accepted,
+    )
 
 
 def _is_currency(code: str, settings: ImportOrdersSettings, context: PlanContext) -> bool:
     """Whether ISO 4217 knows it, by the client's own mapping too; a code that the step names is accepted as well."""
-    from babel.numbers import list_currencies
-
     if not re.fullmatch(r"[A-Z]{3}", code):
         return False
     meant = _mapped("currency", code, context)
-    return meant != code or meant in settings.currencies or meant in list_currencies()
-
-
-def _line_findings(order: Order, line: OrderLine) -> Iterator[Finding]:
-    where = _at(order, line)
-    if not line.code:
-        text = T("Item {n} ({name}) has no code.", n=line.number, name=line.name)
-        yield Finding("no-code", text, where, T("Fill the article of the product on the site."))
-    for code, wrong, text in (
-        (
-            "quantity",
-            line.quantity <= 0,
-            T("Item {code}: a quantity of {value} cannot be.", code=line.code, value=line.quantity),
-        ),
-        ("price", line.price < 0, T("Item {code}: a price of {value} cannot be.", code=line.code, value=line.price)),
-        (
-            "discount",
-            line.discount < 0 or line.discount > max(cents(line.price * line.quantity), ZERO),
-            T(
-                "Item {code}: a discount of {value} on {sum} cannot be.",
-                code=line.code,
-                value=line.discount,
-                sum=cents(line.price * line.quantity),
-            ),
-        ),
-    ):
-        if wrong:
-            yield Finding(code, text, where, _ASK_SITE)
-
-
-def _number_findings(order: Order, where: Where) -> list[Finding]:
-    """Numbers that no order has: a format of one's own may let them through, and they break reckoning."""
-    numbers = [
-        (where, order.total),
-        (where, order.delivery.cost),
-        (where, order.payment.fee),
-        *((where, discount.amount) for discount in order.discounts),
-        *((where, tax) for _, tax in order.taxes),
-    ]
-    for line in order.lines:
-        at = _at(order, line)
-        numbers += [(at, line.price), (at, line.quantity), (at, line.discount), (at, line.price * line.quantity)]
-    for at, number in numbers:
-        if not number.is_finite() or abs(number) >= HUGE:
-            words = str(number) if len(str(number)) <= 60 else str(number)[:59] + "…"
-            text = T("Order {order} has an impossible number: {number}.", order=order.number, number=words)
-            return [Finding("number", text, at, _ASK_SITE)]
-    return []
-
-
-def _tax_findings(order: Order, totals: Totals, where: Where) -> list[Finding]:
-    findings = []
-    for one in totals.differences:
-        if one.stated is None:
-            text = T(
-                "Order {number} states no tax of {rate} %, its items make {made}.",
-                number=order.number,
-                rate=plain(one.rate),
-                made=one.made,
-            )
-        else:
-            text = T(
-                "Order {number} states a tax of {rate} % of {stated}, its items make {made}.",
-                number=order.number,
-                rate=plain(one.rate),
-                stated=one.stated,
-                made=one.made,
-            )
-        findings.append(Finding("taxes", text, replace(where, element="taxes"), _TAX_RULE))
-    if not order.prices_include_tax:
-        for rate, tax in totals.unplaced:
-            text = T(
-                "Order {number} adds a tax of {rate} % of {stated}, and it cannot be told to which of its items.",
-                number=order.number,
-                rate=plain(rate),
-                stated=tax,
-            )
-            findings.append(Finding("taxes", text, replace(where, element="taxes"), _NAME_RATES))
-    return findings
-
-
-def _tax_remarks(order: Order, totals: Totals) -> tuple[Finding, ...]:
-    where = Where(order=order.number)
-    if totals.assumed_rate is not None:
-        text = T(
-            "Items of order {number} name no tax rate; {rate} % is taken, as the stated tax confirms it.",
-            number=order.number,
-            rate=plain(totals.assumed_rate),
-        )
-        return (Finding("tax-rate", text, where, _NAME_RATES),)
-    return tuple(
-        Finding(
-            "tax-rate",
-            T(
-                "Order {number} states a tax of {rate} % of {stated}, but no item names that rate: it is not booked.",
-                number=order.number,
-                rate=plain(rate),
-                stated=tax,
-            ),
-            where,
-            _NAME_RATES,
-        )
-        for rate, tax in totals.unplaced
-    )
-
-
-def plain(number: Decimal) -> str:
-    """``20.0000`` -> ``20``."""
-    return f"{number.normalize():f}"
-
-
-def _total_findings(
-    order: Order, totals: Totals, settings: ImportOrdersSettings, context: PlanContext, where: Where
-) -> Sequence[Finding]:
-    made, stated = totals.total, cents(order.total)
-    difference = stated - made
-    allowed = settings.tolerance if settings.rounding == "line" else ZERO
-    # stated taxes that agree within their own tolerance are in the shop's total, and explain a difference of theirs
-    added = order.taxes and not order.prices_include_tax and settings.rounding == "line"
-    explained = cents(sum((tax for _, tax in order.taxes), ZERO)) - totals.tax if added else ZERO
-    if min(abs(difference), abs(difference - explained)) <= allowed:
-        return ()
-    return (
-        Finding(
-            "totals",
-            T(
-                "Order {number} says {stated} {currency}, its parts make {made}: a difference of {difference}.",
-                number=order.number,
-                stated=stated,
-                made=made,
-                difference=difference,
-                currency=order.currency or context.currency,
-            ),
-            replace(where, element="total"),
-            T("The total is items - discounts + delivery + payment fee (+ tax when prices are without it)."),
-        ),
-    )
+    return meant != code or meant in settings.currencies or is_currency(meant)
 
 
 def wanted(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> Wanted:
@@ -418,10 +172,10 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
         warehouse=references["warehouse"],
         user=references["user"],
         executor=references["executor"],
-        comment=_comment(order, settings),
+        comment=filled(settings.comment, order),
         rounding=difference or None,
     )
-    notes = (*party_findings(order.customer, Where(order=order.number)), *_tax_remarks(order, totals))
+    notes = (*party_findings(order.customer, Where(order=order.number)), *tax_remarks(order, totals))
     return CreateDocument(draft, notes)
 
 
@@ -475,7 +229,7 @@ def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) 
             case str():
                 codes.append((kind, pick, ""))
             case FromOrder():
-                said = PATHS[pick.path](order).strip()
+                said = said_in_order(order, pick.path)
                 said = pick.map.get(said, said)
                 # what the order says is looked up as it is: falling back on `else` would book it on somebody else
                 codes.append((kind, _mapped(kind, said, context) if said else pick.otherwise or "", said))
@@ -486,20 +240,11 @@ def _mapped(kind: str, code: str, context: PlanContext) -> str:
     return context.mappings.get((kind, code), code)
 
 
-def _comment(order: Order, settings: ImportOrdersSettings) -> str:
-    filled = settings.comment.format_map({name: read(order) for name, read in COMMENT_FIELDS.items()})
-    return "\n".join(line for part in filled.splitlines() if (line := tidy(part)))
-
-
-def _at(order: Order, line: OrderLine) -> Where:
-    return Where(order=order.number, order_line=line.number or None, line=line.source_line)
-
-
 def _unknown_product(order: Order, line: OrderLine, code: str) -> Finding:
     return Finding(
         "unknown-product",
         T("Product {code} ({name}) is not in the books.", code=code, name=line.name),
-        replace(_at(order, line), element="code"),
+        replace(at_line(order, line), element="code"),
         T(
             "Add it to the books, or say which product is meant: `mistok cards` tells how "
             "(or write it into the step: mappings: {{sku: {{{code}: …}}}}).",
@@ -519,7 +264,7 @@ def _ambiguous_product(order: Order, line: OrderLine, several: Sequence[Ref]) ->
             name=line.name,
             codes=", ".join(ref.code for ref in several),
         ),
-        replace(_at(order, line), element="code"),
+        replace(at_line(order, line), element="code"),
         T(
             "Say which one is meant: `mistok cards` tells how (or write it into the step: "
             "mappings: {{sku: {{{code}: …}}}}); or mend the twins.",
@@ -560,11 +305,6 @@ def _unknown_setting(kind: str, code: str) -> Finding:
 #: What a person may take as it is: the document then has the stated total (a rounding line evens it out), the taxes as
 #: its items make them, or is made in spite of the order's status.
 ACCEPTABLE = frozenset({"totals", "taxes", "status"})
-_ASK_SITE = T("Mend the order at the site and let it come again.")
-_TAX_RULE = T(
-    "Tax is reckoned by rate on items, delivery and fee after discounts; correct <taxes> or the rates on the site."
-)
-_NAME_RATES = T("Let the site write <tax-rate> into each item, and into delivery and payment when they are taxed.")
 _KINDS: Mapping[str, Text] = {
     "party": T("Client"),
     "object": T("Object"),

@@ -1,0 +1,100 @@
+"""After shipments: does what the source may sell of the shipped goods agree with what the target has of them?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from pipeline.alerts import notices
+from pipeline.errors import Finding, Where, Who
+from pipeline.ledger import cards
+from pipeline.model import StockLevel
+from pipeline.ports import Stock
+from pipeline.rules.matching import normal_form
+from pipeline.rules.stock import sellable, without_totals
+from pipeline.texts import TN, T
+
+if TYPE_CHECKING:
+    from pipeline.engine.documents.walk import DocumentsRun
+
+KIND = "documents-shipped"  #: of the value with the articles that are to be compared in the next full run
+TOLD = 50
+
+
+def compare(run: DocumentsRun) -> None:
+    """Compare the stock of what was shipped, as the settings say; what disagrees is a card of the step.
+
+    Raises Transient and Refused of the systems: all documents are settled by then.
+    """
+    settings, ctx = run.settings, run.ctx
+    if settings.compare_stock == "off" or not (isinstance(run.source, Stock) and isinstance(run.target, Stock)):
+        return
+    with ctx.ledger.read() as conn:
+        kept = set(ctx.ledger.get_value(conn, KIND, run.link) or ())
+    asked = kept | run.shipped
+    now_is = bool(run.shipped) if settings.compare_stock == "run" else run.full
+    if not asked or not now_is:
+        if asked != kept:
+            with run.begin() as conn:
+                ctx.ledger.set_value(conn, KIND, run.link, sorted(asked))
+        return
+    articles = {normal_form(run.mappings.get(("sku", code), code)): code for code in asked}
+    back = {normal_form(code): normal_form(run.mappings.get(("sku", code), code)) for code in asked}
+    here = _levels(run.source, set(back))
+    there = _levels(run.target, set(articles))
+    wrong = []
+    for form, code in sorted(articles.items()):
+        mine = here.get(normal_form(code))
+        other = there.get(form)
+        # what one of them does not count cannot disagree
+        if mine is not None and other is not None and mine != other:
+            wrong.append(_disagrees(run, code, mine, other))
+    with run.begin() as conn:
+        # what disagrees is looked at again until it does not
+        again = sorted({finding.where.element or "" for finding in wrong})
+        ctx.ledger.set_value(conn, KIND, run.link, again)
+        now = ctx.clock.now()
+        if not wrong:
+            cards.close(conn, ctx.client, run.subject, ["sync"], now, state="superseded", why="")
+            return
+        known = cards.carded(conn, ctx.client, {run.subject}, "sync")
+        cards.open_card(conn, ctx.client, "sync", run.subject, wrong[:TOLD], now)
+        if not known:
+            ctx.notify(conn, notices.sync(run.subject, ctx.job, wrong[0], len(wrong)))
+        ctx.event(conn, run.subject, "stock-disagrees", articles=again)
+    run.count("disagree", len(wrong))
+    run.notes.append(
+        T(
+            "{products} of what was shipped do not have the same stock on both sides: mistok cards tells which.",
+            products=TN("{n} product", "{n} products", len(wrong)),
+        )
+    )
+
+
+def _levels(system: Stock, wanted: Collection[str]) -> Mapping[str, Decimal]:
+    """What may be sold of these articles, by normal form; without what is not counted."""
+    by_offer: dict[tuple[str, str], list[StockLevel]] = {}
+    for level in system.levels():
+        form = normal_form(level.code)
+        if form in wanted and level.counted:
+            by_offer.setdefault((form, level.offer), []).append(level)
+    found: dict[str, Decimal] = {}
+    for (form, _offer), levels in by_offer.items():
+        amount = sellable((level.on_hand, level.reserved) for level in without_totals(levels))
+        found[form] = found.get(form, Decimal(0)) + amount
+    return found
+
+
+def _disagrees(run: DocumentsRun, code: str, mine: Decimal, other: Decimal) -> Finding:
+    text = T(
+        "{article}: {source} may sell {mine}, {target} {other}, after it was shipped.",
+        article=code,
+        source=run.settings.source,
+        mine=mine,
+        target=run.settings.to,
+        other=other,
+    )
+    hint = T("Count it, and put the wrong side right: mistok compare {source} {target} shows all of them.",
+             source=run.settings.source, target=run.settings.to)  # fmt: skip
+    return Finding("stock-disagrees", text, Where(element=code), hint, Who.ACCOUNTANT)

@@ -1,0 +1,244 @@
+"""Looks up in the target what orders name: products, buyers, references. Asks; adds nothing but what lists ensure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipeline.documents import REFERENCES, DocumentsSettings
+from pipeline.engine.documents import money, parties, products
+from pipeline.engine.documents.work import Work
+from pipeline.errors import Finding, Where, Who
+from pipeline.model import Order, cents
+from pipeline.picking import FromOrder, Pick, filled, said_in_order
+from pipeline.ports import DocumentDraft, Parties, ProductLookup, ProductNames, Ref, References, System
+from pipeline.rules.orders import tax_remarks
+from pipeline.rules.parties import party_findings
+from pipeline.rules.pricing import order_totals
+from pipeline.texts import T, Text
+
+Mappings = Mapping[tuple[str, str], str]
+_KINDS: Mapping[str, Text] = {
+    "party": T("Client"),
+    "object": T("Object"),
+    "warehouse": T("Warehouse"),
+    "user": T("User"),
+    "executor": T("Executor"),
+    "firm": T("Firm"),
+    "account": T("Account"),
+    "currency": T("Currency"),
+    "service": T("Service"),
+    "source": T("Source"),
+}
+
+
+@dataclass
+class Desk:
+    """Asks one target, for one run. ``adds``: lists may be added to (not in a dry run)."""
+
+    settings: DocumentsSettings
+    target: System
+    mappings: Mappings
+    adds: bool
+    _known: dict[tuple[str, str], Ref | None] = field(default_factory=dict)
+
+    def look(self, works: Sequence[Work]) -> None:
+        """Find what each order names; sets its draft, or findings that say what is not there.
+
+        Raises Transient and Refused of the target.
+        """
+        some = [work for work in works if work.order is not None]
+        self._products(some)
+        self._references(some)
+        self._buyers(some)
+        for work in some:
+            self._draft(work)
+
+    # --- products ------------------------------------------------------------------------------------------------
+
+    def _products(self, works: Sequence[Work]) -> None:
+        settings, target = self.settings.products, self.target
+        lines = [line for work in works if work.order for line in work.order.lines]
+        codes = {code for line in lines if (code := products.meant(line, self.mappings))}
+        found: Mapping[str, Sequence[Ref]] = {}
+        if codes and isinstance(target, ProductLookup):
+            found = target.find_products(codes)
+        named: Mapping[str, Sequence[Ref]] = {}
+        if settings.by_name and isinstance(target, ProductNames):
+            names = {line.name for line in lines if line.name and not found.get(products.meant(line, self.mappings))}
+            named = target.find_by_name(names) if names else {}
+        for work in works:
+            assert work.order is not None
+            work.chosen = products.choose(work.order, settings, self.mappings, found, named)
+
+    # --- references ----------------------------------------------------------------------------------------------
+
+    def _references(self, works: Sequence[Work]) -> None:
+        asked = {pair for work in works if work.order for pair in self._asked(work.order)}
+        self._find(asked)
+        for work in works:
+            assert work.order is not None
+            references: dict[str, Ref] = {}
+            findings: list[Finding] = []
+            for kind, code, said in self._picked(work.order):
+                if not code:
+                    continue
+                ref = self._known.get((kind, code)) or self._ensured(kind, code)
+                if ref is not None:
+                    references[kind] = ref
+                else:
+                    findings.append(_unknown(work.order, kind, code, said))
+            work.references = references
+            work.findings = (*work.findings, *findings)
+
+    def _find(self, asked: set[tuple[str, str]]) -> None:
+        """Look these up, each once in a run as long as it is there."""
+        fresh = {pair for pair in asked if self._known.get(pair) is None}
+        if not isinstance(self.target, References):
+            return
+        for kind in sorted({kind for kind, _code in fresh}):
+            codes = {code for one, code in fresh if one == kind and code}
+            for code, ref in (self.target.find_references(kind, codes) if codes else {}).items():
+                self._known[kind, code] = ref
+
+    def _ensured(self, kind: str, code: str) -> Ref | None:
+        if kind != "source" or not isinstance(self.target, References):
+            return None
+        if not self.adds:
+            return Ref("", code)  # it would be added
+        self._known[kind, code] = self.target.ensure(kind, code, code)
+        return self._known[kind, code]
+
+    def status(self, name: str) -> Ref | None:
+        """The target's status of that name or code; with ``statuses: auto`` it is added when missing."""
+        if not isinstance(self.target, References):
+            return None
+        self._find({("status", name)})
+        if self._known.get(("status", name)) is None and self.settings.statuses == "auto" and self.adds:
+            self._known["status", name] = self.target.ensure("status", name, name)
+        return self._known.get(("status", name))
+
+    def _asked(self, order: Order) -> set[tuple[str, str]]:
+        pairs = {(kind, code) for kind, code, _said in self._picked(order) if code}
+        code = self._party_code(order)
+        return pairs | ({("party", code)} if code else set())
+
+    def _picked(self, order: Order) -> list[tuple[str, str, str]]:
+        """(kind, code or "", what the order says for it) of all that documents name besides goods and buyer."""
+        settings, picked = self.settings, []
+        picks: list[tuple[str, Pick | None]] = [(kind, getattr(settings, name)) for kind, name in REFERENCES.items()]
+        picks += [("source", settings.shop), ("service", settings.delivery_service if order.delivery.cost else None)]
+        for kind, pick in picks:
+            picked.append((kind, *self._pick(kind, pick, order)))
+        if isinstance(self.target, References):
+            picked.append(("currency", self._mapped("currency", order.currency), order.currency))
+        return picked
+
+    def _pick(self, kind: str, pick: Pick | None, order: Order) -> tuple[str, str]:
+        match pick:
+            case FromOrder():
+                said = said_in_order(order, pick.path)
+                said = pick.map.get(said, said)
+                # what the order says is looked up as it is: falling back on `else` would book it on somebody else
+                return (self._mapped(kind, said) if said else pick.otherwise or ""), said
+            case None:
+                return "", ""
+            case _:
+                return pick, ""
+
+    def _mapped(self, kind: str, code: str) -> str:
+        return self.mappings.get((kind, code), code)
+
+    # --- buyers --------------------------------------------------------------------------------------------------
+
+    def _party_code(self, order: Order) -> str:
+        always = self._pick("party", self.settings.parties.always, order)[0]
+        return always or parties.asked_code(order, self.settings.parties, self.mappings)
+
+    def _buyers(self, works: Sequence[Work]) -> None:
+        settings, target = self.settings.parties, self.target
+        asked: list[Work] = []
+        for work in works:
+            assert work.order is not None
+            code = self._party_code(work.order)
+            if code:
+                ref = self._known.get(("party", code))
+                unknown = () if ref is not None else (_unknown(work.order, "party", code, ""),)
+                work.buyer = parties.Buyer(ref, findings=unknown)
+            elif not isinstance(target, Parties):
+                # the target's own way of finding and adding whoever the order names
+                nobody = parties.is_nobody(parties.party_of(work.order))
+                work.buyer = parties.choose(work.order, settings, (), ()) if nobody else parties.Buyer()
+            else:
+                asked.append(work)
+        if not asked or not isinstance(target, Parties):
+            return
+        wanted = [parties.party_of(work.order) for work in asked if work.order is not None]
+        some = [party for party in wanted if not parties.is_nobody(party)]
+        answers = iter(target.find_parties(some) if some else ())
+        for work, party in zip(asked, wanted, strict=True):
+            assert work.order is not None
+            found = () if parties.is_nobody(party) else tuple(next(answers))
+            near: Sequence[Ref] = ()
+            if not found and settings.create and parties.identity(party) and party.title:
+                near = target.near_parties(party)
+            accepted = "alike" in work.accepted
+            work.buyer = parties.choose(work.order, settings, found, near, accepted=accepted)
+
+    # --- the document --------------------------------------------------------------------------------------------
+
+    def _draft(self, work: Work) -> None:
+        order = work.order
+        assert order is not None
+        work.findings = (*work.findings, *work.chosen.findings, *work.buyer.findings)
+        currency = self._mapped("currency", order.currency)
+        if self.settings.currencies and currency not in self.settings.currencies:
+            work.findings = (*work.findings, _unknown(order, "currency", currency, order.currency))
+        if work.findings:
+            return
+        totals = order_totals(order)
+        difference = cents(order.total) - totals.total
+        booked = money.with_line_discounts(order) if self.settings.discounts == "lines" else order
+        of = work.references
+        extra = {kind: of[kind] for kind in ("source", "firm", "account") if kind in of}
+        work.draft = DocumentDraft(
+            key=work.key,
+            order=replace(booked, currency=currency),
+            # what is to be added first has no reference yet: see supply
+            products=tuple(
+                ref or Ref("", line.code) for ref, line in zip(work.chosen.products, order.lines, strict=True)
+            ),
+            client=work.buyer.ref,
+            object=of.get("object"),
+            warehouse=of.get("warehouse"),
+            user=of.get("user"),
+            executor=of.get("executor"),
+            comment=filled(self.settings.comment, order),
+            rounding=difference or None,
+            delivery=of.get("service"),
+            references=extra,
+        )
+        remarks = (*party_findings(order.customer, Where(order=order.number)), *tax_remarks(order, totals))
+        work.notes = (*work.notes, *remarks, *work.chosen.notes, *work.buyer.notes)
+
+
+def _unknown(order: Order, kind: str, code: str, said: str) -> Finding:
+    values: dict[str, Any] = {"kind": _KINDS[kind], "code": code, "number": order.number}
+    if said:
+        text = T("{kind} {code} of order {number} is not known.", **values)
+        hint = T(
+            "Add it there, or say which one is meant: `mistok cards` tells how "
+            "(or write it into the step: mappings: {{{kind}: {{{code}: …}}}}).",
+            kind=kind,
+            code=said,
+        )
+        who = Who.ACCOUNTANT if kind in ("party", "currency") else Who.ADMIN
+        where = Where(order=order.number, element=kind if kind == "currency" else None)
+        return Finding(f"unknown-{kind}", text, where, hint, who, f"{kind}:{said}")
+    text = T("{kind} {code}, which the step names, is not known.", **values)
+    hint = T("Add it there, or correct `{name}` of the step in the config.", name=_SETTINGS.get(kind, kind))
+    return Finding(f"unknown-{kind}", text, hint=hint, who=Who.ADMIN)
+
+
+_SETTINGS = {"party": "parties", "service": "delivery_service", "source": "shop"}

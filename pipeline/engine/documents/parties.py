@@ -1,0 +1,146 @@
+"""On whom a document is booked: found by code, EDRPOU, telephone or mail; else added; never merged. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.documents import PartySettings
+from pipeline.errors import Finding, Where, Who
+from pipeline.model import Address, Order, Party
+from pipeline.ports import Ref
+from pipeline.texts import T
+
+Mappings = Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """The party of an order: a reference that is known, a code to look up, or a party to be added."""
+
+    ref: Ref | None = None
+    create: Party | None = None
+    findings: tuple[Finding, ...] = ()  #: why a person is asked
+    notes: tuple[Finding, ...] = ()
+    alike: tuple[Ref, ...] = ()  #: those that a person may mean, where one is added
+
+
+def party_of(order: Order) -> Party:
+    """The buyer as the order names him: without address, which is the order's own; with names wherever they stand.
+
+    Where the buyer has no name, and the parcel goes to somebody with the same telephone (or the buyer has none), the
+    recipient's names are the buyer's.
+    """
+    party = replace(order.customer, address=Address())
+    other = order.delivery.recipient
+    if not party.title and other is not None and other.title and (not party.phone or party.phone == other.phone):
+        party = replace(
+            party,
+            first_name=other.first_name,
+            last_name=other.last_name,
+            middle_name=other.middle_name,
+            company=other.company,
+            phone=party.phone or other.phone,
+        )
+    return party
+
+
+def identity(party: Party) -> str:
+    """By what a party is found again, and what a person's mapping names: EDRPOU, tax number, telephone or mail."""
+    return party.edrpou or party.tax_number or party.phone or party.email
+
+
+def is_nobody(party: Party) -> bool:
+    """Whether the order names no buyer at all."""
+    return not (party.title or party.code or identity(party))
+
+
+def asked_code(order: Order, settings: PartySettings, mappings: Mappings) -> str:
+    """The code of the party that a person or the settings name for this order; "" when it is to be found."""
+    party = party_of(order)
+    mapped = mappings.get(("party", identity(party))) or mappings.get(("party", party.title))
+    if mapped:
+        return mapped
+    # who cannot be found again would be added once more with each try
+    if not (identity(party) or party.code) and settings.default:
+        return settings.default
+    return ""
+
+
+def choose(
+    order: Order,
+    settings: PartySettings,
+    found: Sequence[Ref],
+    near: Sequence[Ref],
+    *,
+    accepted: bool = False,
+) -> Buyer:
+    """The party of an order whose code nobody has named.
+
+    Args:
+        found: those of the target that are the same, by code, EDRPOU, telephone or mail.
+        near: those of a like name, where none is the same.
+        accepted: a person has seen the like names, and a new one is to be added.
+    """
+    party = party_of(order)
+    where = Where(order=order.number, element="customer")
+    if is_nobody(party):
+        text = T("Order {number} names no buyer.", number=order.number)
+        hint = T("Say on whom such orders are booked: parties: {{default: CODE}}; or fill the buyer in the source.")
+        return Buyer(findings=(Finding("no-buyer", text, where, hint, Who.ADMIN),))
+    if len(found) == 1:
+        return Buyer(found[0])
+    about = f"party:{identity(party) or party.title}"
+    if found:
+        text = T(
+            "The buyer of order {number} ({name}, {identity}) can be any of: {codes}.",
+            number=order.number,
+            name=party.title or "—",
+            identity=identity(party) or "—",
+            codes=", ".join(title(ref) for ref in found),
+        )
+        hint = T("Say which one is meant: `mistok cards` tells how. They are never made one by Mistok.")
+        return Buyer(findings=(Finding("ambiguous-party", text, where, hint, Who.ACCOUNTANT, about),))
+    if not (identity(party) or party.code):
+        text = T(
+            "The buyer of order {number} ({name}) has no telephone, mail or EDRPOU, and could not be found again.",
+            number=order.number,
+            name=party.title,
+        )
+        hint = T("Fill one of them in the source, say who is meant, or name a party for such: parties: {{default: …}}.")
+        return Buyer(findings=(Finding("buyer-without-contact", text, where, hint, Who.ACCOUNTANT, about),))
+    if not settings.create:
+        text = T(
+            "The buyer of order {number} ({name}, {identity}) is not known to the target.",
+            number=order.number,
+            name=party.title or "—",
+            identity=identity(party),
+        )
+        hint = T("Add it there, or say which one is meant: `mistok cards` tells how.")
+        return Buyer(findings=(Finding("unknown-party", text, where, hint, Who.ACCOUNTANT, about),))
+    if not party.title:
+        party = replace(party, last_name=identity(party))
+    if not near:
+        return Buyer(create=party)
+    alike = Finding(
+        "alike",
+        T(
+            "The buyer of order {number} ({name}, {identity}) is new; it may be one of: {codes}.",
+            number=order.number,
+            name=party.title,
+            identity=identity(party),
+            codes=", ".join(title(ref) for ref in near),
+        ),
+        where,
+        T("If it is one of them, say so: `mistok cards` tells how; later orders are booked on that one."),
+        Who.ACCOUNTANT,
+        about,
+    )
+    if settings.alike == "hold" and not accepted:
+        return Buyer(findings=(alike,), alike=tuple(near))
+    return Buyer(create=party, notes=(alike,), alike=tuple(near))
+
+
+def title(ref: Ref) -> str:
+    """A party for people."""
+    return f"{ref.name} ({ref.code or ref.id})" if ref.name else ref.code or ref.id

@@ -1,0 +1,190 @@
+"""From orders as they were read to plans: rules, what the target has, what it knows of what they name. Asks only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pipeline.documents import DocumentsSettings
+from pipeline.engine import patience
+from pipeline.engine.documents import money, paper, rules, settling
+from pipeline.engine.documents import plan as planner
+from pipeline.engine.documents.standing import standing_of
+from pipeline.engine.documents.work import Work
+from pipeline.errors import Finding, MistokError, Where, Who
+from pipeline.ledger import acts as act_rows
+from pipeline.ledger import decisions
+from pipeline.ledger.orders import key_of
+from pipeline.ports import DocumentRef, Documents, SeenOrder, ShipDocuments
+from pipeline.rules.orders import is_currency, normal_order, order_findings
+from pipeline.texts import T
+
+if TYPE_CHECKING:
+    from pipeline.engine.documents.walk import DocumentsRun
+
+log = structlog.get_logger("mistok.documents")
+
+
+def make_work(run: DocumentsRun, seen: SeenOrder) -> Work | None:
+    """The work for one order of the source; None when the client's own step drops it."""
+    settings, order = run.settings, seen.order
+    source = settings.known_as or (order.source if order is not None else settings.source)
+    order_id = seen.id
+    if order is not None:
+        order = normal_order(replace(order, source=source))
+        if run.step.change is not None:
+            order = run.step.change(order, settings)
+            if order is None:
+                return None
+    key = key_of(run.ctx.client, source, order_id)
+    return Work(seen=seen, revision=paper.revision_of(seen), key=key, source=source, order=order)
+
+
+def other_job(work: Work, settings: DocumentsSettings) -> MistokError:
+    """What is told when orders of this name go into another system already."""
+    text = T(
+        "Orders of {source} go into {other} already (№{number}): their documents in {to} would have the same keys.",
+        source=work.source,
+        other=work.row["into"],
+        number=work.number,
+        to=settings.to,
+    )
+    hint = T("Give this step a name of its own for them: `known_as: …`.")
+    return MistokError(text, hint=hint, code="two-targets", who=Who.ADMIN)
+
+
+def plan(run: DocumentsRun, works: Sequence[Work]) -> None:
+    """Set the plan of each work. Raises Transient and Refused of the systems; then nothing has happened."""
+    know(run, works)
+    for work in works:
+        _rule(run, work)
+    with patience.asking(run):
+        _documents(run, works)
+        run.desk.look([work for work in works if not work.findings and _needs_draft(work)])
+    for work in works:
+        _plan(run, work)
+
+
+def know(run: DocumentsRun, works: Sequence[Work]) -> None:
+    """What the ledger knows of each: acts that are done, and what people have accepted."""
+    known = [work for work in works if work.row.get("id")]
+    with run.ctx.ledger.read() as conn:
+        before = act_rows.of_orders(conn, {work.row["id"] for work in known})
+        accepted = decisions.accepted_codes(conn, run.ctx.client, {work.subject for work in known})
+    for work in known:
+        work.acts_before = before.get(work.row["id"], [])
+        done = [row for row in work.acts_before if row["state"] == act_rows.DONE]
+        work.standing = standing_of(work.row, done)
+        work.ref = work.standing.ref
+        work.accepted = accepted.get((work.subject, work.row["revision"]), frozenset())
+
+
+def _rule(run: DocumentsRun, work: Work) -> None:
+    """The acts of its status; of a status that we wrote ourselves those of the one before it."""
+    settings, seen = run.settings, work.seen
+    group = work.order.status if work.order is not None else ""
+    work.status, work.group = seen.status, group
+    if work.standing.wrote and _is(run, work.standing.wrote, seen.status):
+        work.status, work.group = work.standing.wrote_over, str(work.standing.told.get("group", ""))
+    found = rules.acts_for(settings, work.status, run.statuses, work.group)
+    work.target_status = rules.target_status(settings, work.status, run.statuses, work.group)
+    if found is None:
+        name = rules.find(work.status, run.statuses)
+        words = rules.title(name) if name is not None else work.status
+        work.findings = (planner.unknown_status(work.number, words),)
+        return
+    work.acts = found
+    if work.order is None and found != ("nothing",):
+        work.findings = seen.findings or (_unreadable(work),)
+    elif work.order is not None and _needs_draft(work):
+        work.findings = tuple(
+            order_findings(
+                work.order,
+                currency_known=is_currency(run.mappings.get(("currency", work.order.currency), work.order.currency))
+                or work.order.currency in settings.currencies,
+                tolerance=settings.tolerance,
+                accepted=work.accepted,
+                codes_needed=not settings.products.by_name,
+            )
+        )
+
+
+def _is(run: DocumentsRun, wrote: str, status: str) -> bool:
+    """Whether the status that we wrote is the one that the order has."""
+    ref = rules.find(wrote, run.statuses)
+    names = rules.names(ref) if ref is not None else (wrote,)
+    return any(rules.same(one, status) for one in names)
+
+
+def _needs_draft(work: Work) -> bool:
+    """Whether its document, or one that follows it, may have to be written."""
+    return bool({"order", "ship", "pay", "hold"} & set(work.acts))
+
+
+def _documents(run: DocumentsRun, works: Sequence[Work]) -> None:
+    """Whether documents are there as they were made, and who else has shipped on them."""
+    target = run.target
+    there = [work for work in works if work.ref is not None and not work.findings]
+    ours = {work.key: work for work in there if not work.standing.adopted}
+    if ours and isinstance(target, Documents):
+        found = target.find(list(ours))
+        for key, work in ours.items():
+            ref = found.get(key)
+            if ref is None:
+                work.findings = (settling.gone(work),)
+            else:
+                work.ref = ref if ref.key else replace(ref, key=key)
+    shipping = [work for work in there if "ship" in work.acts and not work.findings]
+    if shipping and isinstance(target, ShipDocuments):
+        refs: dict[str, DocumentRef] = {}
+        for work in shipping:
+            ref = work.target_ref
+            if ref is not None and ref.id:
+                refs[work.key] = ref
+        made = target.shipments_of(list(refs.values())) if refs else {}
+        for work in shipping:
+            if work.key not in refs:
+                continue
+            # what was begun and is not known to be done may be among them: it is ours by its key
+            keys = {row["key"] for row in work.acts_before if row["act"] == "ship"}
+            known = {one.ref.id for one in work.standing.shipments}
+            some = made.get(refs[work.key].id, ())
+            work.others = [one for one in some if one.id not in known and one.key not in keys]
+
+
+def _plan(run: DocumentsRun, work: Work) -> None:
+    settings = run.settings
+    if work.findings:
+        work.plan = planner.Plan(findings=work.findings)
+        return
+    if work.order is None:
+        words = T("Order {number} came as {status}.", number=work.number, status=work.seen.status)
+        work.plan = planner.Plan(nothing=words) if work.ref is None else planner.Plan()
+        return
+    work.plan = planner.plan(
+        work.order,
+        work.acts,
+        work.standing,
+        work.draft,
+        settings,
+        status=work.target_status if work.acts != ("hold",) else None,
+        accepted=work.accepted,
+        others=work.others,
+    )
+    # of an order whose document is not what it was made as nothing more is done before a person has looked
+    amended = "amend" in work.plan.words
+    if work.ref is not None and work.draft is not None and not (amended or work.plan.findings):
+        booked = work.standing.booked in ("", planner.content_of(work.order, settings))
+        differs = booked and not work.standing.cancelled and money.differs(work.draft.order, work.ref)
+        if differs and settling.OTHER_TOTAL not in work.accepted:
+            work.plan = planner.Plan(findings=(settling.other_total(work, work.draft.order, work.ref),))
+            return
+    work.notes = (*work.notes, *work.plan.notes)
+
+
+def _unreadable(work: Work) -> Finding:
+    text = T("Order {number} could not be read.", number=work.number)
+    return Finding("unreadable", text, Where(order=work.number), T("Look at it in the source."), Who.ADMIN)

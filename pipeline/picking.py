@@ -1,0 +1,100 @@
+"""What a document names besides its items: taken from the settings, or from what the order says. Pure."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from pipeline.flow import Settings
+from pipeline.model import Order
+from pipeline.rules.parties import tidy
+from pipeline.texts import T
+
+#: what a default may be taken from
+PATHS: Mapping[str, Callable[[Order], str]] = {
+    "customer.code": lambda o: o.customer.code,
+    "customer.edrpou": lambda o: o.customer.edrpou,
+    "customer.tax_number": lambda o: o.customer.tax_number,
+    "customer.kind": lambda o: o.customer.kind,
+    "source": lambda o: o.source,
+    "manager": lambda o: o.manager,
+    "warehouse": lambda o: o.warehouse,
+    "language": lambda o: o.language,
+    "currency": lambda o: o.currency,
+    "status": lambda o: o.status,
+    "payment.method": lambda o: o.payment.method,
+    "delivery.carrier": lambda o: o.delivery.carrier,
+    "delivery.service": lambda o: o.delivery.service,
+    "delivery.method": lambda o: o.delivery.method,
+}
+Known = Literal[
+    "customer.code",
+    "customer.edrpou",
+    "customer.tax_number",
+    "customer.kind",
+    "source",
+    "manager",
+    "warehouse",
+    "language",
+    "currency",
+    "status",
+    "payment.method",
+    "delivery.carrier",
+    "delivery.service",
+    "delivery.method",
+]
+
+#: `extra.NAME`: what a system or a client's own format carries besides.
+Path = Known | Annotated[str, StringConstraints(pattern=r"^extra\..+$")]
+
+COMMENT_FIELDS: Mapping[str, Callable[[Order], str]] = {
+    "source": lambda o: o.source,
+    "number": lambda o: o.number,
+    "source_number": lambda o: o.source_number,
+    "comment": lambda o: o.comment,
+    "manager_comment": lambda o: o.manager_comment,
+    "customer": lambda o: o.customer.title,
+    "phone": lambda o: o.customer.phone,
+}
+
+
+def comment_template(value: str) -> str:
+    """The template of a comment, if it names only what an order says; raises ValueError."""
+    for _, name, spec, conversion in string.Formatter().parse(value):
+        if name is not None and (name not in COMMENT_FIELDS or spec or conversion):
+            raise ValueError(
+                T("`{name}` is not known in a comment: {names}.", name=name, names=", ".join(COMMENT_FIELDS))
+            )
+    return value
+
+
+class FromOrder(Settings):
+    """A value taken from the order: `{from: customer.edrpou, else: "0042"}`."""
+
+    path: Path = Field(alias="from")
+    """What of the order."""
+    map: dict[str, str] = Field(default_factory=dict)
+    """What it says -> code in the accounting system; what is not named here is taken as it is."""
+    otherwise: str | None = Field(default=None, alias="else")
+    """Code for orders that say nothing there."""
+
+
+Pick = str | FromOrder
+
+
+Comment = Annotated[str, AfterValidator(comment_template)]
+
+
+def said_in_order(order: Order, path: str) -> str:
+    """What an order says at one of :data:`PATHS`, or in ``extra.NAME``."""
+    read = PATHS.get(path)
+    return (read(order) if read else order.extra.get(path.removeprefix("extra."), "")).strip()
+
+
+def filled(template: str, order: Order) -> str:
+    """A comment from its template, without empty lines."""
+    words = template.format_map({name: read(order) for name, read in COMMENT_FIELDS.items()})
+    return "\n".join(line for part in words.splitlines() if (line := tidy(part)))
