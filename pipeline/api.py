@@ -171,7 +171,7 @@ from pipeline.rules.pricing import (
     order_totals,
     spread,
 )
-from pipeline.rules.searching import matcher
+from pipeline.rules.searching import fold, matcher
 from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
 from pipeline.syncing import (
@@ -359,6 +359,7 @@ __all__ = [
     "field_name",
     "filled",
     "find_declared",
+    "fold",
     "full_name",
     "garbled",
     "included_tax",

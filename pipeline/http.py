@@ -196,6 +196,8 @@ class HttpClient:
         url: its base; paths are appended.
         headers: sent with every request, the key among them.
         limits: what the API allows; ``account`` tells keys apart that share one allowance (hashed, never shown).
+        heard: for an API that tells its refusals by 200 (or all alike): the reply with the status, and the
+            Retry-After, that it means. Asked for every reply before it is judged as the module says.
     """
 
     name: str
@@ -209,6 +211,7 @@ class HttpClient:
     timeout: float = 30.0  #: seconds
     tries: int = TRIES
     ca_file: Path | None = None
+    heard: Callable[[Reply], Reply] | None = None
     _client: httpx.Client | None = field(default=None, repr=False)
     _admitted: bool = field(default=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -331,7 +334,7 @@ class HttpClient:
         except httpx.HTTPError as error:
             words = T("{name} did not answer {asked}: {words}", name=self.name, asked=asked, words=_http_words(error))
             raise self._silent(words, repeatable) from error
-        return self._judged(reply, repeatable)
+        return self._judged(self.heard(reply) if self.heard else reply, repeatable)
 
     def _judged(self, reply: Reply, repeatable: bool) -> Reply:
         status = reply.status

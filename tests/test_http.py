@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, InDoubt, Refused, Transient
-from pipeline.http import HttpClient, LocalPacer, dumps, next_turn, retry_after
+from pipeline.http import HttpClient, LocalPacer, Reply, dumps, next_turn, retry_after
 from pipeline.ports import Limits
 from pipeline.testing.fakehttp import FakeApi, FakeServer
 from tests.http_world import echo_api, served
@@ -289,3 +290,28 @@ def test_certificates_that_cannot_be_read_are_a_mistake_of_the_config(tmp_path: 
     client = HttpClient(name="shop", url="https://127.0.0.1:9", ca_file=file)
     with pytest.raises(ConfigError, match=r"ca\.pem"):
         client.ask("GET", "/things")
+
+
+def test_an_api_that_refuses_by_200_says_which_status_it_means() -> None:
+    api = echo_api()
+    api.fail(200, {"error": "busy"}, times=2)
+    api.fail(200, {"error": "bad key"}, path="/keys")
+    naps: list[float] = []
+    through: list[str] = []
+
+    def heard(reply: Reply) -> Reply:
+        meant = {b'{"error": "busy"}': 429, b'{"error": "bad key"}': 401}.get(reply.body, reply.status)
+        return replace(reply, status=meant, headers={"retry-after": "0"})
+
+    def gate(connect):  # type: ignore[no-untyped-def]
+        through.append("in")
+        return connect()
+
+    with served(api, pacer=LocalPacer(sleep=naps.append), heard=heard, gate=gate) as client:
+        assert client.ask("POST", "/things", json={}).json() == {"id": 1}, "what was not done is repeated, a POST too"
+        assert len(api.asked("POST")) == 3
+        before = len(through)
+        with pytest.raises(Refused) as caught:
+            client.ask("GET", "/keys")
+    assert caught.value.code == "login"
+    assert len(through) == before + 1, "the gate hears of it"

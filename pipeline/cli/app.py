@@ -167,7 +167,7 @@ _add(card, T("Tell one card: what happened, who mends it, what can be done; or p
 _add(resolve, T("Answer cards: say what a code means, accept, try again, or reject."))
 _add(mappings, T("List what codes of the shops mean; take one back."))
 _add(trace, T("Tell the whole story of an order or a file."))
-_add(replay, T("Go through what came before once more: shows what it would do, does it with --apply."))
+_add(replay, T("Go through what came before once more, oldest first: shows what it would do, does it with --apply."))
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
 app.add_typer(map_group, name="map")

@@ -52,6 +52,15 @@ def salvage(path: Path, *, environ: Plain[str, str] | None = None) -> ClientConf
     )
 
 
+def names_its_ledger(path: Path) -> bool:
+    """Whether the file says for sure which client it is of and where the ledger is: it is YAML, and names the client.
+
+    Of a file with such a mistake in it that is no YAML any more, what says so may be lost.
+    """
+    merged, _findings = read_config(path / "config.yaml" if path.is_dir() else path)
+    return merged is not None and isinstance(merged.get("client"), Scalar)
+
+
 def _at(root: Mapping, keys: tuple[str, ...]) -> Node | None:
     node: Node | None = root
     for key in keys:

@@ -18,7 +18,7 @@ from pipeline.alerts.claims import NoticeState
 from pipeline.archive import Archive
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, JobConfig
-from pipeline.config.salvage import salvage
+from pipeline.config.salvage import names_its_ledger, salvage
 from pipeline.engine import backoff, guard, history, quiet, sharing
 from pipeline.engine.backoff import Standing
 from pipeline.engine.history import Beat, LastRun
@@ -169,13 +169,20 @@ def examine(config: ClientConfig, ledger: Ledger, *, max_age: timedelta = histor
 def examine_without_config(path: Path, *, max_age: timedelta = history.SILENT) -> tuple[ClientConfig, Health] | None:
     """How the client of a wrong config stands, by what its ledger tells of services, cards and notices.
 
-    Gives what is left of the config with it; None when the ledger cannot be found by it, or does not know a service.
-    Raises ConfigError or Transient when the ledger is there and cannot be used.
+    Gives what is left of the config with it; None when the file does not say for sure where the ledger is, so that
+    nobody can tell whether a service is at work. Where no ledger is yet, none was ever started. Raises ConfigError or
+    Transient when the ledger is there and cannot be used.
     """
     config = salvage(path)
-    if config is None or guard.file_missing(config):
+    if config is None:
         return None
     clock = SystemClock()
+    if guard.file_missing(config):
+        if not names_its_ledger(path):
+            return None
+        return config, Health(
+            clock.now(), (Service(Life.NEVER),), (), (), (), {}, 0, None, None, rooms(config), None, None
+        )
     ledger = Ledger(config.ledger.url, client=config.client, base=config.base, clock=clock)
     try:
         # whose service was started with this very file, whatever the file says by now
@@ -186,7 +193,8 @@ def examine_without_config(path: Path, *, max_age: timedelta = history.SILENT) -
         found = examine(config, ledger, max_age=max_age)
     finally:
         ledger.close()
-    return None if all(service.life is Life.NEVER for service in found.services) else (config, found)
+    never = all(service.life is Life.NEVER for service in found.services)
+    return None if never and not names_its_ledger(path) else (config, found)
 
 
 def scheduled(config: ClientConfig) -> bool:

@@ -17,10 +17,12 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from pipeline.alerts import notices
 from pipeline.config.model import ClientConfig, HooksConfig
 from pipeline.documents import DocumentsSettings
 from pipeline.errors import ConfigError, MistokError, system_words
 from pipeline.flow import InboundSettings, SystemEnv
+from pipeline.ledger.store import Ledger
 from pipeline.ports import Clock, Webhooks
 from pipeline.registry import load_registry
 from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings, SyncSettings
@@ -143,6 +145,23 @@ class Hooks:
         finally:
             with suppress(OSError):
                 system.close()
+
+
+def start_hooks(config: ClientConfig, ledger: Ledger, hint: Callable[[str], None]) -> Hooks | None:
+    """The client's hooks, listening. None: it has none, or the address cannot be had, which is told: the jobs run all
+    the same, by their schedules.
+    """
+    if config.hooks is None:
+        return None
+    hooks = Hooks(config, config.hooks, hint, ledger.clock)
+    try:
+        hooks.start()
+    except ConfigError as error:
+        log.error("hooks_failed", error=error.text.render("en"))
+        with ledger.begin() as conn:
+            ledger.notify(conn, notices.failure("hooks", "hooks", error.findings[0]))
+        return None
+    return hooks
 
 
 class _Server(ThreadingHTTPServer):

@@ -57,6 +57,7 @@ class Inbound:
     troubles: list[MistokError] = field(default_factory=list)
     back_in: float | None = None  #: seconds after which another run is worth it
     stumbled: set[int] = field(default_factory=set)  #: files that their reader stumbled over in this run
+    set_aside: set[int] = field(default_factory=set)  #: files that were quarantined in this run
     markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by wire_text, as at the last look
     hands_off: bool = False  #: the remote folder is left alone: what is due there is done by the job's next run
 
@@ -212,7 +213,8 @@ class Inbound:
         return looks
 
     def _write_looks(self, looks: Sequence[Look], vanished: Sequence[Row], now: Any) -> None:
-        new = [look.file for look in looks if look.verdict is Verdict.NEW]
+        # in the order in which they are taken: a lower number in the ledger means an older file everywhere
+        new = sorted((look.file for look in looks if look.verdict is Verdict.NEW), key=lambda file: _older(file, now))
         growing = [look for look in looks if look.verdict is Verdict.GROWING and look.row]
         if not (new or growing or vanished):
             return
@@ -363,7 +365,11 @@ def _age(look: Look) -> tuple[Any, ...]:
     """Oldest first: by our own first look; of those that came at once, by the server's times among themselves."""
     assert look.row is not None
     first = look.row["first_seen"]
-    return (first, look.file.modified or first, look.file.name)
+    return (first, *_older(look.file, first))
+
+
+def _older(file: RemoteFile, first_seen: datetime) -> tuple[Any, ...]:
+    return (file.modified or first_seen, file.name)
 
 
 def _batches(looks: Sequence[Look], size: int) -> Iterator[list[Look]]:

@@ -185,8 +185,10 @@ def quarantine(walk: Inbound, row: Row, findings: Sequence[Finding]) -> None:
             telling.open_card(walk, conn, "quarantined", f"file:{row['id']}", findings, row["id"])
             ctx.notify(conn, telling.quarantine_notice(row, findings))
     ctx.reach("inbound:quarantined")
-    walk.count("quarantined")
-    walk.tell(file=row["name"], outcome="quarantined", findings=list(findings))
+    if row["id"] not in walk.set_aside:  # once in a run, also when the file is there anew with the same bytes
+        walk.set_aside.add(row["id"])
+        walk.count("quarantined")
+        walk.tell(file=row["name"], outcome="quarantined", findings=list(findings))
     if walk.settings.rejected is not None:
         acknowledge.set_aside(walk, row)
 

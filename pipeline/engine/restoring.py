@@ -161,8 +161,8 @@ def back_up(
 ) -> tuple[Path, backup.Outcome]:
     """Write a backup of the client's ledger, also while a run writes to it. An existing file is not overwritten.
 
-    Raises ConfigError when there is no ledger or the name is taken, Transient when a disk is full or the database does
-    not answer.
+    Raises ConfigError when there is no ledger, the name is taken or its folder is not there (a share that is not
+    mounted is no reason to write elsewhere), Transient when a disk is full or the database does not answer.
     """
     from pipeline import __version__
 
@@ -173,6 +173,11 @@ def back_up(
     if chosen.exists():
         raise ConfigError(
             T("{path} is there already; it is not overwritten.", path=str(chosen)), hint=T("Name another file.")
+        )
+    if target is not None and not chosen.parent.is_dir():
+        raise ConfigError(
+            T("There is no folder {path}.", path=str(chosen.parent)),
+            hint=T("Make it first (is a share not mounted?), or name another place for the backup."),
         )
     if guard.file_missing(config):
         raise ConfigError(

@@ -26,19 +26,18 @@ from typing import Any
 import structlog
 
 from pipeline import __version__
-from pipeline.alerts import notices
 from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
 from pipeline.engine import alarms, backoff, history, quiet, sharing
 from pipeline.engine.configwatch import ConfigWatch, Verdict
-from pipeline.engine.hooks import Hooks
+from pipeline.engine.hooks import Hooks, start_hooks
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.retention import Daily
 from pipeline.engine.scheduler import Due, Scheduler
 from pipeline.engine.sync.store import wakes
 from pipeline.engine.watch import Watch, poll_every, watch_for
 from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
-from pipeline.errors import ConfigError, Finding, Transient, Who
+from pipeline.errors import Finding, Transient, Who
 from pipeline.flow import InboundSettings
 from pipeline.ledger.store import Lease, Ledger
 from pipeline.texts import T, Text
@@ -426,7 +425,9 @@ class Supervisor:
         for job, seconds in wakes(self.ledger).items():  # a special price begins, whoever was at work before
             if job in self.desks:
                 self._look_in(self.desks[job], max(seconds, 0))
-        self._listen_for_hooks()
+        if self.hooks is None:
+            with self._ledger_may_fail("record"):
+                self.hooks = start_hooks(self.config, self.ledger, self.hint)
         self.scheduler = scheduler
         history.forget_old_beats(self.ledger)
         self._see_the_archive()
@@ -435,20 +436,6 @@ class Supervisor:
         if self._at_work_now is not None:
             self._at_work_now()
             self._at_work_now = None
-
-    def _listen_for_hooks(self) -> None:
-        settings = self.config.hooks
-        if settings is None or self.hooks is not None:
-            return
-        hooks = Hooks(self.config, settings, self.hint, self.ledger.clock)
-        try:
-            hooks.start()
-        except ConfigError as error:  # the jobs run all the same, by their schedules
-            log.error("hooks_failed", error=error.text.render("en"))
-            with self._ledger_may_fail("record"), self.ledger.begin() as conn:
-                self.ledger.notify(conn, notices.failure("hooks", "hooks", error.findings[0]))
-            return
-        self.hooks = hooks
 
     def _see_the_archive(self) -> None:
         """A machine that takes over from another must have its copies, too."""

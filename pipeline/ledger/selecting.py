@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ Row = dict[str, Any]
 _PAGE = 2000
 _SHA = re.compile(r"[0-9a-f]{6,64}")
 _KIND = re.compile(r"(order|document|file|sha):(.+)", re.DOTALL)
+_AGE = (files.c.id, files.c.first_seen, files.c.modified, files.c.name)
 _LISTED = (files.c.id, files.c.name, files.c.sha256, files.c.duplicate_of, files.c.first_seen, files.c.connection)
 
 
@@ -42,7 +43,8 @@ class Matches:
 
 def matching(conn: sa.Connection, client: str, words: str) -> Matches:
     """What ``words`` match: an order's number or id (``SOURCE/NUMBER`` where two shops have it), a document's number,
-    a file's name (with ``*`` and ``?`` a pattern), or the beginning (six digits or more) of a SHA-256.
+    a file's name (with ``*`` and ``?`` a pattern), or the beginning (six digits or more) of a SHA-256. Where nothing is
+    called just so, the leading zeros of a document's number may be left out.
 
     ``order:``, ``document:``, ``file:`` and ``sha:`` before it say which one is meant.
     """
@@ -59,6 +61,10 @@ def matching(conn: sa.Connection, client: str, words: str) -> Matches:
     if kind in ("", "file"):
         found.pattern = any(sign in text for sign in "*?[")
         found.files = _files_named(conn, client, text, found.pattern)
+    if kind in ("", "document") and not found and text.isdecimal():  # 77 for 000077, as people say it
+        bare = sa.func.ltrim(orders.c.document_number, "0") == text.lstrip("0")
+        query = sa.select(orders).where(orders.c.client == client, bare)
+        found.documents = list(_rows(conn, query.order_by(orders.c.id)))
     if kind == "sha" or (not kind and not found):
         sha = text.lower()
         if _SHA.fullmatch(sha):
@@ -107,34 +113,34 @@ def waiting_orders(conn: sa.Connection, client: str) -> list[tuple[int, int]]:
     return [(row[0], row[1]) for row in conn.execute(query.order_by(orders.c.file_id, orders.c.id))]
 
 
-def of_period(
-    conn: sa.Connection, client: str, since: datetime | None, until: datetime | None, *, copied: bool = False
-) -> Iterator[int]:
-    """Ids of the files that were first seen from ``since`` on and before ``until``, oldest first; each content once.
+def of_period(conn: sa.Connection, client: str, since: datetime | None, until: datetime | None) -> list[int]:
+    """Ids of the files that were first seen from ``since`` on and before ``until``, oldest first; each content once."""
+    query = sa.select(*_AGE).where(files.c.client == client, files.c.duplicate_of.is_(None))
+    return _oldest_first(conn.execute(_seen_within(query, since, until)))
 
-    ``copied``: only those that were fetched.
-    """
-    query = sa.select(files.c.id).where(files.c.client == client, files.c.duplicate_of.is_(None))
-    if copied:
-        query = query.where(files.c.sha256.is_not(None))
+
+def within(conn: sa.Connection, ids: list[int], since: datetime | None, until: datetime | None) -> list[int]:
+    """Those of these files that were first seen from ``since`` on and before ``until``, oldest first."""
+    rows: list[sa.Row[Any]] = []
+    for start in range(0, len(ids), 400):
+        query = sa.select(*_AGE).where(files.c.id.in_(ids[start : start + 400]))
+        rows += conn.execute(_seen_within(query, since, until))
+    return _oldest_first(rows)
+
+
+def _seen_within(query: sa.Select[Any], since: datetime | None, until: datetime | None) -> sa.Select[Any]:
     if since is not None:
         query = query.where(files.c.first_seen >= since)
-    if until is not None:
-        query = query.where(files.c.first_seen < until)
-    yield from conn.execute(query.order_by(files.c.id)).scalars()
+    return query if until is None else query.where(files.c.first_seen < until)
 
 
-def within(conn: sa.Connection, ids: list[int], since: datetime | None, until: datetime | None) -> set[int]:
-    """Which of these files were first seen from ``since`` on and before ``until``."""
-    found: set[int] = set()
-    for start in range(0, len(ids), 400):
-        query = sa.select(files.c.id).where(files.c.id.in_(ids[start : start + 400]))
-        if since is not None:
-            query = query.where(files.c.first_seen >= since)
-        if until is not None:
-            query = query.where(files.c.first_seen < until)
-        found.update(conn.execute(query).scalars())
-    return found
+def _oldest_first(rows: Iterable[sa.Row[Any]]) -> list[int]:
+    """In the order in which a run takes them; a ledger that was completed knows older files by higher numbers."""
+
+    def age(row: sa.Row[Any]) -> tuple[Any, ...]:
+        return (row.first_seen, row.modified or row.first_seen, row.name, row.id)
+
+    return [row.id for row in sorted(rows, key=age)]
 
 
 def _orders(conn: sa.Connection, client: str, text: str) -> list[Row]:

@@ -242,6 +242,10 @@ def test_a_backup_is_made_restored_and_never_overwritten(shop: Path, tmp_path: P
     assert made["rows"]["orders"] == 2
     assert say(shop, "ledger", "backup", path).code == 2
     assert Path(data(shop, "ledger", "backup", tmp_path)["path"]).parent == tmp_path
+    # a share that is not mounted is not taken for a folder to be made
+    said = say(shop, "ledger", "backup", tmp_path / "nas" / "daily" / "ledger.gz")
+    assert (said.code, f"There is no folder {tmp_path / 'nas' / 'daily'}." in said.all) == (2, True)
+    assert not (tmp_path / "nas").exists()
     said = say(shop, "ledger", "restore", path)
     assert said.code == 2
     assert "--replace" in said.all

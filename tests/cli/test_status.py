@@ -216,6 +216,30 @@ def test_a_wrong_config_does_not_hide_the_service(place: Path, status: Status, m
     assert json.loads(status("--json")[1])["level"] == "down"
 
 
+@pytest.mark.parametrize("ledger", ["not yet", "without a service"])
+def test_a_wrong_config_of_a_client_that_was_never_started_is_critical(
+    place: Path, status: Status, ledger: str
+) -> None:
+    path = place / "config.yaml"
+    right = path.read_text("utf-8")
+    if ledger != "not yet":
+        opened(place).close()
+    path.write_text(right.replace("watch:", "wacth:"), "utf-8")
+    code, line = status("--nagios")
+    assert code == 2
+    assert line.startswith("MISTOK CRITICAL - acme: ")
+    assert "wacth" in line
+    code, words = status()
+    assert (code, "was never started" in words, "none can be started with this config" in words) == (2, True, True)
+    assert json.loads(status("--json")[1])["level"] == "down"
+    assert (place / "ledger.sqlite3").exists() == (ledger != "not yet"), "a look makes no file"
+    # what is no YAML may have named another ledger below the mistake, and what is gone anything: nobody can say
+    path.write_text(right.replace("connections:", '"connections:'), "utf-8")
+    assert status("--nagios")[0] == 3
+    path.unlink()
+    assert status("--nagios")[0] == 3
+
+
 def test_a_wrong_config_whose_ledger_cannot_be_found_is_told_alone(place: Path, status: Status) -> None:
     path = place / "config.yaml"
     beat(place, config=str(path.resolve()))
@@ -332,7 +356,7 @@ def test_wrong_config_and_a_ledger_that_does_not_answer(place: Path, status: Sta
     good = (place / "config.yaml").read_text("utf-8")
     (place / "config.yaml").write_text(good.replace("watch", "wach"), "utf-8")
     assert status()[0] == 2
-    assert status("--nagios")[0] == 3
+    assert status("--nagios")[0] == 2, "no service was ever started, and none can be"
     (place / "config.yaml").write_text(good, "utf-8")
     (place / "ledger.sqlite3").write_bytes(b"this is no database at all, and never was one" * 100)
     assert status()[0] == 3

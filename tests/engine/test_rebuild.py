@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -119,6 +120,25 @@ def test_a_held_order_that_got_its_document_after_the_backup_waits_for_nobody(wo
     world.run()
     assert world.documents() == made
     assert rebuilt(world).counts() == {"files": {}, "orders": {}}
+
+
+def test_a_quarantined_file_counts_once_however_often_its_bytes_came(world: World) -> None:
+    """The site has put the same bytes there again: one card, and one in the counts."""
+    for moment in (1_790_000_000, 1_790_000_100):
+        for number in range(3):
+            world.put(f"{number}.xml", b"<orders")
+            os.utime(world.folder / "site" / "shop" / f"{number}.xml", (moment, moment))
+        world.run()
+    lose(world)
+    assert rebuilt(world).counts()["files"] == {"archived": 6}
+    for number in range(3):  # and once more since
+        os.utime(world.folder / "site" / "shop" / f"{number}.xml", (1_790_000_200, 1_790_000_200))
+    report = world.run()
+    assert report.counts["quarantined"] == 3
+    (step,) = report.steps
+    assert step.result is not None
+    assert sorted(row["file"] for row in step.result.details) == ["0.xml", "1.xml", "2.xml"]
+    assert len(world.cards()) == 3
 
 
 def test_a_document_of_another_sum_settles_no_held_order(world: World, tmp_path: Path) -> None:

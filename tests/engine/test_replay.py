@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -455,7 +456,8 @@ def test_words_name_orders_documents_files_and_hashes(shop: Shop) -> None:
     sha = copy_of(shop, "single.xml").name
     for words in ("00004701", "№00004701", "4701", "farbashop.example/4701", "single.xml", "SINGLE.XML", sha[:8]):
         assert [line.order for line in show(shop, words)] == ["00004701"], words
-    for words in (rows["00004703"], f"document:{rows['00004703']}", "order:4703"):
+    bare = rows["00004703"].lstrip("0")
+    for words in (rows["00004703"], f"document:{rows['00004703']}", "order:4703", bare, f"document:{bare}"):
         assert [line.order for line in show(shop, words)] == ["00004703"], words
     assert len(show(shop, "*.xml")) == 4
     assert len(show(shop, "file:three*", "00004701")) == 4
@@ -484,6 +486,24 @@ def test_words_that_can_mean_several_things_are_listed(shop: Shop) -> None:
     for words in (*said, "other.example/4701"):
         assert len(show(shop, words)) == 1
     assert len(show(shop, "single*")) == 2
+
+
+def test_files_are_shown_oldest_first_as_a_run_takes_them(shop: Shop) -> None:
+    """Those that came at once by the server's times, then by name; also in a ledger that was completed later."""
+    for number, name in enumerate(("m", "c", "z", "a")):
+        variant(shop, f"{name}.xml", ("4701</id>", f"{number}</id>"))
+        os.utime(shop.inbox / f"{name}.xml", (1_790_000_000 + number // 3, 1_790_000_000 + number // 3))
+    shop.more["statuses"] = "{new: hold}"
+    shop.run()
+    assert shop.ledger_rows("SELECT name FROM files ORDER BY id") == [("c.xml",), ("m.xml",), ("z.xml",), ("a.xml",)]
+    with Client.open(shop.config()) as client, client.ledger.begin() as conn:
+        conn.execute(
+            t.files.update().where(t.files.c.name == "z.xml").values(first_seen=datetime(2026, 1, 2, tzinfo=UTC))
+        )
+    in_order = ["z.xml", "c.xml", "m.xml", "a.xml"]
+    for asked in ({"all_held": True}, {"since": datetime(2026, 1, 1, tzinfo=UTC)}):
+        assert [line.file for line in show(shop, **asked)] == in_order
+    assert [line.file for line in show(shop, "*.xml")] == in_order
 
 
 def test_cards_and_the_period_name_files_too(shop: Shop) -> None:

@@ -83,10 +83,7 @@ def choose(client: Client, asked: Asked, *, job: str | None = None, report: Prog
                 pick(file_id)
         if not (asked.words or asked.cards or asked.all_held):
             return [Pick(file_id) for file_id in selecting.of_period(conn, name, asked.since, asked.until)]
-        ids = sorted(picked)
-        if asked.since or asked.until:
-            inside = selecting.within(conn, ids, asked.since, asked.until)
-            ids = [one for one in ids if one in inside]
+        ids = selecting.within(conn, list(picked), asked.since, asked.until)
     return [Pick(one, None if (orders := picked[one]) is None else frozenset(orders)) for one in ids]
 
 

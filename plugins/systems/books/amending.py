@@ -6,32 +6,21 @@ document is changed by nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from pipeline.api import (
-    Amendment,
-    Cancellation,
-    DocumentOutcome,
-    DocumentRef,
-    Held,
-    InDoubt,
-    MistokError,
-    Refused,
-    T,
-    Transient,
-)
+from pipeline.api import Amendment, Cancellation, DocumentOutcome, DocumentRef, Held, T
 from plugins.systems.books import tables as t
-from plugins.systems.books.counters import lock
-from plugins.systems.books.database import Database, in_doubt
-from plugins.systems.books.documents import KIND, Batch, add_reserve, commit, held_by_database
+from plugins.systems.books.database import Database
+from plugins.systems.books.documents import Batch, Rows, add_reserve
+from plugins.systems.books.goods import away, goods_of, still_away
 from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.store import ensure
+from plugins.systems.books.writing import check_period, closed, document_of, each
 
 _D = t.documents.c
 _L = t.document_lines.c
@@ -51,7 +40,11 @@ def amend(
         batch.prepare((one.draft,))
         before = reserved(connection, [row.id])
         batch.free(before)
+        gone = goods_of(connection, away(connection, row.id))
+        if row.warehouse_id is not None:  # what has left already need not be there once more
+            batch.free({(product, row.warehouse_id): quantity for product, quantity in gone.items()})
         made = batch.rows(one.draft, row.id)
+        _less(made, gone, row.number)
         values = {name: value for name, value in made.document.items() if name not in _KEPT}
         values |= {"amended_key": one.key, "amended_at": now, "cancelled_at": None}
         add_reserve(connection, {place: -quantity for place, quantity in before.items()}, now)
@@ -64,13 +57,14 @@ def amend(
             connection.execute(insert(t.document_taxes), made.taxes)
         add_reserve(connection, made.reserve, now)
 
-    return _each(database, amendments, change, now.tzinfo)
+    return _one(database, amendments, change, now.tzinfo)
 
 
 def cancel(database: Database, cancellations: Sequence[Cancellation], now: datetime) -> Sequence[DocumentOutcome]:
     """Mark documents cancelled and free what they reserve; one outcome each, in order. ``now`` as for :func:`amend`."""
 
     def change(connection: Connection, one: Cancellation, row: Any) -> None:
+        still_away(connection, row.id, row.number)
         freed = {place: -quantity for place, quantity in reserved(connection, [row.id]).items()}
         add_reserve(connection, freed, now)
         connection.execute(update(t.document_lines).where(_L.document_id == row.id).values(reserved=Decimal(0)))
@@ -79,7 +73,25 @@ def cancel(database: Database, cancellations: Sequence[Cancellation], now: datet
         values |= {"amended_key": one.key, "amended_at": now}
         connection.execute(update(t.documents).where(_D.id == row.id).values(**values))
 
-    return _each(database, cancellations, change, now.tzinfo)
+    return _one(database, cancellations, change, now.tzinfo)
+
+
+def _less(made: Rows, gone: Mapping[int, Decimal], number: str) -> None:
+    """Take what has left by shipments out of what the lines of the new content reserve. Raises Held when it is more."""
+    left = dict(gone)
+    for line in made.lines:
+        part = min(line["quantity"], left.get(line["product_id"], Decimal(0)))
+        if part:
+            left[line["product_id"]] -= part
+            if line["reserved"]:
+                line["reserved"] -= part
+                made.reserve[line["product_id"], made.document["warehouse_id"]] -= part
+    if any(left.values()):
+        raise Held(
+            T("More has left by the shipments of document {number} than the order now has.", number=number),
+            hint=T("Enter what came back as a return first, or correct it by hand."),
+            code="document-shipped",
+        )
 
 
 def reserved(connection: Connection, ids: Sequence[int]) -> Reserve:
@@ -96,55 +108,25 @@ def reserved(connection: Connection, ids: Sequence[int]) -> Reserve:
     return found
 
 
-def _each(
+def _one(
     database: Database,
     changes: Sequence[Change],
     change: Callable[[Connection, Change, Any], None],
     zone: tzinfo | None,
 ) -> Sequence[DocumentOutcome]:
-    """Each change behind a savepoint of one transaction, so that one that fails leaves the others alone."""
-    if not changes:
-        return ()
-    outcomes: list[DocumentOutcome] = []
-    try:
-        with database.write() as connection:
-            lock(connection, KIND)  # as whoever creates: amounts and reserves are looked up and then written
-            outcomes = [_one(connection, one, change, zone) for one in changes]
-            commit(database, connection)
-    except (Transient, Refused, InDoubt, Held) as error:
-        return tuple(DocumentOutcome(one.key, error=error) for one in changes)
-    return tuple(outcomes)
+    """Each change of a document that is there, may be changed, and has not been changed by it already."""
 
+    def write(connection: Connection, one: Change) -> DocumentOutcome:
+        row = document_of(connection, one.ref)
+        if row.amended_key == one.key:
+            return DocumentOutcome(one.key, _ref(connection, row.id), existed=True)
+        if row.closed_at is not None:
+            raise closed(row.number, row.closed_at, zone)
+        check_period(connection, row.created_at, zone)
+        change(connection, one, row)
+        return DocumentOutcome(one.key, _ref(connection, row.id))
 
-def _one(
-    connection: Connection,
-    one: Change,
-    change: Callable[[Connection, Change, Any], None],
-    zone: tzinfo | None,
-) -> DocumentOutcome:
-    row = connection.execute(_found(one.ref).with_for_update(of=t.documents)).first()
-    if row is None:
-        return DocumentOutcome(one.key, error=_gone(one.ref))
-    if row.amended_key == one.key:
-        return DocumentOutcome(one.key, _ref(connection, row.id), existed=True)
-    if row.closed_at is not None:
-        return DocumentOutcome(one.key, error=_closed(row.number, row.closed_at, zone))
-    try:
-        with connection.begin_nested():
-            change(connection, one, row)
-    except Held as error:
-        return DocumentOutcome(one.key, error=error)
-    except (IntegrityError, StatementError) as error:
-        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError) and in_doubt(error):
-            raise
-        return DocumentOutcome(one.key, error=held_by_database(row.order_number, error))
-    return DocumentOutcome(one.key, _ref(connection, row.id))
-
-
-def _found(ref: DocumentRef) -> Any:
-    columns = (_D.id, _D.number, _D.order_number, _D.amended_key, _D.cancelled_at, _D.closed_at)
-    here = _D.key == ref.key if ref.key else _D.id == (int(ref.id) if ref.id.isdecimal() else -1)
-    return select(*columns).where(here)
+    return each(database, changes, write)
 
 
 def _ref(connection: Connection, document: int) -> DocumentRef:
@@ -154,19 +136,3 @@ def _ref(connection: Connection, document: int) -> DocumentRef:
         .where(_D.id == document)
     ).one()
     return DocumentRef(str(row.id), row.number, row.key, row.created_at, row.total, row.code)
-
-
-def _gone(ref: DocumentRef) -> MistokError:
-    return Held(
-        T("Document {number} is not in the books any more.", number=ref.number),
-        hint=T("Find out who took it out. It is not made a second time by itself."),
-        code="document-gone",
-    )
-
-
-def _closed(number: str, when: datetime, zone: tzinfo | None) -> MistokError:
-    return Held(
-        T("Document {number} is closed since {when}: its goods have left.", number=number, when=when.astimezone(zone)),
-        hint=T("Reopen it (mistok books reopen {number}) and accept the change, or correct it by hand.", number=number),
-        code="document-closed",
-    )

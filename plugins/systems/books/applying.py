@@ -34,7 +34,7 @@ from plugins.systems.books.database import Database, in_doubt
 from plugins.systems.books.documents import commit
 from plugins.systems.books.offers import BATCH, KEY, by_id, traits
 from plugins.systems.books.settings import BooksSettings
-from plugins.systems.books.store import ensure, ensure_categories, forget, many, upsert
+from plugins.systems.books.store import ensure, ensure_categories, forget, keep_texts, many, upsert
 from plugins.systems.books.values import COLUMNS, TEXTS, clean, clean_code, refused, same_currency
 
 Row = TypeVar("Row")
@@ -66,8 +66,13 @@ def update_offers(database: Database, changes: Sequence[OfferChange], taking: Ta
 def create_products(database: Database, drafts: Sequence[ProductDraft], taking: Taking) -> Sequence[RowOutcome]:
     """Create each; one outcome each, in order. Variants that a known product lacks are added to it."""
     return in_batches(
-        database, drafts, lambda draft: [""] * (1 + len(draft.variants)), lambda c, rows: _Creating(c, taking).run(rows)
+        database, drafts, lambda draft: [""] * (1 + len(draft.variants)), lambda c, rows: creating(c, rows, taking)
     )
+
+
+def creating(connection: Connection, drafts: Sequence[ProductDraft], taking: Taking) -> Sequence[RowOutcome]:
+    """The writing of :func:`create_products`, within a transaction."""
+    return _Creating(connection, taking).run(drafts)
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
@@ -357,7 +362,7 @@ def _texts(connection: Connection, rows: Mapping[int, Mapping[str, Any]], langua
             row = {"product_id": product, "language": language} | {name: values[name] for name in names}
             groups.setdefault(names, []).append(row)
     for names, some in groups.items():
-        upsert(connection, t.product_texts, some, names)
+        keep_texts(connection, some, names)
 
 
 def _prices(connection: Connection, rows: Mapping[int, Mapping[str, Any]]) -> None:

@@ -158,10 +158,10 @@ def make_app(get: Get) -> typer.Typer:
         number: Annotated[str, typer.Argument(help=str(T("The document's number.")))], as_json: Json = False
     ) -> None:
         """Show one document with its lines and sums."""
-        from plugins.systems.books.views import document_view
+        from plugins.systems.books.views import document_called, document_view
 
         with _open(get) as books:
-            found = document_view(books, number)
+            found = document_view(books, document_called(books, number))
         if found is None:
             typer.echo(str(T("There is no document {number}.", number=number)), err=True)
             raise typer.Exit(1)
@@ -173,8 +173,10 @@ def make_app(get: Get) -> typer.Typer:
     @app.command(help=str(T("Close documents: their goods have left. Orders cannot change them any more.")))
     def close(numbers: Annotated[list[str], typer.Argument(help=str(T("Numbers of documents.")))]) -> None:
         """Close documents: their goods have left. Orders cannot change them any more."""
+        from plugins.systems.books.views import document_called
+
         with _open(get) as books:
-            for number in numbers:
+            for number in (document_called(books, said) for said in numbers):
                 closed = books.close_document(number)
                 words = T("Document {number} is closed.", number=number)
                 typer.echo(str(words if closed else T("Document {number} was closed before.", number=number)))
@@ -182,11 +184,40 @@ def make_app(get: Get) -> typer.Typer:
     @app.command(help=str(T("Reopen closed documents: their goods are in stock again, reserved for them.")))
     def reopen(numbers: Annotated[list[str], typer.Argument(help=str(T("Numbers of documents.")))]) -> None:
         """Reopen closed documents: their goods are in stock again, reserved for them."""
+        from plugins.systems.books.views import document_called
+
         with _open(get) as books:
-            for number in numbers:
+            for number in (document_called(books, said) for said in numbers):
                 opened = books.reopen_document(number)
                 words = T("Document {number} is open again.", number=number)
                 typer.echo(str(words if opened else T("Document {number} is not closed.", number=number)))
+
+    @app.command(help=str(T("Show the closed period, close it up to a day, or open all again.")))
+    def period(
+        close: Annotated[
+            str | None, typer.Option("--close", help=str(T("The last day that is closed, such as 2026-10-31.")))
+        ] = None,
+        open_all: Annotated[bool, typer.Option("--open", help=str(T("Open all again.")))] = False,
+        as_json: Json = False,
+    ) -> None:
+        """Show the closed period, close it up to a day, or open all again."""
+        from datetime import date
+
+        with _open(get) as books:
+            if close is not None:
+                try:
+                    books.close_period(date.fromisoformat(close))
+                except ValueError:
+                    typer.echo(str(T("{day} is no day such as 2026-10-31.", day=close)), err=True)
+                    raise typer.Exit(1) from None
+            elif open_all:
+                books.close_period(None)
+            day = books.closed_period()
+        if as_json:
+            _print_json({"closed_until": day.isoformat() if day else None})
+        else:
+            shown = T("Everything dated up to {day} is closed.", day=day.isoformat()) if day else None
+            typer.echo(str(shown or T("No period is closed.")))
 
     return app
 

@@ -13,6 +13,7 @@ from plugins.systems.books.amending import Reserve, reserved
 from plugins.systems.books.counters import lock
 from plugins.systems.books.database import Database
 from plugins.systems.books.documents import KIND
+from plugins.systems.books.writing import check_period, close_until
 
 _D = t.documents.c
 
@@ -33,14 +34,22 @@ def close(database: Database, number: str, now: datetime) -> bool:
 
 
 def reopen(database: Database, number: str, now: datetime) -> bool:
-    """Take the closing back; False when it is open. Raises Held when there is no such document."""
+    """Take the closing back; False when it is open. Raises Held when it cannot be."""
     with database.write() as connection:
         row = _document(connection, number)
         if row.closed_at is None:
             return False
+        check_period(connection, row.closed_at, now.tzinfo)
         _move(connection, reserved(connection, [row.id]), -1, now)
         connection.execute(update(t.documents).where(_D.id == row.id).values(closed_at=None))
     return True
+
+
+def close_period(database: Database, until: datetime | None) -> None:
+    """Close what is dated before ``until`` (aware) for everybody; None opens all again."""
+    with database.write() as connection:
+        lock(connection, KIND)
+        close_until(connection, until)
 
 
 def _document(connection: Connection, number: str) -> Any:

@@ -27,6 +27,7 @@ from pipeline.api import (
     Ref,
     Refused,
     T,
+    Totals,
     Transient,
     Where,
     Who,
@@ -205,22 +206,7 @@ class Batch:
     def _default_warehouse(self, drafts: Sequence[DocumentDraft]) -> int | Held | None:
         if all(draft.warehouse is not None for draft in drafts):
             return None
-        rows = self._connection.execute(select(t.warehouses.c.id, t.warehouses.c.code)).all()
-        found = next((int(row.id) for row in rows if row.code == self._settings.default_warehouse), None)
-        if found is not None:
-            return found
-        if len(rows) < 2:
-            return int(rows[0].id) if rows else None
-        return Held(
-            T(
-                "The order names no warehouse, and {code} is none of the {n} that the books have.",
-                code=self._settings.default_warehouse,
-                n=len(rows),
-            ),
-            hint=T("Set `default_warehouse` of the books, or `warehouse` of the step."),
-            code="unknown-warehouse",
-            who=Who.ADMIN,
-        )
+        return default_warehouse(self._connection, self._settings)
 
     def _service_ids(self, drafts: Sequence[DocumentDraft]) -> set[str]:
         # strings, as refs carry them
@@ -249,22 +235,7 @@ class Batch:
         where = Where(order=order.number or order.id)
         if len(draft.products) != len(order.lines):
             raise Held(T("The lines of the order and their products do not pair up."), where=where, who=Who.US)
-        _storable(draft, where)
-        totals = order_totals(order)
-        _keepable(where, [totals.lines, totals.discount, totals.total])
-        rounding = cents(draft.rounding) if draft.rounding is not None else _NONE
-        if totals.total + rounding != cents(order.total):
-            raise Held(
-                T(
-                    "Order {number} says {stated}, its parts make {made}.",
-                    number=order.number,
-                    stated=cents(order.total),
-                    made=totals.total + rounding,
-                ),
-                hint=T("Find out which is right, mend it at the source, and let the order come again."),
-                where=where,
-                code="totals",
-            )
+        totals, rounding = sums(draft, where)
         currency = self._lists["currency"].get(order.currency)
         if currency is None:
             raise Held(
@@ -273,12 +244,12 @@ class Batch:
                 where=where,
                 code="unknown-currency",
             )
-        warehouse = _id(draft.warehouse, where)
+        warehouse = id_of(draft.warehouse, where)
         if draft.warehouse is None:
             if isinstance(self._warehouse, Held):
                 raise self._warehouse
             warehouse = self._warehouse
-        products = [_id(ref, where) or 0 for ref in draft.products]
+        products = [id_of(ref, where) or 0 for ref in draft.products]
         reserve: dict[tuple[int, int], Decimal] = {}
         if warehouse is not None:
             for product, ref, line in zip(products, draft.products, order.lines, strict=True):
@@ -286,7 +257,7 @@ class Batch:
                     place = (product, warehouse)
                     reserve[place] = reserve.get(place, _NONE) + line.quantity
         self._reserve(draft, reserve, where)
-        party = _id(draft.client, where) or self._parties.id_of(order.customer)
+        party = id_of(draft.client, where) or self._parties.id_of(order.customer)
         full = f"{self._settings.number_prefix}{number:06d}"
         delivery, payment = order.delivery, order.payment
         recipient = delivery.recipient or order.customer
@@ -303,12 +274,12 @@ class Batch:
             "ordered_at": order.created_at,
             "modified_at": order.updated_at,
             "created_at": self._now,
-            "status_id": self._lists["status"][order.status],
+            "status_id": id_of(draft.references.get("status"), where) or self._lists["status"][order.status],
             "party_id": party,
-            "object_id": _id(draft.object, where),
+            "object_id": id_of(draft.object, where),
             "warehouse_id": warehouse,
-            "user_id": _id(draft.user, where),
-            "executor_id": _id(draft.executor, where),
+            "user_id": id_of(draft.user, where),
+            "executor_id": id_of(draft.executor, where),
             "currency_id": currency,
             "rate": order.rate,
             "prices_include_tax": order.prices_include_tax,
@@ -330,6 +301,7 @@ class Batch:
             "delivery_tracking": delivery.tracking,
             "delivery_date": delivery.planned_for,
             "delivery": _plain(delivery),
+            "delivery_product_id": id_of(draft.delivery, where),
             "payment_method": payment.method,
             "payment_status": payment.status,
             "paid": payment.paid,
@@ -440,9 +412,63 @@ class Batch:
         )
 
 
+def sums(draft: DocumentDraft, where: Where) -> tuple[Totals, Decimal]:
+    """The sums of a draft, and by what its total is evened out.
+
+    Raises Held when they do not make the total that it states, or when a number cannot be kept.
+    """
+    order = draft.order
+    _storable(draft, where)
+    totals = order_totals(order)
+    _keepable(where, [totals.lines, totals.discount, totals.total])
+    rounding = cents(draft.rounding) if draft.rounding is not None else _NONE
+    if totals.total + rounding != cents(order.total):
+        raise Held(
+            T(
+                "Order {number} says {stated}, its parts make {made}.",
+                number=order.number,
+                stated=cents(order.total),
+                made=totals.total + rounding,
+            ),
+            hint=T("Find out which is right, mend it at the source, and let the order come again."),
+            where=where,
+            code="totals",
+        )
+    return totals, rounding
+
+
+def default_warehouse(connection: Connection, settings: BooksSettings) -> int | Held | None:
+    """The warehouse of orders that name none; None where there is none yet, Held where none of several is meant."""
+    rows = connection.execute(select(t.warehouses.c.id, t.warehouses.c.code)).all()
+    found = next((int(row.id) for row in rows if row.code == settings.default_warehouse), None)
+    if found is not None:
+        return found
+    if len(rows) < 2:
+        return int(rows[0].id) if rows else None
+    return Held(
+        T(
+            "The order names no warehouse, and {code} is none of the {n} that the books have.",
+            code=settings.default_warehouse,
+            n=len(rows),
+        ),
+        hint=T("Set `default_warehouse` of the books, or `warehouse` of the step."),
+        code="unknown-warehouse",
+        who=Who.ADMIN,
+    )
+
+
 def add_reserve(connection: Connection, reserve: Mapping[tuple[int, int], Decimal], now: datetime) -> None:
     """Add to what is reserved, by (product, warehouse); less than 0 takes away. ``now``: when it changes."""
-    if not reserve:
+    _add(connection, "reserved", reserve, now)
+
+
+def add_on_hand(connection: Connection, amounts: Mapping[tuple[int, int], Decimal], now: datetime) -> None:
+    """Add to what is on hand, by (product, warehouse); less than 0 takes away."""
+    _add(connection, "on_hand", amounts, now)
+
+
+def _add(connection: Connection, column: str, amounts: Mapping[tuple[int, int], Decimal], now: datetime) -> None:
+    if not amounts:
         return
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as add
@@ -451,12 +477,13 @@ def add_reserve(connection: Connection, reserve: Mapping[tuple[int, int], Decima
     new = add(t.stock)
     new = new.on_conflict_do_update(
         index_elements=["product_id", "warehouse_id"],
-        set_={"reserved": t.stock.c.reserved + new.excluded.reserved, "updated_at": now},
+        set_={column: t.stock.c[column] + new.excluded[column], "updated_at": now},
     )
     # ordered, so that two writers lock rows in one order
     rows = [
-        {"product_id": product, "warehouse_id": place, "on_hand": _NONE, "reserved": quantity, "updated_at": now}
-        for (product, place), quantity in sorted(reserve.items())
+        {"product_id": product, "warehouse_id": place, "on_hand": _NONE, "reserved": _NONE, "updated_at": now}
+        | {column: quantity}
+        for (product, place), quantity in sorted(amounts.items())
     ]
     connection.execute(new, rows)
 
@@ -465,10 +492,11 @@ def _ref(row: Any) -> DocumentRef:
     return DocumentRef(str(row.id), row.number, row.key, row.created_at, row.total, row.currency)
 
 
-def _id(ref: Ref | None, where: Where) -> int | None:
+def id_of(ref: Ref | None, where: Where) -> int | None:
+    """What a reference names, as the database has it. Raises Held for what can be nothing of the books."""
     if ref is None:
         return None
-    if not ref.id.isdecimal():
+    if not (ref.id.isascii() and ref.id.isdecimal() and len(ref.id) < 19):
         raise Held(T("{code} is nothing that the books know.", code=ref.code), where=where, who=Who.US)
     return int(ref.id)
 

@@ -1,8 +1,11 @@
-"""Keys under which a buyer is found again: the phone and the mail in one form. Pure."""
+"""Keys under which things are found again: a buyer's phone and mail, a product's name, each in one form. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+
+from pipeline.api import fold
 
 
 def phone_key(phone: str) -> str:
@@ -24,3 +27,11 @@ def email_key(email: str) -> str:
     """Lower case, trimmed; empty when it is no address at all, or longer than the 254 characters that one can have."""
     email = email.strip().casefold()
     return email if "@" in email and len(email) <= 254 else ""
+
+
+def name_key(name: str) -> str:
+    """A hash of the name as it is compared: case and kind of apostrophe do not count, nor how many blanks of which kind
+    stand where. Empty when nothing else stands there.
+    """
+    words = " ".join(fold(name).replace("\u200b", "").split())
+    return hashlib.sha1(words.encode(), usedforsecurity=False).hexdigest() if words else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Table, inspect
+from sqlalchemy import Connection, Table, bindparam, inspect, select, update
 
 from plugins.systems.books import tables as t
+from plugins.systems.books.keys import name_key
 
 _DOCUMENTS: tuple[Table, ...] = (t.documents, t.document_lines, t.document_taxes)  # parents first
 _CODES = (*("warehouses", "objects", "users", "executors", "currencies", "statuses", "sources"), "parties", "products")
@@ -111,5 +112,40 @@ def _stock_times(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE stock ADD COLUMN updated_at {kind}")
 
 
+def _what_follows(connection: Connection) -> None:
+    """Shipments, returns, payments and the accounts that they go to; products that are found by name."""
+    run, tables = connection.exec_driver_sql, inspect(connection)
+    for column, rule in (
+        (t.product_texts.c.name_key, " NOT NULL DEFAULT ''"),
+        (t.documents.c.delivery_product_id, " REFERENCES products (id)"),
+    ):
+        if not any(there["name"] == column.name for there in tables.get_columns(column.table.name)):
+            kind = column.type.compile(dialect=connection.dialect)
+            run(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}{rule}")
+    texts = t.product_texts.c
+    rows = connection.execute(select(texts.product_id, texts.language, texts.name).where(texts.name != "")).all()
+    keyed = [{"product": row.product_id, "tag": row.language, "form": name_key(row.name)} for row in rows]
+    for start in range(0, len(keyed), 5000):
+        connection.execute(
+            update(t.product_texts)
+            .where(texts.product_id == bindparam("product"), texts.language == bindparam("tag"))
+            .values(name_key=bindparam("form")),
+            keyed[start : start + 5000],
+        )
+    for table, name in ((t.product_texts, "ix_product_texts_name_key"), (t.parties, "ix_parties_tax_number")):
+        if not any(there["name"] == name for there in tables.get_indexes(table.name)):
+            next(index for index in table.indexes if index.name == name).create(connection)
+    t.metadata.create_all(
+        connection,
+        tables=[t.accounts, t.shipments, t.shipment_lines, t.returns, t.return_lines, t.payments],
+    )
+
+
 #: each brings the schema from its place in the list to the next version; never edited once released, only appended
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first, _clients_and_every_field, _amendments, _stock_times)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _first,
+    _clients_and_every_field,
+    _amendments,
+    _stock_times,
+    _what_follows,
+)

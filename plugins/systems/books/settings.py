@@ -49,6 +49,8 @@ class BooksSettings(Settings):
     """Kinds of prices besides the retail price that a sync sees, each as `price.KIND`."""
     default_warehouse: str = "main"
     """Code of the warehouse of orders that name none, and of a plain `stock` column; a single one needs no naming."""
+    default_account: str = ""
+    """Code of the bank account or cash desk of payments that name none; a single one needs no naming."""
     create_parties: bool = True
     """Buyers who are not known yet are added; `false` holds their orders for a person."""
     oversell: Literal["allow", "hold"] = "allow"

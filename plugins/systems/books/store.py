@@ -13,7 +13,7 @@ from sqlalchemy import Table as SqlTable
 
 from pipeline.api import MatchRules, T, Text, normal_form
 from plugins.systems.books import tables as t
-from plugins.systems.books.keys import email_key, phone_key
+from plugins.systems.books.keys import email_key, name_key, phone_key
 from plugins.systems.books.load import Item, Report, Table
 
 CHUNK = 5000
@@ -228,7 +228,16 @@ def _texts(connection: Connection, table: Table, items: Sequence[Item], ids: Map
             | {name: item.values.get((name, language)) or "" for name in names}
             for item in items
         ]
-        upsert(connection, t.product_texts, rows, names)
+        keep_texts(connection, rows, names)
+
+
+def keep_texts(connection: Connection, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """Set the texts ``names`` of products by language, and with a name what it is found by."""
+    if "name" in names:
+        for row in rows:
+            row["name_key"] = name_key(row["name"])
+        names = [*names, "name_key"]
+    upsert(connection, t.product_texts, rows, names)
 
 
 def _prices(connection: Connection, table: Table, items: Sequence[Item], ids: Mapping[str, int], new: set[int]) -> None:

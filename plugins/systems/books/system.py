@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import select
 
 from pipeline.api import (
     AmendDocuments,
@@ -26,7 +23,9 @@ from pipeline.api import (
     DocumentRef,
     Documents,
     Finding,
+    Held,
     ListedDocument,
+    NewProduct,
     Offer,
     OfferChange,
     Offers,
@@ -42,30 +41,19 @@ from pipeline.api import (
     StockLevel,
     StockTarget,
     System,
-    SystemEnv,
     T,
     Who,
 )
-from plugins.systems.books import amending, applying, catalogue, closing, documents, levels, offers
+from plugins.systems.books import amending, applying, catalogue, closing, documents, levels, naming, offers
 from plugins.systems.books import tables as t
-from plugins.systems.books.cells import Numbers
-from plugins.systems.books.counters import lock
-from plugins.systems.books.database import Database
-from plugins.systems.books.load import Table, is_references, read_products, read_references
-from plugins.systems.books.settings import BooksSettings
-from plugins.systems.books.store import Loaded, ensure, party_values, renormalise, store_products, store_references
+from plugins.systems.books.following import Following
+from plugins.systems.books.store import ensure, party_values
+
+SERVICE = "service"  #: the kind of references that are products
 
 
-class Books:
+class Books(Following):
     """One set of books. Opens its database at first use; safe to share between threads."""
-
-    def __init__(self, settings: BooksSettings, env: SystemEnv) -> None:
-        """Raises ConfigError for a URL that cannot be."""
-        self.name = env.name
-        self.settings, self.env = settings, env
-        self.rules = settings.matching.rules()
-        self.database = Database(settings.url, env.base, settings.lock_timeout, dry_run=env.dry_run)
-        self._ready = False
 
     # --- System --------------------------------------------------------------------------------------------------
 
@@ -92,10 +80,6 @@ class Books:
                     ),
                 )
         return ()
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self.database.close()
 
     # --- Catalogue, ProductLookup --------------------------------------------------------------------------------
 
@@ -133,12 +117,12 @@ class Books:
     def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
         """Create each that is not there by its code; one outcome each, in order."""
         self.make_ready()
-        return applying.create_products(self.database, drafts, self._taking())
+        return applying.create_products(self.database, drafts, self.taking())
 
     def update_offers(self, changes: Sequence[OfferChange]) -> Sequence[RowOutcome]:
         """Change just the fields named in each; one outcome each, in order."""
         self.make_ready()
-        return applying.update_offers(self.database, changes, self._taking())
+        return applying.update_offers(self.database, changes, self.taking())
 
     def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:
         """A level for each offer and warehouse, or those that have changed since."""
@@ -154,13 +138,13 @@ class Books:
         self.make_ready()
         return levels.apply_stock(self.database, targets, self.settings, self.env.clock.now())
 
-    def _taking(self) -> applying.Taking:
-        return applying.Taking(self.settings, self.rules, self.env.currency, self.env.clock.now())
-
     # --- References ----------------------------------------------------------------------------------------------
 
     def find_references(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
         """The known ones of ``codes``. Raises ConfigError for a kind that the books do not keep."""
+        if kind == SERVICE:
+            with self.reading() as connection:
+                return {ref.code: ref for ref in naming.services(connection, codes)}
         table = self._table(kind)
         with self.reading() as connection:
             rows = connection.execute(
@@ -170,6 +154,9 @@ class Books:
 
     def references(self, kind: str) -> Sequence[Ref]:
         """All of that kind, ordered by code."""
+        if kind == SERVICE:
+            with self.reading() as connection:
+                return naming.services(connection)
         if kind not in t.REFERENCES:
             return ()
         table = t.REFERENCES[kind]
@@ -178,7 +165,9 @@ class Books:
             return tuple(Ref(str(row.id), row.code, row.name) for row in rows)
 
     def ensure(self, kind: str, code: str, name: str = "") -> Ref:
-        """Find or create. Raises ConfigError for a kind that the books do not keep."""
+        """Find or create. Raises ConfigError for a kind that the books do not keep, Held for what cannot be made."""
+        if kind == SERVICE:
+            return self._ensure_service(code, name)
         table = self._table(kind)
         self.make_ready()
         with self.database.write() as connection:
@@ -192,11 +181,24 @@ class Books:
             row = connection.execute(select(table.c.id, table.c.code, table.c.name).where(table.c.code == code)).one()
             return Ref(str(row.id), row.code, row.name)
 
+    def _ensure_service(self, code: str, name: str) -> Ref:
+        (outcome,) = self.add_products([NewProduct(code=code, name=name or code, service=True)])
+        if outcome.error is not None:
+            raise outcome.error
+        for ref in self.references(SERVICE):
+            if ref.id == outcome.ids[-1]:
+                return ref
+        raise Held(
+            T("{code} is in the books, and not as a service.", code=code),
+            hint=T("Mark it as a service in the books, or name another one."),
+            code="no-service",
+        )
+
     def _table(self, kind: str) -> Any:
         if kind not in t.REFERENCES:
             raise ConfigError(
                 T("The books keep no references of kind {kind}.", kind=kind),
-                hint=T("Kinds are: {names}.", names=", ".join(t.REFERENCES)),
+                hint=T("Kinds are: {names}.", names=", ".join((*t.REFERENCES, SERVICE))),
             )
         return t.REFERENCES[kind]
 
@@ -220,12 +222,12 @@ class Books:
     def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
         """Bring documents to a new content of their orders; closed ones are Held."""
         self.make_ready()
-        return amending.amend(self.database, amendments, self.settings, self._local_now(), client=self.env.client)
+        return amending.amend(self.database, amendments, self.settings, self.local_now(), client=self.env.client)
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[DocumentOutcome]:
         """Mark documents cancelled and free what they reserve; closed ones are Held."""
         self.make_ready()
-        return amending.cancel(self.database, cancellations, self._local_now())
+        return amending.cancel(self.database, cancellations, self.local_now())
 
     def close_document(self, number: str) -> bool:
         """The goods of a document have left; False when it is closed already. Raises Held."""
@@ -236,99 +238,6 @@ class Books:
         """Take the closing back; False when it is open. Raises Held."""
         self.make_ready()
         return closing.reopen(self.database, number, self.env.clock.now())
-
-    def _local_now(self) -> datetime:
-        return self.env.clock.now().astimezone(ZoneInfo(self.env.timezone))
-
-    # --- loading -------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """One moment of the database, for looking."""
-        self.make_ready()
-        with self.database.read() as connection:
-            yield connection
-
-    @contextmanager
-    def _changing(self) -> Iterator[Connection]:
-        """A transaction that changes lists: one at a time, so that two loads never add the same code twice."""
-        with self.database.write() as connection:
-            lock(connection, "lists")
-            yield connection
-
-    def make_ready(self) -> None:
-        """Schema, matching rules, the client's own currency, and the seed: once, before the first use."""
-        if self._ready:
-            return
-        with self.database.read() as connection:
-            rules = connection.execute(select(t.facts.c.value).where(t.facts.c.name == "matching")).scalar()
-            own = t.currencies.c.code == self.env.currency
-            known = connection.execute(select(t.currencies.c.id).where(own)).first()
-            empty = connection.execute(select(func.count()).select_from(t.products)).scalar_one() == 0
-        if self.env.dry_run and not self.database.in_memory:
-            if empty and self.settings.seed:  # what a real run would load is loaded into memory
-                self.database.use_memory()
-                self.make_ready()
-            self._ready = True
-            return
-        if rules != repr(self.rules) or known is None:
-            with self._changing() as connection:
-                renormalise(connection, self.rules)
-                ensure(connection, t.currencies, [self.env.currency])
-        if empty and self.settings.seed:
-            self._seed()
-        self._ready = True
-
-    def _seed(self) -> None:
-        now = self.env.clock.now()
-        seed = self.settings.seed
-        references: list[dict[str, str]] = []
-        products = []
-        for path in (self.env.base / one for one in ((seed,) if isinstance(seed, Path) else seed)):
-            if is_references(path):
-                references += read_references(path, tuple(t.REFERENCES))
-            else:
-                products.append(self.read(path))
-        with self._changing() as connection:
-            # asked again: another process may have seeded while we read the files
-            if connection.execute(select(func.count()).select_from(t.products)).scalar_one():
-                return
-            store_references(connection, references, now=now)
-            for table in products:
-                store_products(connection, table, now=now, currency=self.env.currency, rules=self.rules)
-
-    def read(
-        self, path: Path, *, language: str = "uk-UA", numbers: Numbers = "auto", encoding: str | None = None
-    ) -> Table:
-        """The products in ``path``, checked. Raises Rejected with every mistake."""
-        return read_products(
-            path,
-            zone=ZoneInfo(self.env.timezone),
-            language=language,
-            warehouse=self.settings.default_warehouse,
-            numbers=numbers,
-            encoding=encoding,
-        )
-
-    def load(self, table: Table, *, dry_run: bool = False) -> Loaded:
-        """Bring the books up to a table of products (load.read_products); ``dry_run`` only tells what it would do."""
-        self.make_ready()
-        with self._changing() as connection:
-            done = store_products(
-                connection, table, now=self.env.clock.now(), currency=self.env.currency, rules=self.rules
-            )
-            if dry_run:
-                connection.rollback()
-            return done
-
-    def load_references(self, rows: Sequence[Mapping[str, str]], *, dry_run: bool = False) -> int:
-        """Add or rename references (load.read_references); gives how many rows there were."""
-        self.make_ready()
-        with self._changing() as connection:
-            n = store_references(connection, rows, now=self.env.clock.now())
-            if dry_run:
-                connection.rollback()
-            return n
 
 
 _: type[System] = Books

@@ -148,6 +148,7 @@ executors = _list("executors")
 currencies = _list("currencies")
 statuses = _list("statuses")
 sources = _list("sources")
+accounts = _list("accounts")  # bank accounts and cash desks
 
 parties = Table(
     "parties",
@@ -168,6 +169,7 @@ parties = Table(
     Column("address", JSON),
     Column("created_at", Moment, nullable=False),
     Index("ix_parties_edrpou", "edrpou"),
+    Index("ix_parties_tax_number", "tax_number"),
     Index("ix_parties_phone_key", "phone_key"),
     Index("ix_parties_email_key", "email_key"),
 )
@@ -212,6 +214,9 @@ product_texts = Table(
     Column("name", Text, nullable=False, default=""),
     Column("short_description", Text, nullable=False, default=""),
     Column("description", Text, nullable=False, default=""),
+    # hash of the name in normal form, for look-ups: a name itself may be longer than an index takes
+    Column("name_key", String(40), nullable=False, default="", server_default=""),
+    Index("ix_product_texts_name_key", "name_key"),
 )
 
 prices = Table(
@@ -292,6 +297,7 @@ documents = Table(
     Column("delivery_tracking", Text, nullable=False, default=""),
     Column("delivery_date", Date),
     Column("delivery", JSON, nullable=False),  # all of it
+    Column("delivery_product_id", Id, ForeignKey("products.id")),  # the service that its cost is booked as
     Column("payment_method", Text, nullable=False, default=""),
     Column("payment_status", String(16), nullable=False, default=""),
     Column("paid", Exact),
@@ -330,7 +336,8 @@ document_lines = Table(
     Column("attributes", JSON),
     Column("barcode", Text, nullable=False, default=""),
     Column("comment", Text, nullable=False, default=""),
-    # what it holds back in the document's warehouse; of a closed document, what went out for it
+    # what it holds back in the document's warehouse and has not left by a shipment; of a closed document, what went
+    # out with the closing
     Column("reserved", Exact, nullable=False, server_default="0"),
     Index("ix_document_lines_product_id", "product_id"),
 )
@@ -345,6 +352,66 @@ document_taxes = Table(
     Column("tax", Exact, nullable=False),
 )
 
+# --- what follows an order: each stands on its document, and moves what its number says, once ------------------------
+
+
+def _paper(name: str, *columns: Any) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("id", Id, primary_key=True, autoincrement=False),
+        Column("number", String(64), nullable=False, unique=True),
+        Column("client", Code, nullable=False),
+        Column("key", Text, nullable=False, unique=True),
+        Column("document_id", Id, ForeignKey("documents.id"), nullable=False),
+        Column("at", Moment, nullable=False),  # when it happened, which is what a closed period goes by
+        Column("created_at", Moment, nullable=False),
+        Column("total", Exact, nullable=False),  # in the currency of the document
+        Column("comment", Text, nullable=False, default=""),
+        *columns,
+        Index(f"ix_{name}_document_id", "document_id"),
+    )
+
+
+def _goods(name: str, paper: str) -> Table:
+    return Table(
+        f"{name}_lines",
+        metadata,
+        Column(f"{name}_id", Id, ForeignKey(f"{paper}.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        Column("position", Integer, primary_key=True),  # from 1
+        Column("product_id", Id, ForeignKey("products.id"), nullable=False),
+        Column("code", Text, nullable=False),  # as the order wrote it
+        Column("name", Text, nullable=False),
+        Column("quantity", Exact, nullable=False),
+        Column("unit", Text, nullable=False, default=""),
+        Column("price", Exact, nullable=False),
+        Column("discount", Exact, nullable=False),
+        Column("sum", Exact, nullable=False),
+        Index(f"ix_{name}_lines_product_id", "product_id"),
+    )
+
+
+shipments = _paper(
+    "shipments",
+    Column("warehouse_id", Id, ForeignKey("warehouses.id")),  # that the goods left; NULL: nothing but services
+    Column("tracking", Text, nullable=False, default=""),
+)
+shipment_lines = _goods("shipment", "shipments")
+
+returns = _paper(
+    "returns",
+    Column("shipment_id", Id, ForeignKey("shipments.id"), nullable=False),
+    Column("warehouse_id", Id, ForeignKey("warehouses.id")),  # that took them in
+    Index("ix_returns_shipment_id", "shipment_id"),
+)
+return_lines = _goods("return", "returns")
+
+payments = _paper(
+    "payments",
+    Column("account_id", Id, ForeignKey("accounts.id")),
+    Column("party_id", Id, ForeignKey("parties.id"), nullable=False),  # who paid
+)
+
 #: kind of reference -> its table, each with id, code and name
 REFERENCES: dict[str, Table] = {
     "party": parties,
@@ -355,4 +422,5 @@ REFERENCES: dict[str, Table] = {
     "currency": currencies,
     "status": statuses,
     "source": sources,
+    "account": accounts,
 }

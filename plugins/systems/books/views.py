@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from pipeline.api import T, Text, matcher, sellable
+from pipeline.api import Held, T, Text, matcher, sellable
 from plugins.systems.books import tables as t
 
 if TYPE_CHECKING:
     from plugins.systems.books.system import Books
 
-_NAME = (
+#: the name of a product as a person is shown it
+NAME = (
     select(t.product_texts.c.name)
     .where(t.product_texts.c.product_id == t.products.c.id)
     .order_by(t.product_texts.c.language != "uk-UA", t.product_texts.c.language)
@@ -43,6 +44,8 @@ SERVICES: Mapping[str, Text] = {
     "rozetka": T("Rozetka"),
 }
 PAYMENTS: Mapping[str, Text] = {"unpaid": T("unpaid"), "partly": T("partly paid"), "paid": T("paid")}
+
+_CALLED = 5  #: documents that are named where one number may mean several
 
 
 def in_words(code: str | None, known: Mapping[str, Text]) -> str:
@@ -86,7 +89,7 @@ def stock_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
     statement = (
         select(
             t.products.c.code,
-            _NAME.label("name"),
+            NAME.label("name"),
             t.warehouses.c.code.label("warehouse"),
             t.warehouses.c.name.label("place"),
             s.on_hand,
@@ -119,6 +122,23 @@ def document_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
             connection, statement, find, limit, "number", "order_number", "party", "source", phones=("phone",)
         )
     return [_without(row, "phone") for row in rows]
+
+
+def document_called(books: Books, said: str) -> str:
+    """The number of the document that a person calls ``said``: as it stands, or with its leading zeros left out.
+
+    ``said`` itself when there is no such document. Raises Held when several have that number without its zeros.
+    """
+    number = t.documents.c.number
+    with books.reading() as connection:
+        if connection.execute(select(number).where(number == said)).first() is not None or not said.isdecimal():
+            return said
+        bare = func.ltrim(number, "0") == said.lstrip("0")
+        found = connection.execute(select(number).where(bare).order_by(number).limit(_CALLED)).scalars().all()
+    if len(found) > 1:
+        words = T("{number} may be any of these documents: {names}.", number=said, names=", ".join(found))
+        raise Held(words, code="document-ambiguous", hint=T("Write its number with the zeros."))
+    return found[0] if found else said
 
 
 def document_view(books: Books, number: str) -> dict[str, Any] | None:

@@ -12,9 +12,10 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner, Result
 
-from pipeline.api import FormatContext
+from pipeline.api import FormatContext, Held
 from pipeline.testing.documents_contract import drafts_of, order
 from plugins.formats.order_xml import OrderXml, OrderXmlSettings
+from plugins.systems.books import tables as t
 from plugins.systems.books import verbs
 from tests.systems.books.conftest import SAMPLES
 
@@ -31,8 +32,8 @@ def run(lite: Place) -> Run:
     assert not [outcome.error for outcome in books.create(drafts_of(books, orders)) if outcome.error]
     app = verbs(lambda: (books.settings, books.env))
 
-    def call(*words: Any) -> Result:
-        return CliRunner().invoke(app, [str(word) for word in words])
+    def call(*words: Any, raising: bool = False) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=not raising)
 
     return call
 
@@ -85,6 +86,19 @@ def test_documents_and_one_of_them(run: Run) -> None:
     missing = run("document", "999")
     assert missing.exit_code == 1
     assert "no document 999" in missing.output
+
+
+def test_leading_zeros_of_a_number_may_be_left_out(run: Run, lite: Place) -> None:
+    """As `mistok resolve --document` takes it."""
+    assert run("document", "1").output == run("document", "000001").output
+    assert "Document 000002 is closed." in run("close", "2").output
+    assert "Document 000002 is open again." in run("reopen", "02").output
+    assert run("document", "0").exit_code == 1
+    with lite.open().database.write() as connection:
+        connection.execute(t.documents.update().where(t.documents.c.number == "000002").values(number="01"))
+    with pytest.raises(Held, match=r"1 may be any of these documents: 000001, 01\."):
+        run("document", "1", raising=True)
+    assert "Order 01" in run("document", "01").output
 
 
 def test_everything_that_an_order_says_is_shown(lite: Place) -> None:

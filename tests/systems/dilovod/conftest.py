@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from pipeline.testing.fakehttp import FakeServer
-from plugins.systems._dilovod.fake import KEY, FakeDilovod
+from plugins.systems.dilovod.fake import KEY, FakeDilovod
 
 
 class Clock:
@@ -23,6 +23,9 @@ class Clock:
 
     def now(self) -> datetime:
         return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
 
     def pass_(self, **spans: float) -> None:
         self.moment += timedelta(**spans)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from plugins.systems._dilovod._fake_seeds import FIRM, PROPERTY, RETAIL, STORAGE, UAH
-from plugins.systems._dilovod.fake import FakeDilovod
+from plugins.systems.dilovod._fake_seeds import FIRM, PROPERTY, RETAIL, STORAGE, UAH
+from plugins.systems.dilovod.fake import FakeDilovod
 from tests.systems.dilovod.conftest import Clock, Wire, cant_set, error, told
 
 GOODS, ORDER = "catalogs.goods", "documents.saleOrder"

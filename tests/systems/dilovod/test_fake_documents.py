@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from plugins.systems._dilovod._fake_seeds import FIRM, NATURAL, NEW, SHIPPED, STORAGE, UAH
-from plugins.systems._dilovod.fake import FakeDilovod
+from plugins.systems.dilovod._fake_seeds import FIRM, NATURAL, NEW, SHIPPED, STORAGE, UAH
+from plugins.systems.dilovod.fake import FakeDilovod
 from tests.systems.dilovod.conftest import Wire, cant_set, error, told
 
 GOODS, PERSONS, ORDER = "catalogs.goods", "catalogs.persons", "documents.saleOrder"

@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.testing.fakehttp import FakeApi, FakeServer
 from pipeline.testing.fakerun import load_state, save_state
-from plugins.systems._dilovod import fake as module
-from plugins.systems._dilovod.fake import KEY, FakeDilovod, Quirks, action
+from plugins.systems.dilovod import fake as module
+from plugins.systems.dilovod.fake import KEY, FakeDilovod, Quirks, action
 from tests.systems.dilovod.conftest import Clock, Reply, Wire, told
 
 BLOCKED = {"error": "multithreadApiSession multithread api request blocked", "clientMessages": []}

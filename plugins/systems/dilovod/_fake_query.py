@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from plugins.systems._dilovod._fake_base import EMPTY, LANGUAGES, RESTRICTED, Base, Row, link_of, number_of, refuse
-from plugins.systems._dilovod._fake_schema import (
+from plugins.systems.dilovod._fake_base import EMPTY, LANGUAGES, RESTRICTED, Base, Row, link_of, number_of, refuse
+from plugins.systems.dilovod._fake_schema import (
     GOODS,
     PRICES,
     REGISTERS,

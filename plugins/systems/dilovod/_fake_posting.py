@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
-from plugins.systems._dilovod._fake_base import EMPTY, Base, Row, not_saved, refuse
-from plugins.systems._dilovod._fake_schema import CONTROL, ORDER, REGISTERS, RETURN, SALE, STOCK
+from plugins.systems.dilovod._fake_base import EMPTY, Base, Row, not_saved, refuse
+from plugins.systems.dilovod._fake_schema import CONTROL, ORDER, REGISTERS, RETURN, SALE, STOCK
 
 SHIPMENT, SERVICES, TO_AGENT, AGENT_REPORT, RETURN_MODE = (f"100400000000035{digit}" for digit in "01234")
 PURCHASE_MODE = "1004000000000343"

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from pipeline.testing.fakehttp import Answer, Answered
-from plugins.systems._dilovod._fake_quirks import Quirks
-from plugins.systems._dilovod._fake_schema import (
+from plugins.systems.dilovod._fake_quirks import Quirks
+from plugins.systems.dilovod._fake_schema import (
     GOODS,
     ORDER,
     PERSONS,

@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import FakeApi
-from plugins.systems._dilovod._fake_base import EMPTY, Base, Row
-from plugins.systems._dilovod._fake_calls import Calls
-from plugins.systems._dilovod._fake_posting import KIT_POLICY, SERVICE_POLICY
-from plugins.systems._dilovod._fake_quirks import Quirks
-from plugins.systems._dilovod._fake_saves import Saves
-from plugins.systems._dilovod._fake_schema import (
+from plugins.systems.dilovod._fake_base import EMPTY, Base, Row
+from plugins.systems.dilovod._fake_calls import Calls
+from plugins.systems.dilovod._fake_posting import KIT_POLICY, SERVICE_POLICY
+from plugins.systems.dilovod._fake_quirks import Quirks
+from plugins.systems.dilovod._fake_saves import Saves
+from plugins.systems.dilovod._fake_schema import (
     BARCODES,
     CONTROL,
     ENUM,

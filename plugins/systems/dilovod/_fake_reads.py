@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plugins.systems._dilovod._fake_base import RESTRICTED, Base, Row, link_of, refuse
-from plugins.systems._dilovod._fake_schema import BY_ID, THINGS, Attr
+from plugins.systems.dilovod._fake_base import RESTRICTED, Base, Row, link_of, refuse
+from plugins.systems.dilovod._fake_schema import BY_ID, THINGS, Attr
 
 HIERARCHICAL = "isGroup"
 

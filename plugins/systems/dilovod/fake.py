@@ -10,7 +10,7 @@ It does what public client code and the vendor's help show; what they leave open
 texts of errors that the sources do not show (a query that makes no sense, for example) are the fake's own. As a process
 it keeps its state in a file::
 
-    python -m plugins.systems._dilovod.fake --port 8091 --state dilovod.json --token secret --seed \\
+    python -m plugins.systems.dilovod.fake --port 8091 --state dilovod.json --token secret --seed \\
         --quirk edit_posted=kept
 """
 
@@ -29,11 +29,11 @@ from urllib.parse import urlencode
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked
 from pipeline.testing.fakerun import arguments, chosen, get, load_state, serve
-from plugins.systems._dilovod._fake_base import Row, refuse
-from plugins.systems._dilovod._fake_query import Query
-from plugins.systems._dilovod._fake_quirks import Quirks
-from plugins.systems._dilovod._fake_reads import get_metadata, get_object, list_metadata
-from plugins.systems._dilovod._fake_seeds import FULL, Seeded
+from plugins.systems.dilovod._fake_base import Row, refuse
+from plugins.systems.dilovod._fake_query import Query
+from plugins.systems.dilovod._fake_quirks import Quirks
+from plugins.systems.dilovod._fake_reads import get_metadata, get_object, list_metadata
+from plugins.systems.dilovod._fake_seeds import FULL, Seeded
 
 __all__ = ["KEY", "FakeDilovod", "Quirks", "action", "main", "packet_of"]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from pipeline.testing.fakehttp import Answer, Answered
-from plugins.systems._dilovod._fake_base import EMPTY, Base, Row
-from plugins.systems._dilovod._fake_reads import shown
-from plugins.systems._dilovod._fake_saves import Saves
-from plugins.systems._dilovod._fake_schema import GOODS, ORDER, THINGS
+from plugins.systems.dilovod._fake_base import EMPTY, Base, Row
+from plugins.systems.dilovod._fake_reads import shown
+from plugins.systems.dilovod._fake_saves import Saves
+from plugins.systems.dilovod._fake_schema import GOODS, ORDER, THINGS
 
 DEFAULTS = {"firm": "catalogs.firms", "currency": "catalogs.currency", "storage": "catalogs.storages",
             "priceType": "catalogs.priceTypes"}  # fmt: skip

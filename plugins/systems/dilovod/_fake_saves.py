@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import Answered
-from plugins.systems._dilovod._fake_base import EMPTY, Base, Row, cant_set, link_of, not_saved, number_of, refuse
-from plugins.systems._dilovod._fake_posting import PURCHASE_MODE, RETURN_MODE, SHIPMENT, Posting
-from plugins.systems._dilovod._fake_schema import (
+from plugins.systems.dilovod._fake_base import EMPTY, Base, Row, cant_set, link_of, not_saved, number_of, refuse
+from plugins.systems.dilovod._fake_posting import PURCHASE_MODE, RETURN_MODE, SHIPMENT, Posting
+from plugins.systems.dilovod._fake_schema import (
     BARCODES,
     ORDER,
     PERSONS,

@@ -1,0 +1,91 @@
+"""Parameters of a base of Dilovod."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from pipeline.api import Settings, T
+
+#: help.dilovod.ua, "API Dilovod"; a base on a server of one's own has another host.
+URL = "https://api.dilovod.ua"
+#: The version that current client code sends with every packet.
+VERSION = "0.25"
+
+
+class GoodsSettings(Settings):
+    """What is what among the goods of the base."""
+
+    services: str | None = None
+    """Accounting policy of services (id, code or name). Without it services are told with stock, like goods."""
+
+
+class DilovodSettings(Settings):
+    """A base of Dilovod."""
+
+    key: SecretStr
+    """API key of an API node of Mistok's own: `${env:DILOVOD_KEY}`. A key takes one request at a time, so that another
+    program on the same one is in the way."""
+    url: str = URL
+    """Address of the API."""
+    version: Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")] = VERSION
+    """Version of the API that is asked for."""
+    body: Literal["json", "form"] = "json"
+    """How packets are sent: as JSON, or as the field `packet` of a form."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds to wait for an answer."""
+    per_second: Annotated[float, Field(gt=0, le=50)] = 5.0
+    """Requests in a second, of all programs of Mistok that use this key together. Dilovod publishes no limit."""
+    page: Annotated[int, Field(ge=2, le=5000)] = 500
+    """Rows of one answer."""
+    list_size: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Values of one filter."""
+    max_pages: Annotated[int, Field(ge=1)] = 2000
+    """A list of more pages than this is a failure, and never read in part."""
+    language: Literal["uk", "ru"] = "uk"
+    """Language of names that are read."""
+    retail: str | None = None
+    """Price type of retail prices (id, code or name); the base's own retail type when not given."""
+    cost: str | None = "balance"
+    """Cost prices: `balance` is the mean cost of what lies in stock; else a price type."""
+    prices: dict[str, str] = Field(default_factory=dict)
+    """Further prices: kind -> price type, such as `{wholesale: Оптова}`."""
+    weight: Literal["kg", "g"] | None = None
+    """Unit of the weights in the base. Without it weights are not told, as the API does not say what they are in."""
+    warehouses: dict[str, str] = Field(default_factory=dict)
+    """Warehouses by the names that jobs use, with their storages in Dilovod (id, code or name). Without it all
+    storages are told, by their names."""
+    reserves: bool = True
+    """Tell what is reserved by orders, so that it is not sold twice."""
+    kits: Literal["components", "own"] = "components"
+    """Stock of a kit: as many as its components make, or what is kept of the kit itself."""
+
+    goods: GoodsSettings = Field(default_factory=GoodsSettings)
+    """What is what among goods."""
+
+    @field_validator("key")
+    @classmethod
+    def _one_line(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value().strip()
+        if not key or not key.isascii() or not key.isprintable():
+            raise ValueError(T("This is no API key: it is empty, or has characters that no key has."))
+        return SecretStr(key)
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(T("`{value}` is no address of a web service.", value=value))
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError(T("The key would travel in the clear: write https."))
+        return value.rstrip("/")
+
+    @field_validator("prices")
+    @classmethod
+    def _kinds(cls, value: dict[str, str]) -> dict[str, str]:
+        if wrong := {"retail", "cost"} & set(value):
+            raise ValueError(T("`{name}` is a setting of its own.", name=min(wrong)))
+        return value
