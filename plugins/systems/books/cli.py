@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,16 +12,23 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from pipeline.api import MistokError, Rejected, SystemEnv, T, Text, Where, show_datetime, show_decimal
+from pipeline.api import Rejected, SystemEnv, T
+from plugins.systems.books.paper_verbs import add_paper_verbs
+from plugins.systems.books.showing import (
+    Json,
+    Limit,
+    nothing,
+    print_json,
+    show,
+    show_document,
+    show_findings,
+    show_times_in,
+)
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from plugins.systems.books.system import Books
 
 Get = Callable[[], tuple[Any, SystemEnv]]
-Json = Annotated[bool, typer.Option("--json", help=str(T("Print JSON instead of a table.")))]
-Limit = Annotated[int, typer.Option("--limit", min=1, help=str(T("At most so many rows.")))]
 
 
 class Numbers(StrEnum):
@@ -64,7 +68,7 @@ def make_app(get: Get) -> typer.Typer:
         with _open(get, dry_run=dry_run) as books:
             results = [_load(books, path, dry_run, str(numbers), encoding, language) for path in files]
         if as_json:
-            _print_json(results)
+            print_json(results)
             return
         for result in results:
             for note in result.pop("notes"):
@@ -90,7 +94,7 @@ def make_app(get: Get) -> typer.Typer:
             rows = product_rows(books, find, limit)
         heads = (T("Code"), T("Name"), T("Category"), T("Price"), T("Special"), T("In stock"), T("Unit"))
         names = ("code", "name", "category", "price", "special_price", "stock", "unit")
-        _show(rows, names, heads, as_json, _nothing(find, T("No product found.")))
+        show(rows, names, heads, as_json, nothing(find, T("No product found.")))
 
     @app.command(help=str(T("List stock by warehouse: on hand, reserved, and what may be sold.")))
     def stock(
@@ -107,7 +111,7 @@ def make_app(get: Get) -> typer.Typer:
             rows = [{**row, "warehouse": row["place"] or row["warehouse"]} for row in rows]
         heads = (T("Code"), T("Name"), T("Warehouse"), T("On hand"), T("Reserved"), T("May be sold"))
         names = ("code", "name", "warehouse", "on_hand", "reserved", "sellable")
-        _show(rows, names, heads, as_json, _nothing(find, T("No stock found.")))
+        show(rows, names, heads, as_json, nothing(find, T("No stock found.")))
 
     @app.command(help=str(T("List parties: buyers and companies.")))
     def parties(
@@ -122,7 +126,7 @@ def make_app(get: Get) -> typer.Typer:
             rows = party_rows(books, find, limit)
         heads = (T("Code"), T("Name"), T("EDRPOU"), T("Phone"), T("Mail"), T("Documents"))
         names = ("code", "name", "edrpou", "phone", "email", "documents")
-        _show(rows, names, heads, as_json, _nothing(find, T("No party found.")))
+        show(rows, names, heads, as_json, nothing(find, T("No party found.")))
 
     @app.command(help=str(T("List order documents, newest first.")))
     def documents(
@@ -151,7 +155,7 @@ def make_app(get: Get) -> typer.Typer:
         names = ("number", "created_at", "source", "order_number", "party", "items", "total", "currency", "status")
         if not as_json:
             rows = [{**row, "status": in_words(row["status"], STATUSES)} for row in rows]
-        _show(rows, names, heads, as_json, _nothing(find, T("No document found.")))
+        show(rows, names, heads, as_json, nothing(find, T("No document found.")))
 
     @app.command(help=str(T("Show one document with its lines and sums.")))
     def document(
@@ -166,9 +170,9 @@ def make_app(get: Get) -> typer.Typer:
             typer.echo(str(T("There is no document {number}.", number=number)), err=True)
             raise typer.Exit(1)
         if as_json:
-            _print_json(found)
+            print_json(found)
         else:
-            _show_document(found)
+            show_document(found)
 
     @app.command(help=str(T("Close documents: their goods have left. Orders cannot change them any more.")))
     def close(numbers: Annotated[list[str], typer.Argument(help=str(T("Numbers of documents.")))]) -> None:
@@ -192,33 +196,7 @@ def make_app(get: Get) -> typer.Typer:
                 words = T("Document {number} is open again.", number=number)
                 typer.echo(str(words if opened else T("Document {number} is not closed.", number=number)))
 
-    @app.command(help=str(T("Show the closed period, close it up to a day, or open all again.")))
-    def period(
-        close: Annotated[
-            str | None, typer.Option("--close", help=str(T("The last day that is closed, such as 2026-10-31.")))
-        ] = None,
-        open_all: Annotated[bool, typer.Option("--open", help=str(T("Open all again.")))] = False,
-        as_json: Json = False,
-    ) -> None:
-        """Show the closed period, close it up to a day, or open all again."""
-        from datetime import date
-
-        with _open(get) as books:
-            if close is not None:
-                try:
-                    books.close_period(date.fromisoformat(close))
-                except ValueError:
-                    typer.echo(str(T("{day} is no day such as 2026-10-31.", day=close)), err=True)
-                    raise typer.Exit(1) from None
-            elif open_all:
-                books.close_period(None)
-            day = books.closed_period()
-        if as_json:
-            _print_json({"closed_until": day.isoformat() if day else None})
-        else:
-            shown = T("Everything dated up to {day} is closed.", day=day.isoformat()) if day else None
-            typer.echo(str(shown or T("No period is closed.")))
-
+    add_paper_verbs(app, lambda: _open(get))
     return app
 
 
@@ -230,17 +208,14 @@ def _open(get: Get, *, dry_run: bool = False) -> Iterator[Books]:
     if dry_run and settings.url.startswith("sqlite"):  # elsewhere what was tried is rolled back
         env = replace(env, dry_run=True)
     books = Books(settings, env)
-    _zone[:] = [ZoneInfo(env.timezone)]
+    show_times_in(ZoneInfo(env.timezone))
     try:
         yield books
     except Rejected as error:
-        _show_findings(error)
+        show_findings(error)
         raise typer.Exit(1) from None
     finally:
         books.close()
-
-
-_zone: list[ZoneInfo] = []  # of the client whose books are open; times are shown in it
 
 
 def _load(books: Books, path: Path, dry_run: bool, numbers: Any, encoding: str | None, language: str) -> dict[str, Any]:
@@ -258,175 +233,3 @@ def _load(books: Books, path: Path, dry_run: bool, numbers: Any, encoding: str |
         "unchanged": done.unchanged,
         "notes": [str(note) for note in done.notes],
     }
-
-
-def _show_findings(error: MistokError) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(stderr=True)
-    table = Table(title=str(error.text), title_justify="left", box=None, pad_edge=False)
-    for head in (T("Row"), T("Column"), T("What is wrong")):
-        table.add_column(str(head))
-    shown = 50
-    for finding in error.findings[:shown]:
-        where: Where = finding.where
-        words = f"{finding.text} {finding.hint}" if finding.hint else str(finding.text)
-        table.add_row(str(where.line or ""), where.element or "", words)
-    console.print(table, markup=False)
-    if len(error.findings) > shown:
-        console.print(str(T("… and {n} more.", n=len(error.findings) - shown)))
-
-
-def _show(
-    rows: Sequence[dict[str, Any]], names: Sequence[str], heads: Sequence[Text], as_json: bool, empty: Text
-) -> None:
-    if as_json:
-        _print_json(rows)
-        return
-    if not rows:
-        typer.echo(str(empty))
-        return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, head in zip(names, heads, strict=True):
-        numeric = any(isinstance(row[name], (Decimal, int)) for row in rows)
-        table.add_column(str(head), justify="right" if numeric else "left", no_wrap=name in _WHOLE)
-    for row in rows:
-        table.add_row(*(_cell(row[name], name) for name in names))
-    _console().print(table)
-
-
-def _nothing(find: str, nothing: Text) -> Text:
-    return T("Nothing matches {text}.", text=find.strip()) if find.strip() else nothing
-
-
-def _show_document(found: dict[str, Any]) -> None:
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    from plugins.systems.books.views import STATUSES, in_words
-
-    console = _console()
-    console.print(f"[bold]{escape(str(T('Order {number}', number=found['number'])))}[/bold]")
-    buyer = found["customer"]
-    facts = (
-        (T("Client"), found["client"]),
-        (T("Source"), f"{found['source']} № {found['order_number']} {found['source_number']}".rstrip()),
-        (T("Made"), _cell(found["created_at"])),
-        (T("Ordered"), _cell(found["ordered_at"])),
-        (T("Changed"), _cell(found["modified_at"])),
-        (T("Amended"), _cell(found["amended_at"])),
-        (T("Cancelled"), _cell(found["cancelled_at"])),
-        (T("Closed"), _cell(found["closed_at"])),
-        (T("Status"), in_words(found["status"], STATUSES)),
-        (T("Booked on"), f"{found['party']} ({found['party_code']})"),
-        (T("Buyer"), _words(buyer, _PARTY)),
-        (T("Address"), _address(buyer)),
-        (T("Language"), found["language"]),
-        (T("Manager"), found["manager"]),
-        (T("Object"), found["object"]),
-        (T("Warehouse"), found["warehouse"]),
-        (T("Author"), found["user"]),
-        (T("Executor"), found["executor"]),
-        (T("Delivery"), found["delivery_words"]),
-        (T("Deliver to"), _address(found["delivery"])),
-        (T("Payment"), found["payment_words"]),
-        (T("Paid"), _words(found["payment"], ("paid", "paid_at", "transaction"))),
-        (T("Coupons"), ", ".join(_words(one, ("code", "name")) for one in found["discounts"] or ())),
-        (T("Comment"), found["comment"]),
-        (T("Buyer says"), "" if found["buyer_comment"] in found["comment"] else found["buyer_comment"]),
-        (T("Office says"), found["manager_comment"]),
-    )
-    for head, value in facts:
-        if value:
-            console.print(f"{head!s:<12} {escape(str(value))}")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head, justify in (
-        (T("No."), "right"),
-        (T("Code"), "left"),
-        (T("Name"), "left"),
-        (T("Quantity"), "right"),
-        (T("Unit"), "left"),
-        (T("Price"), "right"),
-        (T("Discount"), "right"),
-        (T("Sum"), "right"),
-    ):
-        table.add_column(str(head), justify=justify)  # type: ignore[arg-type]
-    for line in found["lines"]:
-        names = ("position", "product_code", "name", "quantity", "unit", "price", "discount", "sum")
-        table.add_row(*(_cell(line[name], name) for name in names))
-        about = [*(f"{name}: {value}" for name, value in (line["attributes"] or {}).items())]
-        about += [words for words in (line["barcode"], line["comment"]) if words]
-        if about:
-            table.add_row("", "", escape("; ".join(about)))
-    console.print(table)
-    sums = (
-        (T("Goods"), found["lines_sum"]),
-        (T("Discount"), -found["discount"]),
-        (T("Delivery"), found["delivery_cost"]),
-        (T("Payment fee"), found["payment_fee"]),
-        (T("Rounding"), found["rounding"]),
-    )
-    for head, value in sums:
-        if value:
-            console.print(f"{head!s:<12} {_cell(value):>14}")
-    console.print(f"[bold]{T('Total')!s:<12} {_cell(found['total']):>14} {escape(found['currency'])}[/bold]")
-    for tax in found["taxes"]:
-        words = T("Tax {rate} %", rate=tax["rate"].normalize() + 0)
-        inside = T("included") if found["prices_include_tax"] else T("added")
-        console.print(f"{words!s:<12} {_cell(tax['tax']):>14} ({inside})")
-    if found["extra"]:
-        console.print(f"\n[bold]{escape(str(T('What else the order says')))}[/bold]")
-        for name, value in found["extra"].items():
-            console.print(escape(f"{name}: {value}"))
-
-
-def _words(record: dict[str, Any], names: Sequence[str]) -> str:
-    return ", ".join(str(record[name]) for name in names if record.get(name))
-
-
-def _address(record: dict[str, Any]) -> str:
-    address = record.get("address") or {}
-    parts = ("country", "zip", "region", "city", "street", "house", "apartment")
-    words = _words(address, parts)
-    whole = address.get("text", "")
-    return f"{words} ({whole})" if words and whole and whole != address.get("street") else words or whole
-
-
-#: columns whose values are never broken over two lines
-_WHOLE = frozenset({"code", "number", "order_number", "total", "created_at", "currency", "phone", "edrpou"})
-_PARTY = ("company", "edrpou", "tax_number", "last_name", "first_name", "middle_name", "phone", "email")
-_QUANTITIES = frozenset({"quantity", "stock", "on_hand", "reserved", "sellable"})
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # into a file or a pipe: nobody's window is to be fitted
-    return console
-
-
-def _cell(value: Any, name: str = "") -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Decimal):
-        # 30 pieces are not 30,00; money keeps its cents
-        return show_decimal(
-            value.quantize(Decimal(1)) if name in _QUANTITIES and value == value.to_integral() else value
-        )
-    if isinstance(value, datetime):
-        return show_datetime(value.astimezone(_zone[0]) if _zone else value)
-    return str(value)
-
-
-def _print_json(value: Any) -> None:
-    def plain(part: Any) -> str:
-        return part.isoformat() if isinstance(part, datetime) else str(part)
-
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=plain))

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from pipeline.api import Held, T, Text, matcher, sellable
 from plugins.systems.books import tables as t
+from plugins.systems.books.papers import papers_of
 
 if TYPE_CHECKING:
     from plugins.systems.books.system import Books
@@ -178,6 +179,7 @@ def document_view(books: Books, number: str) -> dict[str, Any] | None:
             _without(tax, "document_id", "position")
             for tax in connection.execute(taxes.order_by(t.document_taxes.c.position)).mappings()
         ]
+        found |= papers_of(connection, row["id"])
     found["warehouse"] = found["warehouse"] or found.pop("warehouse_code") or ""
     found.pop("warehouse_code", None)
     delivery = ("carrier", "service", "city", "branch", "recipient", "phone", "tracking")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -12,8 +14,9 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner, Result
 
-from pipeline.api import FormatContext, Held
+from pipeline.api import FormatContext, Held, PaymentDraft
 from pipeline.testing.documents_contract import drafts_of, order
+from pipeline.testing.following_subject import coming_back, part, shipment
 from plugins.formats.order_xml import OrderXml, OrderXmlSettings
 from plugins.systems.books import tables as t
 from plugins.systems.books import verbs
@@ -171,3 +174,73 @@ def test_known_codes_are_told_in_words_and_kept_in_json(run: Run) -> None:
     assert "unpaid" not in shown
     assert json.loads(run("documents", "--json").output)[0]["status"] == "new"
     assert run("document", "nosuch").exit_code == 1
+
+
+@pytest.fixture
+def followed(run: Run, lite: Place) -> Run:
+    """The first of the two orders was shipped in two parts and paid, and a part of it came back."""
+    books = lite.open()
+    (draft, _) = drafts_of(books, [order(n, ("0042", "TAPE-19", "MIX-600")) for n in (1, 2)])
+    ref = books.find([draft.key])[draft.key]
+    parcel = replace(part(draft, 1, 3, 0), comment="НП")
+    delivery = replace(draft.order.delivery, tracking="20450987654321", cost=Decimal(0))
+    parcel = replace(parcel, order=replace(parcel.order, delivery=delivery))
+    first, second = books.ship([shipment(ref, parcel, "1"), shipment(ref, part(draft, 1, 0, 1), "2")])
+    assert first.ref is not None
+    assert second.error is None
+    (back,) = books.take_back([coming_back(ref, first.ref, part(draft, 1, 0, 0))])
+    assert back.error is None
+    desk = books.ensure("account", "desk", "Каса")
+    money = [
+        PaymentDraft(key=f"{draft.key}/{n}", order=ref, amount=amount, currency="UAH", account=desk, comment="LiqPay")
+        for n, amount in enumerate((Decimal("69.80"), Decimal("900.00")))
+    ]
+    assert not [outcome.error for outcome in books.pay(money) if outcome.error]
+    return run
+
+
+def test_what_stands_on_a_document_is_shown_with_it(followed: Run) -> None:
+    shown = followed("document", "000001").output
+    for words in (
+        *("Shipments", "S000001", "S000002", "0042 × 1, TAPE-19 × 3", "20450987654321", "530.30"),
+        *("Returns", "R000001", "0042 × 1", "389.50"),
+        *("Payments", "P000001", "P000002", "Каса", "LiqPay", "Paid 969.80 of 969.80."),
+    ):
+        assert words in shown, words
+    told = json.loads(followed("document", "000001", "--json").output)
+    assert [one["number"] for one in told["shipments"]] == ["S000001", "S000002"]
+    assert [line["quantity"] for line in told["shipments"][0]["lines"]] == ["1.00", "3.00"]
+    assert [(one["shipment"], one["total"]) for one in told["returns"]] == [("S000001", "389.50")]
+    assert [(one["account"], one["total"]) for one in told["payments"]] == [("Каса", "69.80"), ("Каса", "900.00")]
+    other = json.loads(followed("document", "000002", "--json").output)
+    assert (other["shipments"], other["returns"], other["payments"]) == ([], [], [])
+    assert "Shipments" not in followed("document", "000002").output
+
+
+def test_shipments_returns_and_payments_are_listed_and_found(followed: Run) -> None:
+    rows = json.loads(followed("shipments", "--json").output)
+    assert [(row["number"], row["document"], row["items"], row["total"]) for row in rows] == [
+        ("S000002", "000001", 2, "389.50"),
+        ("S000001", "000001", 2, "530.30"),
+    ]
+    assert json.loads(followed("shipments", "20450987654321", "--json").output) == rows[1:]
+    assert [row["shipment"] for row in json.loads(followed("returns", "шевченко", "--json").output)] == ["S000001"]
+    assert [row["account"] for row in json.loads(followed("payments", "--limit", 1, "--json").output)] == ["Каса"]
+    for verb, number in (("shipments", "S000001"), ("returns", "R000001"), ("payments", "P000002")):
+        assert number in followed(verb).output
+        assert followed(verb, "ніщо").output == "Nothing matches ніщо.\n"
+
+
+def test_where_nothing_has_followed_it_says_so(run: Run) -> None:
+    for verb, words in (("shipments", "No shipment"), ("returns", "No return"), ("payments", "No payment")):
+        assert run(verb).output == f"{words} found.\n"
+
+
+def test_the_period_is_closed_and_opened(run: Run) -> None:
+    assert run("period").output == "No period is closed.\n"
+    assert "2026-10-31" in run("period", "--close", "2026-10-31").output
+    assert json.loads(run("period", "--json").output) == {"closed_until": "2026-10-31"}
+    wrong = run("period", "--close", "31.10.2026")
+    assert wrong.exit_code == 1
+    assert "no day such as" in wrong.output
+    assert run("period", "--open").output == "No period is closed.\n"
