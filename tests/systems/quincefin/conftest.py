@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipeline.testing.fakehttp import FakeServer
-from plugins.systems._quincefin.fake import FakeQuincefin
+from plugins.systems.quincefin.fake import FakeQuincefin
 
 DATES = {"DateFrom": "2026-01-01", "DateTo": "2026-12-31"}
 

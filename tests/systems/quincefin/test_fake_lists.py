@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.testing.fakehttp import FakeServer
 from pipeline.testing.fakerun import load_state, save_state
-from plugins.systems._quincefin import fake as module
-from plugins.systems._quincefin.fake import FakeQuincefin, Quirks
+from plugins.systems.quincefin import fake as module
+from plugins.systems.quincefin.fake import FakeQuincefin, Quirks
 from tests.systems.quincefin.conftest import DATES, Clock, Wire
 
 Seeds = dict[str, int]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from plugins.systems._quincefin.fake import FakeQuincefin
+from plugins.systems.quincefin.fake import FakeQuincefin
 from tests.systems.quincefin.conftest import DATES, Clock, Reply, Wire
 
 Seeds = dict[str, int]

@@ -8,8 +8,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from pipeline.testing.fakehttp import Answered
-from plugins.systems._quincefin._fake_account import CENT, FLAT, UNKNOWN, Account, Row, as_number
-from plugins.systems._quincefin._fake_lists import NAMES, ORDER, REFERENCES, Listed
+from plugins.systems.quincefin._fake_account import CENT, FLAT, UNKNOWN, Account, Row, as_number
+from plugins.systems.quincefin._fake_lists import NAMES, ORDER, REFERENCES, Listed
 
 NEEDED = ("Company", "Partner", "Contract")
 AMOUNTS = ("Sum", "Price", "Quantity", "Discount", "Delivery")

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from pipeline.testing.fakehttp import Answer, Answered
-from plugins.systems._quincefin._fake_lists import (
+from plugins.systems.quincefin._fake_lists import (
     BANK,
     CASH,
     LISTS,
@@ -22,7 +22,7 @@ from plugins.systems._quincefin._fake_lists import (
     RETURN,
     Listed,
 )
-from plugins.systems._quincefin._fake_quirks import Quirks
+from plugins.systems.quincefin._fake_quirks import Quirks
 
 Row = dict[str, Any]
 PAGE = 100  # records; cannot be changed

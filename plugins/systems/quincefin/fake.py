@@ -7,7 +7,7 @@
 Address and login are settings, what is not known is a switch of :class:`Quirks`. It is made so that a client which
 relies on a guess fails in one setting or another. As a process it keeps its state in a file::
 
-    python -m plugins.systems._quincefin.fake --port 8092 --state quincefin.json --token secret --header X-Api-Key \\
+    python -m plugins.systems.quincefin.fake --port 8092 --state quincefin.json --token secret --header X-Api-Key \\
         --scheme "" --seed --quirk contacts=flat
 """
 
@@ -25,10 +25,10 @@ from typing import Any
 
 from pipeline.testing.fakehttp import Answer, Answered, Asked, FakeApi, pages
 from pipeline.testing.fakerun import arguments, chosen, load_state, serve
-from plugins.systems._quincefin._fake_account import PAGE, Account, Row
-from plugins.systems._quincefin._fake_lists import GUESSED, LISTS, Listed
-from plugins.systems._quincefin._fake_quirks import Quirks
-from plugins.systems._quincefin._fake_writes import Writes
+from plugins.systems.quincefin._fake_account import PAGE, Account, Row
+from plugins.systems.quincefin._fake_lists import GUESSED, LISTS, Listed
+from plugins.systems.quincefin._fake_quirks import Quirks
+from plugins.systems.quincefin._fake_writes import Writes
 
 __all__ = ["HEADER", "KEY", "FakeQuincefin", "Quirks", "main"]
 
