@@ -26,6 +26,9 @@ class Clock:
     def now(self) -> datetime:
         return self.moment
 
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("a system never sleeps")
+
     def pass_(self, **spans: float) -> None:
         self.moment += timedelta(**spans)
 
