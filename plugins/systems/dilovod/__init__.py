@@ -20,7 +20,7 @@ def open_base(settings: DilovodSettings, env: SystemEnv) -> Dilovod:
 
 PLUGIN = SystemPlugin(
     name="dilovod",
-    summary=T("Dilovod: goods, prices and stock of a base of this accounting service, by its API"),
+    summary=T("Dilovod: goods, prices and stock out; orders, shipments, returns and payments in, by its API"),
     settings=DilovodSettings,
     open=open_base,
 )

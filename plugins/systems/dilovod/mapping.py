@@ -240,6 +240,22 @@ def summed(rows: Iterable[Row], resource: str) -> dict[tuple[str, str], Decimal]
     return found
 
 
+def reserves(rows: Iterable[Row]) -> dict[tuple[str, str], Decimal]:
+    """What orders reserve by good and storage. An order of which less than nothing is reserved frees nothing of others:
+    that is what is left of one that was unposted after its shipment."""
+    of_order: dict[tuple[str, str, str], Decimal] = {}
+    for row in rows:
+        good, qty = link(row.get("good")), number(row.get("qtyReserve"))
+        if good and qty:
+            place = (good, link(row.get("storage")), link(row.get("baseDoc")))
+            of_order[place] = of_order.get(place, ZERO) + qty
+    found: dict[tuple[str, str], Decimal] = {}
+    for (good, storage, _order), qty in of_order.items():
+        if qty > 0:
+            found[good, storage] = found.get((good, storage), ZERO) + qty
+    return found
+
+
 def components(rows: Iterable[Row]) -> dict[str, list[tuple[str, Decimal]]]:
     """Rows of the table part of kits."""
     found: dict[str, list[tuple[str, Decimal]]] = {}

@@ -177,11 +177,7 @@ class Reader:
         if self.settings.kits == "components" and any(good.sold and good.policy == KIT_POLICY for good in goods):
             fields = {name: name for name in ("owner", "rowNum", "good", "qty")}
             kits = mapping.components(self.client.rows(f"{GOODS}.tpGoods", fields, key=("owner", "rowNum")))
-        reserved = (
-            mapping.summed(self._balance("qtyReserve", register=CONTROL), "qtyReserve")
-            if self.settings.reserves
-            else {}
-        )
+        reserved = mapping.reserves(self._reserves()) if self.settings.reserves else {}
         balances = Balances(mapping.summed(self._balance("qty"), "qty"), reserved, kits)
         return mapping.levels(goods, storages, balances, self.settings, self.services())
 
@@ -190,15 +186,16 @@ class Reader:
         said = self.settings.goods.services
         return self.lists.wanted("policy", said, T("goods: {{services: …}}")).id if said else ""
 
-    def _balance(self, *resources: str, register: str = STOCK) -> Iterator[Row]:
-        source = {
-            "type": "balance",
-            "register": register,
-            "date": stamp(self.env.clock.now()),
-            "dimensions": ["good", "storage"],
-        }
-        fields = {name: name for name in ("good", "storage", *resources)}
-        return self.client.rows(source, fields, key=("good", "storage"))
+    def _balance(self, *resources: str) -> Iterator[Row]:
+        return self._sums(STOCK, ("good", "storage"), resources)
+
+    def _reserves(self) -> Iterator[Row]:
+        return self._sums(CONTROL, ("good", "storage", "baseDoc"), ("qtyReserve",))
+
+    def _sums(self, register: str, dimensions: Sequence[str], resources: Sequence[str]) -> Iterator[Row]:
+        now = stamp(self.env.clock.now())
+        source = {"type": "balance", "register": register, "date": now, "dimensions": list(dimensions)}
+        return self.client.rows(source, {name: name for name in (*dimensions, *resources)}, key=dimensions)
 
     # --- what was noticed --------------------------------------------------------------------------------------------
 

@@ -15,11 +15,50 @@ URL = "https://api.dilovod.ua"
 VERSION = "0.25"
 
 
-class GoodsSettings(Settings):
-    """What is what among the goods of the base."""
+class DocumentSettings(Settings):
+    """How orders, shipments, returns and payments are made in Dilovod. Things of its lists are named by id, code or
+    name."""
 
+    firm: str | None = None
+    """Firm of the documents; the only one of the base when not given."""
+    storage: str | None = None
+    """Storage of orders that name no warehouse; the only one of the base when not given."""
+    business: str | None = None
+    """Business of the documents, where the base keeps several."""
+    person: str | None = None
+    """Buyer of orders that name nobody: no name, no telephone, no mail. Such orders are held when not given."""
+    delivery: str | None = None
+    """Article of the service by which the cost of delivery is booked. Orders with such a cost are held when not
+    given."""
+    fee: str | None = None
+    """Article of the service by which the surcharge of a payment method is booked. Orders with one are held when not
+    given."""
+    states: dict[str, str] = Field(default_factory=dict)
+    """Status of an order -> its state in Dilovod; others leave the state as it is."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Source of an order -> trade channel; one of the same name when not given, else none."""
+    payments: dict[str, str] = Field(default_factory=dict)
+    """Payment method of an order -> payment form; one of the same name when not given, else a line of the remark."""
+    deliveries: dict[str, str] = Field(default_factory=dict)
+    """Delivery method or carrier of an order -> delivery method; one of the same name when not given, else a line of
+    the remark."""
+    post: bool = True
+    """Post orders, and not only save them. Shipments and returns are always posted: else no stock moves."""
+    post_payments: bool = False
+    """Post payments. It is not known whether Dilovod posts one that came by its API; a saved one waits for a person."""
+    account: str | None = None
+    """Bank account or cash desk of payments that name none."""
+
+
+class GoodsSettings(Settings):
+    """How goods are made that an order names and the base does not have."""
+
+    folder: str | None = None
+    """Folder of new goods (id, code or name); the root when not given."""
+    policy: str | None = None
+    """Accounting policy of new goods; Dilovod's own choice when not given."""
     services: str | None = None
-    """Accounting policy of services (id, code or name). Without it services are told with stock, like goods."""
+    """Accounting policy of services. Without it no service is made, and services are told with stock."""
 
 
 class DilovodSettings(Settings):
@@ -62,8 +101,11 @@ class DilovodSettings(Settings):
     kits: Literal["components", "own"] = "components"
     """Stock of a kit: as many as its components make, or what is kept of the kit itself."""
 
+    documents: DocumentSettings = Field(default_factory=DocumentSettings)
+    """How documents are made."""
+
     goods: GoodsSettings = Field(default_factory=GoodsSettings)
-    """What is what among goods."""
+    """How missing goods are made."""
 
     @field_validator("key")
     @classmethod

@@ -6,22 +6,53 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pipeline.api import (
+    AddProducts,
+    AmendDocuments,
+    Amendment,
+    Cancellation,
+    DocumentDraft,
+    DocumentList,
+    DocumentOutcome,
+    DocumentRef,
+    Documents,
+    DocumentStatuses,
     Finding,
+    ListedDocument,
+    NewProduct,
     Noticing,
     Offer,
     Offers,
     OfferTraits,
+    Parties,
+    Party,
+    PaymentDraft,
+    Payments,
     ProductLookup,
     ProductNames,
     Ref,
+    ReferenceLists,
+    References,
+    Return,
+    ReturnDocuments,
+    RowOutcome,
+    ShipDocuments,
+    Shipment,
+    StatusChange,
     Stock,
     StockLevel,
     System,
     SystemEnv,
 )
 from plugins.systems.dilovod import mapping
+from plugins.systems.dilovod.adding import Adder
 from plugins.systems.dilovod.client import Client
+from plugins.systems.dilovod.documents import OrderBook
+from plugins.systems.dilovod.following import Following
 from plugins.systems.dilovod.lists import Lists
+from plugins.systems.dilovod.names import CASH_IN, RETURN, SALE
+from plugins.systems.dilovod.naming import Naming
+from plugins.systems.dilovod.papers import Papers
+from plugins.systems.dilovod.parties import PartyBook
 from plugins.systems.dilovod.reading import Reader
 from plugins.systems.dilovod.settings import DilovodSettings
 
@@ -35,6 +66,11 @@ class Dilovod:
         self.client = Client(settings, env)
         self.lists = Lists(self.client)
         self.reader = Reader(self.client, self.lists, settings, env)
+        self.papers = Papers(self.client, self.lists)
+        self.parties = PartyBook(self.client)
+        self.naming = Naming(self.reader, self.lists, self.parties)
+        self.following = Following(self.papers, self.naming, env)
+        self.book = OrderBook(self.papers, self.naming, self.following)
 
     # --- System ------------------------------------------------------------------------------------------------------
 
@@ -80,6 +116,98 @@ class Dilovod:
         """See ProductNames."""
         return self.reader.find_by_name(names)
 
+    # --- References, ReferenceLists, Parties, AddProducts ------------------------------------------------------------
+
+    def find_references(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
+        """See References: by id, code or name. An ``object`` is a trade channel."""
+        return self.naming.find(kind, codes)
+
+    def ensure(self, kind: str, code: str, name: str = "") -> Ref:
+        """See References: a source is made as a trade channel; raises ConfigError for anything else that is missing."""
+        return self.naming.ensure(kind, code, name)
+
+    def references(self, kind: str) -> Sequence[Ref]:
+        """See ReferenceLists: firms, storages, currencies, states, users, employees, accounts and more."""
+        return self.naming.all(kind)
+
+    def find_parties(self, parties: Sequence[Party]) -> Sequence[Sequence[Ref]]:
+        """See Parties."""
+        return self.parties.find(parties)
+
+    def near_parties(self, party: Party) -> Sequence[Ref]:
+        """See Parties."""
+        return self.parties.near(party)
+
+    def create_party(self, party: Party) -> Ref:
+        """See Parties. One that is there by its numbers or mail is not made a second time."""
+        with self.papers.lock:
+            (same,) = self.parties.find([party])
+            return same[0] if same else self.parties.create(party)
+
+    def add_products(self, products: Sequence[NewProduct]) -> Sequence[RowOutcome]:
+        """See AddProducts. A variant is a good of its own."""
+        return Adder(self.reader, self.papers).add(products)
+
+    # --- Documents, AmendDocuments, DocumentList, DocumentStatuses ---------------------------------------------------
+
+    def find(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """See Documents."""
+        return self.book.find(keys)
+
+    def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
+        """See Documents."""
+        return self.book.create(drafts)
+
+    def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
+        """See AmendDocuments."""
+        return self.book.amend(amendments)
+
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[DocumentOutcome]:
+        """See AmendDocuments: marked for deletion."""
+        return self.book.cancel(cancellations)
+
+    def all_documents(self) -> Iterator[ListedDocument]:
+        """See DocumentList."""
+        return self.book.all(self.env.client)
+
+    def set_statuses(self, changes: Sequence[StatusChange]) -> Sequence[DocumentOutcome]:
+        """See DocumentStatuses: states of orders."""
+        return self.book.set_statuses(changes)
+
+    # --- ShipDocuments, ReturnDocuments, Payments --------------------------------------------------------------------
+
+    def find_shipments(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """See ShipDocuments."""
+        return self.following.find(SALE, keys)
+
+    def shipments_of(self, orders: Collection[DocumentRef]) -> Mapping[str, Sequence[DocumentRef]]:
+        """See ShipDocuments."""
+        return self.following.shipments_of(orders)
+
+    def ship(self, shipments: Sequence[Shipment]) -> Sequence[DocumentOutcome]:
+        """See ShipDocuments."""
+        return self.following.ship(shipments)
+
+    def find_returns(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """See ReturnDocuments."""
+        return self.following.find(RETURN, keys)
+
+    def returns_of(self, shipments: Collection[DocumentRef]) -> Mapping[str, Sequence[DocumentRef]]:
+        """See ReturnDocuments."""
+        return self.following.returns_of(shipments)
+
+    def take_back(self, returns: Sequence[Return]) -> Sequence[DocumentOutcome]:
+        """See ReturnDocuments."""
+        return self.following.take_back(returns)
+
+    def find_payments(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """See Payments."""
+        return self.following.find(CASH_IN, keys)
+
+    def pay(self, payments: Sequence[PaymentDraft]) -> Sequence[DocumentOutcome]:
+        """See Payments: saved, and posted only where the settings say so."""
+        return self.following.pay(payments)
+
 
 _system: type[System] = Dilovod
 _offers: type[Offers] = Dilovod
@@ -87,3 +215,14 @@ _stock: type[Stock] = Dilovod
 _noticing: type[Noticing] = Dilovod
 _lookup: type[ProductLookup] = Dilovod
 _names: type[ProductNames] = Dilovod
+_references: type[References] = Dilovod
+_reference_lists: type[ReferenceLists] = Dilovod
+_parties: type[Parties] = Dilovod
+_add: type[AddProducts] = Dilovod
+_documents: type[Documents] = Dilovod
+_amend: type[AmendDocuments] = Dilovod
+_listed: type[DocumentList] = Dilovod
+_statuses: type[DocumentStatuses] = Dilovod
+_ship: type[ShipDocuments] = Dilovod
+_return: type[ReturnDocuments] = Dilovod
+_pay: type[Payments] = Dilovod

@@ -240,3 +240,84 @@ def amount(value: object) -> Decimal:
 
 
 __all__ = ["RETAIL", "STORAGE", "Base", "base"]
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+CODES = ("COF-1", "TEA-1", "GIFT-1")
+STATES = {"new": "Прийнято", "paid": "Виконано", "cancelled": "Відмова", "refunded": "Відвантажено"}
+DOCUMENTS: dict[str, Any] = {"delivery": "DELIVERY", "fee": "FEE", "states": STATES, "storage": "Основний склад"}
+#: The other side of each switch that documents can come to feel.
+SAVING: dict[str, Any] = {
+    "flight": "base",
+    "flight_status": 500,
+    "empty_rows": "object",
+    "order": "newest",
+    "json_false": False,
+    "empty_date": "0000-00-00 00:00:00",
+    "order_amount": False,
+    "reqs": "map",
+    "modified_attribute": "changed",
+    "default_save_type": 1,
+    "header_posted": "obeyed",
+    "parts_replace": False,
+    "edit_posted": "unposted",
+    "mark_posted": "refused",
+    "totals": "all",
+    "base_qty": "sent",
+    "order_number": "auto",
+    "phone": "own",
+    "sale_mode": "required",
+    "return_link": "contract",
+    "return_over": "refused",
+    "posting_reserves": True,
+    "own_webhooks": False,
+}
+#: Switches with a third side, and those that go with no other in one base.
+THIRD: dict[str, dict[str, Any]] = {
+    "edit_posted=kept": {"edit_posted": "kept"},
+    "mark_posted=keeps": {"mark_posted": "keeps"},
+    "mark_shipped=refused": {"mark_shipped": "refused"},
+    "phone=both": {"phone": "both"},
+    "totals=header": {"totals": "header"},
+    "return_link=baseDoc": {"return_link": "baseDoc"},
+    "kits=itself": {"kits": "itself"},
+    "text_match=folded": {"text_match": "folded"},
+    "unlisted_filter=ignored": {"unlisted_filter": "ignored"},
+    "restricted_path=refused": {"restricted_path": "refused"},
+    "rows_in=rows": {"rows_in": "rows"},
+}
+
+
+def stocked(one: Base, stock: int = 1000) -> Base:
+    """A base with three goods in stock, and the services of delivery and fees."""
+    for n, code in enumerate(CODES):
+        one.fake.add_good(f"Товар {code}", code, price=100 + n, stock=stock, cost=50)
+    one.fake.add_good("Доставка", "DELIVERY", service=True)
+    one.fake.add_good("Комісія", "FEE", service=True)
+    return one
+
+
+def total_of(one: Base, id_: str) -> Decimal:
+    """What the lines of a document come to."""
+    return sum((amount(line["amountCur"]) for line in one.fake.one(id_)["parts"]["tpGoods"]), Decimal(0))
+
+
+def status_of(one: Base, id_: str) -> str:
+    """The status by the state of an order document."""
+    row = one.fake.one(id_)
+    named = {state["id"]: state["name"]["uk"] for state in one.fake.rows("catalogs.saleOrderStates")}
+    return next((status for status, name in STATES.items() if name == named.get(row["state"])), "")
+
+
+def good_of(one: Base, code: str) -> str:
+    """The id of a good."""
+    return str(one.fake.good(code)["id"])
+
+
+def reserved_of(one: Base, code: str) -> Decimal:
+    """What orders reserve of a good; one that was unposted after its shipment has less than nothing, which is no news
+    to the others."""
+    good, fake = good_of(one, code), one.fake
+    orders = {move["baseDoc"] for move in fake.base.moves if move["register"] == CONTROL}
+    return sum((max(fake.reserved(good, order), Decimal(0)) for order in orders), Decimal(0))
