@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +42,7 @@ CELL = 32_767  #: letters that a cell of a spreadsheet holds
 ROWS = 1_048_575  #: rows of a sheet, without the header
 _PIECE = 65_536
 _MEMORY = 16_000_000  #: bytes that wait in memory before they wait on the disk
+_MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*")
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  #: the first moment that a ZIP knows
 LIMIT = 100
 
@@ -191,6 +193,8 @@ def _timeless(source: IO[bytes], target: IO[bytes]) -> None:
             info = zipfile.ZipInfo(name, _LONG_AGO)
             info.compress_type = zipfile.ZIP_DEFLATED
             with old.open(name) as reader, new.open(info, "w") as writer:
+                if name == "docProps/core.xml":  # small; the library writes into it when the book is saved
+                    writer.write(_MODIFIED.sub(rb"\g<1>1980-01-01T00:00:00Z", reader.read()))
                 while piece := reader.read(_PIECE):
                     writer.write(piece)
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pipeline.texts import current_language, use_language
+from tests.faults import forks
 
 ROOT = Path(__file__).resolve().parents[2]
 MISTOK = (sys.executable, "-c", "from pipeline.cli import main; main()")
@@ -53,15 +54,37 @@ def mistok(
     stdin: str = "",
     seconds: float = 120,
 ) -> Said:
-    """Run ``mistok WORDS`` to its end. Whatever happens, a person never sees a Python traceback."""
-    done = subprocess.run(
-        [*MISTOK, *(str(word) for word in words)],
-        cwd=cwd,
-        env=environment(env),
-        input=stdin.encode(),
-        capture_output=True,
-        timeout=seconds,
+    """Run ``mistok WORDS`` to its end. Whatever happens, a person never sees a Python traceback.
+
+    It is a process of its own, forked off one that has loaded Python and Mistok already; :func:`fresh` loads them.
+    """
+    given, environ = [str(word) for word in words], environment(env)
+    if any(name.startswith("PYTHON") for name in env or {}):  # an interpreter reads those once, as it starts
+        return fresh(*words, cwd=cwd, env=env, stdin=stdin, seconds=seconds)
+    return _said(forks.mistok(given, cwd=cwd, environ=environ, stdin=stdin.encode(), seconds=seconds))
+
+
+def fresh(
+    *words: object,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    seconds: float = 120,
+) -> Said:
+    """The same in an interpreter that is started anew, where a test is about that, too."""
+    return _said(
+        subprocess.run(
+            [*MISTOK, *(str(word) for word in words)],
+            cwd=cwd,
+            env=environment(env),
+            input=stdin.encode(),
+            capture_output=True,
+            timeout=seconds,
+        )
     )
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> Said:
     said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
     assert "Traceback (most recent call last)" not in said.all, said.all
     return said
