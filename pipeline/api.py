@@ -150,7 +150,9 @@ from pipeline.ports import (
 )
 from pipeline.resources import schemas
 from pipeline.rules.differences import field_name
+from pipeline.rules.keys import key_of, key_parts
 from pipeline.rules.matching import MatchRules, normal_form
+from pipeline.rules.notes import noted, renewed
 from pipeline.rules.orders import at_line, is_currency, normal_order, order_findings, plain, tax_remarks
 from pipeline.rules.parties import (
     edrpou_ok,
@@ -365,12 +367,15 @@ __all__ = [
     "included_tax",
     "is_currency",
     "is_price",
+    "key_of",
+    "key_parts",
     "known_encoding",
     "line_sum",
     "matcher",
     "normal_form",
     "normal_order",
     "normal_party",
+    "noted",
     "order_findings",
     "order_totals",
     "parse_duration",
@@ -381,6 +386,7 @@ __all__ = [
     "phone",
     "plain",
     "read_text",
+    "renewed",
     "rntrc_ok",
     "said_in_order",
     "schemas",

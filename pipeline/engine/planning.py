@@ -23,9 +23,9 @@ from pipeline.flow import (
     Wanted,
 )
 from pipeline.ledger import decisions
-from pipeline.ledger.orders import key_of
 from pipeline.model import Order
 from pipeline.ports import DecodedOrder, Documents, ProductLookup, Ref, References, System
+from pipeline.rules.keys import key_of
 from pipeline.texts import T
 
 log = structlog.get_logger("mistok.inbound")

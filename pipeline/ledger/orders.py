@@ -20,15 +20,6 @@ UNFINISHED = (OrderState.NEW, OrderState.CREATING)
 STILL_OPEN = (*UNFINISHED, OrderState.HELD, OrderState.IN_DOUBT)
 
 
-def key_of(client: str, source: str, order_id: str) -> str:
-    """The idempotency key of an order's creation: ``client/source/order-id/create/0``.
-
-    An order is created once whatever its content, so creation has the fixed revision 0; amendments carry the hash of
-    the new content instead.
-    """
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in (client, source, order_id, "create", "0"))
-
-
 def by_keys(conn: sa.Connection, keys: Collection[str]) -> dict[str, Row]:
     """Rows by key."""
     found: dict[str, Row] = {}

@@ -16,9 +16,9 @@ from pipeline.documents import Act, DocumentsSettings
 from pipeline.engine.documents import money, paper
 from pipeline.engine.documents.standing import Moved, Standing, moving, without
 from pipeline.errors import Finding, Where, Who
-from pipeline.ledger.orders import key_of
 from pipeline.model import Order, cents
 from pipeline.ports import DocumentDraft, DocumentRef
+from pipeline.rules.keys import key_of
 from pipeline.texts import T, Text
 
 ZERO = Decimal(0)

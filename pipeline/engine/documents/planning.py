@@ -17,8 +17,8 @@ from pipeline.engine.documents.work import Work
 from pipeline.errors import Finding, MistokError, Where, Who
 from pipeline.ledger import acts as act_rows
 from pipeline.ledger import decisions
-from pipeline.ledger.orders import key_of
 from pipeline.ports import DocumentRef, Documents, SeenOrder, ShipDocuments
+from pipeline.rules.keys import key_of
 from pipeline.rules.orders import is_currency, normal_order, order_findings
 from pipeline.texts import T
 

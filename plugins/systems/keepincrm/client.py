@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,8 @@ class KeepinApi:
         self.name = env.name
         self._size = settings.page
         token = settings.token.get_secret_value().strip()
+        #: tells accounts apart within this process
+        self.account = hashlib.sha256(f"{settings.url}\0{token}".encode()).hexdigest()
         self._http = HttpClient(
             name=env.name,
             url=settings.url,
@@ -82,13 +85,13 @@ class KeepinApi:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def change(self, path: str, body: Mapping[str, Any], *, absolute: bool = True) -> Row | None:
+    def change(self, path: str, body: Mapping[str, Any], *, absolute: bool = True, params: Params = ()) -> Row | None:
         """PATCH a thing; None when there is none (404).
 
         ``absolute``: twice is the same as once, so that it is sent again when no answer comes.
         Raises Held (refused, with the account's words), InDoubt (not ``absolute``), Refused, Transient.
         """
-        reply = self._http.ask("PATCH", path, json=body, safe=absolute)
+        reply = self._http.ask("PATCH", path, json=body, params=params, safe=absolute)
         if reply.status == 404:
             return None
         return self._row(reply)

@@ -140,7 +140,9 @@ class _Reading:
             try:
                 return lister.page((*self._params, _SORT), 1)
             except FilterRefused:
+                page = lister.page(self._params, 1)  # refused as well: then it was not the sorting
                 lister.sorts = lister.keyset = False
+                return page
         return lister.page(self._params, 1)
 
     def _fresh(self, page: Page) -> Iterator[Row]:

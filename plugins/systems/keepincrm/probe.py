@@ -25,11 +25,14 @@ from pipeline.api import (
     Who,
 )  # fmt: skip
 from plugins.systems.keepincrm import values as v
+from plugins.systems.keepincrm.agreements import part
 from plugins.systems.keepincrm.catalogue import Catalogue
 from plugins.systems.keepincrm.categories import CATEGORIES, Categories
 from plugins.systems.keepincrm.client import KeepinApi
 from plugins.systems.keepincrm.goods import MATERIALS
 from plugins.systems.keepincrm.mapping import KEY, custom_fields, named_told
+from plugins.systems.keepincrm.order_settings import OrderSettings
+from plugins.systems.keepincrm.orders import AGREEMENTS
 from plugins.systems.keepincrm.paging import Row
 from plugins.systems.keepincrm.settings import KeepinSettings, Place, price_place, text_place
 from plugins.systems.keepincrm.stock import level_in, rests
@@ -54,8 +57,11 @@ def look(api: KeepinApi, settings: KeepinSettings, categories: Categories) -> Se
     first = (("page", "1"), ("per_page", str(settings.page)))
     api.page("/clients/statuses")
     materials = api.page(MATERIALS, first).rows
-    api.page("/agreements", first)
+    agreements = list(api.page(AGREEMENTS, first).rows)
+    if agreements and "jobs" not in agreements[0]:  # lists of some accounts leave lines out
+        agreements[0] = api.one(f"{AGREEMENTS}/{v.text(agreements[0]['id'])}") or agreements[0]
     findings = [*_of_places(materials, settings), *_of_offices(materials, settings)]
+    findings += _of_agreements(agreements, settings.orders)
     if settings.categories != "off":
         try:
             categories.load()
@@ -97,6 +103,23 @@ def _of_offices(rows: Sequence[Row], settings: KeepinSettings) -> Iterator[Findi
     if missing := sorted(seen - known):
         text = T("The account tells the stock of offices {names}.", names=", ".join(missing))
         yield _remark("offices", text, T("Name them in `offices` of the connection: {{Name: {n}}}.", n=missing[0]))
+
+
+def _of_agreements(rows: Sequence[Row], settings: OrderSettings) -> Iterator[Finding]:
+    """What agreements do not tell, and stages that are called otherwise than in the config."""
+    if rows and "jobs" not in rows[0]:
+        text = T("The account does not tell the lines of agreements: no orders can be read from it.")
+        yield _remark("lines", text)
+    told = [(v.text(row.get("stage_id")) or v.text(part(row.get("stage")).get("id")), row) for row in rows]
+    names = {number: v.text(part(row.get("stage")).get("name")).strip() for number, row in told if number}
+    for name, number in settings.stages.items():
+        there = names.get(str(number))
+        if there and there != name:
+            text = T("Stage {number} is called {there} in the account, and {name} in the config.", number=number,
+                     there=there, name=name)  # fmt: skip
+            yield _remark(
+                "stage", text, T("Look whether the number of the stage is right: `orders.stages` of the connection.")
+            )
 
 
 # --- by writing ------------------------------------------------------------------------------------------------------

@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pipeline.api import Duration, Settings, T, parse_duration
+from plugins.systems.keepincrm.order_settings import Id, Name, OrderSettings
 
 #: texts of a product that the API has no field for
 TextField = Literal["description", "short_description", "manufacturer", "barcode"]
 _TWENTY_FIVE = parse_duration("25s")
-Id = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(min_length=1)]
 
 
 class Place(Settings):
@@ -105,6 +104,9 @@ class KeepinSettings(Settings):
     stock_write: Literal["set", "add"] = "set"
     """What the account does with a level that is sent: `set` puts it in the place of the one before, `add` adds it.
     `mistok check --write-probe` tells which."""
+
+    orders: OrderSettings = OrderSettings()
+    """How agreements are read, made and changed."""
 
     @field_validator("prices")
     @classmethod

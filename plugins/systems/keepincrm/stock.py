@@ -39,13 +39,16 @@ class Offices:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
+    def named(self) -> Sequence[Ref]:
+        """The offices that the config names."""
+        return [Ref(own, name, name) for own, name in self._named.items()]
+
     def warehouses(self) -> Sequence[Ref]:
         """The offices that the config names, and those that were seen. Raises Refused, Transient."""
         if not self._named:
             self._goods.known()
         seen = {key for row in self._goods.seen().values() for key in rests(row) or ()}
-        named = [Ref(own, name, name) for own, name in self._named.items()]
-        return [*named, *(Ref(own, own, own) for own in sorted(seen - self._named.keys()))]
+        return [*self.named(), *(Ref(own, own, own) for own in sorted(seen - self._named.keys()))]
 
     def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:
         """A level for each material and office; of a material whose rests are not told by office, its total."""

@@ -7,30 +7,50 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pipeline.api import (
+    AmendDocuments,
+    Amendment,
     ApplyCatalogue,
+    ApplyOrders,
     ApplyStock,
+    Cancellation,
+    DocumentDraft,
+    DocumentList,
+    DocumentOutcome,
+    DocumentRef,
+    Documents,
     Finding,
+    Hint,
+    ListedDocument,
     Offer,
     OfferChange,
     Offers,
     OfferTraits,
+    OrderChange,
+    Orders,
     ProductDraft,
     ProductLookup,
     Ref,
+    ReferenceLists,
+    References,
     RowOutcome,
+    SeenOrder,
     Stock,
     StockLevel,
     StockTarget,
     System,
     SystemEnv,
     Tried,
+    Webhooks,
     WriteProbe,
 )
-from plugins.systems.keepincrm import mapping, probe
+from plugins.systems.keepincrm import hooks, mapping, probe
 from plugins.systems.keepincrm.catalogue import Catalogue
 from plugins.systems.keepincrm.categories import Categories
 from plugins.systems.keepincrm.client import KeepinApi
+from plugins.systems.keepincrm.documents import DocumentBook
 from plugins.systems.keepincrm.goods import Goods
+from plugins.systems.keepincrm.orders import OrderBook
+from plugins.systems.keepincrm.references import Lists
 from plugins.systems.keepincrm.settings import KeepinSettings
 from plugins.systems.keepincrm.stock import Offices
 
@@ -47,6 +67,9 @@ class Keepin:
         self._categories = Categories(self.api, settings)
         self._catalogue = Catalogue(self.api, settings, self._goods, self._categories, self._reading, env.clock.now)
         self._offices = Offices(self.api, settings, self._goods)
+        self._lists = Lists(self.api, settings, self._offices)
+        self._orders = OrderBook(self.api, settings.orders, env)
+        self._documents = DocumentBook(self.api, settings, self._goods, env)
 
     # --- System --------------------------------------------------------------------------------------------------
 
@@ -98,6 +121,60 @@ class Keepin:
         """Set each level. Raises Refused and Transient when nothing was done."""
         return self._offices.apply_stock(targets)
 
+    # --- orders ----------------------------------------------------------------------------------------------------
+
+    def orders(
+        self, since: datetime | None = None, until: datetime | None = None, statuses: Collection[str] = ()
+    ) -> Iterator[SeenOrder]:
+        """Agreements that have changed since, the oldest change first. Raises Refused, Transient."""
+        return self._orders.read(since, until, statuses)
+
+    def order_statuses(self) -> Sequence[Ref]:
+        """The stages that the config names, and the ways in which an agreement is closed."""
+        return self._orders.statuses()
+
+    def apply_orders(self, changes: Sequence[OrderChange]) -> Sequence[RowOutcome]:
+        """Move agreements to their stages, and add lines to their comments."""
+        return self._orders.apply(changes)
+
+    def hint(self, headers: Mapping[str, str], body: bytes) -> Hint:  # noqa: ARG002 - the secret is in the address
+        """What a webhook of the operator's own template may mean."""
+        return hooks.hint(body)
+
+    # --- documents and what they refer to ----------------------------------------------------------------------------
+
+    def find(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """The agreements that exist for ``keys``."""
+        return self._documents.find(keys)
+
+    def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
+        """An agreement for each draft: found first, then made, one outcome each."""
+        return self._documents.create(drafts)
+
+    def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
+        """Bring agreements to the new content of their orders, as far as the API goes."""
+        return self._documents.amend(amendments)
+
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[DocumentOutcome]:
+        """Move agreements to the stage of cancelled ones, or close them as lost."""
+        return self._documents.cancel(cancellations)
+
+    def all_documents(self) -> Iterator[ListedDocument]:
+        """Every agreement that was made of an order, oldest first."""
+        return self._documents.listed()
+
+    def find_references(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
+        """The known ones of ``codes``: what the config names, and clients by their numbers."""
+        return self._lists.find(kind, codes)
+
+    def references(self, kind: str) -> Sequence[Ref]:
+        """What the config names of that kind."""
+        return self._lists.all(kind)
+
+    def ensure(self, kind: str, code: str, name: str = "") -> Ref:  # noqa: ARG002 - nothing is made of it
+        """One that is known. Raises ConfigError for another: the API makes none."""
+        return self._lists.ensure(kind, code)
+
     # --- ProductLookup -------------------------------------------------------------------------------------------
 
     def find_products(self, codes: Collection[str]) -> Mapping[str, Sequence[Ref]]:
@@ -116,3 +193,11 @@ _stock: type[Stock] = Keepin
 _apply_stock: type[ApplyStock] = Keepin
 _lookup: type[ProductLookup] = Keepin
 _probe: type[WriteProbe] = Keepin
+_orders: type[Orders] = Keepin
+_apply_orders: type[ApplyOrders] = Keepin
+_documents: type[Documents] = Keepin
+_amend: type[AmendDocuments] = Keepin
+_list: type[DocumentList] = Keepin
+_references: type[References] = Keepin
+_lists: type[ReferenceLists] = Keepin
+_webhooks: type[Webhooks] = Keepin

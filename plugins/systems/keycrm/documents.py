@@ -29,6 +29,8 @@ from pipeline.api import (
     T,
     Transient,
     cents,
+    key_of,
+    key_parts,
 )
 from plugins.systems.keycrm.mapping import ZERO
 from plugins.systems.keycrm.naming import Naming
@@ -39,11 +41,9 @@ from plugins.systems.keycrm.order_out import (
     changed_lines,
     changed_shipping,
     comment_of,
-    key_of,
     new_order,
     off_lines,
     order_of,
-    order_of_key,
     uuid_of,
 )
 from plugins.systems.keycrm.orders import ORDER
@@ -74,8 +74,8 @@ class DocumentBook:
         """See Documents."""
         found: dict[str, DocumentRef] = {}
         for key in keys:
-            order = order_of_key(key)
-            row = self._look(*order) if order else None
+            parts = key_parts(key)
+            row = self._look(*parts[1:]) if parts else None
             if row is not None:
                 found[key] = self._ref(row, key)
         return found

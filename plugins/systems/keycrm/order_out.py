@@ -41,17 +41,6 @@ def order_of(uuid: str) -> tuple[str, str] | None:
     return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
 
 
-def order_of_key(key: str) -> tuple[str, str] | None:
-    """(source, order id) of an idempotency key ``client/source/order-id/action/revision``."""
-    parts = [unquote(part) for part in key.split("/")]
-    return (parts[1], parts[2]) if len(parts) == 5 and parts[1] and parts[2] else None
-
-
-def key_of(client: str, source: str, order_id: str) -> str:
-    """The key that an order is created with."""
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in (client, source, order_id, "create", "0"))
-
-
 # --- sums ------------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from pipeline.api import (
     SystemEnv,
     T,
     Transient,
+    noted,
 )
 from plugins.systems.keycrm.mapping import Warehouses
 from plugins.systems.keycrm.names import refs
@@ -172,16 +173,3 @@ class OrderBook:
         if comment is not None:
             body["manager_comment"] = comment
         return body
-
-
-def noted(comment: str, notes: Sequence[str]) -> str | None:
-    """A comment with these notes as lines of their own behind it; None where it has them all."""
-    lines = comment.replace("\r\n", "\n").strip().split("\n")
-    new = [note for note in (one.replace("\r\n", "\n").strip() for one in notes) if note]
-    missing = [note for note in new if not _stands(lines, note.split("\n"))]
-    return "\n".join([*filter(None, ["\n".join(lines)]), *missing]) if missing else None
-
-
-def _stands(lines: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether the wanted lines stand among these, one after the other."""
-    return any(list(lines[n : n + len(wanted)]) == list(wanted) for n in range(len(lines) - len(wanted) + 1))

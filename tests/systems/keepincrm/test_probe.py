@@ -65,6 +65,23 @@ def test_offices_of_the_account_are_told_by_their_numbers(world: World) -> None:
     assert list(world.open(offices={"Магазин": office}).check()) == []
 
 
+@pytest.mark.parametrize("quirks", [{}, {"jobs_in_list": False}, {"jobs_read": "absent"}, {"stage_read": "name"}])
+def test_what_agreements_do_not_tell_and_stages_of_other_names_are_told(world: World, quirks: dict[str, Any]) -> None:
+    world.fake.behave(**quirks)
+    world.fake.seed()
+    rows = world.fake.account.tables["stages"]
+    new, sent = (next(key for key, row in rows.items() if row["name"] == name) for name in ("Нове", "Відправлено"))
+    settings = {"offices": {name: world.office(name) for name in ("Магазин", "Склад")}}
+    found = world.open(**settings, orders={"stages": {"Нове": sent, "Свіже": new}}).check()
+    said = {str(one.code): str(one.text) for one in found}
+    assert ("keepin-lines" in said) is (quirks.get("jobs_read") == "absent")
+    if "stage_read" in quirks:
+        assert "keepin-stage" not in said, "their numbers are not told"
+    else:
+        assert said["keepin-stage"] == f"Stage {new} is called Нове in the account, and Свіже in the config."
+    assert {str(one.who) for one in found} <= {"accountant"}
+
+
 def test_an_account_without_categories_is_a_fault_of_a_config_that_wants_them(world: World) -> None:
     world.fake.behave(categories="not_found")
     assert list(world.open().check()) == []

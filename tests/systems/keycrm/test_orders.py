@@ -27,7 +27,6 @@ from pipeline.testing.fakehttp import Answer, Asked
 from plugins.systems.keycrm.fake import FakeKeyCrm, Quirks
 from plugins.systems.keycrm.mapping import Warehouses
 from plugins.systems.keycrm.order_in import INCLUDE, Desk, revision
-from plugins.systems.keycrm.orders import noted
 from plugins.systems.keycrm.reckoning import Sold, reckon
 from plugins.systems.keycrm.settings import KeyCrmSettings
 from tests.systems.keycrm.account import SECOND, Account, account
@@ -497,22 +496,6 @@ def test_what_strikes_all_ends_it_and_what_was_done_is_known(one: Account) -> No
 
 def test_nothing_to_write_is_no_outcome(one: Account) -> None:
     assert write(one) == []
-
-
-@pytest.mark.parametrize(
-    ("comment", "notes", "after"),
-    [
-        ("", ["a"], "a"),
-        ("x", ["a", ""], "x\na"),
-        ("x\r\na\r\ny", ["a"], None),
-        ("x", ["a\nb"], "x\na\nb"),
-        ("a\nb", ["a\nb", "b"], None),
-        ("ab", ["a"], "ab\na"),
-        ("", ["", " "], None),
-    ],
-)
-def test_a_note_is_a_line_of_its_own_once(comment: str, notes: list[str], after: str | None) -> None:
-    assert noted(comment, notes) == after
 
 
 @pytest.mark.parametrize("comment", ["№", "{", "{number:x}", "{number!r}", "{number} {id}", "{}"])
