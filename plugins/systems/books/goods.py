@@ -65,7 +65,7 @@ def asked(
     where = Where(order=order.number or order.id)
     if len(draft.products) != len(order.lines):
         raise Held(T("The lines of the order and their products do not pair up."), where=where, who=Who.US)
-    if not order.lines or any(line.quantity <= 0 for line in order.lines):
+    if not order.lines or any(not line.quantity.is_finite() or line.quantity <= 0 for line in order.lines):
         raise Held(
             T("There is nothing in it: a document without goods is never made."),
             hint=T("Look at the order at its source: it should have at least one item, and no quantity of 0."),

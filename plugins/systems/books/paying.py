@@ -104,7 +104,7 @@ def _check_amount(one: PaymentDraft, document: Any, where: Where) -> None:
             where=where,
             code="currency",
         )
-    if not one.amount.is_finite() or one.amount <= 0 or one.amount != cents(one.amount) or not t.fits(one.amount):
+    if not t.fits(one.amount) or one.amount <= 0 or one.amount != cents(one.amount):
         raise Held(
             T("A payment of {amount} cannot be.", amount=str(one.amount)[:40]),
             hint=T("It must be above 0, and in whole cents."),

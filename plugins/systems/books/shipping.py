@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, func, insert, select
+from sqlalchemy import Connection, Select, Table, func, insert, literal, select
 
 from pipeline.api import (
     DocumentDraft,
@@ -157,8 +157,9 @@ def standing(connection: Connection, table: Table, column: Any, refs: Collection
 def shown(table: Table) -> Select[Any]:
     """What is told of the rows of a table of shipments, returns or payments."""
     c = table.c
+    tracking = c.tracking if table is t.shipments else literal("").label("tracking")
     return (
-        select(c.id, c.number, c.key, c.created_at, c.total, t.currencies.c.code.label("currency"))
+        select(c.id, c.number, c.key, c.created_at, c.total, t.currencies.c.code.label("currency"), tracking)
         .join_from(table, t.documents, t.documents.c.id == c.document_id)
         .join(t.currencies, t.currencies.c.id == t.documents.c.currency_id)
     )
@@ -166,7 +167,7 @@ def shown(table: Table) -> Select[Any]:
 
 def ref_of(row: Any) -> DocumentRef:
     """A row of :func:`shown` as it is told."""
-    return DocumentRef(str(row.id), row.number, row.key, row.created_at, row.total, row.currency)
+    return DocumentRef(str(row.id), row.number, row.key, row.created_at, row.total, row.currency, row.tracking)
 
 
 def _to_ship(connection: Connection, document: int) -> Amounts:

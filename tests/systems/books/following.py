@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, event, func, insert, select
+from sqlalchemy.exc import OperationalError
 
 from pipeline.api import Address, DocumentDraft, DocumentRef, Party, Shipment
 from pipeline.testing.following_subject import Kind, Subject
@@ -84,6 +85,19 @@ def subject(place: Place) -> Subject:
         with place.open().database.write() as connection:
             connection.execute(insert(t.parties).values(code="TWIN", **party_values(words, place.clock.now())))
 
+    def refuse(words: str) -> None:
+        said = words.replace("'", "''")
+        for table in ("shipments", "returns", "payments", "parties", "products", "documents"):
+            when = "UPDATE" if table == "documents" else "INSERT"
+            with place.open().database.write() as connection:
+                for statement in _refusals(connection.dialect.name, table, when, said):
+                    connection.exec_driver_sql(statement)
+
+    def lose_answer() -> None:
+        broken: list[bool] = []
+        for opened in place.opened:
+            event.listen(opened.database._engine, "commit", lambda connection: _commit_and_break(connection, broken))
+
     return Subject(
         open=place.open,
         codes=CODES,
@@ -97,4 +111,28 @@ def subject(place: Place) -> Subject:
         close_period=close_period,
         by_hand=by_hand,
         twin=twin,
+        refuse=refuse,
+        lose_answer=None if books.database.sqlite else lose_answer,  # a file has no connection that can break
     )
+
+
+def _refusals(dialect: str, table: str, when: str, words: str) -> list[str]:
+    """A rule of the database itself that refuses to write into a table."""
+    if dialect == "sqlite":
+        name = f"no_{table}"
+        return [f"CREATE TRIGGER {name} BEFORE {when} ON {table} BEGIN SELECT RAISE(ABORT, '{words}'); END"]
+    function = f"CREATE FUNCTION no_{table}() RETURNS trigger LANGUAGE plpgsql AS"
+    raising = f"BEGIN RAISE EXCEPTION USING MESSAGE = '{words}', ERRCODE = 'check_violation'; END"
+    trigger = f"CREATE TRIGGER no_{table} BEFORE {when} ON {table} FOR EACH ROW EXECUTE FUNCTION no_{table}()"
+    return [f"{function} $$ {raising} $$", trigger]
+
+
+def _commit_and_break(connection: Connection, broken: list[bool]) -> None:
+    """What is written first is there, and the server's answer to that never comes; reading goes on."""
+    if broken or connection.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()").scalar() is None:
+        return
+    raw = connection.connection.dbapi_connection
+    assert raw is not None
+    raw.commit()
+    broken.append(True)
+    raise OperationalError("COMMIT", None, ConnectionError("server closed the connection unexpectedly"))

@@ -225,6 +225,40 @@ def table(folder: Path, text: str) -> Path:
     return path
 
 
+def test_closing_a_document_takes_what_is_left_of_it(place: Place) -> None:
+    subject_ = subject(place)
+    books = place.open()
+    before = subject_.stock()
+    draft, ref = ordered(books, subject_)
+    parcel = replace(draft.order.delivery, tracking="20450987654321", cost=Decimal(0))
+    some = part(draft, 1, 3, 0)
+    some = replace(some, order=replace(some.order, delivery=parcel))
+    assert one(books.ship([shipment(ref, some)])).tracking == "20450987654321"
+    assert [told.tracking for told in books.shipments_of([ref])[ref.id]] == ["20450987654321"]
+    assert books.close_document(ref.number)
+    assert subject_.stock() == [before[0] - 2, before[1] - 3, before[2] - 1]
+    assert subject_.reserve() == [0, 0, 0]
+    assert books.reopen_document(ref.number)
+    assert subject_.stock() == [before[0] - 1, before[1] - 3, before[2]]
+    assert subject_.reserve() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("wrong", ["NaN", "Infinity", "-1", "1E+40", "0.00000001"])
+def test_numbers_that_cannot_be_are_held(lite: Place, wrong: str) -> None:
+    subject_ = subject(lite)
+    books = lite.open()
+    draft, ref = ordered(books, subject_)
+    some = part(draft, 1, 0, 0)
+    line = replace(some.order.lines[0], quantity=Decimal(wrong))
+    held(books.ship([shipment(ref, replace(some, order=replace(some.order, lines=(line,))))])[0])
+    held(books.pay([PaymentDraft(key="pay", order=ref, amount=Decimal(wrong), currency="UAH")])[0])
+    for strange in ("²", "9" * 30, "-1", "x"):
+        odd = replace(draft, products=tuple(replace(product, id=strange) for product in draft.products))
+        held(books.ship([shipment(replace(ref, key="", id=strange), draft)])[0])
+        held(books.ship([shipment(ref, odd)])[0])
+    assert (subject_.count("ship"), subject_.count("pay")) == (0, 0)
+
+
 CHILD = """
 import os, sys
 from datetime import UTC, datetime
