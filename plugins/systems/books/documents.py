@@ -276,6 +276,7 @@ class Batch:
             "created_at": self._now,
             "status_id": id_of(draft.references.get("status"), where) or self._lists["status"][order.status],
             "party_id": party,
+            "shop_id": id_of(draft.references.get("source"), where),
             "object_id": id_of(draft.object, where),
             "warehouse_id": warehouse,
             "user_id": id_of(draft.user, where),

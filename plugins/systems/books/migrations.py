@@ -118,6 +118,7 @@ def _what_follows(connection: Connection) -> None:
     for column, rule in (
         (t.product_texts.c.name_key, " NOT NULL DEFAULT ''"),
         (t.documents.c.delivery_product_id, " REFERENCES products (id)"),
+        (t.documents.c.shop_id, " REFERENCES sources (id)"),
     ):
         if not any(there["name"] == column.name for there in tables.get_columns(column.table.name)):
             kind = column.type.compile(dialect=connection.dialect)

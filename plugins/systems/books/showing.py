@@ -87,6 +87,7 @@ def show_document(found: dict[str, Any]) -> None:
     facts = (
         (T("Client"), found["client"]),
         (T("Source"), f"{found['source']} № {found['order_number']} {found['source_number']}".rstrip()),
+        (T("Shop"), found["shop"]),
         (T("Made"), cell(found["created_at"])),
         (T("Ordered"), cell(found["ordered_at"])),
         (T("Changed"), cell(found["modified_at"])),
@@ -104,6 +105,7 @@ def show_document(found: dict[str, Any]) -> None:
         (T("Author"), found["user"]),
         (T("Executor"), found["executor"]),
         (T("Delivery"), found["delivery_words"]),
+        (T("Delivery as"), found["delivery_product"]),
         (T("Deliver to"), _address(found["delivery"])),
         (T("Payment"), found["payment_words"]),
         (T("Paid"), _words(found["payment"], ("paid", "paid_at", "transaction"))),

@@ -272,6 +272,7 @@ documents = Table(
     Column("created_at", Moment, nullable=False),
     Column("status_id", Id, ForeignKey("statuses.id"), nullable=False),
     Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
+    Column("shop_id", Id, ForeignKey("sources.id")),  # the shop or channel behind the source, where the order names one
     Column("object_id", Id, ForeignKey("objects.id")),
     Column("warehouse_id", Id, ForeignKey("warehouses.id")),
     Column("user_id", Id, ForeignKey("users.id")),

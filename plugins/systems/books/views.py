@@ -23,6 +23,8 @@ NAME = (
     .scalar_subquery()
 )
 
+_SHOPS, _DELIVERY = t.sources.alias("shops"), t.products.alias("delivered")
+
 #: What the known codes of an order say; a client's own codes are shown as they are.
 STATUSES: Mapping[str, Text] = {
     "new": T("new"),
@@ -152,6 +154,8 @@ def document_view(books: Books, number: str) -> dict[str, Any] | None:
     ]
     statement = _documents(
         t.parties.c.code.label("party_code"),
+        _SHOPS.c.code.label("shop"),
+        _DELIVERY.c.code.label("delivery_product"),
         t.objects.c.name.label("object"),
         t.warehouses.c.name.label("warehouse"),
         t.warehouses.c.code.label("warehouse_code"),
@@ -160,7 +164,9 @@ def document_view(books: Books, number: str) -> dict[str, Any] | None:
         *extra,
     )
     statement = (
-        statement.outerjoin(t.objects, t.objects.c.id == d.object_id)
+        statement.outerjoin(_SHOPS, _SHOPS.c.id == d.shop_id)
+        .outerjoin(_DELIVERY, _DELIVERY.c.id == d.delivery_product_id)
+        .outerjoin(t.objects, t.objects.c.id == d.object_id)
         .outerjoin(t.warehouses, t.warehouses.c.id == d.warehouse_id)
         .outerjoin(t.users, t.users.c.id == d.user_id)
         .outerjoin(t.executors, t.executors.c.id == d.executor_id)

@@ -21,6 +21,7 @@ from pipeline.testing.following_subject import Subject, coming_back, held, one, 
 from pipeline.testing.naming_contract import AddProductsContract, PartiesContract, ProductNamesContract
 from pipeline.testing.settling_contract import PaymentsContract, StatusesContract
 from plugins.systems.books import tables as t
+from plugins.systems.books.views import document_view
 from tests.systems.books.following import CODES, subject
 
 if TYPE_CHECKING:
@@ -152,11 +153,14 @@ def test_what_a_draft_names_besides_is_in_its_document(place: Place) -> None:
     with pytest.raises(Held, match="not as a service"):
         books.ensure("service", "0042")
     (draft,) = drafts_of(books, [order(1, CODES)])
-    (outcome,) = books.create([replace(draft, delivery=delivery, references={"status": status})])
+    shop = books.ensure("source", "instagram", "Instagram")
+    (outcome,) = books.create([replace(draft, delivery=delivery, references={"status": status, "source": shop})])
     assert outcome.ref is not None
-    assert place.status(outcome.ref.id) == "packed"
-    with books.reading() as connection:
-        assert str(connection.execute(select(t.documents.c.delivery_product_id)).scalar_one()) == delivery.id
+    found = document_view(books, outcome.ref.number)
+    assert found is not None
+    assert [found[name] for name in ("source", "shop", "status", "delivery_product")] == [
+        *("shop", "instagram", "packed", "DELIVERY"),
+    ]
 
 
 def test_a_payment_goes_to_the_account_that_is_meant(lite: Place) -> None:
