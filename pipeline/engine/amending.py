@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
 CODE = "changed-order"  #: of the finding that a person may accept
+UNFIT = "changed-unfit"  #: the same, of content that is wrong in itself: nobody can accept it
 GONE_BACK = "gone-back"  #: of the remark that what the document has came again since
 SHOWN = 5  #: differences in the table of a run; the card has them all
 MOST = 200  #: differences on a card
@@ -190,7 +191,7 @@ def _end(walk: Inbound, conn: sa.Connection, change: Change, now: datetime) -> N
             ctx.event(conn, work.subject, "ignored", **_event(change))
             walk.count("ignored")
             walk.tell(
-                **booking.row_of(work), outcome="ignored", document=document, findings=differences_told(change)[:SHOWN]
+                **booking.row_of(work), outcome="ignored", document=document, findings=differences_told(change, SHOWN)
             )
         case Verdict.HOLD | Verdict.BLOCKED:
             _ask(walk, conn, change, now)
@@ -263,7 +264,7 @@ def _ask(
         order_rows.update(conn, work.row["id"], now, tries=tries, next_try=later)
     before = telling.card_findings(walk, conn, work.subject, "changed")
     # its first words name the file that it came in, which is no news
-    told = [one for one in before or () if one["code"] != CODE]
+    told = [one for one in before or () if one["code"] not in (CODE, UNFIT)]
     known = again and before is not None and telling.same_trouble(findings[1:], {"findings": told})
     if known and quietly:
         return
@@ -273,7 +274,7 @@ def _ask(
         what = change.findings[0].text if change.findings else main_differences(change.differences)
         ctx.notify(conn, notices.changed(work.subject, work.number, finding, what))
     walk.count("changed")
-    shown = [finding, *change.findings, *differences_told(change)[:SHOWN]]
+    shown = [finding, *change.findings, *differences_told(change, SHOWN)]
     walk.tell(**booking.row_of(work), outcome="changed", document=work.row.get("document_number"), findings=shown)
 
 
@@ -307,19 +308,21 @@ def _asked_of(change: Change) -> Finding:
         )
     if change.remark is not None:
         text = T("{text} {remark}", text=text, remark=change.remark)
-    return Finding(CODE, text, _where(work), hint, Who.ACCOUNTANT)
+    if change.unfit:
+        hint = T("It cannot be taken as it is: have the site send it rightly, or reject it and all stays as it is.")
+    return Finding(UNFIT if change.unfit else CODE, text, _where(work), hint, Who.ACCOUNTANT)
 
 
-def differences_told(change: Change) -> list[Finding]:
-    """Every difference as a finding, each with its line in the newer file."""
+def differences_told(change: Change, most: int = MOST) -> list[Finding]:
+    """Every difference as a finding, each with its line in the newer file; of more than ``most``, how many are left."""
     work = change.work
     found = []
-    for one in change.differences[:MOST]:
+    for one in change.differences[:most]:
         element, line, column = work.decoded.places.get(one.path, (None, one.line, None))
         where = Where(file=work.file_name, line=line, column=column, element=element, order=work.number)
         found.append(Finding("difference", one.text, where, None, Who.ACCOUNTANT))
-    if len(change.differences) > MOST:
-        text = T("… and {n} more", n=len(change.differences) - MOST)
+    if len(change.differences) > most:
+        text = T("… and {n} more", n=len(change.differences) - most)
         found.append(Finding("difference", text, _where(work), None, Who.ACCOUNTANT))
     return found
 
@@ -407,7 +410,6 @@ def _done(walk: Inbound, conn: sa.Connection, change: Change, outcome: DocumentO
         "tries": 0,
         "next_try": None,
     }
-    told = differences_told(change)
     if isinstance(work.action, CreateDocument):
         values |= booking.columns_of(order) | {"findings": file_rows.findings_json(work.action.notes) or None}
         word = "amended"
@@ -431,7 +433,7 @@ def _done(walk: Inbound, conn: sa.Connection, change: Change, outcome: DocumentO
     else:
         ctx.notify(conn, notices.cancelled(work.subject, work.number, document, values["status"] or "?"))
     walk.count(word)
-    walk.tell(**booking.row_of(work), outcome=word, document=document, findings=told[:SHOWN])
+    walk.tell(**booking.row_of(work), outcome=word, document=document, findings=differences_told(change, SHOWN))
 
 
 def _not_done(walk: Inbound, conn: sa.Connection, change: Change, error: MistokError, now: datetime) -> None:

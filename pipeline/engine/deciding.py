@@ -76,12 +76,17 @@ def acceptable(client: Client, card: Mapping[str, Any]) -> frozenset[str]:
         return frozenset()
     with client.ledger.read() as conn:
         order = order_rows.by_ids(conn, [card["order_row"]]).get(card["order_row"]) if card["order_row"] else None
-        if card["kind"] == "changed":
-            there = order is not None and revisions.asked_about(conn, client.config.client, order) is not None
-            return frozenset({amending.CODE}) if there else frozenset()
-        file = file_rows.by_id(conn, order["file_id"]) if order else None
+        changed = card["kind"] == "changed"
+        if changed and (
+            amending.UNFIT in codes or order is None or revisions.asked_about(conn, client.config.client, order) is None
+        ):
+            return frozenset()
+        file = file_rows.by_id(conn, card["file_id"] if changed else order["file_id"]) if order else None
     place = carrying.place_of(client, file, order) if file and order else None
-    return frozenset(codes & ((place.step.acceptable if place else frozenset()) | {OTHER_DOCUMENT}))
+    of_step = place.step.acceptable if place else frozenset()
+    if changed:  # the content is taken with all of it that may be taken as it is
+        return frozenset((codes & of_step) | {amending.CODE})
+    return frozenset(codes & (of_step | {OTHER_DOCUMENT}))
 
 
 def accepting(codes: Collection[str]) -> Text:
@@ -184,7 +189,7 @@ def accept(client: Client, card: Row, *, by: str, why: str | None = None, report
     if card["kind"] in STOPPED:
         return _accept_brake(client, card, by=by, why=why, report=report)
     if card["kind"] == "changed":
-        return _accept_change(client, card, by=by, why=why, report=report)
+        return _accept_change(client, card, codes, by=by, why=why, report=report)
     return _accept_order(client, card, codes, by=by, why=why, report=report)
 
 
@@ -213,7 +218,9 @@ def _accept_order(
     return Resolved(card["id"], (said,), came, waits=_waits(came), error=_error(came))
 
 
-def _accept_change(client: Client, card: Row, *, by: str, why: str | None, report: Progress) -> Resolved:
+def _accept_change(
+    client: Client, card: Row, codes: frozenset[str], *, by: str, why: str | None, report: Progress
+) -> Resolved:
     """The newer content is the right one: its document is brought to it, or its first one is made."""
     name, subject = client.config.client, card["subject"]
     with client.ledger.begin() as conn:
@@ -224,9 +231,8 @@ def _accept_change(client: Client, card: Row, *, by: str, why: str | None, repor
         revision = amending.accept_change(conn, name, order, now)
         if revision is None:
             return Resolved(card["id"], (moved_on(order),), before=True)
-        codes = [amending.CODE]
         decisions.decide(conn, name, subject, revision, "accept", codes, by=by, now=now, card_id=card["id"], why=why)
-        client.ledger.event(conn, subject, "accepted", {"codes": codes, "by": by, "why": why})
+        client.ledger.event(conn, subject, "accepted", {"codes": sorted(codes), "by": by, "why": why})
         documented = OrderState(order["state"]) in (OrderState.CREATED, OrderState.IN_DOUBT)
         if not documented:  # it goes on as any order does
             cards.close_one(conn, name, card["id"], now, by=by, why=why or "accepted")
@@ -442,6 +448,12 @@ def refusal(card: Mapping[str, Any], text: Text) -> ConfigError:
             hint = T(
                 "Let it be mended where it comes from (`mistok card {n} --letter` is a letter about it): it goes on by "
                 "itself then; or `mistok resolve {n} --reject --why …`.",
+                n=n,
+            )
+        case "changed" if any(one.code == amending.UNFIT for one in findings_of(card)):
+            hint = T(
+                "Let the site send it rightly: `mistok card {n} --letter` is a letter about it; "
+                "or `mistok resolve {n} --reject --why …`.",
                 n=n,
             )
         case _:

@@ -105,7 +105,7 @@ def _row(one: Foreseen) -> Row:
     if one.outcome in ("created", "held"):
         row["findings"] = list(one.findings)
     elif one.change is not None and one.outcome not in ("same", "older", "refused"):
-        row["findings"] = [*one.findings, *amending.differences_told(one.change)[: amending.SHOWN]]
+        row["findings"] = [*one.findings, *amending.differences_told(one.change, amending.SHOWN)]
     if one.document:
         row["document"] = one.document
     return row

@@ -63,6 +63,7 @@ class Change:
     returned: bool = False  #: whether it is newer nobody can tell
     cancelled: bool = False  #: the order is to have no document any more
     marked: bool = False  #: its document has this very status already, as one that is cancelled
+    unfit: bool = False  #: what is wrong with it is in the file itself: nobody can accept it as it is
     known: bool = False  #: this content came before, or the document has it
     reread: bool = False  #: in this very file
     asked: Row | None = None  #: the appearance that a person is asked about, or that waits, from before
@@ -245,8 +246,8 @@ class Scales:
         if isinstance(work.action, HoldOrder):
             change.findings = work.action.findings
             # what is wrong with the bytes themselves mends no mapping and no setting
-            lasting = bool(work.decoded.findings) or work.decoded.order is None
-            change.verdict = Verdict.BLOCKED if goes and documented and not lasting else Verdict.HOLD
+            change.unfit = bool(work.decoded.findings) or work.decoded.order is None
+            change.verdict = Verdict.BLOCKED if goes and documented and not change.unfit else Verdict.HOLD
             return
         if not goes or (change.returned and not decided):
             return

@@ -110,6 +110,23 @@ def test_what_differs_since_it_was_pruned_is_told_by_what_is_known(shop: Shop) -
     assert words[1:] == ["total: 849.00 UAH → 1,238.50 UAH"]
 
 
+def test_a_run_that_tells_the_first_differences_says_that_there_are_more(shop: Shop) -> None:
+    put(shop, "a.xml", version())
+    other = version(3, comment="Дзвоніть").decode()
+    for old, new in (("0671234510", "0671234511"), ("olena", "lena"), ("Петрівна", "Іванівна"), ("Вінниця", "Бар")):
+        other = other.replace(old, new)
+    report = put(shop, "b.xml", other.encode())
+    (told,) = report.steps[0].result.details  # type: ignore[union-attr]
+    shown = [finding.text.render("en") for finding in told["findings"]]
+    assert len(shown) == 1 + amending.SHOWN + 1
+    assert shown[-1] == f"… and {len(cards_findings(shop)) - 1 - amending.SHOWN} more"
+
+
+def cards_findings(shop: Shop) -> list[dict[str, Any]]:
+    ((findings,),) = shop.ledger_rows("SELECT findings FROM cards")
+    return json.loads(findings)  # type: ignore[no-any-return]
+
+
 def test_two_versions_in_one_file_are_not_guessed_between(shop: Shop) -> None:
     shop.more = AMEND
     put(shop, "a.xml", version())

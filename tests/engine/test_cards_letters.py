@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -147,6 +148,18 @@ def test_a_letter_to_the_site_tells_place_text_rule_example_and_what_next() -> N
     ):
         assert words in written.body, words
     assert "mistok resolve" not in written.body  # that is not theirs to do
+
+
+def test_the_site_is_asked_which_content_of_a_changed_order_holds() -> None:
+    """Nothing is wrong with it, so nothing is to be mended; unless something is."""
+    card = replace(story(finding("changed-order", Who.ACCOUNTANT), kind="changed"), order=ORDER)
+    written = letter([card], Who.SITE, "en", KNOWN)
+    assert written.subject == "Which content of order №00007 holds?"
+    assert "Tell us whether the order holds as order-7.xml has it." in written.body
+    assert "mend" not in written.body.lower().replace("mend it.", "")
+    assert "WRONG" not in written.body
+    wrong = replace(story(finding("changed-order", Who.ACCOUNTANT), finding(), kind="changed"), order=ORDER)
+    assert "has to be mended" in letter([wrong], Who.SITE, "en", KNOWN).subject
 
 
 def test_all_cards_of_a_file_go_into_one_letter_and_a_rule_is_told_once() -> None:

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.engine import carrying, deciding, planning
+from pipeline.engine.cards.story import load
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding, InDoubt, Transient, Who
 from pipeline.ledger import cards, decisions
@@ -192,6 +193,40 @@ def test_newer_content_that_is_accepted_is_brought_into_the_document(world: Worl
     assert world.documents() == [("1", "82900")]
     assert [(row["kind"], row["closed_by"]) for row in world.cards(closed=True)] == [("changed", "anna")]
     assert world.resolve("accept", world.cards(closed=True)[0]).before
+
+
+def test_newer_content_is_accepted_with_its_total_as_it_stands(world: World) -> None:
+    world.drop(1)
+    world.run()
+    world.drop(1, total="780.00", name="newer.xml")
+    world.run()
+    card = world.card(kind="changed")
+    with Client.open(world.config()) as client:
+        assert deciding.acceptable(client, card) == {"changed-order", "totals"}
+        assert load(client, [card])[0].taken == 0, "it is no other order of its file"
+    done = world.resolve("accept", card, why="the shop rounds so")
+    assert (done.waits, done.came[0].amended) == (False, True)
+    assert world.documents() == [("1", "78000")]
+    assert world.cards() == []
+
+
+def test_newer_content_that_is_wrong_in_its_file_cannot_be_accepted(world: World) -> None:
+    """Whoever tried was told that it is accepted, and nothing came of it."""
+    world.drop(1)
+    world.run()
+    text = world.drop(1, more="<comment>first</comment>", name="twice.xml").read_bytes()
+    order = text[text.index(b"<order>") : text.index(b"</order>") + 8]
+    world.put("twice.xml", text.replace(order, order + order.replace(b"first", b"second")))
+    world.run()
+    card = world.card(kind="changed")
+    with pytest.raises(ConfigError, match="nobody can accept") as caught:
+        world.resolve("accept", card)
+    assert "--letter" in str(caught.value.findings[0].hint)
+    assert any("have the site send it rightly" in str(one.hint) for one in deciding.findings_of(card))
+    world.drop(1, more="<comment>first</comment>", name="once.xml")
+    world.run()
+    world.resolve("accept")
+    assert world.cards() == []
 
 
 def test_newer_content_that_is_rejected_is_not_asked_about_again(world: World) -> None:

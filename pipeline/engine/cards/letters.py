@@ -76,6 +76,8 @@ class _Writer:
         self.file = next((story.file for story in stories if story.file), None)
         #: cards of which this letter says something
         self.own = [story for story in stories if any(told.story is story for told in self.told)]
+        #: nothing is wrong with the order: the site is only asked which content of it holds
+        self.asks = to is Who.SITE and not theirs and all(one.card["kind"] == "changed" for one in self.own)
 
     def say(self, text: Text) -> str:
         return text.render(self.language)
@@ -94,6 +96,8 @@ class _Writer:
             return self.say(T("The catalogue waits for your word: {what}", what=first))
         if self.own and self.own[0].card["kind"] == "plan":
             return self.say(T("A plan waits for your word: {what}", what=first))
+        if numbers and self.asks:
+            return self.say(T("Which content of order №{number} holds?", number=", ".join(numbers)))
         if len(numbers) == 1 and self.to is Who.SITE:
             return self.say(T("Order №{number} in {file} has to be mended", number=numbers[0], file=name))
         if len(numbers) == 1:
@@ -109,7 +113,8 @@ class _Writer:
     # --- body ------------------------------------------------------------------------------------------------------
 
     def body(self) -> str:
-        parts = [self.say(T("Good day!")), *self._opening(), self.say(T("WHAT IS WRONG")), *self._mistakes()]
+        title = T("WHAT IS NEW") if self.asks else T("WHAT IS WRONG")
+        parts = [self.say(T("Good day!")), *self._opening(), self.say(title), *self._mistakes()]
         parts += [self.say(T("WHAT TO DO")), self._next()]
         cards = ", ".join(str(story.number) for story in self.own)
         parts.append(self.say(T("Thank you!")))
@@ -220,7 +225,11 @@ class _Writer:
         return "\n".join(f"- {self.say(step)}" for step in steps)
 
     def _site(self) -> Iterator[Text]:
-        if self.file is not None:
+        if self.asks and self.file is not None:
+            yield T("Tell us whether the order holds as {file} has it.", file=self.file["name"])
+            yield T("If it does not, send it once more as it is. Until then its document stays as it was.")
+            yield T("An order that says when it was changed (<modified>) is not asked about for its order of arrival.")
+        elif self.file is not None:
             yield T("Mend this on the site, and send the order file again, whole, under the same name or another one.")
             yield T("Nothing was lost: orders that are right are taken, and the others wait for the mended file.")
             yield T(

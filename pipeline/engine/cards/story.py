@@ -30,7 +30,7 @@ class Story:
     file: Row | None
     order: Row | None
     excerpts: tuple[tuple[Line, ...], ...]  #: for each finding the lines of the file around it; none where not known
-    taken: int = 0  #: orders of the file that are documents
+    taken: int = 0  #: other orders of the file that are documents
 
     @property
     def number(self) -> int:
@@ -43,8 +43,11 @@ def load(client: Client, shown: Sequence[Row]) -> list[Story]:
     with client.ledger.read() as conn:
         files = file_rows.by_ids(conn, {card["file_id"] for card in shown if card["file_id"]})
         orders = order_rows.by_ids(conn, {card["order_row"] for card in shown if card["order_row"]})
+        own = {card["order_row"] for card in shown}
         taken = {
-            file_id: sum(row["state"] == OrderState.CREATED for row in order_rows.in_file(conn, file_id))
+            file_id: sum(
+                row["state"] == OrderState.CREATED and row["id"] not in own for row in order_rows.in_file(conn, file_id)
+            )
             for file_id in files
         }
     texts: dict[int, str] = {}
