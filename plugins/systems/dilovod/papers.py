@@ -61,6 +61,10 @@ class Papers:
                     found[link(row.get("id"))] = row
         return [found[id_] for id_ in sorted(found)]
 
+    def linked_ids(self, name: str, attribute: str, id_: str) -> set[str]:
+        """The ids of those that stand on one document."""
+        return {link(row.get("id")) for row in self.linked(name, attribute, [id_])}
+
     def standing(self, id_: str) -> Standing:
         """A document as it is. Raises Held for one that is not there."""
         found = self.client.one(id_) if id_.isascii() and id_.isdigit() else None

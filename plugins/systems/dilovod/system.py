@@ -42,8 +42,10 @@ from pipeline.api import (
     StockLevel,
     System,
     SystemEnv,
+    Tried,
+    WriteProbe,
 )
-from plugins.systems.dilovod import mapping
+from plugins.systems.dilovod import checking, mapping
 from plugins.systems.dilovod.adding import Adder
 from plugins.systems.dilovod.client import Client
 from plugins.systems.dilovod.documents import OrderBook
@@ -53,6 +55,7 @@ from plugins.systems.dilovod.names import CASH_IN, RETURN, SALE
 from plugins.systems.dilovod.naming import Naming
 from plugins.systems.dilovod.papers import Papers
 from plugins.systems.dilovod.parties import PartyBook
+from plugins.systems.dilovod.probe import Probe
 from plugins.systems.dilovod.reading import Reader
 from plugins.systems.dilovod.settings import DilovodSettings
 
@@ -75,9 +78,15 @@ class Dilovod:
     # --- System ------------------------------------------------------------------------------------------------------
 
     def check(self) -> Sequence[Finding]:
-        """Log in, and look whether the base has what the settings name, and the role may do what is needed."""
-        self.client.objects()
-        return ()
+        """Log in, and look whether the base has what the settings name, and the role may read what is needed.
+
+        Remarks tell what the API cannot do, and what of it is only inferred.
+        """
+        return checking.check(self.reader, self.naming)
+
+    def try_writes(self) -> Iterator[Tried]:
+        """See WriteProbe: a good, a buyer and documents of our own, which have a deletion mark in the end."""
+        return Probe(self.client, self.papers, self.naming, self.env.clock.now).run()
 
     def close(self) -> None:
         """Let go of connections."""
@@ -226,3 +235,4 @@ _statuses: type[DocumentStatuses] = Dilovod
 _ship: type[ShipDocuments] = Dilovod
 _return: type[ReturnDocuments] = Dilovod
 _pay: type[Payments] = Dilovod
+_probe: type[WriteProbe] = Dilovod
