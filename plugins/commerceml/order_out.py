@@ -76,57 +76,57 @@ def document(draft: DocumentDraft, own: str, writing: OrderWriting, *, status: s
     """The document of an order as XML without a namespace. ``status`` in place of the order's. Raises Held (totals)."""
     sums, order = charged(draft), draft.order
     made = order.created_at.astimezone(writing.zone)
-    doc = _element("Документ")
-    _put(doc, "Ид", own)
-    _put(doc, "Номер", order.number)
-    _put(doc, "Дата", made.strftime("%Y-%m-%d"))
-    _put(doc, "ХозОперация", "Заказ товара")
-    _put(doc, "Роль", "Продавец")
-    _put(doc, "Валюта", writing.currencies.get(order.currency, order.currency))
-    _put(doc, "Курс", _plain(order.rate or Decimal(1)))
-    _put(doc, "Сумма", _money(sums.total))
-    parties = _put(doc, "Контрагенты")
+    doc = put_element(None, "Документ")
+    put_element(doc, "Ид", own)
+    put_element(doc, "Номер", order.number)
+    put_element(doc, "Дата", made.strftime("%Y-%m-%d"))
+    put_element(doc, "ХозОперация", "Заказ товара")
+    put_element(doc, "Роль", "Продавец")
+    put_element(doc, "Валюта", writing.currencies.get(order.currency, order.currency))
+    put_element(doc, "Курс", _plain(order.rate or Decimal(1)))
+    put_element(doc, "Сумма", _money(sums.total))
+    parties = put_element(doc, "Контрагенты")
     buyer = _party(order, order.customer, draft.client, writing)
     parties.append(buyer)
-    _put(buyer, "Роль", "Покупатель")
+    put_element(buyer, "Роль", "Покупатель")
     if (other := order.delivery.recipient) is not None and other.title and other.title != order.customer.title:
         recipient = _party(order, other, None, writing)
-        _put(recipient, "Роль", "Получатель")
+        put_element(recipient, "Роль", "Получатель")
         parties.append(recipient)
     _payments(doc, order)
-    _put(doc, "Время", made.strftime("%H:%M:%S"))
+    put_element(doc, "Время", made.strftime("%H:%M:%S"))
     notes = [order.comment, draft.comment, order.manager_comment]
     if comment := "\n".join(dict.fromkeys(note.strip() for note in notes if note.strip())):
-        _put(doc, "Комментарий", comment)
+        put_element(doc, "Комментарий", comment)
     if sums.taxes:
-        taxes = _put(doc, "Налоги")
+        taxes = put_element(doc, "Налоги")
         for rate, tax in sums.taxes:
-            one = _put(taxes, "Налог")
-            _put(one, "Наименование", "НДС")
-            _put(one, "УчтеноВСумме", "false")
-            _put(one, "Сумма", _money(tax))
-            _put(one, "Ставка", _plain(rate))
+            one = put_element(taxes, "Налог")
+            put_element(one, "Наименование", "НДС")
+            put_element(one, "УчтеноВСумме", "false")
+            put_element(one, "Сумма", _money(tax))
+            put_element(one, "Ставка", _plain(rate))
     if sums.rounding:
         kind, inner = ("Скидки", "Скидка") if sums.rounding < 0 else ("ДопРасходы", "ДопРасход")
-        one = _put(_put(doc, kind), inner)
-        _put(one, "Наименование", "Округление")
-        _put(one, "Сумма", _money(abs(sums.rounding)))
-        _put(one, "УчтеноВСумме", "true")
+        one = put_element(put_element(doc, kind), inner)
+        put_element(one, "Наименование", "Округление")
+        put_element(one, "Сумма", _money(abs(sums.rounding)))
+        put_element(one, "УчтеноВСумме", "true")
     if draft.warehouse is not None:
-        place = _put(_put(doc, "Склады"), "Склад")
-        _put(place, "Ид", draft.warehouse.id)
-        _put(place, "Наименование", draft.warehouse.name or draft.warehouse.code)
-    goods = _put(doc, "Товары")
+        place = put_element(put_element(doc, "Склады"), "Склад")
+        put_element(place, "Ид", draft.warehouse.id)
+        put_element(place, "Наименование", draft.warehouse.name or draft.warehouse.code)
+    goods = put_element(doc, "Товары")
     for line, ref, net in zip(order.lines, draft.products, sums.lines, strict=True):
         good = _line(goods, ref.id, line.name, line.price, line.quantity, net, line.unit, line.tax_rate, "Товар")
         if code := ref.code or line.code:
-            _put(good, "Артикул", code, after="Ид")
+            put_element(good, "Артикул", code, after="Ид")
         if line.attributes:
-            several = _put(good, "ХарактеристикиТовара", after="БазоваяЕдиница")
+            several = put_element(good, "ХарактеристикиТовара", after="БазоваяЕдиница")
             for name, value in line.attributes.items():
-                one = _put(several, "ХарактеристикаТовара")
-                _put(one, "Наименование", name)
-                _put(one, "Значение", value)
+                one = put_element(several, "ХарактеристикаТовара")
+                put_element(one, "Наименование", name)
+                put_element(one, "Значение", value)
     service = draft.delivery
     services: tuple[tuple[str, str, Decimal, Decimal | None], ...] = (
         (service.id if service else writing.delivery_id, service.name if service else writing.delivery_name,
@@ -137,20 +137,51 @@ def document(draft: DocumentDraft, own: str, writing: OrderWriting, *, status: s
         if sum_:
             _line(goods, own_id, name or own_id, sum_, Decimal(1), sum_, "", percent, "Услуга")
     _requisites(doc, _told(draft, writing, status))
-    return _text(doc)
+    return xml_of(doc)
 
 
 def state_document(own: str, number: str, day: datetime, told: Mapping[str, str]) -> str:
     """What an accounting program tells a shop of an order: requisites, and neither goods nor sums."""
-    doc = _element("Документ")
-    _put(doc, "Ид", own)
-    _put(doc, "Номер", number or own)
-    _put(doc, "Дата", day.strftime("%Y-%m-%d"))
-    _put(doc, "ХозОперация", "Заказ товара")
-    _put(doc, "Роль", "Продавец")
-    _put(doc, "Время", day.strftime("%H:%M:%S"))
+    doc = put_element(None, "Документ")
+    put_element(doc, "Ид", own)
+    put_element(doc, "Номер", number or own)
+    put_element(doc, "Дата", day.strftime("%Y-%m-%d"))
+    put_element(doc, "ХозОперация", "Заказ товара")
+    put_element(doc, "Роль", "Продавец")
+    put_element(doc, "Время", day.strftime("%H:%M:%S"))
     _requisites(doc, told)
-    return _text(doc)
+    return xml_of(doc)
+
+
+def set_requisites(body: str, told: Mapping[str, str]) -> str:
+    """A document of ours with other values of some requisites; those that it lacks are added."""
+    from lxml import etree
+
+    doc = etree.fromstring(body)
+    inner = doc.find("ЗначенияРеквизитов")
+    inner = put_element(doc, "ЗначенияРеквизитов") if inner is None else inner
+    left = dict(told)
+    for one in inner.iterchildren("ЗначениеРеквизита"):
+        name = one.findtext("Наименование") or ""
+        if name in left:
+            one.find("Значение").text = clean(left.pop(name))
+    for name, value in left.items():
+        one = put_element(inner, "ЗначениеРеквизита")
+        put_element(one, "Наименование", name)
+        put_element(one, "Значение", value)
+    return xml_of(doc)
+
+
+def canonical(element: Any) -> bytes:
+    """The element's own bytes in canonical form (C14N), white space between elements left out."""
+    from lxml import etree
+
+    for node in element.iter():
+        if len(node) and not (node.text or "").strip():
+            node.text = None
+        if node is not element and not (node.tail or "").strip():
+            node.tail = None
+    return bytes(etree.tostring(element, method="c14n", exclusive=True, with_comments=False, with_tail=False))
 
 
 def file_of(parts: Iterable[str], *, version: str, encoding: str, formed: datetime) -> bytes:
@@ -170,62 +201,62 @@ def _line(
     goods: Any, own: str, name: str, price: Decimal, quantity: Decimal, net: Decimal, unit: str, rate: Decimal | None,
     kind: str,
 ) -> Any:  # fmt: skip
-    good = _put(goods, "Товар")
-    _put(good, "Ид", own)
-    _put(good, "Наименование", name)
-    base = _put(good, "БазоваяЕдиница", unit or "шт")
+    good = put_element(goods, "Товар")
+    put_element(good, "Ид", own)
+    put_element(good, "Наименование", name)
+    base = put_element(good, "БазоваяЕдиница", unit or "шт")
     if (unit or "шт") in ("шт", "шт."):
         base.set("Код", "796")
         base.set("НаименованиеПолное", "Штука")
         base.set("МеждународноеСокращение", "PCE")
     if rate is not None:
-        one = _put(_put(good, "СтавкиНалогов"), "СтавкаНалога")
-        _put(one, "Наименование", "НДС")
-        _put(one, "Ставка", _plain(rate))
+        one = put_element(put_element(good, "СтавкиНалогов"), "СтавкаНалога")
+        put_element(one, "Наименование", "НДС")
+        put_element(one, "Ставка", _plain(rate))
     _requisites(good, {"ВидНоменклатуры": kind, "ТипНоменклатуры": kind})
-    _put(good, "ЦенаЗаЕдиницу", _money(price))
-    _put(good, "Количество", _plain(quantity))
-    _put(good, "Сумма", _money(net))
-    _put(good, "Единица", unit or "шт")
-    _put(good, "Коэффициент", "1")
+    put_element(good, "ЦенаЗаЕдиницу", _money(price))
+    put_element(good, "Количество", _plain(quantity))
+    put_element(good, "Сумма", _money(net))
+    put_element(good, "Единица", unit or "шт")
+    put_element(good, "Коэффициент", "1")
     off = cents(price * quantity) - net
     if off > 0:
-        one = _put(_put(good, "Скидки"), "Скидка")
-        _put(one, "Наименование", "Знижка")
-        _put(one, "Сумма", _money(off))
-        _put(one, "УчтеноВСумме", "true")
+        one = put_element(put_element(good, "Скидки"), "Скидка")
+        put_element(one, "Наименование", "Знижка")
+        put_element(one, "Сумма", _money(off))
+        put_element(one, "УчтеноВСумме", "true")
     return good
 
 
 def _party(order: Order, party: Party, ref: Ref | None, writing: OrderWriting) -> Any:
     name = (ref.name if ref else "") or party.title or party.phone or party.email or writing.nameless
     own = ref.id if ref else party.code or f"{order.source}#{party.edrpou or party.phone or party.email or order.id}"
-    one = _element("Контрагент")
-    _put(one, "Ид", own)
-    _put(one, "Наименование", name)
+    one = put_element(None, "Контрагент")
+    put_element(one, "Ид", own)
+    put_element(one, "Наименование", name)
     if party.kind == "company" or party.company:
-        _put(one, "ОфициальноеНаименование", party.company or name)
+        put_element(one, "ОфициальноеНаименование", party.company or name)
         _place(one, "ЮридическийАдрес", party.address)
         for tag, value in (("ИНН", party.tax_number), ("ОКПО", party.edrpou)):
             if value:
-                _put(one, tag, value)
+                put_element(one, tag, value)
     else:
-        _put(one, "ПолноеНаименование", name)
+        put_element(one, "ПолноеНаименование", name)
         for tag, value in (
             ("Фамилия", party.last_name), ("Имя", party.first_name), ("Отчество", party.middle_name),
             ("ИНН", party.tax_number or party.edrpou),
         ):  # fmt: skip
             if value:
-                _put(one, tag, value)
+                put_element(one, tag, value)
         _place(one, "АдресРегистрации", party.address)
     contacts = [("Телефон мобильный", party.phone), ("Почта", party.email)]
     if any(value for _, value in contacts):
-        inner = _put(one, "Контакты")
+        inner = put_element(one, "Контакты")
         for kind, value in contacts:
             if value:
-                contact = _put(inner, "Контакт")
-                _put(contact, "Тип", kind)
-                _put(contact, "Значение", value)
+                contact = put_element(inner, "Контакт")
+                put_element(contact, "Тип", kind)
+                put_element(contact, "Значение", value)
     return one
 
 
@@ -233,16 +264,16 @@ def _place(parent: Any, name: str, address: Address) -> None:
     shown = address_text(address)
     if not shown:
         return
-    one = _put(parent, name)
-    _put(one, "Представление", shown)
+    one = put_element(parent, name)
+    put_element(one, "Представление", shown)
     for kind, value in (
         ("Почтовый индекс", address.zip), ("Страна", address.country), ("Регион", address.region),
         ("Город", address.city), ("Улица", address.street), ("Дом", address.house), ("Квартира", address.apartment),
     ):  # fmt: skip
         if value:
-            inner = _put(one, "АдресноеПоле")
-            _put(inner, "Тип", kind)
-            _put(inner, "Значение", value)
+            inner = put_element(one, "АдресноеПоле")
+            put_element(inner, "Тип", kind)
+            put_element(inner, "Значение", value)
 
 
 def address_text(address: Address) -> str:
@@ -255,14 +286,14 @@ def _payments(doc: Any, order: Order) -> None:
     payment = order.payment
     if not payment.paid or payment.status == "unpaid":
         return
-    one = _put(_put(doc, "Оплаты"), "Оплата")
+    one = put_element(put_element(doc, "Оплаты"), "Оплата")
     if payment.transaction:
-        _put(one, "НомерТранзакции", payment.transaction)
+        put_element(one, "НомерТранзакции", payment.transaction)
     if payment.paid_at:
-        _put(one, "ДатаОплаты", payment.paid_at.strftime("%Y-%m-%d"))
-    _put(one, "СуммаОплаты", _money(payment.paid or ZERO))
+        put_element(one, "ДатаОплаты", payment.paid_at.strftime("%Y-%m-%d"))
+    put_element(one, "СуммаОплаты", _money(payment.paid or ZERO))
     if payment.method:
-        _put(one, "СпособОплаты", payment.method)
+        put_element(one, "СпособОплаты", payment.method)
 
 
 def _told(draft: DocumentDraft, writing: OrderWriting, status: str | None) -> dict[str, str]:
@@ -291,29 +322,25 @@ def _told(draft: DocumentDraft, writing: OrderWriting, status: str | None) -> di
 def _requisites(parent: Any, told: Mapping[str, str]) -> None:
     if not told:
         return
-    inner = _put(parent, "ЗначенияРеквизитов")
+    inner = put_element(parent, "ЗначенияРеквизитов")
     for name, value in told.items():
-        one = _put(inner, "ЗначениеРеквизита")
-        _put(one, "Наименование", name)
-        _put(one, "Значение", value)
+        one = put_element(inner, "ЗначениеРеквизита")
+        put_element(one, "Наименование", name)
+        put_element(one, "Значение", value)
 
 
 # --- XML -------------------------------------------------------------------------------------------------------------
 
 
-def _element(name: str) -> Any:
-    from lxml import etree
-
-    return etree.Element(name)
-
-
-def _put(parent: Any, name: str, value: str | None = None, *, after: str = "") -> Any:
-    """Add an element, at the end or behind the child called ``after``."""
+def put_element(parent: Any, name: str, value: str | None = None, *, after: str = "") -> Any:
+    """Add an element, at the end or behind the child called ``after``; without a parent it stands alone."""
     from lxml import etree
 
     one = etree.Element(name)
     if value is not None:
         one.text = clean(value)
+    if parent is None:
+        return one
     place = parent.find(after) if after else None
     if place is None:
         parent.append(one)
@@ -322,7 +349,8 @@ def _put(parent: Any, name: str, value: str | None = None, *, after: str = "") -
     return one
 
 
-def _text(element: Any) -> str:
+def xml_of(element: Any) -> str:
+    """The element as text, without a declaration."""
     from lxml import etree
 
     etree.indent(element, " ")

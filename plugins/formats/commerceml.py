@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -21,6 +21,7 @@ from pipeline.api import (
     known_encoding,
 )
 from plugins.commerceml.documents import OrderRules, ReadOrder, documents_of, is_order, read_order
+from plugins.commerceml.order_out import canonical
 from plugins.commerceml.words import ROOT, Parsed, open_file
 
 _CLOSED = re.compile(rb"</(?:[\w.-]+:)?([^\s<>/:]+)\s*>\s*(?:<!--.*?-->\s*)*\Z", re.DOTALL)
@@ -113,7 +114,7 @@ def _no_goods(parsed: Parsed, notes: list[Finding]) -> None:
 
 def _decoded(read: list[ReadOrder], parsed: Parsed, source: str) -> list[DecodedOrder]:
     """The orders; of documents with one Ид the first, unless they differ: then none is taken without asking."""
-    fragments = [_canonical(one.element) for one in read]
+    fragments = [canonical(one.element) for one in read]
     several = Counter(one.id for one in read if one.id)
     made: list[DecodedOrder] = []
     seen: dict[str, bytes] = {}
@@ -150,17 +151,6 @@ def _decoded(read: list[ReadOrder], parsed: Parsed, source: str) -> list[Decoded
             )
         )
     return made
-
-
-def _canonical(element: Any) -> bytes:
-    from lxml import etree
-
-    for node in element.iter():
-        if len(node) and not (node.text or "").strip():
-            node.text = None
-        if node is not element and not (node.tail or "").strip():
-            node.tail = None
-    return bytes(etree.tostring(element, method="c14n", exclusive=True, with_comments=False, with_tail=False))
 
 
 _: type[OrderFormat] = CommerceML
