@@ -23,6 +23,7 @@ from pipeline.cli.orders import files, orders
 from pipeline.cli.plugins import plugins
 from pipeline.cli.replay import replay
 from pipeline.cli.resolve import resolve
+from pipeline.cli.rules import rules
 from pipeline.cli.run import run
 from pipeline.cli.selftest import selftest
 from pipeline.cli.serve import serve
@@ -155,6 +156,7 @@ _add(run, T("Run a job now."))
 _add(sync, T("Bring two systems in step now; --dry-run shows the difference first."))
 _add(plans, T("List the plans that a brake stopped, and that wait for you."))
 _add(approve, T("Approve a plan that a brake stopped, and apply it; or reject it."))
+_add(rules, T("Show what is done with the orders of each status, and what the rules leave open."))
 _add(compare, T("Compare two systems by their articles, prices and stock."))
 _add(jobs, T("List the jobs: when each ran last, and its next five runs."))
 _add(serve, T("Run the jobs on their schedules until it is stopped."))

@@ -31,6 +31,7 @@ KINDS: Mapping[str, Text] = {
     "brake": T("catalogue stopped by a brake"),
     "plan": T("plan stopped by a brake"),
     "sync": T("products that are not in step"),
+    "alike": T("buyers of a like name"),
 }
 STATES: Mapping[str, Text] = {
     "open": T("open"),

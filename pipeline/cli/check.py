@@ -17,6 +17,7 @@ from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
     from pipeline.config.model import ClientConfig
+    from pipeline.documents import DocumentsSettings
     from pipeline.engine.context import RunContext
     from pipeline.ports import Capabilities, System
 
@@ -71,6 +72,7 @@ def check(
     with common.cards(as_json=as_json):
         config = common.load(context)
         answers = list(_connect(config, write_probe=write_probe)) if connect or write_probe else []
+        answers += _rules(config, connect=connect or write_probe)
         code = max((answer.exit_code for answer in answers), default=common.DONE)
         if as_json:
             common.print_json(
@@ -152,6 +154,54 @@ def _connect(config: ClientConfig, *, write_probe: bool = False) -> Iterator[Ans
                         break  # the other folders would say the same, and one more bad login may lock the account
         finally:
             ctx.close()
+
+
+def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
+    """What the status rules of each documents step leave open; those that leave nothing are told only with the servers.
+
+    ``connect``: the statuses of the source, and what both systems can do, are looked at, too.
+    """
+    from pipeline.cli.rules import statuses_of
+    from pipeline.documents import DocumentsSettings
+    from pipeline.engine.documents import rules
+
+    answers = []
+    for name, job in config.jobs.items():
+        for step in job.steps:
+            if not isinstance(step.params, DocumentsSettings):
+                continue
+            answer = Answer(name, step.step)
+            known, error = statuses_of(config, step.params) if connect else (None, None)
+            if error is not None:
+                answer.lines.append((None, T("the statuses of {name} could not be asked", name=step.params.source)))
+            answer.findings.extend(rules.gaps(step.params, known))
+            if connect:
+                answer.findings.extend(_unable(config, step.params))
+            if not answer.findings and known is not None:
+                answer.lines.append((True, T("every status of {name} has its rule", name=step.params.source)))
+            if answer.findings:
+                answer.exit_code = common.WAITING
+            if connect or answer.findings:
+                answers.append(answer)
+    return answers
+
+
+def _unable(config: ClientConfig, settings: DocumentsSettings) -> Iterator[Finding]:
+    """What a documents step asks of its systems that they cannot do."""
+    from pipeline.cli.sync import looking
+    from pipeline.engine.documents import needs
+
+    try:
+        with looking(config) as ctx:
+            source, target = ctx.system(settings.source), ctx.system(settings.to)
+            for name, system, capability, what in needs.wanted(settings, source, target):
+                if not isinstance(system, capability):
+                    text = T("{name} cannot do what step {step} needs of it: {what}.", name=name, step="sync-orders",
+                             what=what)  # fmt: skip
+                    hint = T("mistok plugins tells what each system can do.")
+                    yield Finding("capability", text, hint=hint, who=Who.ADMIN)
+    except MistokError:
+        return  # that a system cannot be opened is told of its connection
 
 
 def _system(ctx: RunContext, name: str, kind: str, *, write_probe: bool) -> Answer:

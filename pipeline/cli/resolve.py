@@ -198,7 +198,7 @@ def _meant(client: Client, shown: Iterable[Row], pair: tuple[str, str], code: st
     place = carrying.place_of(client, story.file, story.order) if story.file and story.order else None
     if place is None:
         common.usage(T("No job of the config takes the orders of card {n} any more.", n=card["id"]))
-    with carrying.opened(client, place, by="") as walk:
+    with carrying.opened_any(client, place, by="") as walk:
         system = walk.ctx.system(place.settings.into)
         language = client.config.catalogue_language
         return nearest.meant(system, pair[0], code, client.clock.now(), language).code

@@ -28,9 +28,13 @@ def run(
         bool, typer.Option("--dry-run", help=str(T("Show what would be done; change nothing.")))
     ] = False,
     since: Annotated[
-        str | None, typer.Option(help=str(T("Only files from this time on: 2026-11-01 or 2026-11-01T08:00.")))
+        str | None,
+        typer.Option(help=str(T("Only files, or orders, from this time on: 2026-11-01 or 2026-11-01T08:00."))),
     ] = None,
-    until: Annotated[str | None, typer.Option(help=str(T("Only files before this time.")))] = None,
+    until: Annotated[str | None, typer.Option(help=str(T("Only files, or orders, before this time.")))] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help=str(T("Look at everything of both sides, not only at what changed.")))
+    ] = False,
     approve: Annotated[
         bool, typer.Option("--approve", help=str(T("Publish although a brake stopped the last run.")))
     ] = False,
@@ -44,6 +48,7 @@ def run(
         chosen = RunOptions(
             dry_run=dry_run,
             approve=approve,
+            full=full,
             since=moment(since, config.zone),
             until=moment(until, config.zone),
         )

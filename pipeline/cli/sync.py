@@ -356,11 +356,11 @@ def compare(
         how = comparing.match_settings(config, first, second)
         if keys:
             how = how.model_copy(update={"keys": tuple(one.strip() for one in keys.split(",") if one.strip())})
-        with _looking(config) as ctx, progress() as tell:
+        with looking(config) as ctx, progress() as tell:
             ctx.report = tell
             found = comparing.compare(ctx, first, second, how)
         if found.clean:
-            with _looking(config, writing=True) as ctx:
+            with looking(config, writing=True) as ctx:
                 comparing.remember(ctx, first, second, common.person())
         rows = comparing.rows_of(found)
         if xlsx is not None:
@@ -378,7 +378,7 @@ def compare(
 
 
 @contextmanager
-def _looking(config: ClientConfig, *, writing: bool = False) -> Iterator[RunContext]:
+def looking(config: ClientConfig, *, writing: bool = False) -> Iterator[RunContext]:
     """A context of a person who looks, outside of any job."""
     from tempfile import TemporaryDirectory
 

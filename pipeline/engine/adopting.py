@@ -46,10 +46,15 @@ def adopt(
     with client.ledger.read() as conn:
         order = order_rows.by_ids(conn, [card["order_row"]])[card["order_row"]]
         file = file_rows.by_id(conn, order["file_id"])
+    if order["document_number"]:
+        raise deciding.refusal(
+            card, T("№{number} has its document already: {document}.", number=order["number"],
+                    document=order["document_number"]),
+        )  # fmt: skip
     place = carrying.place_of(client, file, order) if file else None
     if place is None:
         raise ConfigError(T("No job of the config takes the orders of card {n} any more.", n=card["id"]))
-    with carrying.opened(client, place, by=by, report=report) as walk, carrying.holding(walk) as ours:
+    with carrying.opened_any(client, place, by=by, report=report) as walk, carrying.holding(walk) as ours:
         if not ours:
             words = T("A run of job {job} is under way: give this answer again when it has ended.", job=place.job)
             return Resolved(card["id"], (words,), waits=True)

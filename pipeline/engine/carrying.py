@@ -15,12 +15,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config.model import StepSpec
+from pipeline.documents import DocumentsSettings
 from pipeline.engine import amending, mending, sharing
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
+from pipeline.engine.documents.walk import DocumentsRun
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.runtime import Client
 from pipeline.errors import Finding, MistokError, Refused, Transient
-from pipeline.flow import InboundSettings, InboundStep, Settings
+from pipeline.flow import DocumentsStep, InboundSettings, InboundStep, Settings
 from pipeline.ledger import cards
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
@@ -63,6 +65,20 @@ class Place:
     settings: InboundSettings
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentsPlace:
+    """The step that makes documents of the orders of one system, and the job that it belongs to."""
+
+    job: str
+    spec: StepSpec
+    step: DocumentsStep
+    settings: DocumentsSettings
+    number: int = 0  #: of the step in its job, from 0
+
+
+AnyPlace = Place | DocumentsPlace
+
+
 def places(client: Client) -> Iterator[Place]:
     """Every step of the client's config that takes files in."""
     for name, job in client.config.jobs.items():
@@ -72,11 +88,22 @@ def places(client: Client) -> Iterator[Place]:
                 yield Place(name, spec, kind, spec.params)
 
 
-def place_of(client: Client, file: Row, order: Row | None = None) -> Place | None:
-    """The step that takes the files of this file's inbox now (of the order's own job, if it still does)."""
+def document_places(client: Client) -> Iterator[DocumentsPlace]:
+    """Every step of the client's config that makes documents of a system's orders."""
+    for name, job in client.config.jobs.items():
+        for number, spec in enumerate(job.steps):
+            kind = client.registry.steps[spec.step].kind
+            if isinstance(spec.params, DocumentsSettings) and isinstance(kind, DocumentsStep):
+                yield DocumentsPlace(name, spec, kind, spec.params, number)
+
+
+def place_of(client: Client, file: Row, order: Row | None = None) -> AnyPlace | None:
+    """The step that takes the files of this file's inbox, or the orders of this system, now (of the order's own job,
+    if it still does)."""
+    known: list[AnyPlace] = [*places(client), *document_places(client)]
     found = [
         place
-        for place in places(client)
+        for place in known
         if (place.settings.inbox, place.settings.folder) == (file["connection"], file["folder"])
     ]
     if order is not None:
@@ -98,20 +125,7 @@ def opened(
 ) -> Iterator[Inbound]:
     """The walk of that step for a person, who wants an answer now; its connections are closed afterwards."""
     with TemporaryDirectory(prefix="mistok-run-", ignore_cleanup_errors=True) as temp:
-        ctx = RunContext(
-            config=client.config,
-            registry=client.registry,
-            ledger=client.ledger,
-            archive=client.archive,
-            clock=client.clock,
-            job=place.job,
-            temp=Path(temp),
-            report=report,
-            reach=reach,
-            run_id=run_id,
-            dry_run=dry_run,
-            by=by,
-        )
+        ctx = _context(client, place.job, Path(temp), report, reach, run_id, by, dry_run=dry_run)
         plugin = client.registry.formats[place.settings.format.type]
         try:
             yield Inbound(place.step, place.settings, plugin, place.spec.format_params or Settings(), ctx)
@@ -120,7 +134,58 @@ def opened(
 
 
 @contextmanager
-def holding(walk: Inbound, patience: timedelta = PATIENCE) -> Iterator[bool]:
+def opened_any(
+    client: Client,
+    place: AnyPlace,
+    *,
+    by: str,
+    report: Progress = no_progress,
+    reach: Callable[[str], None] = go_on,
+    run_id: int | None = None,
+    dry_run: bool = False,
+) -> Iterator[Inbound | DocumentsRun]:
+    """The walk of either kind of step, as :func:`opened`."""
+    if isinstance(place, Place):
+        with opened(client, place, by=by, report=report, reach=reach, run_id=run_id, dry_run=dry_run) as inbound:
+            yield inbound
+        return
+    with TemporaryDirectory(prefix="mistok-run-", ignore_cleanup_errors=True) as temp:
+        ctx = _context(client, place.job, Path(temp), report, reach, run_id, by, dry_run=dry_run)
+        try:
+            yield DocumentsRun.of(place.step, place.spec, ctx, place.number)
+        finally:
+            ctx.close()
+
+
+def _context(
+    client: Client,
+    job: str,
+    temp: Path,
+    report: Progress,
+    reach: Callable[[str], None],
+    run_id: int | None,
+    by: str,
+    *,
+    dry_run: bool,
+) -> RunContext:
+    return RunContext(
+        config=client.config,
+        registry=client.registry,
+        ledger=client.ledger,
+        archive=client.archive,
+        clock=client.clock,
+        job=job,
+        temp=temp,
+        report=report,
+        reach=reach,
+        run_id=run_id,
+        dry_run=dry_run,
+        by=by,
+    )
+
+
+@contextmanager
+def holding(walk: Inbound | DocumentsRun, patience: timedelta = PATIENCE) -> Iterator[bool]:
     """Hold the walk's inbox, after waiting for a run under way to end. False: it did not end in that time."""
     until = walk.ctx.clock.now() + patience
     while True:
@@ -155,7 +220,7 @@ def carry_on(
     with client.ledger.read() as conn:
         rows = order_rows.by_ids(conn, order_ids)
         files = file_rows.by_ids(conn, {row["file_id"] for row in rows.values()})
-    groups: dict[tuple[str, str], tuple[Place, list[Row]]] = {}
+    groups: dict[tuple[str, str], tuple[AnyPlace, list[Row]]] = {}
     later: dict[int, tuple[Text, MistokError | None]] = {}
     for row in rows.values():
         if OrderState(row["state"]) not in (*order_rows.UNFINISHED, OrderState.HELD):
@@ -173,7 +238,7 @@ def carry_on(
             groups.setdefault((place.job, place.spec.step), (place, []))[1].append(row)
     done = 0
     for place, group in groups.values():
-        with opened(client, place, by=by, report=report) as walk, holding(walk, patience) as ours:
+        with opened_any(client, place, by=by, report=report) as walk, holding(walk, patience) as ours:
             if not ours:
                 words = T("A run of job {job} is under way; its next run carries on.", job=place.job)
                 later.update((row["id"], (words, None)) for row in group)
@@ -211,7 +276,7 @@ def amend(
     place = place_of(client, file, before)
     words: Text | None = None
     error: MistokError | None = None
-    if place is None:
+    if not isinstance(place, Place):
         words = T("No job of the config takes files from there any more.")
     else:
         with opened(client, place, by=by, report=report) as walk, holding(walk, patience) as ours:
@@ -232,7 +297,7 @@ def amend(
     return replace(came, later=words, error=error, amended=came.order["amended"] != before["amended"])
 
 
-def _plan_again(walk: Inbound, rows: Sequence[Row]) -> MistokError | None:
+def _plan_again(walk: Inbound | DocumentsRun, rows: Sequence[Row]) -> MistokError | None:
     walk.hold_on()
     with walk.ctx.ledger.read() as conn:
         # as they are now that nobody else works on them
@@ -240,7 +305,10 @@ def _plan_again(walk: Inbound, rows: Sequence[Row]) -> MistokError | None:
     going = (*order_rows.UNFINISHED, OrderState.HELD)
     fresh = [row for row in now.values() if OrderState(row["state"]) in going]
     try:
-        mending.plan_again(walk, fresh, walk.ctx.clock.now())
+        if isinstance(walk, DocumentsRun):
+            walk.plan_again(fresh)
+        else:
+            mending.plan_again(walk, fresh, walk.ctx.clock.now())
     except (Transient, Refused) as error:
         return error
     return walk.troubles[-1] if walk.troubles else None

@@ -62,7 +62,7 @@ def findings_of(card: Mapping[str, Any]) -> tuple[Finding, ...]:
 
 def asked_for(card: Mapping[str, Any]) -> tuple[str, ...]:
     """The mappings that would help: ``sku:AB-1``, each once."""
-    if card["kind"] not in ("held", "changed", "sync"):
+    if card["kind"] not in ("held", "changed", "sync", "alike"):
         return ()
     return tuple(dict.fromkeys(finding.about for finding in findings_of(card) if finding.about))
 
@@ -148,6 +148,9 @@ def give_mappings(
                 said.append(T("{kind}:{code} means {meant} from now on; it meant {before}.", **values))
         abouts = {f"{kind}:{code}": (kind, code, meant) for (kind, code), meant in given.items()}
         freed = cards.held_for(conn, name, abouts)
+        for card in shown:
+            if card["kind"] == "alike":  # nothing waits for it: later orders are booked on whoever was named
+                cards.close_one(conn, name, card["id"], now, by=by, why=why or "mapped")
         changed = cards.changed_for(conn, name, abouts)
         files = file_rows.by_ids(conn, {card["file_id"] for card in changed})
         said_of = {row["id"]: file_rows.findings_of(row) for row in order_rows.by_ids(conn, freed).values()}
@@ -406,7 +409,7 @@ def _acknowledge(client: Client, file: Row, *, by: str) -> Text:
     from pipeline.engine import acknowledge
 
     place = carrying.place_of(client, file)
-    if place is None:
+    if not isinstance(place, carrying.Place):
         return T("It stays on the server: no job of the config takes files from there.")
     try:
         with carrying.opened(client, place, by=by) as walk, carrying.holding(walk) as ours:

@@ -27,7 +27,7 @@ from pipeline.archive.journal import distinct
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig
 from pipeline.engine import guard, planning
-from pipeline.engine.carrying import Place, places
+from pipeline.engine.carrying import Place, document_places, places
 from pipeline.engine.context import Progress, RunContext, no_progress
 from pipeline.engine.inbox import chosen
 from pipeline.engine.rebuilt import FileRow, OrderRow, Rebuild, Seen, write
@@ -168,6 +168,7 @@ class _Planner:
         self.client, self.ctx, self.reject = client, ctx, reject
         self.done = Rebuild()
         self.places = list(places(client))
+        self.systems = {(place.settings.inbox, place.settings.folder) for place in document_places(client)}
         self.index = Index.of(client.archive.journal)
 
     def plan(self) -> Rebuild:
@@ -212,6 +213,8 @@ class _Planner:
     def _file(self, entry: Entry) -> None:
         archive = self.client.archive
         entry, place = self._place(entry)
+        if place is None and (entry.connection, entry.folder) in self.systems:
+            return  # an order of a system: its next run reads it again, and finds its documents by their keys
         if place is None:
             if entry.direction == "in":
                 self._remark("no-job", entry, T("No job takes files from {inbox} any more.", inbox=_inbox(entry)))

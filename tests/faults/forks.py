@@ -142,6 +142,7 @@ _LOADED = (
     *(f"pipeline.cli.{name}" for name in ("app", "common", "words")),
     *(f"pipeline.engine.{name}" for name in ("acknowledge", "inbound", "outbound", "rebuild", "retention")),
     *(f"pipeline.engine.replay.{name}" for name in ("apply", "choose")),
+    *("pipeline.engine.documents.walk", "pipeline.testing.documents_target", "pipeline.testing.orders_source"),
     *(f"pipeline.transports.{name}" for name in ("local", "sftp", "ftp")),
     *(f"plugins.systems.books.{name}" for name in ("system", "load", "catalogue")),
     *(f"tests.faults.{name}" for name in ("run_and_die", "replay_and_die", "prune_and_die", "rebuild_and_die")),

@@ -87,7 +87,7 @@ def explained(client: Client, file: Row | None, finding: Finding, language: str)
     """The rule that a finding tells of and a right example, by the format of the file; None where there is none."""
     place = carrying.place_of(client, file) if file else None
     found: Explained | None = None
-    if place is not None:
+    if isinstance(place, carrying.Place):
         plugin = client.registry.formats[place.settings.format.type]
         if plugin.explain is not None:
             try:
@@ -112,7 +112,7 @@ def proposals(client: Client, story: Story) -> dict[str, tuple[Proposal, ...]]:
         return {}
     config = client.config
     found: dict[str, tuple[Proposal, ...]] = {}
-    with carrying.opened(client, place, by="") as walk:
+    with carrying.opened_any(client, place, by="") as walk:
         system = walk.ctx.system(place.settings.into)
         for about in asked:
             kind, _, code = about.partition(":")

@@ -95,6 +95,8 @@ def _ways(
         case "plan":
             yield Way(f"mistok resolve {n} --retry", T("run the job again, when the source has been mended"))
             rejected = T("nothing of this plan is applied; it is not asked about again")
+        case "alike":
+            rejected = T("the card is closed: they are different buyers")
         case "sync":
             yield Way(f"mistok resolve {n} --retry", T("compare both sides again now"))
             rejected = T("the card is closed; it is opened anew while the next look at everything finds the same")

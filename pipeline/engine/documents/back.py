@@ -13,7 +13,7 @@ from pipeline.engine.documents import paper, planning, rules, store
 from pipeline.engine.documents.plan import act_key
 from pipeline.engine.documents.standing import Standing
 from pipeline.engine.documents.work import Work
-from pipeline.errors import Held, InDoubt, Rejected
+from pipeline.errors import Held, Rejected
 from pipeline.ledger import acts
 from pipeline.ledger import orders as order_rows
 from pipeline.ports import ApplyOrders, OrderChange
@@ -60,6 +60,9 @@ def change_of(run: DocumentsRun, work: Work) -> tuple[OrderChange, dict[str, Any
         if not any(rules.same(one, work.seen.status) for one in names):
             status = ref_there.id if ref_there is not None else wanted
             content |= {"status": status, "over": work.status, "group": work.group}
+        elif (begun := planning.begun_back(work)) is not None:
+            # a killed run has written it, as it seems: it is ours all the same
+            content |= {name: begun[name] for name in ("status", "over", "group") if name in begun}
     if not content:
         return None
     return OrderChange(id=work.seen.id, status=status, number=number, tracking=tracking), content
@@ -86,9 +89,12 @@ def tell(run: DocumentsRun, works: Sequence[Work]) -> None:
         now = ctx.clock.now()
         for (work, change, content), act_id in zip(changes, ids, strict=True):
             error = None
-            if change.status or change.number or change.tracking:
+            asked_for = bool(change.status or change.number or change.tracking)
+            if asked_for:
                 error = next(outcomes).error
-            if error is None:
+            if error is None and not asked_for:  # it has all of it already
+                acts.settle(conn, act_id, acts.DONE, now)
+            elif error is None:
                 acts.settle(conn, act_id, acts.DONE, now)
                 told = {name: value for name, value in content.items() if name != "group"}
                 ctx.event(conn, work.subject, "told-back", **told)
@@ -104,8 +110,6 @@ def tell(run: DocumentsRun, works: Sequence[Work]) -> None:
                 )  # fmt: skip
             else:  # it stays begun: absolute, it is told again by the next run
                 run.trouble(error)
-                if isinstance(error, InDoubt):
-                    continue
     ctx.reach("documents:back-done")
 
 
@@ -114,7 +118,7 @@ def catch_up(run: DocumentsRun) -> None:
     ctx, settings = run.ctx, run.settings
     with ctx.ledger.read() as conn:
         open_acts = acts.of_link(conn, ctx.client, settings.source, settings.to, (acts.BEGUN,))
-        left = {row["order_row"] for row in open_acts if row["act"] == "back" and row["updated"] < run.began}
+        left = {row["order_row"] for row in open_acts if row["act"] == "back" and row["run_id"] != ctx.run_id}
         rows = list(order_rows.by_ids(conn, left).values())
     if not rows:
         return

@@ -256,13 +256,19 @@ def _commit(
         )
         return
     ref = outcome.ref
-    acts.settle(conn, act_id, acts.DONE, now, document_id=ref.id, document_number=ref.number)
+    acts.settle(conn, act_id, acts.DONE, now, **place_of(ref, doing.content))
     done(run, conn, work, doing.what, ref, existed=outcome.existed)
     if doing.what in ("create", "amend") and work.draft is not None:
         # what a target says of a sum is believed: what is not as in the source is told, and nothing more is done
         order = work.draft.order
         if money.differs(order, ref) and settling.OTHER_TOTAL not in work.accepted:
             settling.hold(run, conn, work, (settling.other_total(work, order, ref),))
+
+
+def place_of(ref: DocumentRef, content: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the ledger keeps of a document that is there."""
+    values: dict[str, Any] = {"document_id": ref.id, "document_number": ref.number}
+    return values | ({"content": {**(content or {}), "tracking": ref.tracking}} if ref.tracking else {})
 
 
 def done(run: DocumentsRun, conn: Any, work: Work, what: str, ref: DocumentRef, *, existed: bool) -> None:
@@ -359,6 +365,14 @@ def buyers(run: DocumentsRun, works: Sequence[Work]) -> None:
     """Add the buyers that the target does not have: each once, also when several orders name them."""
     target, ctx = run.target, run.ctx
     made: dict[str, Ref] = {}
+    # one who was added by a run that did not end is found by now
+    with run.begin() as conn:
+        for work in works:
+            found = work.buyer.ref
+            for row in work.acts_before:
+                if row["act"] == "party" and row["state"] in acts.OPEN and found is not None:
+                    place = {"document_id": found.id, "document_number": found.code}
+                    acts.settle(conn, row["id"], acts.DONE, ctx.clock.now(), **place)
     for work in works:
         party = work.buyer.create
         if work.stopped or party is None or not work.plan.doings:

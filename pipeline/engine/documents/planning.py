@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -78,8 +78,19 @@ def know(run: DocumentsRun, works: Sequence[Work]) -> None:
         work.acts_before = before.get(work.row["id"], [])
         done = [row for row in work.acts_before if row["state"] == act_rows.DONE]
         work.standing = standing_of(work.row, done)
+        if (begun := begun_back(work)) is not None and begun.get("status"):
+            # nobody knows whether the source has it: if its order says so, it was we
+            told = {**work.standing.told, "group": begun.get("group", "")}
+            wrote = {"wrote": begun["status"], "wrote_over": begun.get("over", ""), "told": told}
+            work.standing = replace(work.standing, **wrote)
         work.ref = work.standing.ref
         work.accepted = accepted.get((work.subject, work.row["revision"]), frozenset())
+
+
+def begun_back(work: Work) -> Mapping[str, Any] | None:
+    """What the source was about to be told by a run that did not end; None when there is no such thing."""
+    begun = [row for row in work.acts_before if row["act"] == "back" and row["state"] == act_rows.BEGUN]
+    return begun[-1]["content"] if begun else None
 
 
 def _rule(run: DocumentsRun, work: Work) -> None:

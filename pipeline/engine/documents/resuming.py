@@ -47,7 +47,7 @@ def resume(run: DocumentsRun, only: int | None = None) -> None:
         for row in rows:
             if row["id"] in found:
                 ref = found[row["id"]]
-                acts.settle(conn, row["id"], acts.DONE, now, document_id=ref.id, document_number=ref.number)
+                acts.settle(conn, row["id"], acts.DONE, now, **phases.place_of(ref, row["content"]))
                 phases.done(run, conn, works[row["order_row"]], row["act"], ref, existed=True)
                 # whatever else there is to do about it is planned now that this is known
                 order_rows.update(conn, row["order_row"], now, state=OrderState.CREATING, next_try=None)

@@ -37,17 +37,19 @@ def names(ref: Ref) -> tuple[str, ...]:
 def called(keys: Sequence[str] | Mapping[str, object], status: str, known: Sequence[Ref], group: str = "") -> str:
     """The one of ``keys`` that names this status: by id, else code, else name, else group; "" when none does.
 
+    A key that is the name of a status stands for that one alone, though it may be the word for a group, too.
+
     Args:
         status: as the source tells it of an order: the id or code.
         known: all statuses of the source, as far as it tells them.
         group: our own word for it.
     """
     ref = find(status, known)
-    for name in (*(names(ref) if ref is not None else (status,)), *([group] if group in GROUPS else [])):
+    for name in names(ref) if ref is not None else (status,):
         for key in keys:
             if same(key, name):
                 return key
-    return ""
+    return next((key for key in keys if group in GROUPS and same(key, group) and find(key, known) is None), "")
 
 
 def find(status: str, known: Sequence[Ref]) -> Ref | None:
@@ -87,6 +89,11 @@ def target_status(settings: DocumentsSettings, status: str, known: Sequence[Ref]
     return settings.statuses[key] if key else None
 
 
+def is_group(key: str, known: Sequence[Ref]) -> bool:
+    """Whether a key of the rules stands for a whole group of statuses."""
+    return any(same(key, group) for group in GROUPS) and find(key, known) is None
+
+
 def table(settings: DocumentsSettings, known: Sequence[Ref]) -> list[RuleRow]:
     """Every status of the source with what is done. Groups show where a status has no rule of its own, as far as its
     own name is one of them; what else a system sorts into a group is known of each order only."""
@@ -115,7 +122,7 @@ def gaps(settings: DocumentsSettings, known: Sequence[Ref] | None = None) -> lis
     found = list(_within(settings))
     if known is None:
         return found
-    groups = [key for key in settings.rules if any(same(key, group) for group in GROUPS)]
+    groups = [key for key in settings.rules if is_group(key, known)]
     for key in settings.rules:
         if key not in groups and find(key, known) is None:
             text = T("A rule names status {status}, and {system} has none of that name.", status=key,

@@ -123,4 +123,6 @@ def moving(draft: DocumentDraft, base: str = "") -> dict[str, Any]:
 
 def _moved(ref: DocumentRef, content: Mapping[str, Any]) -> Moved:
     products = tuple(Ref(*one) for one in content["products"])
+    if content.get("tracking"):
+        ref = replace(ref, tracking=content["tracking"])
     return Moved(ref, paper.order_of(content["order"]), products, content.get("base", ""))

@@ -66,6 +66,7 @@ class DocumentsRun:
     shipped: set[str] = field(default_factory=set)  #: articles of what was shipped in this run
     shelf: Shelf | None = None
     full: bool = False
+    carried: set[int] = field(default_factory=set)  #: rows of the orders that this run has been about
 
     def __post_init__(self) -> None:
         self.began = self.ctx.clock.now()
@@ -337,6 +338,7 @@ class DocumentsRun:
         """Plan orders that have their ledger rows, and do it, act by act."""
         if not works:
             return
+        self.carried |= {work.row["id"] for work in works}
         planning.plan(self, works)
         self.ctx.reach("documents:planned")
         with self.begin() as conn:
@@ -363,7 +365,7 @@ class DocumentsRun:
         due = None if self.ctx.trigger == "person" else self.ctx.clock.now()
         with self.ctx.ledger.read() as conn:
             rows = acts.waiting_orders(conn, self.ctx.client, self.settings.source, self.settings.to, due, AT_ONCE)
-        self.plan_again([row for row in rows if row["updated"] < self.began])
+        self.plan_again([row for row in rows if row["id"] not in self.carried])
 
     def plan_again(self, rows: Sequence[Row]) -> None:
         """Plan these orders again, as they were read last."""

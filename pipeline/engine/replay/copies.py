@@ -46,6 +46,17 @@ class Copies:
     def homeless(self, row: Row) -> ConfigError:
         """What is said of a file whose inbox no job takes any more."""
         inbox = f"{row['connection']}/{row['folder']}".rstrip("/")
+        for one in carrying.document_places(self.client):
+            if (one.settings.inbox, one.settings.folder) == (row["connection"], row["folder"]):
+                return ConfigError(
+                    T(
+                        "{file} is an order of {system}: it came in no file.",
+                        file=row["name"],
+                        system=one.settings.inbox,
+                    ),
+                    hint=T("Job {job} reads it again: mistok run {job} --full, or --since its day.", job=one.job),
+                    code="no-file",
+                )
         return ConfigError(
             T("No job of {file} takes files from {inbox} any more.", file=self.client.config.source.name, inbox=inbox),
             hint=T("Say which job is to read them: --job NAME. Jobs that take files: {names}.", names=self._names())

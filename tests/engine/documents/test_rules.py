@@ -34,6 +34,14 @@ def test_a_rule_of_the_status_itself_outweighs_that_of_its_group() -> None:
     assert acts("4", "completed", rules=said) == ("ship",)
 
 
+def test_the_name_of_a_status_stands_for_it_alone_though_it_is_the_word_of_a_group() -> None:
+    known = (Ref("4", "", "Confirmed"), Ref("5", "", "Щось інше"))
+    said = settings(rules={"confirmed": "order"})
+    assert rules.acts_for(said, "4", known, "confirmed") == ("order",)
+    assert rules.acts_for(said, "5", known, "confirmed") is None
+    assert rules.acts_for(said, "5", known[1:], "confirmed") == ("order",)
+
+
 def test_an_id_outweighs_a_name_that_looks_like_it() -> None:
     known = (Ref("12", "", "4"), Ref("4", "", "Інше"))
     found = rules.acts_for(settings(rules={"4": "order", "12": "ship"}), "12", known, "")

@@ -1,0 +1,139 @@
+"""``mistok rules JOB``: what is done with the orders of each status of a source, and where the rules have gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import common
+from pipeline.cli.orders import AsJson
+from pipeline.errors import Finding, MistokError
+from pipeline.texts import T, Text
+
+if TYPE_CHECKING:
+    from pipeline.config.model import ClientConfig
+    from pipeline.documents import DocumentsSettings
+    from pipeline.engine.documents.rules import RuleRow
+    from pipeline.ports import Ref
+
+#: What each act does, for people.
+ACTS: Mapping[str, Text] = {
+    "order": T("order document"),
+    "pay": T("payment noted"),
+    "ship": T("shipment"),
+    "return": T("return on the base of its shipment"),
+    "cancel": T("order marked cancelled"),
+    "nothing": T("nothing"),
+    "hold": T("waits for a person"),
+}
+COLUMNS = (
+    ("status", T("Status")),
+    ("rule", T("Rule")),
+    ("done", T("What is done")),
+    ("target", T("Status in the target")),
+)
+
+
+def rules(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(help=str(T("Name of the job in the config.")), show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Show what is done with the orders of each status, and what the rules leave open."""
+    code = common.DONE
+    told = []
+    with common.cards(as_json=as_json):
+        config = common.load(context)
+        for settings in _steps(config, job):
+            known, error = statuses_of(config, settings)
+            rows, found = looked_at(settings, known)
+            if error is not None:
+                found = [*error.findings, *found]
+                code = max(code, common.exit_code(error))
+            elif found:
+                code = max(code, common.WAITING)
+            told.append({"from": settings.source, "to": settings.to, "rules": rows, "findings": found})
+            if not as_json:
+                _show(settings, rows, found)
+        if as_json:
+            common.print_json({"job": job, "steps": told})
+    raise typer.Exit(code)
+
+
+def _steps(config: ClientConfig, job: str) -> list[DocumentsSettings]:
+    from pipeline.documents import DocumentsSettings
+
+    def of(name: str) -> list[DocumentsSettings]:
+        return [spec.params for spec in config.jobs[name].steps if isinstance(spec.params, DocumentsSettings)]
+
+    if job not in config.jobs or not of(job):
+        names = [name for name in config.jobs if of(name)]
+        text = T("Job {job} makes no documents by status rules.", job=job)
+        if job not in config.jobs:
+            text = T("There is no job {name} in {file}.", name=job, file=str(config.source))
+        common.usage(text, T("Jobs that do: {names}.", names=", ".join(names)) if names else None)
+    return of(job)
+
+
+def statuses_of(config: ClientConfig, settings: DocumentsSettings) -> tuple[Sequence[Ref] | None, MistokError | None]:
+    """The statuses of a step's source; None, with why, when it cannot be asked now."""
+    from pipeline.cli.sync import looking
+    from pipeline.ports import Orders
+
+    try:
+        with looking(config) as ctx:
+            source = ctx.system(settings.source)
+            if not isinstance(source, Orders):
+                return None, None
+            return tuple(source.order_statuses()), None
+    except MistokError as error:
+        return None, error
+
+
+def looked_at(settings: DocumentsSettings, known: Sequence[Ref] | None) -> tuple[list[dict[str, Any]], list[Finding]]:
+    """The table, and what the rules leave open. Where the source was not asked, the rules as they are written."""
+    from pipeline.engine.documents import rules as rule_words
+
+    if known is not None:
+        rows = [_row(row) for row in rule_words.table(settings, known)]
+    else:
+        rows = [{"status": key, "rule": key, "acts": list(acts), "target": ""} for key, acts in settings.rules.items()]
+    groups = [key for key in settings.rules if known is not None and rule_words.is_group(key, known)]
+    shown = {row["rule"] for row in rows}
+    rows += [
+        {"status": "", "rule": key, "acts": list(settings.rules[key]), "target": ""}
+        for key in groups
+        if key not in shown
+    ]
+    return rows, rule_words.gaps(settings, known)
+
+
+def _row(row: RuleRow) -> dict[str, Any]:
+    from pipeline.engine.documents import rules as rule_words
+
+    return {"status": rule_words.title(row.status), "rule": row.rule, "acts": list(row.acts), "target": row.target}
+
+
+def _show(settings: DocumentsSettings, rows: Sequence[Mapping[str, Any]], found: Sequence[Finding]) -> None:
+    out = common.console()
+    heading = T("Orders of {source} → documents of {target}", source=settings.source, target=settings.to)
+    out.print(str(heading), style="bold")
+    told = [
+        {
+            **row,
+            "status": row["status"] or str(T("(any of the group)")),
+            "rule": row["rule"] or "—",
+            "done": ", ".join(_acts(row["acts"])),
+            "target": row["target"] or "—",
+        }
+        for row in rows
+    ]
+    columns = COLUMNS if any(row["target"] != "—" for row in told) else COLUMNS[:-1]
+    common.table(columns, told, empty=T("The source has no statuses."))
+    common.show_findings(found, of_story=True)
+
+
+def _acts(acts: Sequence[str]) -> Iterator[str]:
+    yield from (str(ACTS[act]) for act in acts)
