@@ -126,7 +126,8 @@ def _one(
         change(connection, one, row)
         return DocumentOutcome(one.key, _ref(connection, row.id))
 
-    return each(database, changes, write)
+    drafts = [draft for one in changes if (draft := getattr(one, "draft", None)) is not None]
+    return each(database, changes, write, drafts, [one.ref for one in changes])
 
 
 def _ref(connection: Connection, document: int) -> DocumentRef:

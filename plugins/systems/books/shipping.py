@@ -81,7 +81,7 @@ def ship(
         values |= {"client": client, "key": one.key, "document_id": document.id, "comment": one.draft.comment}
         return DocumentOutcome(one.key, _keep(connection, "shipment", values, one.draft, totals, settings))
 
-    return each(database, shipments, write)
+    return each(database, shipments, write, [one.draft for one in shipments])
 
 
 def take_back(
@@ -130,7 +130,7 @@ def take_back(
         values |= {"key": one.key, "document_id": document.id, "comment": one.draft.comment}
         return DocumentOutcome(one.key, _keep(connection, "return", values, one.draft, totals, settings))
 
-    return each(database, returns, write)
+    return each(database, returns, write, [one.draft for one in returns])
 
 
 def find(connection: Connection, table: Table, keys: Collection[str]) -> dict[str, DocumentRef]:

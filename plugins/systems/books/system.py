@@ -79,6 +79,16 @@ class Books(Following):
                         who=Who.ADMIN,
                     ),
                 )
+            accounts = set(connection.execute(select(t.accounts.c.code)).scalars())
+            if self.settings.default_account and self.settings.default_account not in accounts:
+                return (
+                    Finding(
+                        "unknown-account",
+                        T("The books have no account {code}.", code=self.settings.default_account),
+                        hint=T("Load it into the books, or correct `default_account`."),
+                        who=Who.ADMIN,
+                    ),
+                )
         return ()
 
     # --- Catalogue, ProductLookup --------------------------------------------------------------------------------

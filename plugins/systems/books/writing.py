@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from pipeline.api import DocumentOutcome, DocumentRef, Held, InDoubt, Refused, T, Transient
+from pipeline.api import DocumentDraft, DocumentOutcome, DocumentRef, Held, InDoubt, Refused, T, Transient
 from plugins.systems.books import tables as t
 from plugins.systems.books.counters import lock
 from plugins.systems.books.database import Database, in_doubt
@@ -33,19 +33,41 @@ Item = TypeVar("Item", bound=Keyed)
 
 
 def each(
-    database: Database, items: Sequence[Item], write: Callable[[Connection, Item], DocumentOutcome]
+    database: Database,
+    items: Sequence[Item],
+    write: Callable[[Connection, Item], DocumentOutcome],
+    drafts: Sequence[DocumentDraft] = (),
+    orders: Sequence[DocumentRef] = (),
 ) -> Sequence[DocumentOutcome]:
-    """``write`` for each of ``items`` in one transaction; one outcome each, in order. It may raise Held."""
+    """``write`` for each of ``items`` in one transaction; one outcome each, in order. It may raise Held.
+
+    The stock of the products in ``drafts``, and of those on the documents ``orders``, is theirs until the end.
+    """
     if not items:
         return ()
     try:
         with database.write() as connection:
             lock(connection, KIND)  # as whoever creates: amounts and reserves are looked up and then written
+            _hold_stock(connection, drafts, orders)
             outcomes = [_guarded(connection, one, write) for one in items]
             commit(database, connection)
     except (Transient, Refused, InDoubt, Held) as error:
         return tuple(DocumentOutcome(one.key, error=error) for one in items)
     return tuple(outcomes)
+
+
+def _hold_stock(connection: Connection, drafts: Sequence[DocumentDraft], orders: Sequence[DocumentRef]) -> None:
+    """Lock the rows of the stock in the order in which everybody does, or two writers could wait for each other."""
+    if connection.dialect.name == "sqlite":
+        return  # there is one writer at a time
+    s, lines = t.stock.c, t.document_lines.c
+    ids = {number_of(DocumentRef(ref.id, "")) for draft in drafts for ref in draft.products}
+    keys = sorted({ref.key for ref in orders if ref.key})
+    numbers = sorted({number_of(ref) for ref in orders if not ref.key})
+    of_orders = select(lines.product_id).join_from(t.document_lines, t.documents, _D.id == lines.document_id)
+    of_orders = of_orders.where(or_(_D.key.in_(keys), _D.id.in_(numbers)))
+    rows = select(s.product_id).where(or_(s.product_id.in_(sorted(ids)), s.product_id.in_(of_orders)))
+    connection.execute(rows.order_by(s.product_id, s.warehouse_id).with_for_update()).all()
 
 
 def _guarded(

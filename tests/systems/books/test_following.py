@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from pipeline.api import Cancellation, Held, NewProduct, PaymentDraft
 from pipeline.testing.documents_contract import amendment_of, drafts_of, larger, order
@@ -187,6 +188,8 @@ def test_a_payment_goes_to_the_account_that_is_meant(lite: Place) -> None:
         [PaymentDraft(key="lost", order=ref, amount=Decimal(1), currency="UAH")]
     )
     assert "no account nowhere" in held(lost)
+    assert [finding.code for finding in lite.open(default_account="nowhere").check()] == ["unknown-account"]
+    assert lite.open(default_account="bank").check() == ()
 
 
 def test_a_period_is_closed_up_to_the_end_of_a_day_and_opened_again(lite: Place) -> None:
@@ -261,6 +264,37 @@ def test_numbers_that_cannot_be_are_held(lite: Place, wrong: str) -> None:
         held(books.ship([shipment(replace(ref, key="", id=strange), draft)])[0])
         held(books.ship([shipment(ref, odd)])[0])
     assert (subject_.count("ship"), subject_.count("pay")) == (0, 0)
+
+
+def test_goods_that_leave_and_a_sync_that_sets_the_stock_never_wait_for_each_other(
+    postgres: str, tmp_path: Path
+) -> None:
+    from tests.systems.books.conftest import Place
+
+    place = Place(postgres, tmp_path)
+    subject_ = subject(place)
+    books = place.open()
+    known = {code: int(books.find_products([code])[code][0].id) for code in CODES}
+    places = sorted(range(3), key=lambda n: known[CODES[n]])
+    low, high = places[0], places[-1]
+    wanted = []
+    for n, position in enumerate((high, low), 1):  # against the order in which everybody else writes them
+        draft, ref = ordered(books, subject_, n)
+        wanted.append(shipment(ref, part(draft, *(int(n == position) for n in range(3)))))
+    s = t.stock.c
+    with ThreadPoolExecutor(1) as pool, place.open().database.write() as sync:
+        sync.execute(update(t.stock).where(s.product_id == known[CODES[low]]).values(updated_at=place.clock.now()))
+        shipping = pool.submit(books.ship, wanted)
+        waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        for _ in range(2000):
+            if sync.execute(waits).scalar_one():
+                break
+            sleep(0.01)
+        sync.execute(update(t.stock).where(s.product_id == known[CODES[high]]).values(updated_at=place.clock.now()))
+        sync.commit()
+        assert [outcome.error for outcome in shipping.result(60)] == [None, None]
+    for opened in place.opened:
+        opened.close()
 
 
 CHILD = """
