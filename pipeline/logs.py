@@ -68,6 +68,8 @@ def configure(
                 ],
             ),
         )
+    if file is None and not console:  # else Python itself prints what goes nowhere, as it is inside
+        _add(root, logging.NullHandler(), logging.Formatter())
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         _add(

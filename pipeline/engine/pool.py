@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from pipeline.engine import offspring
 from pipeline.engine.worker import Boot, Failed, LogLine, Message, Order, Ready, main
 
 if TYPE_CHECKING:
@@ -67,12 +68,18 @@ class Worker:
         if not self.why:
             self.why = why
         if now or sys.platform == "win32" or self.process.pid is None:
-            self.process.kill()
+            self.kill()
         elif self.kill_at is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGUSR2 if why == "limit" else signal.SIGUSR1)
         if self.kill_at is None:
             self.kill_at = time.monotonic() + POLITE
+
+    def kill(self) -> None:
+        """End it now, with the programs that its step has started."""
+        started = offspring.of_process(self.process.pid) if self.process.pid is not None else []
+        self.process.kill()
+        offspring.kill(started)
 
 
 @dataclass(slots=True)
@@ -160,7 +167,7 @@ class Pool:
         late = []
         for worker in self.workers:
             if worker.kill_at is not None and now >= worker.kill_at:
-                worker.process.kill()
+                worker.kill()
             elif worker.deadline is not None and now >= worker.deadline and not worker.why:
                 late.append(worker)
         return late
@@ -177,13 +184,13 @@ class Pool:
         self.closing = True
         for worker in self.workers:
             if worker.order is not None or not worker.ready:
-                worker.process.kill()
+                worker.kill()
             worker.pipe.close()
         until = time.monotonic() + POLITE
         for worker in self.workers:
             worker.process.join(max(until - time.monotonic(), 0.0))
             if worker.process.is_alive():
-                worker.process.kill()
+                worker.kill()
                 worker.process.join()
             worker.process.close()
         self.workers.clear()

@@ -7,8 +7,8 @@ import json
 import os
 import secrets as random_names
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from pipeline.archive import Archive
 from pipeline.clock import SystemClock
 from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, JobConfig, StepSpec
-from pipeline.engine import alarms, guard, unread
+from pipeline.engine import alarms, guard, lastwords, offspring, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.keeping import Keeper
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
@@ -48,6 +48,8 @@ log = structlog.get_logger("mistok.run")
 IDLE_KEPT = timedelta(days=7)
 #: A job is free again so long after its machine is gone; a process of this machine that died is seen at once.
 LEASE = timedelta(minutes=2)
+#: A process that does not end by itself at its time limit, as its step holds the interpreter, is ended after so long.
+HARD = timedelta(seconds=20)
 #: Troubles of this machine, not of a server: a person must make room or mend rights.
 OWN_TROUBLE = frozenset({alarms.FULL, "archive", "ledger"})
 DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3  #: exit codes, as the help says
@@ -297,33 +299,43 @@ class _Run:
                     report=self.report,
                     reach=self.reach,
                 )
-                limit = self._limit(spec) if self.end_at_limit else None
                 try:
-                    reports.append(_run_step(spec, ctx, number))
+                    with self._limited(spec) if self.end_at_limit else nullcontext():
+                        reports.append(_run_step(spec, ctx, number))
                 finally:
-                    if limit is not None:
-                        limit.cancel()
                     ctx.close()
                 if reports[-1].findings and number + 1 < len(self.spec.steps):
                     log.info("steps_left_out", job=self.job, after=spec.step)
                     break
         return reports
 
-    def _limit(self, spec: StepSpec) -> threading.Timer:
+    @contextmanager
+    def _limited(self, spec: StepSpec) -> Iterator[None]:
+        """End this whole process, and what the step has started, when the step takes longer than its time."""
         language = current_language()  # a thread of its own would know none
+        ledger, finding = self.client.ledger, timed_out(self.job, spec.step, self.spec.time_limit)
+        words = [text.render(language) for text in (finding.text, finding.hint) if text]
 
         def end() -> None:
-            finding = timed_out(self.job, spec.step, self.spec.time_limit)
-            record_end(self.client.ledger, self.run_id, self.job, "timed_out", finding=finding)
-            log.error("time_limit", job=self.job, step=spec.step)
-            for words in (finding.text, finding.hint):
-                print(words.render(language) if words else "")  # noqa: T201 - the last words of a process that ends here
-            os._exit(WAITING)
+            try:
+                offspring.kill(offspring.of_process())
+                log.error("time_limit", job=self.job, step=spec.step)
+                for line in words:
+                    print(line, flush=True)  # noqa: T201 - the last words of a process that ends here
+                record_end(ledger, self.run_id, self.job, "timed_out", finding=finding)
+            except MistokError as error:  # such as a ledger that the step itself has locked
+                log.warning("end_not_written", job=self.job, error=error.text.render("en"))
+            finally:
+                os._exit(WAITING)
 
         timer = threading.Timer(self.spec.time_limit.total_seconds(), end)
         timer.daemon = True
-        timer.start()
-        return timer
+        with lastwords.ended_after(self.spec.time_limit + HARD, ledger, self.run_id, self.job, finding, words):
+            timer.start()
+            try:
+                yield
+            finally:
+                timer.cancel()
 
     def _record_start(self, lease: Lease) -> None:
         ledger, options = self.client.ledger, self.options

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config.masking import mask_any
 from pipeline.config.model import ClientConfig
+from pipeline.engine import offspring
 from pipeline.engine.stopping import OutOfTime, Stop
 from pipeline.errors import Finding, MistokError
 
@@ -149,6 +150,7 @@ def main(pipe: Connection, boot: Boot) -> None:
     try:
         _live(pipe, boot)
     except Stop:
+        offspring.kill(offspring.of_process())  # what the step has started hangs as it does
         sys.exit(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +30,9 @@ def recording(payload: Path) -> Runner:
         write(order.job, trigger=order.trigger, slot=str(order.scheduled_for) if order.scheduled_for else None)
         step_begins(0)
         counts = {"files": len(list((payload / "inbox").glob("*"))) if (payload / "inbox").exists() else 0}
+        if "parent" in order.job:
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+            write(order.job + ":child", child=child.pid)
         if order.job.startswith("hang-stubborn"):
             while True:
                 try:

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import structlog
 
@@ -159,6 +160,16 @@ def test_a_step_that_does_not_listen_is_killed(place: Path) -> None:
         until(lambda: runs(place, "hang-stubborn"))
     assert runs(place, "hang-stubborn") == [("timed_out", "time-limit")]
     assert begun(place, "hang-stubborn:asked"), "it was asked before it was killed"
+
+
+def test_f14_what_a_hanging_step_has_started_is_ended_with_it(place: Path) -> None:
+    names = ("hang-parent", "hang-stubborn-parent")
+    with serving(place, {name: {"every": "1h", "time_limit": "200ms"} for name in names}):
+        until(lambda: all(runs(place, name) for name in names))
+        for name in names:
+            (line,) = begun(place, f"{name}:child")
+            until(lambda pid=line["child"]: not psutil.pid_exists(pid))  # type: ignore[misc]
+            assert runs(place, name) == [("timed_out", "time-limit")]
 
 
 def test_a_worker_killed_from_outside_is_noticed_and_replaced(place: Path) -> None:
