@@ -80,6 +80,7 @@ from pipeline.model import (
 from pipeline.picking import PATHS, Comment, FromOrder, Pick, filled, said_in_order
 from pipeline.ports import (
     CATALOGUE_FIELDS,
+    NOT_SHOWN,
     OFFER_FIELDS,
     AddProducts,
     AmendDocuments,
@@ -196,6 +197,7 @@ __all__ = [
     "COUNT_WORDS",
     "LANGUAGES",
     "MAX_ERRORS",
+    "NOT_SHOWN",
     "OFFER_FIELDS",
     "PATHS",
     "PHP_LINE_LIMIT",

@@ -537,5 +537,6 @@ COUNT_WORDS: Mapping[str, Text] = {
     "ambiguous": T("ambiguous"),
     "keyless": T("without an article"),
     "unchanged": T("unchanged"),
+    "unconfirmed": T("accepted and not shown yet"),
     "images": T("images"),
 }

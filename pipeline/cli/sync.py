@@ -368,7 +368,10 @@ def compare(
 
             write_comparison(xlsx, first, second, found, rows)
         if as_json:
-            data = {"clean": found.clean, "counts": found.counts, "rows": rows, "findings": list(found.findings)}
+            data = {
+                "clean": found.clean, "counts": found.counts, "rows": rows, "findings": list(found.findings),
+                "remarks": list(found.remarks),
+            }  # fmt: skip
             common.print_json(data)
         else:
             _show_comparison(found, rows, limit, first, second)
@@ -410,9 +413,10 @@ def _show_comparison(found: Any, rows: Sequence[Mapping[str, Any]], limit: int |
         common.table(columns, told[:most], empty=T("Nothing differs."))
     if len(told) > most:
         out.print(str(T("… and {n} more lines (-n shows more, --xlsx all).", n=len(told) - most)))
-    common.show_findings(found.findings[:SHOWN], of_story=True)
-    if len(found.findings) > SHOWN:
-        out.print(str(TN("… and {n} more remark.", "… and {n} more remarks.", len(found.findings) - SHOWN)))
+    findings = (*found.findings, *found.remarks)
+    common.show_findings(findings[:SHOWN], of_story=True)
+    if len(findings) > SHOWN:
+        out.print(str(TN("… and {n} more remark.", "… and {n} more remarks.", len(findings) - SHOWN)))
     if found.clean:
         out.print(str(T("{first} and {second} are in step: jobs between them may begin.", first=first, second=second)))
 

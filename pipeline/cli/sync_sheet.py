@@ -48,7 +48,7 @@ def write_comparison(path: Path, first: str, second: str, found: Comparison, row
         [
             (T("Counts"), (T("What"), T("How many")), counts),
             (T("Differences"), headings, lines),
-            _remarks(found.findings),
+            _remarks((*found.findings, *found.remarks)),
         ],
     )
 

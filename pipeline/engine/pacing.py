@@ -6,7 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -21,6 +22,20 @@ FLIGHT = timedelta(minutes=2)
 _LOOK = 0.02  #: seconds between two looks for a free place
 
 
+@dataclass
+class _Turn:
+    """One turn that is waited for. What it has slept has passed, whatever a clock says that stands still."""
+
+    began: datetime | None = None
+    slept: float = 0.0  #: seconds
+
+    def now(self, told: datetime) -> datetime:
+        """The moment, when the ledger's clock says ``told``."""
+        if self.began is None:
+            self.began = told
+        return max(told, self.began + timedelta(seconds=self.slept))
+
+
 class LedgerPacer:
     """See :class:`pipeline.ports.Pacer`. Times are those of the ledger's database, which all machines share."""
 
@@ -33,8 +48,9 @@ class LedgerPacer:
         lease = self._board(key, limits.in_flight) if limits.in_flight else None
         try:
             if limits.per_minute or limits.per_second:
-                while wait := self._wait(key, limits):
-                    self._sleep(wait)
+                turn = _Turn()
+                while wait := self._wait(key, limits, turn):
+                    self._nap(wait, turn)
             yield
         finally:
             if lease is not None:
@@ -49,11 +65,15 @@ class LedgerPacer:
             state["until"] = max(state.get("until", 0.0), now + seconds)
             self._ledger.set_value(conn, KIND, key, state)
 
-    def _wait(self, key: str, limits: Limits) -> float:
+    def _nap(self, seconds: float, turn: _Turn) -> None:
+        self._sleep(seconds)
+        turn.slept += seconds
+
+    def _wait(self, key: str, limits: Limits, turn: _Turn) -> float:
         """Seconds until the next turn; 0: it is ours, and counted."""
         with self._ledger.begin() as conn:
             self._alone(conn, key)
-            now = self._ledger.database_now(conn).timestamp()
+            now = turn.now(self._ledger.database_now(conn)).timestamp()
             state = self._ledger.get_value(conn, KIND, key) or {}
             # a clock that was set back must not make anybody wait for hours
             hits = deque(hit for hit in state.get("hits", ()) if hit <= now)
@@ -65,19 +85,20 @@ class LedgerPacer:
             return wait
 
     def _board(self, key: str, places: int) -> Lease:
+        turn = _Turn()
         while True:
             for place in range(places):
-                lease = self._take(f"flight:{key}:{place}")
+                lease = self._take(f"flight:{key}:{place}", turn)
                 if lease is not None:
                     return lease
-            self._sleep(_LOOK)
+            self._nap(_LOOK, turn)
 
-    def _take(self, name: str) -> Lease | None:
+    def _take(self, name: str, turn: _Turn) -> Lease | None:
         """The lease of one place. Unlike a job's it excludes this very process too: its threads share an owner."""
         ledger, row = self._ledger, t.leases
         with ledger.begin() as conn:
             self._alone(conn, name)
-            now = ledger.database_now(conn)
+            now = turn.now(ledger.database_now(conn))
             held = conn.execute(row.select().where(row.c.client == ledger.client, row.c.name == name)).first()
             if held and held.owner and held.until > now and not owner_is_dead(held.owner):
                 return None

@@ -44,6 +44,7 @@ from pipeline.ports.formats import (
 from pipeline.ports.orders import ApplyOrders, Hint, OrderChange, Orders, SeenOrder, Webhooks
 from pipeline.ports.sharing import Gate, Limits, Pacer, R, open_gate
 from pipeline.ports.syncing import (
+    NOT_SHOWN,
     OFFER_FIELDS,
     ApplyCatalogue,
     ApplyStock,
@@ -62,6 +63,7 @@ from pipeline.ports.transports import Capabilities, FileOutcome, ReadResult, Rem
 
 __all__ = [
     "CATALOGUE_FIELDS",
+    "NOT_SHOWN",
     "OFFER_FIELDS",
     "AddProducts",
     "AmendDocuments",

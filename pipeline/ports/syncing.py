@@ -99,6 +99,10 @@ class OfferChange:
     values: Mapping[str, Any]
 
 
+#: Code of the Transient of a row that the system has accepted and does not show yet: the next run looks at it again.
+NOT_SHOWN = "not-shown"
+
+
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
     """What came of one row of a write, in the order of the rows.

@@ -12,7 +12,10 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
 from pipeline.cli.sync_explain import steps_of
+from pipeline.errors import Finding
 from pipeline.rules.matching import MatchRules
+from pipeline.texts import verbatim
+from plugins.systems.books.system import Books
 
 CONFIG = """\
 client: acme
@@ -69,7 +72,6 @@ def goods(folder: Path, *rows: str) -> None:
     from pipeline.cli.common import Options, load_path
     from pipeline.clock import SystemClock
     from pipeline.flow import SystemEnv
-    from plugins.systems.books.system import Books
 
     config = load_path(Options(folder / "config.yaml"))
     env = SystemEnv("erp", "acme", folder, "UAH", "Europe/Kyiv", SystemClock())
@@ -206,6 +208,28 @@ def test_two_systems_are_compared_and_jobs_may_begin_when_they_are_in_step(run: 
     (plan,) = json.loads(run("plans", "--json").stdout)
     run("approve", str(plan["number"]))
     assert "in step: jobs between them may begin" in run("compare", "erp", "shop").stdout
+
+
+def test_a_comparison_tells_what_the_systems_noticed_and_is_clean_all_the_same(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync", "goods")
+    goods(folder, "AB-1;Фарба;10.00;0;Фарби/Емалі", "AB-2;Лак;20.00;0;Фарби")
+    assert json.loads(run("compare", "erp", "shop", "--json").stdout)["remarks"] == []
+
+    def noticed(self: Books) -> tuple[Finding, ...]:
+        return (Finding("loop", verbatim(f"Categories of {self.name} go round in a circle."), hint=verbatim("Look.")),)
+
+    monkeypatch.setattr(Books, "noticed", noticed, raising=False)
+    shown = run("compare", "erp", "shop").stdout
+    assert "Categories of erp go round in a circle." in shown
+    assert "Categories of shop go round in a circle." in shown
+    assert "in step: jobs between them may begin" in shown
+    data = json.loads(run("compare", "erp", "shop", "--json", "--xlsx", str(folder / "report.xlsx")).stdout)
+    assert data["clean"] is True
+    assert data["findings"] == []
+    assert [(one["code"], one["hint"]) for one in data["remarks"]] == [("loop", "Look.")] * 2
+    assert load_workbook(folder / "report.xlsx")["Remarks"].max_row == 3
 
 
 def test_a_clean_compare_lets_the_first_push_go(run: Run, folder: Path) -> None:

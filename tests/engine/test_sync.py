@@ -20,6 +20,7 @@ from pipeline.engine.sync.plan import fingerprint
 from pipeline.errors import Finding, Held, InDoubt, Transient
 from pipeline.ledger import cards, decisions
 from pipeline.ledger import plans as plan_rows
+from pipeline.ports import NOT_SHOWN
 from pipeline.registry import load_registry
 from pipeline.texts import T
 from tests.engine.sync_world import (
@@ -493,6 +494,30 @@ def test_a_refused_row_is_told_with_the_systems_words_and_the_others_go_on(world
     world.crm.refuse.clear()
     good(world.run())
     assert len(world.crm.content) == 5, "the cursor stayed: the next run tries it again"
+
+
+def test_a_row_that_the_target_had_no_answer_for_is_not_done(world: World) -> None:
+    world.crm.refuse["B"] = Transient(T("busy"))
+    put(world.shop, *[single(name, name, price="1.00") for name in "AB"])
+    report = world.run()
+    assert (report.state, report.exit_code) == ("waiting", 3), "the job goes on, and says that something is left"
+    assert "busy" in str(report.steps[0].result.notes)  # type: ignore[union-attr]
+    world.crm.refuse.clear()
+    assert good(world.run()).state == "done"
+    assert len(world.crm.content) == 2
+
+
+def test_what_a_target_does_not_show_yet_is_counted_and_told_and_no_failure_of_the_target(world: World) -> None:
+    world.crm.refuse["B"] = Transient(T("accepted, and not shown"), code=NOT_SHOWN)
+    put(world.shop, *[single(name, name, price="1.00") for name in "AB"])
+    report = world.run()
+    assert (report.state, report.exit_code) == ("waiting", 1)
+    assert (report.counts["new"], report.counts["unconfirmed"]) == (2, 1)
+    assert "B: accepted, and not shown" in [str(note) for note in report.steps[0].result.notes]  # type: ignore[union-attr]
+    world.crm.refuse.clear()
+    report = good(world.run())
+    assert (report.state, report.exit_code) == ("done", 0), "it was looked at again"
+    assert "unconfirmed" not in report.counts
 
 
 def test_f51_a_run_that_dies_after_half_of_the_pushes_has_recorded_just_those(world: World) -> None:

@@ -17,7 +17,7 @@ from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.errors import ConfigError, Finding
 from pipeline.ledger import decisions
 from pipeline.model import Offer
-from pipeline.ports import Offers, Stock, System
+from pipeline.ports import Noticing, Offers, Stock, System
 from pipeline.syncing import CatalogueSyncSettings, MatchSettings, StockSyncSettings, SyncSettings, is_price
 from pipeline.texts import T
 
@@ -44,6 +44,7 @@ class Comparison:
     only_second: tuple[Offer, ...] = ()
     findings: tuple[Finding, ...] = ()  #: twins, ambiguous, without an article
     counts: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[Finding, ...] = ()  #: what the systems noticed while they were read; nobody is waited for
 
     @property
     def clean(self) -> bool:
@@ -84,7 +85,10 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
         "ambiguous": matches.ambiguous,
         "keyless": sum(one.code == "no-article" for one in findings),
     }
-    return Comparison(len(matches.pairs), tuple(differences), matches.missing, matches.only_there, findings, counts)
+    remarks = tuple(finding for each in (one, other) if isinstance(each, Noticing) for finding in each.noticed())
+    return Comparison(
+        len(matches.pairs), tuple(differences), matches.missing, matches.only_there, findings, counts, remarks
+    )
 
 
 def remember(ctx: RunContext, first: str, second: str, by: str) -> None:

@@ -22,7 +22,7 @@ from pipeline.errors import ConfigError, Finding, InDoubt, Transient, Where, Who
 from pipeline.flow import StepResult, SyncStep
 from pipeline.ledger import cards, decisions, plans
 from pipeline.model import Offer
-from pipeline.ports import Noticing, Offers, OfferTraits, RowOutcome, System
+from pipeline.ports import NOT_SHOWN, Noticing, Offers, OfferTraits, RowOutcome, System
 from pipeline.syncing import SyncSettings
 from pipeline.texts import T, Text
 
@@ -59,6 +59,7 @@ class Applied:
     findings: list[Finding] = field(default_factory=list)
     unreachable: bool = False
     in_doubt: bool = False
+    unconfirmed: int = 0  #: rows that the target has accepted and does not show yet
 
     @property
     def whole(self) -> bool:
@@ -254,7 +255,8 @@ class SyncRun:
             told += (T("{n} more remarks.", n=len(seen.remarks) - SHOWN),)
         if len(asking) > 10:
             told += (T("{n} more remarks.", n=len(asking) - 10),)
-        said = {word: n for word, n in counts.items() if n and (seen.full or word != "matched")}
+        counted = {**counts, "unconfirmed": applied.unconfirmed}
+        said = {word: n for word, n in counted.items() if n and (seen.full or word != "matched")}
         return StepResult(
             said,
             waiting=any(one.code not in QUIET for one in asking),
@@ -303,7 +305,9 @@ def judge(outcomes: Sequence[RowOutcome], name_of: Callable[[int], str], applied
         article = name_of(place)
         if isinstance(error, InDoubt):
             applied.in_doubt = True
-        if isinstance(error, Transient):
+        if isinstance(error, Transient) and error.code == NOT_SHOWN:
+            applied.unconfirmed += 1
+        elif isinstance(error, Transient):
             applied.unreachable = True
         first = error.findings[0]
         text = T("{article}: {words}", article=article, words=first.text)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.api import Held, Refused, RowOutcome, StockTarget, SystemEnv, T, Transient
+from pipeline.api import NOT_SHOWN, Held, Refused, RowOutcome, StockTarget, SystemEnv, T, Transient
 from plugins.systems.keycrm.mapping import Balance, Warehouses, with_reserve
 from plugins.systems.keycrm.reading import STOCKS, Reader
 from plugins.systems.keycrm.refusals import held
@@ -124,7 +124,7 @@ class StockWriter:
             self.outcomes[level.place] = RowOutcome(
                 error=Transient(
                     T("KeyCRM has accepted the change, and does not show it yet."),
-                    code="not-shown",
+                    code=NOT_SHOWN,
                     hint=T("It is compared again at the next run."),
                 )
             )

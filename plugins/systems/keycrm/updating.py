@@ -12,7 +12,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import Held, MistokError, Offer, OfferChange, Refused, RowOutcome, SystemEnv, T, Transient, cents
+from pipeline.api import (
+    NOT_SHOWN,
+    Held,
+    MistokError,
+    Offer,
+    OfferChange,
+    Refused,
+    RowOutcome,
+    SystemEnv,
+    T,
+    Transient,
+    cents,
+)
 from plugins.systems.keycrm.categories import Categories
 from plugins.systems.keycrm.checks import check_change
 from plugins.systems.keycrm.mapping import (
@@ -274,7 +286,7 @@ def not_shown(wanted: Mapping[str, Any], found: tuple[Row, Offer] | None) -> Mis
         )
     return Transient(
         T("KeyCRM has accepted the change, and does not show it yet."),
-        code="not-shown",
+        code=NOT_SHOWN,
         hint=T("It is compared again at the next run."),
     )
 
