@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from pipeline.config.model import ClientConfig
 from pipeline.engine.runtime import Client
 from pipeline.ledger import tables as t
 
@@ -21,8 +20,9 @@ GROUP BY l.product_id, d.warehouse_id
 """
 
 
-def check(config: ClientConfig) -> None:
+def check(client: Client) -> None:
     """Documents agree to the cent with the content that the ledger says they have; stock is reserved for them, once."""
+    config = client.config
     url = sa.make_url(config.connections["books"].params.model_dump()["url"])
     if url.drivername.startswith("sqlite"):
         url = url.set(database=str(config.base / str(url.database)))
@@ -36,7 +36,7 @@ def check(config: ClientConfig) -> None:
         }
     engine.dispose()
     micro = 1_000_000 if url.drivername.startswith("sqlite") else 1
-    with Client.open(config) as client, client.ledger.read() as conn:
+    with client.ledger.read() as conn:
         orders = [t.row_dict(row) for row in conn.execute(sa.select(t.orders).where(t.orders.c.state == "created"))]
         open_cards = {row.subject for row in conn.execute(sa.select(t.cards).where(t.cards.c.state == "open"))}
         seen = list(conn.execute(sa.select(t.sightings)))

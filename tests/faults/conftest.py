@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
 from pipeline.config.model import ClientConfig
+from pipeline.engine import mending
 from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
 from pipeline.resources import samples
 from pipeline.testing.sftpd import SftpServer
 from tests.conftest import Servers
-from tests.faults import forks, invariants, tally
+from tests.faults import ends, forks, invariants, tally
 from tests.servers.common import Server
 
 CONFIG = """\
@@ -49,6 +50,16 @@ jobs:
 
 TARGET = '{{type: books, url: "{books}", seed: ["{samples}/products.csv", "{samples}/references.csv"]}}'
 SCRIPTED = '{type: scripted-target, url: "sqlite:///books.sqlite3"}'  #: see pipeline.testing.target
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A test of a fault that does not end by the check of the promises fails, see :mod:`tests.faults.ends`."""
+    course = ends.begin()
+    result = yield
+    if words := ends.wrong(item.nodeid, course, [mark.args for mark in item.iter_markers("unchecked")]):
+        pytest.fail(words, pytrace=False)
+    return result
 
 
 class Later(SystemClock):
@@ -79,6 +90,10 @@ class Victim:
     clock: Later = field(default_factory=Later)
     dropped: dict[str, bytes] = field(default_factory=dict)
     last_words: str = ""
+    edited: bool = False  #: the config lies there with more in it than is said here
+
+    def __post_init__(self) -> None:
+        ends.made()
 
     @property
     def path(self) -> Path:
@@ -130,10 +145,12 @@ class Victim:
         return self.folder / "books.sqlite3"
 
     def run(self, job: str = "orders", **options: Any) -> RunReport:
+        ends.happened(f"a run of {job}")
         return run_job(self.config(), job, RunOptions(**options), clock=self.clock)
 
     def measure(self, job: str = "orders") -> dict[str, Any]:
         """Run the job in a process of its own: its counts, ``seconds``, and ``rise``, MB that the run took."""
+        ends.happened(f"a run of {job}")
         self.config()
         script = Path(__file__).with_name("run_and_measure.py")
         done = subprocess.run(
@@ -148,12 +165,34 @@ class Victim:
         with Client.open(self.config()) as client, client.ledger.read() as conn:
             return [tuple(row) for row in conn.execute(sa.text(query))]
 
-    def check(self) -> None:
-        """The promises, after a fault."""
-        invariants.check(self.config(), inbox=self.inbox, dropped=self.dropped)
+    def written(self) -> ClientConfig:
+        """The config as it lies there, where a test has written more into it than there is a word for here."""
+        return load_config(self.path) if self.edited else self.config()
+
+    def check(self, *, lasting: bool = False, work_left: bool = False) -> None:
+        """The promises. Every test ends by this; ``lasting``: it does not end yet, as the fault goes on.
+
+        At the end each job that ran does so by its schedule, when the longest of all pauses is over: nobody helps it
+        on. ``work_left``: it has something to do then; else it finds nothing.
+        """
+        config = self.written()
+        self.clock.ahead += timedelta(0) if lasting else mending.LONGEST_PAUSE + timedelta(hours=1)
+
+        def again(job: str) -> RunReport:
+            return run_job(config, job, RunOptions(trigger="schedule"), clock=self.clock)
+
+        invariants.check(
+            config,
+            inboxes=[self.inbox],
+            dropped=self.dropped,
+            goods=self.goods,
+            again=None if lasting else again,
+            work_left=work_left,
+        )
 
     def die(self, point: str, nth: int = 1, job: str = "orders") -> int:
         """Run the job in a process of its own that is killed at the point; its return code (0: never got there)."""
+        ends.happened(f"a run that was killed at {point}")
         self.config()
         done = forks.run("tests.faults.run_and_die", self.path, job, point, nth)
         assert done.returncode in (0, -9, 1), done.stderr

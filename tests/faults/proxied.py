@@ -15,6 +15,7 @@ from pipeline.resources import samples
 from pipeline.testing.tcpproxy import TcpProxy
 from pipeline.transports.wrap import Retrying
 from tests.conftest import Servers
+from tests.faults import ends
 from tests.faults.conftest import Victim
 from tests.servers.common import require_address
 
@@ -68,6 +69,7 @@ class Orders:
 
 def run(victim: Victim, job: str = "orders", reach: Callable[[str], None] = go_on, **options: Any) -> RunReport:
     """Run the job with something that happens at the named points of the walk."""
+    ends.happened(f"a run of {job}")
     return run_job(victim.config(), job, RunOptions(**options), clock=victim.clock, reach=reach)
 
 

@@ -18,9 +18,12 @@ from typer.testing import CliRunner
 from pipeline.clock import SystemClock
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
+from tests.faults import ends
 from tests.faults.conftest import Victim
 
-MISTOK = [sys.executable, "-c", "from pipeline.cli import main; main()", "--language", "en"]
+#: The service looks for edits of its config each second; what is tested is what it sees, not how long it takes.
+_ATTENTIVE = "from pipeline.engine import configwatch; configwatch.LOOK_EVERY = 0.1; "
+MISTOK = [sys.executable, "-c", f"{_ATTENTIVE}from pipeline.cli import main; main()"]
 
 
 def scheduled(victim: Victim, orders: str, catalogue: str = "enabled: false") -> None:
@@ -32,14 +35,19 @@ def scheduled(victim: Victim, orders: str, catalogue: str = "enabled: false") ->
         assert f"  {job}:\n" in text
         text = text.replace(f"  {job}:\n", f"  {job}:\n{lines}", 1)
     victim.path.write_text(text, encoding="utf-8")
+    victim.edited = True
 
 
 @contextmanager
 def serving(victim: Victim, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """The service; killed at the end when it still runs."""
+    ends.happened("a service")
     with (victim.folder / "screen.txt").open("ab") as screen:
         process = subprocess.Popen(
-            [*MISTOK, "-c", str(victim.path), "serve", *options], cwd=victim.folder, stdout=screen, stderr=screen
+            [*MISTOK, "--language", "en", "-c", str(victim.path), "serve", *options],
+            cwd=victim.folder,
+            stdout=screen,
+            stderr=screen,
         )
     try:
         yield process
@@ -95,6 +103,13 @@ def told(victim: Victim, kind: str = "failure") -> list[tuple[str, str]]:
     with _ledger(victim.ledger, victim.folder).read() as conn:
         query = t.notices.select().where(n.kind == kind).order_by(n.id)
         return [(row.subject, row.state) for row in conn.execute(query)]
+
+
+def kept(victim: Victim, kind: str, name: str) -> dict[str, Any]:
+    """A value that the engine keeps in the ledger; empty when there is none."""
+    ledger = _ledger(victim.ledger, victim.folder)
+    with ledger.read() as conn:
+        return dict(ledger.get_value(conn, kind, name) or {})
 
 
 def until(true: Callable[[], object], victim: Victim, seconds: float = 60) -> None:

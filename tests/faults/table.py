@@ -28,7 +28,7 @@ _AXES = ("point", "transport", "ledger")
 
 def numbers(nodeid: str) -> tuple[int, ...]:
     """Which rows a test belongs to, by its name."""
-    named = _NAMED.match(nodeid.rpartition("::")[2])
+    named = _NAMED.match(nodeid.partition("[")[0].rpartition("::")[2])
     if named is None:
         return ()
     found = [int(named[1])]
@@ -204,10 +204,11 @@ def long(rows: dict[int, Record], whole: Record) -> str:
     lines = [
         "# What Mistok survives",
         "",
-        "This page is written by `uv run pytest --fault-table` from the tests that passed. After each of them one",
-        "function checks the promises: every order is one document, an end state with its reason or an open card;",
-        "nothing is deleted without a verified copy; the archive never overwrites; sums agree to the cent; each",
-        "document is told once.",
+        "This page is written by `uv run pytest --fault-table` from the tests that passed. Each of `tests/faults` ends",
+        "by one function that checks the promises, and fails without it: every order is one document, an end state",
+        "with its reason or an open card; nothing is deleted without a verified copy; the archive never overwrites;",
+        "the published catalogue is whole, the old one or the new one; sums agree to the cent; each document is told",
+        "once; and the next run goes on by itself.",
         "",
         _totals(rows, whole) + ".",
         "",

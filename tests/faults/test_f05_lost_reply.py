@@ -49,7 +49,6 @@ def test_f05_the_line_swallows_the_reply_of_a_real_server(
             assert {path.name for path in (victim.inbox / "done").iterdir()} == set(names)
         assert len(invariants.books_rows(victim.config())) == 3
         victim.check()
-        assert victim.run().counts == {}
 
 
 @pytest.mark.parametrize("transport", SCRIPTED)

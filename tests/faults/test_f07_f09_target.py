@@ -55,7 +55,7 @@ def test_f07_a_time_out_after_it_created_is_looked_up_and_never_posted_again(mak
     doubtful, good = two(victim)
     assert victim.run(trigger="watch").exit_code == 1
     assert states(victim) == {doubtful: "in_doubt", good: "created"}
-    victim.check()
+    victim.check(lasting=True)
 
     asked = []
     for _ in range(40):  # the schedule looks in every ten seconds: it is not asked every time
@@ -87,7 +87,7 @@ def test_f07_what_stays_in_doubt_is_told_again_and_waits_for_a_person(make_victi
     assert victim.ledger_rows("SELECT kind, state FROM cards") == [("in_doubt", "open")]
     told = victim.ledger_rows("SELECT count(*) FROM notices WHERE kind = 'held'")
     assert told == [(2,)], "told at once, and again after several look-ups; not at each of them"
-    victim.check()
+    victim.check(work_left=True)  # it is looked up once more
 
 
 @LEDGERS

@@ -129,7 +129,7 @@ def test_f11_a_truncated_file_has_its_grace_then_its_card_and_is_taken_when_repl
     assert '"truncated"' in str(findings) or "'truncated'" in str(findings)
     assert path.read_bytes() == whole[: len(whole) * 2 // 3], "it stays where it is"
     assert victim.run(trigger="watch").counts == {}
-    victim.check()
+    victim.check(lasting=True)
 
     victim.drop("orders.xml", whole)
     victim.run()
@@ -217,7 +217,7 @@ def test_f20_one_bad_order_of_many_is_held_alone(make_victim: Make, transport: s
     assert (report.counts["created"], report.counts["held"], report.exit_code) == (2, 1, 1)
     assert booked(victim) == ["4804", "4806"]
     assert list(victim.inbox.iterdir()) == [], "it is safe in the archive, and its card is open"
-    victim.check()
+    victim.check(lasting=True)
     assert victim.run(trigger="watch").counts == {}
 
     # the site mends that one order and sends it alone
@@ -242,7 +242,7 @@ def test_f20_the_held_one_goes_on_alone_by_a_mapping(make_victim: Make) -> None:
     report = victim.run()
     assert (report.counts["created"], report.counts["held"]) == (2, 1)
     assert len(booked(victim)) == 2
-    victim.check()
+    victim.check(lasting=True)
     victim.step = f"mappings: {{sku: {{НЕМА-77: '{code.removeprefix('<code>')}'}}}}"
     assert victim.run().counts == {"created": 1}
     assert len(booked(victim)) == 3

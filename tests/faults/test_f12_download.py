@@ -82,7 +82,7 @@ def test_f12_what_does_not_come_whole_is_not_taken(
         assert [row["outcome"] for row in told] == ["failed"]
         assert told[0]["findings"]
         untouched(victim, bad)
-        victim.check()
+        victim.check(lasting=True)
         for minute in (1, 2):
             victim.clock.ahead = timedelta(minutes=minute)
             victim.run(trigger="watch")

@@ -98,7 +98,6 @@ def test_f13_the_line_breaks_once(
             assert [name for name in names if name in str(report.steps)] == names
         assert len(invariants.books_rows(victim.config())) == len(victim.dropped)
         victim.check()
-        assert victim.run().counts == {}
 
 
 @pytest.mark.parametrize("transport", REAL)
@@ -156,6 +155,7 @@ def test_f13_the_line_breaks_in_a_write_or_a_rename(
             assert target.read_bytes() not in (old, b"")
             assert [path.name for path in victim.goods.iterdir()] == ["catalogue.csv"], place
             assert victim.run("catalogue").counts.get("unchanged") == 1, place
+        victim.check()
 
 
 @pytest.mark.parametrize("transport", ["sshd", "vsftpd-explicit"])

@@ -44,6 +44,7 @@ def test_f15_an_empty_folder_of_a_real_server(make_victim: Callable[[str, str], 
     report = victim.run()
     assert (report.state, report.counts, report.exit_code) == ("done", {}, 0), report
     assert (open_cards(victim), alarms(victim)) == ([], [])
+    victim.check()
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

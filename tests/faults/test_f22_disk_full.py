@@ -74,6 +74,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
 
 if not may_mount():  # a disk can be mounted in a namespace in which this user is root
 
+    @pytest.mark.unchecked("the tests that it starts check each client of theirs")
     def test_f22_in_a_namespace_of_its_own() -> None:
         if os.environ.get(_INSIDE) or shutil.which("unshare") is None:
             pytest.skip("nothing can be mounted here")
@@ -98,7 +99,6 @@ else:
         assert list(victim.inbox.iterdir()) == []
         assert len(invariants.books_rows(victim.config())) == 20
         victim.check()
-        assert victim.run().counts == {}
 
     @pytest.mark.parametrize("transport", ["local", "sftp"])
     def test_f22_the_archives_disk_is_full(make_victim: Make, disk: Disk, transport: str) -> None:
@@ -209,4 +209,4 @@ else:
             until(lambda: not list(victim.inbox.iterdir()), victim)
         assert [subject for subject, _state in told(victim)] == ["disk"]
         assert screen(victim).count("ledger_failed") <= 1, screen(victim)
-        invariants.check(load_config(victim.path), inbox=victim.inbox, dropped=victim.dropped)
+        victim.check(work_left=True)  # of the run in which the service was killed

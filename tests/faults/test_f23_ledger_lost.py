@@ -59,7 +59,6 @@ def goes_on(victim: Victim, documents: int) -> None:
     assert list(victim.inbox.iterdir()) == []
     assert len(invariants.books_rows(victim.config())) == documents
     victim.check()
-    assert victim.run().counts == {}
 
 
 @pytest.mark.parametrize("ledger", ["sqlite", "postgres"])
@@ -214,6 +213,8 @@ def test_f23_an_archive_that_others_share_stops_nobody_new(make_victim: Make) ->
         assert client.without is None
     lose(victim)
     refuses(victim, "ledger-missing")
+    rebuild(victim.config(), apply=True)
+    goes_on(victim, 20)
 
 
 def test_f23_what_a_person_sees(make_victim: Make) -> None:

@@ -97,7 +97,6 @@ def all_is_well(victim: Victim, count: int = 8) -> None:
     victim.run()
     assert list(victim.inbox.iterdir()) == []
     victim.check()
-    assert victim.run().counts == {}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")

@@ -120,7 +120,7 @@ def test_f26_two_processes_under_load_make_each_order_once(
     assert len(invariants.books_rows(victim.config())) == ORDERS
     tally.note("ledger", ledger)
     tally.note("transport", transport)
-    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
+    victim.check()
 
 
 def test_f26_a_machine_that_died_is_taken_over_when_its_lease_is_over(
@@ -141,7 +141,7 @@ def test_f26_a_machine_that_died_is_taken_over_when_its_lease_is_over(
     pretend_time_passed(victim, 61)
     assert victim.run().state == "done"
     assert len(invariants.books_rows(victim.config())) == 20
-    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
+    victim.check()
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,7 @@ def test_f26_who_was_asleep_and_wakes_after_its_lease_writes_nothing_more(
         assert kept(victim) == before, "fenced off"
     assert "took over" in said(victim) or point == "inbound:before-delete"
     tally.note("point", point)
-    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
-    assert victim.run().counts == {}, "nothing is left to do"
+    victim.check()
 
 
 def test_f26_a_process_of_this_machine_that_was_killed_is_taken_over_at_once(
@@ -178,4 +177,4 @@ def test_f26_a_process_of_this_machine_that_was_killed_is_taken_over_at_once(
     victim.drop_twenty()
     assert victim.die("inbound:archived") == -9
     assert victim.run().state == "done"
-    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
+    victim.check()

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from pipeline.engine.runtime import RunOptions, run_job
-from tests.faults import invariants, tally
+from tests.faults import tally
 from tests.faults.conftest import Victim
 
 Make = Callable[[str, str], Victim]
@@ -37,7 +37,7 @@ def test_f30_a_files_age_is_counted_from_our_own_first_look(make_victim: Make, t
     assert look() == 20
     assert list(victim.inbox.iterdir()) == []
     tally.note("transport", transport)
-    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
+    victim.check()
 
 
 @pytest.mark.parametrize("hours", [-9, 9])
@@ -60,4 +60,4 @@ def test_f30_the_computers_clock_is_set_while_files_wait(make_victim: Make, hour
         victim.clock.ahead -= timedelta(hours=hours)
         made += look()
     assert made == 20
-    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
+    victim.check()

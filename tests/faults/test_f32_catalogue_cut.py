@@ -138,6 +138,7 @@ def test_f32_killed_at_a_point(
         victim.folder / "images" / "polish.png"
     ).read_bytes()
     assert victim.run("catalogue").counts.get("unchanged") == 1, "what is repaired is left in peace"
+    victim.check()
 
 
 @pytest.mark.parametrize(("transport", "ledger"), in_turn(TRANSPORTS, LEDGERS))
@@ -164,6 +165,7 @@ def test_f32_killed_when_the_marker_of_a_file_from_before_was_written(
     assert victim.run("catalogue").counts.get("uploaded") == 1
     shop.marker_is_honest()
     assert shop.marker.exists()
+    victim.check()
 
 
 @pytest.mark.parametrize("transport", ["sftp", "sshd", "vsftpd-explicit"])
@@ -192,6 +194,7 @@ def test_f32_killed_while_the_bytes_go_out(make_victim: Callable[[str, str], Vic
     assert new not in whole
     assert shop.seen <= {*whole, new}
     assert partials(victim.goods) == []
+    victim.check()
 
 
 def _killed_in_the_upload(victim: Victim) -> bool:
@@ -254,3 +257,4 @@ def test_f45_an_empty_or_shrunk_feed_publishes_nothing_until_it_is_approved(
     assert mistok("-c", victim.path, "run", "catalogue").code == 1, "an approval is for one publication"
     assert (victim.goods / "catalogue.csv").read_bytes() == shrunk
     books.close()
+    victim.check()

@@ -66,6 +66,7 @@ def test_f32_a_file_of_the_same_size_by_another_hand_is_replaced_and_told(
     marker.unlink()
     assert victim.run("catalogue").counts.get("unchanged") == 1
     assert not marker.exists()
+    victim.check()
 
 
 @pytest.mark.parametrize("transport", SERVERS)
@@ -84,6 +85,7 @@ def test_f32_a_marker_that_is_switched_on_later_is_written(
     after = versions(victim.goods)
     assert after.pop("catalogue.ok")
     assert after == before
+    victim.check()
 
 
 @pytest.mark.parametrize("transport", SERVERS)
@@ -98,6 +100,7 @@ def test_f45_a_shrunk_feed_waits_on_every_server(make_victim: Callable[[str, str
     books.close()
     assert victim.run("catalogue").exit_code == 1
     assert versions(victim.goods) == before
+    victim.check()
 
 
 @pytest.mark.parametrize("transport", SERVERS)
@@ -133,6 +136,7 @@ def test_images_are_sent_once_and_then_only_the_new_and_changed_ones(
     (there / "polish.png").unlink()
     assert victim.run("catalogue").counts["images"] == 1, "gone on the server"
     assert (there / "polish.png").read_bytes() == bytes(changed)
+    victim.check()
 
 
 def amount(text: str) -> Decimal:

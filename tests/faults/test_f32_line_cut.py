@@ -51,3 +51,4 @@ def test_f32_the_line_is_cut_half_way_and_stays_so(
             assert target.read_bytes() != old
             assert [path.name for path in victim.goods.iterdir()] == [target.name], "no half of a file is left"
         assert set(alarms(victim)) <= {"connection:site", "job:catalogue"}
+        victim.check()

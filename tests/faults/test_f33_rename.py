@@ -60,6 +60,7 @@ def test_f33_a_swap_replaces_the_old_file(tmp_path: Path, transport: str) -> Non
         assert victim.run("catalogue").state == "done"
         assert list(served(victim)) == [CATALOGUE]
         assert served(victim)[CATALOGUE] != old
+        victim.check()
 
 
 def test_f33_posix_rename_is_used_where_there_is_one(tmp_path: Path) -> None:
@@ -69,6 +70,7 @@ def test_f33_posix_rename_is_used_where_there_is_one(tmp_path: Path) -> None:
         server.asked.clear()
         assert victim.run("catalogue").state == "done"
         assert [line for line in server.asked if "rename" in line] == [f"posix-rename goods/{CATALOGUE}.part"]
+        victim.check()
 
 
 @pytest.mark.parametrize("kind", ["away", "in"])
@@ -90,6 +92,7 @@ def test_f33_the_old_file_is_back_when_the_swap_is_refused(
         assert victim.run("catalogue").state == "done"
         assert list(served(victim)) == [CATALOGUE]
         assert served(victim)[CATALOGUE] != old
+        victim.check()
 
 
 @pytest.mark.parametrize("transport", SWAPPING)
@@ -105,6 +108,7 @@ def test_f33_a_swap_that_is_cut_is_ended_by_the_next_attempt(
         assert cuts, "it was cut"
         assert list(served(victim)) == [CATALOGUE]
         assert served(victim)[CATALOGUE] != old
+        victim.check()
 
 
 @pytest.mark.parametrize("transport", SWAPPING)
@@ -135,6 +139,7 @@ def test_f33_a_swap_that_stays_cut_is_undone_by_the_next_run(
         assert victim.run("catalogue").state == "done"
         assert list(served(victim)) == [CATALOGUE]
         assert served(victim)[CATALOGUE] != old
+        victim.check()
 
 
 def cut_in_the_middle(victim: Victim, server: Any, times: int) -> list[str]:

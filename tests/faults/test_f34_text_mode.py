@@ -87,3 +87,4 @@ def test_f34_a_catalogue_that_arrives_mangled_is_not_published(
         server.text_mode = "asked"
         assert victim.run("catalogue").state == "done"
         assert (victim.goods / "catalogue.csv").read_bytes().count(b"\n") > 10
+        victim.check()

@@ -208,6 +208,7 @@ def test_f36_names_that_only_a_listing_can_have(
         assert [kind for kind, _ in open_cards(victim)] == ["unread"] * len(refused)
         assert len(invariants.books_rows(victim.config())) == 2 + len(TAKEN)
         view_is_safe(victim, 2 + len(TAKEN))
+        server.ghosts.clear()  # the site has taken them away itself
         victim.check()
 
 
@@ -223,4 +224,4 @@ def test_f36_names_in_windows_1251_are_written_as_the_connection_says(tmp_path: 
         assert victim.run().counts["created"] == 1
         assert list(victim.inbox.iterdir()) == []
         assert victim.ledger_rows("select name from files") == [(CYRILLIC,)]
-        victim.check()
+        victim.check(work_left=True)  # the order has reserved goods: the catalogue tells fewer

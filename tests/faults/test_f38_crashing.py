@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.resources import samples
 from tests.e2e.command import start
-from tests.faults import tally
+from tests.faults import ends, tally
 from tests.faults.conftest import Victim
 
 Make = Callable[[str, str], Victim]
@@ -73,6 +73,8 @@ def serving(victim: Victim) -> Iterator[Callable[[str], list[tuple[object, ...]]
     text = victim.path.read_text("utf-8")
     text = text.replace("  orders:\n", "  orders:\n    watch: true\n    poll: 1s\n    time_limit: 2s\n")
     victim.path.write_text(text, encoding="utf-8")
+    victim.edited = True  # under another config the files would be read again, in the tests' own process
+    ends.happened("a service")
     screen = victim.folder / "screen.txt"
     service = start("-c", victim.path, "serve", cwd=victim.folder, screen=screen)
 

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.config.load import load_config
-from pipeline.engine.runtime import RunOptions, run_job
-from tests.faults import tally
+from pipeline.engine.runtime import RunOptions, RunReport, run_job
+from tests.faults import invariants, tally
 
 PRODUCTS = 10
 BATCH = 3
@@ -117,4 +117,10 @@ def test_f51_killed_half_way_and_started_again(
     assert len(there) == PRODUCTS
     again = run_job(config, job, RunOptions(full=True))
     assert again.counts == {"matched": PRODUCTS}, "a second look finds nothing to do"
+    assert in_shop(tmp_path) == there
+
+    def once_more(one: str) -> RunReport:
+        return run_job(config, one, RunOptions(trigger="schedule"))
+
+    invariants.check(config, inboxes=[], dropped={}, goods=None, again=once_more)
     assert in_shop(tmp_path) == there

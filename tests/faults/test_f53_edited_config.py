@@ -18,7 +18,7 @@ from pipeline.ledger import tables as t
 from pipeline.texts import Text
 from tests.faults import invariants, tally
 from tests.faults.conftest import Victim
-from tests.faults.serving import as_json, mistok, scheduled, screen, serving, until
+from tests.faults.serving import as_json, kept, mistok, scheduled, screen, serving, until
 
 Make = Callable[[str, str], Victim]
 
@@ -63,19 +63,13 @@ def test_f53_the_old_config_works_on_and_the_mistake_is_told_with_file_and_line(
             if number == 1:
                 victim.drop_twenty()
                 until(lambda: not list(victim.inbox.iterdir()), victim)
-            until(lambda: _settled(config), victim)
+            until(lambda: kept(victim, "alarm", "config").get("code") == "", victim)  # it has seen that all is right
             assert service.poll() is None
             tally.note("inputs")
         code, words = mistok(victim, "status")
         assert code == 0, words
     assert len(invariants.books_rows(config)) == 20
-    invariants.check(config, inbox=victim.inbox, dropped=victim.dropped)
-
-
-def _settled(config: ClientConfig) -> bool:
-    """The service has seen that the config is right again."""
-    with Client.open(config) as client, client.ledger.read() as conn:
-        return (client.ledger.get_value(conn, "alarm", "config") or {}).get("code") == ""
+    victim.check()
 
 
 def test_f53_a_right_config_is_taken_up_and_codes_stay_what_they_are(make_victim: Make) -> None:
@@ -97,7 +91,7 @@ def test_f53_a_right_config_is_taken_up_and_codes_stay_what_they_are(make_victim
         assert as_json(victim, "status")["services"][0]["other_config"] is False
     config = load_config(victim.path)
     assert len(invariants.books_rows(config)) == 20
-    invariants.check(config, inbox=victim.inbox, dropped=victim.dropped)
+    victim.check()
 
 
 def test_f53_a_check_that_hangs_or_crashes_is_no_trouble(make_victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +118,8 @@ def test_f53_a_check_that_hangs_or_crashes_is_no_trouble(make_victim: Make, monk
     until_over(over)
     assert not any(found)
     watch.close()
+    (own / "hangs.py").unlink()
+    victim.check(work_left=True)  # nothing has ever run
 
 
 PLUGIN = """
@@ -164,6 +160,7 @@ def test_f53_a_new_secret_and_a_mended_plugin_are_edits_too(make_victim: Make, m
     (own / "own.py").unlink()
     assert "language.txt" in str(verdict().findings[0].text)
     watch.close()
+    victim.check(work_left=True)
 
 
 def test_f53_an_edit_in_the_moment_of_the_start_is_seen(make_victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +169,7 @@ def test_f53_an_edit_in_the_moment_of_the_start_is_seen(make_victim: Make, monke
     config = victim.config()
     edit(victim, "language: uk", "language: en")
     assert next_verdict(ConfigWatch(config)) == Verdict(changed=True)
+    victim.check(work_left=True)
 
 
 def next_verdict(watch: ConfigWatch) -> Verdict:

@@ -17,7 +17,6 @@ from pipeline.engine.runtime import Client, RunOptions, run_job
 from pipeline.errors import Who
 from pipeline.ledger import tables as t
 from pipeline.testing.tcpproxy import TcpProxy
-from tests.faults import invariants
 from tests.faults.conftest import Victim
 from tests.faults.proxied import proxied
 
@@ -74,10 +73,6 @@ def go_on(victim: Victim, **span: float) -> None:
     victim.clock.ahead += timedelta(**span)
 
 
-def check(victim: Victim) -> None:
-    invariants.check(victim.config(), inbox=victim.inbox, dropped=victim.dropped)
-
-
 @pytest.mark.parametrize("ledger", ["sqlite", "postgres"])
 def test_f58_a_quiet_shop_is_told_once_and_its_end_too(make_victim: Make, ledger: str) -> None:
     victim = make_victim("sftp", ledger)
@@ -107,7 +102,7 @@ def test_f58_a_quiet_shop_is_told_once_and_its_end_too(make_victim: Make, ledger
     assert look(victim).finding is None
     look(victim)
     assert told(victim)[1:] == [("Files come to {inbox} again", "")]
-    check(victim)
+    victim.check()
 
 
 def test_f58_a_broken_pipe_is_another_alarm_for_another_person(
@@ -150,7 +145,7 @@ def _break_the_pipe(victim: Victim, proxy: TcpProxy) -> None:
     assert (names.code, names.who) == ("quiet-names", Who.ADMIN)
     assert [code for _title, code in told(victim)] == ["quiet-connection", "quiet-folder", "quiet-shop", "quiet-names"]
     (victim.inbox / "orders.json").unlink()
-    check(victim)
+    victim.check()
 
 
 def test_f58_when_nobody_looks_the_shop_is_not_blamed(make_victim: Make) -> None:
@@ -169,7 +164,7 @@ def test_f58_when_nobody_looks_the_shop_is_not_blamed(make_victim: Make) -> None
     assert found is not None
     assert (found.code, found.who) == ("quiet-no-look", Who.ADMIN)
     assert "has not listed the folder since" in found.text.render("en")
-    check(victim)
+    victim.check()
 
 
 @pytest.mark.parametrize(("setting", "rule", "code"), [("off", "off", ""), ("4h", "fixed", "quiet-shop")])
@@ -185,7 +180,7 @@ def test_f58_a_fixed_time_or_none(make_victim: Make, setting: str, rule: str, co
     now: Any = look(victim)
     assert now.rule == rule
     assert (now.finding.code if now.finding else "") == code
-    check(victim)
+    victim.check()
 
 
 def test_f58_too_little_history_says_nothing(make_victim: Make) -> None:
@@ -195,4 +190,4 @@ def test_f58_too_little_history_says_nothing(make_victim: Make) -> None:
     run(victim)
     found = look(victim)
     assert (found.rule, found.finding, found.alarm_at) == ("learning", None, None)
-    check(victim)
+    victim.check()

@@ -1,7 +1,7 @@
 """The promises of the house plan (I1-I3, I5), checked on a client's ledger, archive, books and inbox after a fault.
 
-One function for the tests of faults and for ``mistok selftest``. I4 (a whole catalogue) is looked at where it is
-published; I6 (the next run goes on by itself) is what the caller does before this.
+One function for the tests of faults and for ``mistok selftest``. I4 (a whole catalogue) is looked at where it lies,
+past Mistok; I6 (the next run goes on by itself) is what the caller does before this.
 """
 
 from __future__ import annotations
