@@ -318,14 +318,15 @@ class _Run:
 
         def end() -> None:
             try:
-                offspring.kill(offspring.of_process())
                 log.error("time_limit", job=self.job, step=spec.step)
                 for line in words:
                     print(line, flush=True)  # noqa: T201 - the last words of a process that ends here
+                # before its programs end, which lets the step go on
                 record_end(ledger, self.run_id, self.job, "timed_out", finding=finding)
             except MistokError as error:  # such as a ledger that the step itself has locked
                 log.warning("end_not_written", job=self.job, error=error.text.render("en"))
             finally:
+                offspring.kill(offspring.of_process())
                 os._exit(WAITING)
 
         timer = threading.Timer(self.spec.time_limit.total_seconds(), end)
