@@ -162,10 +162,12 @@ def make_app(get: Get) -> typer.Typer:
         number: Annotated[str, typer.Argument(help=str(T("The document's number.")))], as_json: Json = False
     ) -> None:
         """Show one document with its lines and sums."""
+        from plugins.systems.books.papers import document_under
         from plugins.systems.books.views import document_called, document_view
 
         with _open(get) as books:
-            found = document_view(books, document_called(books, number))
+            called = document_called(books, number)
+            found = document_view(books, called) or document_view(books, document_under(books, number))
         if found is None:
             typer.echo(str(T("There is no document {number}.", number=number)), err=True)
             raise typer.Exit(1)

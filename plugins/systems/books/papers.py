@@ -34,6 +34,17 @@ def payment_rows(books: Books, find: str, limit: int) -> list[dict[str, Any]]:
         return _found(connection, _money(), find, limit)
 
 
+def document_under(books: Books, number: str) -> str:
+    """The number of the order document that the shipment, return or payment of this number stands on, else ""."""
+    d = t.documents.c
+    for table in (t.shipments, t.returns, t.payments):
+        query = select(d.number).join_from(table, t.documents, d.id == table.c.document_id)
+        with books.reading() as connection:
+            if (found := connection.execute(query.where(table.c.number == number)).scalar()) is not None:
+                return str(found)
+    return ""
+
+
 def papers_of(connection: Connection, document: int) -> dict[str, list[dict[str, Any]]]:
     """All that stands on an order document, oldest first: ``shipments``, ``returns`` with their lines, ``payments``."""
     found: dict[str, list[dict[str, Any]]] = {}

@@ -212,6 +212,10 @@ def test_what_stands_on_a_document_is_shown_with_it(followed: Run) -> None:
     assert [line["quantity"] for line in told["shipments"][0]["lines"]] == ["1.00", "3.00"]
     assert [(one["shipment"], one["total"]) for one in told["returns"]] == [("S000001", "389.50")]
     assert [(one["account"], one["total"]) for one in told["payments"]] == [("Каса", "69.80"), ("Каса", "900.00")]
+    for number in ("S000002", "R000001", "P000001"):
+        assert json.loads(followed("document", number, "--json").output) == told
+    assert followed("document", "S000003").exit_code == 1
+    assert followed("close", "S000002").exit_code == 1, "a shipment is not its order"
     other = json.loads(followed("document", "000002", "--json").output)
     assert (other["shipments"], other["returns"], other["payments"]) == ([], [], [])
     assert "Shipments" not in followed("document", "000002").output
