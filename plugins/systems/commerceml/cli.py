@@ -30,8 +30,12 @@ def make_app(get: Get) -> typer.Typer:
         ] = None,
     ) -> None:
         """Answer the accounting program until it is stopped."""
+        import signal
+
         from plugins.systems.commerceml.serving import ExchangeServer
 
+        # asked to end by a service manager, it ends as by Ctrl+C
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings, env = get()
         server = ExchangeServer(settings, env, port=port)
         typer.echo(str(T("The exchange is served: {url}", url=server.url)))
