@@ -156,6 +156,14 @@ class Outbox:
         """Set the status that documents tell; one outcome each, in order."""
 
         def act(db: sqlite3.Connection, one: StatusChange) -> DocumentOutcome:
+            known = self._settings.statuses
+            if known and one.status.code not in (*known, "cancelled", "refunded"):
+                names = ", ".join(known)
+                raise Held(
+                    T("`statuses` of the exchange names no status {name}.", name=one.status.code or "—"),
+                    hint=T("It names: {names}.", names=names),
+                    code="unknown-status",
+                )
             said = one.status.name or self._settings.statuses.get(one.status.code, one.status.code)
             cancelled = "true" if one.status.code in ("cancelled", "refunded") else "false"
             body = set_requisites(self._row(db, one.ref.id)["body"], {CANCELLED[0]: cancelled, STATUS[0]: said})

@@ -178,13 +178,18 @@ class FromAccounting(_End):
         if kind == "warehouse" and (known := self.warehouses()):
             by = {word: ref for ref in known for word in (ref.id, ref.name, ref.code)}
             return {code: by[code] for code in codes if code in by}
+        if kind == "status" and self.settings.statuses:
+            return {ref.code: ref for ref in self.order_statuses() if ref.code in codes}
         return {code: Ref(code, code, code) for code in codes}
 
     def ensure(self, kind: str, code: str, name: str = "") -> Ref:
         """As it is: the accounting program makes what it lacks itself."""
         found = self.find_references(kind, [code]).get(code)
         if found is None:
-            raise Held(T("The accounting program has told no warehouse {name}.", name=code), code="warehouse")
+            what = T("The accounting program has told no warehouse {name}.", name=code)
+            if kind == "status":
+                what = T("`statuses` of the exchange names no status {name}.", name=code)
+            raise Held(what, code=f"unknown-{kind}")
         return Ref(found.id, found.code, name or found.name)
 
     def references(self, kind: str) -> Sequence[Ref]:

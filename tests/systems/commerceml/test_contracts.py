@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.testing import documents_contract as documents
+from pipeline.testing import following_subject as following
+from pipeline.testing.settling_contract import StatusesContract
 from pipeline.testing.sync_contract import SyncContract
 from pipeline.testing.sync_subject import Subject
 from plugins.systems.commerceml.fake import Quirks, ShopQuirks, Thing
@@ -142,3 +144,11 @@ class TestAmending(documents.AmendContract):
     @pytest.fixture(params=list(ACCOUNTING))
     def subject(self, request: pytest.FixtureRequest, tmp_path: Path) -> documents.Subject:
         return documents_of(ACCOUNTING[request.param](tmp_path))
+
+
+class TestStatuses(StatusesContract):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> following.Subject:
+        names = {"new": "Новий", "packed": "Зібрано", "sent": "Відвантажено"}
+        plain = documents_of(Accounting(tmp_path, http=True, statuses=names))
+        return following.Subject(plain.open, CODES, lambda _kind: plain.count(), status=plain.status)

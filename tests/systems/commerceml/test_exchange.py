@@ -7,6 +7,7 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.client import HTTPConnection
@@ -17,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.api import DocumentDraft, FormatContext, Refused
+from pipeline.api import DocumentDraft, FormatContext, Held, Refused
 from pipeline.testing.documents_contract import amendment_of, drafts_of, larger, order
 from plugins.formats.commerceml import CommerceML, CommerceMLSettings
 from plugins.systems.commerceml import sessions
@@ -592,6 +593,26 @@ def test_statuses_in_parts_are_taken_when_they_are_whole(desk: Desk, world: Acco
     assert desk.ask("sale", "file", "orders.xml", data[3000:]) == "success\n"
     assert len(list(world.accounting().orders())) == 1
     assert desk.ask("sale", "file", "cut.xml", data[:2000]).startswith("failure\n")
+
+
+def test_an_order_without_lines_is_never_handed_out(desk: Desk, world: Accounting) -> None:
+    world.export()
+    accounting = world.accounting()
+    empty = replace(order(1, ("A-1", "A-2", "A-3")), lines=(), discounts=(), total=Decimal("70.00"))
+    (outcome,) = accounting.create([DocumentDraft(key="demo/shop/1/create/0", order=empty, products=())])
+    assert isinstance(outcome.error, Held)
+    desk.login("sale")
+    assert ids(desk.answer("sale", "query").body) == []
+
+
+def test_two_orders_that_would_be_one_document_are_told_apart(tmp_path: Path) -> None:
+    world = Accounting(tmp_path, http=True, goods="any", document_id="{id}")
+    accounting = world.accounting()
+    drafts = drafts_of(accounting, [order(1, ("A", "B", "C")), order(1, ("A", "B", "C"), source="market")])
+    first, second = accounting.create(drafts)
+    assert first.error is None
+    assert isinstance(second.error, Held)
+    assert world.rows("SELECT source FROM documents") == [{"source": "shop"}]
 
 
 def test_nothing_known_is_told_by_check(tmp_path: Path) -> None:
