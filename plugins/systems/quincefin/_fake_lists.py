@@ -87,7 +87,7 @@ LISTS = {
             "document/outgoing_return",
             _DATES,
             (*_DOCUMENT, "Sum", "Fixed", *_LINKS, "Outgoing", "Comment", "Products"),
-            writes=False,
+            switch="return_writes",
             dated=True,
         ),
         Listed(

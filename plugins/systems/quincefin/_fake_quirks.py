@@ -31,6 +31,7 @@ class Quirks:
     price_add: bool = False  #: ``/price/add``, whose path is cut off in the article
     bank_writes: bool = True  #: ``/document/money_bank_income/add`` and ``/update``, of the newer edition
     outgoing: bool = False  #: ``/document/outgoing/*``, shipments; guessed from the name of returns
+    return_writes: bool = False  #: ``/document/outgoing_return/add`` and ``/update``; guessed from those of receipts
     cash_income: bool = False  #: ``/document/money_cash_income/*``; guessed
 
     # --- lists

@@ -43,6 +43,10 @@ from plugins.systems.quincefin.settings import QuincefinSettings
 from plugins.systems.quincefin.values import flag, text
 
 
+#: By account and article what sessions of this process have made: the lists of the others were read before.
+_MADE: dict[str, dict[str, tuple[str, int, str]]] = {}
+
+
 class Shelf:
     """Reads goods at the first use, and keeps them for as long as the session: the lists have no filter by article."""
 
@@ -50,6 +54,7 @@ class Shelf:
         self.client, self.settings, self.env = client, settings, env
         self._goods: Goods | None = None
         self._archived: Goods | None = None
+        self._made = _MADE.setdefault(f"{settings.url}\0{hash(settings.token)}", {})
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -158,6 +163,8 @@ class Shelf:
             )
         if there := [one for one in self.goods().with_article(new.code) if sold(one)]:
             return RowOutcome((*_base_id(there[0]), str(there[0].id)), existed=True)
+        if (made := self._of_others(new.code)) is not None:
+            return RowOutcome((*_base_id(made), str(made.id)), existed=True)
         self._not_archived(new.code)
         ids: tuple[str, ...] = ()
         base: Good | None = None
@@ -181,6 +188,8 @@ class Shelf:
                   id=str(plain[0].id)),
                 T("Give the variant {article} a card by hand.", article=new.code),
             )  # fmt: skip
+        if (made := self._of_others(new.base)) is not None and made.kind == BASE:
+            return made
         self._not_archived(new.base)
         return self._make(PRODUCT, base_card(new, self.settings), new.base)
 
@@ -212,7 +221,14 @@ class Shelf:
         if made.article != article:
             words = T("Quincefin shows the article {there} for {article}.", there=made.article or "—", article=article)
             raise held(words, T("Look at `fields: {article: …}` of the connection."), code="quincefin-kept")
+        self._made[article] = (path, made.id, kind)
         return made
+
+    def _of_others(self, article: str) -> Good | None:
+        """What another session of this process has made since all was read."""
+        made = self._made.get(article)
+        one = self._by_id(*made) if made is not None else None
+        return one if one is not None and one.article == article else None
 
     def _by_id(self, path: str, key: int, kind: str) -> Good | None:
         for row in self.client.rows(path, {"Id": key, **({"Kind": kind} if kind else {})}):

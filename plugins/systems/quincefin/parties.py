@@ -177,11 +177,15 @@ class Partners:
 
     def _by_now(self, party: Party) -> list[Partner]:
         """Matches, with those that came since all were read: they stand at the end of the list, which is by id."""
-        if found := self.matches(party):
-            return found
+        found = self.matches(party)
+        if not found:
+            self.look_again()
+        return found or self.matches(party)
+
+    def look_again(self) -> None:
+        """Know those as well that came since all were read."""
         for row in self.client.tail(PARTNER, len(self.all())):
             self._know(row)
-        return self.matches(party)
 
     def _know(self, row: Row) -> Partner | None:
         one = partner(row, self.settings.fields)

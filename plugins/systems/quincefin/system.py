@@ -141,6 +141,8 @@ class Quincefin:
 
     def find_parties(self, parties: Sequence[Party]) -> Sequence[Sequence[Ref]]:
         """See Parties."""
+        if parties:
+            self.partners.look_again()
         return [[one.ref for one in self.partners.matches(party)] for party in parties]
 
     def near_parties(self, party: Party) -> Sequence[Ref]:
