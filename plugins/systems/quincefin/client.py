@@ -9,16 +9,17 @@ rest when one of it is wrong is not known.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
-from pipeline.api import HttpClient, InDoubt, Limits, Refused, Reply, SystemEnv, T, Transient
+from pipeline.api import HttpClient, InDoubt, Limits, Refused, Reply, SystemEnv, T, Text, Transient
 from plugins.systems.quincefin.refusals import about_login, refused, words_of
 from plugins.systems.quincefin.settings import QuincefinSettings
 from plugins.systems.quincefin.values import Row, own
 
 PAGE = 100  #: rows; cannot be changed
 Form = Literal["object", "array"]
+_Found = TypeVar("_Found")
 
 
 class NoMethod(Refused):
@@ -197,3 +198,22 @@ class Client:
             code="unreadable",
             hint=T("The service may have changed: tell us if it stays so."),
         )
+
+
+def found_after(doubt: InDoubt, look: Callable[[], _Found | None]) -> _Found:
+    """What a look finds of what is in doubt. Raises the doubt where it finds nothing, or cannot be taken."""
+    try:
+        found = look()
+    except (Transient, Refused):
+        raise doubt from None
+    if found is None:
+        raise doubt
+    return found
+
+
+def shown_after(look: Callable[[], _Found | None], what: Text) -> _Found:
+    """What was made, as it is shown. Raises InDoubt where it is not shown, or cannot be looked at now."""
+    doubt = InDoubt(
+        T("Quincefin has taken it, and does not show it: {what}.", what=what), hint=T("Look whether it is there.")
+    )
+    return found_after(doubt, look)

@@ -33,7 +33,7 @@ from pipeline.api import (
     T,
     Transient,
 )
-from plugins.systems.quincefin.client import Client
+from plugins.systems.quincefin.client import Client, found_after, shown_after
 from plugins.systems.quincefin.goods import Shelf
 from plugins.systems.quincefin.listing import ORDER, Listing
 from plugins.systems.quincefin.mapping import sold
@@ -241,19 +241,14 @@ class DocumentBook:
         """The order that was made, as it is shown. Raises InDoubt where neither an answer came nor it is there."""
         try:
             key = self.client.add(ORDER, body)
-        except InDoubt:
-            row = self._look(order)
-            if row is None:
-                raise
-            return row
-        row = self.orders.one(key) if key is not None else None
-        row = row or self._look(order)
-        if row is None:
-            raise InDoubt(
-                T("Quincefin has taken order {number}, and does not show it.", number=order.number),
-                hint=T("Look whether it is there."),
-            )
-        return row
+        except InDoubt as doubt:
+            return found_after(doubt, lambda: self._look(order))
+
+        def look() -> Row | None:
+            row = self.orders.one(key, order.created_at) if key is not None else None
+            return row or self._look(order)
+
+        return shown_after(look, T("order {number}", number=order.number))
 
     def _look(self, order: Order) -> Row | None:
         rows = self.orders.days(order.created_at, order.created_at)
@@ -315,15 +310,12 @@ class DocumentBook:
         key = own(row) or 0
         try:
             self.client.update(ORDER, changed(row, changes, self.settings))
-        except InDoubt:
-            after = self.orders.one(key)
-            if after is None or differs(after, changes, self.settings):
+        except InDoubt as doubt:
+            after = found_after(doubt, lambda: self.orders.one(key))
+            if differs(after, changes, self.settings):
                 raise
             return after
-        after = self.orders.one(key)
-        if after is None:
-            raise held(T("Quincefin has no order {number}.", number=str(key)), code="quincefin-gone")
-        return after
+        return shown_after(lambda: self.orders.one(key), T("order {number}", number=text(row.get("Number")) or key))
 
     def there(self, ref: DocumentRef) -> Row:
         """The order as it is now. Raises Held for one that is gone."""

@@ -26,7 +26,7 @@ from pipeline.api import (
     Text,
     cents,
 )
-from plugins.systems.quincefin.client import NoMethod
+from plugins.systems.quincefin.client import NoMethod, found_after, shown_after
 from plugins.systems.quincefin.documents import DocumentBook, each_until_struck
 from plugins.systems.quincefin.listing import BANK, CASH, RETURN, SHIPMENT, Listing
 from plugins.systems.quincefin.marks import follower_mark, mark_in, marked
@@ -140,21 +140,16 @@ class Followers:
         listing = self.listings[path]
         try:
             made = self.client.add(path, body)
-        except InDoubt:
-            row = self._look(listing, key, body)
-            if row is None:
-                raise
-            return row
+        except InDoubt as doubt:
+            return found_after(doubt, lambda: self._look(listing, key, body))
         except NoMethod as error:
             raise held(error.text, _no_method(self.kind), code="quincefin-method") from error
-        row = listing.one(made) if made is not None else None
-        row = row or self._look(listing, key, body)
-        if row is None:
-            raise InDoubt(
-                T("Quincefin has taken the {kind}, and does not show it.", kind=WORDS[self.kind]),
-                hint=T("Look whether it is there."),
-            )
-        return row
+
+        def look() -> Row | None:
+            row = listing.one(made) if made is not None else None
+            return row or self._look(listing, key, body)
+
+        return shown_after(look, WORDS[self.kind])
 
     def _look(self, listing: Listing, key: str, body: Mapping[str, Any]) -> Row | None:
         at = moment(body.get("Date"), self.settings.zone) or self.env.clock.now()

@@ -17,8 +17,9 @@ from pipeline.api import (
     SystemEnv,
     T,
     Transient,
+    verbatim,
 )
-from plugins.systems.quincefin.client import Client
+from plugins.systems.quincefin.client import Client, found_after, shown_after
 from plugins.systems.quincefin.mapping import (
     BASE,
     GOODS,
@@ -41,7 +42,6 @@ from plugins.systems.quincefin.mapping import (
 from plugins.systems.quincefin.refusals import held
 from plugins.systems.quincefin.settings import QuincefinSettings
 from plugins.systems.quincefin.values import flag, text
-
 
 #: By account and article what sessions of this process have made: the lists of the others were read before.
 _MADE: dict[str, dict[str, tuple[str, int, str]]] = {}
@@ -206,18 +206,12 @@ class Shelf:
         kind = text(body.get("Kind"))
         try:
             key = self.client.add(path, body)
-        except InDoubt:
-            made = self._look(article, kind)
-            if made is None:
-                raise
-            return made
-        made = self._by_id(path, key, kind) if key is not None else None
-        made = made or self._look(article, kind)
-        if made is None:
-            raise InDoubt(
-                T("Quincefin has taken {article}, and does not show it.", article=article),
-                hint=T("Look whether it is there; its article may be in a field of another name."),
-            )
+        except InDoubt as doubt:
+            return found_after(doubt, lambda: self._look(article, kind))
+        made = shown_after(
+            lambda: (self._by_id(path, key, kind) if key is not None else None) or self._look(article, kind),
+            verbatim(article),
+        )
         if made.article != article:
             words = T("Quincefin shows the article {there} for {article}.", there=made.article or "—", article=article)
             raise held(words, T("Look at `fields: {article: …}` of the connection."), code="quincefin-kept")

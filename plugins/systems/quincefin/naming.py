@@ -6,6 +6,7 @@ the rest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.api import ConfigError, DocumentDraft, Ref, T, Text, verbatim
@@ -24,6 +25,7 @@ KINDS = {
     "status": "statuses", "source": "sources", "user": "users", "executor": "users", "warehouse": "warehouses",
     "firm": "companies", "account": "accounts",
 }  # fmt: skip
+_CURRENCY = re.compile(r"[A-Z]{3}")
 #: Those that an account may make by itself when an order names them.
 MADE = frozenset({"status", "source"})
 
@@ -55,7 +57,9 @@ class Naming:
         return tuple(sorted(found, key=lambda ref: ref.code))
 
     def find(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
-        """The known ones: by name, or by number."""
+        """The known ones: by name, or by number. Contracts and prices name any currency by its ISO code."""
+        if kind == "currency":
+            return {code: Ref(code, code, code) for code in codes if _CURRENCY.fullmatch(code)}
         if kind == "party":
             partners = self._partners.all()
             keys = {code: ident(code) for code in codes}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.api import Held, InDoubt, Party, Ref, SystemEnv, T, normal_party, phone, tidy
-from plugins.systems.quincefin.client import Client
+from plugins.systems.quincefin.client import Client, found_after, shown_after
 from plugins.systems.quincefin.refusals import held
 from plugins.systems.quincefin.settings import FieldNames, QuincefinSettings
 from plugins.systems.quincefin.values import Row, currency, flag, ident, own, refers, rows, text
@@ -201,24 +201,18 @@ class Partners:
         if not body["Name"]:
             raise held(T("The order has no buyer: no name, no phone, no mail."), code="quincefin-no-buyer")
         before = set(self.all())
+
+        def anew() -> Partner | None:
+            self.forget()
+            return next((one for one in self._same(party, body["Name"]) if one.id not in before), None)
+
         try:
             key = self.client.add(PARTNER, body)
-        except InDoubt:
-            self.forget()
-            found = [one for one in self._same(party, body["Name"]) if one.id not in before]
-            if not found:
-                raise
-            return found[0]
-        made = self._by_id(key) if key is not None else None
-        if made is None:
-            self.forget()
-            made = next((one for one in self._same(party, body["Name"]) if one.id not in before), None)
-        if made is None:
-            raise InDoubt(
-                T("Quincefin has taken the partner {name}, and does not show it.", name=body["Name"]),
-                hint=T("Look whether it is there."),
-            )
-        return made
+        except InDoubt as doubt:
+            return found_after(doubt, anew)
+        return shown_after(
+            lambda: (self._by_id(key) if key is not None else None) or anew(), T("partner {name}", name=body["Name"])
+        )
 
     def _same(self, party: Party, name: str) -> Iterator[Partner]:
         found = self.matches(party)
@@ -314,17 +308,11 @@ class Partners:
             body["PriceType"] = retail
         try:
             made = self.client.add(CONTRACT, body)
-        except InDoubt:
-            made = self._find_contract(key, company, money)
-            if made is None:
-                raise
-        made = made or self._find_contract(key, company, money)
-        if made is None:
-            raise InDoubt(
-                T("Quincefin has taken the contract of partner {id}, and does not show it.", id=str(key)),
-                hint=T("Look whether it is there."),
-            )
-        return made
+        except InDoubt as doubt:
+            return found_after(doubt, lambda: self._find_contract(key, company, money))
+        return made or shown_after(
+            lambda: self._find_contract(key, company, money), T("contract of partner {id}", id=str(key))
+        )
 
 
 def _name_key(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.api import Held, InDoubt, NewProduct, Refused, Transient
+from pipeline.api import Held, InDoubt, NewProduct, Refused
 from plugins.systems.quincefin.fake import Quirks
 from plugins.systems.quincefin.mapping import folders, prices, variant_name
 from tests.systems.quincefin.account import Account, account
@@ -67,11 +67,14 @@ def test_prices_of_one_day_and_of_the_future() -> None:
         row(11, "2026-11-22T00:00:00Z", 1, product=None),
     ]
     found = prices(rows, NOW, "UTC")
-    assert {key: (tag.amount, tag.currency) for key, tag in found.items()} == {(5, 7): (12, "UAH"), (6, 7): (1, "UAH")}
+    assert {key: (tag.amount, tag.currency) for key, tag in found.items()} == {
+        (5, 7): (Decimal(12), "UAH"),
+        (6, 7): (Decimal(1), "UAH"),
+    }
 
 
 def test_folders_that_stand_in_one_another_have_an_end() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"Id": 1, "Name": "Корінь", "ParentFolder": None},
         {"Id": 2, "Name": "Гілка", "ParentFolder": {"Id": 1, "Name": "Корінь"}},
         {"Id": 3, "Name": None, "ParentFolder": 2},
@@ -92,7 +95,7 @@ def test_levels_are_told_by_warehouse(one: Account) -> None:
         warehouses={"main": one.ids["main"], "second": second}).levels()}  # fmt: skip
     assert found["COF-1", "main"] == 1000
     assert found["COF-1", "second"] == 0
-    assert (found["DEBT", "second"], found["DEBT", "main"]) == (-3, Decimal("1.5")), "a debt is told as it is"
+    assert (found["DEBT", "second"], found["DEBT", "main"]) == (Decimal(-3), Decimal("1.5")), "a debt is told as it is"
     assert {level.offer for level in one.open().levels() if level.code == "DEBT"} == {str(debt)}
 
 
@@ -216,7 +219,7 @@ def test_what_strikes_one_card_spares_the_others(one: Account) -> None:
             NewProduct(code="N-2", name="В"),
         ]
     )
-    assert [type(outcome.error) for outcome in outcomes] == [Transient, Held, type(None)]
+    assert [type(outcome.error) for outcome in outcomes] == [InDoubt, Held, type(None)]
     assert one.open().add_products([NewProduct(code="N-1", name="А")])[0].existed
 
 
