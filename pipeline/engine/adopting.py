@@ -19,7 +19,7 @@ from pipeline.engine.context import Progress, no_progress
 from pipeline.engine.deciding import OF_ORDER, Resolved
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError
-from pipeline.ledger import cards, decisions
+from pipeline.ledger import acts, cards, decisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import OrderState, orders
@@ -88,6 +88,7 @@ def _settle(
     }
     if not order_rows.settle(conn, order["id"], (OrderState.HELD, OrderState.IN_DOUBT), now, **values):
         return False
+    acts.drop_open(conn, order["id"], now)
     decisions.decide(
         conn, name, subject, order["revision"], "accept", [CODE], by=by, now=now, card_id=card["id"], why=why
     )

@@ -19,7 +19,7 @@ from pipeline.engine.carrying import Came
 from pipeline.engine.context import Progress, no_progress
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Who
-from pipeline.ledger import cards, decisions, plans, revisions
+from pipeline.ledger import acts, cards, decisions, plans, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
@@ -369,6 +369,7 @@ def _reject_order(client: Client, card: Row, *, by: str, why: str) -> Resolved:
         waiting = (OrderState.HELD, OrderState.IN_DOUBT)
         if not order_rows.settle(conn, row_id, waiting, now, state=OrderState.REJECTED, findings=words, next_try=None):
             return Resolved(card["id"], (moved_on(order),), before=True)
+        acts.drop_open(conn, row_id, now)
         codes = {finding.code for finding in findings_of(card)}
         decisions.decide(
             conn, name, subject, order["revision"], "reject", codes, by=by, now=now, card_id=card["id"], why=why

@@ -167,6 +167,7 @@ class _Planner:
     def __init__(self, client: Client, ctx: RunContext, *, reject: bool) -> None:
         self.client, self.ctx, self.reject = client, ctx, reject
         self.done = Rebuild()
+        self.papers: list[Entry] = []
         self.places = list(places(client))
         self.systems = {(place.settings.inbox, place.settings.folder) for place in document_places(client)}
         self.index = Index.of(client.archive.journal)
@@ -185,6 +186,7 @@ class _Planner:
         self._waiting()
         self._files()
         self.done.files += [FileRow(entry, None, "published") for entry in published]
+        self.done.files += [FileRow(entry, None, "acknowledged") for entry in self.papers]
         return self.done
 
     def _entries(self) -> Iterator[Entry]:
@@ -214,7 +216,10 @@ class _Planner:
         archive = self.client.archive
         entry, place = self._place(entry)
         if place is None and (entry.connection, entry.folder) in self.systems:
-            return  # an order of a system: its next run reads it again, and finds its documents by their keys
+            # an order of a system: its job's next run reads it again, and finds its documents by their keys
+            if self.client.archive.find(entry.sha256) is not None:
+                self.papers.append(entry)
+            return
         if place is None:
             if entry.direction == "in":
                 self._remark("no-job", entry, T("No job takes files from {inbox} any more.", inbox=_inbox(entry)))

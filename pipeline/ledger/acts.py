@@ -57,6 +57,12 @@ def settle(conn: sa.Connection, act_id: int, state: str, now: datetime, **values
     conn.execute(acts.update().where(acts.c.id == act_id).values(state=state, updated=now, **values))
 
 
+def drop_open(conn: sa.Connection, order_row: int, now: datetime) -> None:
+    """A person has said what became of an order: what nobody knew of its acts is not looked up any more."""
+    here = (acts.c.order_row == order_row) & acts.c.state.in_(OPEN)
+    conn.execute(acts.update().where(here).values(state=DROPPED, updated=now))
+
+
 def of_link(conn: sa.Connection, client: str, source: str, into: str, states: Collection[str]) -> list[Row]:
     """The acts in these states on orders that came from ``source`` and go into ``into``, oldest first."""
     query = (

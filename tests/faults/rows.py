@@ -23,7 +23,6 @@ _NARROW: dict[int, tuple[tuple[str, ...], str]] = {
     24: (("point", "ledger"), "copies are dropped from the archive alone"),
     25: (("point", "ledger"), "a replay reads the archive alone"),
 }
-_API = "the connectors to online shops and accounting services"
 
 FAULTS: tuple[Fault, ...] = tuple(
     Fault(*row) if (narrow := _NARROW.get(int(row[0]))) is None else replace(Fault(*row), axes=narrow[0], why=narrow[1])
@@ -75,7 +74,7 @@ FAULTS: tuple[Fault, ...] = tuple(
         (41, "the total is not the sum of its parts", "held; within the tolerance a rounding line"),
         (42, "a gift at 0; one product twice at two prices", "both lines are kept"),
         (43, "cancelled before it came; cancelled twice", "its stock is free once; a status, not a second order"),
-        (44, "statuses out of order; the echo of our own write", "no ping-pong in 10 cycles", _API),
+        (44, "statuses out of order; the echo of our own write", "no ping-pong in 10 cycles"),
         (45, "the catalogue is empty, or lost half of its products", "nothing is published until a person approves"),
         (46, "a price of 0, none, ten times more, “1 234,50”", "none is not 0; a price brake; strict reading"),
         (47, "special prices across midnight and daylight saving", "cleared when they are over"),

@@ -15,7 +15,7 @@ import structlog
 
 from pipeline.engine import patience, telling
 from pipeline.engine.documents import money, parties, products, settling
-from pipeline.engine.documents.plan import Doing, act_key
+from pipeline.engine.documents.plan import Doing, act_key, content_of
 from pipeline.engine.documents.work import Work
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
 from pipeline.ledger import acts
@@ -308,6 +308,24 @@ def _failed(run: DocumentsRun, conn: Any, work: Work, what: str, act_id: int, er
         settling.doubt(run, conn, work, findings)
     else:
         settling.later(run, conn, work, findings, error)
+
+
+def remember(run: DocumentsRun, conn: Any, work: Work) -> None:
+    """Of a document that a person named: what its order was then, so that a later change of it is seen."""
+    if work.ref is None or work.order is None or not work.standing.adopted or work.standing.booked:
+        return
+    now = run.ctx.clock.now()
+    row = {
+        "client": run.ctx.client,
+        "order_row": work.row["id"],
+        "act": "create",
+        "key": work.key,
+        "revision": content_of(work.order, run.settings),
+        "content": {"adopted": True},
+        "run_id": run.ctx.run_id,
+    }
+    (number,) = acts.begin(conn, [row], now)
+    acts.settle(conn, number, acts.DONE, now, **place_of(work.ref, row["content"]))
 
 
 # --- what is added first ---------------------------------------------------------------------------------------------

@@ -152,6 +152,8 @@ class _Planner:
         if status and status != self.standing.status:
             revision = paper.fingerprint(status, self.standing.restated)
             self._add("status", revision, status=status, content={"status": status})
+        if self.doings and self.standing.ref is not None and not self.standing.ref.id:
+            self.findings.append(self._named_by_hand())
         doings = sorted(self.doings, key=lambda one: ORDERED.index(one.what))
         return Plan(tuple(doings) if not self.findings else (), tuple(self.findings), tuple(self.notes))
 
@@ -290,6 +292,15 @@ class _Planner:
     def _words(self) -> dict[str, Any]:
         ref = self.standing.ref
         return {"number": self.order.number, "document": (ref.number or ref.id) if ref else "—"}
+
+    def _named_by_hand(self) -> Finding:
+        text = T(
+            "Document {document} of order {number} was named by a person, and cannot be found by its number: "
+            "nothing can be done on it.",
+            **self._words(),
+        )
+        hint = T("Do it there by hand: {acts}. Then reject this card.", acts=", ".join(one.what for one in self.doings))
+        return Finding("named-by-hand", text, self._where(), hint, Who.ACCOUNTANT)
 
     def _no_document(self) -> Finding:
         text = T(

@@ -32,15 +32,20 @@ def make_work(run: DocumentsRun, seen: SeenOrder) -> Work | None:
     """The work for one order of the source; None when the client's own step drops it."""
     settings, order = run.settings, seen.order
     source = settings.known_as or (order.source if order is not None else settings.source)
-    order_id = seen.id
+    broken: tuple[Finding, ...] = ()
     if order is not None:
         order = normal_order(replace(order, source=source))
         if run.step.change is not None:
-            order = run.step.change(order, settings)
-            if order is None:
-                return None
-    key = key_of(run.ctx.client, source, order_id)
-    return Work(seen=seen, revision=paper.revision_of(seen), key=key, source=source, order=order)
+            try:
+                order = run.step.change(order, settings)
+            except (Exception, SystemExit) as error:
+                log.exception("plugin_failed", order=seen.number)
+                broken, order = (_plugin_failed(seen, error),), None
+            else:
+                if order is None:
+                    return None
+    key = key_of(run.ctx.client, source, seen.id)
+    return Work(seen=seen, revision=paper.revision_of(seen), key=key, source=source, order=order, broken=broken)
 
 
 def other_job(work: Work, settings: DocumentsSettings) -> MistokError:
@@ -109,7 +114,7 @@ def _rule(run: DocumentsRun, work: Work) -> None:
         return
     work.acts = found
     if work.order is None and found != ("nothing",):
-        work.findings = seen.findings or (_unreadable(work),)
+        work.findings = work.broken or seen.findings or (_unreadable(work),)
     elif work.order is not None and _needs_draft(work):
         work.findings = tuple(
             order_findings(
@@ -194,6 +199,11 @@ def _plan(run: DocumentsRun, work: Work) -> None:
             work.plan = planner.Plan(findings=(settling.other_total(work, work.draft.order, work.ref),))
             return
     work.notes = (*work.notes, *work.plan.notes)
+
+
+def _plugin_failed(seen: SeenOrder, error: BaseException) -> Finding:
+    text = T("The step failed on this order by a mistake of its own ({kind}).", kind=type(error).__name__)
+    return Finding("plugin-error", text, Where(order=seen.number), None, Who.US)
 
 
 def _unreadable(work: Work) -> Finding:

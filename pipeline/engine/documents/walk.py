@@ -357,6 +357,7 @@ class DocumentsRun:
             for work in going:
                 if not work.stopped:
                     settling.settle(self, conn, work)
+                    phases.remember(self, conn, work)
         self.ctx.reach("documents:settled")
         back.tell(self, [work for work in going if not work.stopped])
 

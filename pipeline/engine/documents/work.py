@@ -27,6 +27,7 @@ class Work:
     key: str  #: of its creation
     source: str
     order: Order | None = None  #: normalised, under the name that its keys have
+    broken: tuple[Finding, ...] = ()  #: why the client's own step could not take it
     row: Row = field(default_factory=dict)  #: its ledger row, once there is one
     acts_before: Sequence[Row] = ()
     fresh: bool = True  #: it was just read, and is no order that waited

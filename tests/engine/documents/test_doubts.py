@@ -237,3 +237,34 @@ def test_a_document_made_by_hand_becomes_the_orders_own(world: World) -> None:
     world.run(full=True)
     assert (world.documents(), world.cards()) == ([], [])
     assert world.rows("SELECT document_number FROM orders") == [("Z-77",)]
+    assert "in_doubt" not in {state for _act, state in acts(world)}
+    world.move("4", lines=order().lines[:1], total=order().lines[0].sum)
+    world.run()
+    assert world.codes() == ["named-by-hand"]
+
+
+def test_a_mistake_of_a_clients_own_step_holds_the_order(world: World) -> None:
+    own = """
+from dataclasses import replace
+
+from pipeline.api import DocumentsSettings, DocumentsStep, StepPlugin, T
+
+
+def change(order, settings):
+    if order.number == "8":
+        raise KeyError("oops")
+    if order.number == "9":
+        return None
+    return replace(order, comment="наш")
+
+
+PLUGIN = StepPlugin("own-orders", T("Orders"), DocumentsSettings, DocumentsStep(change))
+"""
+    (world.folder / "plugins" / "own.py").write_text(own, encoding="utf-8")
+    for number in ("7", "8", "9"):
+        world.put("4", order(id=number, number=number))
+    world.step = "own-orders"
+    world.run()
+    assert world.states() == {"7": "created", "8": "held"}
+    assert world.codes() == ["plugin-error"]
+    assert "наш" in world.sql("SELECT data FROM documents")[0][0]

@@ -40,7 +40,7 @@ jobs:
   orders:
     every: 5m
     steps:
-      - step: sync-orders
+      - step: {step}
         from: crm
         to: erp
         since: 2026-11-01
@@ -79,6 +79,7 @@ class World:
     rules: str = RULES
     more: str = ""
     target: str = ""
+    step: str = "sync-orders"
     ledger: str = "sqlite:///ledger.sqlite3"
     clock: At = field(default_factory=At)
 
@@ -105,7 +106,7 @@ class World:
         more = "".join(f"        {line}\n" for line in lines)
         said = json.dumps(STATUSES, ensure_ascii=False)
         target = f", {self.target}" if self.target else ""
-        text = CONFIG.format(statuses=said, target=target, ledger=self.ledger, more=more)
+        text = CONFIG.format(step=self.step, statuses=said, target=target, ledger=self.ledger, more=more)
         self.path.write_text(text, encoding="utf-8")
         return load_config(self.path)
 
