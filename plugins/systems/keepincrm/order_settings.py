@@ -31,7 +31,7 @@ class OrderSettings(Settings):
     source: Name | None = None
     """What orders read from the CRM name as their source; the connection's name when not given."""
     window: Duration = Field(default=_NINETY, validate_default=True)
-    """Agreements ordered longer ago than this are not read again."""
+    """Agreements ordered longer ago than this are not looked at again for changes."""
     title: str = "Замовлення {id} ({source})"
     """Title of an agreement that is made of an order, by which it is found again: `{id}` and `{source}` must be in it,
     `{number}` and `{client}` may. Leave it as it is once agreements were made."""

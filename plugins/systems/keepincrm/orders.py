@@ -37,11 +37,13 @@ class OrderBook:
     def read(self, since: datetime | None, until: datetime | None, statuses: Collection[str]) -> Iterator[SeenOrder]:
         """Agreements that changed since (less the overlap) until before ``until``, the oldest change first.
 
-        Those that were ordered longer ago than the config's window are left out. Raises Refused, Transient.
+        Those that were ordered longer ago than the config's window, and before ``since``, are left out.
+        Raises Refused, Transient.
         """
         begin = since - OVERLAP if since is not None else None
-        now = self._env.clock.now()
-        first = datetime.combine((now - self._settings.window).astimezone(self._zone).date(), time(), self._zone)
+        window = self._env.clock.now() - self._settings.window
+        oldest = min(window, since) if since is not None else window
+        first = datetime.combine(oldest.astimezone(self._zone).date(), time(), self._zone)
         wanted = {str(self._settings.stages.get(one, one)) for one in statuses}
         found: list[tuple[datetime, SeenOrder]] = []
         for row in self._changed(begin, first):

@@ -1,4 +1,4 @@
-"""Orders of files become agreements by the engine's own walk: once, changed when they come again, cancelled."""
+"""Orders of files become agreements, and agreements documents of the books, by the engine's own walks."""
 
 from __future__ import annotations
 
@@ -29,13 +29,23 @@ language: en
 connections:
   site: {{type: local, path: inbox, create: true}}
   crm: {crm}
+  books: {{type: books, seed: goods.csv}}
 ledger: {{url: "sqlite:///ledger.sqlite3"}}
 log: {{file: null}}
 jobs:
   orders:
     steps:
       - {{step: import-orders, inbox: site, into: crm, after: delete, changed: amend, cancelled: mark}}
+  documents:
+    steps:
+      - step: sync-orders
+        from: crm
+        to: books
+        since: 2026-11-01
+        rules: {{Нове: nothing, Підтверджено: order, cancelled: cancel}}
+        back: {{number: true, statuses: {{order: Прийнято}}}}
 """
+BOOKS = "code;name;price;stock;category\n0042;Ґрунт;389.50;10;Ґрунти\n"
 
 
 @dataclass
@@ -52,16 +62,17 @@ class Shop:
     def config(self) -> Any:
         crm = {"type": "keepincrm", "token": TOKEN, "url": f"{self.url}/v1", "pace": 50, "per_minute": None}
         path = self.folder / "config.yaml"
+        (self.folder / "goods.csv").write_text(BOOKS, encoding="utf-8")
         text = json.dumps({**crm, "orders": self.orders}, ensure_ascii=False)
         path.write_text(CONFIG.format(crm=text), encoding="utf-8")
         return load_config(path, registry=load_registry())
 
-    def run(self, data: bytes = b"") -> RunReport:
+    def run(self, data: bytes = b"", job: str = "orders") -> RunReport:
         if data:
             self.files += 1
             (self.folder / "inbox").mkdir(exist_ok=True)
             (self.folder / "inbox" / f"order-{self.files}.xml").write_bytes(data)
-        return run_job(self.config(), "orders", registry=load_registry(), clock=self.clock)
+        return run_job(self.config(), job, registry=load_registry(), clock=self.clock)
 
     def row(self) -> dict[str, Any]:
         (row,) = self.fake.account.tables["agreements"].values()
@@ -82,7 +93,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     fake = FakeKeepin()
     fake.add_material("0042", "Ґрунт", price=Decimal("389.50"))
     funnel = fake.add_named("funnels", "Продажі")
-    stages = {name: fake.add_stage(name, funnel) for name in ("Нове", "Скасовано")}
+    stages = {name: fake.add_stage(name, funnel) for name in ("Нове", "Підтверджено", "Прийнято", "Скасовано")}
     with FakeServer(fake) as server, stamina.set_testing(True, attempts=4):
         orders = {"stages": stages, "stage": "Нове", "stage_for": {"cancelled": "Скасовано"}}
         yield Shop(tmp_path, fake, server.url, At(), orders)
@@ -139,3 +150,30 @@ def test_a_product_that_the_crm_does_not_have_is_a_card(shop: Shop) -> None:
     shop.run(version(code="0099"))
     assert shop.codes() == {"unknown-product"}
     assert shop.fake.asked("POST") == []
+
+
+def test_an_agreement_becomes_a_document_of_the_books_and_is_told_its_number_once(shop: Shop) -> None:
+    stages = shop.orders["stages"]
+    shop.orders["statuses"] = {"Скасовано": "cancelled"}
+    client = shop.fake.add_client("Тестовий Іван", person="Тестовий Іван", phones=["+380501112233"])
+    job = {"sku": "0042", "title": "Ґрунт", "amount": 2, "price": Decimal("389.50")}
+    links = {"client_id": client, "stage_id": stages["Підтверджено"], "comment": "Подзвонити"}
+    ordered = shop.clock.now().isoformat()
+    own = shop.fake.add_agreement("Дзвінок", [job], ordered_at=ordered, **links)
+    shop.fake.add_agreement("Ще думає", [job], ordered_at=ordered, stage_id=stages["Нове"])
+    report = shop.run(job="documents")
+    assert shop.codes() == set()
+    assert (report.state, report.counts["created"]) == ("done", 1)
+    row = shop.fake.account.tables["agreements"][own]
+    assert row["comment"].startswith("Подзвонити\nДокумент ")
+    assert row["stage_id"] == stages["Прийнято"]
+    for _ in range(2):  # what we wrote ourselves causes nothing
+        shop.clock.put(shop.clock.now() + timedelta(minutes=10))
+        assert shop.run(job="documents").state == "done"
+    assert shop.codes() == set()
+    assert len(shop.fake.asked("PATCH")) == 1
+    row["stage_id"] = stages["Скасовано"]
+    shop.fake.account.touch(row)
+    report = shop.run(job="documents")
+    assert report.counts.get("cancelled") == 1
+    assert shop.codes() == set()

@@ -335,6 +335,8 @@ def test_what_was_ordered_before_the_window_is_left_out_whether_the_account_list
     shop.fake.fail(200, {"items": rows, "pagination": {"total_pages": 1}}, path="/v1/agreements$")
     assert [order.id for order in seen(shop)] == [str(new), str(nobody_knows)], "it was made just now, at any rate"
     assert [order.id for order in seen(shop, orders={"window": "200d"})] == [str(old), str(new)]
+    long_ago = datetime(2026, 7, 1, tzinfo=UTC)
+    assert [order.id for order in seen(shop, long_ago)] == [str(old), str(new)], "whoever asks for more gets it"
 
 
 def test_statuses_are_chosen_by_number_or_name_or_how_it_was_closed(shop: World) -> None:
