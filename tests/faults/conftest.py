@@ -162,7 +162,7 @@ class Victim:
 
     def ledger_rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query of our own finds in the ledger."""
-        with Client.open(self.config()) as client, client.ledger.read() as conn:
+        with Client.open(self.written()) as client, client.ledger.read() as conn:
             return [tuple(row) for row in conn.execute(sa.text(query))]
 
     def written(self) -> ClientConfig:
