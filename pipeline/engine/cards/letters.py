@@ -17,6 +17,7 @@ from pipeline.engine.cards.ways import mapping_command
 from pipeline.engine.nearest import Proposal
 from pipeline.errors import Finding, Who
 from pipeline.flow import Explained
+from pipeline.model import cents
 from pipeline.texts import TN, T, Text, verbatim
 
 SHOWN = 20  #: mistakes that one letter tells one by one
@@ -161,7 +162,7 @@ class _Writer:
         if order["customer"] and self.to is not Who.US:
             parts.append(order["customer"])
         if order["total"]:
-            total = Decimal(order["total"])
+            total = cents(Decimal(order["total"]))
             parts.append(self.say(T("{amount} {currency}", amount=total, currency=order["currency"] or "")))
         if order["document_number"]:
             parts.append(self.say(T("document {document}", document=order["document_number"])))
