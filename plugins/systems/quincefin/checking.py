@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.api import Finding, Refused, SystemEnv, T, Text, Who, verbatim
 from plugins.systems.quincefin.client import Client, NoMethod
-from plugins.systems.quincefin.listing import AHEAD, BANK, CASH, ORDER, RETURN, SHIPMENT
+from plugins.systems.quincefin.listing import AHEAD, BANK, CASH, ORDER, RECENT, RETURN, SHIPMENT
 from plugins.systems.quincefin.mapping import BASE, GOODS, PRICE_TYPE, PRODUCT, SERVICE, SKU
 from plugins.systems.quincefin.parties import CONTRACT, PARTNER
 from plugins.systems.quincefin.settings import QuincefinSettings
@@ -131,7 +131,7 @@ class Look:
 
     def _dates(self, form: str) -> dict[str, str]:
         now = self.env.clock.now()
-        return around(now - self.settings.look_back, now + AHEAD, form, self.settings.zone)
+        return around(now - RECENT, now + AHEAD, form, self.settings.zone)
 
     def followers(self) -> Iterator[Finding]:
         """Which of the documents that follow an order the API has."""

@@ -88,6 +88,8 @@ class DocumentBook:
         marks = self._marks(self.orders.recent())
         if any(order not in marks for order in wanted.values()):
             marks = self._marks(self.orders.recent(fresh=True))
+        while any(order not in marks for order in wanted.values()) and self.orders.further():
+            marks = self._marks(self.orders.kept())
         return {key: self.ref(marks[order], key) for key, order in wanted.items() if order in marks}
 
     def all(self) -> Iterator[ListedDocument]:

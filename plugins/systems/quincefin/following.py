@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from pipeline.api import (
 )
 from plugins.systems.quincefin.client import NoMethod, found_after, shown_after
 from plugins.systems.quincefin.documents import DocumentBook, each_until_struck
-from plugins.systems.quincefin.listing import BANK, CASH, RETURN, SHIPMENT, Listing
+from plugins.systems.quincefin.listing import AHEAD, BANK, CASH, RECENT, RETURN, SHIPMENT, Listing
 from plugins.systems.quincefin.marks import follower_mark, mark_in, marked
 from plugins.systems.quincefin.order_out import follower_body, line_bodies, lines_of, total_of
 from plugins.systems.quincefin.reckoning import ZERO, Reckoned
@@ -59,6 +59,9 @@ class Followers:
         known = self._marks(fresh=False)
         if any(mark not in known for mark in marks.values()):
             known = self._marks(fresh=True)
+        for listing in self.listings.values():
+            while any(mark not in known for mark in marks.values()) and listing.further():
+                known = self._marks(fresh=False)
         return {key: self.ref(known[mark], key) for key, mark in marks.items() if mark in known}
 
     def _marks(self, *, fresh: bool) -> dict[str, Row]:
@@ -83,10 +86,10 @@ class Followers:
         if not ids:
             return {}
         now, dated = self.env.clock.now(), [base.created_at for base in bases]
-        first = min((one for one in dated if one is not None), default=now) - self.settings.look_back
+        first = min((one for one in dated if one is not None), default=now - self.settings.look_back) - RECENT
         found: dict[str, list[Row]] = {}
         for listing in self.listings.values():
-            for row in listing.days(min(first, now - self.settings.look_back), now + self.settings.look_back):
+            for row in listing.days(min(first, now - RECENT), now + AHEAD):
                 base = refers(row.get(field)) if field else None
                 if base in ids:
                     found.setdefault(ids[base], []).append(row)
@@ -110,8 +113,8 @@ class Followers:
 
     # --- making ------------------------------------------------------------------------------------------------------
 
-    def there(self, key: str) -> Row | None:
-        """The one with this key, looked for just now."""
+    def there(self, key: str, at: datetime | None = None) -> Row | None:
+        """The one with this key, looked for just now, also among those of the day that it is to have."""
         mark = follower_mark(key)
         if mark is None:
             raise held(T("{key} is no key of a document.", key=key))
@@ -119,9 +122,10 @@ class Followers:
             return row
         now = self.env.clock.now()
         for listing in self.listings.values():
-            for row in listing.days(now - _JUST_NOW, now):
-                if self._mark(row) == mark:
-                    return row
+            for first, last in [(now - _JUST_NOW, now), *([(at, at)] if at is not None else [])]:
+                for row in listing.days(first, last):
+                    if self._mark(row) == mark:
+                        return row
         return None
 
     def comment(self, key: str, comment: str) -> str:
@@ -212,7 +216,7 @@ class Shipments:
 
     def _ship(self, shipment: Shipment) -> DocumentOutcome:
         followers, fields = self.followers, self.settings.fields
-        if (there := followers.there(shipment.key)) is not None:
+        if (there := followers.there(shipment.key, shipment.at)) is not None:
             return followers.outcome(SHIPMENT, shipment.key, there, None, existed=True)
         _not_empty(shipment.draft)
         order = self.book.there(shipment.order)
@@ -309,7 +313,7 @@ class Returns:
 
     def _take_back(self, back: Return) -> DocumentOutcome:
         followers, fields = self.followers, self.settings.fields
-        if (there := followers.there(back.key)) is not None:
+        if (there := followers.there(back.key, back.at)) is not None:
             return followers.outcome(RETURN, back.key, there, None, existed=True)
         _not_empty(back.draft)
         key = ident(back.shipment.id)
@@ -352,7 +356,7 @@ class PaymentBook:
 
     def _pay(self, payment: PaymentDraft) -> DocumentOutcome:
         followers, fields = self.followers, self.settings.fields
-        if (there := followers.there(payment.key)) is not None:
+        if (there := followers.there(payment.key, payment.at)) is not None:
             path = self._path_of(there)
             return followers.outcome(path, payment.key, there, None, existed=True)
         if payment.amount <= 0 or payment.amount != cents(payment.amount):

@@ -13,6 +13,8 @@ ORDER, RETURN, SHIPMENT = "order", "document/outgoing_return", "document/outgoin
 BANK, CASH = "document/money_bank_income", "document/money_cash_income"
 #: Seconds after which all that was read once is read anew before it is believed that something is not there.
 FRESH = 120
+#: The last days, which are read first: what was made by us is mostly among them.
+RECENT = timedelta(days=31)
 #: Documents may be dated ahead.
 AHEAD = timedelta(days=31)
 #: As far back as one document is looked for by its id.
@@ -27,20 +29,29 @@ class Listing:
         self.client, self.settings, self.env = client, settings, env
         self._rows: dict[int, Row] = {}
         self._read: datetime | None = None
+        self._back: datetime | None = None  #: since when all are read
 
     def kept(self) -> list[Row]:
         """What was read so far, by id."""
         return [self._rows[key] for key in sorted(self._rows)]
 
     def recent(self, *, fresh: bool = False) -> list[Row]:
-        """Those of the last days (``look_back``). ``fresh``: read anew when what is kept is old."""
+        """Those of the last days, and all others that are kept. ``fresh``: read anew when what is kept is old."""
         now = self.env.clock.now()
         old = self._read is None or not 0 <= (now - self._read).total_seconds() < FRESH
         if self._read is None or (fresh and old):
-            self._rows.clear()
-            self.days(now - self.settings.look_back, now + AHEAD)
-            self._read = now
+            self.days(now - RECENT, now + AHEAD)
+            self._read, self._back = now, min(self._back or now - RECENT, now - RECENT)
         return self.kept()
+
+    def further(self) -> bool:
+        """Read one more month backwards, after ``recent``; False: all of ``look_back`` is read."""
+        back, end = self._back, self.env.clock.now() - self.settings.look_back
+        if back is None or back <= end:
+            return False
+        self._back = max(back - RECENT, end)
+        self.days(self._back, back)
+        return True
 
     def every(self) -> list[Row]:
         """All of them, read now."""

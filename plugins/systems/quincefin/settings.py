@@ -157,9 +157,9 @@ class QuincefinSettings(Settings):
     """Seconds to wait for an answer."""
     max_pages: Annotated[int, Field(ge=1)] = 2000
     """A list of more pages (of 100 rows) than this is a failure, and never read in part."""
-    look_back: Duration = timedelta(days=31)
-    """Documents of the last days are read whole to know ours again, as the API finds documents by their dates alone. An
-    order's own days are looked at besides, however old they are."""
+    look_back: Duration = timedelta(days=366)
+    """Documents of so many days are ours to be found: the API finds them by their dates alone. The last month is read
+    first, and what is before it only for what is not there; an older document that changes is told as gone."""
 
     dates: Literal["moment", "day"] = "moment"
     """How dates are written: `2026-01-05T00:00:00Z`, or `2026-01-05`."""

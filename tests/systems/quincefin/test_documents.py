@@ -276,8 +276,15 @@ def test_an_order_is_found_however_old_it_is(one: Account) -> None:
     old = replace(order(1, CODES), created_at=MOMENT - timedelta(days=300))
     make(one, old)
     assert make(one, old, order(2, CODES))[0].existed
-    assert one.open().find(["demo/shop/1/create/0"]) == {}, "too old to be among the last days"
-    assert set(one.open(look_back="400d").find(["demo/shop/1/create/0"])) == {"demo/shop/1/create/0"}
+    one.fake.forget()
+    assert set(one.open().find(["demo/shop/1/create/0", "demo/shop/2/create/0"])) == {
+        "demo/shop/1/create/0", "demo/shop/2/create/0",
+    }  # fmt: skip
+    assert len(one.asked("order/list")) < 12, "month by month, until all are found"
+    one.fake.forget()
+    assert set(one.open().find(["demo/shop/2/create/0"])) == {"demo/shop/2/create/0"}
+    assert one.asked("order/list") == ["order/list"], "the last month is enough"
+    assert one.open(look_back="90d").find(["demo/shop/1/create/0"]) == {}
     assert [listed.order_id for listed in one.open().all_documents()] == ["1", "2"]
 
 

@@ -66,7 +66,9 @@ def test_methods_that_are_none(fake: FakeQuincefin, wire: Wire) -> None:
 
 
 def test_methods_that_there_may_be(fake: FakeQuincefin, wire: Wire, seeds: Seeds) -> None:
-    fake.behave(outgoing=True, cash_income=True, price_add=True)
+    fake.behave(outgoing=True, cash_income=True, price_add=True, return_writes=True)
+    back = wire.add("document/outgoing_return", Company=seeds["company"])
+    assert back in wire.ids("document/outgoing_return", **DATES)
     assert wire.add("document/outgoing", Company=seeds["company"]) in wire.ids("document/outgoing", **DATES)
     assert wire.add("document/money_cash_income", Sum=5) in wire.ids("document/money_cash_income", **DATES)
     price = {
