@@ -49,9 +49,13 @@ class Naming:
     # --- References --------------------------------------------------------------------------------------------------
 
     def find(self, kind: str, codes: Collection[str]) -> Mapping[str, Ref]:
-        """The known ones: by id, code or name; a party by its id or code; a warehouse by its name in the settings."""
+        """The known ones: by id, code or name; a party by its id or code; a warehouse by its name in the settings; a
+        service by its article."""
         if kind == "party":
             return self.parties.coded(codes)
+        if kind == "service":
+            found_goods = self.reader.by_article(codes).items()
+            return {code: same[0].ref for code, same in found_goods if len(same) == 1}
         if kind == "warehouse":
             known = self.reader.storages()
             found = {code: Ref(known[code].id, code, known[code].name) for code in codes if code in known}

@@ -29,6 +29,7 @@ FIELDS: Mapping[str, str] = {
     "delMark": "delMark",
 }
 NEAR, LIKE = 10, 0.5
+BEGIN = 4  #: letters of a name by which others like it are looked for
 
 
 class PartyBook:
@@ -89,13 +90,14 @@ class PartyBook:
         return found
 
     def near(self, party: Party) -> list[Ref]:
-        """See Parties. All are read: what a person means may be spelt otherwise."""
+        """See Parties: of those whose name has the same beginning of its last name (or longest word)."""
         name = party.title.casefold()
-        if not name.strip():
+        begin = (party.last_name or max(party.title.split(), key=len, default=""))[:BEGIN]
+        if not begin:
             return []
         matcher = SequenceMatcher(b=name)
         scored = []
-        for row in self.client.rows(PERSONS, self._fields(), key=("id",), names=True):
+        for row in self.client.rows(PERSONS, self._fields(), ("name", "%", begin), key=("id",), names=True):
             if self._is_party(row):
                 ref = self._ref(row)
                 matcher.set_seq1(ref.name.casefold())

@@ -35,6 +35,8 @@ from tests.systems.dilovod.base import (
 
 KINDS = {"order": ORDER, "ship": SALE, "return": RETURN, "pay": "documents.cashIn", "party": PERSONS, "product": GOODS}
 EACH = {f"{name}={value}": {name: value} for name, value in SAVING.items()} | THIRD
+#: An order that was shipped is marked by nobody there, though its goods came back: see test_orders.
+del EACH["mark_shipped=refused"]
 BASES: dict[str, dict[str, Any]] = {
     "likeliest": {"posting_reserves": True},
     "otherwise": SAVING,
