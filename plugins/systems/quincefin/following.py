@@ -47,9 +47,16 @@ class Followers:
     def __init__(self, book: DocumentBook, kind: Kind, paths: Sequence[str]) -> None:
         self.book, self.kind = book, kind
         self.client, self.settings, self.env = book.client, book.settings, book.env
+        self._has_cash: bool | None = None
         self.listings = {path: Listing(path, book.client, book.settings, book.env) for path in paths}
 
     # --- finding -----------------------------------------------------------------------------------------------------
+
+    def _live(self) -> list[Listing]:
+        """All but cash receipts where the API does not have them: none of ours can be among them then."""
+        if self._has_cash is None and CASH in self.listings:
+            self._has_cash = self.client.has(CASH, self.listings[CASH].dates())
+        return [one for path, one in self.listings.items() if path != CASH or self._has_cash]
 
     def find(self, keys: Collection[str]) -> dict[str, DocumentRef]:
         """Those that exist for ``keys``."""
@@ -59,14 +66,14 @@ class Followers:
         known = self._marks(fresh=False)
         if any(mark not in known for mark in marks.values()):
             known = self._marks(fresh=True)
-        for listing in self.listings.values():
+        for listing in self._live():
             while any(mark not in known for mark in marks.values()) and listing.further():
                 known = self._marks(fresh=False)
         return {key: self.ref(known[mark], key) for key, mark in marks.items() if mark in known}
 
     def _marks(self, *, fresh: bool) -> dict[str, Row]:
         found: dict[str, Row] = {}
-        for listing in self.listings.values():
+        for listing in self._live():
             for row in listing.recent(fresh=fresh):
                 if (mark := self._mark(row)) is not None:
                     found.setdefault(mark, row)
@@ -88,7 +95,7 @@ class Followers:
         now, dated = self.env.clock.now(), [base.created_at for base in bases]
         first = min((one for one in dated if one is not None), default=now - self.settings.look_back) - RECENT
         found: dict[str, list[Row]] = {}
-        for listing in self.listings.values():
+        for listing in self._live():
             for row in listing.days(min(first, now - RECENT), now + AHEAD):
                 base = refers(row.get(field)) if field else None
                 if base in ids:
@@ -121,7 +128,7 @@ class Followers:
         if (row := self._marks(fresh=False).get(mark)) is not None:
             return row
         now = self.env.clock.now()
-        for listing in self.listings.values():
+        for listing in self._live():
             for first, last in [(now - _JUST_NOW, now), *([(at, at)] if at is not None else [])]:
                 for row in listing.days(first, last):
                     if self._mark(row) == mark:

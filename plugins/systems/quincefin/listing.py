@@ -62,6 +62,11 @@ class Listing:
         """Those of a range of days, read now."""
         return self._know(self._range(first, last))
 
+    def dates(self) -> dict[str, str]:
+        """The filter of the last days."""
+        now = self.env.clock.now()
+        return around(now - RECENT, now + AHEAD, self.settings.dates, self.settings.zone)
+
     def one(self, key: int, near: datetime | None = None) -> Row | None:
         """The document with this id, read now; None: there is none. ``near``: when it was dated, as far as is known."""
         now = self.env.clock.now()

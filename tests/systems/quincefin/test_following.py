@@ -312,6 +312,16 @@ def test_money_goes_to_the_account_or_cash_desk_that_is_named(likeliest: Account
     assert "no amount" in held(system.pay([fine])[0])
 
 
+def test_a_cash_desk_without_its_method_keeps_nobody_else_waiting(likeliest: Account) -> None:
+    likeliest.fake.behave(cash_income=False)
+    system, payment = paid(likeliest.open(), likeliest)
+    cash = replace(payment, key="demo/shop/1/pay/2", account=Ref(str(likeliest.ids["cash"]), "Каса"))
+    first, second = system.pay([cash, payment])
+    assert "money_cash_income/add" in held(first)
+    one([second])
+    assert set(system.find_payments([payment.key, cash.key])) == {payment.key}
+
+
 def test_without_a_comment_nothing_is_made_that_would_not_be_known_again(likeliest: Account) -> None:
     outcome = shipped(likeliest, likeliest.open(fields={"comment": ""}))[2]
     assert isinstance(outcome.error, Held)
