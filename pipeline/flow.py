@@ -397,7 +397,8 @@ class SystemPlugin:
     summary: Text
     settings: type[Settings]
     open: Callable[[Any, SystemEnv], System]
-    cli: Callable[[Callable[[], tuple[Any, SystemEnv]]], typer.Typer] | None = None
+    #: what it is given: (name of a connection of this type, or the first one) -> its settings and surroundings
+    cli: Callable[[Callable[..., tuple[Any, SystemEnv]]], typer.Typer] | None = None
 
 
 @dataclass(frozen=True, slots=True)

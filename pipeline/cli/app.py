@@ -68,8 +68,8 @@ def _system_verbs() -> dict[str, SystemPlugin]:
 
 
 def _system_command(plugin: SystemPlugin, ctx: Any) -> Any:
-    def get() -> tuple[Any, SystemEnv]:
-        """The settings of the client's connection of this type, and what the system may know of the client."""
+    def get(name: str = "") -> tuple[Any, SystemEnv]:
+        """The settings of a connection of this type (the first), and what the system may know of the client."""
         from pipeline.clock import SystemClock
         from pipeline.flow import SystemEnv
 
@@ -77,8 +77,14 @@ def _system_command(plugin: SystemPlugin, ctx: Any) -> Any:
         names = [name for name, spec in config.connections.items() if spec.type == plugin.name]
         if not names:
             common.usage(T("{file} has no connection of type {type}.", file=str(config.source), type=plugin.name))
-        spec = config.connections[names[0]]
-        env = SystemEnv(names[0], config.client, config.base, config.currency, config.timezone, SystemClock())
+        if name and name not in names:
+            text = T(
+                "{file} has no connection {name} of type {type}.", file=str(config.source), name=name, type=plugin.name
+            )
+            common.usage(text)
+        chosen = name or names[0]
+        spec = config.connections[chosen]
+        env = SystemEnv(chosen, config.client, config.base, config.currency, config.timezone, SystemClock())
         return spec.params, env
 
     assert plugin.cli is not None

@@ -23,7 +23,7 @@ def open_exchange(settings: CommerceMLSettings, env: SystemEnv) -> FromAccountin
     return FromAccounting(settings, env) if settings.role == "shop" else ToShop(settings, env)
 
 
-def _verbs(get: Callable[[], tuple[Any, SystemEnv]]) -> typer.Typer:
+def _verbs(get: Callable[..., tuple[Any, SystemEnv]]) -> typer.Typer:
     from plugins.systems.commerceml.cli import make_app
 
     return make_app(get)

@@ -10,7 +10,10 @@ import typer
 
 from pipeline.api import Refused, SystemEnv, T
 
-Get = Callable[[], tuple[Any, SystemEnv]]
+Get = Callable[..., tuple[Any, SystemEnv]]
+Connection = Annotated[
+    str, typer.Option("--connection", help=str(T("Which connection, where there are several; the first by default.")))
+]
 
 
 def make_app(get: Get) -> typer.Typer:
@@ -28,6 +31,7 @@ def make_app(get: Get) -> typer.Typer:
         port: Annotated[
             int | None, typer.Option(min=0, max=65535, help=str(T("Another port than the config's.")))
         ] = None,
+        connection: Connection = "",
     ) -> None:
         """Answer the accounting program until it is stopped."""
         import signal
@@ -36,7 +40,7 @@ def make_app(get: Get) -> typer.Typer:
 
         # asked to end by a service manager, it ends as by Ctrl+C
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        settings, env = get()
+        settings, env = get(connection)
         server = ExchangeServer(settings, env, port=port)
         typer.echo(str(T("The exchange is served: {url}", url=server.url)))
         try:
@@ -50,9 +54,10 @@ def make_app(get: Get) -> typer.Typer:
     def sessions_(
         limit: Annotated[int, typer.Option("--limit", min=1, help=str(T("At most so many rows.")))] = 20,
         as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON instead of a table.")))] = False,
+        connection: Connection = "",
     ) -> None:
         """List the sessions of the exchange, newest first."""
-        with _store(get).reading() as db:
+        with _store(get(connection)).reading() as db:
             rows = [
                 dict(row)
                 for row in db.execute(
@@ -71,12 +76,14 @@ def make_app(get: Get) -> typer.Typer:
             typer.echo(str(T("No session yet.")))
 
     @app.command(help=str(T("Hide the goods that a full export left out, although the brake stopped it.")))
-    def hide(session: Annotated[int, typer.Argument(help=str(T("Number of the session.")))]) -> None:
+    def hide(
+        session: Annotated[int, typer.Argument(help=str(T("Number of the session.")))], connection: Connection = ""
+    ) -> None:
         """Hide the goods that a full export left out, although the brake stopped it."""
         from plugins.systems.commerceml import sessions
 
-        settings, env = get()
-        with _store(get).writing() as db:
+        settings, env = get(connection)
+        with _store((settings, env)).writing() as db:
             state = sessions.finish(db, session, settings, env.clock.now(), ended=True, asked=True)
         if state != "hidden":
             raise Refused(
@@ -88,9 +95,9 @@ def make_app(get: Get) -> typer.Typer:
     return app
 
 
-def _store(get: Get) -> Any:
+def _store(of: tuple[Any, SystemEnv]) -> Any:
     from plugins.systems.commerceml.exchange import state_folder
     from plugins.systems.commerceml.store import Store
 
-    settings, env = get()
+    settings, env = of
     return Store(state_folder(settings, env) / "state.sqlite3")

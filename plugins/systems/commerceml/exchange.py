@@ -32,6 +32,7 @@ from plugins.systems.commerceml.store import Store, note
 
 COOKIE = "mistok_exchange"
 _TRIES, _WITHIN = 10, 60.0  # wrong passwords of one address, and seconds
+_ADDRESSES = 10_000  # that are remembered at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ class Exchange:
     def _login(self, asked: Asked, kind: str) -> Answer:
         now = self._env.clock.now()
         with self._lock:
+            if len(self._wrong) > _ADDRESSES:
+                self._wrong.clear()
             wrong = self._wrong.setdefault(asked.address, deque(maxlen=_TRIES))
             if len(wrong) == _TRIES and (now - wrong[0]).total_seconds() < _WITHIN:
                 return failure(T("Too many wrong passwords: wait a minute."))

@@ -15,6 +15,7 @@ from plugins.systems.commerceml.incoming import put_documents
 from plugins.systems.commerceml.settings import CommerceMLSettings
 from plugins.systems.commerceml.store import Store, note
 
+REMEMBERED = 2000  #: sessions that are listed: a week of one every five minutes
 KEPT = 5  #: sessions whose files are kept, to be looked at
 
 
@@ -25,7 +26,12 @@ def begin(db: sqlite3.Connection, token: str, kind: str, now: datetime) -> int:
         "INSERT INTO sessions (token, kind, begun, last, state) VALUES (?, ?, ?, ?, 'open')",
         [token, kind, stamp, stamp],
     )
-    return int(made.lastrowid or 0)
+    new = int(made.lastrowid or 0)
+    gone = [new - REMEMBERED]
+    db.execute("DELETE FROM session_files WHERE session < ?", gone)
+    db.execute("DELETE FROM snapshots WHERE holder IN (SELECT 'session:' || id FROM sessions WHERE id < ?)", gone)
+    db.execute("DELETE FROM sessions WHERE id < ?", gone)
+    return new
 
 
 def known(db: sqlite3.Connection, token: str, now: datetime, silent: timedelta) -> int | None:

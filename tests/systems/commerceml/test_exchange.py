@@ -472,6 +472,15 @@ def test_an_archive_that_says_less_than_it_holds_is_counted_by_what_it_holds(tmp
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 1_000_000
 
 
+def test_sessions_of_long_ago_are_forgotten(desk: Desk, world: Accounting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "REMEMBERED", 3)
+    for _ in range(9):
+        desk.login()
+        desk.send("import.xml", world.fake.import_xml())
+    assert len(world.rows("SELECT * FROM sessions")) <= 4
+    assert len(world.rows("SELECT * FROM session_files")) <= 4
+
+
 def test_only_the_files_of_the_last_sessions_are_kept(desk: Desk, world: Accounting) -> None:
     for n in range(9):
         desk.login()

@@ -396,7 +396,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def test_the_verbs_list_sessions_and_hide_what_the_brake_kept(world: Accounting) -> None:
     def call(*words: str) -> Any:
-        return CliRunner().invoke(make_app(lambda: (world.settings, world.env())), list(words))
+        return CliRunner().invoke(make_app(lambda _name="": (world.settings, world.env())), list(words))
 
     assert "No session yet" in call("sessions").output
     world.export()

@@ -137,6 +137,18 @@ def test_a_connection_that_says_two_ways_is_told(tmp_path: Path) -> None:
     assert "exactly one of files / server" in said.all
 
 
+def test_the_verbs_are_about_the_connection_that_is_named(tmp_path: Path) -> None:
+    other = "  2c: {type: commerceml, goods: any, server: {user: exchange, password: s3cret, port: 0}}\njobs:"
+    client(tmp_path, INTO.replace("jobs:", other))
+    first = run(tmp_path, "commerceml", "sessions")
+    named = run(tmp_path, "commerceml", "sessions", "--connection", "2c")
+    assert (first.code, named.code) == (0, 0), first.all + named.all
+    assert sorted(path.name for path in (tmp_path / "commerceml").iterdir()) == ["1c", "2c"]
+    wrong = run(tmp_path, "commerceml", "sessions", "--connection", "3c")
+    assert wrong.code == 2
+    assert "3c" in wrong.all
+
+
 def test_the_connection_is_checked(tmp_path: Path) -> None:
     client(tmp_path, INTO)
     said = run(tmp_path, "check", "--connect")
