@@ -20,6 +20,7 @@ from pipeline.transports.sftp import SftpSettings, SftpTransport
 from plugins.systems.commerceml.cli import make_app
 from plugins.systems.commerceml.fake import Quirks, Thing
 from tests.e2e.command import environment
+from tests.signals import SIGKILL
 from tests.systems.commerceml.test_exchange import packed
 from tests.systems.commerceml.world import PASSWORD, PRICES, USER, Accounting
 
@@ -335,7 +336,7 @@ def test_f03_killed_around_the_file_hands_the_document_out_again(world: Accounti
     list(world.accounting().offers())
     command = [sys.executable, "-c", CHILD, str(world.base), when]
     done = subprocess.run(command, env=environment(), capture_output=True, timeout=120)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.returncode == -SIGKILL, done.stderr
     assert world.rows("SELECT id FROM documents") == [{"id": "shop-1"}], "it stood in the store before the file was put"
     make(world, 1)
     assert documents(world) == ["shop-1"] * (2 if when == "behind" else 1), "known again by its id"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +42,7 @@ from pipeline.testing.documents_contract import MOMENT, drafts_of, larger, order
 from plugins.systems.quincefin.fake import Quirks
 from plugins.systems.quincefin.marks import follower_mark, key_of, mark_in, mark_of, marked, order_of, order_of_key
 from plugins.systems.quincefin.reckoning import Services, reckon
+from tests.signals import SIGKILL
 from tests.systems.quincefin.account import CODES, Account, account
 
 ADD = "/api/v2/order/add"
@@ -400,7 +400,7 @@ system.create(drafts_of(system, [order(1, CODES), order(2, CODES)]))
 def test_f04_a_kill_between_the_create_and_its_answer_makes_no_twin(one: Account, path: str) -> None:
     given = json.dumps({"url": one.url, "token": "key", "pace": 50, **one.settings})
     killed = subprocess.run([sys.executable, "-c", VICTIM, given, path], cwd=Path.cwd(), check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert killed.returncode == -SIGKILL
     outcomes = make(one, order(1, CODES), order(2, CODES))
     assert [outcome.error for outcome in outcomes] == [None, None]
     assert outcomes[0].existed is (path == "order")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -41,6 +40,7 @@ from pipeline.transports.local import LocalSettings, LocalTransport
 from plugins.systems.quincefin import PLUGINS, open_files
 from plugins.systems.quincefin.file_settings import QuincefinFileSettings
 from plugins.systems.quincefin.file_system import QuincefinFile
+from tests.signals import SIGKILL
 from tests.systems.quincefin.conftest import Clock
 
 CODES = ("COF-1", "00042", "=1+1")
@@ -412,7 +412,7 @@ system.create(drafts_of(system, [order(1, t.CODES), order(2, t.CODES)]))
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_f04_a_kill_on_the_way_leaves_every_order_in_one_file_at_most(world: World, moment: str) -> None:
     killed = subprocess.run([sys.executable, "-c", VICTIM, str(world.base), moment], cwd=Path.cwd(), check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert killed.returncode == -SIGKILL
     outcomes = make(world, order(1, CODES), order(2, CODES))
     if moment == "after":
         assert [outcome.existed for outcome in outcomes] == [True, True]
