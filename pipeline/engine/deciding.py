@@ -23,6 +23,7 @@ from pipeline.ledger import acts, cards, decisions, plans, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
+from pipeline.syncing import SyncSettings
 from pipeline.texts import T, Text
 
 Row = dict[str, Any]
@@ -129,15 +130,17 @@ def give_mappings(
         by: who gives them.
         why: for the record.
 
-    Raises Transient when the ledger does not answer.
+    What a card of a sync asked for is kept for its two systems only: another pair has other ids and articles.
+
+    Raises ConfigError for a card of a sync that is not in the config any more; Transient when the ledger does not
+    answer.
     """
     name = client.config.client
     now = client.clock.now()
     said: list[Text] = []
+    kept = _by_pair(client, shown, given)
     with client.ledger.begin() as conn:
-        for (kind, code), meant in given.items():
-            # the card that asked for it, so that a mapping can be traced to its reason
-            asker = next((card["id"] for card in shown if f"{kind}:{code}" in asked_for(card)), None)
+        for (kind, code), (meant, asker) in kept.items():
             before = decisions.give_mapping(conn, name, kind, code, meant, by=by, now=now, card_id=asker, why=why)
             if before is None:
                 said.append(T("{kind}:{code} means {meant} from now on.", kind=kind, code=code, meant=meant))
@@ -146,7 +149,7 @@ def give_mappings(
             else:
                 values = {"kind": kind, "code": code, "meant": meant, "before": before}
                 said.append(T("{kind}:{code} means {meant} from now on; it meant {before}.", **values))
-        abouts = {f"{kind}:{code}": (kind, code, meant) for (kind, code), meant in given.items()}
+        abouts = {f"{kind}:{code}": (kind, code, meant) for (kind, code), (meant, _) in kept.items()}
         freed = cards.held_for(conn, name, abouts)
         for card in shown:
             if card["kind"] == "alike":  # nothing waits for it: later orders are booked on whoever was named
@@ -160,7 +163,7 @@ def give_mappings(
                 kind, code, meant = abouts[about]
                 data = {"kind": kind, "code": code, "meant": meant, "by": by, "why": why}
                 client.ledger.event(conn, f"order:{row_id}", "mapped", data)
-        for (kind, code), meant in given.items():
+        for (kind, code), (meant, _) in kept.items():
             client.ledger.event(conn, "mappings", "mapped", {"kind": kind, "code": code, "meant": meant, "by": by})
     came = (
         *carrying.carry_on(client, freed, by=by, report=report),
@@ -174,6 +177,31 @@ def give_mappings(
     waits = _waits(came) or any(one.waits for one in ran)
     error = _error(came) or next((one.error for one in ran if one.error is not None), None)
     return [Resolved(first, tuple(said), came, waits=waits, error=error), *map(Resolved, others)]
+
+
+def _by_pair(
+    client: Client, shown: Sequence[Row], given: Mapping[tuple[str, str], str]
+) -> dict[tuple[str, str], tuple[str, int | None]]:
+    """Each mapping as it is kept, and the card that asked for it, so that it can be traced to its reason."""
+    kept: dict[tuple[str, str], tuple[str, int | None]] = {}
+    for (kind, code), meant in given.items():
+        asking = [card for card in shown if f"{kind}:{code}" in asked_for(card)]
+        for card in asking or shown:
+            own = code
+            if card["kind"] == "sync":
+                own = decisions.of_pair(code, *_pair_of(client, card))
+            kept.setdefault((kind, own), (meant, card["id"] if asking else None))
+    return kept
+
+
+def _pair_of(client: Client, card: Row) -> tuple[str, str]:
+    """The two systems that a card of a sync is about: ``sync:JOB:STEP``."""
+    job, number = job_of(card["subject"]), card["subject"].rpartition(":")[2]
+    steps = client.config.jobs[job].steps if job in client.config.jobs else ()
+    params = steps[int(number) - 1].params if number.isdigit() and 0 < int(number) <= len(steps) else None
+    if not isinstance(params, SyncSettings):
+        raise refusal(card, T("The step that card {n} is about is not in the config any more.", n=card["id"]))
+    return params.source, params.to
 
 
 # --- accept, try again -------------------------------------------------------------------------------------------

@@ -20,6 +20,23 @@ def mappings_of(conn: sa.Connection, client: str) -> dict[tuple[str, str], str]:
     return {(row.kind, row.code): row.meant for row in conn.execute(query)}
 
 
+def of_pair(code: str, source: str, target: str) -> str:
+    """The code under which a mapping is kept that holds between two systems only: ``erp>shop:#41``."""
+    return f"{source}>{target}:{code}"
+
+
+def articles_of(conn: sa.Connection, client: str, source: str, target: str) -> dict[tuple[str, str], str]:
+    """(``sku``, article or ``#ID`` of the source) -> the target's article, as people said between these two systems.
+
+    What was said for the whole client (of an order, or before mappings were kept by pair) holds as well, unless
+    something else was said of this pair.
+    """
+    given = {code: meant for (kind, code), meant in mappings_of(conn, client).items() if kind == "sku"}
+    prefix = of_pair("", source, target)
+    own = {code.removeprefix(prefix): meant for code, meant in given.items() if code.startswith(prefix)}
+    return {("sku", code): meant for code, meant in {**given, **own}.items()}
+
+
 def give_mapping(
     conn: sa.Connection,
     client: str,

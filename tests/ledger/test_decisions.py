@@ -28,6 +28,21 @@ def test_a_mapping_is_kept_per_client_and_changed_by_the_next(tmp_path: Path) ->
     ledger.close()
 
 
+def test_a_mapping_of_a_pair_holds_there_only_and_outweighs_one_of_the_client(tmp_path: Path) -> None:
+    ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
+    with ledger.begin() as conn:
+        for code, meant in (("AB-1", "AB1"), ("#7", "OLD"), (decisions.of_pair("#7", "erp", "shop"), "NEW")):
+            decisions.give_mapping(conn, "acme", "sku", code, meant, by="anna", now=NOW)
+        decisions.give_mapping(conn, "acme", "party", "AB-1", "P", by="anna", now=NOW)
+    with ledger.read() as conn:
+        here = decisions.articles_of(conn, "acme", "erp", "shop")
+        there = decisions.articles_of(conn, "acme", "erp2", "shop")
+    assert (here["sku", "AB-1"], here["sku", "#7"]) == ("AB1", "NEW")
+    assert (there["sku", "AB-1"], there["sku", "#7"]) == ("AB1", "OLD")  # as ledgers of before have it
+    assert ("party", "AB-1") not in here
+    ledger.close()
+
+
 def test_what_is_accepted_holds_for_that_content_until_it_is_rejected(tmp_path: Path) -> None:
     ledger = Ledger("sqlite:///ledger.sqlite3", client="acme", base=tmp_path, clock=SystemClock())
     with ledger.begin() as conn:

@@ -69,7 +69,7 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
     traits = right.offer_traits()
     settings = CatalogueSyncSettings(**{"from": first}, to=second, match=how, only_published=False)
     with ctx.ledger.read() as conn:
-        given = decisions.mappings_of(conn, ctx.client)
+        given = decisions.articles_of(conn, ctx.client, first, second)
     mappings = {**{("sku", code): meant for code, meant in how.aliases.items()}, **given}
     rows = shape(_counted(left, first, ctx.report), settings, traits, mappings)
     key = how.target or traits.keys[0]

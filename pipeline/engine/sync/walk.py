@@ -86,7 +86,7 @@ class SyncRun:
         self.target: System = ctx.system(spec.params.to)
         with ctx.ledger.read() as conn:
             aliases = {("sku", code): meant for code, meant in spec.params.match.aliases.items()}
-            self.mappings = {**aliases, **decisions.mappings_of(conn, ctx.client)}
+            self.mappings = {**aliases, **decisions.articles_of(conn, ctx.client, spec.params.source, spec.params.to)}
 
     # --- observe -----------------------------------------------------------------------------------------------------
 

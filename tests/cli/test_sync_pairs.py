@@ -1,0 +1,82 @@
+"""Several pairs of systems beside each other: what is said of one pair, and how the verbs tell of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipeline.cli.app import app
+
+CONFIG = """\
+client: acme
+timezone: Europe/Kyiv
+language: en
+connections:
+  erp: {type: books, url: "sqlite:///erp.sqlite3", seed: erp.csv}
+  shop: {type: books, url: "sqlite:///shop.sqlite3", seed: shop.csv}
+  erp2: {type: books, url: "sqlite:///erp2.sqlite3", seed: erp2.csv}
+  shop2: {type: books, url: "sqlite:///shop2.sqlite3", seed: shop2.csv}
+log: {file: null}
+alerts: {channels: []}
+jobs:
+"""
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def go(*words: str, code: int | None = 0) -> Result:
+        result = CliRunner().invoke(app, ["-c", str(tmp_path / "config.yaml"), *words])
+        if code is not None:
+            assert result.exit_code == code, result.output
+        return result
+
+    return go
+
+
+def write(folder: Path, jobs: dict[str, str], **tables: str) -> None:
+    """The config with these jobs (each of one step), and what each system begins with."""
+    text = CONFIG + "".join(f"  {name}:\n    every: 3m\n    steps: [{{{step}}}]\n" for name, step in jobs.items())
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    for name in ("erp", "shop", "erp2", "shop2"):
+        (folder / f"{name}.csv").write_text(tables.get(name, "code;name\nNONE;None\n"), encoding="utf-8")
+
+
+def test_a_mapping_of_one_pair_leaves_other_pairs_alone(run: Run, tmp_path: Path) -> None:
+    step = "step: sync-catalogue, fields: [name, price], from: "
+    write(
+        tmp_path,
+        {"one": f"{step}erp, to: shop", "two": f"{step}erp2, to: shop2"},
+        erp="code;name;price\nA-1;Paint;15\nа-1;Paint twin;16\n",
+        shop="code;name;price\nA-1;Paint;15\nAB1;Paint twin;1.7\n",
+        erp2="code;name;price\nX-9;Hammer;99\n",
+        shop2="code;name;price\nX-9;Hammer;90\nAB1;Screw;1\n",
+    )
+    run("sync", "one", code=1)
+    (card,) = json.loads(run("cards", "--json").stdout)
+    told = run("resolve", str(card["number"]), "--map", "sku:#1=AB1").stdout
+    assert "sku:erp>shop:#1 means AB1 from now on" in told
+    first = json.loads(run("sync", "one", "--dry-run", "--full", "--json", code=None).stdout)
+    assert "ambiguous" not in first["counts"]
+    # the product with the id 1 of the other source is no other thing for it
+    second = json.loads(run("sync", "two", "--dry-run", "--json", code=None).stdout)
+    assert second["counts"] == {"updated": 1}
+    (row,) = second["steps"][0]["details"]
+    assert (row["article"], row["changes"]) == ("X-9", [{"field": "price", "before": "90.00", "after": "99.00"}])
+    assert run("mappings", "--forget", "sku:erp>shop:#1")
+    again = json.loads(run("sync", "one", "--dry-run", "--full", "--json", code=None).stdout)
+    assert again["counts"]["ambiguous"] == 1
+
+
+def test_the_card_of_a_step_that_is_gone_takes_no_mapping(run: Run, tmp_path: Path) -> None:
+    tables = {"erp": "code;name\nA-1;Paint\nа-1;Paint twin\n", "shop": "code;name\nAB1;Paint\n"}
+    write(tmp_path, {"one": "step: sync-catalogue, from: erp, to: shop"}, **tables)
+    run("sync", "one", code=1)
+    (card,) = json.loads(run("cards", "--json").stdout)
+    write(tmp_path, {"other": "step: sync-catalogue, from: erp, to: shop"}, **tables)
+    assert "is not in the config any more" in run("resolve", str(card["number"]), "--map", "sku:#1=AB1", code=2).output
+    assert json.loads(run("mappings", "--json").stdout) == []
