@@ -150,10 +150,12 @@ from pipeline.ports import (
     WriteProbe,
 )
 from pipeline.resources import schemas
+from pipeline.rules.categories import paths_of_parents
 from pipeline.rules.differences import field_name
 from pipeline.rules.keys import key_of, key_parts
 from pipeline.rules.matching import MatchRules, normal_form
 from pipeline.rules.notes import noted, renewed
+from pipeline.rules.noticing import Notices
 from pipeline.rules.orders import at_line, is_currency, normal_order, order_findings, plain, tax_remarks
 from pipeline.rules.parties import (
     edrpou_ok,
@@ -273,6 +275,7 @@ __all__ = [
     "NewProduct",
     "NothingToDo",
     "Notice",
+    "Notices",
     "Noticing",
     "Notifier",
     "Offer",
@@ -385,6 +388,7 @@ __all__ = [
     "parse_xml",
     "party_findings",
     "path_of",
+    "paths_of_parents",
     "phone",
     "plain",
     "read_text",

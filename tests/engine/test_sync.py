@@ -624,6 +624,18 @@ def test_what_a_system_noticed_is_told_and_waits_for_nobody(world: World) -> Non
     assert world.open_cards() == []
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_products_without_a_price_are_told_in_one_line_and_all_others_go_on(world: World, dry_run: bool) -> None:
+    put(world.shop, *(single(str(n), f"A-{n}", price=None) for n in range(12)), single("12", "B", price=Decimal(5)))
+    report = good(world.run(dry_run=dry_run))
+    (note,) = report.steps[0].result.notes  # type: ignore[union-attr]
+    assert str(note).startswith("12 products have no price in the source: A-0, A-1, ")
+    assert "A-10" not in str(note), "not more than a person takes in"
+    assert report.steps[0].result.counts["new"] == 13  # type: ignore[union-attr]
+    world.more = "fields: [name]"
+    assert good(world.run(dry_run=dry_run)).steps[0].result.notes == ()  # type: ignore[union-attr]
+
+
 def test_a_target_that_says_how_it_shows_a_text_leaves_no_doubt_who_changed_it(world: World) -> None:
     world.crm.tidy = world.crm.tells = True
     put(world.shop, single("1", "S-1", description="<p>a</p>"))

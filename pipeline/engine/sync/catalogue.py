@@ -10,7 +10,7 @@ from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
 from pipeline.engine.sync.brakes import Braked, catalogue_brakes, stopped
 from pipeline.engine.sync.plan import UNKNOWN, Create, SyncPlan, Update, fingerprint, plan, same
-from pipeline.engine.sync.rows import Row, shape
+from pipeline.engine.sync.rows import Row, priceless, shape
 from pipeline.engine.sync.store import Link
 from pipeline.engine.sync.walk import PRODUCTS, TAKES_PRODUCTS, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
 from pipeline.errors import Finding, MistokError
@@ -35,6 +35,7 @@ class CatalogueRun(SyncRun):
         if not self.ctx.dry_run:
             self.needs(self.target, self.settings.to, ApplyCatalogue, TAKES_PRODUCTS)
         seen = self._observe(traits, self.is_full(asked=full))
+        seen.remarks = (*seen.remarks, *priceless(seen.rows.sold, self.settings, traits))
         key = self.settings.match.target or traits.keys[0]
         matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
         known = {name: link.known for name, link in seen.links.items()}

@@ -12,10 +12,13 @@ from pipeline.model import Offer, SpecialPrice
 from pipeline.ports import OfferTraits
 from pipeline.rules.matching import MatchRules, normal_form
 from pipeline.syncing import CatalogueSyncSettings, is_price
-from pipeline.texts import T
+from pipeline.texts import TN, T
 
 #: What a variant has of its own where variants stand below their product; the rest belongs to the product.
 OF_VARIANTS = frozenset({"options", "barcode", "currency", "weight", "length", "width", "height"})
+
+
+TOLD = 10  #: articles that one line names
 
 
 def of_variant(name: str) -> bool:
@@ -210,6 +213,29 @@ def values_for(
             value = (*(part.strip() for part in settings.root.split("/")), *value)
         wanted[name] = value
     return wanted
+
+
+def priceless(rows: Sequence[Row], settings: CatalogueSyncSettings, traits: OfferTraits) -> tuple[Finding, ...]:
+    """One line about the rows whose price the target would take and the source has not got.
+
+    A price that the source could not read is no value of its offers at all: the source itself tells of it.
+    """
+    if "price" not in traits.writes | traits.creates or (
+        settings.fields is not None and "price" not in settings.fields
+    ):
+        return ()
+    origin = settings.map.get("price", "price")
+    found = [row.article for row in rows if origin in row.offer.values and row.offer.values[origin] is None]
+    if not found:
+        return ()
+    names = ", ".join(found[:TOLD]) + (" …" if len(found) > TOLD else "")
+    text = TN(
+        "{n} product has no price in the source: {names}. In the target its price stays.",
+        "{n} products have no price in the source: {names}. In the target their prices stay.",
+        len(found),
+        names=names,
+    )
+    return (Finding("no-price", text, hint=T("Fill it in; everything else goes on."), who=Who.SITE),)
 
 
 def active_special(specials: Iterable[SpecialPrice], at: datetime) -> SpecialPrice | None:

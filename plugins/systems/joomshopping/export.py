@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from pipeline.api import (
     Changed,
     ConfigError,
+    Finding,
     Refused,
     RemoteFile,
     SystemEnv,
@@ -245,13 +247,36 @@ def _line(reader: object) -> int:
     return int(getattr(reader, "line_num", 0))
 
 
-def bad_cell(error: BadCell, fetched: Fetched, line: Line) -> Refused:
-    """A cell that cannot be what its column is."""
+def bad_cell(error: BadCell, fetched: Fetched, line: Line) -> Finding:
+    """A cell that cannot be what its column is: the others of the export go on."""
     place = fetched.columns.get(error.column)
     where = Where(
         file=fetched.file.name, line=line.number, column=place + 1 if place is not None else None, element=error.column
     )
-    return refused("export-cell", error.text, T("Mend it in the shop, or say what the column is: `columns`."), where)
+    text = T(
+        "{article} (line {line}, `{name}`): {what} It is left as it is.",
+        article=line.cells.get("code", "").strip()[:80] or line.cells.get("id", "").strip()[:80] or "?",
+        line=line.number,
+        name=error.column,
+        what=error.text,
+    )
+    hint = T("Mend it in the shop, or say what the column is: `columns`.")
+    return Finding("shop-export-cell", text, where, hint, Who.SITE, about=f"line:{line.number}:{error.column}")
+
+
+def language_gone(fetched: Fetched, language: str) -> Finding | None:
+    """The export has names in other languages only; None: it has them as the connection says, or none at all."""
+    others = [one for one in fetched.headers if re.fullmatch(r"name_[a-z]{2}-[a-z]{2}", one.strip().casefold())]
+    if "name" in fetched.columns or not others:
+        return None
+    return Finding(
+        "language-gone",
+        T("{file} has no texts in {language}: none are told.", file=fetched.file.name, language=language),
+        Where(file=fetched.file.name, line=1),
+        T("Its columns are: {names}. Correct `language`, or add it to the export.", names=", ".join(others)[:200]),
+        Who.ADMIN,
+        about=f"language:{language}",
+    )
 
 
 def refused(code: str, text: Text, hint: Text | None = None, where: Where | None = None) -> Refused:

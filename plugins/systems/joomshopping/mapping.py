@@ -8,7 +8,7 @@ are written as MySQL tells them: ``249.900000``, never with thousands apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
@@ -119,16 +119,37 @@ def keys_of(cells: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name in KEYS if (text := cells.get(name, "").strip())}
 
 
-def values_of(cells: Mapping[str, str], settings: ExportSettings, currency: str, *, variant: bool) -> dict[str, Any]:
-    """Values of an offer, by OFFER_FIELDS, as far as there are columns. Raises BadCell."""
+def values_of(
+    cells: Mapping[str, str],
+    settings: ExportSettings,
+    currency: str,
+    bad: Callable[[BadCell], None],
+    *,
+    variant: bool,
+) -> dict[str, Any]:
+    """Values of an offer, by OFFER_FIELDS, as far as there are columns.
+
+    Args:
+        bad: hears of each cell that cannot be what its column is; its value is not known, and left out. Where that is
+            the currency, no price is known either.
+    """
     values: dict[str, Any] = {name: cells[name] for name in _TEXTS if name in cells}
     values |= {name: cells[name].strip() for name in ("unit", "manufacturer", "barcode") if name in cells}
+
+    def put(name: str, read: Callable[[], Any]) -> None:
+        try:
+            values[name] = read()
+        except BadCell as error:
+            bad(error)
+
     if "price" in cells:
-        values["price"] = number(cells, "price")
+        put("price", lambda: number(cells, "price"))
     for name in ("price.old", "price.cost", "weight"):
         if name in cells:
-            values[name] = number(cells, name) or None  # 0 is the database's word for none
-    values["currency"] = _currency(cells, currency)
+            put(name, lambda name=name: number(cells, name) or None)  # type: ignore[misc]  # 0 is the database's none
+    put("currency", lambda: _currency(cells, currency))
+    if "currency" not in values:
+        values = {name: value for name, value in values.items() if name not in _PRICES}
     if "category" in cells:
         values["category"] = _parts(cells["category"], settings.path_separator)
     elif "category_leaf" in cells:
@@ -139,7 +160,7 @@ def values_of(cells: Mapping[str, str], settings: ExportSettings, currency: str,
         others = _parts(cells.get("images", ""), settings.list_separator)
         values["images"] = tuple(dict.fromkeys((first, *others) if first else others))
     if "published" in cells:
-        values["published"] = _flag(cells, "published")
+        put("published", lambda: _flag(cells, "published"))
     if variant and "options" in cells:
         values["options"] = _pairs(cells["options"], settings.list_separator)
     return values

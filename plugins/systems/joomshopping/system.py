@@ -17,6 +17,8 @@ from pipeline.api import (
     Finding,
     FolderMissing,
     Held,
+    Notices,
+    Noticing,
     Offer,
     OfferChange,
     Offers,
@@ -37,7 +39,7 @@ from pipeline.api import (
     Who,
 )
 from plugins.systems.joomshopping import pending
-from plugins.systems.joomshopping.export import Export, Fetched, Line, bad_cell, refused
+from plugins.systems.joomshopping.export import Export, Fetched, Line, bad_cell, language_gone, refused
 from plugins.systems.joomshopping.mapping import (
     KEYS,
     READS,
@@ -72,14 +74,14 @@ class ReadShop:
         self.name = env.name
         self.settings, self.env = settings, env
         self.export = Export(settings, env)
+        self._notices = Notices()
         self._zone = ZoneInfo(env.timezone)
         self._currency = settings.currency or env.currency
 
     def check(self) -> Sequence[Finding]:
-        """Read the newest export; tells when there is none, or what is wrong with it. Raises Refused, Transient."""
+        """Read the newest export; tells when there is none, or what is wrong with it. Raises Transient."""
         try:
-            fetched = self.export.fetch()
-            for _ in self._entries(fetched):
+            for _ in self.offers():
                 pass
         except FolderMissing:
             raise
@@ -87,7 +89,11 @@ class ReadShop:
             if not error.code.startswith("shop-"):
                 raise
             return error.findings
-        return ()
+        return self.noticed()
+
+    def noticed(self) -> Sequence[Finding]:
+        """See Noticing: cells that could not be read, a language that is not there."""
+        return self._notices.take()
 
     def close(self) -> None:
         """Delete the local copy of the export. The connection is the run's."""
@@ -102,7 +108,10 @@ class ReadShop:
 
     def offers(self, since: datetime | None = None) -> Iterator[Offer]:  # noqa: ARG002 - an export is always whole
         """All offers of the newest export. Raises Refused (none, or not to be read), Transient."""
-        return (entry.offer for entry in self._entries(self.export.fetch()))
+        fetched = self.export.fetch()
+        if (gone := language_gone(fetched, self.settings.language)) is not None:
+            self._notices.add(gone)
+        return (entry.offer for entry in self._entries(fetched))
 
     def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:  # noqa: ARG002
         """What the shop has of each offer; not of what it sells without a limit, nor of a base, which has the sum."""
@@ -115,7 +124,7 @@ class ReadShop:
             )
         for entry in self._entries(fetched, values=False):
             left = self._stock(entry, fetched)
-            if left is not None and entry.offer.kind != "base":
+            if isinstance(left, Decimal) and entry.offer.kind != "base":
                 code = entry.offer.keys.get(self.settings.key, "")
                 yield StockLevel(code, "", left, offer=entry.offer.id)
 
@@ -123,11 +132,13 @@ class ReadShop:
         """None: the shop keeps one total."""
         return ()
 
-    def _stock(self, entry: Entry, fetched: Fetched) -> Decimal | None:
+    def _stock(self, entry: Entry, fetched: Fetched) -> Decimal | Literal["unknown"] | None:
+        """As :func:`stock_of` tells; a cell that cannot be read is told, and is not 0."""
         try:
             return stock_of(entry.line.cells)
         except BadCell as error:
-            raise bad_cell(error, fetched, entry.line) from None
+            self._notices.add(bad_cell(error, fetched, entry.line))
+            return "unknown"
 
     def _entries(self, fetched: Fetched, *, values: bool = True) -> Iterator[Entry]:
         """Each line as an offer, variants behind their product; variants whose product is not there at the end.
@@ -160,11 +171,16 @@ class ReadShop:
         keys = keys_of(line.cells)
         if not whole:
             return Entry(Offer(id=own, product=product, kind=kind, keys=keys), line)
+
+        def bad(error: BadCell) -> None:
+            self._notices.add(bad_cell(error, fetched, line))
+
+        values = values_of(line.cells, self.settings.export, self._currency, bad, variant=kind == "variant")
+        changed = None
         try:
-            values = values_of(line.cells, self.settings.export, self._currency, variant=kind == "variant")
             changed = moment(line.cells, self._zone)
         except BadCell as error:
-            raise bad_cell(error, fetched, line) from None
+            bad(error)
         return Entry(Offer(id=own, product=product, kind=kind, keys=keys, values=values, updated_at=changed), line)
 
 
@@ -324,6 +340,7 @@ def _held(code: str, text: Text, title: str, hint: Text | None = None, who: Who 
 
 _read: type[System] = ReadShop
 _offers: type[Offers] = ReadShop
+_noticing: type[Noticing] = ReadShop
 _stock: type[Stock] = ReadShop
 _catalogue: type[ApplyCatalogue] = Shop
 _apply: type[ApplyStock] = Shop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.api import Held, InDoubt, Refused, T, Who, tidy
+from pipeline.api import Finding, Held, InDoubt, Refused, T, Who, paths_of_parents, tidy
 from plugins.systems.keepincrm import values as v
 from plugins.systems.keepincrm.client import KeepinApi
 from plugins.systems.keepincrm.paging import Row
@@ -22,6 +22,7 @@ class Categories:
         self._api, self._settings = api, settings
         self._rows: dict[int, Row] | None = None
         self._paths: dict[int, Path] = {}
+        self.findings: tuple[Finding, ...] = ()  #: which have no path, and why
 
     def load(self) -> Mapping[int, Path]:
         """The paths by id, as they are now. Raises Refused, Transient."""
@@ -35,7 +36,12 @@ class Categories:
                 hint=T("This account tells no categories: set `categories: off`, and send the goods as a feed."),
             ) from error  # fmt: skip
         self._rows = {int(v.text(row["id"])): row for row in rows}
-        self._paths = {own: self._path(row) for own, row in self._rows.items()}
+        if self._settings.category_separator is None:
+            parents = {own: _parent(row) or 0 for own, row in self._rows.items()}
+            names = {own: _name(row) for own, row in self._rows.items()}
+            self._paths, self.findings = paths_of_parents(parents, names)
+        else:
+            self._paths = {own: path for own, row in self._rows.items() if (path := self._path(row))}
         return self._paths
 
     def paths(self) -> Mapping[int, Path]:

@@ -7,14 +7,14 @@ be read without guessing is left out of an offer's values: then it is not known,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.api import Money, Offer, OfferTraits, SpecialPrice
+from pipeline.api import Finding, Money, Offer, OfferTraits, SpecialPrice, T, Who
 from plugins.systems.keepincrm import values as v
 from plugins.systems.keepincrm.settings import KeepinSettings, Place, price_place, text_place
 
@@ -27,12 +27,18 @@ CURRENCY = re.compile(r"[A-Z]{3}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What reading and writing of materials need to know. ``paths``: of categories by id; None: they are left alone."""
+    """What reading and writing of materials need to know.
+
+    Args:
+        paths: of categories by id; None: they are left alone.
+        notice: hears of what cannot be read.
+    """
 
     settings: KeepinSettings
     zone: ZoneInfo
     currency: str  #: of a material that names none
     paths: Mapping[int, tuple[str, ...]] | None = None
+    notice: Callable[[Finding], None] = lambda _finding: None
 
 
 def traits(settings: KeepinSettings) -> OfferTraits:
@@ -67,8 +73,10 @@ def offer_of(row: Row, how: Reading) -> Offer:
     currency = currency_of(row, how)
     values: dict[str, Any] = {"currency": currency}
     for name, told in _values(row, how, currency):
-        with suppress(ValueError, OverflowError):  # what cannot be read is not known
+        try:
             values[name] = told()
+        except (ValueError, OverflowError) as error:  # what cannot be read is not known
+            how.notice(_unreadable(row, name, error))
     values = {name: value for name, value in values.items() if value is not ABSENT}
     own = v.text(row["id"])
     sku = v.text(row.get("sku"))
@@ -76,6 +84,17 @@ def offer_of(row: Row, how: Reading) -> Offer:
     with suppress(ValueError):
         updated = v.moment(row.get("updated_at"), how.zone)
     return Offer(id=own, product=own, keys={KEY: sku} if sku.strip() else {}, values=values, updated_at=updated)
+
+
+def _unreadable(row: Row, name: str, error: Exception) -> Finding:
+    own = v.text(row["id"])
+    return Finding(
+        "value-unreadable",
+        T("{article}: `{name}` cannot be read: {value}. It is left as it is.",
+          article=v.text(row.get("sku")).strip() or f"#{own}", name=name, value=str(error)[:60]),
+        hint=T("Correct it in KeepinCRM."),
+        who=Who.SITE, about=f"{name}:{own}",
+    )  # fmt: skip
 
 
 class _Absent:

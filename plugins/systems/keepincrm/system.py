@@ -21,6 +21,8 @@ from pipeline.api import (
     Finding,
     Hint,
     ListedDocument,
+    Notices,
+    Noticing,
     Offer,
     OfferChange,
     Offers,
@@ -63,6 +65,7 @@ class Keepin:
         self.settings, self.env = settings, env
         self.api = KeepinApi(settings, env)
         self._zone = ZoneInfo(env.timezone)
+        self._notices = Notices()
         self._goods = Goods(self.api, settings)
         self._categories = Categories(self.api, settings)
         self._catalogue = Catalogue(self.api, settings, self._goods, self._categories, self._reading, env.clock.now)
@@ -97,9 +100,14 @@ class Keepin:
         """All materials, or those changed since; each is an offer of its own. Raises Refused, Transient."""
         if self.settings.categories != "off":
             self._categories.load()
+            self._notices.extend(self._categories.findings)
         how = self._reading()
         for row in self._goods.rows("offers", since):
             yield mapping.offer_of(row, how)
+
+    def noticed(self) -> Sequence[Finding]:
+        """See Noticing: what could not be read."""
+        return self._notices.take()
 
     def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
         """Create each that is not there by its article. Raises Refused and Transient when nothing was done."""
@@ -183,11 +191,14 @@ class Keepin:
 
     def _reading(self) -> mapping.Reading:
         paths = self._categories.paths() if self.settings.categories != "off" else None
-        return mapping.Reading(settings=self.settings, zone=self._zone, currency=self.env.currency, paths=paths)
+        return mapping.Reading(
+            settings=self.settings, zone=self._zone, currency=self.env.currency, paths=paths, notice=self._notices.add
+        )
 
 
 _system: type[System] = Keepin
 _offers: type[Offers] = Keepin
+_noticing: type[Noticing] = Keepin
 _catalogue: type[ApplyCatalogue] = Keepin
 _stock: type[Stock] = Keepin
 _apply_stock: type[ApplyStock] = Keepin

@@ -7,13 +7,13 @@ product without variants. Such a product with its offer is told as a single one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import Offer, OfferTraits, StockLevel
+from pipeline.api import Finding, Offer, OfferTraits, StockLevel, T, Who, paths_of_parents
 from plugins.systems.keycrm.settings import KeyCrmSettings
 from plugins.systems.keycrm.specials import Specials
 from plugins.systems.keycrm.values import Row, flag, ident, moment, number, rows, text
@@ -92,40 +92,30 @@ def plain(value: Decimal) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The categories: each one's path from the root down, and the id of each path."""
+    """The categories: each one's path from the root down, and the id of each path; ``findings``: which have none."""
 
     paths: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     ids: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
     def of(cls, found: Iterable[Row]) -> Tree:
-        """Of a flat list in any order. A parent that is not there, or that is below its own child, is no parent.
+        """Of a flat list in any order. A parent that is not there is no parent; see :func:`paths_of_parents`.
 
         Of two with one path the older (smaller id) is meant by it.
         """
         names: dict[int, str] = {}
-        parents: dict[int, int | None] = {}
+        parents: dict[int, int] = {}
         for row in found:
             number_ = ident(row.get("id"))
-            if number_ is not None and (name := text(row.get("name")).strip()):
-                names[number_], parents[number_] = name, ident(row.get("parent_id"))
-        paths = {one: _path(one, names, parents) for one in names}
-        return cls(paths, {paths[one]: one for one in sorted(paths, reverse=True)})
+            if number_ is not None:
+                names[number_], parents[number_] = text(row.get("name")), ident(row.get("parent_id")) or 0
+        paths, findings = paths_of_parents(parents, names)
+        return cls(paths, {paths[one]: one for one in sorted(paths, reverse=True)}, findings)
 
     def with_one(self, number_: int, path: tuple[str, ...]) -> Tree:
         """The same with one more."""
-        return Tree({**self.paths, number_: path}, {**self.ids, path: number_})
-
-
-def _path(one: int, names: Mapping[int, str], parents: Mapping[int, int | None]) -> tuple[str, ...]:
-    parts: list[str] = []
-    seen: set[int] = set()
-    at: int | None = one
-    while at is not None and at in names and at not in seen:
-        seen.add(at)
-        parts.append(names[at])
-        at = parents[at]
-    return tuple(reversed(parts))
+        return Tree({**self.paths, number_: path}, {**self.ids, path: number_}, self.findings)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -133,17 +123,25 @@ def _path(one: int, names: Mapping[int, str], parents: Mapping[int, int | None])
 
 @dataclass(frozen=True, slots=True)
 class Goods:
-    """What it takes to tell products: settings, the category tree, and who reads special prices."""
+    """What it takes to tell products: settings, the category tree, who reads special prices, and who hears of what
+    cannot be read."""
 
     settings: KeyCrmSettings
     tree: Tree = field(default_factory=Tree)
     specials: Specials | None = None
     units: Units = field(default_factory=Units)
+    notice: Callable[[Finding], None] = lambda _finding: None
 
     @classmethod
-    def of(cls, settings: KeyCrmSettings, tree: Tree, specials: Specials | None) -> Goods:
+    def of(
+        cls,
+        settings: KeyCrmSettings,
+        tree: Tree,
+        specials: Specials | None,
+        notice: Callable[[Finding], None] = lambda _finding: None,
+    ) -> Goods:
         """With the units of the settings."""
-        return cls(settings, tree, specials, Units.of(settings))
+        return cls(settings, tree, specials, Units.of(settings), notice)
 
     def offers(self, product: Row, own: Sequence[Row]) -> Iterator[Offer]:
         """A product as offers: the single one, or the base and its variants.
@@ -203,16 +201,49 @@ class Goods:
             found = self.specials.read(rows(product["custom_fields"]), values.get("currency", ""))
             if found is not None:
                 values["specials"] = found
+            else:
+                self.notice(_no_special(product))
         return values
 
-    @staticmethod
-    def _prices(row: Row) -> dict[str, Any]:
-        """Null is no price, and a price that is no number is not known."""
+    def _prices(self, row: Row) -> dict[str, Any]:
+        """Null is no price, and a price that is no number is not known: told, and left out."""
         found = {name: row.get(theirs) for name, theirs in PRICES.items() if theirs in row}
-        return {name: number(value) for name, value in found.items() if value is None or number(value) is not None}
+        return {name: number(value) for name, value in found.items() if self._readable(row, PRICES[name], value)}
 
     def _sizes(self, row: Row) -> dict[str, Decimal | None]:
-        return {name: self.units.read(name, row.get(name)) for name in SIZES}
+        found = {name: row.get(name) for name in SIZES}
+        return {name: self.units.read(name, value) for name, value in found.items() if self._readable(row, name, value)}
+
+    def _readable(self, row: Row, name: str, value: object) -> bool:
+        if value is None or number(value) is not None:
+            return True
+        self.notice(_no_number(row, name, value))
+        return False
+
+
+def _called(row: Row) -> str:
+    """A row in words: by its article, else its number."""
+    return text(row.get("sku")).strip() or f"#{ident(row.get('id'))}"
+
+
+def _no_number(row: Row, name: str, value: object) -> Finding:
+    return Finding(
+        "number-unreadable",
+        T("{article}: `{name}` is `{value}`, which is no number. It is left as it is.",
+          article=_called(row), name=name, value=str(value)[:40]),
+        hint=T("Correct it in KeyCRM."),
+        who=Who.SITE, about=f"{name}:{_called(row)}:{ident(row.get('id'))}",
+    )  # fmt: skip
+
+
+def _no_special(product: Row) -> Finding:
+    return Finding(
+        "special-unreadable",
+        T("The special price of {title} cannot be read: it is left as it is.",
+          title=text(product.get("name")).strip() or _called(product)),
+        hint=T("Correct its price and days in the custom fields of KeyCRM."),
+        who=Who.SITE, about=f"special:{ident(product.get('id'))}",
+    )  # fmt: skip
 
 
 def _keys(row: Row) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.api import Offer, Ref, SystemEnv, normal_form
+from pipeline.api import Notices, Offer, Ref, SystemEnv, normal_form
 from plugins.systems.keycrm.client import Client
 from plugins.systems.keycrm.lists import Lists
 from plugins.systems.keycrm.mapping import Balance, Goods, Tree, Warehouses, balance
@@ -34,6 +34,7 @@ class Reader:
 
     def __init__(self, client: Client, lists: Lists, settings: KeyCrmSettings, env: SystemEnv) -> None:
         self.client, self.lists, self.settings, self._env = client, lists, settings, env
+        self.notices = Notices()
         self._tree: Tree | None = None
         self._goods: Goods | None = None
         self._articles: dict[str, list[Row]] | None = None
@@ -45,6 +46,8 @@ class Reader:
         """The categories."""
         if self._tree is None or again:
             self.know(Tree.of(self.client.pages(CATEGORIES)))
+            assert self._tree is not None
+            self.notices.extend(self._tree.findings)
         assert self._tree is not None
         return self._tree
 
@@ -55,7 +58,7 @@ class Reader:
     def goods(self) -> Goods:
         """Who tells products."""
         if self._goods is None:
-            self._goods = Goods.of(self.settings, self.tree(), self._specials())
+            self._goods = Goods.of(self.settings, self.tree(), self._specials(), self.notices.add)
         return self._goods
 
     def _specials(self) -> Specials | None:

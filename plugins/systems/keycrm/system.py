@@ -20,6 +20,7 @@ from pipeline.api import (
     Finding,
     Hint,
     ListedDocument,
+    Noticing,
     Offer,
     OfferChange,
     Offers,
@@ -86,6 +87,10 @@ class KeyCrm:
     def offers(self, since: datetime | None = None) -> Iterator[Offer]:  # noqa: ARG002 - there is no filter by time
         """All offers, whatever ``since`` is."""
         return self.reader.offers()
+
+    def noticed(self) -> Sequence[Finding]:
+        """See Noticing: what could not be read."""
+        return self.reader.notices.take()
 
     def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
         """See ApplyCatalogue."""
@@ -175,6 +180,7 @@ class KeyCrm:
 
 _system: type[System] = KeyCrm
 _offers: type[Offers] = KeyCrm
+_noticing: type[Noticing] = KeyCrm
 _catalogue: type[ApplyCatalogue] = KeyCrm
 _stock: type[Stock] = KeyCrm
 _apply_stock: type[ApplyStock] = KeyCrm

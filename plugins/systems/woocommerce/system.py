@@ -11,6 +11,7 @@ from pipeline.api import (
     ApplyStock,
     Finding,
     Hint,
+    Notices,
     Noticing,
     Offer,
     OfferChange,
@@ -33,7 +34,6 @@ from plugins.systems.woocommerce import mapping
 from plugins.systems.woocommerce.checking import check
 from plugins.systems.woocommerce.client import WooApi
 from plugins.systems.woocommerce.creating import Creator
-from plugins.systems.woocommerce.notices import Notices
 from plugins.systems.woocommerce.orders import OrderBook, hint_of
 from plugins.systems.woocommerce.reading import Reader
 from plugins.systems.woocommerce.settings import WooSettings

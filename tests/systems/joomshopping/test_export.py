@@ -24,7 +24,7 @@ from pipeline.api import (
 )
 from pipeline.testing.sync_subject import done
 from plugins.systems.joomshopping.fake import Quirks
-from tests.systems.joomshopping.site import Odd, Site, level, over, put, session, shop_of, told, why
+from tests.systems.joomshopping.site import Odd, Site, level, over, price, put, session, shop_of, told, why
 
 
 @pytest.fixture
@@ -119,14 +119,6 @@ def test_columns_of_ones_own_are_said(tmp_path: Path) -> None:
         ('product_id;ean;price\n1;"A;5\n', "shop-export-row", "cannot be read"),
         ('product_id;ean;price\n1;"A"x;5\n', "shop-export-row", "cannot be read"),
         ("product_id;ean\n1;A\n1;B\n", "shop-export-twice", "lines 2 and 3"),
-        ("ean;price\nA;1\u00a0234.00\n", "shop-export-cell", "not a number"),
-        ("ean;price\nA;1,234\n", "shop-export-cell", "not a number"),
-        ("ean;price\nA;NaN\n", "shop-export-cell", "not a number"),
-        ("ean;price\nA;١٢\n", "shop-export-cell", "not a number"),
-        ("ean;currency\nA;грн\n", "shop-export-cell", "currency"),
-        ("ean;publish\nA;yes\n", "shop-export-cell", "neither 1 nor 0"),
-        ("ean;date_modify\nA;31.01.2026\n", "shop-export-cell", "date"),
-        ("ean;date_modify\nA;2026-02-31 10:00:00\n", "shop-export-cell", "date"),
     ],
 )
 def test_an_export_that_cannot_be_read_without_guessing_is_refused(
@@ -138,6 +130,67 @@ def test_an_export_that_cannot_be_read_without_guessing_is_refused(
     assert words in str(error)
     assert error.findings[0].where.file == "export.csv"
     assert [finding.code for finding in site.open().check()] == [code]
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "field", "words"),
+    [
+        ("price", "1\u00a0234.00", "price", "not a number"),
+        ("price", "1 234,50", "price", "not a number"),
+        ("price", "1,234", "price", "not a number"),
+        ("price", "NaN", "price", "not a number"),
+        ("price", "١٢", "price", "not a number"),
+        ("price", "abc", "price", "not a number"),
+        ("old_price", "abc", "price.old", "not a number"),
+        ("weight", "abc", "weight", "not a number"),
+        ("currency", "грн", "currency", "currency"),
+        ("publish", "yes", "published", "neither 1 nor 0"),
+        ("date_modify", "31.01.2026", "updated_at", "date"),
+        ("date_modify", "2026-02-31 10:00:00", "updated_at", "date"),
+    ],
+)
+def test_f46_a_cell_that_cannot_be_read_is_told_and_all_others_go_on(
+    site: Site, header: str, cell: str, field: str, words: str
+) -> None:
+    put(site, f"ean;name;{header}\nA;Лак;{cell}\nB;Фарба;\n")
+    shop = site.open()
+    first, second = told(shop)
+    assert (first.keys, first.values["name"]) == ({"code": "A"}, "Лак")
+    assert field not in first.values, "it is not known, which is not none"
+    assert first.updated_at is None
+    assert second.keys == {"code": "B"}
+    (finding,) = shop.noticed()
+    assert (finding.code, finding.where.file, finding.where.line) == ("shop-export-cell", "export.csv", 2)
+    assert words in str(finding.text)
+    assert "A (line 2" in str(finding.text)
+    assert shop.noticed() == ()
+    assert [one.code for one in site.open().check()] == ["shop-export-cell"]
+
+
+def test_f46_no_price_is_known_where_the_currency_is_not(site: Site) -> None:
+    put(site, "ean;price;old_price;currency\nA;5;6;грн\nB;7;;USD\n")
+    first, second = told(site.open())
+    assert first.values == {}
+    assert (second.values["price"], second.values["currency"]) == (Decimal("7.00"), "USD")
+
+
+def test_f46_stock_that_cannot_be_read_is_not_0_and_hinders_no_price(site: Site) -> None:
+    put(site, "product_id;ean;price;qty\n1;A;5;x\n2;B;5;3\n")
+    shop = shop_of(site)
+    assert {one.offer: one.on_hand for one in shop.levels()} == {"2": Decimal(3)}
+    (finding,) = shop.noticed()
+    assert "`stock`" in str(finding.text)
+    done([price(shop, "1", Decimal(6)), price(shop, "2", Decimal(6))])
+
+
+def test_a_language_that_the_export_has_no_more_is_told(site: Site) -> None:
+    put(site, "ean;name_ru-RU\nA;Лак\n")
+    shop = site.open()
+    (offer,) = told(shop)
+    assert "name" not in offer.values
+    (finding,) = shop.noticed()
+    assert finding.code == "language-gone"
+    assert "uk-UA" in str(finding.text)
 
 
 def test_a_file_in_another_encoding_is_refused(site: Site) -> None:

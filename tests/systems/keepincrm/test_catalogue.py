@@ -52,6 +52,23 @@ def skus(world: World) -> list[str]:
     return [row["sku"] for row in world.fake.account.tables["materials"].values()]
 
 
+def test_f46_what_cannot_be_read_is_told_once_and_all_others_go_on(world: World) -> None:
+    ring = world.fake.add_category("L1")
+    other = world.fake.add_category("L2", ring)
+    world.fake.account.tables["categories"][ring]["parent_id"] = other
+    bad = world.fake.add_material("M-1", "Лак", price=Decimal(5), category_id=other)
+    world.fake.add_material("M-2", "Фарба", price=Decimal(6))
+    world.row(bad)["extra"] = {"price": "abc", "price_amount": "abc"}
+    system = world.open(categories="match")
+    offers = told(system)
+    assert ("price" in offers["M-1"].values, "category" in offers["M-1"].values) == (False, False)
+    assert offers["M-2"].values["price"] == Decimal(6)
+    found = system.noticed()
+    assert [finding.code for finding in found] == ["category-loop", "value-unreadable"]
+    assert "M-1" in str(found[1].text)
+    assert system.noticed() == ()
+
+
 # --- copies ----------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.api import Held, Money, Offer, SpecialPrice
+from pipeline.api import Finding, Held, Money, Offer, SpecialPrice
 from pipeline.http import dumps
 from plugins.systems.keepincrm import values as v
 from plugins.systems.keepincrm._fake_account import money
@@ -40,6 +41,19 @@ def reading(**more: Any) -> Reading:
 def told(row: dict[str, Any], **more: Any) -> dict[str, Any]:
     """The values of a material."""
     return dict(offer_of({"id": 5, **row}, reading(**more)).values)
+
+
+def test_f46_what_cannot_be_read_is_told_and_left_out() -> None:
+    heard: list[Finding] = []
+    how = replace(reading(), notice=heard.append)
+    offer = offer_of({"id": 5, "sku": "A-1", "title": "Лак", "price_amount": "abc", "cost_amount": None}, how)
+    assert offer.values["name"] == "Лак"
+    assert offer.values["price.cost"] is None, "null is no price"
+    assert "price" not in offer.values
+    (finding,) = heard
+    assert (finding.code, finding.about) == ("value-unreadable", "price:5")
+    assert "A-1" in str(finding.text)
+    assert "abc" in str(finding.text)
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------

@@ -55,6 +55,23 @@ def products(one: Account) -> list[str]:
     return [row["name"] for row in one.fake.account.table("products").values()]
 
 
+def test_f46_what_cannot_be_read_is_told_once_and_all_others_go_on(one: Account) -> None:
+    ring = one.fake.add_category("LA")
+    other = one.fake.add_category("LB", ring)
+    one.fake.account.table("categories")[ring]["parent_id"] = other
+    one.fake.add_product("Лак", "K-1", price=Decimal(5), category_id=other)
+    one.fake.add_product("Фарба", "K-2", price=Decimal(6))
+    one.fake.offer("K-1")["price"] = "1 234,50"
+    session = one.open()
+    first, second = session.offers()
+    assert ("price" in first.values, "category" in first.values) == (False, False)
+    assert second.values["price"] == Decimal(6)
+    told = session.noticed()
+    assert [finding.code for finding in told] == ["category-loop", "number-unreadable"]
+    assert "K-1" in str(told[1].text)
+    assert session.noticed() == ()
+
+
 # --- changes ---------------------------------------------------------------------------------------------------------
 
 

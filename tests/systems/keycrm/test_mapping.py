@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.api import Held, Money, Offer, SpecialPrice
+from pipeline.api import Finding, Held, Money, Offer, SpecialPrice
 from pipeline.http import dumps
 from pipeline.testing.sync_subject import faults_of
 from plugins.systems.keycrm import hooks, values
@@ -277,9 +277,34 @@ def test_the_tree_is_made_of_a_list_in_any_order() -> None:
     assert tree.ids[("Фарби",)] == 2, "of twins the older one"
 
 
-def test_a_category_below_its_own_child_ends() -> None:
-    tree = Tree.of([{"id": 1, "name": "а", "parent_id": 2}, {"id": 2, "name": "б", "parent_id": 1}])
-    assert tree.paths == {1: ("б", "а"), 2: ("а", "б")}
+def test_categories_that_are_each_others_parents_have_no_path_and_are_told() -> None:
+    tree = Tree.of(
+        [
+            {"id": 1, "name": "а", "parent_id": 2},
+            {"id": 2, "name": "б", "parent_id": 1},
+            {"id": 3, "name": "в", "parent_id": 1},
+            {"id": 4, "name": "г", "parent_id": None},
+        ]
+    )
+    assert tree.paths == {4: ("г",)}
+    (finding,) = tree.findings
+    assert (finding.code, finding.about) == ("category-loop", "category:1")
+    assert "а → б → а" in str(finding.text)
+    (offer,) = told({"category_id": 3}, tree=tree)
+    assert "category" not in offer.values, "it is not known, which is not none"
+
+
+@pytest.mark.parametrize("wrong", ["1 234,50", "abc", True, [], {"amount": 5}])
+def test_f46_a_number_that_cannot_be_read_is_told_and_left_out(wrong: Any) -> None:
+    heard: list[Finding] = []
+    how = Goods.of(settings(), Tree(), None, heard.append)
+    row = {"id": 1, "sku": "A-1", "price": wrong, "purchased_price": None, "weight": wrong}
+    (offer,) = how.offers({"id": 7, "name": "Лак"}, [row])
+    assert offer.keys == {"sku": "A-1"}
+    assert offer.values["price.cost"] is None, "null is no price"
+    assert "price" not in offer.values
+    assert [finding.code for finding in heard] == ["number-unreadable"] * 2
+    assert all("A-1" in str(finding.text) and str(wrong) in str(finding.text) for finding in heard)
 
 
 @given(st.lists(hostile, max_size=6))

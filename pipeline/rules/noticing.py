@@ -1,10 +1,12 @@
-"""What was noticed while a shop was read: each thing once, and of one kind not more than a person can take in."""
+"""What was noticed while a system was read: each thing once, and of one kind not more than a person can take in."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
-from pipeline.api import TN, Finding, Who
+from pipeline.errors import Finding, Who
+from pipeline.texts import TN
 
 MOST = 20  #: of one kind
 
@@ -24,12 +26,18 @@ class Notices:
             if self._kinds[finding.code] <= MOST:
                 self._found[key] = finding
 
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Several."""
+        for finding in findings:
+            self.add(finding)
+
     def take(self) -> tuple[Finding, ...]:
         """All so far, and how many more of a kind there were; then it is empty."""
         made = list(self._found.values())
         for kind, times in self._kinds.items():
             if times > MOST:
-                rest = TN("{n} more product like this.", "{n} more products like this.", times - MOST)
-                made.append(Finding(kind, rest, who=Who.SITE))
+                rest = times - MOST
+                text = TN("{n} more product like this.", "{n} more products like this.", rest)
+                made.append(Finding(kind, text, who=Who.SITE))
         self._found, self._kinds = {}, Counter()
         return tuple(made)
