@@ -120,14 +120,27 @@ def accepted_codes(
 
 def verdict_on(conn: sa.Connection, client: str, subject: str, revision: str) -> str | None:
     """The newest verdict on this very content of a subject: ``accept``, ``reject``, or None."""
+    found = verdict_after(conn, client, subject, revision, 0)
+    return found[1] if found else None
+
+
+def verdict_after(conn: sa.Connection, client: str, subject: str, revision: str, after: int) -> tuple[int, str] | None:
+    """Number and verdict of the newest one on this very content, among those with a number above ``after``."""
+    d = decisions.c
     query = (
-        sa.select(decisions.c.verdict)
-        .where(decisions.c.client == client, decisions.c.subject == subject, decisions.c.revision == revision)
-        .order_by(decisions.c.id.desc())
+        sa.select(d.id, d.verdict)
+        .where(d.client == client, d.subject == subject, d.revision == revision, d.id > after)
+        .order_by(d.id.desc())
         .limit(1)
     )
-    found: str | None = conn.execute(query).scalar()
-    return found
+    row = conn.execute(query).first()
+    return (int(row.id), str(row.verdict)) if row else None
+
+
+def newest(conn: sa.Connection, client: str, subject: str) -> int:
+    """Number of the last verdict on a subject; 0 when there is none."""
+    query = sa.select(sa.func.max(decisions.c.id)).where(decisions.c.client == client, decisions.c.subject == subject)
+    return int(conn.execute(query).scalar() or 0)
 
 
 def all_mappings(conn: sa.Connection, client: str) -> list[Row]:

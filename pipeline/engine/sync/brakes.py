@@ -14,6 +14,8 @@ from pipeline.syncing import CatalogueSyncSettings, SyncSettings
 from pipeline.texts import TN, T, Text
 
 SHOWN = 10  #: offending prices or levels that are told one by one
+#: Troubles that applying does not end.
+LASTING = frozenset({"brake-empty", "brake-shrunk"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Braked:
 
     findings: tuple[Finding, ...] = ()
     digest: str = ""
+    lasting: bool = False  #: it will not be over by being applied: the source stays as small as it is
 
     def __bool__(self) -> bool:
         return bool(self.findings)
@@ -40,17 +43,17 @@ def stopped(reasons: Iterable[tuple[str, Text, Sequence[str], Sequence[Finding]]
     if not findings:
         return Braked()
     digest = hashlib.sha256(json.dumps(marks, ensure_ascii=False).encode()).hexdigest()[:32]
-    return Braked(tuple(findings), digest)
+    return Braked(tuple(findings), digest, lasting=any(one.code in LASTING for one in findings))
 
 
 def source_reasons(
-    told: int, vanished: int, in_step: int, settings: SyncSettings
+    told: int, vanished: Sequence[str], in_step: int, settings: SyncSettings
 ) -> list[tuple[str, Text, Sequence[str], Sequence[Finding]]]:
     """A source that is empty or shrunk.
 
     Args:
         told: offers that the source told.
-        vanished: of what was in step, so much is gone.
+        vanished: ids, in the target, of what was in step and is gone.
         in_step: what was in step before.
     """
     reasons: list[tuple[str, Text, Sequence[str], Sequence[Finding]]] = []
@@ -60,21 +63,22 @@ def source_reasons(
             n=TN("{n} product", "{n} products", told),
             least=settings.min_rows,
         )
-        reasons.append(("brake-empty", words, [str(told)], ()))
-    elif in_step and vanished * 100 > in_step * settings.max_shrink:
+        reasons.append(("brake-empty", words, [str(told), *vanished], ()))
+    elif in_step and len(vanished) * 100 > in_step * settings.max_shrink:
         words = T(
             "{gone} of {before} that were in step have gone from the source: more than {percent} %.",
-            gone=vanished,
+            gone=len(vanished),
             before=in_step,
             percent=settings.max_shrink,
         )
-        reasons.append(("brake-shrunk", words, [str(vanished)], ()))
+        reasons.append(("brake-shrunk", words, vanished, ()))
     return reasons
 
 
 def catalogue_brakes(plan: SyncPlan, told: int, in_step: int, settings: CatalogueSyncSettings, hint: Text) -> Braked:
     """Why this plan of products and prices waits; nothing when all is well."""
-    reasons = source_reasons(told, len(plan.vanished), in_step, settings) if plan.full else []
+    gone = [one.target.id for one in plan.vanished]
+    reasons = source_reasons(told, gone, in_step, settings) if plan.full else []
     times = settings.max_price_change
     if times is not None:
         marks: list[str] = []

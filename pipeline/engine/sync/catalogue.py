@@ -53,12 +53,10 @@ class CatalogueRun(SyncRun):
         braked = self._braked(made, seen)
         verdict = self.verdict(braked) if braked else None
         if braked and verdict != "accept":
-            return self.stop(braked, verdict, made.counts, rows)
+            return self.stop(braked, verdict, made.counts, rows, full=seen.full)
         self.ctx.reach("sync:planned")
         applied = self._apply(made, seen, traits)
-        result = self.finish(
-            seen, applied, made.findings, made.counts, rows, approved=bool(braked), wake_at=made.wake_at
-        )
+        result = self.finish(seen, applied, made.findings, made.counts, rows, wake_at=made.wake_at)
         if isinstance(self.settings, PriceSyncSettings) and applied.whole:
             self.compared()
         return result
@@ -118,7 +116,7 @@ class CatalogueRun(SyncRun):
             if error.code == "config":
                 raise
             self.finish(seen, Applied(applied.done, [*applied.findings, *error.findings]), made.findings, made.counts,
-                        plan_rows(made), approved=False, wake_at=None)  # fmt: skip
+                        plan_rows(made), wake_at=None)  # fmt: skip
             raise
         return applied
 

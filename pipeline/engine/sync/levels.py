@@ -62,10 +62,10 @@ class StockRun(SyncRun):
             )
         verdict = self.verdict(braked) if braked else None
         if braked and verdict != "accept":
-            return self.stop(braked, verdict, made.counts, rows)
+            return self.stop(braked, verdict, made.counts, rows, full=seen.full)
         self.ctx.reach("sync:planned")
         applied = self._apply(made, seen, traits)
-        result = self.finish(seen, applied, made.findings, made.counts, rows, approved=bool(braked), wake_at=None)
+        result = self.finish(seen, applied, made.findings, made.counts, rows, wake_at=None)
         if applied.whole:
             self.compared()
         self._keep_strangers(wanted, matches)
@@ -180,7 +180,7 @@ class StockRun(SyncRun):
             if error.code == "config":
                 raise
             left = Applied(applied.done, [*applied.findings, *error.findings])
-            self.finish(seen, left, made.findings, made.counts, plan_rows(made), approved=False, wake_at=None)
+            self.finish(seen, left, made.findings, made.counts, plan_rows(made), wake_at=None)
             raise
         return applied
 

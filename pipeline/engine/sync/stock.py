@@ -38,7 +38,7 @@ class StockPlan:
     findings: tuple[Finding, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     only_there: tuple[Offer, ...] = ()
-    vanished: int = 0
+    vanished: tuple[str, ...] = ()  #: ids, in the target, of what was in step and has gone from the source
     full: bool = True
 
     @property
@@ -130,8 +130,9 @@ def plan_stock(
         "keyless": sum(one.code == "no-article" for one in findings),
     }
     return StockPlan(
-        tuple(pushes), tuple(settled), (*told, *matches.findings), counts, matches.only_there, len(gone), full
-    )
+        tuple(pushes), tuple(settled), (*told, *matches.findings), counts, matches.only_there,
+        tuple(one.id for one in gone), full,
+    )  # fmt: skip
 
 
 def _target(offer: Offer, warehouse: str, quantity: Decimal, settings: StockSyncSettings) -> StockTarget:

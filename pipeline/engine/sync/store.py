@@ -17,6 +17,8 @@ from pipeline.ledger.tables import links, values
 from pipeline.model import Offer
 
 CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "sync-compared", "wake"
+#: By a card's subject: up to which decision the verdicts on its plans are over, and which one stands.
+VERDICTS = "sync-verdicts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,22 @@ def forget_links(conn: sa.Connection, client: str, link: str, ids: Iterable[str]
     if gone:
         where = (links.c.client == client) & (links.c.link == link) & (links.c.target_id == sa.bindparam("gone"))
         conn.execute(links.delete().where(where), gone)
+
+
+# --- verdicts --------------------------------------------------------------------------------------------------------
+
+
+def verdicts_over(ledger: Ledger, conn: sa.Connection, subject: str) -> tuple[int, int]:
+    """Number of the last decision on a plan of ``subject`` that is used up, and of the one that stands until a run over
+    everything finds no trouble; 0 for none."""
+    value = ledger.get_value(conn, VERDICTS, subject) or {}
+    return int(value.get("over", 0)), int(value.get("stands", 0))
+
+
+def end_verdicts(ledger: Ledger, conn: sa.Connection, subject: str, over: int, stands: int = 0) -> None:
+    """Decisions up to number ``over`` count no more; ``stands`` is still needed."""
+    if verdicts_over(ledger, conn, subject) != (over, stands):
+        ledger.set_value(conn, VERDICTS, subject, {"over": over, "stands": stands})
 
 
 # --- cursors ---------------------------------------------------------------------------------------------------------

@@ -87,6 +87,10 @@ class SyncRun:
         with ctx.ledger.read() as conn:
             aliases = {("sku", code): meant for code, meant in spec.params.match.aliases.items()}
             self.mappings = {**aliases, **decisions.articles_of(conn, ctx.client, spec.params.source, spec.params.to)}
+            #: what a person says while this run is under way is about what comes after it
+            self.decided = decisions.newest(conn, ctx.client, self.subject)
+        self.passed = Braked()  #: what would have stopped this run, had a person not approved it
+        self.by_decision = 0  #: number of that approval
 
     # --- observe -----------------------------------------------------------------------------------------------------
 
@@ -156,17 +160,46 @@ class SyncRun:
         return T("Look whether the source is right. If it is so, approve it: mistok plans tells the number.")
 
     def verdict(self, braked: Braked) -> str | None:
-        """What a person has said of this very trouble."""
-        if self.ctx.approve:
-            return "accept"
+        """What a person has said of this very trouble, and what is not used up yet."""
         with self.ctx.ledger.read() as conn:
-            return decisions.verdict_on(conn, self.ctx.client, self.subject, braked.digest)
+            over, _ = store.verdicts_over(self.ctx.ledger, conn, self.subject)
+            found = decisions.verdict_after(conn, self.ctx.client, self.subject, braked.digest, over)
+        if not self.ctx.approve and (found is None or found[1] != "accept"):
+            return found[1] if found else None
+        self.passed = braked
+        self.by_decision = found[0] if found else 0
+        return "accept"
+
+    def _use_up(self, conn: Any, seen: Observed, applied: Applied) -> None:
+        """A verdict is about one trouble, once: when that is over, or applied, the same trouble is asked about anew.
+
+        That the source has shrunk is not over by being applied, and is seen by looks at everything only: that approval
+        stands until such a look finds the source well, or anything else of it gone.
+        """
+        ctx = self.ctx
+        _, stands = store.verdicts_over(ctx.ledger, conn, self.subject)
+        if self.passed.lasting and self.by_decision:
+            store.end_verdicts(ctx.ledger, conn, self.subject, self.by_decision - 1, self.by_decision)
+        elif self.passed:
+            if applied.done or applied.whole:  # else nothing came of it, and the next run tries again
+                store.end_verdicts(ctx.ledger, conn, self.subject, max(self.decided, self.by_decision))
+        elif seen.full or not stands:
+            store.end_verdicts(ctx.ledger, conn, self.subject, self.decided)
 
     def stop(
-        self, braked: Braked, verdict: str | None, counts: Mapping[str, int], rows: Sequence[Mapping[str, Any]]
+        self,
+        braked: Braked,
+        verdict: str | None,
+        counts: Mapping[str, int],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        full: bool,
     ) -> StepResult:
-        """Nothing is applied; the plan waits."""
+        """Nothing is applied; the plan waits. What a look at everything found is looked at so until it is over."""
         ctx = self.ctx
+        if full:
+            with ctx.begin() as conn:
+                store.set_moment(ctx.ledger, conn, store.FULL, self.link, None)
         notes = [braked.findings[0].text]
         if verdict is None:
             with ctx.begin() as conn:
@@ -216,11 +249,11 @@ class SyncRun:
         counts: Mapping[str, int],
         rows: Sequence[Mapping[str, Any]],
         *,
-        approved: bool,
         wake_at: datetime | None,
     ) -> StepResult:
         """Cards, cursor and the result. The cursor moves only when all was applied."""
         ctx = self.ctx
+        approved = bool(self.passed)
         asking = [one for one in (*findings, *applied.findings) if one.code != "kept-otherwise"]
         with ctx.begin() as conn:
             now = ctx.clock.now()
@@ -231,6 +264,7 @@ class SyncRun:
                 conn, ctx.client, self.subject, ["plan"], now,
                 state="resolved" if approved else "superseded", why="approved" if approved else "",
             )  # fmt: skip
+            self._use_up(conn, seen, applied)
             if applied.done or seen.full:
                 plans.keep(
                     conn, ctx.client, job=ctx.job, link=self.link, subject=self.subject, state="applied", digest="",
