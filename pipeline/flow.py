@@ -399,6 +399,8 @@ class SystemPlugin:
     open: Callable[[Any, SystemEnv], System]
     #: what it is given: (name of a connection of this type, or the first one) -> its settings and surroundings
     cli: Callable[[Callable[..., tuple[Any, SystemEnv]]], typer.Typer] | None = None
+    #: the classes of what ``open`` gives, by the settings one or another; imported when it is called
+    classes: Callable[[], Sequence[type]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def check(
         config = common.load(context)
         answers = list(_connect(config, write_probe=write_probe)) if connect or write_probe else []
         answers += _rules(config, connect=connect or write_probe)
+        answers += _exports(config)
         code = max((answer.exit_code for answer in answers), default=common.DONE)
         if as_json:
             common.print_json(
@@ -182,6 +183,30 @@ def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
             if answer.findings:
                 answer.exit_code = common.WAITING
             if connect or answer.findings:
+                answers.append(answer)
+    return answers
+
+
+def _exports(config: ClientConfig) -> list[Answer]:
+    """The exports whose system tells no products, or has no files of images to send."""
+    from pipeline.engine.encoding import unable
+    from pipeline.engine.runtime import plugin_folder
+    from pipeline.registry import load_registry
+
+    answers = []
+    registry = load_registry(plugin_folder(config))
+    for name, job in config.jobs.items():
+        for step in job.steps:
+            if not isinstance(step.params, OutboundSettings):
+                continue
+            source = step.params.source
+            found = [
+                unable(one, source, step.params) for one in registry.systems[config.connections[source].type].classes()
+            ]
+            # where the settings choose between several, one that can is enough to say nothing here
+            if found and all(found) and (wrong := found[0]):
+                answer = Answer(name, step.step, exit_code=common.WAITING)
+                answer.findings.append(Finding("capability", wrong[0], hint=wrong[1], who=Who.ADMIN))
                 answers.append(answer)
     return answers
 

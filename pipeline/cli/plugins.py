@@ -31,7 +31,7 @@ def plugins(
     name: Annotated[str | None, typer.Argument(help=str(T("Show the parameters of this one only.")))] = None,
     as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
 ) -> None:
-    """List the plugins: steps, formats, systems, channels, connections."""
+    """List the plugins: steps, formats, systems with what they can do, channels, connections."""
     with common.cards(as_json=as_json):
         from pipeline.cli.common import options
         from pipeline.config.load import plugin_folder
@@ -58,6 +58,9 @@ def _show(row: Mapping[str, Any], kind: Text, *, whole: bool) -> None:
 
     head = Rich.assemble((f"{kind} {row['name']}", "bold"), f"  {row['summary']}  ", (row["origin"], "dim"))
     common.console().print(head)
+    if row.get("capabilities"):
+        can = ", ".join(f"{one['name']} ({one['description']})" for one in row["capabilities"])
+        common.console().print(Rich(f"  {T('can do')}: {can}"))
     if whole:
         common.table(
             (
@@ -69,6 +72,16 @@ def _show(row: Mapping[str, Any], kind: Text, *, whole: bool) -> None:
             [{**one, "default": T("required") if one["required"] else one["default"]} for one in row["parameters"]],
             empty=T("No parameters."),
         )
+
+
+def _capabilities(plugin: Any) -> dict[str, Any]:
+    """For a system: what it can do, by name and in words."""
+    from pipeline.capabilities import CAPABILITIES, capabilities
+    from pipeline.flow import SystemPlugin
+
+    if not isinstance(plugin, SystemPlugin):
+        return {}
+    return {"capabilities": [{"name": one, "description": str(CAPABILITIES[one][1])} for one in capabilities(plugin)]}
 
 
 def _rows(registry: Any) -> Iterator[dict[str, Any]]:
@@ -87,6 +100,7 @@ def _rows(registry: Any) -> Iterator[dict[str, Any]]:
                 "name": name,
                 "summary": str(plugin.summary),
                 "origin": registry.origins[kind, name],
+                **_capabilities(plugin),
                 "parameters": list(parameters(plugin.settings)),
             }
     for name, settings in TRANSPORTS.items():

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from pipeline.engine.context import RunContext
 from pipeline.engine.prices import PriceList
-from pipeline.errors import ConfigError, Finding, Held, Transient, system_words
+from pipeline.engine.selling import Selling
+from pipeline.errors import ConfigError, Finding, Held, Transient, Who, system_words
 from pipeline.flow import OutboundSettings, OutboundStep, Settings
-from pipeline.ports import Batch, Catalogue, CatalogueFormat, FormatContext
-from pipeline.texts import T
+from pipeline.ports import Batch, Catalogue, CatalogueFormat, FormatContext, Noticing, Offers, Stock, System
+from pipeline.texts import T, Text
 
 
 @dataclass
@@ -48,12 +49,10 @@ class Encoder:
 
         Raises ConfigError (no catalogue there), Transient (the disk is full), and what the system raises.
         """
-        settings, ctx = self.settings, self.ctx
-        system = ctx.system(settings.source)
-        if not isinstance(system, Catalogue):
-            raise ConfigError(T("The system {name} has no catalogue to export.", name=settings.source))
-        total = system.count()
+        ctx = self.ctx
         encoded = Encoded(ctx.temp / "catalogue.part")
+        system = self._catalogue(ctx.system(self.settings.source), encoded)
+        total = system.count()
         self._prices = PriceList() if self._looks_at_prices() else None
         checker = self.format.checker(self.format_settings, self.context)
         digest = hashlib.sha256()
@@ -81,7 +80,27 @@ class Encoder:
         encoded.sha256 = digest.hexdigest()
         return encoded
 
-    def _batches(self, system: Catalogue, encoded: Encoded) -> Iterator[Batch]:
+    def _catalogue(self, system: System, encoded: Encoded) -> Catalogue | Selling:
+        """The catalogue of a system; where it keeps none to be asked for, what it sells makes one."""
+        name = self.settings.source
+        if wrong := unable(type(system), name, self.settings):
+            text, hint = wrong
+            raise ConfigError(text, hint=hint)
+        if isinstance(system, Catalogue):
+            return system
+        assert isinstance(system, Offers)
+        offers = list(system.offers())
+        levels = list(system.levels()) if isinstance(system, Stock) else None
+        made = Selling(offers, levels, keys=system.offer_traits().keys, language=self.context.language)
+        encoded.notes += made.findings
+        if isinstance(system, Noticing):
+            encoded.notes += system.noticed()
+        if levels is None and "stock" in self.format.fields(self.format_settings, self.context):
+            text = T("{name} tells no stock; it stays empty in the file.", name=name)
+            encoded.notes.append(Finding("no-stock", text, who=Who.ADMIN))
+        return made
+
+    def _batches(self, system: Catalogue | Selling, encoded: Encoded) -> Iterator[Batch]:
         looked_at = tuple(self.step.fields(self.settings)) if self.step.fields else ()
         pictures = ("image", "images") if self.settings.images else ()
         asked = self.format.fields(self.format_settings, self.context)
@@ -113,6 +132,23 @@ class Encoder:
             return batch
         columns = {name: list(compress(column, kept)) for name, column in batch.columns.items()}
         return Batch(sum(kept), columns)
+
+
+def unable(system: type, name: str, settings: OutboundSettings) -> tuple[Text, Text] | None:
+    """Why a system of this class cannot be exported, and what to do; None where it can."""
+    if issubclass(system, Catalogue):
+        return None
+    if not issubclass(system, Offers):
+        return (
+            T("The system {name} tells no products: there is nothing to export.", name=name),
+            T("Export from a system that can tell its products; mistok plugins tells what each can do."),
+        )
+    if settings.images is not None:
+        return (
+            T("{name} tells the addresses of its images; there are no files to send.", name=name),
+            T("Take `images` out of the step: the file names the addresses themselves."),
+        )
+    return None
 
 
 def _local_trouble(error: OSError, path: Path) -> Transient:

@@ -59,7 +59,8 @@ class KeepinYmlSettings(Settings):
     product_url: str = ""
     """Address of a product's page, such as `https://shop.example/p/{code}`; `{code}` stands for its code."""
     image_url: str = ""
-    """Address that file names of images are put behind, such as `https://shop.example/image/`; without it, no image."""
+    """Address that file names of images are put behind, such as `https://shop.example/image/`; without it, only images
+    whose whole address the system tells."""
     language: Annotated[str, Field(pattern=r"^([a-z]{2}-[A-Z]{2})?$")] = ""
     """Language of texts; the client's catalogue language when not given."""
     variants: bool = True
@@ -206,7 +207,7 @@ class _Offers:
         self.newest = max([*moments, *([self.newest] if self.newest else [])], default=None)
         columns["yml name"] = get(f"name.{self._language}")
         columns["yml description"] = get(f"description.{self._language}")
-        columns["yml available"] = ["true" if (stock or 0) > 0 else "false" for stock in get("stock")]
+        columns["yml available"] = ["true" if stock is None or stock > 0 else "false" for stock in get("stock")]
         columns["yml stock"] = [_plain(stock) for stock in get("stock")]
         columns["yml category"] = [self._category(tuple(path)) for path in get("category")]
         columns["yml url"] = [self._url(code) for code in codes]
@@ -232,7 +233,7 @@ class _Offers:
         from urllib.parse import quote
 
         base = self._settings.image_url
-        names = [name for name in (image, *images) if name] if base else []
+        names = [name for name in (image, *images) if name and (base or "://" in name)]
         return [name if "://" in name else base + quote(name) for name in dict.fromkeys(names)]
 
     def _params(self, columns: Mapping[str, Sequence[Any]], row: int, code: str) -> list[str]:

@@ -46,8 +46,8 @@ def keep(row: Mapping[str, Any], settings: ExportSettings) -> bool:
     """Whether a product goes out."""
     if settings.only_published and not row["published"]:
         return False
-    if settings.in_stock_only and not (row["stock"] or 0) > 0:
-        return False
+    if settings.in_stock_only and row["stock"] is not None and not row["stock"] > 0:
+        return False  # None: it is sold without counting
     categories = settings.categories
     if categories.exclude and _within(row["category"], categories.exclude):
         return False

@@ -150,7 +150,7 @@ class World:
         )
         chosen = ExportSettings.model_validate({"from": "books", "to": "site", "folder": "import", **settings})
         try:
-            return publish(step or STEP, chosen, plugin, CSV.settings.model_validate(shop or {}), ctx)
+            return publish(step or STEP, chosen, plugin, plugin.settings.model_validate(shop or {}), ctx)
         finally:
             ledger.close()
 

@@ -265,8 +265,8 @@ def test_a_format_for_orders_is_refused(world: World) -> None:
         world.run(plugin=order_xml.PLUGIN)
 
 
-def test_a_system_without_a_catalogue_is_refused(world: World) -> None:
-    with pytest.raises(ConfigError, match="no catalogue"):
+def test_a_system_without_products_is_refused(world: World) -> None:
+    with pytest.raises(ConfigError, match="tells no products"):
         world.run(system=Deaf())
 
 

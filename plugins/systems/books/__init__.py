@@ -28,10 +28,18 @@ def verbs(get: Callable[[], tuple[Any, SystemEnv]]) -> typer.Typer:
     return make_app(get)
 
 
+def classes() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.books.system import Books
+
+    return (Books,)
+
+
 PLUGIN = SystemPlugin(
     name="books",
     summary=T("The embedded accounting: products, stock, parties and order documents in a database of its own"),
     settings=BooksSettings,
     open=open_books,
     cli=verbs,
+    classes=classes,
 )

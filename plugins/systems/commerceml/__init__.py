@@ -29,10 +29,18 @@ def _verbs(get: Callable[..., tuple[Any, SystemEnv]]) -> typer.Typer:
     return make_app(get)
 
 
+def classes() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.commerceml.system import FromAccounting, ToShop
+
+    return (FromAccounting, ToShop)
+
+
 PLUGIN = SystemPlugin(
     name="commerceml",
     summary=T("1C, BAS or MoySklad by CommerceML 2, over files or HTTP; or a shop, as 1C asks it"),
     settings=CommerceMLSettings,
     open=open_exchange,
     cli=_verbs,
+    classes=classes,
 )

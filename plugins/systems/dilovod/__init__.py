@@ -18,9 +18,17 @@ def open_base(settings: DilovodSettings, env: SystemEnv) -> Dilovod:
     return Dilovod(settings, env)
 
 
+def classes() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.dilovod.system import Dilovod
+
+    return (Dilovod,)
+
+
 PLUGIN = SystemPlugin(
     name="dilovod",
     summary=T("Dilovod: goods, prices and stock out; orders, shipments, returns and payments in, by its API"),
     settings=DilovodSettings,
     open=open_base,
+    classes=classes,
 )

@@ -18,9 +18,17 @@ def open_shop(settings: ShopSettings, env: SystemEnv) -> ReadShop:
     return Shop(settings, env, settings.updates) if settings.updates else ReadShop(settings, env)
 
 
+def classes() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.joomshopping.system import ReadShop, Shop
+
+    return (ReadShop, Shop)
+
+
 PLUGIN = SystemPlugin(
     name="joomshopping",
     summary=T("A JoomShopping shop by files: its export is read, and a file tells it stock and prices"),
     settings=ShopSettings,
     open=open_shop,
+    classes=classes,
 )

@@ -18,9 +18,17 @@ def open_keepin(settings: KeepinSettings, env: SystemEnv) -> Keepin:
     return Keepin(settings, env)
 
 
+def classes() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.keepincrm.system import Keepin
+
+    return (Keepin,)
+
+
 PLUGIN = SystemPlugin(
     name="keepincrm",
     summary=T("KeepinCRM: goods, prices and stock by office, through its API"),
     settings=KeepinSettings,
     open=open_keepin,
+    classes=classes,
 )

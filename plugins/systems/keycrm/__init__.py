@@ -18,9 +18,17 @@ def open_account(settings: KeyCrmSettings, env: SystemEnv) -> KeyCrm:
     return KeyCrm(settings, env)
 
 
+def classes() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.keycrm.system import KeyCrm
+
+    return (KeyCrm,)
+
+
 PLUGIN = SystemPlugin(
     name="keycrm",
     summary=T("KeyCRM: products, prices, stock by warehouse and orders of an account, by its API"),
     settings=KeyCrmSettings,
     open=open_account,
+    classes=classes,
 )

@@ -22,9 +22,17 @@ def open_shop(settings: OpenCartSettings, env: SystemEnv) -> OpenCart:
     return OpenCart(settings, env)
 
 
+def classes() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.opencart.system import OpenCart
+
+    return (OpenCart,)
+
+
 PLUGIN = SystemPlugin(
     name="opencart",
     summary=T("A shop on OpenCart 3.0 or 4.1, through its database: goods with options, stock, prices, orders"),
     settings=OpenCartSettings,
     open=open_shop,
+    classes=classes,
 )

@@ -30,17 +30,33 @@ def open_files(settings: QuincefinFileSettings, env: SystemEnv) -> QuincefinFile
     return QuincefinFile(settings, env)
 
 
+def accounts() -> tuple[type, ...]:
+    """An account as its settings may have it: with all that they can switch on, and with nothing of it."""
+    from plugins.systems.quincefin.system import Quincefin, WithAll
+
+    return (Quincefin, WithAll)
+
+
+def files() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.quincefin.file_system import QuincefinFile
+
+    return (QuincefinFile,)
+
+
 PLUGINS = (
     SystemPlugin(
         name="quincefin",
         summary=T("Quincefin: orders, shipments, payments, partners, goods and stock of an account, by its API"),
         settings=QuincefinSettings,
         open=open_account,
+        classes=accounts,
     ),
     SystemPlugin(
         name="quincefin-file",
         summary=T("Quincefin without its API: orders as XLSX or CSV files that it imports"),
         settings=QuincefinFileSettings,
         open=open_files,
+        classes=files,
     ),
 )

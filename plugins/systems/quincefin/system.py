@@ -237,8 +237,8 @@ class _ReturnsPays(_Returns, _Pays):
     pass
 
 
-class _All(_Ships, _Returns, _Pays):
-    pass
+class WithAll(_Ships, _Returns, _Pays):
+    """An account with all that settings can switch on."""
 
 
 def opened(settings: QuincefinSettings, env: SystemEnv) -> Quincefin:
@@ -251,7 +251,7 @@ def opened(settings: QuincefinSettings, env: SystemEnv) -> Quincefin:
         (True, True, False): _ShipsReturns,
         (True, False, True): _ShipsPays,
         (False, True, True): _ReturnsPays,
-        (True, True, True): _All,
+        (True, True, True): WithAll,
     }
     return kinds[settings.shipments, settings.returns, settings.payments](settings, env)
 
@@ -270,6 +270,6 @@ _documents: type[Documents] = Quincefin
 _amend: type[AmendDocuments] = Quincefin
 _statuses: type[DocumentStatuses] = Quincefin
 _listed: type[DocumentList] = Quincefin
-_ship: type[ShipDocuments] = _All
-_return: type[ReturnDocuments] = _All
-_pay: type[Payments] = _All
+_ship: type[ShipDocuments] = WithAll
+_return: type[ReturnDocuments] = WithAll
+_pay: type[Payments] = WithAll

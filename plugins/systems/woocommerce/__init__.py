@@ -18,9 +18,17 @@ def open_shop(settings: WooSettings, env: SystemEnv) -> WooCommerce:
     return WooCommerce(settings, env)
 
 
+def classes() -> tuple[type, ...]:
+    """What may be opened."""
+    from plugins.systems.woocommerce.system import WooCommerce
+
+    return (WooCommerce,)
+
+
 PLUGIN = SystemPlugin(
     name="woocommerce",
     summary=T("A shop on WooCommerce, through its REST API: goods with variations, stock, special prices, orders"),
     settings=WooSettings,
     open=open_shop,
+    classes=classes,
 )
