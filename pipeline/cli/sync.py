@@ -30,6 +30,7 @@ STATES: Mapping[str, Text] = {
     "approved": T("approved"),
     "rejected": T("rejected"),
     "applied": T("applied"),
+    "undone": T("nothing of it was taken"),
     "superseded": T("over by itself"),
 }
 SHOWN = 50  #: rows of a plan
@@ -243,7 +244,7 @@ def _plan_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
         "state_text": str(STATES.get(row["state"], row["state"])),
         "counts": row["counts"],
         "counts_text": common.counts_line(row["counts"]),
-        "words": str(findings[0].text) if findings and row["state"] != "applied" else "",
+        "words": str(findings[0].text) if findings and row["state"] not in ("applied", "undone") else "",
         "decided_by": row["decided_by"],
         "decided": row["decided"],
         "why": row["why"],

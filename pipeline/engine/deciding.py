@@ -317,7 +317,7 @@ def _accept_brake(client: Client, card: Row, *, by: str, why: str | None, report
         client.ledger.event(conn, subject, "accepted", {"codes": codes, "by": by, "why": why})
     said = T("Approved: what the brake held may be published.")
     if card["kind"] == "plan":
-        said = T("Approved: what the brake held is applied.")
+        said = T("Approved: what the brake held may be applied.")
     return _run(client, card, (said,), by=by, report=report)
 
 
@@ -333,7 +333,7 @@ def _run(client: Client, card: Row, said: tuple[Text, ...], *, by: str, report: 
     job = job_of(card["subject"])
     if job not in client.config.jobs:
         return Resolved(card["id"], (*said, T("There is no job {job} in the config any more.", job=job)), waits=True)
-    options = RunOptions(full=card["kind"] == "sync")
+    options = RunOptions(full=card["kind"] in ("sync", "plan"))  # all that the card was about
     done = run_job(client.config, job, options, registry=client.registry, report=report)
     if done.state == "skipped":
         words = T("A run of job {job} is under way; its next run carries on.", job=job)
@@ -349,9 +349,12 @@ def _run(client: Client, card: Row, said: tuple[Text, ...], *, by: str, report: 
         if done.exit_code == UNREACHABLE:
             error = Transient(findings=tuple(findings))
         return Resolved(card["id"], (*said, *notes), waits=True, error=error)
-    if again:
-        words = T("It has changed since: card {n} tells what the brake holds now.", n=again[-1]["id"])
+    if braked := [row for row in again if row["kind"] in STOPPED]:
+        words = T("It has changed since: card {n} tells what the brake holds now.", n=braked[-1]["id"])
         return Resolved(card["id"], (*said, words), waits=True)
+    if again:
+        words = T("Job {job} has run, and something of it is open: card {n} tells what.", job=job, n=again[-1]["id"])
+        return Resolved(card["id"], (*said, *notes, words), waits=True)
     return Resolved(card["id"], (*said, *notes, T("Job {job} has run: by {who}.", job=job, who=by)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -115,8 +116,8 @@ class CatalogueRun(SyncRun):
             # what was done before is recorded, and the next run does the rest
             if error.code == "config":
                 raise
-            self.finish(seen, Applied(applied.done, [*applied.findings, *error.findings]), made.findings, made.counts,
-                        plan_rows(made), wake_at=None)  # fmt: skip
+            left = replace(applied, findings=[*applied.findings, *error.findings])
+            self.finish(seen, left, made.findings, made.counts, plan_rows(made), wake_at=None)
             raise
         return applied
 
@@ -147,6 +148,8 @@ class CatalogueRun(SyncRun):
             if outcome.error is None and not outcome.existed:
                 links += self._created(one, outcome)
         judge(outcomes, lambda place: _article(creates[place].rows[0]), applied)
+        made = [one for one, outcome in zip(creates, outcomes, strict=True) if outcome.error is None]
+        applied.new += sum(one.count for one in made)
         if any(one.existed for one in outcomes):
             applied.in_doubt = True  # the target was not as it was read: the next run looks at everything
         self._record(links)
@@ -184,6 +187,7 @@ class CatalogueRun(SyncRun):
                 sent = _prices({**one.target.values, **change.values}, one.wanted)
                 links.append(self._link(one.row, one.target, before, one.wanted, kept, sent))
         judge(outcomes, lambda place: _article(updates[place].row), applied)
+        applied.updated += sum(one.error is None for one in outcomes)
         self._record(links)
 
     def _vanish(self, made: SyncPlan, applied: Applied) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -179,7 +180,7 @@ class StockRun(SyncRun):
         except MistokError as error:
             if error.code == "config":
                 raise
-            left = Applied(applied.done, [*applied.findings, *error.findings])
+            left = replace(applied, findings=[*applied.findings, *error.findings])
             self.finish(seen, left, made.findings, made.counts, plan_rows(made), wake_at=None)
             raise
         return applied
@@ -205,6 +206,7 @@ class StockRun(SyncRun):
                 before = links.get(one.target.offer.id) or seen.links.get(one.target.offer.id)
                 links[one.target.offer.id] = _link(one, before)
         judge(outcomes, lambda place: _article(pushes[place]), applied)
+        applied.updated += sum(one.error is None for one in outcomes)
         seen.links = {**seen.links, **links}
         with self.ctx.begin() as conn:
             store.write_links(conn, self.ctx.client, self.link, links.values(), self.ctx.clock.now())

@@ -45,6 +45,11 @@ class Create:
     draft: ProductDraft
     rows: tuple[Row, ...]
 
+    @property
+    def count(self) -> int:
+        """How many things that are sold it makes."""
+        return max(len(self.draft.variants), 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -210,7 +215,7 @@ class _Planner:
             self._wake()
         counts = {
             "matched": len(self.settled),
-            "new": sum(max(len(one.draft.variants), 1) for one in self.creates),
+            "new": sum(one.count for one in self.creates),
             "updated": len(self.updates),
             "vanished": len(vanished),
             "twins": self.matches.twins,

@@ -60,11 +60,21 @@ class Applied:
     unreachable: bool = False
     in_doubt: bool = False
     unconfirmed: int = 0  #: rows that the target has accepted and does not show yet
+    refused: int = 0  #: rows that the target did not take
+    later: int = 0  #: rows that it had no answer for
+    new: int = 0  #: products and variants that were created
+    updated: int = 0  #: products, or levels, that were changed
 
     @property
     def whole(self) -> bool:
         """Whether nothing was left over."""
         return not self.findings
+
+    def counts(self, planned: Mapping[str, int]) -> dict[str, int]:
+        """What was planned, told by what came of it."""
+        done = {"new": self.new, "updated": self.updated}
+        told = {word: done.get(word, n) for word, n in planned.items()}
+        return {**told, "refused": self.refused, "later": self.later, "unconfirmed": self.unconfirmed}
 
 
 class SyncRun:
@@ -254,6 +264,7 @@ class SyncRun:
         """Cards, cursor and the result. The cursor moves only when all was applied."""
         ctx = self.ctx
         approved = bool(self.passed)
+        counts = applied.counts(counts)
         asking = [one for one in (*findings, *applied.findings) if one.code != "kept-otherwise"]
         with ctx.begin() as conn:
             now = ctx.clock.now()
@@ -267,7 +278,8 @@ class SyncRun:
             self._use_up(conn, seen, applied)
             if applied.done or seen.full:
                 plans.keep(
-                    conn, ctx.client, job=ctx.job, link=self.link, subject=self.subject, state="applied", digest="",
+                    conn, ctx.client, job=ctx.job, link=self.link, subject=self.subject,
+                    state="applied" if applied.done or applied.whole else "undone", digest="",
                     counts=counts, findings=asking, rows=rows, now=now, run_id=ctx.run_id,
                 )  # fmt: skip
             if applied.whole:
@@ -289,8 +301,7 @@ class SyncRun:
             told += (T("{n} more remarks.", n=len(seen.remarks) - SHOWN),)
         if len(asking) > 10:
             told += (T("{n} more remarks.", n=len(asking) - 10),)
-        counted = {**counts, "unconfirmed": applied.unconfirmed}
-        said = {word: n for word, n in counted.items() if n and (seen.full or word != "matched")}
+        said = {word: n for word, n in counts.items() if n and (seen.full or word != "matched")}
         return StepResult(
             said,
             waiting=any(one.code not in QUIET for one in asking),
@@ -343,6 +354,9 @@ def judge(outcomes: Sequence[RowOutcome], name_of: Callable[[int], str], applied
             applied.unconfirmed += 1
         elif isinstance(error, Transient):
             applied.unreachable = True
+            applied.later += 1
+        else:
+            applied.refused += 1
         first = error.findings[0]
         text = T("{article}: {words}", article=article, words=first.text)
         applied.findings.append(Finding(first.code, text, Where(element=article), first.hint, first.who, first.about))
