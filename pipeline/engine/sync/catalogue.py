@@ -13,7 +13,17 @@ from pipeline.engine.sync.brakes import Braked, catalogue_brakes, stopped
 from pipeline.engine.sync.plan import UNKNOWN, Create, SyncPlan, Update, fingerprint, plan, same
 from pipeline.engine.sync.rows import Row, priceless, shape
 from pipeline.engine.sync.store import Link
-from pipeline.engine.sync.walk import PRODUCTS, TAKES_PRODUCTS, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
+from pipeline.engine.sync.walk import (
+    FIRST,
+    PRODUCTS,
+    TAKES_PRODUCTS,
+    TAKES_STOCK,
+    Applied,
+    Observed,
+    SyncRun,
+    batches,
+    judge,
+)
 from pipeline.errors import Finding, MistokError
 from pipeline.flow import StepResult
 from pipeline.model import Offer
@@ -58,8 +68,8 @@ class CatalogueRun(SyncRun):
         self.ctx.reach("sync:planned")
         applied = self._apply(made, seen, traits)
         result = self.finish(seen, applied, made.findings, made.counts, rows, wake_at=made.wake_at)
-        if isinstance(self.settings, PriceSyncSettings) and applied.whole:
-            self.compared()
+        if self.prices_only and applied.whole:
+            self.compared(in_step=bool(seen.links or made.settled or applied.done))
         return result
 
     # --- observe -----------------------------------------------------------------------------------------------------
@@ -83,11 +93,18 @@ class CatalogueRun(SyncRun):
 
     # --- brake -------------------------------------------------------------------------------------------------------
 
+    @property
+    def prices_only(self) -> bool:
+        """Whether the step writes nothing but prices over what is there."""
+        fields = self.settings.fields
+        return isinstance(self.settings, PriceSyncSettings) or (bool(fields) and all(map(is_price, fields or ())))
+
     def _braked(self, made: SyncPlan, seen: Observed) -> Braked:
-        if isinstance(self.settings, PriceSyncSettings) and not seen.links and not self.is_compared():
+        if self.prices_only and not seen.links and not self.is_compared():
             different = [one for one in made.findings if one.code != "kept-otherwise"]
             if not made.empty or different:
                 marks = [f"{one.target.id}:{one.changes!r}" for one in made.updates]
+                marks += [f"new:{_article(row)}" for one in made.creates for row in one.rows]
                 marks += [f"{one.code}:{one.where.element}" for one in different]
                 words = T(
                     "These prices were never in step: {n} would change, and {m} remarks are open.",
@@ -95,7 +112,7 @@ class CatalogueRun(SyncRun):
                     m=len(different),
                 )
                 each = [*different, *_told(made)]
-                return stopped([("brake-first", words, marks, each)], self.hint())
+                return stopped([(FIRST, words, marks, each)], self.hint())
         return catalogue_brakes(made, seen.rows.told, len(seen.links), self.settings, self.hint())
 
     # --- apply -------------------------------------------------------------------------------------------------------

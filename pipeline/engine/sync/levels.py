@@ -13,7 +13,7 @@ from pipeline.engine.sync.brakes import Braked, stopped
 from pipeline.engine.sync.rows import Row, Rows, shape
 from pipeline.engine.sync.stock import Push, StockPlan, plan_stock, sellable_by_warehouse, stock_brakes
 from pipeline.engine.sync.store import Link
-from pipeline.engine.sync.walk import PRODUCTS, STOCK, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
+from pipeline.engine.sync.walk import FIRST, PRODUCTS, STOCK, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
 from pipeline.errors import ConfigError, Finding, MistokError
 from pipeline.flow import StepResult
 from pipeline.model import Offer, StockLevel
@@ -68,7 +68,7 @@ class StockRun(SyncRun):
         applied = self._apply(made, seen, traits)
         result = self.finish(seen, applied, made.findings, made.counts, rows, wake_at=None)
         if applied.whole:
-            self.compared()
+            self.compared(in_step=bool(seen.links or made.settled or applied.done))
         self._keep_strangers(wanted, matches)
         return result
 
@@ -165,7 +165,7 @@ class StockRun(SyncRun):
                 m=len(made.findings),
             )
             each = [*made.findings, *map(_told, made.pushes)]
-            return stopped([("brake-first", words, marks, each)], self.hint())
+            return stopped([(FIRST, words, marks, each)], self.hint())
         return stock_brakes(made, seen.rows.told, len(seen.links), self.settings, self.hint())
 
     # --- apply -------------------------------------------------------------------------------------------------------

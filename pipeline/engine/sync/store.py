@@ -16,7 +16,7 @@ from pipeline.ledger.store import Ledger
 from pipeline.ledger.tables import links, values
 from pipeline.model import Offer
 
-CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "sync-compared", "wake"
+CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "compared", "wake"
 #: By a card's subject: up to which decision the verdicts on its plans are over, and which one stands.
 VERDICTS = "sync-verdicts"
 

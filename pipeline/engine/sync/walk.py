@@ -32,6 +32,7 @@ X = TypeVar("X")
 #: What changed so shortly before the last look may have been written while it was taken.
 OVERLAP = timedelta(minutes=10)
 TOLD = 200  #: findings on a card
+FIRST = "brake-first"  #: code of a plan that waits since its two sides were never in step
 SHOWN = 10  #: remarks of a system that are told one by one
 #: Capabilities in words.
 PRODUCTS, STOCK = T("telling its products"), T("telling its stock")
@@ -236,18 +237,24 @@ class SyncRun:
     # --- the first time ----------------------------------------------------------------------------------------------
 
     def is_compared(self) -> bool:
-        """Whether these two systems were compared and found in step, or a person took their differences."""
+        """Whether these two systems were compared and found in step, or a person took the differences of this step."""
         pair = f"{self.settings.source}>{self.settings.to}"
         with self.ctx.ledger.read() as conn:
-            return bool(self.ctx.ledger.get_value(conn, store.COMPARED, pair))
+            return any(self.ctx.ledger.get_value(conn, store.COMPARED, name) for name in (pair, self.link))
 
-    def compared(self) -> None:
-        """From now on they count as compared."""
-        pair = f"{self.settings.source}>{self.settings.to}"
-        if not self.is_compared():
+    def compared(self, *, in_step: bool) -> None:
+        """After a whole run: from now on this step needs nobody for its first time, if there was anything to look at.
+
+        That prices are in step says nothing of stock, and that nothing was found says nothing at all.
+
+        Args:
+            in_step: something of both sides is in step now.
+        """
+        taken = any(one.code == FIRST for one in self.passed.findings)
+        if (in_step or taken) and not self.is_compared():
             with self.ctx.begin() as conn:
                 at = self.ctx.clock.now().isoformat()
-                self.ctx.ledger.set_value(conn, store.COMPARED, pair, {"at": at, "by": self.link})
+                self.ctx.ledger.set_value(conn, store.COMPARED, self.link, {"at": at, "by": self.link})
 
     # --- record ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,106 @@
+"""The first time of each step between two systems: a person looks once, and one step's look is not another's."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pipeline.engine.context import RunContext
+from pipeline.engine.sync import compare as comparing
+from tests.engine.sync_world import put, single
+from tests.engine.test_sync import World, good
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    for n in "12":
+        put(made.shop, single(n, f"S-{n}", price="10.00"))
+        put(made.crm, single(f"c{n}", f"S-{n}", price="10.00"))
+        made.shop.stock[n, ""] = (Decimal(5), Decimal(0))
+        made.crm.stock[f"c{n}", ""] = (Decimal(4), Decimal(0))
+    return made
+
+
+def prices(world: World, amount: str) -> None:
+    for n in "12":
+        put(world.shop, single(n, f"S-{n}", price=amount))
+
+
+def test_prices_that_are_in_step_say_nothing_of_stock(world: World) -> None:
+    world.step = "sync-prices"
+    assert good(world.run()).counts == {"matched": 2}
+    world.step = "sync-stock"
+    assert good(world.run()).exit_code == 1
+    assert world.crm.pushes == []
+
+
+def test_stock_that_is_in_step_says_nothing_of_prices(world: World) -> None:
+    world.step = "sync-stock"
+    good(world.run())
+    world.decide("accept")
+    assert good(world.run()).exit_code == 0
+    world.step = "sync-prices"
+    prices(world, "11.00")
+    assert good(world.run()).exit_code == 1
+    assert world.crm.updates == []
+
+
+def test_a_clean_comparison_is_good_for_both(world: World) -> None:
+    with world.opened() as client:
+        ctx = RunContext(
+            config=client.config, registry=client.registry, ledger=client.ledger, archive=client.archive,
+            clock=client.clock, job="compare", temp=world.folder,
+        )  # fmt: skip
+        comparing.remember(ctx, "shop", "crm", "anna")
+        ctx.close()
+    prices(world, "11.00")
+    for step in ("sync-prices", "sync-stock"):
+        world.step = step
+        assert good(world.run()).exit_code == 0
+    assert (len(world.crm.updates), len(world.crm.pushes)) == (2, 2)
+
+
+@pytest.mark.parametrize("step", ["sync-stock", "sync-prices"])
+def test_a_first_run_that_finds_nothing_lets_nothing_pass_later(world: World, step: str) -> None:
+    world.step = step
+    left = dict(world.shop.content), dict(world.shop.stock)
+    there, world.crm.content = world.crm.content, {}
+    for kept in (world.crm.stock, world.shop.stock, world.shop.content):
+        kept.clear()
+    if step == "sync-stock":
+        put(world.shop, single("9", "S-9"))  # the source keeps no stock of it
+    else:
+        world.more = "min_rows: 0"
+    assert good(world.run()).exit_code == 0
+    world.crm.content = there
+    world.shop.content, world.shop.stock = left
+    prices(world, "11.00")
+    assert good(world.run(full=True)).exit_code == 1
+    assert (world.crm.updates, world.crm.pushes) == ([], [])
+
+
+@pytest.mark.parametrize("create", ["create: false", "create: true"])
+def test_a_catalogue_of_nothing_but_prices_is_looked_at_as_prices_are(world: World, create: str) -> None:
+    world.more = f"fields: [price]\n{create}"
+    prices(world, "11.00")
+    assert good(world.run()).exit_code == 1
+    assert world.crm.updates == []
+    world.decide("accept")
+    assert good(world.run()).exit_code == 0
+    assert len(world.crm.updates) == 2
+    prices(world, "12.00")
+    assert good(world.run()).exit_code == 0
+
+
+def test_an_approved_first_time_with_nothing_in_step_is_not_asked_for_each_time(world: World) -> None:
+    world.step = "sync-stock"
+    for n in "12":
+        put(world.crm, single(f"d{n}", f"S-{n}"))  # twins: the stock of none is touched
+    assert good(world.run()).exit_code == 1
+    world.decide("accept")
+    for _ in range(3):
+        good(world.run(full=True))
+        assert [one["kind"] for one in world.open_cards()] == ["sync"]
