@@ -345,6 +345,7 @@ class StepResult:
     left_alone: bool = False  #: somebody else was at it: nothing was done, and how it stands is not known
     wake_at: datetime | None = None  #: a run is wanted at this moment besides the schedule's (a special price begins)
     plan: Any = None  #: what a dry run would do, as a value
+    remarks: tuple[Finding, ...] = ()  #: all that it came upon, dry or not: rows for workbooks and --json
 
 
 # --- plugins -----------------------------------------------------------------------------------------------------

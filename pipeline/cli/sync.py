@@ -84,7 +84,7 @@ def sync(
             raise typer.Exit(common.DONE if told["found"] else common.WAITING)
         if as_json:
             data = as_data(report)
-            data["findings"] = [one for step in report.steps for one in _findings(step)]
+            data["findings"] = [one for step in report.steps for one in findings_of(step)]
             common.print_json(data)
         else:
             _show(report, dry_run=dry_run, limit=limit)
@@ -106,9 +106,9 @@ def _check_job(config: ClientConfig, job: str) -> None:
         )
 
 
-def _findings(step: Any) -> list[Finding]:
-    plan = step.result.plan if step.result else None
-    return [*step.findings, *(plan.findings if plan is not None else ())]
+def findings_of(step: Any) -> list[Finding]:
+    """What failed, and all that the step came upon: the same in a dry run and a real one."""
+    return [*step.findings, *(step.result.remarks if step.result else ())]
 
 
 def _show(report: RunReport, *, dry_run: bool, limit: int | None) -> None:

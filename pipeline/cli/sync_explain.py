@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.sync.catalogue import plain
 from pipeline.engine.sync.plan import SyncPlan
+from pipeline.engine.sync.rows import Row, article_of
 from pipeline.engine.sync.stock import StockPlan
 from pipeline.rules.matching import MatchRules, normal_form
-from pipeline.syncing import SyncSettings
+from pipeline.syncing import MatchSettings, SyncSettings
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -42,6 +43,50 @@ def steps_of(article: str, rules: MatchRules) -> list[tuple[Text, str]]:
     return found
 
 
+def rules_of(article: str, rules: MatchRules) -> list[tuple[str, bool, Text]]:
+    """Every rule with its name, whether it is on, and what it does to the article, in words."""
+    changed = {str(words): after for words, after in steps_of(article, rules)}
+    told: list[tuple[str, bool, Text]] = []
+    for name, words in RULES:
+        on = getattr(rules, name) not in (False, "keep")
+        after = changed.get(str(words))
+        if not on:
+            text = T("{rule} (`{name}`): off", rule=words, name=name)
+        elif after is None:
+            text = T("{rule} (`{name}`): on, nothing to change", rule=words, name=name)
+        else:
+            text = T("{rule} (`{name}`): on, {after}", rule=words, name=name, after=after)
+        told.append((name, on, text))
+    return told
+
+
+def rows_of(plan: SyncPlan | StockPlan, key: str, match: MatchSettings) -> list[Row]:
+    """The products of the source that the key is about: as the target is to know them, or by their own article."""
+    if isinstance(plan, StockPlan):
+        rows = [one.row for one in (*plan.pushes, *plan.settled) if one.row is not None]
+    else:
+        rows = [row for create in plan.creates for row in create.rows]
+        rows += [one.row for one in (*plan.updates, *plan.settled)]
+    rules = match.rules()
+    found = {
+        row.offer.id: row for row in rows
+        if row.key and key in (row.key, normal_form(article_of(row.offer, match.keys), rules))
+    }  # fmt: skip
+    return list(found.values())
+
+
+def used_of(row: Row, match: MatchSettings) -> tuple[str, Text]:
+    """Which article field of the source decided ("" when none did), and that in words."""
+    own = article_of(row.offer, match.keys)
+    used = next((name for name in match.keys if row.offer.keys.get(name, "").strip()), "")
+    names = {"title": row.offer.title, "id": row.offer.id, "name": used, "own": own, "article": row.article}
+    if not own and row.article:
+        return "", T("{title} ({id}) has no article of its own: it is {article}, as was decided.", **names)
+    if own != row.article:
+        return used, T("{title} ({id}): its `{name}` is {own}; it means {article}, as was decided.", **names)
+    return used, T("{title} ({id}): its article {own} is from `{name}`.", **names)
+
+
 def explained(config: ClientConfig, job: str, report: RunReport, article: str) -> dict[str, Any]:
     """``lines`` for people and the same as data; ``found``: whether the source or the target knows the article."""
     lines: list[str] = []
@@ -53,12 +98,25 @@ def explained(config: ClientConfig, job: str, report: RunReport, article: str) -
             continue
         rules = settings.match.rules()
         key = normal_form(article, rules)
-        told = _of(plan, key, article)
+        rows = rows_of(plan, key, settings.match)
+        used = [used_of(row, settings.match) for row in rows]
+        told = [line for one in dict.fromkeys((key, *(row.key for row in rows))) for line in _of(plan, one, article)]
         known = known or bool(told)
         lines.append(str(T("{step}: {article} is compared as {key}", step=spec.step, article=article, key=key)))
-        lines += [f"  {words}: {after}" for words, after in steps_of(article, rules)]
+        every = rules_of(article, rules)
+        lines += [f"  {text}" for _name, _on, text in every]
+        chain = ", ".join(settings.match.keys)
+        lines.append("  " + str(T("Of the source's fields {names} the first that is filled in decides.", names=chain)))
+        lines += [f"  {text}" for _name, text in used]
         lines += [f"  {line['text']}" for line in told] or ["  " + str(T("Neither side has such an article."))]
-        steps.append({"step": spec.step, "key": key, "told": told})
+        steps.append(
+            {
+                "step": spec.step, "key": key, "rules": {name: on for name, on, _text in every},
+                "keys": list(settings.match.keys),
+                "used": [{"id": row.offer.id, "key": name} for row, (name, _text) in zip(rows, used, strict=True)],
+                "told": told,
+            }
+        )  # fmt: skip
     return {"article": article, "found": known, "lines": lines, "steps": steps}
 
 

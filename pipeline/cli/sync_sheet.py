@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError, Finding, system_words
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
-    from pipeline.engine.runtime import RunReport, StepReport
+    from pipeline.engine.runtime import RunReport
     from pipeline.engine.sync.compare import Comparison
 
 _CHARACTERS = 32_000  #: of one cell; the format itself allows 32,767
@@ -18,13 +18,15 @@ _CHARACTERS = 32_000  #: of one cell; the format itself allows 32,767
 
 def write_plan(path: Path, report: RunReport) -> None:
     """The plan, or what was done, of each step: counts, differences field by field, remarks. Raises ConfigError."""
+    from pipeline.cli.sync import findings_of
+
     sheets: list[tuple[Text, Sequence[Text], Iterable[Sequence[Any]]]] = []
     counts = [(step.step, word, n) for step in report.steps if step.result for word, n in step.result.counts.items()]
     sheets.append((T("Counts"), (T("Step"), T("What"), T("How many")), counts))
     rows = [row for step in report.steps if step.result for row in step.result.details]
     headings = (T("What"), T("Article"), T("Name"), T("Number there"), T("Field"), T("Before"), T("After"))
     sheets.append((T("Differences"), headings, [line for row in rows for line in _lines(row)]))
-    findings = [one for step in report.steps for one in (*step.findings, *_planned(step))]
+    findings = [one for step in report.steps for one in findings_of(step)]
     sheets.append(_remarks(findings))
     _write(path, sheets)
 
@@ -51,11 +53,6 @@ def write_comparison(path: Path, first: str, second: str, found: Comparison, row
             _remarks((*found.findings, *found.remarks)),
         ],
     )
-
-
-def _planned(step: StepReport) -> Sequence[Finding]:
-    plan = step.result.plan if step.result else None
-    return plan.findings if plan is not None else ()
 
 
 def _remarks(findings: Sequence[Finding]) -> tuple[Text, Sequence[Text], Iterable[Sequence[Any]]]:

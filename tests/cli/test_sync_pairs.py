@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from openpyxl import load_workbook
 from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
@@ -24,6 +25,7 @@ log: {file: null}
 alerts: {channels: []}
 jobs:
 """
+STOCK = "step: sync-stock, from: erp, to: shop"
 Run = Callable[..., Result]
 
 
@@ -80,3 +82,51 @@ def test_the_card_of_a_step_that_is_gone_takes_no_mapping(run: Run, tmp_path: Pa
     write(tmp_path, {"other": "step: sync-catalogue, from: erp, to: shop"}, **tables)
     assert "is not in the config any more" in run("resolve", str(card["number"]), "--map", "sku:#1=AB1", code=2).output
     assert json.loads(run("mappings", "--json").stdout) == []
+
+
+def remarks(path: Path) -> list[tuple[object, ...]]:
+    return list(load_workbook(path)["Remarks"].iter_rows(min_row=2, values_only=True))
+
+
+def test_a_real_run_tells_the_same_remarks_as_the_dry_one(run: Run, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"goods": "step: sync-catalogue, from: erp, to: shop, fields: [name, price]", "stock": STOCK},
+        erp="code;name;price;stock\nA-1;One;15;2\nA-2;Two;20;1\nа-2;Two again;21;1\n",
+        shop="code;name;price;stock\nA-1;One;10;1\nа-1;One more;9;1\n",
+    )
+    book = tmp_path / "plan.xlsx"
+    for job in ("goods", "stock"):  # stock between them was never in step: its plan waits
+        dry = json.loads(run("sync", job, "--dry-run", "--json", "--xlsx", str(book), code=None).stdout)
+        told = remarks(book)
+        assert {one["code"] for one in dry["findings"]} >= {"twins", "ambiguous-article"}
+        real = json.loads(run("sync", job, "--json", "--xlsx", str(book), code=1).stdout)
+        assert real["findings"] == dry["findings"]
+        assert remarks(book) == told != []
+
+
+def test_all_rules_and_the_field_that_decided_are_explained(run: Run, tmp_path: Path) -> None:
+    match = "match: {keys: [model, sku], case: false, dashes: keep, aliases: {OLD-1: AB1}}"
+    write(
+        tmp_path,
+        {"goods": f"step: sync-catalogue, from: erp, to: shop, fields: [name], {match}"},
+        erp="code;name\nА 1;One\nOLD-1;Old\n",
+        shop="code;name\nA1;One\nAB1;Old\n",
+    )
+    shown = run("sync", "goods", "--explain", "А 1").stdout
+    assert "capitals (`case`): off" in shown
+    assert "kinds of dashes (`dashes`): off" in shown
+    assert "blanks (`spaces`): on, A1" in shown
+    assert "zeros in front (`leading_zeros`): off" in shown
+    assert "forms of one character (`compatibility`): on, nothing to change" in shown
+    assert "fields model, sku the first" in shown
+    assert "its article А 1 is from `sku`" in shown
+    (step,) = json.loads(run("sync", "goods", "--explain", "OLD-1", "--json").stdout)["steps"]
+    assert step["rules"] == {
+        "compatibility": True, "lookalikes": True, "dashes": False, "spaces": True, "case": False,
+        "leading_zeros": False,
+    }  # fmt: skip
+    assert [one["key"] for one in step["used"]] == ["sku"]
+    assert [one["text"] for one in step["told"]] == ["Old (2) is in step."]
+    shown = run("sync", "goods", "--explain", "OLD-1").stdout
+    assert "its `sku` is OLD-1; it means AB1, as was decided" in shown

@@ -51,6 +51,7 @@ class CatalogueRun(SyncRun):
         matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
         known = {name: link.known for name, link in seen.links.items()}
         made = plan(seen.rows, matches, traits, self.settings, known, self.began, full=seen.full)
+        self.remarks = made.findings
         rows = plan_rows(made)
         if self.ctx.dry_run:
             braked = self._braked(made, seen)
@@ -60,6 +61,7 @@ class CatalogueRun(SyncRun):
                 notes=tuple(one.text for one in (*seen.remarks, *braked.findings)),
                 details=rows,
                 plan=made,
+                remarks=made.findings,
             )
         braked = self._braked(made, seen)
         verdict = self.verdict(braked) if braked else None

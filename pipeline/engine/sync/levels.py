@@ -51,6 +51,7 @@ class StockRun(SyncRun):
             matches, wanted, there, self.settings, unmapped=unmapped, findings=seen.rows.findings, gone=gone,
             full=seen.full,
         )  # fmt: skip
+        self.remarks = made.findings
         rows = plan_rows(made)
         braked = self._braked(made, seen)
         if self.ctx.dry_run:
@@ -60,6 +61,7 @@ class StockRun(SyncRun):
                 notes=tuple(one.text for one in (*seen.remarks, *braked.findings)),
                 details=rows,
                 plan=made,
+                remarks=made.findings,
             )
         verdict = self.verdict(braked) if braked else None
         if braked and verdict != "accept":

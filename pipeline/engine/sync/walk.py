@@ -93,6 +93,7 @@ class SyncRun:
         self.subject = f"sync:{ctx.job}:{number + 1}"
         self.name = spec.step
         self.began = ctx.clock.now()
+        self.remarks: tuple[Finding, ...] = ()  #: what the plan came upon, for the result of a run that is stopped
         self.source: System = ctx.system(spec.params.source)
         self.target: System = ctx.system(spec.params.to)
         with ctx.ledger.read() as conn:
@@ -232,7 +233,7 @@ class SyncRun:
         else:
             notes.append(T("A person has rejected this plan; nothing is done until the source says something else."))
         shown = {**dict.fromkeys(counts, 0), "waiting": 1} if verdict is None else {}
-        return StepResult(shown, waiting=verdict is None, notes=tuple(notes), details=rows)
+        return StepResult(shown, waiting=verdict is None, notes=tuple(notes), details=rows, remarks=self.remarks)
 
     # --- the first time ----------------------------------------------------------------------------------------------
 
@@ -316,6 +317,7 @@ class SyncRun:
             details=rows,
             unreachable=applied.unreachable,
             wake_at=wake_at,
+            remarks=(*findings, *applied.findings),
         )
 
     def _card(self, conn: Any, findings: Sequence[Finding], now: datetime) -> None:
