@@ -66,7 +66,8 @@ def rows_of(plan: SyncPlan | StockPlan, key: str, match: MatchSettings) -> list[
         rows = [one.row for one in (*plan.pushes, *plan.settled) if one.row is not None]
     else:
         rows = [row for create in plan.creates for row in create.rows]
-        rows += [one.row for one in (*plan.updates, *plan.settled)]
+        rows += [one.row for one in plan.updates]
+        rows += [one.row for one in plan.settled]
     rules = match.rules()
     found = {
         row.offer.id: row for row in rows
