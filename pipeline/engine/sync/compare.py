@@ -1,9 +1,15 @@
-"""The article report of two systems: what is the same, what differs, what is only in one, twins. Changes nothing."""
+"""The article report of two systems: what is the same, what differs, what is only in one, twins. Changes nothing.
+
+What jobs of the config keep in step between the two is compared as these jobs would leave it (a special price that
+holds, a buffer, hidden products, categories without variants …); without such jobs, all prices and the whole stock.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,27 +17,36 @@ from pipeline.config.model import ClientConfig
 from pipeline.engine.context import Progress, RunContext
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
-from pipeline.engine.sync.plan import same
-from pipeline.engine.sync.rows import Row, shape
+from pipeline.engine.sync.catalogue import plain
+from pipeline.engine.sync.plan import other_currencies, same
+from pipeline.engine.sync.rows import Row, shape, values_for
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.errors import ConfigError, Finding
 from pipeline.ledger import decisions
-from pipeline.model import Offer
-from pipeline.ports import Noticing, Offers, Stock, System
-from pipeline.syncing import CatalogueSyncSettings, MatchSettings, StockSyncSettings, SyncSettings, is_price
+from pipeline.model import Offer, StockLevel
+from pipeline.ports import Noticing, Offers, OfferTraits, Stock, System
+from pipeline.rules.stock import without_totals
+from pipeline.syncing import (
+    CatalogueSyncSettings,
+    MatchSettings,
+    PriceSyncSettings,
+    StockSyncSettings,
+    SyncSettings,
+    is_price,
+)
 from pipeline.texts import T
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A price, or the stock, of one thing that the two sides tell otherwise."""
+    """A price, its currency, or the stock, of one thing that is not in the second as the first would have it."""
 
     article: str
     name: str
     id: str  #: in the second system
-    field: str  #: a price's name, or ``stock``
-    first: Decimal | None
-    second: Decimal | None
+    field: str  #: a price's name, ``currency``, or ``stock`` (with the second's warehouse, where jobs name them)
+    first: Any
+    second: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +82,58 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
     one, other = ctx.system(first), ctx.system(second)
     left, right = _offers(one, first), _offers(other, second)
     traits = right.offer_traits()
-    settings = CatalogueSyncSettings(**{"from": first}, to=second, match=how, only_published=False)
+    settings = catalogue_settings(ctx.config, first, second, how)
+    stock = next((one for one in _jobs(ctx.config, first, second) if isinstance(one, StockSyncSettings)), None)
     with ctx.ledger.read() as conn:
         given = decisions.articles_of(conn, ctx.client, first, second)
     mappings = {**{("sku", code): meant for code, meant in how.aliases.items()}, **given}
-    rows = shape(_counted(left, first, ctx.report), settings, traits, mappings)
+    told = list(_counted(left, first, ctx.report))
+    rows = sent = shape(told, settings, traits, mappings)
+    if stock is not None:  # whose levels are kept in step, whether buyers see it or not
+        every = settings.model_copy(update={"only_published": False, "categories": ()})
+        rows = shape(told, every, traits, mappings)
     key = how.target or traits.keys[0]
     matches = matching.match(rows, list(_counted(right, second, ctx.report)), key, how)
-    differences = [*_prices(matches), *_stock(one, other, matches, settings)]
+    shown = {row.key for row in sent.sold}
+    missing = tuple(row for row in matches.missing if row.key in shown)
+    only_there = tuple(
+        offer for offer in matches.only_there if matching.target_key(offer, key, how) not in sent.unpublished
+    )
+    pairs = [pair for pair in matches.pairs if pair.row.key in shown]
+    differences = _prices(pairs, settings, traits, ctx.clock.now())
+    levels = stock or StockSyncSettings(**{"from": first}, to=second)
+    differences += _stock(one, other, matches, levels)
     findings = (*rows.findings, *matches.findings)
     counts = {
         "matched": len(matches.pairs),
         "differ": len({(one.article, one.id) for one in differences}),
-        "only_first": len(matches.missing),
-        "only_second": len(matches.only_there),
+        "only_first": len(missing),
+        "only_second": len(only_there),
         "twins": matches.twins,
         "ambiguous": matches.ambiguous,
         "keyless": sum(one.code == "no-article" for one in findings),
     }
     remarks = tuple(finding for each in (one, other) if isinstance(each, Noticing) for finding in each.noticed())
-    return Comparison(
-        len(matches.pairs), tuple(differences), matches.missing, matches.only_there, findings, counts, remarks
-    )
+    return Comparison(len(matches.pairs), tuple(differences), missing, only_there, findings, counts, remarks)
+
+
+def _jobs(config: ClientConfig, first: str, second: str) -> list[SyncSettings]:
+    """The steps that keep the second in step with the first."""
+    steps = [spec.params for job in config.jobs.values() for spec in job.steps]
+    return [one for one in steps if isinstance(one, SyncSettings) and (one.source, one.to) == (first, second)]
+
+
+def catalogue_settings(config: ClientConfig, first: str, second: str, how: MatchSettings) -> CatalogueSyncSettings:
+    """What the jobs between the two keep in step of products: laid out as by the step that creates them."""
+    jobs = [one for one in _jobs(config, first, second) if isinstance(one, CatalogueSyncSettings)]
+    if not jobs:
+        return CatalogueSyncSettings(**{"from": first}, to=second, match=how, only_published=False)
+    chosen = next((one for one in jobs if not isinstance(one, PriceSyncSettings)), jobs[0])
+    prices = {name for one in jobs for name in one.fields or () if is_price(name)}
+    all_of_them = not prices or any(one.fields is None for one in jobs)
+    renamed = {target: source for one in reversed(jobs) for target, source in one.map.items()}
+    fields = None if all_of_them else tuple(sorted(prices))
+    return chosen.model_copy(update={"match": how, "fields": fields, "map": renamed})
 
 
 def remember(ctx: RunContext, first: str, second: str, by: str) -> None:
@@ -111,38 +156,67 @@ def _counted(system: Offers, name: str, report: Progress) -> Any:
         yield offer
 
 
-def _prices(matches: matching.Matches) -> list[Difference]:
+def _prices(
+    pairs: Sequence[matching.Match], settings: CatalogueSyncSettings, traits: OfferTraits, at: datetime
+) -> list[Difference]:
     found = []
-    for pair in matches.pairs:
-        ours = pair.row.offer.values
+    for pair in pairs:
         for target in pair.targets:
-            for name in sorted(set(ours) & set(target.values)):
-                if not is_price(name) or name == "specials" or same(ours[name], target.values[name]):
-                    continue
-                found.append(
-                    Difference(pair.row.article, target.title, target.id, name, ours[name], target.values[name])
-                )
+            wanted = values_for(pair.row.offer, settings, _compared(target, traits), traits, at)
+            two = {name: (value, target.values[name]) for name, value in wanted.items()}
+            if wanted and (others := other_currencies(pair.row.offer, target)):
+                two["currency"] = others
+            found += [
+                Difference(pair.row.article, target.title, target.id, name, ours, theirs)
+                for name, (ours, theirs) in two.items()
+                if not same(ours, theirs)
+            ]
     return found
 
 
-def _stock(one: System, other: System, matches: matching.Matches, how: CatalogueSyncSettings) -> list[Difference]:
+def _compared(target: Offer, traits: OfferTraits) -> frozenset[str]:
+    """The prices that the target tells, and takes where it takes any: what it does not take no job could mend."""
+    told = frozenset(name for name in target.values if is_price(name))
+    taken = frozenset(name for name in traits.writes if is_price(name)) or told
+    return (told & taken) - (traits.fixed if target.kind == "variant" else frozenset())
+
+
+def _stock(one: System, other: System, matches: matching.Matches, settings: StockSyncSettings) -> list[Difference]:
     if not isinstance(one, Stock) or not isinstance(other, Stock):
         return []
-    settings = StockSyncSettings(**{"from": how.source}, to=how.to)
     ours, _ = sellable_by_warehouse(one.levels(), settings)
-    theirs, _ = sellable_by_warehouse(other.levels(), settings)
+    theirs = _there(other.levels(), settings)
     found: list[Difference] = []
     for pair in matches.pairs:
-        own = _sum(ours.get(pair.row.offer.id))
         for target in pair.targets:
-            there = _sum(theirs.get(target.id))
-            if own is not None and own != (there or Decimal(0)):
-                found.append(Difference(pair.row.article, target.title, target.id, "stock", own, there))
+            for warehouse, own in ours.get(pair.row.offer.id, {}).items():
+                there = theirs.get((target.id, warehouse), Decimal(0))
+                if there != own:
+                    name = f"stock {warehouse}" if warehouse else "stock"
+                    found.append(Difference(pair.row.article, target.title, target.id, name, own, there))
     return found
 
 
-def _sum(levels: Mapping[str, Decimal] | None) -> Decimal | None:
-    return None if levels is None else sum(levels.values(), Decimal(0))
+def _there(levels: Iterable[StockLevel], settings: StockSyncSettings) -> dict[tuple[str, str], Decimal | None]:
+    """(offer id of the second, warehouse) -> what it has, all together where the jobs name no warehouses; None where
+    it does not count."""
+    by_offer: dict[str, list[StockLevel]] = defaultdict(list)
+    for level in levels:
+        by_offer[level.offer or level.code].append(level)
+    found: dict[tuple[str, str], Decimal | None] = {}
+    for name, own in by_offer.items():
+        if settings.warehouses:
+            found |= {(name, one.warehouse): _left([one], settings) for one in own}
+        else:
+            found[name, ""] = _left(without_totals(own), settings)
+    return found
+
+
+def _left(levels: Sequence[StockLevel], settings: StockSyncSettings) -> Decimal | None:
+    counted = [one for one in levels if one.counted]
+    reserved = settings.level != "on-hand"
+    left = sum((one.on_hand - (one.reserved if reserved else Decimal(0)) for one in counted), Decimal(0))
+    return left if counted else None
 
 
 def rows_of(found: Comparison) -> list[dict[str, Any]]:
@@ -169,8 +243,14 @@ def _first(keys: Mapping[str, str]) -> str:
     return next(iter(keys.values()), "")
 
 
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else format(value, "f")
+def _text(value: Any) -> str | None:
+    match plain(value):
+        case None:
+            return None
+        case list() as several:
+            return " / ".join(map(str, several))
+        case one:
+            return str(one)
 
 
 def findings_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:

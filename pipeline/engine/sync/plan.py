@@ -249,6 +249,9 @@ class _Planner:
         if not str(wanted.get("name", "x")).strip():
             del wanted["name"]
             self.findings.append(_nameless(row))
+        others = other_currencies(row.offer, target)
+        if others and "currency" not in wanted and any(is_price(name) for name in wanted):
+            self.findings.append(_other_currency(row, others))
         prints = {name: fingerprint(value) for name, value in wanted.items()}
         before = self.known.get(target.id)
         changes: list[Change] = []
@@ -358,6 +361,27 @@ def _not_there(row: Row, close: Sequence[Offer]) -> Finding:
         hint,
         Who.ACCOUNTANT,
         about=f"sku:{row.article}",
+    )
+
+
+def other_currencies(ours: Offer, theirs: Offer) -> tuple[str, str] | None:
+    """The currencies in which the two price a thing, where both tell one and it is not the same."""
+    one, other = (str(offer.values.get("currency") or "").strip().upper() for offer in (ours, theirs))
+    return (one, other) if one and other and one != other else None
+
+
+def _other_currency(row: Row, others: tuple[str, str]) -> Finding:
+    return Finding(
+        "other-currency",
+        T(
+            "{article}: its price is in {ours} in the source and in {theirs} in the target; only numbers are compared.",
+            article=row.article,
+            ours=others[0],
+            theirs=others[1],
+        ),
+        Where(element=row.article),
+        T("Let both price it in one currency: nothing is converted."),
+        Who.ADMIN,
     )
 
 
