@@ -6,6 +6,11 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
+from pipeline.capabilities import capabilities
+from pipeline.registry import load_registry
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
 
@@ -29,3 +34,35 @@ def test_every_row_of_the_systems_has_its_test() -> None:
     rows = [line for line in PAGE.split("## Systems")[1].splitlines() if line.startswith("|")][2:]
     assert rows
     assert [row for row in rows if "`tests/" not in row] == []
+
+
+#: By the names of `mistok plugins`: a word that a row of a system that can do this has.
+WORDS = {
+    "products": r"products|goods",
+    "stock": r"stock|balances",
+    "take-products": r"products|goods|prices",
+    "take-stock": r"stock",
+    "orders": r"orders",
+    "take-order-statuses": r"back|what became of",
+    "webhooks": r"webhooks",
+    "documents": r"documents",
+    "amend-documents": r"amended",
+    "document-statuses": r"statuses of order|states of orders",
+    "shipments": r"shipments",
+    "returns": r"returns",
+    "payments": r"payments",
+    "parties": r"parties",
+    "find-products": r"products|goods|order documents",
+    "find-by-name": r"found by name",
+    "add-products": r"new products|handed out",
+    "write-probe": r"probe",
+}
+SYSTEMS = load_registry().systems
+
+
+@pytest.mark.parametrize("name", sorted(SYSTEMS))
+def test_every_system_that_registers_has_a_row_for_what_it_can_do(name: str) -> None:
+    rows = [line.split("|")[2] for line in PAGE.splitlines() if line.startswith(f"| {name} |")]
+    assert rows, "a system without a row"
+    told = {one for one in capabilities(SYSTEMS[name]) if one in WORDS}
+    assert {one for one in told if not any(re.search(WORDS[one], row) for row in rows)} == set()

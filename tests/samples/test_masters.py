@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from pipeline.cli.app import app
 from pipeline.config.model import ScheduleSettings
 from pipeline.engine.schedule import due_runs
+from pipeline.model import Offer
 from pipeline.resources import samples
 from pipeline.testing.fakehttp import FakeServer
 from plugins.systems.keepincrm.fake import TOKEN, FakeKeepin
@@ -141,6 +142,7 @@ def opencart(mariadb_server: MariaDb, monkeypatch: pytest.MonkeyPatch) -> Iterat
 @pytest.fixture
 def keepin(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKeepin]:
     fake = FakeKeepin()
+    fake.add_custom_field("Опис")
     with FakeServer(fake) as server:
         monkeypatch.setenv("KEEPIN_URL", f"{server.url}/v1")
         monkeypatch.setenv("KEEPIN_KEY", TOKEN)
@@ -180,6 +182,32 @@ def test_the_shop_is_master_of_two_crms(run: Run, opencart: Shop, crm: FakeKeyCr
     paths = {one.values["category"] for one in offers if one.values.get("category")}
     names = {row["name"] for row in keepin.account.tables["categories"].values()}
     assert names >= {part for path in paths for part in path}
+
+    def article(one: Offer) -> str:
+        return one.keys.get("sku") or one.keys["model"]
+
+    # with their descriptions, in the field of the account's own
+    bases = {one.product: one for one in offers if one.kind == "base"}
+    (own,) = keepin.account.tables["custom_fields"]
+    for one in sold:
+        (row,) = in_keepin[article(one)]
+        base = bases.get(one.product, one)
+        assert row["custom_fields"].get(str(own), row["custom_fields"].get(own)) == base.values["description"]
+
+    # stock goes to both
+    system = opencart.open()
+    left = {level.offer: level.on_hand for level in system.levels() if level.counted}
+    system.close()
+    run("sync", "stock", code=1)
+    approve(run)
+    run("sync", "stock")
+    for one in sold:
+        if one.id in left:
+            may_be_sold = max(left[one.id], Decimal(0))
+            assert crm.quantity(article(one)) == may_be_sold
+            (row,) = in_keepin[article(one)]
+            assert row["own"] == may_be_sold
+    assert len(left) > len(products)
 
     # a special price of the dump holds where the CRM has no dates of its own
     specials = [one for one in sold if one.values.get("specials")]
