@@ -78,7 +78,7 @@ def test_what_no_job_sends_is_missing_nowhere(world: World) -> None:
         single("2", "A-2", price="10", category=("Фарби",), published=False),
         single("3", "A-3", price="10", category=("Інше",)),
     )
-    put(world.crm, single("c1", "A-1", price="10"), single("c2", "A-2", price="7"))
+    put(world.crm, single("c1", "A-1", price="10"), single("c2", "A-2", price="7"), single("c3", "A-3"))
     found = compared(world)
     assert found.clean
     assert found.counts["matched"] == 1

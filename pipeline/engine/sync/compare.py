@@ -88,17 +88,15 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
         given = decisions.articles_of(conn, ctx.client, first, second)
     mappings = {**{("sku", code): meant for code, meant in how.aliases.items()}, **given}
     told = list(_counted(left, first, ctx.report))
-    rows = sent = shape(told, settings, traits, mappings)
-    if stock is not None:  # whose levels are kept in step, whether buyers see it or not
-        every = settings.model_copy(update={"only_published": False, "categories": ()})
-        rows = shape(told, every, traits, mappings)
+    sent = shape(told, settings, traits, mappings)
+    every = shape(told, settings.model_copy(update={"only_published": False, "categories": ()}), traits, mappings)
+    rows = every if stock is not None else sent  # levels are kept in step of what buyers do not see, too
     key = how.target or traits.keys[0]
     matches = matching.match(rows, list(_counted(right, second, ctx.report)), key, how)
     shown = {row.key for row in sent.sold}
     missing = tuple(row for row in matches.missing if row.key in shown)
-    only_there = tuple(
-        offer for offer in matches.only_there if matching.target_key(offer, key, how) not in sent.unpublished
-    )
+    known = {row.key for row in every.sold}
+    only_there = tuple(offer for offer in matches.only_there if matching.target_key(offer, key, how) not in known)
     pairs = [pair for pair in matches.pairs if pair.row.key in shown]
     differences = _prices(pairs, settings, traits, ctx.clock.now())
     levels = stock or StockSyncSettings(**{"from": first}, to=second)
