@@ -69,14 +69,19 @@ def run(folder: Path) -> Run:
 
 def goods(folder: Path, *rows: str) -> None:
     """The ERP's content: loaded by the books' own verb."""
+    table = folder / "goods.csv"
+    table.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
+    load(folder, table)
+
+
+def load(folder: Path, table: Path) -> None:
+    """A table into the ERP."""
     from pipeline.cli.common import Options, load_path
     from pipeline.clock import SystemClock
     from pipeline.flow import SystemEnv
 
     config = load_path(Options(folder / "config.yaml"))
     env = SystemEnv("erp", "acme", folder, "UAH", "Europe/Kyiv", SystemClock())
-    table = folder / "goods.csv"
-    table.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
     books = Books(config.connections["erp"].params, env)  # type: ignore[arg-type]
     books.load(books.read(table))
     books.close()
@@ -129,6 +134,24 @@ def test_the_rules_of_an_article_one_after_the_other() -> None:
     ]
     assert steps_of("ab-1", MatchRules()) == []
     assert [after for _words, after in steps_of("0042", MatchRules(leading_zeros=True))] == ["42"]
+
+
+def test_products_without_their_variants_are_compared_as_such_both_ways(run: Run, folder: Path) -> None:
+    config = folder / "config.yaml"
+    step = "step: sync-catalogue, from: erp, to: shop"
+    text = config.read_text(encoding="utf-8").replace(step, f"{step}, base_only: Paint")
+    config.write_text(text, encoding="utf-8")
+    seed = folder / "erp.csv"
+    seed.write_text(
+        "code;parent;name;category;stock;option:C\nP;;Paint;Paint;;\nP-R;P;;;3;R\nP-G;P;;;4;G\nS;;Single;Other;2;\n",
+        encoding="utf-8",
+    )
+    load(folder, seed)
+    run("sync", "goods", code=None)
+    run("sync", "stock", code=1)
+    run("approve", "2")
+    run("compare", "erp", "shop")
+    run("compare", "shop", "erp")
 
 
 def test_a_wrong_job_is_told(run: Run) -> None:

@@ -24,6 +24,7 @@ from pipeline.ports import NOT_SHOWN
 from pipeline.registry import load_registry
 from pipeline.texts import T
 from tests.engine.sync_world import (
+    ALL,
     BELOW,
     FLAT,
     SHOP,
@@ -75,13 +76,15 @@ class World:
     crm: MemorySystem = field(default_factory=lambda: MemorySystem(FLAT))
     step: str = "sync-catalogue"
     more: str = ""
+    jobs: str = ""  #: further jobs, as lines below `jobs:`
     ledger: str = "sqlite:///ledger.sqlite3"
     clock: At = field(default_factory=At)
 
     def config(self) -> Any:
         path = self.folder / "config.yaml"
         more = "".join(f"        {line}\n" for line in self.more.strip().splitlines())
-        path.write_text(CONFIG.format(step=self.step, more=more, ledger=self.ledger), encoding="utf-8")
+        text = CONFIG.format(step=self.step, more=more, ledger=self.ledger) + self.jobs
+        path.write_text(text, encoding="utf-8")
         return load_config(path, registry=self.registry())
 
     def registry(self) -> Any:
@@ -365,6 +368,57 @@ def test_variants_stand_below_their_product_where_the_target_can(world: World) -
     green = by_sku(world.crm, "SH-G")[0]
     assert (green.kind, green.product) == ("variant", by_sku(world.crm, "SH-R")[0].product)
     assert [values for _id, values in world.crm.updates] == [{"name": "Сорочка нова"}]
+
+
+@pytest.mark.parametrize("empty", [None, Decimal(0)])
+def test_what_the_source_lacks_never_empties_the_target(world: World, empty: object) -> None:
+    world.crm.traits = replace(BELOW, writes=ALL | {"barcode", "manufacturer", "categories", "length"})
+    by_hand = {
+        "weight": Decimal("1.5"), "length": Decimal(7), "description": "<p>d</p>", "images": ("http://x/a.jpg",),
+        "manufacturer": "М", "barcode": "482", "category": ("А",), "categories": (("А",),), "published": True,
+        "specials": (special("1.00"),), "options": {"Колір": "Синій"},
+    }  # fmt: skip
+    put(world.crm, single("c1", "S-1", price="5.00", name="Товар 1", **by_hand))
+    lacking = {
+        "weight": empty, "length": empty, "description": " ", "images": (), "manufacturer": "", "barcode": None,
+        "category": (), "categories": (), "price": None, "options": {}, "published": False, "specials": (),
+    }  # fmt: skip
+    put(world.shop, single("1", "S-1", name="Товар 1", **lacking))
+    world.more = "only_published: false\nroot: Сайт"
+    good(world.run())
+    assert world.crm.updates == [("c1", {"published": False, "specials": ()})], "these two are said, and travel"
+    good(world.run(full=True))
+    assert len(world.crm.updates) == 1
+
+
+def test_a_price_of_nothing_is_a_value_and_an_empty_name_is_asked_about(world: World) -> None:
+    put(world.crm, single("c1", "S-1", price="5.00"), single("c2", "S-2", name="Є", price="1.00"))
+    world.more = "max_price_change: null"
+    put(world.shop, single("1", "S-1", price="0", name="Товар c1"), single("2", "S-2", name=None, price="1.00"))
+    report = good(world.run())
+    assert world.crm.updates == [("c1", {"price": Decimal(0)})]
+    assert report.exit_code == 1
+    assert [one["code"] for one in world.open_cards()[0]["findings"]] == ["no-name"]
+
+
+def test_what_stands_in_no_category_is_new_in_the_root(world: World) -> None:
+    world.more = "root: Сайт"
+    put(world.shop, single("1", "A", category=()))
+    good(world.run())
+    assert by_sku(world.crm, "A")[0].values["category"] == ("Сайт",)
+    assert good(world.run(full=True)).counts == {"matched": 1}
+
+
+def test_a_variant_without_a_text_or_a_weight_of_its_own_has_its_products(world: World) -> None:
+    bare = {"options": {"Колір": "Синій"}, "price": Decimal(5), "weight": None, "images": (), "description": ""}
+    texts = {"weight": Decimal(2), "images": ("http://x/a.jpg",), "description": "<p>d</p>"}
+    for traits, most in ((FLAT, set(texts)), (BELOW, {"weight"})):
+        world.crm.traits = traits
+        world.crm.content.clear()
+        put(world.shop, *with_variants("1", "A", ("2", "A-B", bare), name="Товар", price="5.00", **texts))
+        good(world.run(full=True))
+        made = by_sku(world.crm, "A-B")[0].values
+        assert {name: made.get(name) for name in most} == {name: texts[name] for name in most}
 
 
 def test_categories_of_the_config_send_base_products_only(world: World) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.model import StockLevel
 from pipeline.syncing import StockSyncSettings
-from tests.engine.sync_world import put, single
+from tests.engine.sync_world import BELOW, put, single, with_variants
 from tests.engine.test_sync import World, good
 
 
@@ -105,6 +105,50 @@ def test_twins_of_the_target_are_not_sold_twice(world: World) -> None:
     world.shop.stock["1", ""] = (Decimal(5), Decimal(0))
     good(world.run(full=True))
     assert world.crm.pushes == []
+
+
+BASE_ONLY = "  catalogue:\n    steps: [{step: sync-catalogue, from: shop, to: crm, base_only: Фарби}]\n"
+
+
+def paint(world: World, *, own: int | None = None) -> None:
+    """A paint in two colours, 3 and 4 of them; the CRM has the paint alone."""
+    colours = [("p1", "P-R", {"options": {"Колір": "R"}}), ("p2", "P-G", {"options": {"Колір": "G"}})]
+    put(world.shop, *with_variants("p", "P", *colours, category=("Фарби",)))
+    world.shop.stock |= {("p1", ""): (Decimal(3), Decimal(0)), ("p2", ""): (Decimal(5), Decimal(1))}
+    if own is not None:
+        world.shop.stock["p", ""] = (Decimal(own), Decimal(0))
+    put(world.crm, single("cp", "P"))
+    world.crm.stock["cp", ""] = (Decimal(7), Decimal(0))
+
+
+@pytest.mark.parametrize("none", [False, True])
+def test_a_product_that_is_sent_without_variants_shows_what_they_have_together(world: World, none: bool) -> None:
+    paint(world)
+    world.crm.traits = replace(world.crm.traits, variants="none") if none else BELOW
+    world.jobs = "" if none else BASE_ONLY
+    report = good(world.run())
+    assert (report.counts, report.exit_code) == ({"matched": 5}, 0)
+    reads = len(world.shop.reads)
+    world.shop.stock["p2", ""] = (Decimal(2), Decimal(0))
+    good(world.run())
+    assert world.crm.pushes == [("cp", "", Decimal(5))]
+    assert len(world.shop.reads) == reads, "whose variants they are is known between two full looks"
+    good(world.run(full=True))
+    assert len(world.crm.pushes) == 1
+
+
+def test_without_a_base_only_category_variants_are_not_in_the_target(world: World) -> None:
+    paint(world)
+    assert good(world.run(dry_run=True)).counts == {"matched": 4}
+
+
+@pytest.mark.parametrize(("own", "shown"), [(None, 7), (0, 7), (5, 5)])
+def test_a_stock_that_the_variants_share_is_counted_once(own: int | None, shown: int) -> None:
+    told = [StockLevel("R", "", Decimal(3), offer="r"), StockLevel("G", "", Decimal(6), offer="g")]
+    if own is not None:
+        told.append(StockLevel("P", "", Decimal(own), offer="p"))
+    found, _ = sellable_by_warehouse(told, settings(buffer=2), {"r": "p", "g": "p"})
+    assert found == {"p": {"": Decimal(shown if own == 0 or own is None else own - 2)}}
 
 
 def test_half_of_the_stock_gone_waits(world: World) -> None:

@@ -19,7 +19,7 @@ from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
 from pipeline.engine.sync.catalogue import plain
 from pipeline.engine.sync.plan import other_currencies, same
-from pipeline.engine.sync.rows import Row, shape, values_for
+from pipeline.engine.sync.rows import Row, as_products, base_only_of, shape, values_for
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.errors import ConfigError, Finding
 from pipeline.ledger import decisions
@@ -83,6 +83,7 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
     left, right = _offers(one, first), _offers(other, second)
     traits = right.offer_traits()
     settings = catalogue_settings(ctx.config, first, second, how)
+    settings = settings.model_copy(update={"base_only": base_only_of(ctx.config, first, second)})
     stock = next((one for one in _jobs(ctx.config, first, second) if isinstance(one, StockSyncSettings)), None)
     with ctx.ledger.read() as conn:
         given = decisions.articles_of(conn, ctx.client, first, second)
@@ -92,7 +93,8 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
     every = shape(told, settings.model_copy(update={"only_published": False, "categories": ()}), traits, mappings)
     rows = every if stock is not None else sent  # levels are kept in step of what buyers do not see, too
     key = how.target or traits.keys[0]
-    matches = matching.match(rows, list(_counted(right, second, ctx.report)), key, how)
+    there, members = as_products(_counted(right, second, ctx.report), base_only_of(ctx.config, second, first))
+    matches = matching.match(rows, there, key, how)
     shown = {row.key for row in sent.sold}
     missing = tuple(row for row in matches.missing if row.key in shown)
     known = {row.key for row in every.sold}
@@ -100,7 +102,7 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
     pairs = [pair for pair in matches.pairs if pair.row.key in shown]
     differences = _prices(pairs, settings, traits, ctx.clock.now())
     levels = stock or StockSyncSettings(**{"from": first}, to=second)
-    differences += _stock(one, other, matches, levels)
+    differences += _stock(one, other, matches, levels, rows.members, members)
     findings = (*rows.findings, *matches.findings)
     counts = {
         "matched": len(matches.pairs),
@@ -179,11 +181,18 @@ def _compared(target: Offer, traits: OfferTraits) -> frozenset[str]:
     return (told & taken) - (traits.fixed if target.kind == "variant" else frozenset())
 
 
-def _stock(one: System, other: System, matches: matching.Matches, settings: StockSyncSettings) -> list[Difference]:
+def _stock(
+    one: System,
+    other: System,
+    matches: matching.Matches,
+    settings: StockSyncSettings,
+    ours_of: Mapping[str, str],
+    theirs_of: Mapping[str, str],
+) -> list[Difference]:
     if not isinstance(one, Stock) or not isinstance(other, Stock):
         return []
-    ours, _ = sellable_by_warehouse(one.levels(), settings)
-    theirs = _there(other.levels(), settings)
+    ours, _ = sellable_by_warehouse(one.levels(), settings, ours_of)
+    theirs = _together(_there(other.levels(), settings), theirs_of)
     found: list[Difference] = []
     for pair in matches.pairs:
         for target in pair.targets:
@@ -193,6 +202,22 @@ def _stock(one: System, other: System, matches: matching.Matches, settings: Stoc
                     name = f"stock {warehouse}" if warehouse else "stock"
                     found.append(Difference(pair.row.article, target.title, target.id, name, own, there))
     return found
+
+
+def _together(
+    found: Mapping[tuple[str, str], Decimal | None], members: Mapping[str, str]
+) -> dict[tuple[str, str], Decimal | None]:
+    """The levels with those of variants counted as their base's, as ``sellable_by_warehouse`` does."""
+    some = {name for (name, _), level in found.items() if level is not None and level > 0}
+    shared = some & set(members.values())
+    whole: dict[tuple[str, str], Decimal | None] = {}
+    for (name, warehouse), level in found.items():
+        base = members.get(name)
+        if base in shared:
+            continue
+        place = (base or name, warehouse)
+        whole[place] = (whole[place] or Decimal(0)) + (level or Decimal(0)) if place in whole else level
+    return whole
 
 
 def _there(levels: Iterable[StockLevel], settings: StockSyncSettings) -> dict[tuple[str, str], Decimal | None]:

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
 from pipeline.engine.sync.brakes import Braked, stopped
-from pipeline.engine.sync.rows import Row, Rows, shape
+from pipeline.engine.sync.rows import Row, Rows, base_only_of, shape
 from pipeline.engine.sync.stock import Push, StockPlan, plan_stock, sellable_by_warehouse, stock_brakes
 from pipeline.engine.sync.store import Link
 from pipeline.engine.sync.walk import FIRST, PRODUCTS, STOCK, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
@@ -23,6 +23,8 @@ from pipeline.texts import TN, T
 
 #: Kind of the ledger's value that keeps the ids of a source for which the target has nothing.
 STRANGERS = "sync-strangers"
+#: Of the value that keeps which variants of a source are sold in the target as their base alone.
+MEMBERS = "sync-members"
 
 
 class StockRun(SyncRun):
@@ -41,7 +43,7 @@ class StockRun(SyncRun):
         is_full = self.is_full(asked=full)
         levels = list(source.levels())
         seen = self._observe(traits, levels, full=is_full)
-        wanted, unmapped = sellable_by_warehouse(levels, self.settings)
+        wanted, unmapped = sellable_by_warehouse(levels, self.settings, seen.rows.members)
         key = self.settings.match.target or traits.keys[0]
         matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
         there = self._there(seen)
@@ -71,7 +73,7 @@ class StockRun(SyncRun):
         result = self.finish(seen, applied, made.findings, made.counts, rows, wake_at=None)
         if applied.whole:
             self.compared(in_step=bool(seen.links or made.settled or applied.done))
-        self._keep_strangers(wanted, matches)
+        self._keep_strangers(wanted, matches, seen.rows)
         return result
 
     # --- observe -----------------------------------------------------------------------------------------------------
@@ -109,18 +111,23 @@ class StockRun(SyncRun):
         links = self.read_links()
         linked = {link.source_id for link in links.values()}
         told = {level.offer or level.code for level in levels if level.counted}
-        if not full and not told - linked - self._strangers():
+        members = self._members()
+        if not full and not told - linked - self._strangers() - members.keys():
+            told |= {members[one] for one in told & members.keys()}
             by_source = {link.source_id: link for link in links.values()}
             sold = tuple(
                 Row(Offer(id=name), next(iter(link.target.keys.values()), ""), link.source_key, name)
                 for name, link in by_source.items()
                 if name in told
             )
-            return Observed(Rows(sold, {}, told=len(told)), [one.target for one in links.values()], links, full, began)
+            rows = Rows(sold, {}, told=len(told), members=members)
+            return Observed(rows, [one.target for one in links.values()], links, full, began)
         # variants as the target has them; nothing else of a catalogue's settings matters for stock
+        base_only = base_only_of(self.ctx.config, self.settings.source, self.settings.to)
         how = CatalogueSyncSettings(
-            **{"from": self.settings.source}, to=self.settings.to, match=self.settings.match, only_published=False
-        )
+            **{"from": self.settings.source}, to=self.settings.to, match=self.settings.match, only_published=False,
+            base_only=base_only,
+        )  # fmt: skip
         offers = self.counted(source.offers(), self.settings.source)
         rows = shape(offers, how, traits, self.mappings, self.step.change)
         targets = list(self.counted(target.offers(), self.settings.to))
@@ -131,10 +138,18 @@ class StockRun(SyncRun):
         with self.ctx.ledger.read() as conn:
             return set(self.ctx.ledger.get_value(conn, STRANGERS, self.link) or ())
 
-    def _keep_strangers(self, wanted: Mapping[str, object], matches: matching.Matches) -> None:
+    def _members(self) -> dict[str, str]:
+        """The variants of which the last look at everything found that their base alone is sold there."""
+        with self.ctx.ledger.read() as conn:
+            return dict(self.ctx.ledger.get_value(conn, MEMBERS, self.link) or {})
+
+    def _keep_strangers(self, wanted: Mapping[str, object], matches: matching.Matches, rows: Rows) -> None:
+        told_apart = self._members() != rows.members
         with self.ctx.begin() as conn:
             found = {pair.row.offer.id for pair in matches.pairs}
             self.ctx.ledger.set_value(conn, STRANGERS, self.link, sorted(set(wanted) - found))
+            if told_apart:
+                self.ctx.ledger.set_value(conn, MEMBERS, self.link, dict(rows.members))
 
     def _there(self, seen: Observed) -> dict[tuple[str, str], Decimal | None]:
         """What the target shows now: read, or as it was last sent."""

@@ -327,7 +327,12 @@ class _Planner:
         return {**own, name: row.article} if row.article else own
 
     def _new(self, offer: Offer) -> dict[str, Any]:
-        return values_for(offer, self.settings, self.traits.creates, self.traits, self.at)
+        values = values_for(offer, self.settings, self.traits.creates, self.traits, self.at)
+        chosen = self.settings.fields is None or "category" in self.settings.fields
+        if self.settings.root and chosen and "category" in self.traits.creates and offer.kind != "variant":
+            # what stands in no category of the source is new in the root; once there, people may move it
+            values.setdefault("category", tuple(part.strip() for part in self.settings.root.split("/")))
+        return values
 
     # --- gone --------------------------------------------------------------------------------------------------------
 

@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
 from pipeline.ports import OfferTraits
 from pipeline.rules.matching import MatchRules, normal_form
 from pipeline.syncing import CatalogueSyncSettings, is_price
-from pipeline.texts import TN, T
+from pipeline.texts import TN, T, Text
+
+if TYPE_CHECKING:
+    from pipeline.config.model import ClientConfig
 
 #: What a variant has of its own where variants stand below their product; the rest belongs to the product.
 OF_VARIANTS = frozenset({"options", "barcode", "currency", "weight", "length", "width", "height"})
-
+#: Nothing weighs or measures 0: where a system writes it, nobody has filled it in.
+MEASURES = frozenset({"weight", "length", "width", "height"})
+#: What a variant takes from its product where it has none of its own; a barcode, a price and options are never shared.
+SHARED = MEASURES | {
+    "name",
+    "description",
+    "short_description",
+    "images",
+    "manufacturer",
+    "unit",
+    "category",
+    "categories",
+}
 
 TOLD = 10  #: articles that one line names
 
@@ -46,6 +62,8 @@ class Rows:
     findings: tuple[Finding, ...] = ()  #: what is left out, and why
     told: int = 0  #: how many offers the source told
     unpublished: frozenset[str] = frozenset()  #: keys of what is there and not shown to buyers: not gone
+    members: Mapping[str, str] = field(default_factory=dict)  #: id of a variant that is not sent -> its base's id
+    aside: Mapping[str, Text] = field(default_factory=dict)  #: key of what is there and not sent -> why
 
 
 def article_of(offer: Offer, chain: Sequence[str]) -> str:
@@ -80,7 +98,10 @@ def shape(
         product.append(offer)
     if product:
         maker.add(product)
-    return Rows(tuple(maker.sold), maker.bases, tuple(maker.findings), maker.told, frozenset(maker.unpublished))
+    return Rows(
+        tuple(maker.sold), maker.bases, tuple(maker.findings), maker.told, frozenset(maker.unpublished),
+        maker.members, maker.aside,
+    )  # fmt: skip
 
 
 @dataclass
@@ -93,6 +114,8 @@ class _Maker:
     bases: dict[str, Row] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     unpublished: set[str] = field(default_factory=set)
+    members: dict[str, str] = field(default_factory=dict)
+    aside: dict[str, Text] = field(default_factory=dict)
     told: int = 0
 
     def add(self, offers: Sequence[Offer]) -> None:
@@ -101,18 +124,22 @@ class _Maker:
         base, variants = (first, offers[1:]) if first.kind != "variant" else (None, offers)
         paths = _paths(base or first)
         if not within(paths, self.settings.categories):
+            self._leave(offers, T("it stands in none of the chosen categories"))
             return
         shown = (base or first).values.get("published") is not False
         if self.settings.only_published and not shown:
-            self.unpublished.update(key for one in offers if (key := self._row(one).key))
+            self.unpublished |= self._leave(offers, T("the source does not show it to buyers"))
             return
         base_only = self.traits.variants == "none" or (
             bool(self.settings.base_only) and within(paths, self.settings.base_only)
         )
         if base is not None and (base_only or not variants):
             self._sell(replace(base, kind="single"))
+            self.members.update({one.id: base.id for one in variants})
+            self._leave(variants, T("variants of {title} are not sent, only the product itself", title=base.title))
             return
         if base_only:
+            self._leave(variants, T("it is a variant, and only products themselves are sent"))
             return
         if self.traits.variants == "flat":
             for variant in variants:
@@ -124,12 +151,12 @@ class _Maker:
             self.bases[base.product or base.id] = self._row(replace(base, kind="base", values=of_base))
         inherited = base.values if base is not None else {}
         for variant in variants:
-            own = {name: value for name, value in {**inherited, **variant.values}.items() if of_variant(name)}
+            own = {name: value for name, value in _merged(inherited, variant.values).items() if of_variant(name)}
             own.setdefault("options", variant.values.get("options", {}))
             self._sell(replace(variant, values=own))
 
     def _flat(self, base: Offer | None, variant: Offer) -> Offer:
-        values = {**(base.values if base else {}), **variant.values}
+        values = _merged(base.values if base else {}, variant.values)
         if base is not None and not variant.values.get("name"):
             options = ", ".join(str(one) for one in variant.values.get("options", {}).values())
             values["name"] = self.settings.variant_name.format(
@@ -158,12 +185,65 @@ class _Maker:
             return
         self.sold.append(row)
 
+    def _leave(self, offers: Iterable[Offer], why: Text) -> set[str]:
+        """These are not sent; their keys."""
+        keys = {key for one in offers if (key := self._row(one).key)}
+        self.aside.update(dict.fromkeys(keys, why))
+        return keys
+
     def _row(self, offer: Offer) -> Row:
         article = article_of(offer, self.settings.match.keys)
         # by the source's id a person may tell apart what has the same article, or none
         meant = self.mappings.get(("sku", f"#{offer.id}")) or self.mappings.get(("sku", article), article)
         key = normal_form(meant, self.rules) if meant else ""
         return Row(offer, meant, key, offer.product or offer.id)
+
+
+def _merged(base: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a variant with those of its product, as far as it has none of its own."""
+    own = {name: value for name, value in variant.items() if name not in SHARED or name not in base or has(name, value)}
+    return {**base, **own}
+
+
+def has(name: str, value: Any) -> bool:
+    """Whether this value of a field says something: None, an empty text or list, and a weight or size of 0 do not."""
+    match value:
+        case None:
+            return False
+        case str():
+            return bool(value.strip())
+        case bool():
+            return True
+        case Decimal() | int():
+            return name not in MEASURES or value > 0
+        case _:
+            return bool(value)
+
+
+def base_only_of(config: ClientConfig, source: str, to: str) -> tuple[str, ...]:
+    """Categories whose products the jobs from ``source`` to ``to`` send without their variants."""
+    found: dict[str, None] = {}
+    for job in config.jobs.values():
+        for spec in job.steps:
+            params = spec.params
+            if isinstance(params, CatalogueSyncSettings) and (params.source, params.to) == (source, to):
+                found |= dict.fromkeys(params.base_only)
+    return tuple(found)
+
+
+def as_products(offers: Iterable[Offer], chosen: Sequence[str]) -> tuple[list[Offer], dict[str, str]]:
+    """These offers with each product of the categories ``chosen`` as one without variants; and its variants' ids with
+    the id of their base."""
+    found: list[Offer] = []
+    members: dict[str, str] = {}
+    base: Offer | None = None
+    for offer in offers:
+        if base is not None and offer.kind == "variant" and offer.product == base.product:
+            members[offer.id] = base.id
+            continue
+        base = offer if chosen and offer.kind == "base" and within(_paths(offer), chosen) else None
+        found.append(replace(offer, kind="single") if base is not None else offer)
+    return found, members
 
 
 def _paths(offer: Offer) -> tuple[tuple[str, ...], ...]:
@@ -188,8 +268,10 @@ def values_for(
     Args:
         allowed: the fields that the target takes in this place (update or creation).
 
-    A price of None is no price: it is left out, as it is never sent. Where the target does not switch special
-    prices itself, its price is the special one while that holds.
+    What the source lacks is left out, and what the target has of it stays: see ``has``. Special prices are the one
+    exception: a source that tells them and has none has ended them, and the target's are cleared. (``published`` and a
+    price of 0 are values as any other.) An empty name is told as "", so that somebody is asked. Where the target does
+    not switch special prices itself, its price is the special one while that holds.
     """
     wanted: dict[str, Any] = {}
     source = offer.values
@@ -199,7 +281,7 @@ def values_for(
         origin = settings.map.get(name, name)
         if name == "specials":
             if traits.dated_specials and origin in source:
-                wanted[name] = tuple(one for one in source[origin] if one.end is None or one.end > at)
+                wanted[name] = tuple(one for one in source[origin] or () if one.end is None or one.end > at)
             continue
         if origin not in source:
             continue
@@ -207,7 +289,9 @@ def values_for(
         if name == "price" and origin == "price" and (traits.special_in_price or not traits.dated_specials):
             special = active_special(source.get("specials") or (), at)
             value = special.money.amount if special is not None else value
-        if value is None and is_price(name):
+        if not has(name, value):
+            if name == "name":
+                wanted[name] = ""
             continue
         if name == "category" and settings.root:
             value = (*(part.strip() for part in settings.root.split("/")), *value)

@@ -48,12 +48,16 @@ class StockPlan:
 
 
 def sellable_by_warehouse(
-    levels: Iterable[StockLevel], settings: StockSyncSettings
+    levels: Iterable[StockLevel], settings: StockSyncSettings, members: Mapping[str, str] | None = None
 ) -> tuple[dict[str, dict[str, Decimal]], dict[str, int]]:
     """(target warehouse -> what may be sold) by offer id of the source; and unmapped warehouses, with their levels.
 
     On hand less reserved (or on hand alone, by the step's ``level``), clamped at 0 in each warehouse of the source: a
     debt in one never eats another's goods. The buffer is held back once, from the sum.
+
+    Args:
+        members: id of a variant -> id of its base, where the base alone is sold: it has what all of them have together,
+            or what the source tells of the base itself where that is more than 0 (then it is what all of them share).
     """
     by_offer: dict[str, list[StockLevel]] = defaultdict(list)
     for level in levels:
@@ -64,7 +68,7 @@ def sellable_by_warehouse(
         for source in sources:
             goes_to[source].append(target)
     unmapped: dict[str, int] = defaultdict(int)
-    found: dict[str, dict[str, Decimal]] = {}
+    free_of: dict[str, dict[str, Decimal]] = {}
     for offer, own in by_offer.items():
         sums: dict[str, Decimal] = dict.fromkeys(settings.warehouses, ZERO) or {"": ZERO}
         for level in without_totals(own):
@@ -74,8 +78,26 @@ def sellable_by_warehouse(
                 unmapped[level.warehouse] += 1
             for target in targets:
                 sums[target] += free
-        found[offer] = {target: max(free - settings.buffer, ZERO) for target, free in sums.items()}
+        free_of[offer] = sums
+    found = {
+        offer: {target: max(free - settings.buffer, ZERO) for target, free in sums.items()}
+        for offer, sums in _with_members(free_of, members or {}).items()
+    }
     return found, dict(unmapped)
+
+
+def _with_members(
+    free_of: Mapping[str, dict[str, Decimal]], members: Mapping[str, str]
+) -> dict[str, dict[str, Decimal]]:
+    found = {offer: dict(sums) for offer, sums in free_of.items() if offer not in members}
+    shared = {base for base in members.values() if any(free > 0 for free in found.get(base, {}).values())}
+    for offer, sums in free_of.items():
+        base = members.get(offer)
+        if base is not None and base not in shared:
+            together = found.setdefault(base, dict.fromkeys(sums, ZERO))
+            for target, free in sums.items():
+                together[target] += free
+    return found
 
 
 def plan_stock(
