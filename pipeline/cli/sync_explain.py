@@ -64,6 +64,7 @@ def rows_of(plan: SyncPlan | StockPlan, key: str, match: MatchSettings) -> list[
     """The products of the source that the key is about: as the target is to know them, or by their own article."""
     if isinstance(plan, StockPlan):
         rows = [one.row for one in (*plan.pushes, *plan.settled) if one.row is not None]
+        rows += [row for row, _ in (*plan.missing, *plan.untold)]
     else:
         rows = [row for create in plan.creates for row in create.rows]
         rows += [one.row for one in plan.updates]
@@ -101,7 +102,9 @@ def explained(config: ClientConfig, job: str, report: RunReport, article: str) -
         key = normal_form(article, rules)
         rows = rows_of(plan, key, settings.match)
         used = [used_of(row, settings.match) for row in rows]
-        told = [line for one in dict.fromkeys((key, *(row.key for row in rows))) for line in _of(plan, one, article)]
+        told = [
+            line for one in dict.fromkeys((key, *(row.key for row in rows))) for line in _of(plan, one, article, rules)
+        ]
         known = known or bool(told)
         lines.append(str(T("{step}: {article} is compared as {key}", step=spec.step, article=article, key=key)))
         every = rules_of(article, rules)
@@ -121,7 +124,7 @@ def explained(config: ClientConfig, job: str, report: RunReport, article: str) -
     return {"article": article, "found": known, "lines": lines, "steps": steps}
 
 
-def _of(plan: SyncPlan | StockPlan, key: str, article: str) -> list[dict[str, Any]]:
+def _of(plan: SyncPlan | StockPlan, key: str, article: str, rules: MatchRules) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
 
     def add(words: Text, **data: Any) -> None:
@@ -137,6 +140,17 @@ def _of(plan: SyncPlan | StockPlan, key: str, article: str) -> list[dict[str, An
                 else:
                     after = str(push.target.quantity)
                     add(T("{title} ({id}): the stock {before} becomes {after}.", **names, after=after), id=names["id"])
+        for row, quantity in plan.missing:
+            if row.key == key and quantity is None:
+                add(T("{title} ({id}) is in the source only, which tells no stock of it.", title=row.offer.title,
+                      id=row.offer.id))  # fmt: skip
+            elif row.key == key:
+                add(T("{title} ({id}) is in the source only; its stock there is {quantity}.", title=row.offer.title,
+                      id=row.offer.id, quantity=str(quantity)))  # fmt: skip
+        for row, target in plan.untold:
+            if row.key == key:
+                add(T("{title} ({id}) is in both; the source tells no stock of it.", title=target.title, id=target.id),
+                    id=target.id)  # fmt: skip
     else:
         for create in plan.creates:
             if any(row.key == key for row in create.rows):
@@ -153,10 +167,12 @@ def _of(plan: SyncPlan | StockPlan, key: str, article: str) -> list[dict[str, An
             if settled.row.key == key:
                 names = {"title": settled.target.title, "id": settled.target.id}
                 add(T("{title} ({id}) is in step.", **names), id=settled.target.id)
+    if key in plan.aside:
+        add(T("The source has it, and it is left out: {why}.", why=plan.aside[key]))
     for offer in plan.only_there:
-        if article in offer.keys.values() or any(normal_form(one) == key for one in offer.keys.values()):
+        if article in offer.keys.values() or any(normal_form(one, rules) == key for one in offer.keys.values()):
             add(T("{title} ({id}) is in the target only.", title=offer.title, id=offer.id), id=offer.id)
     for finding in plan.findings:
-        if finding.where.element and normal_form(finding.where.element) == normal_form(article):
+        if finding.where.element and normal_form(finding.where.element, rules) == key:
             add(finding.text)
     return told

@@ -123,6 +123,17 @@ def test_an_article_is_explained_rule_by_rule(run: Run) -> None:
     assert "Neither side" in run("sync", "goods", "--explain", "NONE", code=1).stdout
 
 
+def test_an_article_of_which_nothing_is_done_is_explained_by_where_it_is(run: Run, folder: Path) -> None:
+    run("sync", "goods")
+    goods(folder, "NEW-1;Нове;1.00;7;Фарби")
+    assert "is in the source only; its stock there is 7" in run("sync", "stock", "--explain", "new-1", code=None).stdout
+    config = folder / "config.yaml"
+    step = "step: sync-catalogue, from: erp, to: shop"
+    text = config.read_text(encoding="utf-8").replace(step, f"{step}, categories: Інше")
+    config.write_text(text, encoding="utf-8")
+    assert "none of the chosen categories" in run("sync", "goods", "--explain", "NEW-1", code=None).stdout
+
+
 def test_the_rules_of_an_article_one_after_the_other() -> None:
     told = [(str(words), after) for words, after in steps_of("\u00a0А\u2010 01", MatchRules())]
     assert told == [

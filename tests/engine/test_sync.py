@@ -20,6 +20,7 @@ from pipeline.engine.sync.plan import fingerprint
 from pipeline.errors import Finding, Held, InDoubt, Transient
 from pipeline.ledger import cards, decisions
 from pipeline.ledger import plans as plan_rows
+from pipeline.model import Money
 from pipeline.ports import NOT_SHOWN
 from pipeline.registry import load_registry
 from pipeline.texts import T
@@ -533,6 +534,50 @@ def test_a_price_ten_times_higher_waits_and_the_digest_is_of_this_price_alone(wo
     world.decide("accept")
     good(world.run(full=True))
     assert {values["price"] for _id, values in world.crm.updates} == {Decimal(1000), Decimal(12)}
+
+
+@pytest.mark.parametrize(
+    ("amount", "held"), [("0.00", True), ("99.99", True), ("100.00", False), ("900.00", False), ("10000.01", True)]
+)
+def test_a_special_price_that_is_far_from_its_price_waits(world: World, amount: str, held: bool) -> None:
+    world.crm.traits = BELOW
+    put(world.shop, single("1", "A", price="1000.00", specials=(special("800.00"),)), single("2", "B", price="5.00"))
+    good(world.run())
+    put(world.shop, single("1", "A", price="1000.00", specials=(special(amount),)), single("2", "B", price="6.00"))
+    for full in (False, True):
+        assert good(world.run(full=full)).exit_code == int(held)
+    assert bool(world.crm.updates) is not held
+    if held:
+        assert [one["code"] for one in world.open_cards()[0]["findings"]] == ["brake-prices", "special-price"]
+        world.decide("accept")
+        good(world.run(full=True))
+    assert by_sku(world.crm, "A")[0].values["specials"] == (special(amount),)
+
+
+def test_a_special_price_far_from_the_price_of_something_new_is_told(world: World) -> None:
+    world.crm.traits = BELOW
+    put(world.shop, single("1", "A", price="1000.00", specials=(special("0.01"),)))
+    assert good(world.run()).exit_code == 1
+    assert [one["code"] for one in world.open_cards()[0]["findings"]] == ["special-price"]
+    assert good(world.run(full=True)).exit_code == 0
+
+
+def test_a_special_price_in_another_currency_is_held_against_nothing(world: World) -> None:
+    world.crm.traits = BELOW
+    put(world.shop, single("1", "A", price="1000.00", currency="UAH", specials=(special("900.00"),)))
+    good(world.run())
+    in_euros = replace(special("20.00"), money=Money(Decimal(20), "EUR"))
+    put(world.shop, single("1", "A", price="1000.00", currency="UAH", specials=(in_euros,)))
+    assert good(world.run(full=True)).exit_code == 0
+
+
+def test_what_is_created_for_nothing_is_told_once(world: World) -> None:
+    put(world.shop, single("1", "A", price="0.00"), single("2", "B", price=None), single("3", "C", price="1.00"))
+    assert good(world.run()).exit_code == 1
+    assert len(world.crm.content) == 3
+    (card,) = world.open_cards()
+    assert [(one["code"], one["where"]["element"]) for one in card["findings"]] == [("no-price", "A")]
+    assert good(world.run(full=True)).exit_code == 0
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------

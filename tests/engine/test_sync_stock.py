@@ -105,6 +105,29 @@ def test_twins_of_the_target_are_not_sold_twice(world: World) -> None:
     world.shop.stock["1", ""] = (Decimal(5), Decimal(0))
     good(world.run(full=True))
     assert world.crm.pushes == []
+    told = world.run(dry_run=True).steps[0].result.plan.findings  # type: ignore[union-attr]
+    assert [one.code for one in told] == ["twin-stock"], "one remark, which says what becomes of their stock"
+
+
+def test_with_first_the_stock_of_one_twin_is_kept_and_it_is_said_which(world: World) -> None:
+    world.more = "match: {ambiguous: first}"
+    put(world.crm, single("c10", "S-1"), single("c9", "S-1"))
+    del world.crm.content["c1"], world.crm.stock["c1", ""]
+    plan = world.run(dry_run=True).steps[0].result.plan  # type: ignore[union-attr]
+    assert [one.target.offer.id for one in plan.pushes] == ["c9"], "9 comes before 10"
+    assert ["Only Товар c9 (c9) has its stock" in str(one.text) for one in plan.findings] == [True]
+
+
+def test_what_there_is_some_of_and_the_target_lacks_is_told(world: World) -> None:
+    for own, left in (("8", 3), ("9", 0)):
+        put(world.shop, single(own, f"S-{own}", category=("Інше",)))
+        world.shop.stock[own, ""] = (Decimal(left), Decimal(0))
+    assert good(world.run()).exit_code == 1, "it is looked at before the first push"
+    assert [(one["code"], one.get("where", {}).get("element")) for one in world.open_cards()[0]["findings"]][1:] == [
+        ("not-there", "S-8")
+    ]
+    world.jobs = BASE_ONLY.replace("base_only", "categories")
+    assert good(world.run()).exit_code == 0, "it is left out there on purpose"
 
 
 BASE_ONLY = "  catalogue:\n    steps: [{step: sync-catalogue, from: shop, to: crm, base_only: Фарби}]\n"

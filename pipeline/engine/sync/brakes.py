@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.engine.sync.plan import SyncPlan, price_changes
+from pipeline.engine.sync.plan import SyncPlan, jumps, odd, odd_special, price_changes, special_changes
 from pipeline.errors import Finding, Where, Who
 from pipeline.syncing import CatalogueSyncSettings, SyncSettings
 from pipeline.texts import TN, T, Text
@@ -97,6 +97,10 @@ def catalogue_brakes(plan: SyncPlan, told: int, in_step: int, settings: Catalogu
                     before=change.before,
                 )
                 each.append(Finding("price", text, Where(element=article), None, Who.ACCOUNTANT))
+        for update, special, price in special_changes(plan):
+            if odd(special, price, times):
+                marks.append(f"{update.target.id}\0specials\0{special.money.amount}")
+                each.append(odd_special(update.row.article or update.row.offer.title, special, price))
         if each:
             words = T(
                 "{prices} would become 0, or change by more than {times} times.",
@@ -105,8 +109,3 @@ def catalogue_brakes(plan: SyncPlan, told: int, in_step: int, settings: Catalogu
             )
             reasons.append(("brake-prices", words, marks, each))
     return stopped(reasons, hint)
-
-
-def jumps(before: Decimal, after: Decimal, times: Decimal) -> bool:
-    """Whether a price that was more than 0 becomes 0, or more than ``times`` higher or lower."""
-    return before > 0 and (after <= 0 or after > before * times or after * times < before)

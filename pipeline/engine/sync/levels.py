@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
 from pipeline.engine.sync.brakes import Braked, stopped
-from pipeline.engine.sync.rows import Row, Rows, base_only_of, shape
+from pipeline.engine.sync.rows import Row, Rows, base_only_of, shape, unsent
 from pipeline.engine.sync.stock import Push, StockPlan, plan_stock, sellable_by_warehouse, stock_brakes
 from pipeline.engine.sync.store import Link
 from pipeline.engine.sync.walk import FIRST, PRODUCTS, STOCK, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
@@ -51,6 +51,7 @@ class StockRun(SyncRun):
         gone = [link.target for link in seen.links.values() if link.source_key not in keys]
         made = plan_stock(
             matches, wanted, there, self.settings, unmapped=unmapped, findings=seen.rows.findings, gone=gone,
+            unsent=unsent(self.ctx.config, self.settings.source, self.settings.to, seen.rows), aside=seen.rows.aside,
             full=seen.full,
         )  # fmt: skip
         self.remarks = made.findings

@@ -140,7 +140,7 @@ def _twins(row: Row, found: Sequence[Offer]) -> Finding:
             "{article}: the target has {count} with this article: {names}. All of them are kept in step.",
             article=row.article,
             count=TN("{n} product", "{n} products", len(found)),
-            names=_named(found),
+            names=named(found),
         ),
         Where(element=row.article),
         T("Keep one of them, and delete the others in the target."),
@@ -150,7 +150,7 @@ def _twins(row: Row, found: Sequence[Offer]) -> Finding:
 
 def _ambiguous(rows: Sequence[Row], *, take_first: bool) -> Finding:
     articles = ", ".join(dict.fromkeys(row.article for row in rows))
-    names = _named([row.offer for row in rows])
+    names = named([row.offer for row in rows])
     if take_first:
         text = T(
             "{articles}: {count} of the source have one article: {names}. The first is taken, as the config says.",
@@ -179,6 +179,7 @@ def _ambiguous(rows: Sequence[Row], *, take_first: bool) -> Finding:
     )
 
 
-def _named(offers: Sequence[Offer], most: int = 5) -> str:
+def named(offers: Sequence[Offer], most: int = 5) -> str:
+    """The first ``most`` of them for people: name and id."""
     words = [f"{one.title} ({one.id})" if one.id and one.title != one.id else one.title for one in offers[:most]]
     return ", ".join(words) + (" …" if len(offers) > most else "")

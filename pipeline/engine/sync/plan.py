@@ -18,7 +18,7 @@ from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
 from pipeline.ports import OfferTraits, ProductDraft
 from pipeline.syncing import CatalogueSyncSettings, is_price
-from pipeline.texts import T
+from pipeline.texts import T, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,7 @@ class SyncPlan:
     near: Mapping[str, tuple[Offer, ...]] = field(default_factory=dict)  #: by a row's key, what it may be in the target
     wake_at: datetime | None = None  #: when a special price begins or ends next
     full: bool = True
+    aside: Mapping[str, Text] = field(default_factory=dict)  #: key of what the source has and does not send -> why
 
     @property
     def empty(self) -> bool:
@@ -233,6 +234,7 @@ class _Planner:
             self.near,
             min(self.wakes, default=None),
             full,
+            self.rows.aside,
         )
 
     def _wake(self) -> None:
@@ -319,6 +321,25 @@ class _Planner:
                 ),
             )
             self.creates.append(Create(draft, (base, *variants)))
+        for row in variants or (base,):
+            self._look_at_prices(row, self._new(row.offer))
+
+    def _look_at_prices(self, row: Row, values: Mapping[str, Any]) -> None:
+        """Tell what is created for nothing, or at a special price far from its price."""
+        article, title, price = row.article or row.offer.id, row.offer.title, values.get("price")
+        if isinstance(price, Decimal) and price <= 0:
+            words = T(
+                "{article} ({title}) is new in the target with the price {price}.",
+                article=article,
+                title=title,
+                price=price,
+            )
+            hint = T("Give it a price in the source; until then nobody should be able to buy it.")
+            self.findings.append(Finding("no-price", words, Where(element=row.article or None), hint, Who.ACCOUNTANT))
+        for one in values.get("specials") or ():
+            beside = _comparable(price, row, one)
+            if odd(one, beside, self.settings.max_price_change):
+                self.findings.append(odd_special(article, one, beside))
 
     def _keys(self, row: Row) -> dict[str, str]:
         """The article under which it is created, and whatever else of its keys the target has a field for."""
@@ -413,6 +434,53 @@ def _kept_otherwise(row: Row, target: Offer, name: str) -> Finding:
         T("Look at it there once: the system may tidy it in its own way."),
         Who.ADMIN,
     )
+
+
+def jumps(before: Decimal, after: Decimal, times: Decimal) -> bool:
+    """Whether a price that was more than 0 becomes 0, or more than ``times`` higher or lower."""
+    return before > 0 and (after <= 0 or after > before * times or after * times < before)
+
+
+def odd(special: SpecialPrice, beside: Decimal | None, times: Decimal | None) -> bool:
+    """Whether a special price is 0, or more than ``times`` over or under the price beside which it stands."""
+    if times is None:
+        return False
+    amount = special.money.amount
+    return amount <= 0 or (beside is not None and jumps(beside, amount, times))
+
+
+def odd_special(article: str, special: SpecialPrice, beside: Decimal | None) -> Finding:
+    """A line about such a special price."""
+    amount = special.money.amount
+    text = T("{article}: the special price {after}.", article=article, after=amount)
+    if beside is not None:
+        text = T(
+            "{article}: the special price {after} beside the price {price}.",
+            article=article,
+            after=amount,
+            price=beside,
+        )
+    return Finding("special-price", text, Where(element=article), None, Who.ACCOUNTANT)
+
+
+def special_changes(plan: SyncPlan) -> Iterable[tuple[Update, SpecialPrice, Decimal | None]]:
+    """Every special price that the plan puts where it was not, with the price beside which it will stand; None where
+    that is not known, or in another currency."""
+    for update in plan.updates:
+        changed = {change.name: change for change in update.changes}
+        if (specials := changed.get("specials")) is None:
+            continue
+        price = update.target.values.get("price", update.row.offer.values.get("price"))
+        if "price" in changed:
+            price = changed["price"].after
+        for one in specials.after:
+            if specials.before is UNKNOWN or not any(same((one,), (was,)) for was in specials.before or ()):
+                yield update, one, _comparable(price, update.row, one)
+
+
+def _comparable(price: Any, row: Row, special: SpecialPrice) -> Decimal | None:
+    currency = row.offer.values.get("currency")
+    return price if isinstance(price, Decimal) and currency in (None, "", special.money.currency) else None
 
 
 def price_changes(plan: SyncPlan) -> Iterable[tuple[Update, Change]]:

@@ -231,6 +231,27 @@ def base_only_of(config: ClientConfig, source: str, to: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def unsent(config: ClientConfig, source: str, to: str, rows: Rows) -> frozenset[str]:
+    """Keys of what the jobs that create products of ``source`` in ``to`` leave out on purpose, by category or because
+    it is not shown to buyers; none where there is no such job."""
+    jobs = [
+        spec.params
+        for job in config.jobs.values()
+        for spec in job.steps
+        if isinstance(spec.params, CatalogueSyncSettings) and spec.params.create
+        and (spec.params.source, spec.params.to) == (source, to)
+    ]  # fmt: skip
+    if not jobs:
+        return frozenset()
+    found = set()
+    for row in rows.sold:
+        offer = rows.bases[row.product].offer if row.product in rows.bases else row.offer
+        shown, paths = offer.values.get("published") is not False, _paths(offer)
+        if not any((shown or not job.only_published) and within(paths, job.categories) for job in jobs):
+            found.add(row.key)
+    return frozenset(found)
+
+
 def as_products(offers: Iterable[Offer], chosen: Sequence[str]) -> tuple[list[Offer], dict[str, str]]:
     """These offers with each product of the categories ``chosen`` as one without variants; and its variants' ids with
     the id of their base."""

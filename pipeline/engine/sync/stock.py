@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pipeline.engine.sync.brakes import Braked, source_reasons, stopped
-from pipeline.engine.sync.match import Matches
+from pipeline.engine.sync.match import Matches, named
 from pipeline.engine.sync.rows import Row
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, StockLevel
@@ -40,6 +41,9 @@ class StockPlan:
     only_there: tuple[Offer, ...] = ()
     vanished: tuple[str, ...] = ()  #: ids, in the target, of what was in step and has gone from the source
     full: bool = True
+    missing: tuple[tuple[Row, Decimal | None], ...] = ()  #: not in the target; its stock, None where it is not told
+    untold: tuple[tuple[Row, Offer], ...] = ()  #: in both, and the source tells no stock of it
+    aside: Mapping[str, Text] = field(default_factory=dict)  #: key of what the source has and does not send -> why
 
     @property
     def empty(self) -> bool:
@@ -109,6 +113,8 @@ def plan_stock(
     unmapped: Mapping[str, int],
     findings: Sequence[Finding] = (),
     gone: Sequence[Offer] = (),
+    unsent: Collection[str] = (),
+    aside: Mapping[str, Text] | None = None,
     full: bool = True,
 ) -> StockPlan:
     """What is to be set.
@@ -118,20 +124,26 @@ def plan_stock(
         there: (offer id of the target, warehouse) -> the level that it has, None where it is not counted; missing: not
             known, or none when ``full``.
         gone: offers of the target that were in step and whose source is gone.
+        unsent: keys of what the target lacks on purpose; anything else of which there is some is told.
+        aside: key of what the source has and does not send -> why.
     """
     pushes: list[Push] = []
     settled: list[Push] = []
+    untold: list[tuple[Row, Offer]] = []
     told = list(findings)
     for pair in matches.pairs:
         levels = wanted.get(pair.row.offer.id)
-        if levels is None:
-            continue  # the source keeps no stock of it
+        if levels is None:  # the source keeps no stock of it
+            untold += [(pair.row, one) for one in pair.targets]
+            continue
         targets = pair.targets
         if len(targets) > 1:
             if settings.match.ambiguous == "hold":
-                told.append(_twin_stock(pair.row, targets))
+                told.append(_twins(pair.row, targets, None))
                 continue
-            targets = (min(targets, key=lambda one: one.id),)
+            chosen = min(targets, key=lambda one: _natural(one.id))
+            told.append(_twins(pair.row, targets, chosen))
+            targets = (chosen,)
         for target in targets:
             for warehouse, quantity in levels.items():
                 # where all of the target was read, what it says nothing of is not there
@@ -142,6 +154,8 @@ def plan_stock(
         for (id_there, warehouse), before in there.items():
             if id_there == offer.id and before != ZERO:
                 pushes.append(Push(_target(offer, warehouse, ZERO, settings), before, None))
+    missing = tuple((row, _total(wanted.get(row.offer.id))) for row in matches.missing)
+    told += [_not_there(row, total) for row, total in missing if total and row.key not in unsent]
     told += [_unmapped(name, n) for name, n in sorted(unmapped.items())]
     counts = {
         "matched": len({one.target.offer.id for one in settled}),
@@ -151,10 +165,22 @@ def plan_stock(
         "ambiguous": matches.ambiguous,
         "keyless": sum(one.code == "no-article" for one in findings),
     }
+    # what becomes of the stock of twins is told here
+    told += [one for one in matches.findings if one.code != "twins"]
     return StockPlan(
-        tuple(pushes), tuple(settled), (*told, *matches.findings), counts, matches.only_there,
-        tuple(one.id for one in gone), full,
+        tuple(pushes), tuple(settled), tuple(told), counts, matches.only_there,
+        tuple(one.id for one in gone), full, missing, tuple(untold), aside or {},
     )  # fmt: skip
+
+
+def _total(levels: Mapping[str, Decimal] | None) -> Decimal | None:
+    return None if levels is None else sum(levels.values(), ZERO)
+
+
+def _natural(own: str) -> list[tuple[int, int, str]]:
+    """Ids in the order in which people count: 9 before 10."""
+    parts = [one for one in re.split(r"([0-9]+)", own) if one]
+    return [(0, int(one), "") if one.isdigit() and one.isascii() else (1, 0, one) for one in parts]
 
 
 def _target(offer: Offer, warehouse: str, quantity: Decimal, settings: StockSyncSettings) -> StockTarget:
@@ -198,18 +224,39 @@ def _cut(push: Push) -> Finding:
     return Finding("stock", words, Where(element=article), None, Who.ACCOUNTANT)
 
 
-def _twin_stock(row: Row, targets: Sequence[Offer]) -> Finding:
-    return Finding(
-        "twin-stock",
-        T(
-            "{article}: the target has {count} with this article; the stock of none of them is touched.",
+def _twins(row: Row, targets: Sequence[Offer], chosen: Offer | None) -> Finding:
+    count = TN("{n} product", "{n} products", len(targets))
+    if chosen is None:
+        text = T(
+            "{article}: the target has {count} with this article: {names}. The stock of none of them is touched.",
             article=row.article,
-            count=TN("{n} product", "{n} products", len(targets)),
-        ),
-        Where(element=row.article),
-        T("Delete the superfluous ones there; the same stock shown by two would be sold twice."),
-        Who.ACCOUNTANT,
+            count=count,
+            names=named(targets),
+        )
+    else:
+        text = T(
+            "{article}: the target has {count} with this article: {names}. Only {title} ({id}) has its stock kept in "
+            "step; the others are not touched.",
+            article=row.article,
+            count=count,
+            names=named(targets),
+            title=chosen.title,
+            id=chosen.id,
+        )
+    hint = T("Delete the superfluous ones there; the same stock shown by two would be sold twice.")
+    return Finding("twin-stock", text, Where(element=row.article), hint, Who.ACCOUNTANT)
+
+
+def _not_there(row: Row, total: Decimal) -> Finding:
+    text = T(
+        "{article} ({title}) is not in the target; its stock of {quantity} is shown nowhere.",
+        article=row.article,
+        title=row.offer.title,
+        quantity=total,
     )
+    example = f"sku:{row.article}=…"
+    hint = T("Create it there, or say which one is meant: mistok resolve CARD --map {example}", example=example)
+    return Finding("not-there", text, Where(element=row.article), hint, Who.ACCOUNTANT, about=f"sku:{row.article}")
 
 
 def _unmapped(name: str, n: int) -> Finding:
