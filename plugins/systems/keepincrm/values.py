@@ -67,7 +67,7 @@ def priced(value: object) -> tuple[Decimal | None, str]:
     if not isinstance(value, str):
         return number(value), ""
     found = _PRICED.fullmatch(value.strip())
-    if found is None:
+    if found is None or (found["currency"] and not found["number"]):
         raise ValueError(value)
     return number(found["number"]), (found["currency"] or "").upper()
 

@@ -58,10 +58,10 @@ def test_f46_what_cannot_be_read_is_told_once_and_all_others_go_on(world: World)
     world.fake.account.tables["categories"][ring]["parent_id"] = other
     bad = world.fake.add_material("M-1", "Лак", price=Decimal(5), category_id=other)
     world.fake.add_material("M-2", "Фарба", price=Decimal(6))
-    world.row(bad)["extra"] = {"price": "abc", "price_amount": "abc"}
-    system = world.open(categories="match")
+    world.row(bad)["custom_fields"] = {str(world.fake.add_custom_field("Стара ціна")): "abc"}
+    system = world.open(categories="match", prices={"old": {"custom": "Стара ціна"}})
     offers = told(system)
-    assert ("price" in offers["M-1"].values, "category" in offers["M-1"].values) == (False, False)
+    assert ("price.old" in offers["M-1"].values, "category" in offers["M-1"].values) == (False, False)
     assert offers["M-2"].values["price"] == Decimal(6)
     found = system.noticed()
     assert [finding.code for finding in found] == ["category-loop", "value-unreadable"]
