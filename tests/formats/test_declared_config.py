@@ -79,7 +79,10 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
         "xml:",
         "¦joomshopping-csv:",
         "joomshopping-csv",
-        "Format `joomshopping-csv` is of the wrong kind for step `import-orders`. -> Known: csv, json, order-xml, xml.",
+        (
+            "Format `joomshopping-csv` is of the wrong kind for step `import-orders`. "
+            "-> Known: commerceml, csv, json, order-xml, xml."
+        ),
     ),
     (
         "xml:\n            order: /shop/o\n            items: i",

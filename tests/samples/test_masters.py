@@ -88,7 +88,7 @@ def test_the_accounting_program_is_master(run: Run, crm: FakeKeyCrm, shop: FakeW
     assert crm.offer("0042")["price"] == Decimal("95.00")
     assert crm.offer("ФБ-1")["purchased_price"] == Decimal("180.50")
     found = data(run("compare", "erp", "crm", "--json", code=1))
-    assert {row["field"] for row in found["rows"]} == {"stock"}
+    assert {row["field"] for row in found["rows"]} == {"stock main"}
     run("sync", "stock", code=1)
     approve(run)  # each of the two pairs waits for a person once
     run("sync", "stock")

@@ -220,7 +220,11 @@ class Server:
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in path.read_text(encoding="ascii").split():
+        try:
+            children = path.read_text(encoding="ascii").split()
+        except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+            continue
+        for child in children:
             found += [int(child), *_children(int(child))]
     return found
 

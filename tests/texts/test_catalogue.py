@@ -125,7 +125,9 @@ def test_indents_agree() -> None:
 
 @pytest.mark.parametrize("letters", ["ы", "э", "ё", "ъ"])
 def test_no_russian_letter_slipped_in(letters: str) -> None:
-    assert [form for _, forms in entries() for form in forms if letters in form.lower()] == []
+    """Between backticks stand names as a format has them: those of CommerceML are Russian."""
+    written = [(form, re.sub(r"`[^`]*`", "", form)) for _, forms in entries() for form in forms]
+    assert [form for form, words in written if letters in words.lower()] == []
 
 
 def test_words_have_one_alphabet() -> None:
