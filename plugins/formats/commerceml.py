@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -11,6 +12,7 @@ from pydantic import Field, field_validator
 from pipeline.api import (
     Decoded,
     DecodedOrder,
+    Explained,
     Finding,
     FormatContext,
     FormatPlugin,
@@ -155,9 +157,77 @@ def _decoded(read: list[ReadOrder], parsed: Parsed, source: str) -> list[Decoded
 
 _: type[OrderFormat] = CommerceML
 
+_NAMED = T("Each order is a document of its own, with an id of its own that stays the same whenever it is sent again.")
+_ORDERS = T("A file for the inbox has documents of orders; goods, prices and stock go by the exchange of goods.")
+_DOCUMENT = """\
+<Документ>
+  <Ид>1042</Ид>
+  <Номер>1042</Номер>
+  <Дата>2026-11-28</Дата>
+  <Время>14:05:00</Время>
+  <ХозОперация>Заказ товара</ХозОперация>
+  <Валюта>UAH</Валюта>
+  <Сумма>779.00</Сумма>
+</Документ>"""
+_GOOD = """\
+<Товар>
+  <Ид>5f1c</Ид>
+  <Артикул>AB-1</Артикул>
+  <Наименование>Ґрунт</Наименование>
+  <ЦенаЗаЕдиницу>389.50</ЦенаЗаЕдиницу>
+  <Количество>2</Количество>
+  <Сумма>779.00</Сумма>
+</Товар>"""
+#: Code of a finding -> the rule that was broken, and how it is rightly written.
+_RULES = {
+    "no-id": Explained(_NAMED, _DOCUMENT),
+    "twice": Explained(_NAMED, _DOCUMENT),
+    "no-orders": Explained(_ORDERS, _DOCUMENT),
+    "goods": Explained(_ORDERS, _DOCUMENT),
+    "other-document": Explained(
+        T("Orders are the documents whose operation is an order of goods; other documents are passed over."), _DOCUMENT
+    ),
+    "value": Explained(
+        T(
+            "Numbers have digits and a dot or comma, a date is written 2026-11-28, a time 14:05:00; "
+            "none of them is empty."
+        ),
+        _GOOD,
+    ),
+    "no-lines": Explained(
+        T(
+            "An order has its goods with it: a document without goods only tells a status, and of an order "
+            "that is known."
+        ),
+        _GOOD,
+    ),
+    "garbled": Explained(
+        T("A file is in the encoding that its first line names, from its first letter to its last."),
+        '<?xml version="1.0" encoding="UTF-8"?>',
+    ),
+    "totals": Explained(
+        T("The sum of a document is that of its goods, after discounts, with the delivery: right to the cent."), _GOOD
+    ),
+    "wrong-root": Explained(
+        T("The root element is that of CommerceML 2, with its version."),
+        '<КоммерческаяИнформация ВерсияСхемы="2.05" ДатаФормирования="2026-11-28T14:05:00">',
+    ),
+    "version": Explained(
+        T("Versions 2.03 to 2.10 of CommerceML are read; 1C 7.7 writes an older one."),
+        '<КоммерческаяИнформация ВерсияСхемы="2.05" ДатаФормирования="2026-11-28T14:05:00">',
+    ),
+}
+
+
+def explain(finding: Finding, _settings: CommerceMLSettings, _base: Path, _language: str) -> Explained | None:
+    """What a letter says of a finding in such a file; None: nothing of this format."""
+    return _RULES.get(finding.code)
+
+
 PLUGIN = FormatPlugin(
     name="commerceml",
     summary=T("Order files of CommerceML 2, as shops hand them to 1C, BAS or MoySklad"),
     format=CommerceML(),
     settings=CommerceMLSettings,
+    explain=explain,
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import string
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,6 +20,7 @@ from pipeline.api import (
     Delivery,
     Discount,
     DocumentDraft,
+    Finding,
     FormatContext,
     Held,
     Order,
@@ -26,10 +29,11 @@ from pipeline.api import (
     Payment,
     Ref,
     Rejected,
+    T,
     order_totals,
 )
 from plugins.commerceml.order_out import VERSIONS, OrderWriting, charged, document, file_of
-from plugins.formats.commerceml import CommerceML, CommerceMLSettings
+from plugins.formats.commerceml import PLUGIN, CommerceML, CommerceMLSettings
 
 KYIV = ZoneInfo("Europe/Kyiv")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -255,3 +259,24 @@ def test_external_entities_are_refused() -> None:
     with pytest.raises(Rejected) as caught:
         decode(data.encode())
     assert caught.value.code == "unsafe"
+
+
+def test_a_letter_has_a_rule_and_an_example_for_every_code_of_such_a_file() -> None:
+    root = Path(__file__).parents[2]
+    made = re.compile(r'(?:Finding\(\s*|_find\(\s*|code=)"([a-z-]+)"')
+    text = "".join(
+        path.read_text("utf-8")
+        for path in (
+            root / "plugins/formats/commerceml.py",
+            root / "plugins/commerceml/documents.py",
+            root / "plugins/commerceml/words.py",
+        )
+    )
+    codes = set(made.findall(text))
+    assert {"no-orders", "twice", "value", "version", "wrong-root"} <= codes
+    assert PLUGIN.explain is not None
+    for code in codes:
+        found = PLUGIN.explain(Finding(code, T("Something.")), PLUGIN.settings(), root, "en")
+        assert found is not None, code
+        assert len(found.rule.render("uk")) > 20
+        assert found.example

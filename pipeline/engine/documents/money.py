@@ -37,10 +37,22 @@ def with_line_discounts(order: Order) -> Order:
     totals = order_totals(order)
     within = min(totals.discount, sum((max(one, ZERO) for one in totals.line_sums), ZERO))
     shares = spread(within, [max(one, ZERO) for one in totals.line_sums])
-    lines = []
-    for line, net, share in zip(order.lines, totals.line_sums, shares, strict=True):
-        # what the line makes less its share: exact, so that a line's sum is in cents whatever its price is
-        lines.append(replace(line, discount=line.price * line.quantity - (net - share)) if share else line)
+    lines = list(order.lines)
+    gap = ZERO  # what rounding gives to the lines that get no share, above what they are
+    for place, (line, net, share) in enumerate(zip(order.lines, totals.line_sums, shares, strict=True)):
+        worth = line.price * line.quantity
+        if share:
+            # what the line makes less its share: exact, so that a line's sum is in cents whatever its price is
+            lines[place] = replace(line, discount=worth - (net - share))
+        else:
+            gap += net - (worth - line.discount)
+    # sums are rounded once, of all lines together: those with a share make up for the others' parts of a cent
+    for place in sorted((n for n, share in enumerate(shares) if share), key=lambda n: -totals.line_sums[n]):
+        line = lines[place]
+        least, most = ZERO, line.price * line.quantity
+        discount = min(max(line.discount - gap, least), most)
+        gap -= line.discount - discount
+        lines[place] = replace(line, discount=discount)
     delivery, payment = order.delivery, order.payment
     if rest := totals.discount - within:
         others = spread(rest, [max(totals.delivery, ZERO), max(totals.fee, ZERO)])
