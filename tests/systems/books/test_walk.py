@@ -46,7 +46,7 @@ class Shop(World):
     def config(self) -> ClientConfig:
         more = "".join(f"        {row}\n" for row in self.rules.strip().splitlines())
         said = json.dumps(STATUSES, ensure_ascii=False)
-        text = CONFIG.format(statuses=said, target=self.target, ledger=self.ledger, more=more)
+        text = CONFIG.format(step=self.step, statuses=said, target=self.target, ledger=self.ledger, more=more)
         self.path.write_text(text.replace("type: documents-target", "type: books, "), encoding="utf-8")
         return load_config(self.path)
 

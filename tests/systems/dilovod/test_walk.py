@@ -69,7 +69,11 @@ class Shop(World):
         documents = "documents: {delivery: DELIVERY}, goods: {services: Послуги}"
         target = f", key: key, url: '{self.url}', per_second: 50, {documents}"
         text = CONFIG.format(
-            statuses=json.dumps(STATUSES, ensure_ascii=False), target=target, ledger=self.ledger, more=more
+            step=self.step,
+            statuses=json.dumps(STATUSES, ensure_ascii=False),
+            target=target,
+            ledger=self.ledger,
+            more=more,
         )
         self.path.write_text(text.replace("type: documents-target", "type: dilovod"), encoding="utf-8")
         return load_config(self.path)

@@ -69,7 +69,11 @@ class Shop(World):
         more = "".join(f"        {row}\n" for row in RULES.strip().splitlines())
         target = json.dumps({"url": self.one.url, "token": "key", "pace": 50, **self.settings}, ensure_ascii=False)
         text = CONFIG.format(
-            statuses=json.dumps(STATUSES, ensure_ascii=False), target=f", {target[1:-1]}", ledger=self.ledger, more=more
+            step=self.step,
+            statuses=json.dumps(STATUSES, ensure_ascii=False),
+            target=f", {target[1:-1]}",
+            ledger=self.ledger,
+            more=more,
         )
         self.path.write_text(text.replace("type: documents-target", "type: quincefin"), encoding="utf-8")
         return load_config(self.path)
