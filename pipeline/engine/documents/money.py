@@ -47,7 +47,9 @@ def with_line_discounts(order: Order) -> Order:
         else:
             gap += net - (worth - line.discount)
     # sums are rounded once, of all lines together: those with a share make up for the others' parts of a cent
-    for place in sorted((n for n, share in enumerate(shares) if share), key=lambda n: -totals.line_sums[n]):
+    # (and where they are too small for it, the others give up their parts of a cent themselves)
+    order_of_giving = sorted(range(len(lines)), key=lambda n: (not shares[n], -totals.line_sums[n]))
+    for place in order_of_giving if any(shares) else ():
         line = lines[place]
         least, most = ZERO, line.price * line.quantity
         discount = min(max(line.discount - gap, least), most)
