@@ -50,6 +50,8 @@ def with_line_discounts(order: Order) -> Order:
     # (and where they are too small for it, the others give up their parts of a cent themselves)
     order_of_giving = sorted(range(len(lines)), key=lambda n: (not shares[n], -totals.line_sums[n]))
     for place in order_of_giving if any(shares) else ():
+        if not gap:
+            break
         line = lines[place]
         least, most = ZERO, line.price * line.quantity
         discount = min(max(line.discount - gap, least), most)
