@@ -90,6 +90,7 @@ class Inbox:
                         continue
                     used += self._member(archive, member, name, used)
                     found.append(name)
+        # the library says NotImplementedError of a compression that it does not know, RuntimeError of a password
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
             raise Rejected(
                 T("The archive {file} cannot be opened: {words}", file=path, words=verbatim(str(error)[:200])),

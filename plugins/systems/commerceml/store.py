@@ -74,12 +74,8 @@ class Store:
         connection = self._open()
         with _errors(self.path):
             connection.execute("BEGIN IMMEDIATE")
-            try:
+            with connection:  # commits, or rolls back what SQLite itself has not rolled back (as on a full disk)
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

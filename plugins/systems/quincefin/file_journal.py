@@ -70,12 +70,8 @@ class Journal:
             with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as connection:
                 connection.executescript(_SCHEMA)
                 connection.execute("begin immediate")
-                try:
+                with connection:  # commits, or rolls back what SQLite itself has not rolled back (as on a full disk)
                     yield connection
-                except BaseException:
-                    connection.execute("rollback")
-                    raise
-                connection.execute("commit")
         except sqlite3.OperationalError as error:
             raise Transient(
                 T("The journal {path} cannot be used: {words}", path=str(self.path), words=str(error))
