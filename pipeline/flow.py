@@ -14,8 +14,18 @@ from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from pipeline.errors import Finding
 from pipeline.model import Offer, Order
@@ -148,6 +158,28 @@ def parse_database_url(value: str) -> str:
             )
 
 
+def one_line_key(value: SecretStr) -> SecretStr:
+    """An API key without the blanks around it. Raises ValueError where it is empty or could not stand in a header."""
+    key = value.get_secret_value().strip()
+    if not key or not key.isascii() or not key.isprintable():
+        raise ValueError(T("This is no API key: it is empty, or has characters that no key has."))
+    return SecretStr(key)
+
+
+def service_url(value: str) -> str:
+    """The address of a web service that is sent a key, without a slash at its end. Raises ValueError: HTTPS only, but
+    for this very machine.
+    """
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(T("`{value}` is no address of a web service.", value=value))
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError(T("The key would travel in the clear: write https."))
+    return value.rstrip("/")
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(one_line_key)]
+ServiceUrl = Annotated[str, AfterValidator(service_url)]
 DatabaseUrl = Annotated[str, AfterValidator(parse_database_url), WithJsonSchema({"type": "string"})]
 TransportName = Annotated[str, Names("transport")]
 SystemName = Annotated[str, Names("system")]

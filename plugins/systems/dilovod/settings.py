@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
-from pipeline.api import Settings, T
+from pipeline.api import ApiKey, ServiceUrl, Settings, T
 
 #: help.dilovod.ua, "API Dilovod"; a base on a server of one's own has another host.
 URL = "https://api.dilovod.ua"
@@ -64,10 +63,10 @@ class GoodsSettings(Settings):
 class DilovodSettings(Settings):
     """A base of Dilovod."""
 
-    key: SecretStr
+    key: ApiKey
     """API key of an API node of Mistok's own: `${env:DILOVOD_KEY}`. A key takes one request at a time, so that another
     program on the same one is in the way."""
-    url: str = URL
+    url: ServiceUrl = URL
     """Address of the API."""
     version: Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")] = VERSION
     """Version of the API that is asked for."""
@@ -106,24 +105,6 @@ class DilovodSettings(Settings):
 
     goods: GoodsSettings = Field(default_factory=GoodsSettings)
     """How missing goods are made."""
-
-    @field_validator("key")
-    @classmethod
-    def _one_line(cls, value: SecretStr) -> SecretStr:
-        key = value.get_secret_value().strip()
-        if not key or not key.isascii() or not key.isprintable():
-            raise ValueError(T("This is no API key: it is empty, or has characters that no key has."))
-        return SecretStr(key)
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(T("`{value}` is no address of a web service.", value=value))
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            raise ValueError(T("The key would travel in the clear: write https."))
-        return value.rstrip("/")
 
     @field_validator("prices")
     @classmethod

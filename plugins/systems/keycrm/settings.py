@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from string import Formatter
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
-from pipeline.api import Duration, Settings, T
+from pipeline.api import ApiKey, Duration, ServiceUrl, Settings, T
 
 #: https://openapi.keycrm.app/v1 of the vendor's OpenAPI document, version 1.2.0.
 URL = "https://openapi.keycrm.app/v1"
@@ -74,9 +73,9 @@ class DocumentSettings(Settings):
 class KeyCrmSettings(Settings):
     """An account of KeyCRM."""
 
-    key: SecretStr
+    key: ApiKey
     """API key of the account, from its general settings: `${env:KEYCRM_KEY}`."""
-    url: str = URL
+    url: ServiceUrl = URL
     """Base address of the API."""
     per_minute: Annotated[int, Field(ge=1, le=60)] = PER_MINUTE
     """Requests in a minute, of all programs of Mistok that use this key together; KeyCRM allows 60."""
@@ -106,21 +105,3 @@ class KeyCrmSettings(Settings):
 
     documents: DocumentSettings = Field(default_factory=DocumentSettings)
     """How orders of files and of other systems are made in KeyCRM."""
-
-    @field_validator("key")
-    @classmethod
-    def _one_line(cls, value: SecretStr) -> SecretStr:
-        key = value.get_secret_value().strip()
-        if not key or not key.isascii() or not key.isprintable():
-            raise ValueError(T("This is no API key: it is empty, or has characters that no key has."))
-        return SecretStr(key)
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(T("`{value}` is no address of a web service.", value=value))
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            raise ValueError(T("The key would travel in the clear: write https."))
-        return value.rstrip("/")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from string import Formatter
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline.api import Duration, Settings, T
+from pipeline.api import ApiKey, Duration, ServiceUrl, Settings, T
 
 Id = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
@@ -141,9 +140,9 @@ class OrderDocuments(Settings):
 class QuincefinSettings(Settings):
     """An account of Quincefin."""
 
-    url: str
+    url: ServiceUrl
     """Address of the service, as Quincefin gives it to you, without the path of the API: `https://…`."""
-    token: SecretStr
+    token: ApiKey
     """Key of the API: `${env:QUINCEFIN_TOKEN}`."""
     header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "Authorization"
     """Header in which the key is sent."""
@@ -220,14 +219,6 @@ class QuincefinSettings(Settings):
     change_posted: bool = False
     """Also change orders that are posted already. Without it they are left as they are, and the change is held."""
 
-    @field_validator("token")
-    @classmethod
-    def _one_line(cls, value: SecretStr) -> SecretStr:
-        key = value.get_secret_value().strip()
-        if not key or not key.isascii() or not key.isprintable():
-            raise ValueError(T("This is no API key: it is empty, or has characters that no key has."))
-        return SecretStr(key)
-
     @field_validator("header_value")
     @classmethod
     def _template(cls, value: str) -> str:
@@ -238,16 +229,6 @@ class QuincefinSettings(Settings):
         if fields != [("token", "", None)] or not value.isascii() or not value.isprintable():
             raise ValueError(T("This text must have {field} in it, and nothing else in braces.", field="{token}"))
         return value
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(T("`{value}` is no address of a web service.", value=value))
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            raise ValueError(T("The key would travel in the clear: write https."))
-        return value.rstrip("/")
 
     @field_validator("zone")
     @classmethod
