@@ -344,7 +344,7 @@ def _show(config: ClientConfig, answers: list[Answer]) -> None:
     out.print(
         str(
             T(
-                "{file} is right: client {client}, {connections} connections, {jobs} jobs.",
+                "{file} is right: client {client}; connections: {connections}, jobs: {jobs}.",
                 file=str(config.source),
                 client=config.client,
                 connections=len(config.connections),

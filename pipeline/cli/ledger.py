@@ -36,7 +36,7 @@ def _add(help_text: Text, name: str) -> Callable[[Callable[..., None]], Callable
 def backup(
     context: typer.Context,
     file: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             help=str(T("File or folder; backups/ in the client's folder when not given.")), show_default=False
         ),
@@ -49,7 +49,7 @@ def backup(
 
         config = common.load(context)
         with progress() as tell:
-            path, outcome = back_up(config, file, tell=lambda done, total: tell(done, total, T("rows")))
+            path, outcome = back_up(config, file or None, tell=lambda done, total: tell(done, total, T("rows")))
         if as_json:
             common.print_json({"path": path, "version": outcome.head.version, "rows": dict(outcome.rows)})
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -157,9 +158,11 @@ def begin_anew(config: ClientConfig, by: str, clock: Clock | None = None) -> Non
 
 
 def back_up(
-    config: ClientConfig, target: Path | None, *, tell: backup.Tell = backup.quiet
+    config: ClientConfig, target: str | Path | None, *, tell: backup.Tell = backup.quiet
 ) -> tuple[Path, backup.Outcome]:
     """Write a backup of the client's ledger, also while a run writes to it. An existing file is not overwritten.
+
+    ``target``: a file, or a folder (one that is there, or a name that ends in a slash) for a file of the usual name.
 
     Raises ConfigError when there is no ledger, the name is taken or its folder is not there (a share that is not
     mounted is no reason to write elsewhere), Transient when a disk is full or the database does not answer.
@@ -167,9 +170,10 @@ def back_up(
     from pipeline import __version__
 
     clock = SystemClock()
-    chosen = target or default_name(config, clock)
-    if chosen.is_dir():
-        chosen = chosen / default_name(config, clock).name
+    usual = default_name(config, clock)
+    chosen = usual if target is None else Path(target)
+    if chosen.is_dir() or str(target or "").endswith(("/", os.sep)):
+        chosen = chosen / usual.name
     if chosen.exists():
         raise ConfigError(
             T("{path} is there already; it is not overwritten.", path=str(chosen)), hint=T("Name another file.")

@@ -431,7 +431,7 @@ def timed_out(job: str, step: str, limit: timedelta) -> Finding:
             "Step {step} of job {job} was ended: it took longer than {seconds} s.",
             step=step,
             job=job,
-            seconds=int(limit.total_seconds()),
+            seconds=f"{limit.total_seconds():g}",
         ),
         hint=T("The next run goes on where it stopped. If it is always too short, raise time_limit of the job."),
         who=Who.ADMIN,

@@ -245,6 +245,8 @@ def test_a_backup_is_made_restored_and_never_overwritten(shop: Path, tmp_path: P
     # a share that is not mounted is not taken for a folder to be made
     said = say(shop, "ledger", "backup", tmp_path / "nas" / "daily" / "ledger.gz")
     assert (said.code, f"There is no folder {tmp_path / 'nas' / 'daily'}." in said.all) == (2, True)
+    said = say(shop, "ledger", "backup", f"{tmp_path / 'nas'}/")
+    assert (said.code, f"There is no folder {tmp_path / 'nas'}." in said.all) == (2, True)
     assert not (tmp_path / "nas").exists()
     said = say(shop, "ledger", "restore", path)
     assert said.code == 2

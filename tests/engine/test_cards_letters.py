@@ -125,6 +125,12 @@ def test_what_a_terminal_would_obey_is_only_shown() -> None:
     assert line.text == "a\ufffd[31m\ufffd\ufffdb"
 
 
+def test_two_faults_on_one_line_draw_it_once() -> None:
+    written = letter([story(finding(), finding(text="Wrong, too."))], Who.SITE, "en", KNOWN)
+    assert written.body.count("> 2 | second <total>") == 1
+    assert "Wrong, too." in written.body
+
+
 # --- letters ---------------------------------------------------------------------------------------------------------
 
 

@@ -7,11 +7,13 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
+from pipeline.engine.runtime import timed_out
 from tests.e2e.command import ROOT, environment
 
 CONFIG = """\
@@ -77,3 +79,8 @@ def test_f14_a_step_is_ended_whatever_holds_it_up(tmp_path: Path, how: str) -> N
     if how == "starts-a-child":
         child = int((tmp_path / "plugins" / "child.txt").read_text())
         assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(("limit", "said"), [(0.5, "longer than 0.5 s."), (90, "longer than 90 s.")])
+def test_a_limit_of_less_than_a_second_is_told_as_it_is(limit: float, said: str) -> None:
+    assert said in timed_out("orders", "import-orders", timedelta(seconds=limit)).text.render("en")

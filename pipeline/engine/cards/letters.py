@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline import __version__
 from pipeline.engine import deciding
-from pipeline.engine.cards.excerpt import drawn
+from pipeline.engine.cards.excerpt import Line, drawn
 from pipeline.engine.cards.story import Story
 from pipeline.engine.cards.ways import mapping_command
 from pipeline.engine.nearest import Proposal
@@ -170,16 +170,19 @@ class _Writer:
 
     def _mistakes(self) -> Iterator[str]:
         explained: dict[tuple[str, str], int] = {}
+        seen: set[tuple[Line, ...]] = set()
         for n, told in enumerate(self.told[:SHOWN], 1):
-            yield self._mistake(n, told, explained)
+            shown = told.story.excerpts[told.place]
+            yield self._mistake(n, told, explained, () if shown in seen else shown)
+            seen.add(shown)
         if (more := len(self.told) - SHOWN) > 0:
             yield self.say(TN("… and {n} more.", "… and {n} more.", more))
 
-    def _mistake(self, n: int, told: _Told, explained: dict[tuple[str, str], int]) -> str:
+    def _mistake(self, n: int, told: _Told, explained: dict[tuple[str, str], int], shown: tuple[Line, ...]) -> str:
         finding = told.finding
         place, words = self._place(finding), self.say(finding.text)
         lines = [f"{n}. {place}", words] if place else [f"{n}. {words}"]
-        if shown := told.story.excerpts[told.place]:
+        if shown:
             lines += ["", textwrap.indent(drawn(shown), "    "), ""]
         if finding.hint is not None and (self.to is not Who.SITE or finding.who is Who.SITE):
             lines.append(self.say(T("Advice: {words}", words=finding.hint)))
