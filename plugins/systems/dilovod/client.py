@@ -146,7 +146,7 @@ class Client:
             try:
                 self._metadata[name] = part(self.ask("getMetadata", {"objectName": name, "lang": "uk"}))
             except MistokError as error:
-                if isinstance(error, Transient) and error.code != "refused-reading":
+                if error.code == "login" or (isinstance(error, Transient) and error.code != "refused-reading"):
                     raise
                 self._metadata[name] = {}
         reqs = self._metadata[name].get("reqs")

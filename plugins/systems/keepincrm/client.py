@@ -20,7 +20,7 @@ class KeepinApi:
 
     def __init__(self, settings: KeepinSettings, env: SystemEnv) -> None:
         self.name = env.name
-        self._size = settings.page
+        self._size, self._most = settings.page, settings.max_pages
         token = settings.token.get_secret_value().strip()
         #: tells accounts apart within this process
         self.account = hashlib.sha256(f"{settings.url}\0{token}".encode()).hexdigest()
@@ -48,7 +48,7 @@ class KeepinApi:
         """Every row of a list once. Raises Refused, Transient; FilterRefused when ``params`` are not taken."""
         lister = self._listers.get(path)
         if lister is None:
-            lister = Lister(lambda asked: self.page(path, asked), path, self._size)
+            lister = Lister(lambda asked: self.page(path, asked), path, self._size, most=self._most)
             self._listers[path] = lister
         return lister.rows(params)
 

@@ -18,7 +18,7 @@ from pipeline.api import T, Transient
 
 Row = Mapping[str, Any]
 Params = tuple[tuple[str, str], ...]
-#: A list is not longer than this many pages; one that says so is not read.
+#: A list is not longer than this many pages, unless a setting says so.
 MOST_PAGES = 20_000
 _PASSES = 4
 _SORT = ("q[s]", "id asc")
@@ -88,6 +88,7 @@ class Lister:
     size: int
     keyset: bool = True
     sorts: bool = True
+    most: int = MOST_PAGES  #: a list that says that it has more is not read
 
     def rows(self, params: Params = ()) -> Iterator[Row]:
         """Every row of the list once, in the order in which it is read.
@@ -99,10 +100,11 @@ class Lister:
     def page(self, params: Params, number: int) -> Page:
         """One page. Raises Transient for one that cannot be a page of a whole list."""
         page = self.ask((*params, ("page", str(number)), ("per_page", str(self.size))))
-        if page.pages > MOST_PAGES:
+        if page.pages > self.most:
             raise Transient(
-                T("{name} says that it has {n} pages: more than are read.", name=self.name, n=page.pages),
-                code="keepin-pages",
+                T("{name} has more than {n} pages: they are not read.", name=self.name, n=self.most),
+                code="page-cap",
+                hint=T("Nothing of it is used. Raise `max_pages` of the connection if it is right so."),
             )
         if not page.rows and page.pages >= max(number, 2):
             raise Transient(

@@ -79,6 +79,8 @@ class KeepinSettings(Settings):
     """How long an answer may take."""
     page: Annotated[int, Field(ge=1, le=500)] = 50
     """Rows of a list that are asked for at once."""
+    max_pages: Annotated[int, Field(ge=1)] = 20_000
+    """A list of more pages than this is a failure, and never read in part."""
     materials_create: Literal["off", "auto", "post", "put"] = "off"
     """Whether new products are created, and how: `post`, or `put` by their article, or `auto`, whichever of the two the
     account takes. `mistok check --write-probe` tells what it takes."""

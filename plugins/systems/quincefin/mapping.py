@@ -5,6 +5,7 @@ Names of fields that the articles do not show come from the settings; the rest w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,9 @@ PRODUCT, SERVICE, PRICE, PRICE_TYPE = "product", "service", "price", "price_type
 #: production, SKUs (concrete variants), and bases of SKUs.
 GOODS, BASE, SKU = ("P", "K", "M", "U"), "B", "U"
 KEY = "sku"
+
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,10 @@ def prices(rows: Iterable[Row], now: datetime, zone: str) -> dict[tuple[int, int
         start = moment(row.get("Date"), zone)
         if product is None or kind is None or amount is None or start is None or start > now:
             continue
-        tag = PriceTag(amount, text(row.get("Currency")).strip().upper())
+        currency = text(row.get("Currency")).strip().upper()
+        if currency and not _CURRENCY.fullmatch(currency):
+            continue  # how much it is nobody knows
+        tag = PriceTag(amount, currency)
         entry = (start, own(row) or 0, tag)
         before = newest.get((product, kind))
         if before is None or before[:2] < entry[:2]:

@@ -53,7 +53,7 @@ class WooApi:
 
     def __init__(self, settings: WooSettings, env: SystemEnv) -> None:
         self.name = env.name
-        self._size = settings.page
+        self._size, self._most = settings.page, settings.max_pages
         self._plain = settings.permalinks == "plain"
         key, secret = settings.key.get_secret_value().strip(), settings.secret.get_secret_value().strip()
         in_query = settings.auth == "query"
@@ -97,7 +97,7 @@ class WooApi:
             total = reply.headers.get("x-wp-total", "")
             return Page(told, int(total) if total.isascii() and total.isdigit() else None)
 
-        return read_pages(page, self._size, f"{self.name} {path}")
+        return read_pages(page, self._size, f"{self.name} {path}", self._most)
 
     def by_ids(self, path: str, ids: Sequence[int], params: Params = ()) -> dict[int, Row]:
         """The rows of a list with these ids, those that there are."""

@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 Params = tuple[tuple[str, str], ...]
 #: Rows that two neighbouring pages share, at most.
 OVERLAP = 5
-#: A list is not longer than this many pages.
+#: A list is not longer than this many pages, unless a setting says so.
 MOST_PAGES = 20_000
 _TRIES_BACK = 100
 
@@ -32,19 +32,20 @@ class Page:
     total: int | None
 
 
-def read_pages(ask: Callable[[int, int], Page], size: int, name: str) -> Iterator[Row]:
+def read_pages(ask: Callable[[int, int], Page], size: int, name: str, most: int = MOST_PAGES) -> Iterator[Row]:
     """Every row once, by ascending id.
 
     Args:
         ask: (offset, size) -> the page.
         size: rows of a page, at least 2.
         name: for messages.
+        most: pages that are read; a list that goes on behind them is an error.
 
     Raises Transient for a list that cannot be read whole, and what ``ask`` raises.
     """
     overlap = min(OVERLAP, size // 2)
     offset, last, back = 0, 0, 0
-    for _ in range(MOST_PAGES):
+    for _ in range(most):
         page = ask(offset, size)
         ids = [whole(row.get("id")) for row in page.rows]
         if ids != sorted(set(ids)):
@@ -71,7 +72,11 @@ def read_pages(ask: Callable[[int, int], Page], size: int, name: str) -> Iterato
                   n=offset + len(ids), total=page.total)
             )  # fmt: skip
         offset += size - overlap
-    raise _broken(T("{name} has more than {n} pages: they are not read.", name=name, n=MOST_PAGES))
+    raise Transient(
+        T("{name} has more than {n} pages: they are not read.", name=name, n=most),
+        code="page-cap",
+        hint=T("Nothing of it is used. Raise `max_pages` of the connection if it is right so."),
+    )
 
 
 def _broken(text: Any) -> Transient:

@@ -55,6 +55,8 @@ class WooSettings(Settings):
     """Requests that are sent within a minute at most; the shop itself has no limit, its host may have one."""
     page: Annotated[int, Field(ge=2, le=100)] = 100
     """Products, or orders, that are read at once."""
+    max_pages: Annotated[int, Field(ge=1)] = 20_000
+    """A list of more pages than this is a failure, and never read in part."""
     batch: Annotated[int, Field(ge=1, le=100)] = 50
     """Products that are written at once."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None

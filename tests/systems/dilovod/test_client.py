@@ -169,14 +169,6 @@ def test_what_is_not_there_is_none(one: Base) -> None:
     assert one.open().client.one("1100300000009999") is None
 
 
-def test_f08_a_service_that_fails_is_asked_again_and_then_told(one: Base) -> None:
-    one.fake.fail(502, b"<html>Bad Gateway</html>", times=2)
-    assert articles(one.open().client) == []
-    one.fake.fail(503, b"<html>maintenance</html>", times=99)
-    with pytest.raises(Transient, match="maintenance"):
-        articles(one.open().client)
-
-
 def test_patience_that_is_asked_for_is_had(one: Base) -> None:
     one.fake.fail(429, b"<h1>Too Many Requests</h1>", headers={"Retry-After": "30"}, when=action("saveObject"))
     one.open().client.create(GOODS, {"name": {"uk": "Кава"}})
@@ -276,13 +268,6 @@ def test_f50_a_list_that_does_not_stand_still_is_a_failure(one: Base) -> None:
     with pytest.raises(Transient) as caught:
         list(one.open(page=50).client.rows(GOODS, {"id": "id"}, key=("id",)))
     assert caught.value.code == "moving"
-
-
-def test_f50_a_list_longer_than_allowed_is_a_failure_and_not_a_shorter_list(one: Base) -> None:
-    fill(one, 120)
-    with pytest.raises(Transient) as caught:
-        articles(one.open(page=50, max_pages=2).client)
-    assert caught.value.code == "page-cap"
 
 
 @pytest.mark.parametrize("shape", ["bare", "data", "rows", "result", "items"])

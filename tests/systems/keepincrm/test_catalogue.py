@@ -135,22 +135,6 @@ def test_f07_a_lost_reply_to_a_new_product_makes_no_second_one(world: World, how
     assert skus(world) == ["A-1"]
 
 
-@pytest.mark.parametrize("status", [0, 500, 502])
-def test_f07_what_nobody_knows_is_in_doubt_and_the_next_run_finds_it_or_makes_it(world: World, status: int) -> None:
-    system = world.open(materials_create="post")
-    if status:
-        world.fake.fail(status, method="POST")
-    else:
-        world.fake.drop(method="POST")
-    outcomes = system.create_products([draft("A-1"), draft("A-2")])
-    assert isinstance(outcomes[0].error, InDoubt)
-    assert outcomes[1].error is None
-    assert len(world.fake.asked("POST")) == 2
-    again = world.open(materials_create="post").create_products([draft("A-1"), draft("A-2")])
-    assert [outcome.existed for outcome in again] == [False, True]
-    assert sorted(skus(world)) == ["A-1", "A-2"]
-
-
 def test_a_lost_reply_to_a_change_is_sent_again(world: World) -> None:
     world.fake.add_material("A-1")
     system = world.open()

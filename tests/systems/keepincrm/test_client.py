@@ -76,19 +76,6 @@ def test_f08_a_busy_account_is_waited_for_as_long_as_it_says(world: World, heade
     assert 55 < max(world.naps.taken) < 62
 
 
-def test_f08_a_busy_account_that_does_not_say_how_long_is_tried_again(world: World) -> None:
-    world.fake.add_material("A")
-    world.fake.fail(429, {"error": "Too Many Requests"}, times=3)
-    assert len(list(world.open().offers())) == 1
-    assert len(world.fake.log) == 4
-
-
-def test_f08_a_busy_account_that_stays_so_ends_the_run_as_a_matter_of_time(world: World) -> None:
-    world.fake.fail(429, {"error": "Too Many Requests"}, times=99)
-    with pytest.raises(Transient, match="Too Many Requests"):
-        list(world.open().offers())
-
-
 def test_requests_keep_the_pace(world: World) -> None:
     for n in range(60):
         world.fake.add_material(f"A-{n}")

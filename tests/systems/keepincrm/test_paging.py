@@ -163,7 +163,7 @@ def test_f50_an_empty_page_behind_the_last_id_is_an_error() -> None:
 
 
 def test_f50_a_list_without_an_end_is_an_error() -> None:
-    with pytest.raises(Transient, match="more than are read"):
+    with pytest.raises(Transient, match="pages: they are not read"):
         list(lister(lambda _params: Page([{"id": 1}], 10**9)).rows())
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.api import Offer, ProductDraft, SystemEnv
-from pipeline.http import LocalPacer
 from pipeline.testing.sync_subject import Places, Subject
+from pipeline.testing.wire_contract import Naps, Wire
+from plugins.systems.keepincrm import PLUGIN
 from plugins.systems.keepincrm._fake_account import slug
 from plugins.systems.keepincrm.fake import TOKEN, FakeKeepin
 from plugins.systems.keepincrm.settings import KeepinSettings
@@ -45,18 +46,6 @@ class Clock:
         self.moment += timedelta(**spans)
 
 
-class Naps:
-    """Time of a pacer that passes only by its naps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.taken: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.taken.append(seconds)
-        self.now += seconds
-
-
 @dataclass
 class World:
     """The fake, served, and sessions of ours on it."""
@@ -69,13 +58,14 @@ class World:
     opened: list[Keepin] = field(default_factory=list)
     token: str = TOKEN
     units: int = 1  #: in which weights are kept, in one kilogram
+    given: Mapping[str, Any] = field(default_factory=dict)  #: the settings of ``subject``
     separator: str = ""  #: between the parts of a path, in an account whose categories are not a tree
 
     def settings(self, **settings: Any) -> KeepinSettings:
         return KeepinSettings.model_validate({"token": self.token, "url": f"{self.url}/v1", **settings})
 
     def open(self, **settings: Any) -> Keepin:
-        pacer = LocalPacer(lambda: self.naps.now, self.naps.sleep)
+        pacer = self.naps.pacer()
         env = SystemEnv("crm", "demo", self.base, "UAH", "Europe/Kyiv", self.clock, pacer=pacer)
         system = Keepin(self.settings(**settings), env)
         self.opened.append(system)
@@ -208,6 +198,7 @@ class World:
         self.units = 1000 if given["weight"] == "g" else 1
         if self.separator:
             given["category_separator"] = self.separator
+        self.given = given
         columns = {
             "name": ("title",),
             "price.cost": ("cost", "cost_currency"),
@@ -239,4 +230,24 @@ class World:
             samples={"images": (one, other)},
             warehouses=tuple(offices) or ("",),
             seed_stock=self.seed_stock,
+        )
+
+    def wire(self) -> Wire:
+        """A furnished account, for the contract about services that fail."""
+
+        def expire() -> None:
+            self.fake.account.tokens = {"another"}
+
+        subject = self.subject()
+        return Wire(
+            subject=subject,
+            api=self.fake,
+            plugin=PLUGIN,
+            config={"token": self.token, "url": f"{self.url}/v1", **self.given},
+            clock=self.clock,
+            expire=expire,
+            secret=self.token,
+            cap={"max_pages": 2},
+            codes=lambda: [row["sku"] for row in self.fake.account.tables["materials"].values()],
+            naps=self.naps,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.api import Held, InDoubt, MistokError, Refused, Transient
+from pipeline.api import Held, InDoubt, MistokError, Transient
 from pipeline.testing.fakehttp import Answer, Asked
 from plugins.systems.keycrm import client as wire
 from plugins.systems.keycrm.client import Client, chunks
@@ -92,16 +92,6 @@ def test_f50_so_it_is_for_a_list_that_cannot_be_sorted(order: Any) -> None:
         assert set(known) - set(gone) <= set(found)
 
 
-def test_f50_what_is_taken_out_twice_while_a_list_is_read_hides_nothing(one: Account) -> None:
-    known = fill(one.fake, 240)
-    gone = [*known[:30], *known[60:90]]
-    meanwhile(one.fake, lambda: take_out(one, known[:30]), pages=3)
-    meanwhile(one.fake, lambda: take_out(one, known[60:90]), pages=4)
-    found = ids(client_of(one), sort="id")
-    assert len(set(found)) == len(found)
-    assert set(known) - set(gone) <= set(found)
-
-
 @pytest.mark.parametrize("order", ["id", "-id", "shuffled"])
 def test_f50_what_is_added_while_a_list_is_read_tells_nothing_twice(order: Any) -> None:
     with account(Quirks(default_order=order)) as one:
@@ -128,14 +118,6 @@ def test_f50_a_second_reading_tells_what_the_first_has_missed(one: Account) -> N
         body = {"data": [{"id": n} for n in rows], "total": 3, "next_page_url": None}
         one.fake.fail(200, body, method="GET")
     assert ids(client_of(one)) == [1, 2, 3]
-
-
-def test_f50_a_list_longer_than_allowed_is_a_failure_and_not_a_shorter_list(one: Account) -> None:
-    fill(one.fake, 120)
-    with pytest.raises(Transient) as caught:
-        list(one.open(max_pages=2).offers())
-    assert caught.value.code == "page-cap"
-    assert len(list(one.open(max_pages=3).offers())) == 120
 
 
 @pytest.mark.parametrize(
@@ -193,13 +175,6 @@ def test_pieces_fit_into_an_address() -> None:
 # --- limits, refusals, silence ---------------------------------------------------------------------------------------
 
 
-def test_a_request_too_many_is_asked_again_when_the_time_has_come(one: Account) -> None:
-    fill(one.fake, 3)
-    one.fake.fail(429, {"message": "Too Many Attempts."}, headers={"Retry-After": "0"}, times=2)
-    assert ids(client_of(one)) == [1, 2, 3]
-    assert len(one.fake.asked()) == 3
-
-
 def test_the_allowance_of_the_key_is_kept(one: Account) -> None:
     turns: list[tuple[str, int | None]] = []
 
@@ -238,25 +213,6 @@ def test_an_answer_to_something_new_that_cannot_be_read_is_a_doubt(one: Account)
     one.fake.fail(201, "<html>done, maybe</html>", method="POST", handled=True)
     with pytest.raises(InDoubt):
         client_of(one).post("/products", {"name": "x"})
-
-
-def test_an_expired_key_is_refused_and_passes_the_gate(one: Account) -> None:
-    gone_through: list[str] = []
-
-    def gate(connect: Callable[[], Any]) -> Any:
-        gone_through.append("asked")
-        return connect()
-
-    one.gate = gate
-    fill(one.fake, 1)
-    client = client_of(one)
-    assert ids(client) == [1]
-    one.fake.keys = {"another"}
-    with pytest.raises(Refused) as caught:
-        ids(client)
-    assert caught.value.code == "login"
-    assert gone_through == ["asked", "asked"], "the first request, and the refusal"
-    assert len(one.fake.asked()) == 2, "a refused login is not tried again"
 
 
 def test_something_that_is_not_there_is_nothing(one: Account) -> None:

@@ -79,12 +79,6 @@ def test_null_means_in_no_folder_and_is_sent(one: Account) -> None:
     assert one.fake.asked("POST", LIST)[0].json() == {"filter": {"ParentFolder": None}, "page": 1}
 
 
-def test_a_list_that_is_too_long_is_not_read_in_part(one: Account) -> None:
-    partners(one, 201)
-    with pytest.raises(Transient, match="more than 2 pages"):
-        one.open(max_pages=2).client.rows("partner")
-
-
 @pytest.mark.parametrize(
     ("body", "error"),
     [
@@ -162,16 +156,6 @@ def test_f08_a_limit_is_waited_for(retry_after: bool) -> None:
         with pytest.raises(Transient) as caught:
             one.open().client.rows("partner")
         assert caught.value.retry_after
-
-
-@pytest.mark.parametrize("status", [500, 502, 503])
-def test_f08_a_failure_is_tried_again_where_that_is_safe(one: Account, status: int) -> None:
-    one.fake.fail(status, "<html>ні</html>", path=LIST, times=2)
-    assert one.open().client.rows("partner") == []
-    one.fake.fail(status, "<html>ні</html>", path="/api/v2/partner/add", handled=True)
-    with pytest.raises(InDoubt):
-        one.open().client.add("partner", {"Name": "А"})
-    assert len(one.fake.rows("partner")) == 1, "never sent twice"
 
 
 @pytest.mark.parametrize("body", ["<html>дякуємо</html>", "", [], {"data": []}, {"success": "true"}])

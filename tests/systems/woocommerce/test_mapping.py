@@ -253,10 +253,9 @@ def test_a_list_that_is_in_no_order_is_a_failure(ids: list[int]) -> None:
         list(read_pages(lambda _offset, _size: Page([{"id": own} for own in ids], None), 10, "list"))
 
 
-def test_a_list_without_an_end_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plugins.systems.woocommerce.paging.MOST_PAGES", 30)
+def test_a_list_without_an_end_is_a_failure() -> None:
     with pytest.raises(Transient, match="more than 30 pages"):
-        list(read_pages(lambda at, size: Page([{"id": at + n} for n in range(1, size + 1)], None), 10, "list"))
+        list(read_pages(lambda at, size: Page([{"id": at + n} for n in range(1, size + 1)], None), 10, "list", 30))
 
 
 # --- settings --------------------------------------------------------------------------------------------------------

@@ -277,13 +277,6 @@ def test_a_page_of_a_security_plugin_is_told_in_words(shop: Shop, status: int, e
         told(shop)
 
 
-def test_a_busy_shop_is_waited_for(shop: Shop) -> None:
-    shop.fake.seed()
-    shop.fake.fail(429, {"message": "Too many requests"}, headers={"Retry-After": "0"}, path="/wp-json/wc/v3/products")
-    assert len(told(shop)) == 5
-    assert [one.status for one in shop.fake.log].count(429) == 1
-
-
 def test_pages_that_are_capped_on_the_way_are_a_failure(shop: Shop) -> None:
     for n in range(8):
         shop.fake.add_product(f"S-{n}", f"Товар {n}", "10")

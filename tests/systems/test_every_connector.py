@@ -1,0 +1,54 @@
+"""A system that can do something has the shared cases about it: none is forgotten when a system comes."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from pipeline.capabilities import capabilities
+from pipeline.http import HttpClient
+from pipeline.registry import load_registry
+from pipeline.testing.sync_contract import SyncContract
+from pipeline.testing.wire_contract import WireContract
+
+HERE = Path(__file__).parent
+SYSTEMS = load_registry().systems
+TELLING = sorted(name for name in SYSTEMS if {"products", "stock"} & set(capabilities(SYSTEMS[name])))
+#: What comes as files, and may come by HTTP: files that are hurt are another matter.
+FILES = {"commerceml"}
+
+
+def asks_by_http(name: str) -> bool:
+    """Whether the system's own folder makes a client of a web service."""
+    folder = HERE.parents[1] / "plugins" / "systems" / name
+    return any(f"{HttpClient.__name__}(" in file.read_text(encoding="utf-8") for file in folder.glob("[!_]*.py"))
+
+
+WEB = [name for name in TELLING if name not in FILES and asks_by_http(name)]
+
+
+def subjects(name: str, suite: type) -> list[str]:
+    """The classes of a system's tests that run a suite, by their text: importing them all takes long."""
+    found = []
+    for file in sorted((HERE / name).glob("test_*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            bases = [ast.unparse(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
+            if suite.__name__ in bases:
+                found.append(f"{file.name}::{ast.unparse(node).splitlines()[0]}")
+    return found
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_whoever_tells_products_keeps_the_contract_of_syncs(name: str) -> None:
+    assert subjects(name, SyncContract)
+
+
+@pytest.mark.parametrize("name", WEB)
+def test_whoever_asks_a_web_service_keeps_the_contract_of_services_that_fail(name: str) -> None:
+    assert subjects(name, WireContract)
+
+
+def test_the_web_services_are_found() -> None:
+    assert {"keycrm", "keepincrm", "woocommerce", "dilovod", "quincefin"} <= set(WEB)
