@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,35 +10,15 @@ import typer
 
 from pipeline.cli import common
 from pipeline.cli.orders import AsJson, Limit, asked, cut
-from pipeline.errors import Finding, MistokError, Who
+from pipeline.engine.shown.cards import KINDS, card_row, history_of, story_data, write_letter
+from pipeline.errors import Who
 from pipeline.texts import LANGUAGES, T, Text
 
 if TYPE_CHECKING:
     from pipeline.engine.cards.letters import Letter
     from pipeline.engine.cards.story import Story
-    from pipeline.engine.nearest import Proposal
     from pipeline.engine.runtime import Client
 
-KINDS: Mapping[str, Text] = {
-    "quarantined": T("file in quarantine"),
-    "held": T("order waits"),
-    "changed": T("order came again with other content"),
-    "in_doubt": T("order in doubt"),
-    "lost": T("file lost"),
-    "unread": T("file cannot be fetched"),
-    "inbox": T("inbox cannot be read"),
-    "brake": T("catalogue stopped by a brake"),
-    "plan": T("plan stopped by a brake"),
-    "sync": T("products that are not in step"),
-    "alike": T("buyers of a like name"),
-}
-STATES: Mapping[str, Text] = {
-    "open": T("open"),
-    "resolved": T("resolved"),
-    "superseded": T("over by itself"),
-}
-VERDICTS: Mapping[str, Text] = {"accept": T("accepted"), "reject": T("rejected")}
-SHOWN = 60  #: characters of a finding in the table
 TOLD = 12  #: findings of one card that are shown with their lines
 
 
@@ -101,53 +80,6 @@ def addressee(name: str) -> Who:
         common.usage(T("There is no {name} to write to.", name=name), T("They are: {names}.", names=", ".join(Who)))
 
 
-def card_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
-    """A card for tables and JSON."""
-    findings = [Finding.from_json(data) for data in row["findings"]]
-    first = findings[0] if findings else None
-    people = list(dict.fromkeys(finding.who for finding in findings))
-    zone = client.config.zone
-    words = " ".join(str(first.text).split()) if first else ""
-    if len(findings) > 1:
-        words = str(T("{words} (and {n} more)", words=_short(words), n=len(findings) - 1))
-    order = row["order_number"]
-    return {
-        "number": row["id"],
-        "since": row["opened"].astimezone(zone),
-        "kind": row["kind"],
-        "kind_text": str(KINDS.get(row["kind"], row["kind"])),
-        "state": row["state"],
-        "state_text": str(STATES.get(row["state"], row["state"])),
-        "file": row["file"],
-        "order": order,
-        "order_id": row["order_id"],
-        "line": first.where.line if first else None,
-        "column": first.where.column if first else None,
-        "element": first.where.element if first else None,
-        "place": _place(first),
-        "subject_text": " · ".join(one for one in (f"№{order}" if order else "", row["file"] or "") if one)
-        or row["subject"].partition(":")[2],
-        "who": [str(one) for one in people],
-        "who_text": ", ".join(str(common.WHO[one]) for one in people),
-        "words": _short(words) if len(findings) == 1 else words,
-        "findings": findings,
-        "closed": row["closed"].astimezone(zone) if row["closed"] else None,
-        "closed_by": row["closed_by"],
-        "why": row["why"],
-    }
-
-
-def _place(finding: Finding | None) -> str:
-    if finding is None or not finding.where.line:
-        return ""
-    element = (finding.where.element or "").rpartition("/")[2]
-    return f"{finding.where.line} {element}".strip()
-
-
-def _short(words: str) -> str:
-    return words if len(words) <= SHOWN else words[: SHOWN - 1] + "…"
-
-
 def card(
     context: typer.Context,
     number: Annotated[int, typer.Argument(help=str(T("Number of the card.")), metavar="N", show_default=False)],
@@ -183,7 +115,9 @@ def card(
                     as_json=as_json,
                 )
             if as_letter:
-                written, others = write_letter(client, row, who, letter_language or client.config.language)
+                written, others = write_letter(
+                    client, row, who, letter_language or client.config.language, trouble=_not_proposed
+                )
                 if as_json:
                     common.print_json(
                         {
@@ -199,7 +133,7 @@ def card(
                         common.console(stderr=True).print(str(closed_words(row, client)), soft_wrap=True, markup=False)
                 return
             (story,) = load(client, [row])
-            data = story_data(client, story)
+            data = story_data(client, story, trouble=_not_proposed)
             if as_json:
                 common.print_json(data)
             else:
@@ -209,46 +143,8 @@ def card(
 # --- letters ---------------------------------------------------------------------------------------------------------
 
 
-def write_letter(client: Client, row: Mapping[str, Any], to: Who | None, language: str) -> tuple[Letter, list[Who]]:
-    """The letter about a card and all others of its file, and who else should get one."""
-    from pipeline.engine.cards.letters import Known, addressees, letter
-    from pipeline.engine.cards.story import explained, load
-    from pipeline.engine.deciding import acceptable
-    from pipeline.ledger.cards import open_of_file
-
-    (mine,) = load(client, [dict(row)])
-    people = addressees([mine])
-    chosen = to or (people[0] if people else Who.US)
-    stories = [mine]
-    if row["file_id"] and row["state"] == "open":
-        with client.ledger.read() as conn:
-            beside = [one for one in open_of_file(conn, client.config.client, row["file_id"]) if one["id"] != row["id"]]
-        stories += [one for one in load(client, beside) if any(finding.who is chosen for finding in one.findings)]
-    inside = chosen in (Who.ACCOUNTANT, Who.ADMIN)
-    known = Known(
-        client=client.config.client,
-        zone=client.config.zone,
-        explain=lambda story, finding: explained(client, story.file, finding, language),
-        proposals={about: near for story in stories for about, near in near_ones(client, story).items()}
-        if inside
-        else {},
-        acceptable={story.number: acceptable(client, story.card) for story in stories} if inside else {},
-    )
-    return letter(stories, chosen, language, known), [who for who in people if who is not chosen]
-
-
-def near_ones(client: Client, story: Story) -> dict[str, tuple[Proposal, ...]]:
-    """What may be meant. A target that does not answer proposes nothing; everything else can be told all the same."""
-    from pipeline.engine.cards.story import proposals
-
-    if story.card["state"] != "open":
-        return {}
-    try:
-        return proposals(client, story)
-    except MistokError as error:
-        words = T("Nothing can be proposed now: {words}", words=error.text)
-        common.console(stderr=True).print(str(words), style="dim")
-        return {}
+def _not_proposed(words: Text) -> None:
+    common.console(stderr=True).print(str(words), style="dim")
 
 
 def _print_letter(written: Letter, others: Sequence[Who], number: int) -> None:
@@ -266,59 +162,6 @@ def _print_letter(written: Letter, others: Sequence[Who], number: int) -> None:
 
 
 # --- telling one card ------------------------------------------------------------------------------------------------
-
-
-def story_data(client: Client, story: Story) -> dict[str, Any]:
-    """A card with its history and what can be done, for people and JSON."""
-    from pipeline.cli.trace import events_of, notices_of
-    from pipeline.engine.cards.ways import ways
-    from pipeline.engine.deciding import acceptable
-    from pipeline.ledger import decisions
-
-    near = near_ones(client, story)
-    codes = acceptable(client, story.card) if story.card["state"] == "open" else frozenset()
-    subjects = [story.card["subject"]]
-    names = {story.file["id"]: story.file["name"]} if story.file else {}
-    if story.file is not None and story.order is not None:
-        subjects.append(f"file:{story.file['id']}")
-    with client.ledger.read() as conn:
-        events = events_of(client, conn, subjects, names)
-        told = notices_of(client, conn, subjects[:1])
-        decided = decisions.of_subject(conn, client.config.client, story.card["subject"])
-    if story.card["kind"] == "brake":  # a job's story is long; of it the card's own days are of interest
-        events = [row for row in events if row["at"] >= story.card["opened"] and row["event"] != "published"]
-        told = [row for row in told if row["at"] >= story.card["opened"]]
-    zone = client.config.zone
-    waiting = story.order is not None and story.card["state"] == "open"
-    order = story.order or {}
-    return {
-        **card_row(story.card, client),
-        "excerpts": [
-            [{"line": one.number, "text": one.text, "marked": one.marked} for one in lines] for lines in story.excerpts
-        ],
-        "tries": order.get("tries") if waiting else None,
-        "next_try": order["next_try"].astimezone(zone) if waiting and order["next_try"] else None,
-        "events": events,
-        "notices": told,
-        "decisions": [
-            {
-                "verdict": one["verdict"],
-                "codes": one["codes"],
-                "by": one["by"],
-                "at": one["at"].astimezone(zone),
-                "why": one["why"],
-            }
-            for one in decided
-        ],
-        "acceptable": sorted(codes),
-        "near": {
-            about: [{"code": one.code, "name": one.name, "alike": one.alike} for one in found]
-            for about, found in near.items()
-        },
-        "ways": [
-            {"command": way.command, "does": str(way.does)} for way in ways(story, codes, near, windows=os.name == "nt")
-        ],
-    }
 
 
 def _tell(client: Client, story: Story, data: Mapping[str, Any]) -> None:
@@ -344,7 +187,7 @@ def _tell(client: Client, story: Story, data: Mapping[str, Any]) -> None:
             for one in found:
                 out.print(Rich(f"  {one['code']}  {one['name']} ({one['alike']} %)"))
     out.print()
-    rows = [{"at": row["at"], "text": row["text"]} for row in _history(data)]
+    rows = [{"at": row["at"], "text": row["text"]} for row in history_of(data)]
     common.table((("at", T("When")), ("text", T("What happened"))), rows, empty=T("No events."))
     if data["ways"]:
         out.print(Rich(str(T("What can be done:")), style="bold"))
@@ -354,8 +197,8 @@ def _tell(client: Client, story: Story, data: Mapping[str, Any]) -> None:
 
 
 def _facts(client: Client, story: Story, data: Mapping[str, Any]) -> Iterator[tuple[Text, str]]:
-    from pipeline.cli.orders import file_row, order_row
-    from pipeline.cli.trace import copy_words
+    from pipeline.engine.shown.rows import file_row, order_row
+    from pipeline.engine.shown.stories import copy_words
 
     if data["state"] != "open":
         yield (
@@ -392,20 +235,3 @@ def _show_lines(out: Any, story: Story, n: int) -> None:
         return
     for row in drawn(lines).split("\n"):
         out.print(Rich("    " + row, style="bold" if row.startswith(">") else "dim"), soft_wrap=True)
-
-
-def _history(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What happened with it, by time: events, who was told, what was decided, its opening and closing."""
-    rows = [{"at": data["since"], "text": str(T("card {n} opened", n=data["number"]))}]
-    rows += [{"at": row["at"], "text": f"{row['what']}: {row['text']}"} for row in data["events"]]
-    for notice in data["notices"]:
-        if notice["shown"]:
-            words = T("told by {channel}: {title}", channel=notice["channel"] or "?", title=notice["title"])
-        else:
-            words = T(
-                "to be told: {title}{why}", title=notice["title"], why=f" ({notice['why']})" if notice["why"] else ""
-            )
-        rows.append({"at": notice["shown"] or notice["at"], "text": str(words)})
-    if data["closed"]:
-        rows.append({"at": data["closed"], "text": str(T("card {n} closed", n=data["number"]))})
-    return sorted(rows, key=lambda row: row["at"])

@@ -177,8 +177,8 @@ def _story(
     orders: RunReport,
     again: Sequence[RunReport],
 ) -> dict[str, Any]:
-    from pipeline.cli.orders import file_row, order_row
     from pipeline.engine.runtime import Client
+    from pipeline.engine.shown.rows import file_row, order_row
     from pipeline.ledger.search import find_files, find_orders
 
     with Client.open(config) as client, client.ledger.read() as conn:

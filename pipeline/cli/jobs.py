@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli import common
-from pipeline.texts import TN, T, Text
+from pipeline.engine.shown.jobs import gather, last_words, left_out_words
+from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
-    from pipeline.config.model import ClientConfig
-    from pipeline.engine.history import LastRun
-    from pipeline.engine.schedule import Run
     from pipeline.ledger.store import Ledger
 
-NEXT = 5
-LEFT_OUT_DAYS = 7  #: for so long the times that got no run are counted
 
-STATES: Mapping[str, Text] = {
-    "running": T("is running"),
-    "done": T("done"),
-    "waiting": T("done; something waits for a person"),
-    "failed": T("failed"),
-    "timed_out": T("ended by its time limit"),
-    "interrupted": T("interrupted"),
-    "skipped": T("skipped"),
-}
-TRIGGERS: Mapping[str, Text] = {
-    "schedule": T("by schedule"),
-    "watch": T("by watching"),
-    "catch-up": T("caught up"),
-    "person": T("by hand"),
-    "retry": T("tried again"),
-}
 COLUMNS = (
     ("job", T("Job")),
     ("schedule", T("Schedule")),
@@ -63,77 +41,9 @@ def jobs(
         out.print(str(T("`mistok serve` is not at work: jobs run only by `mistok run JOB` until it is started.")))
 
 
-def gather(config: ClientConfig, ledger: Ledger) -> list[dict[str, Any]]:
-    """One row a job: ``job``, ``schedule`` (in words), ``enabled``, ``last`` run, ``next`` runs with their notes."""
-    from pipeline.engine import history
-    from pipeline.engine.schedule import in_words, next_runs
-
-    now = ledger.clock.now()
-    last = history.last_runs(ledger, config.jobs)
-    left_out = history.skipped(ledger, config.jobs, now - timedelta(days=LEFT_OUT_DAYS))
-    anchors = history.last_slots(ledger, config.jobs, remember=False)
-    rows = []
-    for name, job in config.jobs.items():
-        coming = next_runs(job, config.zone, now, NEXT, anchors[name]) if job.enabled else []
-        rows.append(
-            {
-                "job": name,
-                "schedule": in_words(job),
-                "enabled": job.enabled,
-                "watch": job.watch,
-                "last": _last(last.get(name), config),
-                "next": [_run(run) for run in coming],
-                "left_out": left_out.get(name, {}),
-            }
-        )
-    return rows
-
-
-def _last(run: LastRun | None, config: ClientConfig) -> dict[str, Any] | None:
-    if run is None:
-        return None
-    return {
-        "state": run.state,
-        "trigger": run.trigger,
-        "started": run.started.astimezone(config.zone),
-        "ended": run.ended.astimezone(config.zone) if run.ended else None,
-        "counts": dict(run.counts),
-        "error": run.error,
-    }
-
-
-def _run(run: Run) -> dict[str, Any]:
-    return {"at": run.at, "note": run.note}
-
-
-def _last_words(last: dict[str, Any] | None) -> Text:
-    if last is None:
-        return T("never")
-    words = T(
-        "{when}: {state}, {trigger}",
-        when=last["started"],
-        state=STATES.get(last["state"], Text(last["state"])),
-        trigger=TRIGGERS.get(last["trigger"], Text(last["trigger"])),
-    )
-    return T("{one}\n{other}", one=words, other=last["error"].text) if last["error"] else words
-
-
 def _last_cell(row: dict[str, Any]) -> Text:
-    words, left_out = _last_words(row["last"]), left_out_words(row["left_out"])
+    words, left_out = last_words(row["last"]), left_out_words(row["left_out"])
     return T("{one}\n{other}", one=words, other=left_out) if left_out else words
-
-
-def left_out_words(counts: Mapping[str, int], days: int = LEFT_OUT_DAYS) -> Text | None:
-    """Times of the schedule that got no run of their own in the last days, or None."""
-    parts: list[Text] = []
-    if busy := counts.get("busy", 0):
-        parts.append(TN("{n} skipped (the run before went on)", "{n} skipped (the run before went on)", busy))
-    if missed := counts.get("missed", 0):
-        parts.append(TN("{n} missed (nothing ran then)", "{n} missed (nothing ran then)", missed))
-    if not parts:
-        return None
-    words = parts[0] if len(parts) == 1 else T("{one}; {other}", one=parts[0], other=parts[1])
-    return TN("in {n} day: {what}", "in {n} days: {what}", days, what=words)
 
 
 def _next_words(row: dict[str, Any]) -> str:

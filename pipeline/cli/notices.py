@@ -11,19 +11,11 @@ import typer
 
 from pipeline.cli import common
 from pipeline.cli.orders import Limit, asked, cut
-from pipeline.texts import T, Text
+from pipeline.engine.shown.stories import NOTICE_STATES as STATES
+from pipeline.texts import T
 
 if TYPE_CHECKING:
     from pipeline.ledger.store import Ledger
-
-STATES: Mapping[str, Text] = {
-    "waiting": T("waits to be shown"),
-    "sending": T("is being shown"),
-    "shown": T("shown"),
-    "summarised": T("told in a summary"),
-    "undelivered": T("not shown"),
-    "muted": T("kept here only"),
-}
 
 
 def notices(

@@ -12,7 +12,7 @@ import typer
 
 from pipeline.cli import common
 from pipeline.cli.run import moment, progress
-from pipeline.cli.trace import STARTED_BY
+from pipeline.engine.shown.stories import STARTED_BY
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:

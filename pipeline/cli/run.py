@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import common
-from pipeline.cli.jobs import STATES
-from pipeline.cli.trace import STARTED_BY
+from pipeline.engine.shown.jobs import STATES
+from pipeline.engine.shown.stories import STARTED_BY
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:

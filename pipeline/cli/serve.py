@@ -105,7 +105,7 @@ def _log_to_the_screen_too(config: ClientConfig) -> None:
 
 
 def _banner(client: Client) -> None:
-    from pipeline.cli.jobs import gather
+    from pipeline.engine.shown.jobs import gather
 
     config, out = client.config, common.console()
     on = [row for row in gather(config, client.ledger) if row["enabled"]]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli import common
-from pipeline.cli.jobs import STATES, left_out_words
-from pipeline.errors import ConfigError, Finding, MistokError, Transient
-from pipeline.texts import TN, T, Text, hide_from_now_on, verbatim
+from pipeline.engine.shown.jobs import STATES, left_out_words
+from pipeline.engine.shown.troubles import ROOMS, gigabytes, headline, other_troubles, placed, service_words, troubles
+from pipeline.errors import ConfigError, MistokError, Transient
+from pipeline.texts import T, Text, hide_from_now_on, verbatim
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from pipeline.config.model import ClientConfig
-    from pipeline.engine.health import Connection, Health, Job, Level, Service
+    from pipeline.engine.health import Connection, Health, Job, Level
     from pipeline.engine.quiet import Inbox
 
 #: Codes of Nagios and its kin: OK, WARNING, CRITICAL, UNKNOWN.
@@ -28,30 +28,6 @@ HELP = T(
     "Tell how it stands: service, jobs, connections, inboxes, cards. Exit code 0: all is well; 1: something fails or "
     "waits for a person; 2: wrong config; 3: no service is at work, or the ledger does not answer."
 )
-
-LIVES: Mapping[str, Text] = {
-    "alive": T("alive"),
-    "standby": T("stands by"),
-    "starting": T("is starting"),
-    "stopping": T("is stopping"),
-    "stopped": T("was stopped"),
-    "stuck": T("STUCK: its process is there, but says nothing"),
-    "dead": T("DEAD: its process is gone"),
-    "silent": T("SILENT: dead, stuck, or cut off from the ledger"),
-    "never": T("was never started"),
-}
-KINDS: Mapping[str, Text] = {
-    "held": T("orders held"),
-    "quarantined": T("files in quarantine"),
-    "changed": T("orders that came again with other content"),
-    "in_doubt": T("orders in doubt"),
-    "brake": T("catalogues stopped by a brake"),
-    "plan": T("plans stopped by a brake"),
-    "sync": T("syncs with products that are not in step"),
-    "alike": T("buyers of a like name"),
-    "lost": T("files whose copy was lost"),
-}
-ROOMS: Mapping[str, Text] = {"ledger": T("Disk of the ledger"), "archive": T("Disk of the archive")}
 
 
 def status(
@@ -124,7 +100,7 @@ def _without_config(
         return None
     config, found = examined
     hide_from_now_on(lambda words: mask(words, config.secrets))
-    told = [_placed(error.findings[0]), *_service_troubles(found), *_other_troubles(found)]
+    told = [placed(error.findings[0]), *_service_troubles(found), *other_troubles(found)]
     if nagios:
         code, word = (2, "CRITICAL") if found.down else (1, "WARNING")
         print(f"MISTOK {word} - {config.client}: {'; '.join(map(str, told))}".replace("\n", " "))
@@ -146,7 +122,7 @@ def _without_config(
     for words in told[1:]:
         out.print(f"  ! {words}", soft_wrap=True, markup=False)
     for service in found.services:
-        out.print(str(_service_words(service, config.zone)), soft_wrap=True, markup=False)
+        out.print(str(service_words(service, config.zone)), soft_wrap=True, markup=False)
     out.print(str(T("More is told when the config is right. Times are those of {zone}.", zone=config.timezone)))
     return common.WRONG
 
@@ -156,14 +132,6 @@ def _service_troubles(found: Health) -> Iterator[Text]:
         yield T("No service is at work, and none can be started with this config.")
     elif any(service.life.value in ("alive", "standby") for service in found.services):
         yield T("The service goes on with the config that it has.")
-
-
-def _other_troubles(found: Health) -> Iterator[Text]:
-    if found.cards:
-        yield T("Open cards: {cards}.", cards=_cards_words(found.cards))
-    if found.untold:
-        words = TN("{n} notice could not be shown", "{n} notices could not be shown", found.untold)
-        yield T("{what}: {why}", what=words, why=found.untold_why) if found.untold_why else words
 
 
 def _duration(words: str) -> timedelta:
@@ -187,12 +155,12 @@ def show(config: ClientConfig, found: Health, level: Level) -> None:
 
     out, zone = common.console(), config.zone
     style = {"well": "bold green", "trouble": "bold yellow", "down": "bold red"}[level.value]
-    out.print(Rich(str(_headline(config, level)), style=style))
+    out.print(Rich(str(headline(config, level)), style=style))
     for words in troubles(config, found):
         out.print(Rich("  ! ", style=style) + Rich(str(words)), soft_wrap=True)
     out.print()
     for service in found.services:
-        out.print(Rich(str(_service_words(service, zone))), soft_wrap=True)
+        out.print(Rich(str(service_words(service, zone))), soft_wrap=True)
     common.table(JOBS, [_job_row(job, zone) for job in found.jobs], empty=T("The config has no jobs."))
     if found.connections:
         rows = [_connection_row(connection, zone) for connection in found.connections]
@@ -205,107 +173,13 @@ def show(config: ClientConfig, found: Health, level: Level) -> None:
                 T(
                     "{what}: {free} GB free ({path})",
                     what=ROOMS[room.what],
-                    free=_gigabytes(room.free),
+                    free=gigabytes(room.free),
                     path=str(room.path),
                 )
             ),
             soft_wrap=True,
         )
     out.print(str(T("Times are those of {zone}.", zone=config.timezone)))
-
-
-def _headline(config: ClientConfig, level: Level) -> Text:
-    match level.value:
-        case "well":
-            return T("{client}: all is well.", client=config.client)
-        case "trouble":
-            return T("{client}: something fails, or waits for a person.", client=config.client)
-        case _:
-            return T("{client}: nobody does the work.", client=config.client)
-
-
-def troubles(config: ClientConfig, found: Health) -> Iterator[Text]:
-    """All that is not well, one sentence each, the worst first."""
-    from pipeline.engine import health
-
-    if found.down and health.scheduled(config):
-        yield T("No service is at work: start `mistok serve`.")
-    for service in found.services:
-        if service.life.value in ("stuck", "silent", "dead") and service.last is not None:
-            yield T(
-                "The service on {host} (process {pid}) is not to be trusted: {life}.",
-                host=service.host,
-                pid=str(service.pid),
-                life=LIVES[service.life.value],
-            )
-    if found.config_trouble is not None:
-        yield T(
-            "The config was edited and is wrong, the service goes on with the old one: {words}",
-            words=_placed(found.config_trouble),
-        )
-    elif any(service.other_config for service in found.services if service.life.value == "alive"):
-        yield T("The config was edited; the service does not work by it yet.")
-    for connection in found.connections:
-        if connection.standing.since is not None and connection.standing.finding is not None:
-            yield T(
-                "Connection {name} fails since {since}: {words}",
-                name=connection.name,
-                since=connection.standing.since.astimezone(config.zone),
-                words=connection.standing.finding.text,
-            )
-    for inbox in found.inboxes:
-        if inbox.finding is not None:
-            yield inbox.finding.text
-    for job in found.jobs:
-        yield from _job_troubles(job, config.zone)
-    yield from _other_troubles(found)
-    if found.archive is not None:
-        yield found.archive.text
-    for room in found.rooms:
-        if room.scarce:
-            yield T("{what} is nearly full: {free} GB free.", what=ROOMS[room.what], free=_gigabytes(room.free))
-
-
-def _job_troubles(job: Job, zone: ZoneInfo) -> Iterator[Text]:
-    if not job.enabled:
-        return
-    if job.over_limit and job.running_since is not None:
-        since = job.running_since.astimezone(zone)
-        yield T("Job {job} runs since {since}, longer than its time limit.", job=job.name, since=since)
-    if job.overdue and job.due is not None:
-        yield T("Job {job} should have run at {due}, and did not.", job=job.name, due=job.due.astimezone(zone))
-    last = job.over
-    if last is not None and last.state in ("failed", "timed_out", "interrupted"):
-        words = T("Job {job}: {state}", job=job.name, state=STATES[last.state])
-        of_connection = last.error is not None and last.error.about.startswith("connection:")
-        if last.error is not None and not of_connection:
-            words = T("{what}: {why}", what=words, why=last.error.text)
-        yield words
-
-
-def _placed(finding: Finding) -> Text:
-    place = common.where(finding.where)
-    return T("{what}: {why}", what=verbatim(place), why=finding.text) if place else finding.text
-
-
-def _cards_words(cards: Mapping[str, int]) -> str:
-    return ", ".join(f"{KINDS.get(kind, kind)}: {count}" for kind, count in cards.items())
-
-
-def _service_words(service: Service, zone: ZoneInfo) -> Text:
-    from pipeline.engine.schedule import duration_words
-
-    if service.last is None or service.age is None:
-        return T("The service: {life}.", life=LIVES[service.life.value])
-    return T(
-        "The service on {host}: {life}; process {pid}, version {version}, started {since}; last sign {age} ago",
-        host=service.host,
-        life=LIVES[service.life.value],
-        pid=str(service.pid),
-        version=service.version or "?",
-        since=service.since.astimezone(zone) if service.since else "?",
-        age=duration_words(max(service.age, timedelta(seconds=1))),
-    )
 
 
 JOBS = (
@@ -380,10 +254,6 @@ def _inbox_row(inbox: Inbox, zone: ZoneInfo) -> dict[str, Any]:
 
 def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
     return moment.astimezone(zone) if moment else None
-
-
-def _gigabytes(count: int) -> str:
-    return common.cell(round(Decimal(count) / 1_000_000_000, 1))
 
 
 # --- as data -----------------------------------------------------------------------------------------------------

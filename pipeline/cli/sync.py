@@ -113,7 +113,7 @@ def findings_of(step: Any) -> list[Finding]:
 
 def _show(report: RunReport, *, dry_run: bool, limit: int | None) -> None:
     """Counts first, then the difference, then what waits for a person."""
-    from pipeline.cli.jobs import STATES as RUN_STATES
+    from pipeline.engine.shown.jobs import STATES as RUN_STATES
 
     out = common.console()
     if report.state == "skipped":

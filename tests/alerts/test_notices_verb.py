@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipeline.alerts.claims import NoticeState
 from pipeline.alerts.outbox import deliver
 from pipeline.cli.app import app
-from pipeline.cli.notices import STATES
+from pipeline.engine.shown.stories import NOTICE_STATES as STATES
 from pipeline.ledger.store import Ledger
 from pipeline.texts import current_language, use_language
 from tests.alerts.conftest import Recorder, plain

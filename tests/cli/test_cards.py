@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.resolve import came_words, parse_map
 from pipeline.engine.carrying import Came
+from pipeline.engine.shown.answers import came_words, parse_map
 from pipeline.errors import ConfigError, Finding
 from pipeline.resources import samples
 from pipeline.texts import T, use_language

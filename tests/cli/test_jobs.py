@@ -13,6 +13,7 @@ import pytest
 from pipeline.cli import jobs as verb
 from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.engine import history
+from pipeline.engine.shown.jobs import gather, last_words
 from pipeline.errors import Finding
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
@@ -54,7 +55,7 @@ def ledger(tmp_path: Path, clock: Clock) -> Ledger:
 
 
 def test_the_next_five_runs_in_the_clients_time_with_the_odd_night(tmp_path: Path, ledger: Ledger) -> None:
-    [row] = verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
+    [row] = gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
     assert verb._next_words(row).splitlines() == [
         "2026-10-24 03:00",
         "2026-10-25 03:00  (03:00 comes twice on this night: runs the first time only)",
@@ -63,7 +64,7 @@ def test_the_next_five_runs_in_the_clients_time_with_the_odd_night(tmp_path: Pat
         "2026-10-28 03:00",
     ]
     assert row["last"] is None
-    assert str(verb._last_words(None)) == "never"
+    assert str(last_words(None)) == "never"
 
 
 def test_the_last_run_with_its_error(tmp_path: Path, ledger: Ledger, clock: Clock) -> None:
@@ -71,8 +72,8 @@ def test_the_last_run_with_its_error(tmp_path: Path, ledger: Ledger, clock: Cloc
     history.record_broken_end(ledger, "night", "timed_out", finding, trigger="catch-up", scheduled_for=clock.now())
     clock.sleep(60)
     history.record_skip(ledger, "night", "schedule", clock.now(), "busy")
-    [row] = verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
-    words = str(verb._last_words(row["last"]))
+    [row] = gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
+    words = str(last_words(row["last"]))
     assert words == "2026-10-23 12:00: ended by its time limit, caught up\nIt took too long."
 
 
@@ -83,18 +84,18 @@ def test_an_interval_goes_on_from_its_last_run(tmp_path: Path, ledger: Ledger, c
         ledger, "stock", "done", Finding("x", T("x")), trigger="schedule", scheduled_for=clock.now()
     )
     clock.sleep(1200)
-    [row] = verb.gather(shop, ledger)
+    [row] = gather(shop, ledger)
     assert verb._next_words(row).splitlines()[:2] == ["2026-10-23 13:00", "2026-10-23 14:00"]
 
 
 def test_asking_writes_nothing(tmp_path: Path, ledger: Ledger) -> None:
-    verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
+    gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
     with ledger.read() as conn:
         assert conn.exec_driver_sql('SELECT count(*) FROM "values"').scalar() == 0
 
 
 def test_watching_and_jobs_that_are_off(tmp_path: Path, ledger: Ledger) -> None:
-    rows = verb.gather(config(tmp_path, orders={"watch": True}, old={"every": "1m", "enabled": False}), ledger)
+    rows = gather(config(tmp_path, orders={"watch": True}, old={"every": "1m", "enabled": False}), ledger)
     assert [verb._next_words(row) for row in rows] == ["when a file comes", ""]
     assert [str(row["schedule"]) for row in rows] == ["as files come (looked at every 10 s)", "off"]
 
@@ -132,9 +133,9 @@ def test_a_run_whose_process_lives_is_running(tmp_path: Path, ledger: Ledger) ->
     lease = ledger.acquire("job:night", timedelta(minutes=1))
     assert lease is not None
     _begin_a_run(ledger)
-    states = [verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)[0]["last"]["state"]]
+    states = [gather(config(tmp_path, night={"at": ["03:00"]}), ledger)[0]["last"]["state"]]
     ledger.release(lease)
-    states.append(verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)[0]["last"]["state"])
+    states.append(gather(config(tmp_path, night={"at": ["03:00"]}), ledger)[0]["last"]["state"])
     assert states == ["running", "interrupted"]
 
 
@@ -142,5 +143,5 @@ def test_a_run_whose_process_is_gone_was_interrupted(tmp_path: Path, ledger: Led
     ledger.owner = f"{socket.gethostname()}:{os.getpid()}:1:0badcafe"  # a process of this number, long ago
     ledger.acquire("job:night", timedelta(minutes=1))
     _begin_a_run(ledger)
-    [row] = verb.gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
-    assert "interrupted" in str(verb._last_words(row["last"]))
+    [row] = gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
+    assert "interrupted" in str(last_words(row["last"]))

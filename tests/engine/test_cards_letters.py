@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.cli.cards import KINDS
 from pipeline.engine.cards.excerpt import WIDE, drawn, excerpt
 from pipeline.engine.cards.letters import SHOWN, Known, addressees, letter
 from pipeline.engine.cards.story import Story
 from pipeline.engine.cards.ways import mapping_command, shell_word, ways
 from pipeline.engine.nearest import Proposal, alike, meant
+from pipeline.engine.shown.cards import KINDS
 from pipeline.errors import ConfigError, Finding, Where, Who
 from pipeline.flow import Explained
 from pipeline.ports import Ref

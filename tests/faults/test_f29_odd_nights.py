@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
-from pipeline.cli.jobs import _next_words, gather
+from pipeline.cli.jobs import _next_words
 from pipeline.config.load import load_config
 from pipeline.engine import history
 from pipeline.engine.runtime import Client, RunOptions, run_job
 from pipeline.engine.scheduler import Scheduler
+from pipeline.engine.shown.jobs import gather
 from pipeline.ledger import tables as t
 from tests.faults.conftest import Victim
 from tests.faults.serving import scheduled

@@ -14,13 +14,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pipeline.cli.common import jsonable
 from pipeline.cli.formats import Chosen
 from pipeline.cli.map import fields_of, line_rows
 from pipeline.cli.validate import context_for, judge_file
 from pipeline.config.includes import read_config
 from pipeline.config.load import load_config
 from pipeline.config.yaml import plain
+from pipeline.engine.shown.words import jsonable
 from pipeline.errors import Finding
 from pipeline.flow import InboundSettings
 from pipeline.registry import load_registry
