@@ -65,7 +65,8 @@ class OnlySettings(Settings):
     sources: Names = ()
     """Only orders of these shops behind the source (name or id, as a CRM tells them)."""
     warehouses: Names = ()
-    """Only orders from these warehouses of the source."""
+    """Only orders from these warehouses of the source. One that is from several of them, or does not say from which, is
+    held."""
 
 
 class PartySettings(Settings):
@@ -172,7 +173,8 @@ class DocumentsSettings(Settings):
     """What the source is told of its orders."""
     compare_stock: Literal["run", "full", "off"] = "run"
     """After shipments the stock of what was shipped is compared on both sides, where both tell it: in each run that
-    ships, in the full ones only, or never. What disagrees is told."""
+    ships, in the full ones only, or never. Where neither what may be sold nor what lies there is the same, it is
+    told."""
     full_at: TimeOfDay | None = time(3)
     """The first run after this time of day reads all orders since `since` and looks for the documents of each; the
     others only look at what changed."""

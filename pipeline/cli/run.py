@@ -188,6 +188,8 @@ ACTIONS = {
 
 def show(report: RunReport, *, dry_run: bool) -> None:
     """Print what came of a run: rows, what is wrong, and one line of counts."""
+    from pipeline.cli.sync import show_rows
+
     out = common.console()
     for step in report.steps:
         if step.result is not None:
@@ -198,6 +200,8 @@ def show(report: RunReport, *, dry_run: bool) -> None:
                     for row in rows
                 ]
                 common.table(COLUMNS, told, empty=T("Nothing new."))
+            elif any("act" in row for row in rows):
+                show_rows(rows, 0)
             elif rows:
                 told = [{**row, "action": ACTIONS.get(str(row.get("action")), row.get("action", ""))} for row in rows]
                 common.table([(name, _heading(name)) for name in rows[0]], told, empty=T("Nothing new."))

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
 from pipeline.config.model import ScheduleSettings
+from pipeline.engine.pacing import LedgerPacer
 from pipeline.engine.schedule import due_runs
 from pipeline.model import Offer
 from pipeline.resources import samples
@@ -31,6 +32,12 @@ Run = Callable[..., Result]
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the allowance of a key."""
+    monkeypatch.setattr(LedgerPacer, "_wait", lambda *_asked: 0.0)
 
 
 @pytest.fixture

@@ -1,12 +1,18 @@
-"""After shipments: does what the source may sell of the shipped goods agree with what the target has of them?"""
+"""After shipments: does the source's stock of the shipped goods agree with what the target has of them?
+
+It agrees where both may sell the same, and where the same lies in both: a CRM reserves for its open orders, of which
+the target may know nothing yet. Of a step that takes the orders of some warehouses only these count.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pipeline.alerts import notices
+from pipeline.engine.documents.rules import same
 from pipeline.errors import Finding, Where, Who
 from pipeline.ledger import cards
 from pipeline.model import StockLevel
@@ -41,15 +47,15 @@ def compare(run: DocumentsRun) -> None:
         return
     articles = {normal_form(run.mappings.get(("sku", code), code)): code for code in asked}
     back = {normal_form(code): normal_form(run.mappings.get(("sku", code), code)) for code in asked}
-    here = _levels(run.source, set(back))
+    here = _levels(run.source, set(back), settings.only.warehouses)
     there = _levels(run.target, set(articles))
     wrong = []
     for form, code in sorted(articles.items()):
         mine = here.get(normal_form(code))
         other = there.get(form)
         # what one of them does not count cannot disagree
-        if mine is not None and other is not None and mine != other:
-            wrong.append(_disagrees(run, code, mine, other))
+        if mine is not None and other is not None and mine.free != other.free and mine.lies != other.lies:
+            wrong.append(_disagrees(run, code, mine.free, other.free))
     with run.begin() as conn:
         # what disagrees is looked at again until it does not
         again = sorted({finding.where.element or "" for finding in wrong})
@@ -72,17 +78,29 @@ def compare(run: DocumentsRun) -> None:
     )
 
 
-def _levels(system: Stock, wanted: Collection[str]) -> Mapping[str, Decimal]:
-    """What may be sold of these articles, by normal form; without what is not counted."""
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Of one article: what may be sold, and what lies there."""
+
+    free: Decimal = Decimal(0)
+    lies: Decimal = Decimal(0)
+
+
+def _levels(system: Stock, wanted: Collection[str], warehouses: Sequence[str] = ()) -> Mapping[str, Amount]:
+    """The stock of these articles, by normal form; without what is not counted, and of these warehouses alone."""
     by_offer: dict[tuple[str, str], list[StockLevel]] = {}
     for level in system.levels():
         form = normal_form(level.code)
-        if form in wanted and level.counted:
+        named = not warehouses or any(same(one, level.warehouse) for one in warehouses)
+        if form in wanted and level.counted and named:
             by_offer.setdefault((form, level.offer), []).append(level)
-    found: dict[str, Decimal] = {}
+    found: dict[str, Amount] = {}
     for (form, _offer), levels in by_offer.items():
-        amount = sellable((level.on_hand, level.reserved) for level in without_totals(levels))
-        found[form] = found.get(form, Decimal(0)) + amount
+        parts = without_totals(levels)
+        free = sellable((level.on_hand, level.reserved) for level in parts)
+        before = found.get(form, Amount())
+        lies = sum((level.on_hand for level in parts), Decimal(0))
+        found[form] = Amount(before.free + free, before.lies + lies)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from pipeline.engine.documents.work import Work
 from pipeline.errors import Finding, MistokError, Where, Who
 from pipeline.ledger import acts as act_rows
 from pipeline.ledger import decisions
+from pipeline.model import Order
 from pipeline.ports import DocumentRef, Documents, SeenOrder, ShipDocuments
 from pipeline.rules.keys import key_of
 from pipeline.rules.orders import is_currency, normal_order, order_findings
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from pipeline.engine.documents.walk import DocumentsRun
 
 log = structlog.get_logger("mistok.documents")
+#: How systems tell the warehouse of each item where they are several.
+_OF_ITEM = re.compile(r"item\[\d+\]\.warehouse")
 
 
 def make_work(run: DocumentsRun, seen: SeenOrder) -> Work | None:
@@ -126,6 +130,29 @@ def _rule(run: DocumentsRun, work: Work) -> None:
                 codes_needed=not settings.products.by_name,
             )
         )
+        if settings.only.warehouses and not work.order.warehouse:
+            work.findings = (*work.findings, _of_which_warehouse(run, work.order))
+
+
+def warehouses_of(order: Order) -> tuple[str, ...]:
+    """The warehouses that an order says it is sent from: none, the one of all its items, or one for each item."""
+    of_items = (place for name, place in order.extra.items() if _OF_ITEM.fullmatch(name))
+    return tuple(dict.fromkeys(place for place in (order.warehouse, *of_items) if place))
+
+
+def _of_which_warehouse(run: DocumentsRun, order: Order) -> Finding:
+    places = warehouses_of(order)
+    wanted = ", ".join(run.settings.only.warehouses)
+    if places:
+        text = T("The items of order {number} are sent from several warehouses: {names}. Only orders from {wanted} are "
+                 "taken.", number=order.number, names=", ".join(places), wanted=wanted)  # fmt: skip
+        hint = T("Divide it in the source, or make its document by hand and reject this card.")
+    else:
+        text = T("Order {number} does not say from which warehouse it is sent. Only orders from {wanted} are taken.",
+                 number=order.number, wanted=wanted)  # fmt: skip
+        hint = T("Set its warehouse in {source}. Where no order has one, take `warehouses` out of `only`.",
+                 source=run.settings.source)  # fmt: skip
+    return Finding("which-warehouse", text, Where(order=order.number, element="warehouse"), hint, Who.ADMIN)
 
 
 def _is(run: DocumentsRun, wrote: str, status: str) -> bool:

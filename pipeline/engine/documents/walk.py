@@ -265,7 +265,9 @@ class DocumentsRun:
                 if only.sources and not _named(only.sources, order.extra.get("source"), order.extra.get("source_id"),
                                                order.source):  # fmt: skip
                     continue
-                if only.warehouses and not _named(only.warehouses, order.warehouse):
+                places = planning.warehouses_of(order)
+                # one that tells none, or several, is not passed over in silence: see planning
+                if only.warehouses and places and not _named(only.warehouses, *places):
                     continue
             group = order.status if order is not None else ""
             if only.statuses and not rules.called(only.statuses, seen.status, self.statuses, group):

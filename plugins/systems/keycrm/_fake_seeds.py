@@ -324,6 +324,19 @@ class Seeded(FakeApi):
         """Somebody moves an order on."""
         self.change_order(number, status_id=status)
 
+    def seed(self) -> None:
+        """A small shop whose orders go into an accounting program: goods leave when the courier has them and come back
+        by a status of their own; a second warehouse, a manager, and goods that were there before."""
+        with self.lock:
+            sent = next(row for row in self.account.table("statuses").values() if row["name"] == "Відправлено")
+            sent["stock"] = "write_off"
+            self.add_status("Повернено", group=6, number=20)
+            self.add_warehouse("Магазин")
+            self.add_user("Ганна", "Бойко", number=7)
+            sizes = {"weight": Decimal("0.27"), "length": 8, "width": 6, "height": 19}
+            self.add_product("Кава мелена", "COF-2", price=150, stock={1: 35}, **sizes)
+            self.account.moved.clear()
+
     def _checked(self, body: Mapping[str, Any], fields: Mapping[str, Any]) -> Row:
         values, errors = check(dict(body), fields, self.quirks)
         if errors:

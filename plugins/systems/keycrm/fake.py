@@ -142,10 +142,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-minute", type=int, default=PER_MINUTE, help="requests; 0: no limit")
     parser.add_argument("--order-webhook", action="append", default=[], metavar="URL", help="told of status changes")
     parser.add_argument("--stock-webhook", action="append", default=[], metavar="URL", help="told of stock changes")
+    parser.add_argument("--seed", action="store_true", help="begin with a small account when there is no state")
     options = parser.parse_args(argv)
     fake = FakeKeyCrm(keys=(options.token or KEY,), per_minute=options.per_minute or None)
     if options.state and (state := load_state(options.state)):
         fake.load(state)
+    elif options.seed:
+        fake.seed()
     for url in options.order_webhook:
         fake.hooks.on_order(url)
     for url in options.stock_webhook:

@@ -355,3 +355,13 @@ def test_what_was_shipped_is_compared_on_both_sides_and_told_until_it_agrees(wor
     world.write("stock.json", {"AB-1": ["6", "0"], "AB-2": ["4", "0"]})
     world.run()
     assert world.cards() == []
+
+
+def test_what_open_orders_reserve_in_the_source_alone_is_no_disagreement(world: World) -> None:
+    world.sql("INSERT INTO products (code, name, kind, data, stock) VALUES ('AB-1', 'a', 'goods', '{}', '10')")
+    world.write("stock.json", {"AB-1": ["8", "5"]})
+    world.put("12", order(id="8", number="8", lines=(line(),), total=D("200.00")))
+    assert "disagree" not in world.run().counts
+    world.write("stock.json", {"AB-1": ["8", "1"]})  # of the next one nothing has left there
+    world.put("12", order(id="9", number="9", lines=(line(),), total=D("200.00")))
+    assert world.run().counts["disagree"] == 1

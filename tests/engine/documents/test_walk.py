@@ -164,6 +164,20 @@ def test_only_chosen_orders_are_taken(world: World) -> None:
     assert world.states() == {"1": "created"}
 
 
+def test_an_order_that_is_of_no_warehouse_or_of_several_is_not_passed_over_in_silence(world: World) -> None:
+    world.more = "only: {warehouses: [Київ]}\n"
+    world.put("1", order(id="1", number="1"))
+    world.put("4", order(id="2", number="2"))
+    several = {"item[1].warehouse": "Київ", "item[2].warehouse": "Львів"}
+    world.put("4", order(id="3", number="3", extra=several))
+    world.put("4", order(id="4", number="4", extra={"item[1].warehouse": "Львів", "item[2].warehouse": "Одеса"}))
+    assert world.run().counts == {"nothing": 1, "held": 2}
+    assert world.codes() == ["which-warehouse", "which-warehouse"]
+    assert world.states() == {"1": "nothing_to_do", "2": "held", "3": "held"}
+    world.put("4", order(id="2", number="2", warehouse="Київ"))
+    assert world.run().counts["created"] == 1
+
+
 def test_a_period_may_be_loaded_once(world: World) -> None:
     october = world.clock.now().replace(month=10)
     world.put("4", order(id="1", number="1", created_at=october))
