@@ -333,7 +333,7 @@ class Seeded(FakeApi):
             self.add_status("Повернено", group=6, number=20)
             self.add_warehouse("Магазин")
             self.add_user("Ганна", "Бойко", number=7)
-            sizes = {"weight": Decimal("0.27"), "length": 8, "width": 6, "height": 19}
+            sizes: dict[str, Any] = {"weight": Decimal("0.27"), "length": 8, "width": 6, "height": 19}
             self.add_product("Кава мелена", "COF-2", price=150, stock={1: 35}, **sizes)
             self.account.moved.clear()
 
