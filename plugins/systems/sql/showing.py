@@ -1,0 +1,179 @@
+"""The statements that an order becomes, as text for a person: made of the config alone, the database is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    Boolean,
+    Date,
+    DateTime,
+    Integer,
+    Numeric,
+    Sequence,
+    Unicode,
+    delete,
+    insert,
+    literal,
+    literal_column,
+    make_url,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.engine import Dialect
+
+from pipeline.api import (
+    Address,
+    Delivery,
+    DocumentDraft,
+    DocumentRef,
+    Order,
+    OrderLine,
+    Party,
+    Payment,
+    PaymentDraft,
+    Ref,
+    SystemEnv,
+    T,
+    Text,
+    key_of,
+)
+from plugins.systems.sql.fitting import said
+from plugins.systems.sql.reckoning import Way, reckon
+from plugins.systems.sql.schema import Bound, untyped
+from plugins.systems.sql.settings import DRIVERS, Columns, SqlSettings
+from plugins.systems.sql.words import Row
+
+_MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def script(settings: SqlSettings, env: SystemEnv, dialect: str = "") -> str:
+    """All statements of an example order. ``dialect``: a kind of database, in place of that of the settings."""
+    return _Script(settings, env, dialect).text()
+
+
+class _Script:
+    def __init__(self, settings: SqlSettings, env: SystemEnv, dialect: str) -> None:
+        self._settings, self._env = settings, env
+        self._tables = untyped(settings)
+        self._zone = ZoneInfo(settings.timezone or env.timezone)
+        kind = DRIVERS[dialect][0] if dialect else make_url(settings.url).drivername
+        self._dialect: Dialect = make_url(f"{kind}://").get_dialect()()
+        self._draft = _example(env)
+        way = Way(settings.discounts, settings.lines.delivery, settings.lines.fee, settings.wrote("order.rounding"))
+        order = self._draft.order
+        self._row = Row(
+            now=_MOMENT, draft=self._draft, reckoned=reckon(self._draft, way), buyer=order.customer, buyer_id="1"
+        )
+
+    def text(self) -> str:
+        """Everything, with a remark before each statement."""
+        parts = []
+        for remark, statement in self._all():
+            shown = self._compiled(statement) + ";" if statement is not None else ""
+            parts.append(f"-- {remark}\n{shown}".rstrip())
+        return "\n\n".join(parts)
+
+    def _all(self) -> Iterator[tuple[Text, Any]]:
+        settings = self._settings
+        orders, lines = settings.orders, settings.lines
+        above, below = self._tables["orders"], self._tables["lines"]
+        key = key_of(self._env.client, self._draft.order.source, self._draft.order.id)
+        look = select(above[orders.id], above[orders.number or orders.id]).where(above[orders.key] == _shown(key))
+        yield T("Is the order there already?"), look
+        yield T("No: its row, in a transaction of its own."), self._insert(above, orders.columns, {orders.key: key})
+        yield T("Which id did it get?"), look
+        for place, line in enumerate(self._row.sums.lines, 1):
+            row = replace(self._row, line=line, number=place, product=Ref("1", line.code, line.name))
+            yield T("Line {n}.", n=place), self._insert(below, lines.columns, {lines.order: literal_column(":id")}, row)
+        yield T("COMMIT: all of it, or nothing."), None
+        changed = {name: one for name, one in orders.columns.items() if one.sequence is None and one.value != "now"}
+        undo = settings.cancel.undo if settings.cancel is not None else {}
+        where = above[orders.id] == literal_column(":id")
+        values = self._values(above, {**undo, **changed}, self._row)
+        yield (
+            T("The order came again with other content: its row is changed, its lines are written anew."),
+            (update(above.table).where(where).values(values)),
+        )
+        yield (
+            T("Only lines of this order, and only when they differ."),
+            (delete(below.table).where(below[lines.order] == literal_column(":id"))),
+        )
+        if settings.cancel is not None:
+            row = Row(now=_MOMENT, status="cancelled")
+            mark = update(above.table).where(where).values(self._values(above, settings.cancel.set, row))
+            yield T("The order was cancelled: marked, never deleted."), mark
+        if (pays := settings.payments) is not None:
+            pay = PaymentDraft(
+                key=f"{self._env.client}/shop/1/pay/1",
+                order=_NONE,
+                amount=Decimal("500.00"),
+                currency="UAH",
+                at=_MOMENT,
+            )
+            given = {pays.key: pay.key, pays.order: literal_column(":id")}
+            statement = self._insert(self._tables["payments"], pays.columns, given, Row(now=_MOMENT, pay=pay))
+            yield T("A payment."), statement
+
+    def _insert(self, bound: Bound, columns: Columns, given: dict[str, Any], row: Row | None = None) -> Any:
+        values = self._values(bound, columns, row or self._row)
+        for name, declared in columns.items():
+            if declared.sequence is not None:
+                values[name] = Sequence(declared.sequence).next_value()
+        values |= {name: _shown(one) if isinstance(one, str) else one for name, one in given.items()}
+        # in the order of the config, as a person reads it; the key first
+        return insert(bound.table).values({bound.table.c[name]: value for name, value in values.items()})
+
+    def _values(self, bound: Bound, columns: Columns, row: Row) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, declared in columns.items():
+            if declared.sequence is None:
+                cell = said(declared, row)
+                if isinstance(cell, datetime):
+                    cell = cell.astimezone(self._zone).replace(tzinfo=None, microsecond=0)
+                found[bound.columns[name].name] = _shown(cell)
+        return found
+
+    def _compiled(self, statement: Any) -> str:
+        return str(statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _shown(cell: Any) -> Any:
+    """A value as a literal of its own kind."""
+    if cell is None:
+        return null()
+    kinds = ((bool, Boolean()), (int, Integer()), (datetime, DateTime()), (date, Date()), (str, Unicode()))
+    if isinstance(cell, Decimal):
+        return literal(cell, Numeric(asdecimal=True))
+    return literal(cell, next((kind for python, kind in kinds if isinstance(cell, python)), Unicode()))
+
+
+_NONE = DocumentRef("1", "1")
+
+
+def _example(env: SystemEnv) -> DocumentDraft:
+    order = Order(
+        id="1",
+        number="00000001",
+        source="shop",
+        created_at=_MOMENT,
+        currency=env.currency,
+        customer=Party(first_name="Олена", last_name="Шевченко", phone="+380671234567", email="olena@example.com"),
+        lines=(
+            OrderLine(code="AB-1", name="Ґрунт 10 л", quantity=Decimal(2), price=Decimal("389.50"), unit="шт"),
+            OrderLine(code="AB-2", name="Стрічка", quantity=Decimal(3), price=Decimal("48.60"), unit="шт"),
+        ),
+        delivery=Delivery(
+            carrier="nova-poshta", city="Київ", branch="12", address=Address(city="Київ"), cost=Decimal("70.00")
+        ),
+        payment=Payment(method="Післяплата"),
+        total=Decimal("994.80"),
+    )
+    products = tuple(Ref(str(n), line.code, line.name) for n, line in enumerate(order.lines, 1))
+    return DocumentDraft(key=key_of(env.client, "shop", "1"), order=order, products=products)

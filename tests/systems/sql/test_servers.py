@@ -1,0 +1,56 @@
+"""The same promises on real PostgreSQL, MariaDB and Firebird: their core, and with MISTOK_FULL set (CI) all of them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from pipeline.testing.documents_contract import AmendContract, DocumentsContract
+from pipeline.testing.naming_contract import PartiesContract, ProductNamesContract
+from pipeline.testing.settling_contract import PaymentsContract, StatusesContract
+from tests.systems.sql.world import World, documents_subject, following_subject_of
+
+pytestmark = pytest.mark.xdist_group("sql-servers")
+KINDS = {"postgresql": "pg", "mariadb": "maria", "firebird": "fire"}
+CORE = {
+    "test_outcomes_stand_in_the_order_of_the_drafts",
+    "test_two_at_once_make_one_document_each",
+    "test_a_failure_of_one_spares_its_siblings",
+    "test_totals_agree_to_the_cent",
+    "test_a_document_is_brought_to_the_new_content",
+    "test_an_amendment_twice_is_once",
+    "test_a_cancelled_document_lives_again_when_it_is_amended",
+    "test_a_buyer_is_found_however_phone_and_mail_are_written",
+    "test_an_answer_that_is_lost_leaves_it_in_doubt_and_a_look_finds_it",
+    "test_what_the_system_says_is_told_in_its_own_words",
+}
+
+
+@pytest.fixture(params=KINDS)
+def world(request: pytest.FixtureRequest) -> World:
+    found: World = request.getfixturevalue(KINDS[request.param])
+    return found
+
+
+def promises(*suites: type) -> list[Any]:
+    """What these suites ask of a subject."""
+    return [
+        pytest.param(suite, name, id=f"{suite.__name__}-{name}")
+        for suite in suites
+        for name in dir(suite)
+        if name in CORE or (name.startswith("test_") and os.environ.get("MISTOK_FULL"))
+    ]
+
+
+@pytest.mark.parametrize(("suite", "name"), promises(DocumentsContract, AmendContract))
+def test_documents_are_made_amended_and_cancelled(world: World, suite: type, name: str) -> None:
+    getattr(suite(), name)(documents_subject(world))
+
+
+@pytest.mark.parametrize(
+    ("suite", "name"), promises(PaymentsContract, StatusesContract, PartiesContract, ProductNamesContract)
+)
+def test_payments_statuses_and_parties(world: World, suite: type, name: str) -> None:
+    getattr(suite(), name)(following_subject_of(world))
