@@ -30,6 +30,8 @@ pytest.register_assert_rewrite(
     "pipeline.testing.sync_contract",
     "pipeline.testing.sync_stock_contract",
     "pipeline.testing.sync_subject",
+    "pipeline.testing.wire_contract",
+    "tests.systems.walk_contract",
 )
 
 # how fast examples are made says something of the machine, and nothing of the code

@@ -12,6 +12,7 @@ from pipeline.http import HttpClient
 from pipeline.registry import load_registry
 from pipeline.testing.sync_contract import SyncContract
 from pipeline.testing.wire_contract import WireContract
+from tests.systems.walk_contract import SourceWalk, TargetWalk
 
 HERE = Path(__file__).parent
 SYSTEMS = load_registry().systems
@@ -52,3 +53,23 @@ def test_whoever_asks_a_web_service_keeps_the_contract_of_services_that_fail(nam
 
 def test_the_web_services_are_found() -> None:
     assert {"keycrm", "keepincrm", "woocommerce", "dilovod", "quincefin"} <= set(WEB)
+
+
+TAKING = sorted(name for name in SYSTEMS if {"take-products", "take-stock"} & set(capabilities(SYSTEMS[name])))
+#: Rows of the list of faults that a sync of any system must survive.
+ROWS = (40, 45, 46, 47, 48, 49, 50, 51)
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_whoever_tells_products_is_read_through_the_faults_of_a_sync(name: str) -> None:
+    assert subjects(name, SourceWalk)
+
+
+@pytest.mark.parametrize("name", TAKING)
+def test_whoever_takes_products_is_written_to_through_the_faults_of_a_sync(name: str) -> None:
+    assert subjects(name, TargetWalk)
+
+
+@pytest.mark.parametrize("suite", [SourceWalk, TargetWalk])
+def test_every_row_of_the_list_of_faults_has_its_case(suite: type) -> None:
+    assert [row for row in ROWS if not any(name.startswith(f"test_f{row}_") for name in vars(suite))] == []

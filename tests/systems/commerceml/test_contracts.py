@@ -27,93 +27,100 @@ ACCOUNTING: Mapping[str, Callable[[Path], Accounting]] = {
 }
 
 
+def accounting_subject(world: Accounting) -> Subject:
+    """What an accounting program tells."""
+    return Subject(
+        open=world.open,
+        seed=world.seed,
+        rows=world.rows_of,
+        columns={},
+        settle=world.settle,
+        remove=world.remove,
+        samples={"barcode": ("4820000000017", "4820000000024")},
+        warehouses=("Основний", "Магазин"),
+        seed_stock=world.seed_stock,
+    )
+
+
 class TestFromAccounting(SyncContract):
     @pytest.fixture(params=list(ACCOUNTING))
     def subject(self, request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
-        world = ACCOUNTING[request.param](tmp_path)
-        return Subject(
-            open=world.open,
-            seed=world.seed,
-            rows=world.rows_of,
-            columns={},
-            settle=world.settle,
-            remove=world.remove,
-            samples={"barcode": ("4820000000017", "4820000000024")},
-            warehouses=("Основний", "Магазин"),
-            seed_stock=world.seed_stock,
-        )
+        return accounting_subject(ACCOUNTING[request.param](tmp_path))
+
+
+SHOPS: Mapping[str, tuple[ShopQuirks, dict[str, Any]]] = {
+    "plain": (ShopQuirks(), {}),
+    "zip, progress, warehouses": (
+        ShopQuirks(bom=True, newline=False, zip=True, progress=2, sessid=True, fail="fail", file_limit=None),
+        {"warehouses": {"w1": "Основний", "w2": "Магазин"}, "encoding": "windows-1251", "version": "2.05"},
+    ),
+}
+
+
+def shop_subject(base: Path, quirks: ShopQuirks | None = None, **settings: Any) -> Subject:
+    """A shop that speaks to 1C."""
+    site = Site(base, quirks or ShopQuirks(), batch=30, **settings)
+
+    def seed(drafts: Any) -> None:
+        session = site.to_shop()
+        assert all(one.error is None for one in session.create_products(drafts))
+
+    def seed_stock(places: Any) -> None:
+        from pipeline.api import StockTarget
+
+        session = site.to_shop()
+        offers = {one.id: one for one in session.offers()}
+        rows = [
+            StockTarget(offer=offers[own], warehouse=house, quantity=number)
+            for (own, house), (number, _) in places.items()
+        ]
+        assert all(one.error is None for one in session.apply_stock(rows))
+
+    def rows() -> Mapping[str, Mapping[str, Any]]:
+        """What the shop has, whoever told it."""
+        shop = site.shop
+        found = {own: {f"good.{name}": value for name, value in row.items()} for own, row in shop.goods.items()}
+        for own, row in shop.offers.items():
+            cells: dict[str, Any] = {f"offer.{name}": value for name, value in row.items() if name != "prices"}
+            cells |= {f"price.{name}": value for name, value in zip("ab", row.get("prices", {}).values(), strict=False)}
+            found[own] = found.get(own, {}) | cells
+        return found
+
+    def both(name: str) -> tuple[str, ...]:
+        return f"good.{name}", f"offer.{name}"
+
+    return Subject(
+        open=site.open,
+        seed=seed,
+        rows=rows,
+        columns={
+            "name": both("name"),
+            "description": ("good.description",),
+            "unit": both("unit"),
+            "barcode": both("barcode"),
+            "manufacturer": ("good.maker",),
+            "weight": ("good.told",),
+            "category": ("good.groups",),
+            "published": both("deleted"),
+            "price": ("price.a",),
+            "price.cost": ("price.b",),
+            "options": ("offer.options",),
+            "stock": ("offer.stock", "offer.places"),
+        },
+        articleless=False,
+        twins=False,
+        samples={"categories": ((("Фарби", "Ґрунтівки"),), (("Фарби", "Емалі", "Алкідні"),))},
+        warehouses=("Основний", "Магазин") if settings.get("warehouses") else ("",),
+        seed_stock=seed_stock,
+        many=40,
+    )
 
 
 class TestToShop(SyncContract):
-    @pytest.fixture(params=["plain", "zip, progress, warehouses"])
+    @pytest.fixture(params=list(SHOPS))
     def subject(self, request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
-        quirks, settings = ShopQuirks(), dict[str, Any](batch=30)
-        if request.param != "plain":
-            quirks = ShopQuirks(
-                bom=True, newline=False, zip=True, progress=2, sessid=True, fail="fail", file_limit=None
-            )
-            settings |= {
-                "warehouses": {"w1": "Основний", "w2": "Магазин"},
-                "encoding": "windows-1251",
-                "version": "2.05",
-            }
-        site = Site(tmp_path, quirks, **settings)
-
-        def seed(drafts: Any) -> None:
-            session = site.to_shop()
-            assert all(one.error is None for one in session.create_products(drafts))
-
-        def seed_stock(places: Any) -> None:
-            from pipeline.api import StockTarget
-
-            session = site.to_shop()
-            offers = {one.id: one for one in session.offers()}
-            rows = [
-                StockTarget(offer=offers[own], warehouse=house, quantity=number)
-                for (own, house), (number, _) in places.items()
-            ]
-            assert all(one.error is None for one in session.apply_stock(rows))
-
-        def rows() -> Mapping[str, Mapping[str, Any]]:
-            """What the shop has, whoever told it."""
-            shop = site.shop
-            found = {own: {f"good.{name}": value for name, value in row.items()} for own, row in shop.goods.items()}
-            for own, row in shop.offers.items():
-                cells: dict[str, Any] = {f"offer.{name}": value for name, value in row.items() if name != "prices"}
-                cells |= {
-                    f"price.{name}": value for name, value in zip("ab", row.get("prices", {}).values(), strict=False)
-                }
-                found[own] = found.get(own, {}) | cells
-            return found
-
-        def both(name: str) -> tuple[str, ...]:
-            return f"good.{name}", f"offer.{name}"
-
-        return Subject(
-            open=site.open,
-            seed=seed,
-            rows=rows,
-            columns={
-                "name": both("name"),
-                "description": ("good.description",),
-                "unit": both("unit"),
-                "barcode": both("barcode"),
-                "manufacturer": ("good.maker",),
-                "weight": ("good.told",),
-                "category": ("good.groups",),
-                "published": both("deleted"),
-                "price": ("price.a",),
-                "price.cost": ("price.b",),
-                "options": ("offer.options",),
-                "stock": ("offer.stock", "offer.places"),
-            },
-            articleless=False,
-            twins=False,
-            samples={"categories": ((("Фарби", "Ґрунтівки"),), (("Фарби", "Емалі", "Алкідні"),))},
-            warehouses=("Основний", "Магазин") if request.param != "plain" else ("",),
-            seed_stock=seed_stock,
-            many=40,
-        )
+        quirks, settings = SHOPS[request.param]
+        return shop_subject(tmp_path, quirks, **settings)
 
 
 CODES = ("A-1", "A-2", "A-3")

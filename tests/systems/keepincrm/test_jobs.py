@@ -236,22 +236,6 @@ def test_f51_what_was_refused_is_done_by_the_next_run_and_nothing_twice(jobs: Jo
     assert jobs.cards() == "[]"
 
 
-def test_f51_a_run_that_ends_half_way_is_carried_on(jobs: Jobs) -> None:
-    for n in range(30):
-        put(jobs.shop, single(f"{n:02}", f"S-{n:02}", price="1.00"))
-    jobs.good()
-    for n in range(30):
-        put(jobs.shop, single(f"{n:02}", f"S-{n:02}", price="2.00"))
-    jobs.fake.fail(503, times=999, method="PATCH", path=f"/v1/materials/{jobs.row('S-24')['id']}$")
-    assert jobs.run(full=True).exit_code != 0
-    done = [row["sku"] for row in jobs.rows if row["price"] == 2]
-    assert done == [f"S-{n:02}" for n in range(24)]
-    jobs.fake.forget()
-    jobs.good()
-    assert {row["price"] for row in jobs.rows} == {Decimal("2.00")}
-    assert len(jobs.fake.asked("PATCH")) == 6
-
-
 def test_an_account_that_takes_no_new_products_says_so_and_the_known_ones_are_kept_in_step(jobs: Jobs) -> None:
     jobs.fake.behave(create_material="not_found")
     jobs.fake.add_material("S-1", "Товар 1", price=Decimal(1))
@@ -267,30 +251,6 @@ def test_an_account_that_takes_no_new_products_says_so_and_the_known_ones_are_ke
 
 
 # --- special prices --------------------------------------------------------------------------------------------------
-
-
-def test_f47_a_special_price_without_dates_in_the_crm_is_switched_on_and_off_by_us(jobs: Jobs) -> None:
-    start, end = datetime(2026, 11, 29, tzinfo=KYIV), datetime(2026, 12, 1, tzinfo=KYIV)
-    put(jobs.shop, single("1", "S-1", price="150.00", specials=(special("135.00", start, end),)))
-    report = jobs.good()
-    assert jobs.row("S-1")["price"] == Decimal("150.00")
-    wakes = [step.result.wake_at for step in report.steps if step.result]
-    assert wakes == [start]
-    jobs.clock.put(start - timedelta(minutes=5))
-    jobs.good()
-    assert jobs.row("S-1")["price"] == Decimal("150.00")
-    jobs.clock.put(start)  # midnight in Kyiv: the start belongs to it
-    (step,) = jobs.good().steps
-    assert jobs.row("S-1")["price"] == Decimal("135.00")
-    assert step.result is not None
-    assert step.result.wake_at == end
-    jobs.fake.forget()
-    jobs.clock.put(end - timedelta(minutes=5))
-    jobs.good()
-    assert jobs.writes() == []
-    jobs.clock.put(end)  # and the end does not
-    jobs.good()
-    assert jobs.row("S-1")["price"] == Decimal("150.00")
 
 
 @pytest.mark.parametrize("by", ["mistok", "crm"])
@@ -322,26 +282,6 @@ def test_f47_a_special_price_with_its_dates_is_kept_there_and_cleared_when_it_is
 
 
 # --- the other way round ---------------------------------------------------------------------------------------------
-
-
-def test_f45_f50_a_list_that_is_not_whole_changes_nothing(jobs: Jobs) -> None:
-    jobs.source, jobs.target, jobs.settings = "crm", "shop", {"page": 10}
-    jobs.shop.traits = replace(SHOP, writes=frozenset({"name", "price"}), creates=frozenset({"name", "price"}))
-    jobs.more = "vanished: keep"
-    for n in range(30):
-        jobs.fake.add_material(f"S-{n}", price=Decimal(1))
-    jobs.good()
-    assert len(jobs.shop.content) == 30
-    jobs.fake.fail(200, {"items": [], "pagination": {"total_pages": 3}}, path="/v1/materials$", times=99)
-    report = jobs.run(full=True)
-    assert report.exit_code != 0
-    assert jobs.shop.updates == []
-    jobs.fake.forget()
-    jobs.fake.account.tables["materials"].clear()
-    report = jobs.run(full=True)  # really empty: a person is asked
-    assert report.state == "waiting"
-    assert jobs.shop.updates == []
-    assert "brake" in jobs.cards()
 
 
 def test_f48_stock_goes_to_the_offices_and_comes_from_them(jobs: Jobs) -> None:

@@ -18,7 +18,7 @@ from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
 from pipeline.ledger import cards
 from pipeline.registry import load_registry
 from plugins.systems.keycrm.fake import FakeKeyCrm, Quirks
-from tests.engine.sync_world import FLAT, SHOP, MemorySystem, plugin, put, single, special, with_variants
+from tests.engine.sync_world import FLAT, SHOP, MemorySystem, plugin, put, single, with_variants
 from tests.systems.keycrm.account import SECOND, Account, account, set_stock
 from tests.systems.keycrm.conftest import held
 
@@ -173,90 +173,6 @@ def test_prices_alone_are_kept_in_step_after_a_person_has_looked(world: World) -
     good(world.run(approve=True))
     assert set(world.prices().values()) == {Decimal("10.00")}
     assert {row["purchased_price"] for row in world.fake.account.table("offers").values()} == {5}
-
-
-@pytest.mark.parametrize("kept", [0, 40])
-def test_f45_a_shop_that_is_empty_or_shrunk_changes_nothing(world: World, kept: int) -> None:
-    fill(world.shop, 100)
-    good(world.run())
-    for n in range(kept + 1, 101):
-        del world.shop.content[str(n)]
-    world.more = "vanished: zero-stock"
-    assert good(world.run(full=True)).state == "waiting"
-    assert [line for line in world.account.asked() if not line.startswith("GET")] == []
-
-
-def test_f46_a_price_that_jumps_waits_and_no_price_is_not_0(world: World) -> None:
-    fill(world.shop, 3)
-    good(world.run())
-    put(world.shop, single("1", "A-001", price=None, category=("Фарби",)))
-    assert good(world.run(full=True)).counts == {"matched": 3}
-    assert world.prices()["A-001"] == 10
-    put(world.shop, single("2", "A-002", price="0", category=("Фарби",)))
-    assert good(world.run(full=True)).state == "waiting"
-    assert world.prices()["A-002"] == 10
-
-
-def test_f47_a_special_price_is_switched_at_the_shop_s_midnight_and_back(world: World) -> None:
-    start, end = datetime(2026, 10, 25, tzinfo=KYIV), datetime(2026, 10, 26, tzinfo=KYIV)  # a day of 25 hours
-    world.clock.moment = start - timedelta(minutes=10)
-    put(world.shop, single("1", "A-001", price="10.00", specials=(special("7.50", start, end),)))
-    report = good(world.run())
-    assert world.prices() == {"A-001": 10}
-    assert report.wake_at == start
-    for moment, wanted in ((start, "7.50"), (end - timedelta(seconds=1), "7.50"), (end, "10.00")):
-        world.clock.moment = moment
-        good(world.run())
-        assert world.prices() == {"A-001": Decimal(wanted)}, moment
-
-
-def test_f49_articles_in_two_notations_are_one_and_twins_are_all_kept_in_step(world: World) -> None:
-    world.fake.add_product("Емаль", "ав-001", price=1)  # Cyrillic, small
-    world.fake.add_product("Емаль, двійник", "AB - 001", price=2)
-    put(world.shop, single("1", "AB-001", price="3.00"))
-    good(world.run())
-    assert world.prices() == {"ав-001": 3, "AB - 001": 3}
-    assert world.cards() == ["twins"]
-    put(world.shop, single("2", "ab-001", price="4.00"))  # and now the shop has two
-    good(world.run(full=True))
-    assert world.prices() == {"ав-001": 3, "AB - 001": 3}
-    assert "ambiguous-article" in world.cards()
-
-
-def test_f50_a_list_that_is_too_long_stops_the_run_before_anything_is_written(world: World) -> None:
-    for n in range(60):
-        world.fake.add_product(f"Товар {n}", f"B-{n}")
-    fill(world.shop, 3)
-    path = world.folder / "config.yaml"
-    world.config()
-    text = path.read_text(encoding="utf-8").replace("    key: key\n", "    key: key\n    max_pages: 1\n")
-    path.write_text(text, encoding="utf-8")
-    world.fake.forget()
-    report = run_job(
-        load_config(path, registry=world.registry()),
-        "goods",
-        RunOptions(),
-        registry=world.registry(),
-        clock=world.clock,
-    )
-    assert report.state == "failed"
-    assert "page-cap" in {finding.code for step in report.steps for finding in step.findings}
-    assert [line for line in world.account.asked() if not line.startswith("GET")] == []
-    assert good(world.run()).counts == {"new": 3}, "with more pages allowed everything is as if nothing had been"
-
-
-def test_f51_a_run_that_dies_after_half_is_gone_on_with(world: World) -> None:
-    fill(world.shop, 250)
-
-    def killed(point: str) -> None:
-        if point == "sync:batch-recorded":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        world.run(reach=killed)
-    assert len(world.prices()) == 100
-    assert good(world.run()).counts == {"matched": 100, "new": 150}
-    assert len(world.fake.account.table("products")) == 250
 
 
 def test_a_product_that_keycrm_refuses_is_told_and_the_others_go_in(world: World) -> None:

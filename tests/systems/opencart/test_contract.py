@@ -162,20 +162,25 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 }
 
 
+def subject_of(shop: Shop) -> Subject:
+    """A shop without goods, as the contract wants it."""
+    filled = Filled(shop)
+    return Subject(
+        open=lambda: filled.shop.open(**filled.settings),
+        seed=filled.seed,
+        rows=filled.rows,
+        columns=COLUMNS,
+        stamps=("date_modified",),
+        tick=filled.tick,
+        remove=filled.remove,
+        seed_stock=filled.seed_stock,
+    )
+
+
 class TestOpenCart(SyncContract):
     @pytest.fixture
     def subject(self, copied: Callable[[str, bool], Shop], version: str) -> Subject:
-        filled = Filled(copied(version, False))
-        return Subject(
-            open=lambda: filled.shop.open(**filled.settings),
-            seed=filled.seed,
-            rows=filled.rows,
-            columns=COLUMNS,
-            stamps=("date_modified",),
-            tick=filled.tick,
-            remove=filled.remove,
-            seed_stock=filled.seed_stock,
-        )
+        return subject_of(copied(version, False))
 
     def test_levels_that_have_changed_since_are_told(self, subject: Subject) -> None:
         # the port allows all of them: a sale leaves no time in the shop, so that nothing else would be true

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -21,8 +22,8 @@ SECRET = "secret-of-the-account"
 STORES = ("main", "second")
 
 
-@pytest.fixture
-def one() -> Iterator[Account]:
+@contextmanager
+def one_without_goods() -> Iterator[Account]:
     """An account without goods, with prices of two types and two warehouses."""
     with account() as opened:
         for code in CODES:
@@ -35,6 +36,13 @@ def one() -> Iterator[Account]:
         }
         yield opened
         assert opened.asked("product/update") == []
+
+
+@pytest.fixture
+def one() -> Iterator[Account]:
+    """The same."""
+    with one_without_goods() as opened:
+        yield opened
 
 
 def seed(one: Account, drafts: Sequence[ProductDraft]) -> None:

@@ -158,18 +158,6 @@ def test_a_catalogue_is_made_in_the_shop_and_then_only_changes_go(world: World) 
     assert writes(world) == ["/products/batch"]
 
 
-def test_a_special_price_begins_ends_and_is_cleared(world: World) -> None:
-    filled(world)
-    good(world.run())
-    world.shop.clock.pass_(days=1, hours=1)
-    good(world.run())
-    assert world.shop.open().api.get(f"/products/{world.shop.row('E-1')['id']}")["price"] == "399"
-    world.shop.clock.pass_(days=3)
-    good(world.run())
-    row = world.shop.row("E-1")
-    assert (row["price"], row["sale_price"], row["date_on_sale_to"]) == ("450.50", "", None)
-
-
 def test_what_somebody_changes_in_the_shop_is_put_right_and_his_own_fields_stay(world: World) -> None:
     filled(world)
     good(world.run())
@@ -211,28 +199,6 @@ def test_rows_that_the_shop_refuses_are_told_and_the_others_go(world: World) -> 
     world.shop.fake.shop.unreachable.clear()
     good(world.run())
     assert world.shop.row("E-1")["name"] == "Емаль &amp; ґрунт"
-
-
-def test_a_run_that_dies_half_way_has_recorded_just_what_was_done(world: World) -> None:
-    for n in range(40):
-        put(world.erp, single(str(n), f"S-{n:02}", name=f"Товар {n}", price="10"))
-    good(world.run())
-    for n in range(40):
-        put(world.erp, single(str(n), f"S-{n:02}", name=f"Товар {n}", price="11"))
-    seen, batches = world.shop.fake.after, []
-
-    def broken(asked: Any, answer: Any) -> Any:
-        if asked.path.endswith("/products/batch"):
-            batches.append(asked)
-            if len(batches) > 1:
-                return Answer(503, "<html>maintenance</html>")
-        return seen(asked, answer)
-
-    world.shop.fake.after = broken  # type: ignore[method-assign]
-    assert world.run().state == "failed"
-    world.shop.fake.after = seen  # type: ignore[method-assign]
-    assert good(world.run())["updated"] == 30
-    assert {row["regular_price"] for row in world.shop.fake.products.rows()} == {"11"}
 
 
 def test_a_key_that_has_expired_stops_the_run_and_the_next_goes_on(world: World) -> None:
