@@ -125,7 +125,7 @@ def _show(settings: DocumentsSettings, rows: Sequence[Mapping[str, Any]], found:
             **row,
             "status": row["status"] or str(T("(any of the group)")),
             "rule": row["rule"] or "—",
-            "done": ", ".join(_acts(row["acts"])),
+            "done": ", ".join(_acts(row["acts"])) or str(T("not taken")),
             "target": row["target"] or "—",
         }
         for row in rows

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
 
 
-def test_every_test_that_the_table_of_systems_names_is_there() -> None:
-    named = re.findall(r"`((?:tests|pipeline)/[\w/.]+\.py)(?:::(\w+))?`", PAGE)
-    assert len(named) > 20
+def missing_of(page: str) -> list[str]:
+    """The tests that a page names and that are not there."""
+    named = re.findall(r"`((?:tests|pipeline)/[\w/.]+\.py)(?:::(\w+))?`", page)
     missing = []
     for path, name in named:
         file = ROOT / path
@@ -27,7 +27,33 @@ def test_every_test_that_the_table_of_systems_names_is_there() -> None:
             there = {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
         if not file.exists() or (name and name not in there):
             missing.append(f"{path}::{name}")
-    assert missing == []
+    return missing
+
+
+def test_every_test_that_the_table_of_systems_names_is_there() -> None:
+    assert PAGE.count("`tests/") > 20
+    assert missing_of(PAGE) == []
+
+
+#: Pages with a table of the features that were asked for, and how many rows it has at least.
+FEATURES = {
+    "dilovod": ("With KeyCRM, feature by feature", 19),
+    "quincefin": ("KeyCRM's integration, feature by feature", 24),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FEATURES))
+def test_every_feature_that_was_asked_for_has_its_setting_and_a_test_that_is_there(name: str) -> None:
+    heading, least = FEATURES[name]
+    page = (ROOT / "docs" / "systems" / f"{name}.md").read_text(encoding="utf-8")
+    part = page.split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("|")][2:]
+    assert len(rows) >= least
+    assert [row for row in rows if len(row) != 3 or not all(row)] == []
+    assert [row[0] for row in rows if not re.search(r"`tests/[\w/]+\.py::\w+`", row[2])] == [], (
+        "a feature without a test"
+    )
+    assert missing_of(page) == []
 
 
 def test_every_row_of_the_systems_has_its_test() -> None:

@@ -111,3 +111,38 @@ class Dilovod:
         source = {"type": "balance", "register": "goods", "date": moment, "dimensions": ["good"]}
         rows = self.request(source, "good.productNum qty")
         return {row["good.productNum"]: amount(row["qty"]) for row in rows}
+
+
+@dataclass
+class Quincefin:
+    """Somebody who reads an account of Quincefin by its JSON API."""
+
+    url: str
+    key: str = "key"
+
+    def rows(self, path: str, **filters: object) -> list[Row]:
+        """All records of a list, page by page, oldest first; of documents those of all days."""
+        dates = {} if path in ("partner", "product", "service") else {"DateFrom": "2026-01-01", "DateTo": "2099-12-31"}
+        found: list[Row] = []
+        for page in range(1, 100):
+            body = {"filter": {**dates, **filters}, "page": page}
+            answer = ask(f"{self.url}/api/v2/{path}/list", "POST", body, {"Authorization": f"Bearer {self.key}"})
+            assert answer["success"], answer
+            found += answer["data"]
+            if len(answer["data"]) < 100:
+                break
+        return sorted(found, key=lambda row: int(row["Id"]))
+
+    def goods(self) -> dict[int, Row]:
+        """Goods of every kind, and services, by id."""
+        kinds = [row for kind in "PKMUB" for row in self.rows("product", Kind=kind)]
+        return {row["Id"]: row for row in [*kinds, *self.rows("service")]}
+
+    def stock(self, store: int) -> dict[str, Decimal]:
+        """Article -> the balance in a store."""
+        rows = [row for kind in "PKMU" for row in self.rows("product", Kind=kind, Store=[store])]
+        return {
+            row["Article"]: sum((amount(one["Quantity"]) for one in row.get("Balances", ())), Decimal(0))
+            for row in rows
+            if row.get("Article")
+        }

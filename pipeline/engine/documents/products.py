@@ -100,14 +100,14 @@ def new_product(line: OrderLine, shelf: Shelf, settings: ProductSettings) -> New
     unit = unit or str(offer.values.get("unit") or base.values.get("unit") or "")
     barcode = barcode or str(offer.values.get("barcode") or "")
     service = _in_category(base, settings.services) or _in_category(offer, settings.services)
-    base_code = next(iter(base.keys.values()), "")
+    # a CRM whose products with variants have no article of their own is given one, by which the next one finds its base
+    base_code = next(iter(base.keys.values()), "") or f"#{base.id}"
     variant = settings.variants and not service and offer.kind == "variant" and base is not offer
-    # a variant whose base has no article of its own is goods as any other
-    if variant and base_code and normal_form(base_code) != normal_form(line.code):
+    if variant and normal_form(base_code) != normal_form(line.code):
         options = offer.values.get("options") or {}
         return NewProduct(
             code=line.code, name=name or line.code, unit=unit, barcode=barcode, base=base_code,
-            base_name=str(base.values.get("name") or base_code), options=dict(options),
+            base_name=str(base.values.get("name") or name), options=dict(options),
         )  # fmt: skip
     return NewProduct(code=line.code, name=name or line.code, unit=unit, barcode=barcode, service=service)
 

@@ -22,6 +22,7 @@ class RuleRow:
     rule: str  #: the key that applies; "" where none does
     acts: tuple[Act, ...]
     target: str = ""  #: status that the target's document gets
+    taken: bool = True  #: orders of it are taken at all, as ``only.statuses`` says
 
 
 def same(one: str, other: str) -> bool:
@@ -101,7 +102,11 @@ def table(settings: DocumentsSettings, known: Sequence[Ref]) -> list[RuleRow]:
     for ref in known:
         key = called(settings.rules, ref.id or ref.code, known, _group(ref))
         acts = settings.rules[key] if key else _unknown(settings)
-        rows.append(RuleRow(ref, key, acts, target_status(settings, ref.id or ref.code, known, _group(ref)) or ""))
+        target = target_status(settings, ref.id or ref.code, known, _group(ref)) or ""
+        # what a system sorts into a group is known of each order only
+        only = settings.only.statuses
+        taken = not only or _chosen(settings, ref, known) or any(is_group(one, known) for one in only)
+        rows.append(RuleRow(ref, key, acts, target, taken) if taken else RuleRow(ref, key, (), "", taken))
     return rows
 
 

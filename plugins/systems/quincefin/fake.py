@@ -234,6 +234,8 @@ class FakeQuincefin(FakeApi):
                 self.put("contract", Name="Основний договір", Kind="P", Currency="UAH", Company=named["company"],
                          Partner=partner, PriceType=named["retail"])  # fmt: skip
         named |= {"partner": self.rows("partner")[0]["Id"], "contract": self.rows("contract")[0]["Id"]}
+        named |= {"cash": self.put("accounts", Name="Каса"), "manager": self.put("users", Name="Ганна")}
+        named |= {"in work": self.put("statuses", Name="В роботі"), "delivery": self.rows("service")[0]["Id"]}
         return named
 
 

@@ -118,7 +118,8 @@ def address(delivery: Delivery) -> str:
     """Where an order goes, in one line: it stands on the order, and never on the partner's card."""
     place = delivery.address
     street = " ".join(filter(None, (place.street, place.house)))
-    branch = f"№ {delivery.branch}" if delivery.branch else ""
+    # shops write the number alone, CRMs "Відділення 12"
+    branch = f"№ {delivery.branch}" if delivery.branch.strip().isdecimal() else delivery.branch
     parts = [place.zip, place.region, delivery.city or place.city, ", ".join(filter(None, (street, place.apartment)))]
     if not street and not branch:
         parts.append(place.text)

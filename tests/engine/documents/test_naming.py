@@ -186,11 +186,12 @@ def test_a_card_of_a_new_product_has_no_price_and_no_sizes() -> None:
     assert not {"price", "weight", "length", "stock"} & set(NewProduct.__dataclass_fields__)
 
 
-def test_a_variant_without_a_base_of_its_own_article_is_plain_goods() -> None:
+def test_a_base_without_an_article_of_its_own_is_known_by_its_id_in_the_source() -> None:
     base = Offer(id="1", product="1", kind="base", keys={}, values={"name": "Футболка"})
     red = Offer(id="2", product="1", kind="variant", keys={"sku": "TS-R"}, values={"options": {"Колір": "Червоний"}})
     shelf = Shelf.of([base, red])
-    assert products.new_product(line("ts-r"), shelf, ProductSettings(create=True)).base == ""
+    made = products.new_product(line("ts-r"), shelf, ProductSettings(create=True))
+    assert (made.base, made.base_name) == ("#1", "Футболка")
     named = replace(base, keys={"sku": "TS"})
     assert products.new_product(line("TS-R"), Shelf.of([named, red]), ProductSettings(create=True)).base == "TS"
     plain = ProductSettings(create=True, variants=False)

@@ -104,6 +104,14 @@ def test_the_table_tells_of_every_status_what_is_done() -> None:
     }
 
 
+def test_the_table_tells_which_statuses_are_not_taken() -> None:
+    said = settings(rules={"new": "order"}, statuses="auto", only={"statuses": ["Новий"]})
+    assert [row.status.id for row in rules.table(said, KNOWN) if row.taken] == ["1"]
+    # which statuses a system sorts into a group is known of each order only
+    said = settings(rules={"new": "order"}, only={"statuses": ["completed"]})
+    assert all(row.taken for row in rules.table(said, KNOWN))
+
+
 def test_the_status_of_the_target_is_mapped_by_hand_or_of_the_same_name() -> None:
     assert rules.target_status(settings(statuses="auto"), "12", KNOWN, "") == "Виконано"
     assert rules.target_status(settings(statuses={"done": "Закрито"}), "12", KNOWN, "") == "Закрито"
