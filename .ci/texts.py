@@ -17,6 +17,7 @@ from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
 
 ROOT = Path(__file__).resolve().parents[1]
 PO = ROOT / "pipeline" / "locales" / "uk" / "LC_MESSAGES" / "mistok.po"
@@ -59,7 +60,23 @@ def extract(root: Path = ROOT) -> tuple[list[Found], list[str]]:
                 found.append(Found(str(words[0]), name))
             else:
                 found.append(Found((str(words[0]), str(words[1])), name))
+    for path in sorted((root / "pipeline").rglob("templates/*.html")):
+        name = path.relative_to(root).as_posix()
+        for line, words in _in_template(path.read_text(encoding="utf-8")):
+            if not all(words):
+                wrong.append(f"{name}:{line}")
+            else:
+                found.append(Found(str(words[0]) if len(words) == 1 else (str(words[0]), str(words[1])), name))
     return found, wrong
+
+
+def _in_template(text: str) -> Iterator[tuple[int, list[str | None]]]:
+    """The line and the texts of each T and TN of a page's template; None for one that is no literal."""
+    for call in Environment(autoescape=True).parse(text).find_all(nodes.Call):
+        name = call.node.name if isinstance(call.node, nodes.Name) else ""
+        if name in KEYWORDS:
+            words = [one.value if isinstance(one, nodes.Const) else None for one in call.args[: KEYWORDS[name]]]
+            yield call.lineno, words if len(words) == KEYWORDS[name] else [None]
 
 
 def catalogue() -> Catalog:

@@ -32,6 +32,7 @@ from pipeline.cli.status import status
 from pipeline.cli.sync import approve, compare, plans, sync
 from pipeline.cli.trace import trace
 from pipeline.cli.trust import trust
+from pipeline.cli.users import group as users_group
 from pipeline.cli.validate import validate
 from pipeline.cli.words import Verb, help_words, in_words, types_in_words
 from pipeline.texts import LANGUAGES, T, Text, use_language
@@ -181,3 +182,4 @@ _add(plugins, T("List the plugins with their parameters."))
 app.add_typer(map_group, name="map")
 app.add_typer(archive.group, name="archive")
 app.add_typer(ledger.group, name="ledger")
+app.add_typer(users_group, name="users")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +25,14 @@ def serve(
     drain: Annotated[
         float, typer.Option(min=0, help=str(T("Seconds that running steps are given when it is stopped.")))
     ] = 20.0,
+    web: Annotated[
+        bool | None,
+        typer.Option(
+            "--web/--no-web",
+            help=str(T("Offer the page, or do not (default: when the config has `web`).")),
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the jobs on their schedules until Ctrl-C or SIGTERM; a second Ctrl-C ends at once."""
     from pipeline.engine.runtime import Client
@@ -36,7 +46,7 @@ def serve(
             _log_to_the_screen_too(config)
             common.console().print(str(words))
             with Client.open(config) as client:
-                edited = _serve(client, workers, drain)
+                edited = _serve(client, workers, drain, web=web)
             if not edited:
                 break
             config, words = _edited(context, config), T("The config was changed: starting with the new one…")
@@ -66,7 +76,7 @@ def _jobs_on(config: ClientConfig) -> bool:
     return any(job.enabled for job in config.jobs.values())
 
 
-def _serve(client: Client, workers: int | None, drain: float) -> bool:
+def _serve(client: Client, workers: int | None, drain: float, *, web: bool | None) -> bool:
     """Serve until it is stopped; True when that was because the config was edited."""
     from pipeline.alerts.deliverer import Deliverer
     from pipeline.engine.configwatch import ConfigWatch
@@ -89,13 +99,33 @@ def _serve(client: Client, workers: int | None, drain: float) -> bool:
         kinds=config.alerts.kinds,
         language=config.alerts.language or config.language,
     )
-    with supervisor.signals():
+    with supervisor.signals(), _page(client, web):
         deliverer.start()
         try:
             supervisor.run()
         finally:
             deliverer.stop()
     return supervisor.edited
+
+
+@contextmanager
+def _page(client: Client, web: bool | None) -> Iterator[None]:
+    """The page beside the service, where it is wanted. Raises ConfigError when its address cannot be had."""
+    settings = client.config.web
+    if web is False or (web is None and settings is None):
+        yield
+        return
+    from pipeline.config.model import WebConfig
+    from pipeline.web.server import Page
+
+    page = Page(
+        client.config, settings or WebConfig(), lambda line: common.console().print(line, soft_wrap=True, markup=False)
+    )
+    page.start(client.ledger)
+    try:
+        yield
+    finally:
+        page.stop()
 
 
 def _log_to_the_screen_too(config: ClientConfig) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -117,26 +120,85 @@ class LedgerConfig(Settings):
         return hidden
 
 
+def _is_address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(T("`{value}` is not an address such as 127.0.0.1:8788.", value=value))
+    return value
+
+
+#: Where to listen.
+Address = Annotated[str, AfterValidator(_is_address)]
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """``[::1]:8788`` as ("::1", 8788)."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 class HooksConfig(Settings):
     """Where systems may post that something has changed."""
 
-    listen: str = "127.0.0.1:8788"
+    listen: Address = "127.0.0.1:8788"
     """Address and port; put a web server with TLS in front of it to be reached from outside."""
     secret: Annotated[SecretStr, Field(min_length=16)]
     """Part of the address that only the systems know: http://ADDRESS/hooks/CONNECTION/SECRET"""
 
-    @field_validator("listen")
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return host_and_port(self.listen)
+
+
+class WebProxy(Settings):
+    """A reverse proxy in front of the page that has asked already who somebody is."""
+
+    trusted: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...]),
+        Field(min_length=1),
+    ]
+    """Addresses or networks of the proxy: `127.0.0.1`, `10.0.0.0/8`; nobody else's word on users is believed."""
+    user_header: str | None = None
+    """Header with the user's name, such as `X-Remote-User`; without it people log in on the page all the same."""
+    role: Literal["viewer", "accountant", "support", "admin"] | None = None
+    """Role of those whom the proxy names and `mistok users` does not know; without it they are turned away."""
+
+    @field_validator("trusted")
     @classmethod
-    def _is_address(cls, value: str) -> str:
-        host, colon, port = value.rpartition(":")
-        if not colon or not host or not (port.isascii() and port.isdigit() and int(port) < 65536):
-            raise ValueError(T("`{value}` is not an address such as 127.0.0.1:8788.", value=value))
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ip_network(one, strict=False)
+            except ValueError as error:
+                raise ValueError(T("`{value}` is no address and no network.", value=one)) from error
+        return value
+
+
+class WebConfig(Settings):
+    """The page: what goes on, and what waits, in a browser."""
+
+    listen: Address = "127.0.0.1:8470"
+    """Address and port; reached from this machine only unless told otherwise."""
+    url: str | None = None
+    """How people reach it from outside, such as `https://mistok.shop.example`; with https, cookies go by https only."""
+    idle: Duration = timedelta(hours=2)
+    """Who does nothing for so long must log in again."""
+    longest: Duration = timedelta(hours=12)
+    """The longest that somebody stays logged in."""
+    proxy: WebProxy | None = None
+    """A reverse proxy whose word on who somebody is counts."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/?#]+/?", value):
+            raise ValueError(T("`{value}` is not an address such as https://mistok.shop.example.", value=value))
         return value
 
     def address(self) -> tuple[str, int]:
         """Host and port."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return host_and_port(self.listen)
 
 
 class LogConfig(Settings):
@@ -179,6 +241,8 @@ class ClientConfig(Settings):
     """The log."""
     hooks: HooksConfig | None = None
     """Where systems may post that something has changed, so that jobs look at once; none when not given."""
+    web: WebConfig | None = None
+    """The page for people, offered by `mistok serve`; none when not given."""
     plugins: Path | None = None
     """Folder with the client's own plugins, relative to the config file; `plugins` beside it is used when it exists."""
     #: set by the loader

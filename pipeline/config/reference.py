@@ -29,6 +29,7 @@ from pipeline.config.model import (
     LedgerConfig,
     LogConfig,
     ScheduleSettings,
+    WebConfig,
 )
 from pipeline.config.schema import built_in
 from pipeline.flow import FormatSpec, Settings, parse_size
@@ -43,6 +44,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "ledger": LedgerConfig,
     "log": LogConfig,
     "hooks": HooksConfig,
+    "web": WebConfig,
 }
 _HIDDEN = frozenset({"base", "source", "config_hash", "secrets", "steps"})
 

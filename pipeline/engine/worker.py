@@ -146,7 +146,7 @@ def job_runner(payload: tuple[tuple[Source, ...], bytes]) -> Runner:
 
 def main(pipe: Connection, boot: Boot) -> None:
     """A worker's life: load, then run what comes over ``pipe`` until it is closed."""
-    _be_quiet_and_mortal()
+    be_quiet_and_mortal()
     try:
         _live(pipe, boot)
     except Stop:
@@ -155,8 +155,8 @@ def main(pipe: Connection, boot: Boot) -> None:
 
 
 def _live(pipe: Connection, boot: Boot) -> None:
-    say = _Mouth(pipe)
-    _send_logs(say, boot)
+    say = Mouth(pipe)
+    send_logs(say, boot)
     try:
         module, _, name = boot.runner.partition(":")
         run: Runner = getattr(importlib.import_module(module), name)(boot.payload)
@@ -185,7 +185,7 @@ def _unforeseen(job: str, error: BaseException) -> Finding:
     return unexpected(job, error, "")
 
 
-class _Mouth:
+class Mouth:
     """Sends whole messages, from any thread. A service that is gone ends the worker, so its silence is no error."""
 
     def __init__(self, pipe: Connection) -> None:
@@ -199,7 +199,7 @@ class _Mouth:
 class _LogToService(logging.Handler):
     """Hands records to the service: a file that is rotated has room for one writer."""
 
-    def __init__(self, say: _Mouth, secrets: frozenset[str]) -> None:
+    def __init__(self, say: Mouth, secrets: frozenset[str]) -> None:
         super().__init__()
         self._say, self._secrets = say, secrets
 
@@ -214,14 +214,14 @@ class _LogToService(logging.Handler):
         self._say(LogLine(record.name, record.levelno, mask_any(plain, self._secrets)))
 
 
-def _send_logs(say: _Mouth, boot: Boot) -> None:
+def send_logs(say: Mouth, boot: Boot) -> None:
     from pipeline import logs
 
     logs.configure(level=boot.log_level, file=None, console=False, secrets=boot.secrets)
     logging.getLogger().addHandler(_LogToService(say, boot.secrets))
 
 
-def _be_quiet_and_mortal() -> None:
+def be_quiet_and_mortal() -> None:
     """Leave Ctrl-C and SIGTERM (which reach the whole group) to the service; end when it says so or when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "win32":

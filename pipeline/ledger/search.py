@@ -21,9 +21,18 @@ _PAGE = 2000
 
 
 def find_orders(
-    conn: sa.Connection, client: str, text: str | None = None, states: Collection[str] = (), limit: int = 50
+    conn: sa.Connection,
+    client: str,
+    text: str | None = None,
+    states: Collection[str] = (),
+    limit: int = 50,
+    *,
+    personal: bool = True,
 ) -> list[Row]:
-    """Orders, newest first: by number, id, document, customer, telephone, source, or a file that they came in."""
+    """Orders, newest first: by number, id, document, customer, telephone, source, or a file that they came in.
+
+    Not ``personal``: neither by customer nor by telephone, for somebody who is not to know of whom an order is.
+    """
     query = sa.select(orders).where(orders.c.client == client)
     if states:
         query = query.where(orders.c.state.in_(list(states)))
@@ -34,8 +43,9 @@ def find_orders(
     for page in _pages(conn, query, orders):
         names = _file_names(conn, [row["id"] for row in page])
         for row in page:
-            fields = (row["number"], row["order_id"], row["document_number"], row["customer"], row["source"])
-            if matches((*fields, *names.get(row["id"], ())), (row["phone"],)):
+            fields = (row["number"], row["order_id"], row["document_number"], row["source"])
+            people = (row["customer"],) if personal else ()
+            if matches((*fields, *people, *names.get(row["id"], ())), (row["phone"],) if personal else ()):
                 found.append(row)
                 if len(found) == limit:
                     return found

@@ -28,7 +28,7 @@ from pipeline.ports import Clock, Notice
 from pipeline.texts import T
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
-HEAD = "0004"
+HEAD = "0005"
 NEWER = "ledger-newer"  #: code of the error that is raised for a ledger that a newer Mistok wrote
 DAMAGED = "ledger-damaged"  #: code of the error that is raised for a file that is no sound database
 #: How long a writer waits for another one of SQLite, in milliseconds.

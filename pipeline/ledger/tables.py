@@ -372,6 +372,51 @@ values = Table(
     Column("updated", Moment, nullable=False),
 )
 
+#: who may use the page
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("name", String(64), nullable=False),  # folded: names differ in more than case
+    Column("role", String(16), nullable=False),  # viewer, accountant, support, admin
+    Column("password", Text),  # argon2; none: comes in through the reverse proxy only
+    Column("created", Moment, nullable=False),
+    Column("changed", Moment, nullable=False),
+    UniqueConstraint("client", "name", name="uq_users_client_name"),
+)
+
+#: who is logged in on the page
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),  # SHA-256 of what the browser has
+    Column("client", String(64), nullable=False),
+    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("begun", Moment, nullable=False),
+    Column("seen", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
+#: each act on the page: who, when, what, from where; never changed
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("act", String(32), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("outcome", String(16), nullable=False),  # done, refused, failed
+    Column("data", MaybeJson),
+    Index("ix_audit_client_at", "client", "at"),
+)
+
 #: one holder at a time: a job's run, an inbox
 leases = Table(
     "leases",

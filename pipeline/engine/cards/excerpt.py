@@ -38,6 +38,11 @@ def excerpt(
     return tuple(found) if any(one.marked for one in found) else ()
 
 
+def lines_between(text: str, first: int, last: int, *, wide: int = WIDE) -> list[Line]:
+    """Lines ``first`` to ``last`` (from 1) of ``text``, each cut to ``wide``, with signs for what is unseen."""
+    return [Line(number, _cut(words, 0, wide)[0]) for number, words in _between(text, first, last)]
+
+
 def drawn(lines: Sequence[Line]) -> str:
     """The excerpt with numbers, a mark, and a caret below the column that is meant."""
     width = len(str(max((one.number for one in lines), default=0)))

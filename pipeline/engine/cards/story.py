@@ -56,7 +56,7 @@ def load(client: Client, shown: Sequence[Row]) -> list[Story]:
         findings = deciding.findings_of(card)
         file = files.get(card["file_id"]) if card["file_id"] else None
         if file is not None and file["id"] not in texts:
-            texts[file["id"]] = _text(client, file)
+            texts[file["id"]] = text_of(client, file)
         text = texts.get(file["id"], "") if file else ""
         excerpts = tuple(
             excerpt(text, finding.where.line, finding.where.column) if text and finding.where.line else ()
@@ -67,7 +67,7 @@ def load(client: Client, shown: Sequence[Row]) -> list[Story]:
     return stories
 
 
-def _text(client: Client, file: Row) -> str:
+def text_of(client: Client, file: Row) -> str:
     """The archived file as text, as well as it can be read; empty when there is no sound copy of it."""
     if not file["sha256"]:
         return ""

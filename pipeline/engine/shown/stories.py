@@ -309,3 +309,31 @@ NOTICE_STATES: Mapping[str, Text] = {
     "undelivered": T("not shown"),
     "muted": T("kept here only"),
 }
+
+
+def one_order(client: Client, row_id: int) -> dict[str, Any] | None:
+    """The story of the order of this number in the ledger; None when the client has none."""
+    from pipeline.ledger import orders as order_rows
+
+    with client.ledger.read() as conn:
+        row = order_rows.by_ids(conn, [row_id]).get(row_id)
+        if row is None or row["client"] != client.config.client:
+            return None
+        return {"row": row_id, **order_story(client, conn, row)}
+
+
+def one_file(client: Client, row_id: int) -> dict[str, Any] | None:
+    """The story of the file of this number in the ledger; None when the client has none."""
+    from pipeline.ledger import files as file_rows
+    from pipeline.ledger import orders as order_rows
+
+    with client.ledger.read() as conn:
+        row = file_rows.by_id(conn, row_id)
+        if row is None or row["client"] != client.config.client:
+            return None
+        story = file_story(client, conn, row)
+        rows = order_rows.in_file(conn, row_id)
+        return {
+            **story,
+            "orders": [{**told, "row": one["id"]} for told, one in zip(story["orders"], rows, strict=True)],
+        }

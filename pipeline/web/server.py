@@ -1,0 +1,212 @@
+"""The page's own process: the service starts it, ends it, and starts it again when it dies.
+
+It is a process of its own because it loads a client's plugins and works on what people ask for, neither of which may
+hold up the service or bring it down. It lives no longer than the service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import pickle
+import socket
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from pipeline.config.model import ClientConfig, WebConfig
+from pipeline.engine.worker import Boot, LogLine, Mouth, be_quiet_and_mortal, boot_for, send_logs
+from pipeline.errors import ConfigError, MistokError, system_words
+from pipeline.texts import T
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+    from pipeline.ledger.store import Ledger
+
+log = structlog.get_logger("mistok.web")
+#: Seconds it may take to end, and the pauses before it is started again after it died.
+ENDING, AGAIN = 5.0, (1.0, 5.0, 30.0, 120.0)
+#: A page that has worked for so many seconds begins to count its deaths anew.
+LIVED = 300.0
+
+
+def bound(settings: WebConfig) -> socket.socket:
+    """A socket that listens where the settings say. Raises ConfigError when the address cannot be had."""
+    host, port = settings.address()
+    try:
+        family, kind, proto, _name, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family, kind, proto)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(place)
+            made.listen(128)
+        except OSError:
+            made.close()
+            raise
+    except OSError as error:
+        raise ConfigError(
+            T("{address} cannot be listened on: {words}", address=settings.listen, words=system_words(error)),
+            hint=T("Another program has it: set another `listen` of `web`."),
+        ) from error
+    return made
+
+
+class Page:
+    """The page of one client, as the service sees it.
+
+    Args:
+        config: the client's.
+        settings: of its page.
+        say: is given one line for people (where it listens, the link of the first user).
+    """
+
+    def __init__(self, config: ClientConfig, settings: WebConfig, say: Callable[[str], None]) -> None:
+        self._settings, self._say = settings, say
+        boot = boot_for(config)
+        self._boot = Boot("", (*boot.payload, settings), boot.log_level, boot.secrets)
+        self._socket: socket.socket | None = None
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+        self._ended = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is reached."""
+        assert self._socket is not None
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def start(self, ledger: Ledger) -> None:
+        """Listen, and tell where. Raises ConfigError when the address cannot be had."""
+        self._socket = bound(self._settings)
+        outside = (self._settings.url or self.address).rstrip("/")
+        self._say(str(T("The page: {address}", address=outside)))
+        if setup := first_link(ledger, self._settings):
+            self._say(str(T("It has no users yet; this link makes the first one, once, within a day:")))
+            self._say(f"  {outside}/setup/{setup}")
+        self._begin()
+        self._keeper = threading.Thread(target=self._keep, name="mistok-page", daemon=True)
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._ended.set()
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            self._process.join(ENDING)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join(ENDING)
+        if self._keeper is not None:
+            self._keeper.join(ENDING)
+        if self._socket is not None:
+            self._socket.close()
+
+    def _begin(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        assert self._socket is not None
+        self._process = context.Process(
+            target=main, args=(theirs, self._boot, self._socket), name="mistok-page", daemon=False
+        )
+        self._process.start()
+        theirs.close()
+        self._pipe = ours
+
+    def _keep(self) -> None:
+        """Write its log lines; start it again when it dies."""
+        deaths = 0
+        while not self._ended.is_set():
+            began = time.monotonic()
+            self._listen()
+            if self._ended.is_set():
+                return
+            deaths = 0 if time.monotonic() - began > LIVED else deaths
+            pause = AGAIN[min(deaths, len(AGAIN) - 1)]
+            deaths += 1
+            log.error("page_died", exit_code=self._process.exitcode if self._process else None, again_in=pause)
+            if self._ended.wait(pause):
+                return
+            self._begin()
+
+    def _listen(self) -> None:
+        assert self._pipe is not None
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                message = self._pipe.recv()
+                if isinstance(message, LogLine):
+                    logging.getLogger(message.logger).log(message.level, dict(message.event))
+        if self._process is not None:
+            self._process.join(ENDING)
+
+
+def first_link(ledger: Ledger, settings: WebConfig) -> str:
+    """A token of the link that makes the first user; empty when there are users, or the proxy names them."""
+    from pipeline.ledger import people
+    from pipeline.web.setup import make_setup
+
+    if settings.proxy is not None and settings.proxy.user_header:
+        return ""
+    with ledger.read() as conn:
+        if people.listing(conn, ledger.client):
+            return ""
+    return make_setup(ledger)
+
+
+def main(pipe: Connection, boot: Boot, listening: socket.socket) -> None:
+    """The page's life: load, then serve until ``pipe`` is closed."""
+    be_quiet_and_mortal()
+    send_logs(Mouth(pipe), boot)
+    try:
+        _serve(pipe, boot.payload, listening)
+    except MistokError as error:
+        log.error("page_failed", error=error.text.render("en"))
+        raise SystemExit(1) from error
+
+
+def _serve(pipe: Connection, payload: Any, listening: socket.socket) -> None:
+    import uvicorn
+
+    from pipeline.config.masking import mask
+    from pipeline.engine.runtime import Client
+    from pipeline.registry import load_registry
+    from pipeline.texts import hide_from_now_on
+    from pipeline.web.app import make_app
+    from pipeline.web.site import Site
+
+    sources, pickled, settings = payload
+    registry = load_registry(sources=sources)
+    config: ClientConfig = pickle.loads(pickled)  # noqa: S301 - made by our own parent a moment ago
+    hide_from_now_on(lambda words: mask(words, config.secrets))
+    with Client.open(config, registry=registry) as client:
+        app = make_app(Site(client, settings))
+        # proxy_headers: whom to believe is ours to say, see proxy.py
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                timeout_graceful_shutdown=2,
+                h11_max_incomplete_event_size=32_768,
+            )
+        )
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # the service says when to end
+
+        def end() -> None:
+            with contextlib.suppress(EOFError, OSError):
+                pipe.recv()
+            server.should_exit = True
+
+        threading.Thread(target=end, name="mistok-page-end", daemon=True).start()
+        server.run(sockets=[listening])

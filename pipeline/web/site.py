@@ -1,0 +1,69 @@
+"""What every page needs: the opened client, the settings, who may try to log in, and what is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pipeline.config.model import WebConfig
+from pipeline.engine.runtime import Client
+from pipeline.ledger import people
+from pipeline.web.access import Person
+from pipeline.web.limits import Attempts
+from pipeline.web.passwords import Passwords
+from pipeline.web.tasks import Tasks
+
+
+@dataclass
+class Site:
+    """One client's page."""
+
+    client: Client
+    settings: WebConfig
+    passwords: Passwords = field(default_factory=Passwords)
+    tasks: Tasks = field(default_factory=Tasks)
+    attempts: Attempts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.attempts = Attempts(self.now)
+
+    def now(self) -> datetime:
+        """The time by the client's clock."""
+        return self.client.clock.now()
+
+    @property
+    def https(self) -> bool:
+        """Whether people are known to come by https."""
+        return (self.settings.url or "").startswith("https://")
+
+    def record(
+        self,
+        person: Person,
+        act: str,
+        subject: str = "",
+        *,
+        outcome: str = "done",
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write an act of a person down."""
+        ledger = self.client.ledger
+        with ledger.begin() as conn:
+            people.record(
+                conn,
+                ledger.client,
+                at=self.now(),
+                who=person.name,
+                role=str(person.role),
+                address=person.address,
+                act=act,
+                subject=subject,
+                outcome=outcome,
+                data=data,
+            )
+
+    def has_users(self) -> bool:
+        """Whether anybody can log in."""
+        with self.client.ledger.read() as conn:
+            return bool(people.listing(conn, self.client.ledger.client))

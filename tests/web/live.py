@@ -1,0 +1,29 @@
+"""A page on a port of its own, for a real browser."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from pipeline.config.model import WebConfig
+from pipeline.web.app import make_app
+from pipeline.web.server import bound
+from pipeline.web.site import Site
+
+
+@contextmanager
+def served(site: Site) -> Iterator[str]:
+    """Serve the site while the block runs; gives its address."""
+    listening = bound(WebConfig(listen="127.0.0.1:0"))
+    server = uvicorn.Server(uvicorn.Config(make_app(site), log_config=None, access_log=False, lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
