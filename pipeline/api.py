@@ -181,6 +181,7 @@ from pipeline.rules.pricing import (
 from pipeline.rules.searching import fold, matcher
 from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
+from pipeline.rules.yamlwords import yaml_word
 from pipeline.syncing import (
     CatalogueSyncSettings,
     MatchSettings,
@@ -408,4 +409,5 @@ __all__ = [
     "tidy",
     "timeline",
     "verbatim",
+    "yaml_word",
 ]

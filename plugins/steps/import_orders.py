@@ -43,6 +43,7 @@ from pipeline.api import (
     party_findings,
     said_in_order,
     tax_remarks,
+    yaml_word,
 )
 
 ZERO = Decimal(0)
@@ -202,7 +203,7 @@ def _unknown_status(order: Order) -> Finding:
         T(
             "Say which status of the order format is meant: `mistok cards` tells how (or write into the step what "
             "orders of it become: statuses: {{{status}: create}}).",
-            status=order.status,
+            status=yaml_word(order.status),
         ),
         Who.ADMIN,
         f"status:{order.status}",
@@ -248,7 +249,7 @@ def _unknown_product(order: Order, line: OrderLine, code: str) -> Finding:
         T(
             "Add it to the books, or say which product is meant: `mistok cards` tells how "
             "(or write it into the step: mappings: {{sku: {{{code}: …}}}}).",
-            code=line.code,
+            code=yaml_word(line.code),
         ),
         Who.ACCOUNTANT,
         f"sku:{line.code}",
@@ -268,7 +269,7 @@ def _ambiguous_product(order: Order, line: OrderLine, several: Sequence[Ref]) ->
         T(
             "Say which one is meant: `mistok cards` tells how (or write it into the step: "
             "mappings: {{sku: {{{code}: …}}}}); or mend the twins.",
-            code=line.code,
+            code=yaml_word(line.code),
         ),
         Who.ACCOUNTANT,
         f"sku:{line.code}",
@@ -284,7 +285,7 @@ def _unknown_reference(order: Order, kind: str, code: str, said: str) -> Finding
             "Add it there, or say which one is meant: `mistok cards` tells how "
             "(or write it into the step: mappings: {{{kind}: {{{code}: …}}}}).",
             kind=kind,
-            code=said,
+            code=yaml_word(said),
         ),
         Who.ACCOUNTANT if kind in ("party", "currency") else Who.ADMIN,
         f"{kind}:{said}",

@@ -16,6 +16,7 @@ from pipeline.ports import DocumentDraft, Parties, ProductLookup, ProductNames, 
 from pipeline.rules.orders import tax_remarks
 from pipeline.rules.parties import party_findings
 from pipeline.rules.pricing import order_totals
+from pipeline.rules.yamlwords import yaml_word
 from pipeline.texts import T, Text
 
 Mappings = Mapping[tuple[str, str], str]
@@ -231,7 +232,7 @@ def _unknown(order: Order, kind: str, code: str, said: str) -> Finding:
             "Add it there, or say which one is meant: `mistok cards` tells how "
             "(or write it into the step: mappings: {{{kind}: {{{code}: …}}}}).",
             kind=kind,
-            code=said,
+            code=yaml_word(said),
         )
         who = Who.ACCOUNTANT if kind in ("party", "currency") else Who.ADMIN
         where = Where(order=order.number, element=kind if kind == "currency" else None)

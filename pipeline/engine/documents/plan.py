@@ -19,6 +19,7 @@ from pipeline.errors import Finding, Where, Who
 from pipeline.model import Order, cents
 from pipeline.ports import DocumentDraft, DocumentRef
 from pipeline.rules.keys import key_of
+from pipeline.rules.yamlwords import yaml_word
 from pipeline.texts import T, Text
 
 ZERO = Decimal(0)
@@ -322,5 +323,5 @@ def unknown_status(number: str, status: str) -> Finding:
     """What is told of an order whose status no rule names."""
     text = T("Order {number} has the status {status}, and no rule says what becomes of it.", number=number,
              status=status)  # fmt: skip
-    hint = T("Write it into the step: rules: {{{status}: …}}; `nothing` is an answer, too.", status=status)
+    hint = T("Write it into the step: rules: {{{status}: …}}; `nothing` is an answer, too.", status=yaml_word(status))
     return Finding("unknown-status", text, Where(order=number), hint, Who.ADMIN)

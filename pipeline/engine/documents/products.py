@@ -12,6 +12,7 @@ from pipeline.ports import NewProduct, Ref
 from pipeline.rules.matching import normal_form
 from pipeline.rules.orders import at_line
 from pipeline.rules.parties import tidy
+from pipeline.rules.yamlwords import yaml_word
 from pipeline.texts import T
 
 Mappings = Mapping[tuple[str, str], str]
@@ -128,7 +129,7 @@ def _unknown(order: Order, line: OrderLine) -> Finding:
     hint = T(
         "Add it there, or say which product is meant: `mistok cards` tells how "
         "(or write it into the step: mappings: {{sku: {{{code}: …}}}}).",
-        code=code,
+        code=yaml_word(code),
     )
     return Finding("unknown-product", text, at_line(order, line), hint, Who.ACCOUNTANT, f"sku:{code}")
 
@@ -140,7 +141,7 @@ def _ambiguous(order: Order, line: OrderLine, refs: Sequence[Ref]) -> Finding:
     hint = T(
         "Say which one is meant: `mistok cards` tells how (or write it into the step: "
         "mappings: {{sku: {{{code}: …}}}}); or mend the twins.",
-        code=code,
+        code=yaml_word(code),
     )
     return Finding("ambiguous-product", text, at_line(order, line), hint, Who.ACCOUNTANT, f"sku:{code}")
 

@@ -1,4 +1,8 @@
-"""What was begun and not written down, or is in doubt: looked up by its key, and never done again blindly."""
+"""What was begun and not written down, or is in doubt: looked up by its key, and never done again blindly.
+
+A document that cannot be found stays in doubt until a person decides, as a second one would be booked twice. A buyer is
+found by telephone, mail or EDRPOU: one who is not there when he is looked up after a pause is added by the same run.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +95,7 @@ def _still(run: DocumentsRun, conn: Any, order: Row) -> None:
 
 
 def _buyers(run: DocumentsRun, orders: list[Row]) -> None:
-    """Orders whose buyer may have been added: they go on when he is found, and only then."""
+    """Orders whose buyer may have been added: they go on when he is found, or is not there after the pause."""
     works = list(_works(run, orders).values())
     if not works:
         return
@@ -99,10 +103,14 @@ def _buyers(run: DocumentsRun, orders: list[Row]) -> None:
     with run.begin() as conn:
         now = run.ctx.clock.now()
         for work in works:
-            if work.buyer.create is None and work.buyer.ref is not None:
-                for row in work.acts_before:
-                    if row["act"] == "party" and row["state"] == acts.IN_DOUBT:
-                        acts.settle(conn, row["id"], acts.DONE, now, document_id=work.buyer.ref.id)
-                order_rows.update(conn, work.row["id"], now, state=OrderState.CREATING, next_try=None)
-            else:
+            found = work.buyer.ref if work.buyer.create is None else None
+            due = work.row["next_try"] is None or work.row["next_try"] <= now
+            if found is None and not (due and work.buyer.create is not None):
                 _still(run, conn, work.row)
+                continue
+            for row in work.acts_before:
+                if row["act"] == "party" and row["state"] == acts.IN_DOUBT and found is not None:
+                    acts.settle(conn, row["id"], acts.DONE, now, document_id=found.id)
+                elif row["act"] == "party" and row["state"] == acts.IN_DOUBT:
+                    acts.settle(conn, row["id"], acts.DROPPED, now)
+            order_rows.update(conn, work.row["id"], now, state=OrderState.CREATING, next_try=None)

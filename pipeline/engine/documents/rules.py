@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.documents import Act, DocumentsSettings
 from pipeline.errors import Finding, Where, Who
 from pipeline.ports import Ref
+from pipeline.rules.yamlwords import yaml_word
 from pipeline.texts import T, Text
 
 #: Our own words of a status, into which systems sort theirs: they may stand in a rule for a whole group.
@@ -154,7 +155,7 @@ def gaps(settings: DocumentsSettings, known: Sequence[Ref] | None = None) -> lis
             if not called(settings.rules, ref.id or ref.code, known):
                 text = T("Status {status} has no rule: its orders wait for a person.", status=title(ref))
                 hint = T("Write what becomes of them: rules: {{{status}: …}}; `nothing` is an answer, too.",
-                         status=title(ref))  # fmt: skip
+                         status=yaml_word(ref.name or ref.code or ref.id))  # fmt: skip
                 found.append(Finding("no-rule", text, Where(element="rules"), hint, Who.ADMIN))
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.api import ConfigError, DocumentDraft, Party, Ref, T, Text
+from pipeline.api import ConfigError, DocumentDraft, Party, Ref, T, Text, yaml_word
 from plugins.systems.dilovod.lists import Lists
 from plugins.systems.dilovod.mapping import Good
 from plugins.systems.dilovod.names import CHANNELS, KINDS, RETAIL_TYPE, TITLES, find
@@ -164,7 +164,7 @@ class Naming:
         said = self.settings.states.get(status)
         if said is None:
             return ""
-        return self.lists.wanted("status", said, T("documents: {{states: {{{name}: …}}}}", name=status)).id
+        return self.lists.wanted("status", said, T("documents: {{states: {{{name}: …}}}}", name=yaml_word(status))).id
 
     def _given(self, draft: DocumentDraft, kind: str, said: str | None, *, new: bool) -> str:
         given = draft.references.get(kind)
@@ -217,7 +217,9 @@ class Naming:
         source = draft.order.source
         said = self.settings.sources.get(source)
         if said:
-            return self.lists.wanted("source", said, T("documents: {{sources: {{{name}: …}}}}", name=source)).id
+            return self.lists.wanted(
+                "source", said, T("documents: {{sources: {{{name}: …}}}}", name=yaml_word(source))
+            ).id
         found = self.lists.named("source", source) if source else None
         return found.id if found is not None else ""
 
@@ -228,7 +230,9 @@ class Naming:
         name = draft.order.payment.method
         said = self.settings.payments.get(name)
         if said:
-            return self.lists.wanted("payment-method", said, T("documents: {{payments: {{{name}: …}}}}", name=name)).id
+            return self.lists.wanted(
+                "payment-method", said, T("documents: {{payments: {{{name}: …}}}}", name=yaml_word(name))
+            ).id
         found = self.lists.named("payment-method", name) if name else None
         if found is None and name:
             notes.append(str(T("Payment: {name}", name=name)))
@@ -241,7 +245,7 @@ class Naming:
         names = [name for name in (draft.order.delivery.method, draft.order.delivery.carrier) if name]
         for name in names:
             if said := self.settings.deliveries.get(name):
-                example = T("documents: {{deliveries: {{{name}: …}}}}", name=name)
+                example = T("documents: {{deliveries: {{{name}: …}}}}", name=yaml_word(name))
                 return self.lists.wanted("delivery-service", said, example).id
         for name in names:
             if (found := self.lists.named("delivery-service", name)) is not None:

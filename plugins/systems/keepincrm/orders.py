@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.api import OrderChange, Ref, RowOutcome, SeenOrder, SystemEnv, T, Who, noted
+from pipeline.api import OrderChange, Ref, RowOutcome, SeenOrder, SystemEnv, T, Who, noted, yaml_word
 from plugins.systems.keepincrm import values as v
 from plugins.systems.keepincrm.agreements import RESULTS, Desk, moments_of, part, status_of
 from plugins.systems.keepincrm.client import KeepinApi
@@ -120,7 +120,7 @@ class OrderBook:
         raise refused(
             "unknown-status",
             T("The stage {status} is not among `orders.stages`.", status=status),
-            T("Add it to the connection with its number: {{{status}: 7}}.", status=status),
+            T("Add it to the connection with its number: {{{status}: 7}}.", status=yaml_word(status)),
             field="status",
             who=Who.ADMIN,
         )

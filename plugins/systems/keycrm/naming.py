@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from pipeline.api import ConfigError, DocumentDraft, Held, Ref, SystemEnv, T, Text
+from pipeline.api import ConfigError, DocumentDraft, Held, Ref, SystemEnv, T, Text, yaml_word
 from plugins.systems.keycrm.lists import PATHS
 from plugins.systems.keycrm.names import find_all, name_of, refs
 from plugins.systems.keycrm.order_out import Names
@@ -111,7 +111,9 @@ class Naming:
         if found is None:
             alike = [row for row in rows if name_of(row).casefold() == said.strip().casefold()]
             if alike or not said or order.source in self.settings.sources:
-                raise self._unknown("source", said, rows, T("documents: {{sources: {{{name}: …}}}}", name=order.source))
+                raise self._unknown(
+                    "source", said, rows, T("documents: {{sources: {{{name}: …}}}}", name=yaml_word(order.source))
+                )
             currency = self.env.currency
         else:
             currency = text(self.lists.by_id("source", int(found.id)).get("currency_code")) or self.env.currency
@@ -120,7 +122,7 @@ class Naming:
                 T("Orders of source {source} are in {there} in KeyCRM, and this one is in {here}.",
                   source=said, there=currency, here=order.currency),
                 T("Name a source with that currency: {example}",
-                  example=T("documents: {{sources: {{{name}: …}}}}", name=order.source)),
+                  example=T("documents: {{sources: {{{name}: …}}}}", name=yaml_word(order.source))),
                 code="currency",
             )  # fmt: skip
         return (int(found.id), "") if found is not None else (None, said)
@@ -134,7 +136,7 @@ class Naming:
             return None
         found = self.lists.named("payment-method", said) if said else None
         if found is None:
-            hint = T("documents: {{payments: {{{name}: …}}}}", name=payment.method or '""')
+            hint = T("documents: {{payments: {{{name}: …}}}}", name=yaml_word(payment.method))
             raise self._unknown("payment-method", said, self.lists.rows("payment-method"), hint)
         return int(found.id)
 
@@ -147,7 +149,7 @@ class Naming:
             if said is not None:
                 found = self.lists.named("delivery-service", said)
                 if found is None:
-                    hint = T("documents: {{deliveries: {{{name}: …}}}}", name=name)
+                    hint = T("documents: {{deliveries: {{{name}: …}}}}", name=yaml_word(name))
                     raise self._unknown("delivery-service", said, rows, hint)
                 return int(found.id)
         for name in (delivery.method, delivery.carrier):
