@@ -395,12 +395,18 @@ def offer_body(values: Mapping[str, Any], units: Units) -> dict[str, Any]:
 
 
 def product_body(
-    values: Mapping[str, Any], goods: Goods, category: int | None, *, article: str | None = None
+    values: Mapping[str, Any],
+    goods: Goods,
+    category: int | None,
+    *,
+    article: str | None = None,
+    currency: object = "",
 ) -> dict[str, Any]:
     """What changes of a product, as ``PUT /products/{id}`` takes it; with ``article`` as ``POST /products`` does.
 
     Args:
         category: id of the category that ``values`` name by its path.
+        currency: that the product has already.
     """
     body: dict[str, Any] = {} if article is None else {"sku": article}
     names = {"name": "name", "description": "description", "barcode": "barcode", "currency": "currency_code"}
@@ -412,7 +418,7 @@ def product_body(
     if "category" in values:
         body["category_id"] = category
     if "specials" in values and goods.specials is not None:
-        body["custom_fields"] = goods.specials.write(values["specials"] or ())
+        body["custom_fields"] = goods.specials.write(values["specials"] or (), values.get("currency") or currency)
     return body | offer_body(values, goods.units)
 
 

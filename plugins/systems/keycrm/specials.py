@@ -80,9 +80,19 @@ class Specials:
     def _kind(self, uuid: str | None) -> str:
         return self.kinds.get(uuid or "", "text")
 
-    def write(self, specials: Sequence[SpecialPrice]) -> list[dict[str, Any]]:
-        """The custom fields of the first of them; empty ones where there is none. Raises Held for what does not fit."""
+    def write(self, specials: Sequence[SpecialPrice], currency: object = "") -> list[dict[str, Any]]:
+        """The custom fields of the first of them; empty ones where there is none. Raises Held for what does not fit.
+
+        ``currency``: of the product, whose special price has none of its own.
+        """
         first = specials[0] if specials else None
+        ours = text(currency) or self.currency
+        if first is not None and first.money.currency != ours:
+            raise _unfit(
+                T("The special price is in {found}, and the product's prices are in {currency}.",
+                  found=first.money.currency, currency=ours),
+                T("Let both price it in one currency: nothing is converted."),
+            )  # fmt: skip
         filled = [{"uuid": self.fields.price, "value": f"{first.money.amount:f}" if first else ""}]
         for uuid, at, last in (
             (self.fields.start, first and first.start, False),

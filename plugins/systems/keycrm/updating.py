@@ -201,7 +201,9 @@ class Updater:
         goods = self.reader.goods()
         path = tuple(values.get("category") or ())
         category = self.categories.ensure(path) if path else None
-        shown = self.reader.client.put(f"{PRODUCTS}/{one.product}", product_body(values, goods, category))
+        shown = self.reader.client.put(
+            f"{PRODUCTS}/{one.product}", product_body(values, goods, category, currency=one.now.values.get("currency"))
+        )
         goods = self.reader.goods()
         after = next(iter(goods.offers({**shown, "id": one.product}, [])))
         for name, value in values.items():
@@ -225,7 +227,7 @@ class Updater:
         """Custom fields are of the product: all its variants have one special price."""
         specials = self.reader.goods().specials
         assert specials is not None, "no field of this name without them"
-        fields = specials.write(values["specials"] or ())
+        fields = specials.write(values["specials"] or (), values.get("currency") or one.now.values.get("currency"))
         if self.kept_specials.setdefault(one.product, fields) != fields:
             raise held(
                 T("KeyCRM keeps one special price for all variants of a product, and these have several."),

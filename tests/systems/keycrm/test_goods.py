@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from pipeline.api import Held, InDoubt, Offer, OfferChange, ProductDraft, Refused, RowOutcome, Transient
+from pipeline.api import (
+    Held,
+    InDoubt,
+    Money,
+    Offer,
+    OfferChange,
+    ProductDraft,
+    Refused,
+    RowOutcome,
+    SpecialPrice,
+    Transient,
+)
 from pipeline.testing.sync_subject import done
 from plugins.systems.keycrm.fake import Quirks
 from tests.systems.keycrm.account import Account, account
@@ -523,3 +534,18 @@ def test_products_that_are_all_written_exactly_cost_one_request(one: Account) ->
     one.fake.add_product("Кава", "COF-1")
     assert set(one.open().find_products(["COF-1"])) == {"COF-1"}
     assert one.asked() == ["GET /offers"]
+
+
+def test_a_special_price_in_another_currency_is_held_as_nothing_is_converted() -> None:
+    with account(special={"price": "CT_1"}) as one:
+        one.fake.add_custom_field("CT_1", "crm_product", kind="float")
+        one.fake.add_product("Кава", "COF-1", price=10)
+        one.fake.add_product("Чай", "TEA-1", price=10, currency_code="USD")
+        known = offers(one)
+        dollars = (SpecialPrice(Money(Decimal(8), "USD")),)
+        first, second = change(one, *((known[sku], {"specials": dollars}) for sku in ("COF-1", "TEA-1")))
+        assert isinstance(first.error, Held)
+        assert "USD" in str(first.error)
+        assert "nothing is converted" in str(first.error.hint)
+        assert second.error is None, "its prices are in dollars"
+        assert offers(one)["TEA-1"].values["specials"] == dollars
