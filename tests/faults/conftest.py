@@ -234,7 +234,7 @@ def make_victim(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Call
         tally.note("ledger", ledger)
         folder = tmp_path / "client"
         folder.mkdir()
-        url = "sqlite:///ledger.sqlite3" if ledger == "sqlite" else request.getfixturevalue("postgres")
+        url = "sqlite:///ledger.sqlite3" if ledger == "sqlite" else request.getfixturevalue("postgres_ledger")
         if transport in ("local", "sftp"):
             root = tmp_path / "site"
             (root / "orders").mkdir(parents=True)

@@ -36,7 +36,7 @@ def check(world: World, *, lasting: bool = False) -> None:
 def test_f40_a_mapping_given_once_frees_all_that_waited_for_it_in_every_inbox(
     tmp_path: Path, ledger: str, request: pytest.FixtureRequest
 ) -> None:
-    url = "sqlite:///ledger.sqlite3" if ledger == "sqlite" else request.getfixturevalue("postgres")
+    url = "sqlite:///ledger.sqlite3" if ledger == "sqlite" else request.getfixturevalue("postgres_ledger")
     tally.note("ledger", ledger)
     world = World(tmp_path, ledger=url)
     for order_id in (1, 2, 3):

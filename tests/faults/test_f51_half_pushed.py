@@ -91,7 +91,7 @@ def in_shop(folder: Path) -> dict[str, tuple[str, str]]:
 def test_f51_killed_half_way_and_started_again(
     tmp_path: Path, request: pytest.FixtureRequest, job: str, point: str, ledger: str, nth: int
 ) -> None:
-    url = "sqlite:///ledger.sqlite3" if ledger == "sqlite" else str(request.getfixturevalue("postgres"))
+    url = "sqlite:///ledger.sqlite3" if ledger == "sqlite" else str(request.getfixturevalue("postgres_ledger"))
     path = prepare(tmp_path, url)
     tally.note("point", point)
     tally.note("ledger", ledger)

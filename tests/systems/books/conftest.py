@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from pipeline.api import SystemEnv
 from plugins.systems.books import tables as t
 from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.system import Books
+from tests.servers.postgresql import Postgres
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 
@@ -79,12 +81,28 @@ class Place:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """An empty database: once on SQLite, once on PostgreSQL."""
+    """An empty database: once on SQLite, once on PostgreSQL (there with the tables)."""
     if request.param == "sqlite":
         place = Place("sqlite:///books.sqlite3", tmp_path)
     else:
-        place = Place(request.getfixturevalue("postgres"), tmp_path)
+        server: Postgres = request.getfixturevalue("postgres_server")
+        place = Place(request.getfixturevalue("stack").enter_context(server.database("books", with_tables)), tmp_path)
     yield place
+    for books in place.opened:
+        books.close()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What is closed after the test."""
+    with ExitStack() as opened:
+        yield opened
+
+
+def with_tables(url: str) -> None:
+    """Make the books' tables in an empty database, as the first start does."""
+    place = Place(url, Path.cwd())
+    place.open().make_ready()
     for books in place.opened:
         books.close()
 
