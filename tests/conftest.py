@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.texts import hide_from_now_on, use_language
-from tests.servers import common, mariadb, postgresql, proftpd, pyftpd, sshd, vsftpd
+from tests.servers import common, mariadb, postgresql, proftpd, pyftpd, sshd, tryton, vsftpd
 from tests.servers.common import Server, SystemUser
 from tests.servers.postgresql import Postgres
 
@@ -166,6 +166,14 @@ def postgres_ledger(postgres_server: Postgres) -> Iterator[str]:
 def mariadb_server() -> Iterator[mariadb.MariaDb]:
     """One MariaDB for the session."""
     server = mariadb.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def tryton_server() -> Iterator[tryton.TrytonServer]:
+    """One Tryton for the session."""
+    server = tryton.start()
     yield server
     server.remove()
 

@@ -1,0 +1,67 @@
+"""A real Tryton for the session, and its database as it was made for each test.
+
+The contracts are long and every call is one of a real server: by default the tests of EVERYDAY run, with MISTOK_FULL
+(CI) all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+
+from pipeline.testing.fakehttp import FakeServer
+from tests.servers.tryton import TrytonServer
+from tests.systems.tryton.world import Between, World
+
+HERE = Path(__file__).parent
+LONG = ("test_documents_contract.py", "test_following_contract.py")
+EVERYDAY = frozenset({
+    "TestDocuments.test_a_second_create_gives_the_first_document",
+    "TestDocuments.test_a_failure_of_one_spares_its_siblings",
+    "TestDocuments.test_a_total_that_is_not_the_sum_of_its_parts_is_refused",
+    "TestDocuments.test_the_documents_can_be_told_one_by_one",
+    "TestAmendments.test_a_cancelled_document_lives_again_when_it_is_amended",
+    "TestAmendments.test_an_amendment_twice_is_once",
+    "TestAmendments.test_a_closed_document_is_left_as_it_is",
+    "TestShipments.test_parts_add_up_and_more_than_ordered_is_held",
+    "TestShipments.test_nothing_is_dated_into_a_closed_period",
+    "TestReturns.test_goods_of_a_cancelled_order_come_back",
+    "TestPayments.test_a_second_time_is_the_first_payment",
+    "TestStatuses.test_one_that_it_has_is_left_as_it_is",
+    "TestParties.test_a_buyer_is_found_however_phone_and_mail_are_written",
+    "TestProductNames.test_a_product_is_found_by_its_name_blanks_and_case_aside",
+    "TestAddProducts.test_variants_stand_below_their_base",
+})  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only CI runs."""
+    if os.environ.get("MISTOK_FULL"):
+        return
+
+    def left_out(item: pytest.Item) -> bool:
+        suite = getattr(getattr(item, "cls", None), "__name__", "")
+        return item.path.parent == HERE and item.path.name in LONG and f"{suite}.{item.name}" not in EVERYDAY
+
+    out = [item for item in items if left_out(item)]
+    if out and not any("::" in one for one in config.args):  # who names a test means it
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
+
+
+@pytest.fixture
+def world(tryton_server: TrytonServer) -> Iterator[World]:
+    """Tries are made again without a pause."""
+    tryton_server.restore()
+    between = Between(tryton_server.url)
+    with FakeServer(between) as proxy, stamina.set_testing(True, attempts=3):
+        one = World(tryton_server, between, proxy.url)
+        try:
+            yield one
+        finally:
+            for opened in one.sessions:
+                opened.close()
