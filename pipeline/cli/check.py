@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -235,6 +235,7 @@ def _system(ctx: RunContext, name: str, kind: str, *, write_probe: bool) -> Answ
         system = ctx.system(name)
         told = system.check()
         answer.lines.append((True, T("answers")))
+        told = [_placed(ctx.config.source, name, finding) for finding in told]
         # what the accountant has yet to enter is no fault of the set-up
         answer.remarks.extend(finding for finding in told if finding.who is Who.ACCOUNTANT)
         answer.findings.extend(finding for finding in told if finding.who is not Who.ACCOUNTANT)
@@ -245,6 +246,23 @@ def _system(ctx: RunContext, name: str, kind: str, *, write_probe: bool) -> Answ
     except MistokError as error:
         _failed(answer, error)
     return answer
+
+
+def _placed(path: Path, name: str, finding: Finding) -> Finding:
+    """A finding about a key of a connection, with the place of that key in the file; any other as it is."""
+    key = finding.where.element
+    if key is None or finding.where.file is not None:
+        return finding
+    from pipeline.config.includes import read_config
+    from pipeline.config.yaml import Mapping, Node
+
+    node: Node | None = read_config(path)[0]
+    mark = None
+    for part in ("connections", name, *key.split(".")):
+        if not isinstance(node, Mapping) or part not in node.entries:
+            return finding
+        mark, node = node.entries[part].key_mark, node.entries[part].node
+    return replace(finding, where=mark.where(f"{name}.{key}")) if mark is not None else finding
 
 
 def _try_writes(answer: Answer, system: System) -> None:

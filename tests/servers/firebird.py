@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import pytest
 
 from tests.servers.common import HOST, Server, free_port, missing, open_folder, require, used
 
-_LINKED = ("UDF", "intl", "lib", "plugins", "firebird.msg", "plugins.conf")
+_LINKED = ("UDF", "lib", "plugins", "firebird.msg", "plugins.conf")
 _SCHEMA = Path("/usr/share/firebird/3.0/security.sql")
 
 
@@ -89,6 +90,8 @@ def start() -> Firebird:
         path.mkdir()
     for name in _LINKED:
         (root / name).symlink_to(home / name)
+    (root / "intl").mkdir()
+    shutil.copy(home / "intl" / "libfbintl.so", root / "intl")  # its character sets are not taken by a link
     port, security = free_port(), folder / "security3.fdb"
     (root / "firebird.conf").write_text(
         f"RemoteServicePort = {port}\nRemoteBindAddress = {HOST}\nSecurityDatabase = {security}\nUdfAccess = None\n"

@@ -41,6 +41,7 @@ from plugins.systems.sql.words import Row
 from plugins.systems.sql.writing import new_row, values_of
 
 TRIES = 3  #: of one order, where the database rolled it back for another transaction's sake
+PATIENCE = 2  #: waits for another program's lock, each as long as `timeout`, before the rest is left for later
 Change = TypeVar("Change")
 
 
@@ -374,19 +375,22 @@ def each(
     """One outcome for each; what would strike all that follow as well is not tried on them."""
     outcomes: list[DocumentOutcome] = []
     strike: MistokError | None = None
+    waited = 0  # in vain for another program, one change after the other: it holds more than a row
     for change in changes:
         if strike is not None:
             outcomes.append(DocumentOutcome(key(change), error=strike))
             continue
         try:
             outcomes.append(work(change))
+            waited = 0
         except ConfigError:
             raise  # nothing of the tables is as it should be: a matter of the run, and not of one order
         except Refused as error:
             strike = error
             outcomes.append(DocumentOutcome(key(change), error=error))
         except Transient as error:
-            strike = error if error.code != "database-busy" else None
+            waited = waited + 1 if error.code == "database-busy" else PATIENCE
+            strike = error if waited >= PATIENCE else None
             outcomes.append(DocumentOutcome(key(change), error=error))
         except MistokError as error:
             outcomes.append(DocumentOutcome(key(change), error=error))

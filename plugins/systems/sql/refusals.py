@@ -14,18 +14,20 @@ from sqlalchemy.exc import DBAPIError
 from pipeline.api import ConfigError, Held, MistokError, Refused, T, Text, Transient, verbatim
 
 #: unique: such a key is there already · data: it will not take the values · again: rolled back for another
-#: transaction's sake · lost: the line broke, or nobody answers · missing: no such table, column or database
-Kind = Literal["unique", "data", "again", "lost", "login", "rights", "missing", "full"]
+#: transaction's sake · busy: waited in vain for another one · lost: the line broke, or nobody answers · missing: no
+#: such table, column or database
+Kind = Literal["unique", "data", "again", "busy", "lost", "login", "rights", "missing", "full"]
 
 _STATES: tuple[tuple[str, Kind], ...] = (
-    ("23505", "unique"), ("40001", "again"), ("40P01", "again"), ("55P03", "again"), ("42501", "rights"),
+    ("23505", "unique"), ("40001", "again"), ("40P01", "again"), ("55P03", "busy"), ("42501", "rights"),
     ("25006", "rights"), ("3D000", "missing"), ("3F000", "missing"), ("42P01", "missing"), ("42703", "missing"),
-    ("42S02", "missing"), ("42S22", "missing"), ("28", "login"), ("08", "lost"), ("57P0", "lost"), ("57014", "again"),
+    ("42S02", "missing"), ("42S22", "missing"), ("28", "login"), ("08", "lost"), ("57P0", "lost"), ("57014", "busy"),
     ("53", "full"), ("HYT", "lost"), ("22", "data"), ("23", "data"), ("P0", "data"), ("42804", "data"),
 )  # fmt: skip
 _MYSQL: dict[Kind, frozenset[int]] = {
     "unique": frozenset({1062, 1169, 1586}),
-    "again": frozenset({1205, 1213, 1020}),
+    "again": frozenset({1213, 1020}),
+    "busy": frozenset({1205}),
     "login": frozenset({1044, 1045, 1130, 1698, 1251, 1862, 2059, 3118, 4151}),
     "rights": frozenset({1142, 1143, 1227, 1290, 1370, 1792, 1836}),
     "missing": frozenset({1049, 1054, 1146}),
@@ -34,7 +36,8 @@ _MYSQL: dict[Kind, frozenset[int]] = {
                        2014, 2055}),
 }  # fmt: skip
 _FIREBIRD: dict[Kind, frozenset[int]] = {
-    "again": frozenset({335544336, 335544345, 335544451, 335544510, 335544878}),
+    "busy": frozenset({335544510}),
+    "again": frozenset({335544336, 335544345, 335544451, 335544878}),
     "unique": frozenset({335544349, 335544665}),
     "login": frozenset({335544472}),
     "rights": frozenset({335544352, 335544765}),
@@ -81,7 +84,7 @@ def _sqlite(low: str) -> Kind:
     if "unique constraint" in low:
         return "unique"
     if "locked" in low or "busy" in low:
-        return "again"
+        return "busy"
     if "readonly" in low or "read-only" in low or "not authorized" in low:
         return "rights"
     if "no such" in low or "no column" in low or "unable to open" in low or "not a database" in low:
@@ -116,7 +119,7 @@ def ours(dialect: str, error: DBAPIError, shown: str) -> MistokError:
                 hint=T("The words are the database's own: a rule of it, a trigger, or a column that it does not fit."),
                 code="database-refuses",
             )
-        case "again":
+        case "again" | "busy":
             return Transient(
                 T("Another program works on the same rows of {database}: {words}", **named),
                 hint=T("It is tried again by itself."),

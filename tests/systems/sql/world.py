@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from plugins.systems.sql.system import SqlTables
 
 CODES = ("GRUNT-10", "00042", "ПОДАРУНОК")
+#: A text of an old program, in the character set of its time.
+_LEGACY = {"mariadb": "varchar(20) character set cp1251", "firebird": "varchar(20) character set win1251"}
 #: How each database numbers rows by itself.
 _NUMBERED = {
     "sqlite": "integer primary key",
@@ -41,7 +43,7 @@ _TABLES = {
     "ORDERS": "ID {id}, MISTOK_KEY varchar(120) unique, NUM varchar(20), ORDER_DATE {moment}, STATE varchar(20),"
     " BUYER_ID integer references BUYERS (ID), PHONE varchar(20), ADDRESS varchar(200), NOTE varchar(500),"
     " CUR char(3) not null, DELIVERY numeric(15,2) default 0 not null, TOTAL numeric(15,2) not null,"
-    " POSTED smallint default 0 not null, OBJECT_ID integer default 1 not null",
+    " POSTED smallint default 0 not null, OBJECT_ID integer default 1 not null, LEGACY {legacy}",
     "ORDER_LINES": "ID {id}, ORDER_ID integer not null references ORDERS (ID), POS smallint not null,"
     " GOOD_ID integer not null references GOODS (ID), TITLE varchar(100), QTY numeric(15,3) not null,"
     " PRICE numeric(15,4) not null, DISCOUNT numeric(15,2) default 0 not null, SUMMA numeric(15,2) not null",
@@ -132,7 +134,7 @@ class World:
     base: Path
     opened: list[SqlTables] = field(default_factory=list)
     dry_run: bool = False
-    refuses: bool = False
+    refuses: set[str] = field(default_factory=set)
 
     def open(self, **more: Any) -> SqlTables:
         settings = SqlSettings.model_validate({"url": self.url, **SETTINGS, **more})
@@ -178,6 +180,7 @@ class World:
     def build(self) -> None:
         """The tables, as the closed program made them, with three articles."""
         names = {"id": _NUMBERED[self.kind], "moment": "timestamp" if self.kind != "mariadb" else "datetime"}
+        names["legacy"] = _LEGACY.get(self.kind, "varchar(20)")
         self.run(*(f"create table {name} ({columns.format(**names)})" for name, columns in _TABLES.items()))
         if self.kind == "firebird":
             self.run(*(line for name in _TABLES if name != "STATES" for line in _generator(name)))
@@ -223,14 +226,18 @@ class World:
         )
 
     def refuse(self, words: str) -> None:
-        """A rule of the database itself that refuses to write; gone again by :meth:`allow`."""
-        self.refuses, said = True, words.replace("'", "''")
+        """A rule of the database itself that refuses to write what follows orders; gone again with :meth:`clean`."""
         for table, when in (("PAYMENTS", "insert"), ("BUYERS", "insert"), ("ORDERS", "update")):
-            self.run(*_refusal(self.kind, table, when, said))
+            self.refuse_in(table, when, words)
+
+    def refuse_in(self, table: str, when: str, words: str, condition: str = "") -> None:
+        """The same for one table, where ``condition`` holds of the ``new`` row."""
+        self.refuses.add(table)
+        self.run(*_refusal(self.kind, table, when, words.replace("'", "''"), condition))
 
     def allow(self) -> None:
-        self.refuses = False
-        for table in ("PAYMENTS", "BUYERS", "ORDERS"):
+        tables, self.refuses = self.refuses, set()
+        for table in tables:
             on = f" on {table}" if self.kind == "postgresql" else ""
             self.run(f"drop trigger NO_{table}{on}", *([f"drop function NO_{table}()"] if on else []))
 
@@ -261,17 +268,19 @@ def _generator(table: str) -> list[str]:
     return [f"create sequence GEN_{table}", trigger]
 
 
-def _refusal(kind: str, table: str, when: str, words: str) -> list[str]:
-    name, before = f"NO_{table}", f"before {when}"
+def _refusal(kind: str, table: str, when: str, words: str, condition: str = "") -> list[str]:
+    name, before, test = f"NO_{table}", f"before {when}", condition or "1 = 1"
     if kind == "sqlite":
-        return [f"create trigger {name} {before} on {table} begin select raise(abort, '{words}'); end"]
+        body = f"begin select raise(abort, '{words}'); end"
+        return [f"create trigger {name} {before} on {table} when {test} {body}"]
     if kind == "mariadb":
-        signal = f"signal sqlstate '45000' set message_text = '{words}'"
+        signal = f"if {test} then signal sqlstate '45000' set message_text = '{words}'; end if"
         return [f"create trigger {name} {before} on {table} for each row {signal}"]
     if kind == "firebird":
-        raising = f"create trigger {name} for {table} active {before} as begin exception E_{table}; end"
+        body = f"begin if ({test}) then exception E_{table}; end"
+        raising = f"create trigger {name} for {table} active {before} as {body}"
         return [f"create or alter exception E_{table} '{words}'", raising]
-    body = f"begin raise exception '{words}'; end"
+    body = f"begin if {test} then raise exception '{words}'; end if; return new; end"
     function = f"create function {name}() returns trigger language plpgsql as $$ {body} $$"
     return [function, f"create trigger {name} {before} on {table} for each row execute function {name}()"]
 
