@@ -101,7 +101,7 @@ class Database:
             if writes and kind in ("unique", "again"):
                 raise Again(told, unique=kind == "unique") from error
             raise told from error
-        except UnicodeEncodeError as error:  # the driver's own, for the character set that the connection has
+        except (UnicodeEncodeError, OverflowError) as error:  # drivers' own, before they ask the server
             raise ours(self.dialect, DBAPIError("", None, error), self.shown) from error
 
     def close(self) -> None:
@@ -117,6 +117,10 @@ class Database:
             event.listen(engine, "do_connect", self._connect)
             if self.dialect == "sqlite":
                 event.listen(engine, "connect", self._prepare_sqlite)
+            elif self.dialect == "firebird":
+                from plugins.systems.sql import firebird  # it needs the driver
+
+                firebird.mend(engine)
             self._made = engine
         return self._made
 
@@ -142,7 +146,9 @@ class Database:
         def connect() -> Any:
             try:
                 if self.dialect == "firebird":
-                    return self._firebird()
+                    from plugins.systems.sql import firebird  # it needs the driver
+
+                    return firebird.connect(self._url, self._timeout)
                 return dialect.connect(*arguments, **named)
             except dialect.dbapi.Error as error:
                 raise ours(self.dialect, DBAPIError("", None, error), self.shown) from error
@@ -156,23 +162,6 @@ class Database:
             raise ConfigError(
                 error.text, hint=T("Check `url`: the host, and the name or path of the database.")
             ) from error
-
-    def _firebird(self) -> Any:
-        """By the address itself: the dialect keeps one server for each path, whatever the host is."""
-        from firebird import driver
-
-        url = self._url
-        host = f"[{url.host}]" if url.host and ":" in url.host else url.host
-        place = f"{host}/{url.port or 3050}:{url.database}" if host else str(url.database)
-        options = {"charset": "UTF8"}
-        options |= {name: str(value) for name, value in url.query.items() if name in ("charset", "role")}
-        # the server's words come in the connection's character set, and the driver reads them in that of the machine
-        words = driver.core.CHARSET_MAP.get(options["charset"].upper()) or "utf-8"
-        driver.interfaces.iUtil_v2.format_status.__defaults__ = (words,)
-        connection = driver.connect(place, user=url.username or "", password=url.password or "", **options)
-        isolation = driver.Isolation.READ_COMMITTED_RECORD_VERSION
-        connection.main_transaction.default_tpb = driver.tpb(isolation, lock_timeout=self._timeout)
-        return connection
 
     @staticmethod
     def _prepare_sqlite(connection: Any, _record: object) -> None:
