@@ -15,6 +15,7 @@ from plugins.systems.sql.schema import (
     Bound,
     Column,
     Tables,
+    backend,
     fills_by_trigger,
     is_unique,
     look,
@@ -119,7 +120,7 @@ def _must_have(connection: Connection, path: str, bound: Bound, columns: Columns
     filled = {bound.columns[name].name for name in (*columns, *given)}
     bare = [one for one in bound.all if not one.nullable and not one.default and one.name not in filled]
     keys = set(inspect(connection).get_pk_constraint(str(bound.table.name), bound.table.schema)["constrained_columns"])
-    if connection.dialect.name == "sqlite":  # it numbers its whole-number key by itself
+    if backend(connection) == "sqlite":  # it numbers its whole-number key by itself
         bare = [one for one in bare if not (one.name in keys and isinstance(one.type, types.Integer))]
     if bare and not fills_by_trigger(connection, bound):
         yield _finding(
@@ -202,9 +203,9 @@ def _tried(connection: Connection, path: str, bound: Bound, tried: Sequence[tupl
     for right, statement in tried:
         try:
             with connection.begin_nested():
-                connection.execute(statement)
+                connection.execute(statement).close()
         except DBAPIError as error:
-            if kind_of(connection.dialect.name, error) == "lost":
+            if kind_of(backend(connection), error) == "lost":
                 raise
             yield _finding(
                 "sql-rights",

@@ -34,11 +34,8 @@ class Database:
         try:
             url = make_url(settings.url)
         except (ArgumentError, ValueError):  # the latter of a port that is no number
-            raise ConfigError(
-                T("The address of the database cannot be read."),
-                hint=T("Special characters of a password are written as in web addresses; or give it by `password`."),
-            ) from None
-        if settings.password is not None:
+            raise _unreadable() from None
+        if settings.password is not None and url.get_backend_name() != "sqlite":
             url = url.set(password=settings.password.get_secret_value())
         self.dialect = url.get_backend_name()
         self.shown = f"{url.database or ''} ({url.host})" if url.host else str(url.database or "")
@@ -113,7 +110,12 @@ class Database:
 
     def _engine(self) -> Engine:
         if self._made is None:
-            engine = create_engine(self._url, connect_args=self._arguments(), pool_pre_ping=self.dialect != "sqlite")
+            try:
+                engine = create_engine(
+                    self._url, connect_args=self._arguments(), pool_pre_ping=self.dialect != "sqlite"
+                )
+            except ArgumentError:  # a file with a host, say
+                raise _unreadable() from None
             event.listen(engine, "do_connect", self._connect)
             if self.dialect == "sqlite":
                 event.listen(engine, "connect", self._prepare_sqlite)
@@ -168,3 +170,11 @@ class Database:
         # transactions are begun by us: the driver's own idea of when to begin takes no lock before it writes
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _unreadable() -> ConfigError:
+    """Without the address itself: it may hold a password."""
+    return ConfigError(
+        T("The address of the database cannot be read."),
+        hint=T("Special characters of a password are written as in web addresses; or give it by `password`."),
+    )

@@ -35,7 +35,7 @@ from plugins.systems.sql.database import Again, Database
 from plugins.systems.sql.fitting import Fitting, rows_are_same, same
 from plugins.systems.sql.goods import CHUNK, Listed, id_in, text_of
 from plugins.systems.sql.reckoning import DELIVERY, FEE, Way, nameless, reckon
-from plugins.systems.sql.schema import Bound, Tables
+from plugins.systems.sql.schema import Bound, Tables, backend
 from plugins.systems.sql.settings import SqlSettings
 from plugins.systems.sql.words import Row
 from plugins.systems.sql.writing import new_row, values_of
@@ -333,7 +333,7 @@ class Book:
         where = Where(order=number or None)
         own = id_in(bound, orders.id, ref.id, number)
         query = select(bound.table).where(bound[orders.id] == own)
-        if connection.dialect.name in ("postgresql", "mysql", "mariadb", "firebird", "oracle"):
+        if backend(connection) in ("postgresql", "mysql", "mariadb", "firebird", "oracle"):
             query = query.with_for_update()
         told = connection.execute(query).mappings().first()
         if told is None:

@@ -196,7 +196,12 @@ def look(connection: Connection, settings: SqlSettings) -> Tables:
 def _written_as(connection: Connection, kind: TypeEngine[Any]) -> TypeEngine[Any]:
     """SQLite has no exact numbers: it makes its own of a text, and SQLAlchemy would make a float before that."""
     exact = isinstance(kind, Numeric) and not isinstance(kind, Float)
-    return String() if exact and connection.dialect.name == "sqlite" else kind
+    return String() if exact and backend(connection) == "sqlite" else kind
+
+
+def backend(connection: Connection) -> str:
+    """The kind of database: that of Firebird tells its driver as well."""
+    return str(connection.dialect.name).partition(".")[0]
 
 
 def _column(one: ReflectedColumn, table: str, charsets: Mapping[str, str]) -> Column:
@@ -231,7 +236,7 @@ def _missing(place: str, words: Text, name: str, known: Iterable[str]) -> Findin
 
 def _charsets(connection: Connection, table: str, schema: str) -> dict[str, str]:
     """Column, in small letters -> its character set."""
-    ask = _CHARSETS.get(connection.dialect.name)
+    ask = _CHARSETS.get(backend(connection))
     if ask is None:
         return {}
     rows = connection.execute(text(ask), {"table": table, "upper": table.upper(), "schema": schema or None})
@@ -263,7 +268,7 @@ _TRIGGERS["mariadb"] = _TRIGGERS["mysql"]
 
 def fills_by_trigger(connection: Connection, bound: Bound) -> bool:
     """Whether a trigger may fill columns of new rows before they are kept."""
-    ask = _TRIGGERS.get(connection.dialect.name)
+    ask = _TRIGGERS.get(backend(connection))
     if ask is None:
         return False
     name = str(bound.table.name)
@@ -272,7 +277,7 @@ def fills_by_trigger(connection: Connection, bound: Bound) -> bool:
 
 def without_transactions(connection: Connection, bound: Bound) -> bool:
     """Whether the table is of an engine that takes nothing back (MyISAM, Aria)."""
-    if connection.dialect.name not in ("mysql", "mariadb"):
+    if backend(connection) not in ("mysql", "mariadb"):
         return False
     ask = "SELECT engine FROM information_schema.tables WHERE table_name = :table AND table_schema = database()"
     engine = str(connection.execute(text(ask), {"table": bound.table.name}).scalar() or "")
@@ -285,7 +290,9 @@ def is_unique(connection: Connection, bound: Bound, column: str) -> bool:
     own = [bound.columns[column].name]
     sets: list[list[str | None]] = [list(inspector.get_pk_constraint(name, schema)["constrained_columns"])]
     sets += [list(one["column_names"]) for one in inspector.get_unique_constraints(name, schema)]
-    sets += [list(one["column_names"]) for one in inspector.get_indexes(name, schema) if one["unique"]]
+    # SQLite keeps a constraint as an index of its own, and SQLAlchemy does not read every way to write one
+    more = {"include_auto_indexes": True} if backend(connection) == "sqlite" else {}
+    sets += [list(one["column_names"]) for one in inspector.get_indexes(name, schema, **more) if one["unique"]]
     return own in sets
 
 

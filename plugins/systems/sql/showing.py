@@ -137,11 +137,14 @@ class _Script:
                 cell = said(declared, row)
                 if isinstance(cell, datetime):
                     cell = cell.astimezone(self._zone).replace(tzinfo=None, microsecond=0)
+                elif (declared.value or "").endswith(".id") and isinstance(cell, str) and cell.isdecimal():
+                    cell = Decimal(cell)  # as most tables have ids; the real ones are as their column is
                 found[bound.columns[name].name] = _shown(cell)
         return found
 
     def _compiled(self, statement: Any) -> str:
-        return str(statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
+        made = str(statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
+        return "\n".join(line.rstrip() for line in made.splitlines())
 
 
 def _shown(cell: Any) -> Any:

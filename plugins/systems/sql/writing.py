@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Sequence, func, insert, select
@@ -84,7 +85,6 @@ def insert_row(
 
 def next_number(connection: Connection, name: str) -> Any:
     """The next number of a sequence. Raises ConfigError for a database that has none."""
-    from decimal import Decimal
 
     if not connection.dialect.supports_sequences:
         raise ConfigError(
@@ -92,4 +92,4 @@ def next_number(connection: Connection, name: str) -> Any:
             hint=T("Let the database number the column by itself, or write something else into it."),
         )
     schema, _, short = name.rpartition(".")
-    return Decimal(connection.execute(Sequence(short, schema=schema or None)).scalar() or 0)
+    return Decimal(connection.scalar(select(Sequence(short, schema=schema or None).next_value())) or 0)

@@ -288,7 +288,7 @@ def test_f19_a_changed_order_is_the_same_row_with_its_lines_written_anew(world: 
     (outcome,) = system.amend([amendment_of(system, newer, ref, "2")])
     assert made(outcome).id == ref.id
     lines = world.rows("select POS, QTY from ORDER_LINES where ORDER_ID = :id order by POS", id=int(ref.id))
-    assert [(int(pos), Decimal(str(qty))) for pos, qty in lines] == [(1, 3), (2, 3)]
+    assert [(int(pos), Decimal(str(qty))) for pos, qty in lines] == [(1, Decimal(3)), (2, Decimal(3))]
     assert world.rows("select ID from ORDER_LINES where ORDER_ID = :id", id=int(made(other).id)) == before
     assert system.amend([amendment_of(system, newer, ref, "2")])[0].existed
     assert rows(world) == (2, 5)
