@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets as random_names
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -25,6 +26,7 @@ from pipeline.config.model import ClientConfig, JobConfig, StepSpec
 from pipeline.engine import alarms, guard, lastwords, offspring, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.keeping import Keeper
+from pipeline.engine.shown.stories import STARTED_BY
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
 from pipeline.flow import (
     DocumentsStep,
@@ -98,6 +100,7 @@ class RunOptions:
     """How a run is asked for. ``trigger``: schedule, watch, catch-up or person."""
 
     trigger: str = "person"
+    by: str = ""  #: who has asked for it, on the page
     scheduled_for: datetime | None = None
     dry_run: bool = False
     approve: bool = False
@@ -360,6 +363,9 @@ class _Run:
             )
             assert result.inserted_primary_key is not None
             self.run_id = int(result.inserted_primary_key[0])
+            if options.by:
+                started = {"user": options.by, "host": socket.gethostname()}
+                ledger.event(conn, f"job:{self.job}", STARTED_BY, started, run_id=self.run_id)
             specs = (spec.params for job in self.client.config.jobs.values() for spec in job.steps)
             taken = [params for params in specs if isinstance(params, InboundSettings)]
             unread.forget_inboxes(conn, ledger.client, taken, ledger.clock.now())

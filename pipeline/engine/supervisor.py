@@ -28,7 +28,7 @@ import structlog
 from pipeline import __version__
 from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
-from pipeline.engine import alarms, backoff, history, quiet, sharing
+from pipeline.engine import alarms, asking, backoff, history, quiet, sharing
 from pipeline.engine.configwatch import ConfigWatch, Verdict
 from pipeline.engine.hooks import Hooks, start_hooks
 from pipeline.engine.pool import Pool, Worker
@@ -53,6 +53,8 @@ BEAT = timedelta(seconds=5)
 SETTLE, GAP = 0.1, 0.5
 #: The longest sleep (seconds): Windows sees Ctrl-C only between waits, and a clock may be set.
 LONGEST_WAIT = 0.5
+#: Seconds between two looks at what people ask for.
+ASKED_EVERY = 1.0
 #: Seconds between two thoughts on whether the inboxes are unusually quiet.
 QUIET_EVERY = 60.0
 
@@ -70,6 +72,7 @@ class Desk:
     began: float = float("-inf")
     began_at: datetime | None = None  #: the same by the clock on the wall, for people
     look_at: float | None = None  #: when to look because something changed, or may have
+    asked: str = ""  #: who wants it run now; "" nobody
     broken: str = ""  #: why its last run could not even be told of by itself; the log has it once
 
     @property
@@ -130,6 +133,8 @@ class Supervisor:
         self._listened = time.monotonic()
         self._since = ledger.clock.now()
         self._beaten = float("-inf")
+        self._heard_people = float("-inf")
+        self._paused: frozenset[str] = frozenset()
         self._inboxes = {name: _inboxes(config, job) for name, job in config.jobs.items()}
 
     @property
@@ -202,6 +207,7 @@ class Supervisor:
             self._drain()
         elif self._in_office():
             assert self.scheduler is not None
+            self._listen_to_people()
             for due in self.scheduler.due():
                 self._take(due)
             self._look()
@@ -223,6 +229,23 @@ class Supervisor:
         self._beaten = now
         with self._ledger_may_fail("beat"):
             history.beat(self.ledger, self._state())
+
+    def _listen_to_people(self) -> None:
+        """Jobs that are to run now, and those that are to be left alone."""
+        now = time.monotonic()
+        if now - self._heard_people < ASKED_EVERY:
+            return
+        self._heard_people = now
+        with self._ledger_may_fail("asked"):
+            asked = asking.standing(self.ledger)
+            self._paused = frozenset(asked.paused)
+            for job, by in asked.now.items():
+                desk = self.desks.get(job)
+                if desk is None:
+                    log.warning("asked_for_nothing", job=job, why="no such job is on")
+                else:
+                    desk.asked = by
+                asking.taken(self.ledger, job)
 
     def _listen_for_silence(self) -> None:
         now = time.monotonic()
@@ -343,6 +366,9 @@ class Supervisor:
             if not due.run:
                 history.record_skip(self.ledger, due.job, due.trigger, due.scheduled_for, "missed", due.passed_over)
                 return
+            if due.job in self._paused:
+                history.record_skip(self.ledger, due.job, due.trigger, due.scheduled_for, "paused", due.passed_over)
+                return
             if due.passed_over:
                 history.record_passed_over(self.ledger, due.job, due.passed_over, due.scheduled_for)
             if due.trigger == "schedule" and desk.busy:
@@ -369,20 +395,23 @@ class Supervisor:
             if desk.worker is not None:
                 continue
             looks = desk.look_at is not None and desk.look_at <= now
-            if not (desk.waiting or looks):
+            if desk.name in self._paused and not desk.asked:
+                continue  # a person still may
+            if not (desk.waiting or looks or desk.asked):
                 continue
             worker = self.pool.free()
             if worker is None:
                 return
-            due = desk.waiting[0] if desk.waiting else None
+            due = desk.waiting[0] if desk.waiting and not desk.asked else None
             self._orders += 1
-            trigger = due.trigger if due else "watch" if desk.spec.watch else "retry"
-            order = Order(self._orders, desk.name, trigger, due.scheduled_for if due else None)
+            trigger = due.trigger if due else "person" if desk.asked else "watch" if desk.spec.watch else "retry"
+            order = Order(self._orders, desk.name, trigger, due.scheduled_for if due else None, desk.asked)
             if not self.pool.give(worker, order):
                 continue
             if due:
                 desk.waiting.popleft()
             desk.look_at = None  # any run looks
+            desk.asked = ""
             desk.worker, desk.began, desk.began_at = worker, now, self.ledger.clock.now()
             # until it tells of its steps, the run as a whole has the time of all of them
             worker.deadline = now + desk.spec.time_limit.total_seconds() * max(len(desk.spec.steps), 1)

@@ -43,6 +43,7 @@ class Order:
     job: str
     trigger: str
     scheduled_for: datetime | None = None
+    by: str = ""  #: who has asked for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def job_runner(payload: tuple[tuple[Source, ...], bytes]) -> Runner:
             if kind == "step":
                 step_begins(int(number))
 
-        options = RunOptions(trigger=order.trigger, scheduled_for=order.scheduled_for)
+        options = RunOptions(trigger=order.trigger, scheduled_for=order.scheduled_for, by=order.by)
         report = run_job(config, order.job, options, registry=registry, clock=clock, reach=reach)
         wake_in = (report.wake_at - clock.now()).total_seconds() if report.wake_at else None
         return Ended(order.number, report.state, dict(report.counts), report.again_in, wake_in)

@@ -7,6 +7,7 @@ folds by the locale it was set up with: the same words must find the same rows e
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,18 +60,49 @@ def orders_called(conn: sa.Connection, client: str, name: str, limit: int = 20) 
     return [row_dict(row) for row in conn.execute(query)]
 
 
-def find_files(conn: sa.Connection, client: str, text: str | None = None, limit: int = 50) -> list[Row]:
-    """Files that came, newest first: by words of the name or folder, or the beginning of the SHA-256."""
-    return _named(conn, client, files, text, limit)
+def find_files(
+    conn: sa.Connection,
+    client: str,
+    text: str | None = None,
+    limit: int = 50,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Row]:
+    """Files that came, newest first: by words of the name or folder, or the beginning of the SHA-256; those that were
+    first seen from ``since`` on and before ``until``."""
+    return _named(conn, client, files, text, limit, files.c.first_seen, since, until)
 
 
-def find_publications(conn: sa.Connection, client: str, text: str | None = None, limit: int = 50) -> list[Row]:
-    """Files that were published, newest first: by words of the name or folder, or the beginning of the SHA-256."""
-    return _named(conn, client, publications, text, limit)
+def find_publications(
+    conn: sa.Connection,
+    client: str,
+    text: str | None = None,
+    limit: int = 50,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Row]:
+    """Files that were published, newest first: by words of the name or folder, or the beginning of the SHA-256; from
+    ``since`` on and before ``until``."""
+    return _named(conn, client, publications, text, limit, publications.c.at, since, until)
 
 
-def _named(conn: sa.Connection, client: str, table: sa.Table, text: str | None, limit: int) -> list[Row]:
+def _named(
+    conn: sa.Connection,
+    client: str,
+    table: sa.Table,
+    text: str | None,
+    limit: int,
+    moment: sa.Column[datetime],
+    since: datetime | None,
+    until: datetime | None,
+) -> list[Row]:
     query = sa.select(table).where(table.c.client == client)
+    if since is not None:
+        query = query.where(moment >= since)
+    if until is not None:
+        query = query.where(moment < until)
     if not text or not text.strip():
         return [row_dict(row) for row in conn.execute(query.order_by(table.c.id.desc()).limit(limit))]
     matches = matcher(text)

@@ -22,6 +22,8 @@ class Bar:
 
 
 WIDE, HIGH, FOOT = 720, 150, 22
+#: A few bars are no wider than those of so many.
+FEWEST = 24
 
 
 def bars(made: Sequence[Bar], title: Text | str, *, line: Sequence[float] = (), top: str = "") -> Markup:
@@ -37,7 +39,7 @@ def bars(made: Sequence[Bar], title: Text | str, *, line: Sequence[float] = (), 
         return Markup("")
     most = max([bar.value for bar in made] + list(line) + [0])
     scale = (HIGH - 16) / most if most else 0.0
-    step = WIDE / len(made)
+    step = WIDE / max(len(made), FEWEST)
     gap = min(step * 0.2, 4)
     parts = [
         Markup('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDE, HIGH + FOOT, title),

@@ -42,6 +42,9 @@ def environment() -> Environment:
 MENU: Sequence[tuple[str, str, Text, Right]] = (
     ("today", "/", T("Today"), Right.SEE),
     ("orders", "/orders", T("Orders"), Right.SEE),
+    ("cards", "/cards", T("Cards"), Right.PERSONAL),
+    ("archive", "/archive", T("Archive"), Right.SEE),
+    ("jobs", "/jobs", T("Jobs"), Right.SEE),
 )
 
 

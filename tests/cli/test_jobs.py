@@ -145,3 +145,16 @@ def test_a_run_whose_process_is_gone_was_interrupted(tmp_path: Path, ledger: Led
     _begin_a_run(ledger)
     [row] = gather(config(tmp_path, night={"at": ["03:00"]}), ledger)
     assert "interrupted" in str(last_words(row["last"]))
+
+
+def test_a_job_is_paused_and_let_go_by_the_verb(tmp_path: Path) -> None:
+    from tests.e2e.command import here
+
+    text = "client: shop\nlanguage: en\nconnections: {site: {type: local, path: site}, books: {type: books}}\n"
+    text += "jobs: {orders: {every: 5m, steps: [{step: import-orders, inbox: site, into: books}]}}\n"
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    call = ("-c", tmp_path / "config.yaml", "jobs")
+    assert "paused by" in here(*call, "--pause", "orders", "--why", "the shop moves").out
+    assert "the shop moves" in here(*call).out.replace("\n", " ")
+    assert here(*call, "--pause", "order").code == 2
+    assert "paused by" not in here(*call, "--resume", "orders").out

@@ -27,7 +27,8 @@ def recording(payload: Path) -> Runner:
             stream.write(json.dumps(line) + "\n")
 
     def run(order: Order, step_begins: Callable[[int], None]) -> Ended:
-        write(order.job, trigger=order.trigger, slot=str(order.scheduled_for) if order.scheduled_for else None)
+        slot = str(order.scheduled_for) if order.scheduled_for else None
+        write(order.job, trigger=order.trigger, slot=slot, by=order.by)
         step_begins(0)
         counts = {"files": len(list((payload / "inbox").glob("*"))) if (payload / "inbox").exists() else 0}
         if "parent" in order.job:

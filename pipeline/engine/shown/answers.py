@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.shown.rows import ORDER_STATES
@@ -11,6 +12,8 @@ from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
     from pipeline.engine.carrying import Came
+    from pipeline.engine.context import Progress
+    from pipeline.engine.deciding import Resolved
     from pipeline.engine.runtime import Client
 
 Row = dict[str, Any]
@@ -91,3 +94,47 @@ def came_words(one: Came) -> Text:
     if order["state"] == "rejected" and one.findings:  # somebody else was quicker: by whom, and why
         return T("№{number}: {words}", number=number, words=one.findings[-1].text)
     return T("№{number}: {state}", number=number, state=state)
+
+
+ACTS = ("map", "accept", "retry", "document", "reject")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person answers to a card: one of ``ACTS``, and what goes with it."""
+
+    act: str
+    maps: Mapping[str, str] = field(default_factory=dict)  #: ``sku:AB-1`` -> what is meant
+    document: str = ""
+    why: str | None = None
+
+
+def answered(client: Client, card: Row, answer: Answer, *, by: str, report: Progress) -> list[Resolved]:
+    """Do what a person has answered to one card, as ``mistok resolve`` does.
+
+    Raises ConfigError when it does not go with the card or what is meant is not there, Transient or Refused when the
+    target cannot be asked.
+    """
+    from pipeline.engine import adopting, deciding
+
+    why = answer.why
+    match answer.act:
+        case "map":
+            if card["state"] != "open":
+                return [deciding.Resolved(card["id"], (deciding.closed_words(card, client),), before=True)]
+            checked = {}
+            for about, code in answer.maps.items():
+                kind, _, said = about.partition(":")
+                checked[kind, said] = meant(client, [card], (kind, said), code)
+            return deciding.give_mappings(client, [card], checked, by=by, why=why, report=report)
+        case "accept":
+            check_acceptable(client, [card])
+            return [deciding.accept(client, card, by=by, why=why, report=report)]
+        case "retry":
+            return [deciding.try_again(client, card, by=by, why=why, report=report)]
+        case "document":
+            return [adopting.adopt(client, card, answer.document, by=by, why=why, report=report)]
+        case "reject":
+            return [deciding.reject(client, card, by=by, why=why or "")]
+        case _:
+            raise ConfigError(T("It is not said how to resolve it."))

@@ -121,15 +121,18 @@ def write_letter(
 
 
 def story_data(
-    client: Client, story: Story, *, trouble: Callable[[Text], None] = lambda _words: None
+    client: Client, story: Story, *, trouble: Callable[[Text], None] = lambda _words: None, propose: bool = True
 ) -> dict[str, Any]:
-    """A card with its history and what can be done, for people and JSON."""
+    """A card with its history and what can be done, for people and JSON.
+
+    ``propose``: with what may be meant, for which the target is asked.
+    """
     from pipeline.engine.cards.ways import ways
     from pipeline.engine.deciding import acceptable
     from pipeline.engine.shown.stories import events_of, notices_of
     from pipeline.ledger import decisions
 
-    near = near_ones(client, story, trouble)
+    near = near_ones(client, story, trouble) if propose else {}
     codes = acceptable(client, story.card) if story.card["state"] == "open" else frozenset()
     subjects = [story.card["subject"]]
     names = {story.file["id"]: story.file["name"]} if story.file else {}

@@ -10,6 +10,7 @@ from pipeline.texts import TN, T, Text
 
 if TYPE_CHECKING:
     from pipeline.config.model import ClientConfig
+    from pipeline.engine.asking import Pause
     from pipeline.engine.history import LastRun
     from pipeline.engine.schedule import Run
     from pipeline.ledger.store import Ledger
@@ -36,12 +37,13 @@ TRIGGERS: Mapping[str, Text] = {
 
 def gather(config: ClientConfig, ledger: Ledger) -> list[dict[str, Any]]:
     """One row a job: ``job``, ``schedule`` (in words), ``enabled``, ``last`` run, ``next`` runs with their notes."""
-    from pipeline.engine import history
+    from pipeline.engine import asking, history
     from pipeline.engine.schedule import in_words, next_runs
 
     now = ledger.clock.now()
     last = history.last_runs(ledger, config.jobs)
     left_out = history.skipped(ledger, config.jobs, now - timedelta(days=LEFT_OUT_DAYS))
+    asked = asking.standing(ledger)
     anchors = history.last_slots(ledger, config.jobs, remember=False)
     rows = []
     for name, job in config.jobs.items():
@@ -55,9 +57,22 @@ def gather(config: ClientConfig, ledger: Ledger) -> list[dict[str, Any]]:
                 "last": _last(last.get(name), config),
                 "next": [_run(run) for run in coming],
                 "left_out": left_out.get(name, {}),
+                "paused": _paused(asked.paused.get(name), config),
+                "asked": asked.now.get(name),
             }
         )
     return rows
+
+
+def _paused(pause: Pause | None, config: ClientConfig) -> dict[str, Any] | None:
+    return {"by": pause.by, "at": pause.at.astimezone(config.zone), "why": pause.why} if pause else None
+
+
+def paused_words(paused: Mapping[str, Any]) -> Text:
+    """Since when, by whom and why a job is paused."""
+    if paused["why"]:
+        return T("paused by {who} since {when}: {why}", who=paused["by"], when=paused["at"], why=paused["why"])
+    return T("paused by {who} since {when}", who=paused["by"], when=paused["at"])
 
 
 def _last(run: LastRun | None, config: ClientConfig) -> dict[str, Any] | None:
@@ -96,7 +111,11 @@ def left_out_words(counts: Mapping[str, int], days: int = LEFT_OUT_DAYS) -> Text
         parts.append(TN("{n} skipped (the run before went on)", "{n} skipped (the run before went on)", busy))
     if missed := counts.get("missed", 0):
         parts.append(TN("{n} missed (nothing ran then)", "{n} missed (nothing ran then)", missed))
+    if paused := counts.get("paused", 0):
+        parts.append(TN("{n} left out (paused)", "{n} left out (paused)", paused))
     if not parts:
         return None
-    words = parts[0] if len(parts) == 1 else T("{one}; {other}", one=parts[0], other=parts[1])
+    words = parts[0]
+    for part in parts[1:]:
+        words = T("{one}; {other}", one=words, other=part)
     return TN("in {n} day: {what}", "in {n} days: {what}", days, what=words)

@@ -67,6 +67,8 @@ EVENTS: Mapping[str, Text] = {
     "published": T("published"),
     "plan-waits": T("stopped by a brake: nothing was applied"),
     "synced": T("brought in step"),
+    "paused": T("paused"),
+    "resumed": T("not paused any more"),
 }
 
 

@@ -1,0 +1,45 @@
+"""The runs of a job, newest first, as rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import Finding
+
+if TYPE_CHECKING:
+    from pipeline.engine.runtime import Client
+
+
+def runs_of(client: Client, job: str = "", most: int = 50, *, skipped: bool = False) -> list[dict[str, Any]]:
+    """The newest runs of a job, or of all: when, how, for how long, what came of them, by which config.
+
+    ``skipped``: also the times of the schedule that got no run.
+    """
+    import sqlalchemy as sa
+
+    from pipeline.ledger.tables import runs
+
+    query = sa.select(runs).where(runs.c.client == client.config.client)
+    if job:
+        query = query.where(runs.c.job == job)
+    if not skipped:
+        query = query.where(runs.c.state != "skipped")
+    zone = client.config.zone
+    with client.ledger.read() as conn:
+        found = conn.execute(query.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(most)).all()
+    return [
+        {
+            "run": row.id,
+            "job": row.job,
+            "trigger": row.trigger,
+            "started": row.started.astimezone(zone),
+            "ended": row.ended.astimezone(zone) if row.ended else None,
+            "took": row.ended - row.started if row.ended else None,
+            "state": row.state,
+            "counts": dict(row.counts or {}),
+            "error": Finding.from_json(row.error) if row.error else None,
+            "reference": row.reference,
+            "config": row.config_hash,
+        }
+        for row in found
+    ]
