@@ -20,7 +20,7 @@ from pipeline.engine.context import Progress, go_on, no_progress
 from pipeline.engine.foreseeing import WEIGHED, Unread, program_failed, works_of
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.planning import Work
-from pipeline.engine.replay import lines
+from pipeline.engine.replay import lines, papers
 from pipeline.engine.replay.choose import Pick
 from pipeline.engine.replay.copies import Copies
 from pipeline.engine.replay.lines import Line, Story
@@ -39,7 +39,7 @@ from pipeline.engine.replay.look import (
 from pipeline.engine.runtime import Client
 from pipeline.engine.sorting import Sorted, sort_out
 from pipeline.engine.weighing import Change, Verdict
-from pipeline.errors import Finding, MistokError, Where, Who
+from pipeline.errors import Finding, MistokError, Where
 from pipeline.flow import NothingToDo
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
@@ -91,6 +91,7 @@ def apply(
     counts: dict[str, int] = {}
     state = "interrupted"
     try:
+        picks, orders = papers.apart(client, picks)
         places, homeless = _by_place(client, copies, picks)
         done = len(homeless)
         counts["failed"] = len(homeless)
@@ -101,7 +102,7 @@ def apply(
                 carrying.holding(walk, patience) as ours,
             ):
                 if not ours:
-                    raise _busy(place)
+                    raise papers.busy(place.job)
                 walk.hands_off = True
                 for start in range(0, len(part), AT_ONCE):
                     some = part[start : start + AT_ONCE]
@@ -111,6 +112,10 @@ def apply(
                     done += len(some)
                     report(done, len(picks), T("files"))
                     yield from told
+        more = papers.apply(client, orders, by=by, run_id=run_id, patience=patience, report=report, reach=reach)
+        for line in more:
+            counts[line.outcome] = counts.get(line.outcome, 0) + 1
+            yield line
         state = "waiting" if any(counts.get(word) for word in ("held", "quarantined", "failed")) else "done"
     except MistokError:
         state = "failed"
@@ -140,15 +145,6 @@ def _by_place(
             else:
                 groups.setdefault(place_key(place), (place, []))[1].append(pick)
     return groups.values(), homeless
-
-
-def _busy(place: Place) -> MistokError:
-    return MistokError(
-        T("A run of job {job} is working on this inbox; it did not end in time.", job=place.job),
-        code="busy",
-        hint=T("Replay again when it is over (`mistok jobs` shows it): nothing is made twice."),
-        who=Who.ADMIN,
-    )
 
 
 class _Replay:

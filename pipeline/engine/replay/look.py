@@ -14,7 +14,7 @@ from pipeline.engine.context import Progress, RunContext, no_progress
 from pipeline.engine.foreseeing import Foreseen, Foresight, Unread, works_of
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.planning import Work
-from pipeline.engine.replay import lines
+from pipeline.engine.replay import lines, papers
 from pipeline.engine.replay.choose import Pick
 from pipeline.engine.replay.copies import Copies, rejected
 from pipeline.engine.replay.lines import Line, Story
@@ -47,6 +47,7 @@ def look(
     Raises Transient or Refused when the ledger or a target cannot be asked.
     """
     copies = Copies(client, job)
+    picks, orders = papers.apart(client, picks)
     with ExitStack() as stack:
         walks: dict[tuple[str, str, str], tuple[Inbound, Foresight]] = {}
         for start in range(0, len(picks), AT_ONCE):
@@ -60,6 +61,7 @@ def look(
                 told.extend(_foresee(*walks[place_key(place)], batch))
             report(start + len(part), len(picks), T("files"))
             yield from in_order(told, part)
+    yield from papers.look(client, orders, report)
 
 
 def place_key(place: Place) -> tuple[str, str, str]:
