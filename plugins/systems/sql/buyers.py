@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import SequenceMatcher
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from pipeline.api import Held, Party, Ref, T, Where, normal_party, phone, tidy
 from plugins.systems.sql.fitting import Fitting
@@ -51,27 +52,37 @@ def key_of(party: Party) -> str:
     return next((f"{kind}:{value}" for kind, value in found if value), "")
 
 
+@dataclass(slots=True)
+class Read:
+    """All buyers, as they were read once for a whole batch; None: not yet, or a transaction that added some failed."""
+
+    all: list[Buyer] | None = field(default=None)
+
+
 class Buyers:
     """The table of buyers, within one transaction; read when somebody is asked for."""
 
-    def __init__(self, connection: Connection, bound: Bound, declared: PartyTable, fitting: Fitting) -> None:
+    def __init__(
+        self, connection: Connection, bound: Bound, declared: PartyTable, fitting: Fitting, read: Read | None = None
+    ) -> None:
         self._connection, self._bound, self._declared, self._fitting = connection, bound, declared, fitting
-        self._all: list[Buyer] | None = None
+        self._read = read if read is not None else Read()
 
     def all(self) -> list[Buyer]:
         """Every one, by id."""
-        if self._all is None:
+        if self._read.all is None:
             declared, bound = self._declared, self._bound
             named = declared.match.named()
             columns = [bound[declared.id], *(bound[column] for column in named.values())]
             columns += [bound[declared.name]] if declared.name is not None else []
             query = select(*(column.label(f"c{n}") for n, column in enumerate(columns))).order_by(bound[declared.id])
-            self._all = []
-            for row in self._connection.execute(query):
-                values = [text_of(one) for one in row]
-                matched = {kind: normal(kind, value) for kind, value in zip(named, values[1:], strict=False)}
-                self._all.append(Buyer(values[0], values[-1] if declared.name is not None else "", matched))
-        return self._all
+            self._read.all = [self._buyer(row, list(named)) for row in self._connection.execute(query)]
+        return self._read.all
+
+    def _buyer(self, row: Any, kinds: list[str]) -> Buyer:
+        values = [text_of(one) for one in row]
+        matched = {kind: normal(kind, value) for kind, value in zip(kinds, values[1:], strict=False)}
+        return Buyer(values[0], values[-1] if self._declared.name is not None else "", matched)
 
     def matches(self, party: Party) -> list[Buyer]:
         """All that are the same: by the first thing that both have and that fits anybody."""
@@ -106,6 +117,7 @@ class Buyers:
                 where=where,
                 code="ambiguous",
             )
+        found = found or self._come_since(party)
         if found:
             return found[0]
         if not self._declared.create:
@@ -116,6 +128,17 @@ class Buyers:
                 code="unknown-party",
             )
         return self._create(party, now)
+
+    def _come_since(self, party: Party) -> list[Buyer]:
+        """One that another program has added since all were read, as we would have written it."""
+        own, bound = normal_party(party), self._bound
+        named = self._declared.match.named()
+        given = {column: value for kind, column in named.items() if (value := getattr(own, kind))}
+        fits = [bound[column] == value for column, value in given.items() if bound.columns[column].takes(value)]
+        if not fits or self._connection.execute(select(bound[self._declared.id]).where(or_(*fits))).first() is None:
+            return []
+        self._read.all = None
+        return self.matches(party)
 
     def _create(self, party: Party, now: datetime) -> Buyer:
         declared, bound = self._declared, self._bound

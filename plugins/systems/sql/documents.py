@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ from pipeline.api import (
     key_of,
     key_parts,
 )
-from plugins.systems.sql.buyers import Buyers
+from plugins.systems.sql.buyers import Buyers, Read
 from plugins.systems.sql.database import Again, Database
 from plugins.systems.sql.fitting import Fitting, rows_are_same, same
 from plugins.systems.sql.goods import CHUNK, Listed, id_in, text_of
@@ -57,6 +57,7 @@ class Book:
     zone: ZoneInfo
     now: datetime
     products: Listed | None
+    buyers: Read = field(default_factory=Read)
 
     def fitting(self, order: str = "") -> Fitting:
         """How values of an order are written."""
@@ -142,7 +143,11 @@ class Book:
             self._same_total(draft, made)
             return DocumentOutcome(draft.key, self.ref(made))
 
-        return settled(self.database, work)
+        return settled(self.database, work, self._forget)
+
+    def _forget(self) -> None:
+        """Buyers that were added are not there."""
+        self.buyers.all = None
 
     def _there(self, connection: Connection, key: str) -> Any:
         rows = self._rows(connection, [key])
@@ -212,7 +217,7 @@ class Book:
         products = self._products(connection, draft, way, where)
         buyer = draft.client.id if draft.client is not None else ""
         if not buyer and settings.parties is not None:
-            buyers = Buyers(connection, self.tables["parties"], settings.parties, fitting)
+            buyers = Buyers(connection, self.tables["parties"], settings.parties, fitting, self.buyers)
             buyer = buyers.ensure(order.customer, self.now, number).id
         row = Row(now=self.now, draft=draft, reckoned=reckoned, buyer=order.customer, buyer_id=buyer)
         lines = [
@@ -298,7 +303,7 @@ class Book:
             self._same_total(one.draft, now)
             return DocumentOutcome(one.key, self.ref(now), existed=not (changed or other))
 
-        return settled(self.database, work)
+        return settled(self.database, work, self._forget)
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> list[DocumentOutcome]:
         """Mark documents cancelled; one outcome each, in order."""
@@ -356,8 +361,14 @@ class Book:
         return told
 
 
-def settled(database: Database, work: Callable[[Connection], DocumentOutcome]) -> DocumentOutcome:
-    """``work`` in a transaction, begun anew where the database rolled it back. Raises Held, InDoubt, Transient …"""
+def settled(
+    database: Database, work: Callable[[Connection], DocumentOutcome], undone: Callable[[], None] = lambda: None
+) -> DocumentOutcome:
+    """``work`` in a transaction, begun anew where the database rolled it back. Raises Held, InDoubt, Transient …
+
+    Args:
+        undone: called after each transaction of which nothing, or nobody knows what, was kept.
+    """
     last: Again | None = None
     for _ in range(TRIES):
         try:
@@ -365,6 +376,10 @@ def settled(database: Database, work: Callable[[Connection], DocumentOutcome]) -
                 return work(connection)
         except Again as error:
             last = error
+            undone()
+        except MistokError:
+            undone()
+            raise
     assert last is not None
     raise last.error
 

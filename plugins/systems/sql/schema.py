@@ -45,6 +45,12 @@ class Column:
         """How many characters it takes; None: as many as there are."""
         return self.type.length if isinstance(self.type, String) else None
 
+    def takes(self, value: str) -> bool:
+        """Whether it can hold this text at all, so that asking for it is no error."""
+        if not isinstance(self.type, String):
+            return False
+        return (self.length is None or len(value) <= self.length) and not self.unfit(value)
+
     def unfit(self, value: str) -> str:
         """The first character of ``value`` that its character set does not have, or ""."""
         name = self.charset.lower()

@@ -26,7 +26,9 @@ def lite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database with the tables, to be copied."""
     base = tmp_path_factory.mktemp("sql")
     (base / "shop.sqlite3").touch()
-    World("sqlite", "sqlite:///shop.sqlite3", base).build()
+    world = World("sqlite", "sqlite:///shop.sqlite3", base)
+    world.build()
+    world.leave()
     return base / "shop.sqlite3"
 
 
@@ -36,34 +38,37 @@ def lite(lite_file: Path, tmp_path: Path) -> Iterator[World]:
     shutil.copy(lite_file, tmp_path / "shop.sqlite3")
     world = World("sqlite", "sqlite:///shop.sqlite3", tmp_path)
     yield world
-    world.close()
+    world.leave()
 
 
 @pytest.fixture(scope="session")
-def built_postgresql(postgres_server: Any) -> World:
+def built_postgresql(postgres_server: Any) -> Iterator[World]:
     """Tables on a real PostgreSQL."""
     postgres_server.psql("create database mistok_sql;")
     world = World("postgresql", str(postgres_server.get_uri(database="mistok_sql")), Path.cwd())
     world.build()
-    return world
+    yield world
+    world.leave()
 
 
 @pytest.fixture(scope="session")
-def built_mariadb(mariadb_server: mariadb.MariaDb) -> World:
+def built_mariadb(mariadb_server: mariadb.MariaDb) -> Iterator[World]:
     """Tables on a real MariaDB."""
     name = mariadb_server.create()
     login = f"{mariadb_server.user}:{mariadb_server.password}"
     world = World("mariadb", f"mariadb://{login}@{mariadb_server.host}:{mariadb_server.port}/{name}", Path.cwd())
     world.build()
-    return world
+    yield world
+    world.leave()
 
 
 @pytest.fixture(scope="session")
-def built_firebird(firebird_server: firebird.Firebird) -> World:
+def built_firebird(firebird_server: firebird.Firebird) -> Iterator[World]:
     """Tables on a real Firebird, numbered by generators and triggers."""
     world = World("firebird", firebird_server.create(), Path.cwd())
     world.build()
-    return world
+    yield world
+    world.leave()
 
 
 def real(request: pytest.FixtureRequest, kind: str) -> Iterator[World]:

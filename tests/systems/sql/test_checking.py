@@ -236,4 +236,4 @@ def test_the_example_of_the_page_takes_an_order(tmp_path: Path) -> None:
     assert outcome.error is None
     assert world.rows("select NUM, TOTAL, DELIVERY_SUM, STATE from ORDERS") == [("00000001", 969.8, "70.00", "1")]
     system.close()
-    world.close()
+    world.leave()

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -135,11 +135,16 @@ class World:
     opened: list[SqlTables] = field(default_factory=list)
     dry_run: bool = False
     refuses: set[str] = field(default_factory=set)
+    admin: Any = None
+    looked: Any = None  #: what the first session found of the tables: looking takes longer than most tests
 
     def open(self, **more: Any) -> SqlTables:
         settings = SqlSettings.model_validate({"url": self.url, **SETTINGS, **more})
         env = SystemEnv("shop", "demo", self.base, "UAH", "Europe/Kyiv", Clock(), dry_run=self.dry_run)
         system = open_tables(settings, env)
+        if not more and self.kind != "sqlite":
+            self.looked = self.looked or system.tables()
+            system._tables = self.looked
         self.opened.append(system)
         return system
 
@@ -153,16 +158,27 @@ class World:
     @contextmanager
     def plain(self) -> Iterator[Connection]:
         """A connection of the database's admin, committed at the end."""
-        scheme, _, rest = self.url.partition("://")
-        if self.kind == "firebird":
-            engine = self.open().database._engine()  # its own way of connecting, without anything of ours on top
-        else:
-            driver = DRIVERS[scheme.partition("+")[0]][0]
-            place = f"sqlite:///{self.base / rest.lstrip('/')}" if self.kind == "sqlite" else f"{driver}://{rest}"
-            engine = create_engine(place, poolclass=NullPool)
-        with engine.begin() as connection:
+        if self.admin is None:
+            self.admin = self._engine()
+        with self.admin.begin() as connection:
             yield connection
-        engine.dispose()
+
+    def _engine(self) -> Engine:
+        if self.kind == "firebird":  # its own way of connecting, without anything of ours on top
+            settings = SqlSettings.model_validate({"url": self.url, **SETTINGS})
+            env = SystemEnv("shop", "demo", self.base, "UAH", "Europe/Kyiv", Clock())
+            return open_tables(settings, env).database._engine()
+        scheme, _, rest = self.url.partition("://")
+        if self.kind == "sqlite":
+            return create_engine(f"sqlite:///{self.base / rest.lstrip('/')}", poolclass=NullPool)
+        return create_engine(f"{DRIVERS[scheme.partition('+')[0]][0]}://{rest}", pool_pre_ping=True)
+
+    def leave(self) -> None:
+        """Close everything, the admin's own connection as well."""
+        self.close()
+        if self.admin is not None:
+            self.admin.dispose()
+            self.admin = None
 
     def run(self, *statements: str) -> None:
         with self.plain() as connection:
