@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from pipeline.errors import ConfigError
-from pipeline.ports import Catalogue, ProductLookup, Ref, ReferenceLists, References, System
+from pipeline.ports import Catalogue, Offers, ProductLookup, Ref, ReferenceLists, References, System
 from pipeline.rules.matching import normal_form
 from pipeline.texts import T
 
 PROPOSED = 5  #: so many at the most
+MOST_OFFERS = 5_000  #: of a service: it tells them page by page, and a person waits for the proposals
 _ALIKE_CODES, _ALIKE_NAMES = 70, 72  #: percent from which on two words are worth a look
 _NAMES_COUNT = 0.95  #: a name that is alike counts a little less than a code that is
 
@@ -95,10 +97,14 @@ def alike(known: Mapping[str, str], code: str, name: str) -> tuple[Proposal, ...
 
 
 def _products(system: System, at: datetime, language: str) -> dict[str, str]:
-    if not isinstance(system, Catalogue):
-        return {}
-    title = f"name.{language}"
     known: dict[str, str] = {}
+    if not isinstance(system, Catalogue):
+        if isinstance(system, Offers):
+            for offer in islice(system.offers(), MOST_OFFERS):
+                name = str(offer.values.get("name") or "")
+                known.update(dict.fromkeys(filter(None, offer.keys.values()), name))
+        return known
+    title = f"name.{language}"
     for batch in system.batches(("code", title), at=at, size=5000):
         known.update(zip(batch.columns["code"], batch.columns[title], strict=True))
     return known

@@ -56,6 +56,14 @@ def remark(conn: sa.Connection, client: str, subject: str, kind: str, finding: F
     return len(others) == len(row.findings)
 
 
+def said(conn: sa.Connection, client: str, subject: str, kind: str) -> list[Finding]:
+    """What the open card of this subject and kind says; nothing where there is none."""
+    query = sa.select(cards.c.findings).where(
+        cards.c.client == client, cards.c.subject == subject, cards.c.kind == kind, cards.c.state == "open"
+    )
+    return [Finding.from_json(one) for one in conn.execute(query).scalar() or ()]
+
+
 def close(
     conn: sa.Connection,
     client: str,

@@ -54,7 +54,7 @@ def test_a_mapping_of_one_pair_leaves_other_pairs_alone(run: Run, tmp_path: Path
         tmp_path,
         {"one": f"{step}erp, to: shop", "two": f"{step}erp2, to: shop2"},
         erp="code;name;price\nA-1;Paint;15\nа-1;Paint twin;16\n",
-        shop="code;name;price\nA-1;Paint;15\nAB1;Paint twin;1.7\n",
+        shop="code;name;price\nA-1;Paint;16\nAB1;Paint twin;15\n",
         erp2="code;name;price\nX-9;Hammer;99\n",
         shop2="code;name;price\nX-9;Hammer;90\nAB1;Screw;1\n",
     )

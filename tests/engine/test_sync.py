@@ -215,7 +215,7 @@ def test_fields_that_are_not_mapped_are_never_touched(world: World) -> None:
     put(world.crm, single("c1", "S-1", price="5.00", weight=Decimal("2.5"), **{"price.cost": Decimal(3)}))
     world.more = "fields: [name, price]"
     put(world.shop, single("1", "S-1", price="6.00", weight=None, name="Нова"))
-    good(world.run())
+    good(world.run(approve=True))
     assert world.crm.updates == [("c1", {"name": "Нова", "price": Decimal("6.00")})]
 
 
@@ -257,7 +257,7 @@ def test_how_a_target_tidies_a_text_does_not_make_updates_for_ever(world: World)
 def test_one_article_written_in_two_ways_is_one_product(world: World, other: str) -> None:
     put(world.crm, single("c1", other, price="5.00", name="Товар 1"))
     put(world.shop, single("1", "AB-1", price="6.00"))
-    good(world.run())
+    good(world.run(approve=True))
     assert (world.crm.created, world.crm.updates) == (0, [("c1", {"price": Decimal("6.00")})])
 
 
@@ -271,14 +271,14 @@ def test_the_model_is_the_article_where_the_shop_left_the_sku_empty(world: World
     world.more = "match: {keys: [sku, model]}"
     put(world.crm, single("c1", "M-1", price="5.00", name="Товар 1"))
     put(world.shop, single("1", "", model="M-1", price="6.00"))
-    good(world.run())
+    good(world.run(approve=True))
     assert world.crm.updates == [("c1", {"price": Decimal("6.00")})]
 
 
 def test_all_twins_of_the_target_are_kept_in_step_and_reported(world: World) -> None:
     put(world.crm, single("c1", "AB-1", price="5.00", name="Старий"), single("c2", "аb-1", price="4.00", name="Ще"))
     put(world.shop, single("1", "AB-1", price="6.00", name="Товар"))
-    report = good(world.run())
+    report = good(world.run(approve=True))
     assert report.counts == {"updated": 2, "twins": 1}
     wanted = {"name": "Товар", "price": Decimal("6.00")}
     assert sorted(world.crm.updates) == [("c1", wanted), ("c2", wanted)]
@@ -330,7 +330,7 @@ def test_an_alias_of_the_config_says_what_an_article_is_there(world: World) -> N
     world.more = "match: {aliases: {OLD-1: AB1}}"
     put(world.crm, single("c1", "AB1", price="5.00", name="Товар 1"))
     put(world.shop, single("1", "OLD-1", price="6.00"))
-    good(world.run())
+    good(world.run(approve=True))
     assert world.crm.updates == [("c1", {"price": Decimal("6.00")})]
 
 
@@ -386,7 +386,7 @@ def test_what_the_source_lacks_never_empties_the_target(world: World, empty: obj
     }  # fmt: skip
     put(world.shop, single("1", "S-1", name="Товар 1", **lacking))
     world.more = "only_published: false\nroot: Сайт"
-    good(world.run())
+    good(world.run(approve=True))
     assert world.crm.updates == [("c1", {"published": False, "specials": ()})], "these two are said, and travel"
     good(world.run(full=True))
     assert len(world.crm.updates) == 1
@@ -396,7 +396,7 @@ def test_a_price_of_nothing_is_a_value_and_an_empty_name_is_asked_about(world: W
     put(world.crm, single("c1", "S-1", price="5.00"), single("c2", "S-2", name="Є", price="1.00"))
     world.more = "max_price_change: null"
     put(world.shop, single("1", "S-1", price="0", name="Товар c1"), single("2", "S-2", name=None, price="1.00"))
-    report = good(world.run())
+    report = good(world.run(approve=True))
     assert world.crm.updates == [("c1", {"price": Decimal(0)})]
     assert report.exit_code == 1
     assert [one["code"] for one in world.open_cards()[0]["findings"]] == ["no-name"]
@@ -747,3 +747,37 @@ def test_a_target_that_says_how_it_shows_a_text_leaves_no_doubt_who_changed_it(w
     assert [values for _id, values in world.crm.updates] == [{"description": "<p>b</p>"}] * 2
     good(world.run(full=True))
     assert len(world.crm.updates) == 2
+
+
+def test_a_row_that_goes_through_later_takes_itself_off_the_card(world: World) -> None:
+    world.shop.traits = replace(SHOP, delta=False)
+    put(world.shop, *(single(n, f"S-{n}", price="5.00") for n in "123"))
+    good(world.run())
+    for n in "12":
+        put(world.shop, single(n, f"S-{n}", price="6.00"))
+        world.crm.refuse[f"S-{n}"] = Held(T("Зайнято."), code="busy")
+    world.later(minutes=5)
+    good(world.run())
+    (card,) = world.open_cards()
+    assert len(card["findings"]) == 2
+    del world.crm.refuse["S-1"]
+    world.later(minutes=5)
+    good(world.run())
+    (card,) = world.open_cards()
+    assert [one["where"]["element"] for one in card["findings"]] == ["S-2"]
+    del world.crm.refuse["S-2"]
+    world.later(minutes=5)
+    assert good(world.run()).counts == {"updated": 1}
+    assert world.open_cards() == [], "nobody has to wait for the night"
+
+
+def test_what_one_look_found_stays_on_the_card_while_rows_go_through(world: World) -> None:
+    put(world.shop, single("1", "S-1", price="5.00"), single("2", ""))
+    good(world.run())
+    (card,) = world.open_cards()
+    assert [one["code"] for one in card["findings"]] == ["no-article"]
+    put(world.shop, single("1", "S-1", price="6.00", updated_at=world.clock.now()))
+    world.later(minutes=5)
+    assert good(world.run()).counts["updated"] == 1
+    (card,) = world.open_cards()
+    assert [one["code"] for one in card["findings"]] == ["no-article"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.engine.context import RunContext
 from pipeline.engine.sync.compare import Comparison, compare, match_settings, rows_of
+from pipeline.flow import SyncStep
+from pipeline.model import Offer
 from tests.engine.sync_world import BELOW, put, single, special
 from tests.engine.test_sync import NOW, World, good
 
@@ -51,7 +54,7 @@ def test_special_prices_with_dates_are_compared_where_the_target_keeps_them(worl
     put(world.shop, single("1", "A-1", price="1000", specials=(special("900", NOW),)))
     put(world.crm, single("c1", "A-1", price="1000", specials=()))
     assert told(compared(world)) == [("A-1", "specials", "900 UAH 2026-11-28T10:00:00+00:00 – …", "")]
-    good(world.run())
+    good(world.run(approve=True))
     assert compared(world).clean
 
 
@@ -117,3 +120,32 @@ def test_the_stock_is_compared_by_warehouse_and_buffer_of_the_job(world: World) 
     assert compared(world).clean
     world.crm.stock["c1", "Основний"] = (Decimal(6), Decimal(1))
     assert told(compared(world)) == [("A-1", "stock Основний", "4", "5")]
+
+
+class Altered(World):
+    """A client whose own step doubles the prices of the source and leaves one product out."""
+
+    def registry(self) -> Any:
+        registry = super().registry()
+        step = registry.steps["sync-catalogue"]
+        assert isinstance(step.kind, SyncStep)
+
+        def change(offer: Offer, params: Any) -> Offer | None:
+            assert params.source == "shop", "the parameters of the step itself"
+            if offer.keys["sku"] == "GONE":
+                return None
+            return replace(offer, values={**offer.values, "price": offer.values["price"] * 2})
+
+        mine = replace(step, kind=replace(step.kind, change=change))
+        return replace(registry, steps={**registry.steps, "sync-catalogue": mine})
+
+
+def test_what_a_clients_own_step_makes_of_an_offer_is_compared(tmp_path: Path) -> None:
+    world = Altered(tmp_path)
+    put(world.shop, single("1", "A-1", price="10"), single("2", "GONE", price="1"))
+    good(world.run())
+    (there,) = world.crm.content.values()
+    assert there.values["price"] == 20
+    assert compared(world).clean
+    put(world.crm, replace(there, values={**there.values, "price": Decimal(10)}))
+    assert told(compared(world)) == [("A-1", "price", "20", "10")]

@@ -104,3 +104,37 @@ def test_an_approved_first_time_with_nothing_in_step_is_not_asked_for_each_time(
     for _ in range(3):
         good(world.run(full=True))
         assert [one["kind"] for one in world.open_cards()] == ["sync"]
+
+
+def test_a_catalogue_writes_no_price_over_one_that_is_there_before_a_person_has_looked(world: World) -> None:
+    prices(world, "11.00")
+    put(world.shop, single("3", "S-3", price="30.00"))
+    report = good(world.run())
+    assert report.exit_code == 1
+    assert (world.crm.created, world.crm.updates) == (0, []), "the plan waits as a whole"
+    (card,) = world.open_cards()
+    assert [one["code"] for one in card["findings"]] == ["brake-first", "differs", "differs"]
+    world.decide("accept")
+    assert good(world.run()).counts == {"new": 1, "updated": 2}
+    prices(world, "12.00")
+    assert good(world.run(full=True)).counts == {"matched": 1, "updated": 2}, "from now on prices travel by themselves"
+
+
+def test_a_catalogue_that_leaves_the_prices_alone_or_finds_them_equal_asks_nobody(world: World) -> None:
+    for n in "12":
+        put(world.shop, single(n, f"S-{n}", price="10.00", name="Нова назва"))
+    put(world.shop, single("3", "S-3", price="30.00"))
+    assert good(world.run()).counts == {"new": 1, "updated": 2}
+    assert {tuple(values) for _id, values in world.crm.updates} == {("name",)}
+
+
+def test_a_catalogue_of_two_systems_that_were_compared_asks_nobody(world: World) -> None:
+    with world.opened() as client:
+        ctx = RunContext(
+            config=client.config, registry=client.registry, ledger=client.ledger, archive=client.archive,
+            clock=client.clock, job="compare", temp=world.folder,
+        )  # fmt: skip
+        comparing.remember(ctx, "shop", "crm", "anna")
+        ctx.close()
+    prices(world, "11.00")
+    assert good(world.run()).counts == {"updated": 2}

@@ -297,12 +297,13 @@ class SourceWalk:
         none = world.prices()[own]  # a system may know no difference between none and 0
         world.far_has(CODES[1])
         world.near_has(CODES[0], price=Decimal(7))
-        world.near_has(CODES[1], price=PRICE / 20)
-        world.stops()
-        assert "brake-prices" in world.cards()
+        world.near_has(CODES[1])
         world.good(approve=True)
         prices = {code: one.values["price"] for code, one in world.near.content.items()}
         assert prices == {CODES[0]: Decimal(7) if none is None else none, CODES[1]: PRICE}
+        world.near_has(CODES[1], price=PRICE / 20)
+        world.stops(full=True)
+        assert "brake-prices" in world.cards()
 
     def test_f47_a_special_price_begins_and_ends_in_the_shops_time(self, world: World) -> None:
         if "specials" not in world.traits.reads:
@@ -337,7 +338,7 @@ class SourceWalk:
         world.far_has("ав-001", CODES[0])  # Cyrillic, small
         world.near_has("AB - 001", price=Decimal(90))
         world.near_has(CODES[0], price=Decimal(90))
-        world.good()
+        world.good(approve=True)
         assert {one.values["price"] for one in world.near.content.values()} == {PRICE}
         assert len(world.near.content) == 2
         if not world.subject.twins:

@@ -70,7 +70,7 @@ class CatalogueRun(SyncRun):
         self.ctx.reach("sync:planned")
         applied = self._apply(made, seen, traits)
         result = self.finish(seen, applied, made.findings, made.counts, rows, wake_at=made.wake_at)
-        if self.prices_only and applied.whole:
+        if applied.whole:
             self.compared(in_step=bool(seen.links or made.settled or applied.done))
         return result
 
@@ -102,20 +102,31 @@ class CatalogueRun(SyncRun):
         return isinstance(self.settings, PriceSyncSettings) or (bool(fields) and all(map(is_price, fields or ())))
 
     def _braked(self, made: SyncPlan, seen: Observed) -> Braked:
-        if self.prices_only and not seen.links and not self.is_compared():
-            different = [one for one in made.findings if one.code != "kept-otherwise"]
-            if not made.empty or different:
-                marks = [f"{one.target.id}:{one.changes!r}" for one in made.updates]
-                marks += [f"new:{_article(row)}" for one in made.creates for row in one.rows]
-                marks += [f"{one.code}:{one.where.element}" for one in different]
-                words = T(
-                    "These prices were never in step: {n} would change, and {m} remarks are open.",
-                    n=TN("{n} product", "{n} products", len(made.updates)),
-                    m=len(different),
-                )
-                each = [*different, *_told(made)]
-                return stopped([(FIRST, words, marks, each)], self.hint())
+        if not seen.links and not self.is_compared() and (first := self._first(made)):
+            return first
         return catalogue_brakes(made, seen.rows.told, len(seen.links), self.settings, self.hint())
+
+    def _first(self, made: SyncPlan) -> Braked:
+        """Prices that were never in step are not written over what is there before a person has looked at them.
+
+        What is created has nobody's price yet, and the other fields of a catalogue are as their step says.
+        """
+        updates = [one for one in made.updates if any(is_price(change.name) for change in one.changes)]
+        different: list[Finding] = []
+        marks: list[str] = []
+        if self.prices_only:
+            different = [one for one in made.findings if one.code != "kept-otherwise"]
+            marks += [f"new:{_article(row)}" for one in made.creates for row in one.rows]
+            marks += [f"{one.code}:{one.where.element}" for one in different]
+        if not updates and not marks:
+            return Braked()
+        words = T(
+            "These prices were never in step: {n} would change, and {m} remarks are open.",
+            n=TN("{n} product", "{n} products", len(updates)),
+            m=len(different),
+        )
+        marks = [*(f"{one.target.id}:{one.changes!r}" for one in updates), *marks]
+        return stopped([(FIRST, words, marks, [*different, *_told(updates)])], self.hint())
 
     # --- apply -------------------------------------------------------------------------------------------------------
 
@@ -270,7 +281,7 @@ def _prices(values: Mapping[str, Any], among: Mapping[str, Any]) -> dict[str, st
     return {name: str(values[name]) for name in among if is_price(name) and isinstance(values.get(name), Decimal)}
 
 
-def _told(made: SyncPlan) -> list[Finding]:
+def _told(updates: Sequence[Update]) -> list[Finding]:
     return [
         Finding(
             "differs",
@@ -282,8 +293,9 @@ def _told(made: SyncPlan) -> list[Finding]:
                 before=_shown(change.before),
             ),
         )
-        for one in made.updates
+        for one in updates
         for change in one.changes
+        if is_price(change.name)
     ]
 
 

@@ -7,7 +7,7 @@ holds, a buffer, hidden products, categories without variants …); without such
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ from pipeline.engine.sync.plan import other_currencies, same
 from pipeline.engine.sync.rows import Row, as_products, base_only_of, shape, values_for
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.errors import ConfigError, Finding
+from pipeline.flow import SyncStep
 from pipeline.ledger import decisions
 from pipeline.model import Offer, StockLevel
 from pipeline.ports import Noticing, Offers, OfferTraits, Stock, System
@@ -89,8 +90,10 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
         given = decisions.articles_of(conn, ctx.client, first, second)
     mappings = {**{("sku", code): meant for code, meant in how.aliases.items()}, **given}
     told = list(_counted(left, first, ctx.report))
-    sent = shape(told, settings, traits, mappings)
-    every = shape(told, settings.model_copy(update={"only_published": False, "categories": ()}), traits, mappings)
+    change = _change(ctx, first, second)
+    sent = shape(told, settings, traits, mappings, change)
+    whole = settings.model_copy(update={"only_published": False, "categories": ()})
+    every = shape(told, whole, traits, mappings, change)
     rows = every if stock is not None else sent  # levels are kept in step of what buyers do not see, too
     key = how.target or traits.keys[0]
     there, members = as_products(_counted(right, second, ctx.report), base_only_of(ctx.config, second, first))
@@ -115,6 +118,27 @@ def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Com
     }
     remarks = tuple(finding for each in (one, other) if isinstance(each, Noticing) for finding in each.noticed())
     return Comparison(len(matches.pairs), tuple(differences), missing, only_there, findings, counts, remarks)
+
+
+def _change(ctx: RunContext, first: str, second: str) -> Callable[[Offer, Any], Offer | None] | None:
+    """What a client's own step between the two makes of each offer, with the parameters of that step: of the step that
+    creates products, else of another one about prices, else of one about stock."""
+    found: list[tuple[bool, bool, Callable[[Offer, Any], Offer | None], SyncSettings]] = []
+    for job in ctx.config.jobs.values():
+        for spec in job.steps:
+            params, kind = spec.params, ctx.registry.steps[spec.step].kind
+            if (
+                isinstance(params, SyncSettings)
+                and isinstance(kind, SyncStep)
+                and kind.change is not None
+                and (params.source, params.to) == (first, second)
+            ):
+                found.append((isinstance(params, StockSyncSettings), isinstance(params, PriceSyncSettings),
+                              kind.change, params))  # fmt: skip
+    if not found:
+        return None
+    _, _, change, own = min(found, key=lambda one: one[:2])
+    return lambda offer, _settings: change(offer, own)
 
 
 def _jobs(config: ClientConfig, first: str, second: str) -> list[SyncSettings]:

@@ -130,7 +130,9 @@ class StockRun(SyncRun):
             base_only=base_only,
         )  # fmt: skip
         offers = self.counted(source.offers(), self.settings.source)
-        rows = shape(offers, how, traits, self.mappings, self.step.change)
+        change, own = self.step.change, self.settings
+        altered = (lambda offer, _how: change(offer, own)) if change is not None else None
+        rows = shape(offers, how, traits, self.mappings, altered)
         targets = list(self.counted(target.offers(), self.settings.to))
         return Observed(rows, targets, links, full, began, remarks=self.noticed())
 

@@ -63,6 +63,7 @@ class Applied:
     unconfirmed: int = 0  #: rows that the target has accepted and does not show yet
     refused: int = 0  #: rows that the target did not take
     later: int = 0  #: rows that it had no answer for
+    went: set[str] = field(default_factory=set)  #: articles of rows that have gone through
     new: int = 0  #: products and variants that were created
     updated: int = 0  #: products, or levels, that were changed
 
@@ -299,8 +300,8 @@ class SyncRun:
                 store.set_moment(ctx.ledger, conn, store.FULL, self.link, seen.began)
             if seen.full:
                 self._card(conn, asking, now)
-            elif applied.findings:
-                self._card(conn, applied.findings, now)
+            else:
+                self._card_of_some(conn, applied, now)
             if applied.done:
                 ctx.event(conn, self.subject, "synced", link=self.link, **counts)
         ctx.reach("sync:recorded")
@@ -319,6 +320,16 @@ class SyncRun:
             wake_at=wake_at,
             remarks=(*findings, *applied.findings),
         )
+
+    def _card_of_some(self, conn: Any, applied: Applied, now: datetime) -> None:
+        """Between two looks at everything: what has gone through is taken off the card, what has not is put onto it."""
+        ctx = self.ctx
+        before = cards.said(conn, ctx.client, self.subject, "sync")
+        told = {one.where.element for one in applied.findings}
+        over = applied.went | told
+        left = [one for one in before if one.where.element is None or one.where.element not in over]
+        if applied.findings or len(left) < len(before):
+            self._card(conn, [*applied.findings, *left], now)
 
     def _card(self, conn: Any, findings: Sequence[Finding], now: datetime) -> None:
         ctx = self.ctx
@@ -355,6 +366,7 @@ def judge(outcomes: Sequence[RowOutcome], name_of: Callable[[int], str], applied
         error = outcome.error
         if error is None:
             applied.done += 1
+            applied.went.add(name_of(place))
             continue
         article = name_of(place)
         if isinstance(error, InDoubt):

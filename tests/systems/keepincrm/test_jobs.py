@@ -175,7 +175,7 @@ def test_f49_all_copies_are_brought_to_the_shops_state_and_told(jobs: Jobs) -> N
     for sku in ("АВ-1", "ab - 1", "AB-1"):  # Cyrillic letters, blanks, Latin letters
         jobs.fake.add_material(sku, f"Старий {sku}", price=Decimal(1), category_id=jobs.fake.add_category("Старе"))
     put(jobs.shop, single("1", "AB-1", name="Новий", price="2.50", category=("Нове",)))
-    report = jobs.good()
+    report = jobs.good(approve=True)
     assert report.counts == {"updated": 3, "twins": 1}
     assert {(row["title"], row["price"], jobs.path(row)) for row in jobs.rows} == {
         ("Новий", Decimal("2.50"), ("Нове",))
@@ -240,7 +240,7 @@ def test_an_account_that_takes_no_new_products_says_so_and_the_known_ones_are_ke
     jobs.fake.behave(create_material="not_found")
     jobs.fake.add_material("S-1", "Товар 1", price=Decimal(1))
     put(jobs.shop, single("1", "S-1", price="2.00"), single("2", "S-2", price="2.00"), single("3", "S-3", price="2.00"))
-    jobs.good()
+    jobs.good(approve=True)
     assert [(row["sku"], row["price"]) for row in jobs.rows] == [("S-1", Decimal("2.00"))]
     assert "keepincrm-yml" in jobs.cards()
     assert len(jobs.fake.asked("POST")) == 1
