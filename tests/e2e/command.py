@@ -10,10 +10,12 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command as _build
 
 from pipeline.texts import current_language, use_language
 from tests.faults import forks
@@ -90,6 +92,12 @@ def _said(done: subprocess.CompletedProcess[bytes]) -> Said:
     return said
 
 
+@cache
+def _built(app: Any) -> Any:
+    """The verbs of an app, built once."""
+    return _build(app)
+
+
 def here(*words: object, env: Mapping[str, str] | None = None) -> Said:
     """The same in this process, for speed, where the test is not about the process. Files are named in full."""
     from pipeline.cli.app import app
@@ -99,6 +107,7 @@ def here(*words: object, env: Mapping[str, str] | None = None) -> Said:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["mistok", *map(str, words)])
+        patch.setattr("typer.main.get_command", _built)  # building all verbs takes longer than most of them
         patch.delenv("COLUMNS", raising=False)  # xdist sets it
         for name, value in (env or {}).items():
             patch.setenv(name, value)

@@ -25,6 +25,7 @@ from plugins.systems.dilovod.fake import FakeDilovod
 from plugins.systems.keycrm.fake import FakeKeyCrm
 from tests.e2e.command import Said, here
 from tests.faults import forks
+from tests.samples.run_and_die import at_once
 from tests.samples.witness import Dilovod, KeyCrm, Row, amount
 from tests.signals import SIGKILL
 
@@ -81,6 +82,13 @@ class World:
             self.run("approve", plan["number"])
         self.run("compare", "erp", "crm")
 
+    def equal(self) -> None:
+        """As it is when both sides have been in step for long: the same goods, and the same stock of them."""
+        self.crm.call("POST", "/products", {"name": "Кава зернова 1 кг", "sku": "COF-1", "price": 460})
+        stocks = [{"sku": "COF-1", "quantity": 12}, {"sku": "COF-2", "quantity": 40}]
+        self.crm.call("PUT", "/offers/stocks", {"warehouse_id": 1, "stocks": stocks})
+        self.agree()
+
     def buy(self, *items: tuple[str, str, int], **more: Any) -> int:
         """The site sends an order of (article, price, quantity)."""
         products = [{"sku": sku, "price": float(price), "quantity": n} for sku, price, n in items]
@@ -117,8 +125,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     crm, erp = FakeKeyCrm(now=now, per_minute=None), FakeDilovod(now=now)
     crm.seed()
     erp.seed()
-    # nobody waits for the allowance of a key
-    monkeypatch.setattr(LedgerPacer, "_wait", lambda *_asked: 0.0)
+    monkeypatch.setattr(LedgerPacer, "turn", at_once)
     with FakeServer(crm) as one, FakeServer(erp) as other:
         for name, value in (
             ("KEYCRM_URL", f"{one.url}/v1"), ("KEYCRM_KEY", "key"), ("DILOVOD_URL", other.url), ("DILOVOD_KEY", "key"),
@@ -255,7 +262,7 @@ def test_the_whole_life_of_an_order(world: World) -> None:
 
 
 def test_done_at_once_cancelled_and_what_is_never_made(world: World) -> None:
-    world.live()
+    world.equal()
     done = world.buy(("COF-1", "460", 1))
     world.crm.move(done, DONE)
     cancelled = world.buy(("COF-2", "135.50", 2))
@@ -292,7 +299,7 @@ def test_done_at_once_cancelled_and_what_is_never_made(world: World) -> None:
 
 
 def test_a_stock_that_did_not_follow_its_shipment_is_told(world: World) -> None:
-    world.live()
+    world.equal()
     number = world.buy(("COF-1", "460", 2))
     world.crm.move(number, DONE)
     world.fake_crm.set_stock("COF-1", 12)  # KeyCRM's own stock stands still
@@ -302,7 +309,7 @@ def test_a_stock_that_did_not_follow_its_shipment_is_told(world: World) -> None:
 
 
 def test_a_run_that_is_killed_between_a_document_and_its_record_goes_on(world: World) -> None:
-    world.live()
+    world.equal()
     points = ["create", "ship"] if os.environ.get("MISTOK_FULL") else ["ship"]
     for n, point in enumerate(points, 1):
         number = world.buy(("COF-1", "460", 1))

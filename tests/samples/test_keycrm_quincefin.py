@@ -23,6 +23,7 @@ from plugins.systems.keycrm.fake import FakeKeyCrm
 from plugins.systems.quincefin.fake import FakeQuincefin, Quirks
 from tests.e2e.command import Said, here
 from tests.faults import forks
+from tests.samples.run_and_die import at_once
 from tests.samples.witness import KeyCrm, Quincefin, Row, amount
 from tests.signals import SIGKILL
 
@@ -86,7 +87,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     crm.seed()
     crm.add_product("Кава", "COF-1", price=460, stock={1: 12})
     assert books.seed()["in work"] == IN_WORK, "the numbers that the config names"
-    monkeypatch.setattr(LedgerPacer, "_wait", lambda *_asked: 0.0)  # nobody waits for the allowance of a key
+    monkeypatch.setattr(LedgerPacer, "turn", at_once)
     with FakeServer(crm) as one, FakeServer(books) as other:
         for name, value in (
             ("KEYCRM_URL", f"{one.url}/v1"), ("KEYCRM_KEY", "key"), ("QUINCEFIN_URL", other.url),

@@ -28,6 +28,7 @@ from pipeline.testing.fakehttp import FakeServer
 from plugins.systems.keepincrm.fake import TOKEN, FakeKeepin
 from plugins.systems.keycrm.fake import FakeKeyCrm
 from plugins.systems.woocommerce.fake import KEY, SECRET, FakeWoo
+from tests.samples import run_and_die
 from tests.servers.mariadb import MariaDb
 from tests.systems.opencart.shops import Shop, make
 
@@ -39,9 +40,9 @@ def now() -> datetime:
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for the allowance of a key."""
-    monkeypatch.setattr(LedgerPacer, "_wait", lambda *_asked: 0.0)
+    monkeypatch.setattr(LedgerPacer, "turn", run_and_die.at_once)
 
 
 @pytest.fixture
