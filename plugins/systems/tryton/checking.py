@@ -124,7 +124,7 @@ def _names(client: Client, lists: Lists) -> Iterator[Finding]:
 
 def _services(client: Client, goods: Goods, parties: PartyBook) -> Iterator[Finding]:
     documents = client.settings.documents
-    for code in filter(None, (documents.delivery, documents.fee)):
+    for code in filter(None, (documents.delivery, documents.fee, documents.rounding)):
         found = goods.by_code([code]).get(code, [])
         if len(found) != 1 or found[0].kind != "service":
             yield _wrong(

@@ -42,13 +42,11 @@ def pieces(quantity: Decimal) -> int | float:
 
 def line_values(line: Priced) -> dict[str, Any]:
     """A line as it is created."""
-    values: dict[str, Any] = {
-        "type": "line",
-        "product": line.wanted.product,
-        "quantity": pieces(line.quantity),
-        "unit": line.wanted.unit,
-        "unit_price": line.price,
-    }
+    values: dict[str, Any] = {"type": "line", "quantity": pieces(line.quantity), "unit_price": line.price}
+    if line.wanted.product:
+        values |= {"product": line.wanted.product, "unit": line.wanted.unit}
+    else:
+        values["description"] = str(T("Rounding"))
     if line.wanted.taxes:
         values["taxes"] = [["add", [tax.id for tax in line.wanted.taxes]]]
     if line.wanted.note:

@@ -24,7 +24,7 @@ FIELDS = (
     "number", "reference", "description", "comment", "state", "total_amount", "currency", "party", "warehouse",
     "create_date", "shipment_method", "origin", "_timestamp",
 )  # fmt: skip
-LINE_FIELDS = ("sale", "type", "product", "quantity", "unit", "unit_price", "taxes", "note")
+LINE_FIELDS = ("sale", "type", "product", "quantity", "unit", "unit_price", "taxes", "note", "description")
 
 
 @dataclass(frozen=True, slots=True)

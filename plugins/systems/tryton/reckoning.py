@@ -4,7 +4,8 @@ Tryton keeps prices without tax, of a few digits, and reckons by itself: the amo
 unit price, rounded to the cent (half to even); taxes are reckoned on the unrounded amounts, and rounded for each set of
 taxes of the document, or for each line where the configuration says so (``tax_rounding``). So a price with tax cannot
 always be written: 1000 pieces of 1.00 at 20 % are 0.8333 each, and 999.96. Then one unit price is changed by the
-smallest step that makes the total right; and where no step does, one piece of a line becomes a line of its own.
+smallest step that makes the total right; where no step does, one piece of a line becomes a line of its own; and where
+that does not help, a cent does.
 """
 
 from __future__ import annotations
@@ -142,16 +143,27 @@ def _round(amount: Decimal, rules: Rules) -> Decimal:
     return amount.quantize(rules.cent, ROUND_HALF_EVEN)
 
 
-def priced(wanted: Sequence[Wanted], total: Decimal, rules: Rules) -> list[Priced]:
-    """Lines with unit prices that come to ``total``. Raises Held where none do."""
+def priced(wanted: Sequence[Wanted], total: Decimal, rules: Rules, product: int = 0, unit: int = 0) -> list[Priced]:
+    """Lines with unit prices that come to ``total``; with a cent as a line of its own where no prices do.
+
+    Some sums cannot be had at all: 83.32 and 20 % are 99.98, 83.33 and 20 % are 100.00. Raises Held where even a cent
+    does not help.
+
+    Args:
+        product: the service that the cent is booked as, in ``unit``; 0: a line without a product.
+    """
     lines = [
         Priced(one, one.quantity, (one.sum / one.quantity / (1 + one.rate)).quantize(rules.step)) for one in wanted
     ]
     if total_of(lines, rules) == total:
         return lines
-    for attempt in (lines, *_split(lines)):
-        if (found := _moved(attempt, total, rules)) is not None:
-            return found
+    for off in (ZERO, rules.cent, -rules.cent):
+        cent = [Priced(Wanted(product, Decimal(1), off, (), unit), Decimal(1), off)] if off else []
+        for attempt in (lines, *_split(lines)):
+            if total_of([*attempt, *cent], rules) == total:
+                return [*attempt, *cent]
+            if (found := _moved(attempt, total - off, rules)) is not None:
+                return [*found, *cent]
     raise held(
         T("Tryton cannot reckon {total} with these lines and taxes: it makes {made}.", total=total,
           made=total_of(lines, rules)),

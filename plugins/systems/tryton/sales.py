@@ -219,7 +219,11 @@ class OrderBook:
                 good = self.service(given, what)
                 taxes, unit = self._taxes(good, party, rate, draft)
                 wanted.append(Wanted(good.id, Decimal(1), net, taxes, unit))
-        return priced(wanted, total, self.lists.rules(order.currency)), total
+        rules = self.lists.rules(order.currency)
+        if self.settings.rounding:
+            cent = self.service(None, "rounding")
+            return priced(wanted, total, rules, cent.id, cent.unit), total
+        return priced(wanted, total, rules), total
 
     def _taxes(self, good: Good, party: int, rate: Decimal | None, draft: DocumentDraft) -> tuple[tuple[Tax, ...], int]:
         """The taxes of a line and its unit. Raises Held where the order states another rate than Tryton has."""
@@ -239,22 +243,21 @@ class OrderBook:
 
     def service(self, given: Ref | None, what: str) -> Good:
         """The service by which a cost is booked. Raises Held where nobody said which."""
-        said = self.settings.delivery if what == "delivery" else self.settings.fee
+        said = {"delivery": self.settings.delivery, "fee": self.settings.fee}.get(what, self.settings.rounding)
         if given is not None:
             good = self.goods.by_id([given.id]).get(given.id)
             found = [good] if good is not None else []
         else:
             found = self.goods.by_code([said]).get(said, []) if said else []
         if len(found) != 1:
-            words = (
-                T("The order has a cost of delivery, and nothing says by which service it is booked.")
-                if what == "delivery"
-                else T("The order has a surcharge of its payment, and nothing says by which service it is booked.")
-            )
-            raise held(
-                words, T("Name the code of a service: `documents: {{{name}: …}}` of the connection.", name=what),
-                code=f"no-{what}-service",
-            )  # fmt: skip
+            words = {
+                "delivery": T("The order has a cost of delivery, and nothing says by which service it is booked."),
+                "fee": T("The order has a surcharge of its payment, and nothing says by which service it is booked."),
+                "rounding": T("Tryton has no service with the code {code}, which the connection names, or several.",
+                              code=said or "—"),
+            }  # fmt: skip
+            hint = T("Name the code of a service: `documents: {{{name}: …}}` of the connection.", name=what)
+            raise held(words[what], hint, code=f"no-{what}-service")
         return found[0]
 
     # --- changing ----------------------------------------------------------------------------------------------------

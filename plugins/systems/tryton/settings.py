@@ -29,6 +29,9 @@ class DocumentSettings(Settings):
     fee: str | None = None
     """Code of the service by which the surcharge of a payment method is booked. Orders with one are held when not
     given."""
+    rounding: str | None = None
+    """Code of the service by which a cent is booked that cannot be had otherwise: 99.99 with 20 % of tax is 99.98 or
+    100.00 there. A line without a product when not given."""
     taxes: dict[str, str] = Field(default_factory=dict)
     """Rate of an order's line in percent -> tax of Tryton by name, such as `{"20": ПДВ 20 %}`. Without it a line has
     the taxes that Tryton itself puts on it, by product and party."""

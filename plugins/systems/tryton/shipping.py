@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.api import DocumentOutcome, DocumentRef, Held, InDoubt, Return, Shipment, SystemEnv, T
+from pipeline.api import DocumentOutcome, DocumentRef, Held, InDoubt, Return, Shipment, SystemEnv, T, cents
 from plugins.systems.tryton.goods import Good, Goods
 from plugins.systems.tryton.marks import mark_of, on_shipment, shipment_in
 from plugins.systems.tryton.names import MOVE, PERIOD, SALE, SHIPMENT, SHIPMENT_BACK
@@ -397,7 +397,7 @@ class Shipping:
                     code="tryton-beyond",
                 )  # fmt: skip
         services = _quantities(wanted.draft.order.lines, wanted.draft.products, goods, moved=False)
-        lines = self._back_lines(sale, {**coming, **services}, whole=bool(wanted.draft.order.delivery.cost))
+        lines = self._back_lines(sale, {**coming, **services}, whole=cents(wanted.draft.order.total) == sale.total)
         row = self.client.of_ids(SALE, [sale.id], _COPIED).get(sale.id, {})
         values = {name: row.get(name) for name in _COPIED if row.get(name) is not None}
         made = self._made(mark, {
@@ -427,9 +427,10 @@ class Shipping:
             return there.id
 
     def _back_lines(self, sale: Sale, coming: Quantities, *, whole: bool) -> list[dict[str, Any]]:
-        """Lines of the sale with what comes back, at their own prices and taxes; services that were not named as goods
-        (delivery) come back with ``whole``."""
-        rest, lines = dict(coming), []
+        """Lines of the sale with what comes back, at their own prices and taxes; what was not named as goods (delivery,
+        a cent) comes back with ``whole``."""
+        rest = dict(coming)
+        lines: list[dict[str, Any]] = []
         kinds = {int(id_): good.kind for id_, good in
                  self.goods.by_id({str(link(row.get("product"))) for row in sale.lines}).items()}  # fmt: skip
         for row in sale.lines:
@@ -438,12 +439,17 @@ class Shipping:
                 takes = min(has, rest[product])
                 rest[product] -= takes
             else:
-                takes = has if whole and kinds.get(product) == "service" else ZERO
+                takes = has if whole and kinds.get(product, "service") == "service" else ZERO
             if takes > 0:
-                values = {
-                    "type": "line", "product": product, "quantity": pieces(-takes), "unit": link(row.get("unit")),
+                values: dict[str, Any] = {
+                    "type": "line",
+                    "quantity": pieces(-takes),
                     "unit_price": row.get("unit_price"),
-                }  # fmt: skip
+                }
+                if product:
+                    values |= {"product": product, "unit": link(row.get("unit"))}
+                else:
+                    values["description"] = row.get("description")
                 taxes = ids(row.get("taxes"))
                 lines.append(values | ({"taxes": [["add", taxes]]} if taxes else {}))
         return lines

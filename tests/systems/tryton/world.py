@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,6 +41,12 @@ class Between(FakeApi):
     def __init__(self, url: str) -> None:
         super().__init__()
         self.address = urlsplit(url)
+        self._watched: list[tuple[Callable[[Asked], bool], threading.Event]] = []
+
+    def watch(self, when: Callable[[Asked], bool]) -> threading.Event:
+        """Set as soon as the server has done such a request, before its answer goes back."""
+        self._watched.append((when, threading.Event()))
+        return self._watched[-1][1]
 
     def unknown(self, asked: Asked) -> Answer:
         connection = http.client.HTTPConnection(str(self.address.hostname), self.address.port, timeout=60)
@@ -47,7 +54,11 @@ class Between(FakeApi):
             headers = {name: asked.headers[name] for name in ("content-type", "authorization") if name in asked.headers}
             connection.request(asked.method, asked.raw_path, asked.body, headers)
             reply = connection.getresponse()
-            return Answer(reply.status, reply.read(), content_type=reply.getheader("Content-Type", ""))
+            answer = Answer(reply.status, reply.read(), content_type=reply.getheader("Content-Type", ""))
+            for when, done in self._watched:
+                if when(asked):
+                    done.set()
+            return answer
         finally:
             connection.close()
 
@@ -105,7 +116,8 @@ class World:
             from stock_move m join product_product p on p.id = m.product
             join stock_location source on source.id = m.from_location
             join stock_location target on target.id = m.to_location
-            where p.code = ? and m.state = 'done' and (source.code = 'STO') <> (target.code = 'STO')
+            where p.code = ? and m.state = 'done'
+            and coalesce(source.code = 'STO', 0) <> coalesce(target.code = 'STO', 0)
         """
         return Decimal(str(self.server.one(statement, code))).quantize(Decimal("0.001"))
 
