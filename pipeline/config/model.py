@@ -150,6 +150,15 @@ class HooksConfig(Settings):
         return host_and_port(self.listen)
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for one in value:
+        try:
+            ip_network(one, strict=False)
+        except ValueError as error:
+            raise ValueError(T("`{value}` is no address and no network.", value=one)) from error
+    return value
+
+
 class WebProxy(Settings):
     """A reverse proxy in front of the page that has asked already who somebody is."""
 
@@ -164,15 +173,7 @@ class WebProxy(Settings):
     role: Literal["viewer", "accountant", "support", "admin"] | None = None
     """Role of those whom the proxy names and `mistok users` does not know; without it they are turned away."""
 
-    @field_validator("trusted")
-    @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            try:
-                ip_network(one, strict=False)
-            except ValueError as error:
-                raise ValueError(T("`{value}` is no address and no network.", value=one)) from error
-        return value
+    _are_networks = field_validator("trusted")(_networks)
 
 
 class WebConfig(Settings):
@@ -186,8 +187,12 @@ class WebConfig(Settings):
     """Who does nothing for so long must log in again."""
     longest: Duration = timedelta(hours=12)
     """The longest that somebody stays logged in."""
+    metrics: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Where `/metrics` may be read from without a login: addresses or networks."""
     proxy: WebProxy | None = None
     """A reverse proxy whose word on who somebody is counts."""
+
+    _are_networks = field_validator("metrics")(_networks)
 
     @field_validator("url")
     @classmethod

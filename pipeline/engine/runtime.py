@@ -26,6 +26,7 @@ from pipeline.config.model import ClientConfig, JobConfig, StepSpec
 from pipeline.engine import alarms, guard, lastwords, offspring, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.keeping import Keeper
+from pipeline.engine.shown import configs
 from pipeline.engine.shown.stories import STARTED_BY
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
 from pipeline.flow import (
@@ -363,6 +364,7 @@ class _Run:
             )
             assert result.inserted_primary_key is not None
             self.run_id = int(result.inserted_primary_key[0])
+            configs.remember(ledger, conn, self.client.config)
             if options.by:
                 started = {"user": options.by, "host": socket.gethostname()}
                 ledger.event(conn, f"job:{self.job}", STARTED_BY, started, run_id=self.run_id)

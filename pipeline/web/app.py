@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -34,11 +35,12 @@ NO_PAGE = T("There is no such page.")
 
 def make_app(site: Site) -> FastAPI:
     """The page of a client, as an ASGI application."""
-    from pipeline.web.pages import cards, jobs, login, orders, replay, tasks, today
+    from pipeline.web import api, metrics
+    from pipeline.web.pages import audit, cards, config, jobs, login, orders, replay, tasks, today
 
     app = FastAPI(title="Mistok", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.state.site = site
-    for room in (login, today, orders, cards, replay, jobs, tasks):
+    for room in (login, today, orders, cards, replay, jobs, tasks, config, audit, metrics, api):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(Guard, site=site)
@@ -72,6 +74,11 @@ def _tell_errors(app: FastAPI) -> None:
         answer = told(request, HTTPStatus(error.status_code), words)
         answer.headers.update(error.headers or {})
         return answer
+
+    @app.exception_handler(RequestValidationError)
+    def strange(request: Request, error: RequestValidationError) -> Response:
+        words = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:5])
+        return told(request, HTTPStatus.UNPROCESSABLE_ENTITY, T("This call is not right: {words}", words=words))
 
     @app.exception_handler(MistokError)
     def refused(request: Request, error: MistokError) -> Response:

@@ -45,6 +45,8 @@ MENU: Sequence[tuple[str, str, Text, Right]] = (
     ("cards", "/cards", T("Cards"), Right.PERSONAL),
     ("archive", "/archive", T("Archive"), Right.SEE),
     ("jobs", "/jobs", T("Jobs"), Right.SEE),
+    ("config", "/config", T("Config"), Right.CONFIG),
+    ("audit", "/audit", T("Log"), Right.AUDIT),
 )
 
 

@@ -1,0 +1,212 @@
+"""The pages in a real browser: what people do with them, by mouse, by keyboard, on a phone, without JavaScript."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.web.conftest import PASSWORD, World
+from tests.web.live import served
+
+CHROMIUM = "/usr/bin/chromium"
+#: Pictures of the pages are written there when this names a folder.
+PICTURES = os.environ.get("MISTOK_PICTURES", "")
+PHONE = {"width": 390, "height": 844}
+pytestmark = pytest.mark.xdist_group("web")
+
+
+@pytest.fixture(scope="module")
+def chromium(require: Callable[[str], str]) -> Iterator[Browser]:
+    program = require("chromium")
+    with sync_playwright() as playwright:
+        # a container has no user namespaces for its sandbox, and little shared memory
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def busy(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]:
+    """A client's page that the tests of this file work on, one after the other."""
+    folder = tmp_path_factory.mktemp("busy") / "copy"
+    shutil.copytree(finished, folder)
+    with ExitStack() as stack:
+        world = World(folder, stack)
+        yield world, stack.enter_context(served(world.site))
+
+
+@pytest.fixture
+def context(chromium: Browser, busy: tuple[World, str]) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes somebody's browser; what its pages complain of fails the test."""
+    said: list[str] = []
+    with ExitStack() as stack:
+
+        def make(name: str = "", **options: Any) -> BrowserContext:
+            made = chromium.new_context(base_url=busy[1], locale="en", reduced_motion="reduce", **options)
+            stack.callback(made.close)
+            made.on("weberror", lambda error: said.append(str(error.error)))
+            made.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+            if name:
+                log_in(made.new_page(), name)
+            return made
+
+        yield make
+    assert said == []
+
+
+def log_in(page: Page, name: str) -> Page:
+    page.goto("/login")
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("header .name")).to_contain_text(name)
+    return page
+
+
+def held(world: World, file: str) -> tuple[int, str, str]:
+    ((row, number, phone),) = world.rows(
+        f"SELECT o.id, o.number, o.phone FROM orders o JOIN files f ON f.id = o.file_id WHERE f.name = '{file}'"
+    )
+    return int(row), str(number), str(phone)
+
+
+def test_an_order_is_found_by_its_phone_and_replayed_in_three_clicks(
+    context: Callable[..., BrowserContext], busy: tuple[World, str]
+) -> None:
+    row, number, phone = held(busy[0], "unknown-product.xml")
+    page = context("support").pages[0]
+    page.get_by_role("searchbox", name="Order, phone, customer or file").fill(phone)
+    page.get_by_role("button", name="Find").click()
+    if not page.url.endswith(f"/orders/{row}"):  # the same customer has ordered before
+        page.get_by_role("link", name=f"№{number}").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(number)
+    expect(page.locator("tr.marked")).to_contain_text("<code>")
+    page.get_by_role("button", name="Replay…").click()
+    expect(page.get_by_text(f"№{number} would stay held")).to_be_visible()
+    expect(page.get_by_text("Nothing would be changed.")).to_be_visible()
+
+
+def test_a_card_is_answered_and_its_order_goes_on(
+    context: Callable[..., BrowserContext], busy: tuple[World, str]
+) -> None:
+    _row, number, _phone = held(busy[0], "totals-disagree.xml")
+    page = context("accountant").pages[0]
+    page.get_by_role("link", name="Cards", exact=True).click()
+    page.get_by_role("row", name=re.compile(number)).get_by_role("link").first.click()
+    page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_text(f"№{number} → document")).to_be_visible(timeout=30_000)
+    page.get_by_role("link", name=f"№{number}").click()
+    expect(page.locator(".facts .state.created")).to_be_visible()
+
+
+def test_everything_is_reached_by_the_keyboard(context: Callable[..., BrowserContext]) -> None:
+    page = context().new_page()
+    page.goto("/login")
+    for words in ("admin", PASSWORD):  # the name has the focus
+        page.keyboard.type(words)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Today")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Shift+Tab")
+        seen.add(page.evaluate("document.activeElement.textContent.trim() || document.activeElement.name"))
+    assert {"Today", "Orders", "Cards", "Archive", "Jobs", "Find", "q", "Log out"} <= seen
+
+
+def test_without_javascript_it_is_read_and_acts_work(
+    context: Callable[..., BrowserContext], busy: tuple[World, str]
+) -> None:
+    page = context("admin", java_script_enabled=False).pages[0]
+    page.goto("/jobs/catalogue")
+    page.click("text=Dry run")
+    page.wait_for_url("**/tasks/*")
+    for _ in range(20):
+        if "under way" not in page.content():
+            break
+        page.reload()
+    assert "nothing was changed" in page.content()
+    row, number, _phone = held(busy[0], "unknown-product.xml")
+    page.goto(f"/orders/{row}")
+    assert number in page.inner_text("h1")
+
+
+def test_what_is_open_brings_itself_up_to_date(context: Callable[..., BrowserContext], busy: tuple[World, str]) -> None:
+    page = context("viewer").pages[0]
+    page.goto("/jobs/orders")
+    expect(page.get_by_text("paused by anna")).to_have_count(0)
+    from pipeline.engine import asking
+
+    ledger = busy[0].site.client.ledger
+    asking.pause(ledger, "orders", by="anna")
+    expect(page.get_by_text("paused by anna")).to_be_visible(timeout=20_000)
+    asking.resume(ledger, "orders", by="anna")
+
+
+#: Every page, as (name, address); ``{order}`` and the like are numbers of the world.
+PAGES = (
+    ("today", "/"),
+    ("orders", "/orders"),
+    ("order", "/orders/{order}"),
+    ("file", "/files/{file}"),
+    ("cards", "/cards"),
+    ("card", "/cards/{card}"),
+    ("letter", "/cards/{card}/letter"),
+    ("archive", "/archive"),
+    ("jobs", "/jobs"),
+    ("job", "/jobs/orders"),
+    ("config", "/config"),
+    ("audit", "/audit"),
+)
+
+
+@pytest.fixture(scope="module")
+def numbers(busy: tuple[World, str]) -> dict[str, int]:
+    ((card, file),) = busy[0].rows(
+        "SELECT c.id, f.id FROM cards c JOIN files f ON f.id = c.file_id WHERE f.name = 'cut.xml'"
+    )
+    return {"order": held(busy[0], "unknown-product.xml")[0], "file": file, "card": card}
+
+
+#: The rules of WCAG 2.1, levels A and AA.
+LEVELS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_no_page_shuts_anybody_out(context: Callable[..., BrowserContext], numbers: dict[str, int], look: str) -> None:
+    """axe-core finds nothing serious; nothing is wider than the screen."""
+    options: dict[str, Any] = {"color_scheme": "dark" if look == "dark" else "light"}
+    if look == "phone":
+        options |= {"viewport": PHONE, "has_touch": True}
+    made = context("admin", **options)
+    page, axe, found = made.pages[0], Axe(), {}
+    whole = look == "light" or os.environ.get("MISTOK_FULL") or PICTURES
+    rules = LEVELS if whole else {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+    chosen = PAGES if whole or look == "phone" else [one for one in PAGES if one[0] in ("today", "card")]
+    for name, address in chosen:
+        page.goto(address.format_map(numbers))
+        if look != "phone":
+            seen = axe.run(page, options=rules).response
+            assert seen["passes"], name  # it has looked
+            wrong = seen["violations"]
+            told = [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in wrong]
+            if told:
+                found[name] = told
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found[f"{name} is too wide"] = []
+        if PICTURES:
+            page.screenshot(path=Path(PICTURES) / f"web-{name}-{look}.png", full_page=True)
+    assert found == {}
