@@ -21,7 +21,18 @@ from pipeline.errors import Held, InDoubt, MistokError, Refused, Transient
 from pipeline.flow import SystemEnv, SystemPlugin
 from pipeline.http import LocalPacer
 from pipeline.model import Offer
-from pipeline.ports import AddProducts, ApplyCatalogue, Clock, Gate, NewProduct, Offers, RowOutcome, System, open_gate
+from pipeline.ports import (
+    AddProducts,
+    ApplyCatalogue,
+    Clock,
+    Gate,
+    NewProduct,
+    Offers,
+    OfferTraits,
+    RowOutcome,
+    System,
+    open_gate,
+)
 from pipeline.testing.fakehttp import Answer, Asked, FakeApi
 from pipeline.testing.sync_subject import Subject, draft, faults_of
 
@@ -191,6 +202,22 @@ def _as_before(body: Any, like: Any) -> Any:
     return body
 
 
+def spared(
+    before: Mapping[str, Offer], after: Mapping[str, Offer], victims: Mapping[str, str], traits: OfferTraits
+) -> None:
+    """What became strange in one field of each victim (id -> the field) has spoiled no other, nor become a price."""
+    spoiled = {own for own, offer in before.items() if own not in victims and after.get(own) != offer}
+    assert spoiled == set(), f"by one of {sorted(victims.values())}"
+    for own, name in victims.items():
+        if own not in after:
+            continue
+        assert (faults := faults_of(after[own], traits)) == [], f"{name}: {faults}"
+        for field_, known in before[own].values.items():
+            if field_.partition(".")[0] == "price":
+                shown = after[own].values.get(field_)
+                assert shown in (None, known, *READ), f"{name}: {field_} = {shown}"
+
+
 class WireContract:
     """The promises of a connector about a service that does not keep its own."""
 
@@ -288,17 +315,8 @@ class WireContract:
     @pytest.mark.parametrize("value", [None, NEVER_HEARD, TYPED], ids=["null", "never heard of", "typed"])
     def test_f46_a_field_that_is_not_what_it_should_be_spoils_no_other(self, wire: Wire, value: Any) -> None:
         before, after, victims = struck(wire, value)
-        traits = wire.open().offer_traits()  # type: ignore[attr-defined]  # it tells products
-        spoiled = {own for own, offer in before.items() if own not in victims and after.get(own) != offer}
-        assert spoiled == set(), f"by one of {sorted(victims.values())}"
-        for own, name in victims.items():
-            if own not in after:
-                continue
-            assert (faults := faults_of(after[own], traits)) == [], f"{name}: {faults}"
-            for field_, known in before[own].values.items():
-                if field_.partition(".")[0] == "price":
-                    shown = after[own].values.get(field_)
-                    assert shown in (None, known, *READ), f"{name}: {field_} = {shown}"
+        with session(wire) as system:
+            spared(before, after, victims, system.offer_traits())
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,13 @@ def test_whoever_asks_a_web_service_keeps_the_contract_of_services_that_fail(nam
     assert subjects(name, WireContract)
 
 
+@pytest.mark.parametrize("name", sorted({"opencart", "joomshopping", *FILES}))
+def test_whoever_is_a_database_or_files_has_its_own_troubles(name: str) -> None:
+    assert name not in WEB
+    text = (HERE / name / "test_troubles.py").read_text(encoding="utf-8")
+    assert "spared(" in text, "what is strange in one product spoils no other"
+
+
 def test_the_web_services_are_found() -> None:
     assert {"keycrm", "keepincrm", "woocommerce", "dilovod", "quincefin"} <= set(WEB)
 

@@ -58,6 +58,14 @@ def offers(database: Database, settings: BooksSettings, since: datetime | None) 
             yield from reader.told(rows, variants, (first, last))
 
 
+def other_languages(connection: Connection, language: str) -> Sequence[str]:
+    """The languages of texts, where there are texts and none of them is in ``language``."""
+    tag = t.product_texts.c.language
+    if connection.execute(select(tag).where(tag == language).limit(1)).first() is not None:
+        return ()
+    return connection.execute(select(tag).distinct().order_by(tag)).scalars().all()
+
+
 def by_id(connection: Connection, settings: BooksSettings, ids: Sequence[int]) -> dict[int, Offer]:
     """The offers with these ids, as :func:`offers` tells them; unknown ones are absent."""
     wanted = select(t.products).where(_P.id.in_(ids))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
-from pipeline.api import SystemEnv
+from pipeline.api import Notices, SystemEnv
 from plugins.systems.books import tables as t
 from plugins.systems.books.cells import Numbers
 from plugins.systems.books.counters import lock
@@ -30,6 +30,7 @@ class OpenBooks:
         self.rules = settings.matching.rules()
         self.database = Database(settings.url, env.base, settings.lock_timeout, dry_run=env.dry_run)
         self._ready = False
+        self.notices = Notices()
 
     def close(self) -> None:
         """Let go of the database."""

@@ -26,6 +26,7 @@ from pipeline.api import (
     Held,
     ListedDocument,
     NewProduct,
+    Noticing,
     Offer,
     OfferChange,
     Offers,
@@ -122,7 +123,15 @@ class Books(Following):
     def offers(self, since: datetime | None = None) -> Iterator[Offer]:
         """All offers, or the products of which something has changed since, each base before its variants."""
         self.make_ready()
+        with self.database.read() as connection:
+            other = offers.other_languages(connection, self.settings.language)
+        if other:
+            self.notices.add(_language_gone(self.name, self.settings.language, other))
         return offers.offers(self.database, self.settings, since)
+
+    def noticed(self) -> Sequence[Finding]:
+        """See Noticing."""
+        return self.notices.take()
 
     def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
         """Create each that is not there by its code; one outcome each, in order."""
@@ -250,6 +259,17 @@ class Books(Following):
         return closing.reopen(self.database, number, self.env.clock.now())
 
 
+def _language_gone(name: str, language: str, others: Sequence[str]) -> Finding:
+    """The books have texts, and none in the language that the connection names."""
+    return Finding(
+        "language-gone",
+        T("{file} has no texts in {language}: none are told.", file=name, language=language),
+        hint=T("There are texts in: {names}. Correct `language` of the connection.", names=", ".join(others)),
+        who=Who.ADMIN,
+        about=f"language:{language}",
+    )
+
+
 _: type[System] = Books
 _catalogue: type[Catalogue] = Books
 _lookup: type[ProductLookup] = Books
@@ -259,6 +279,7 @@ _documents: type[Documents] = Books
 _list: type[DocumentList] = Books
 _amend: type[AmendDocuments] = Books
 _offers: type[Offers] = Books
+_noticing: type[Noticing] = Books
 _apply: type[ApplyCatalogue] = Books
 _stock: type[Stock] = Books
 _apply_stock: type[ApplyStock] = Books

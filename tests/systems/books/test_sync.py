@@ -451,3 +451,17 @@ def test_levels_of_older_books_are_told_by_the_change_of_their_product(place: Pl
         )
     assert stock_of(books, since) == {}
     assert stock_of(books, since - timedelta(hours=2))["A", "main"] == (Decimal(5), Decimal(0))
+
+
+def test_a_language_that_nothing_is_written_in_is_told_and_all_the_rest_goes_on(place: Place) -> None:
+    books = books_with(place, "A-1", "A-2")
+    assert len(list(books.offers())) == 2
+    assert list(books.noticed()) == []
+    german = place.open(language="de-DE")
+    assert [(one.keys["sku"], one.values["name"]) for one in german.offers()] == [("A-1", ""), ("A-2", "")]
+    (finding,) = german.noticed()
+    assert finding.code == "language-gone"
+    assert "de-DE" in str(finding.text)
+    assert "uk-UA" in str(finding.hint)
+    assert list(german.noticed()) == [], "once"
+    assert list(place.open(language="uk-UA").noticed()) == []
