@@ -71,10 +71,12 @@ def compare(run: DocumentsRun) -> None:
         ctx.event(conn, run.subject, "stock-disagrees", articles=again)
     run.count("disagree", len(wrong))
     run.notes.append(
-        T(
-            "{products} of what was shipped do not have the same stock on both sides: mistok cards tells which.",
-            products=TN("{n} product", "{n} products", len(wrong)),
+        TN(
+            "{n} product that was shipped has another stock on the other side: mistok cards tells which.",
+            "{n} products that were shipped have another stock on the other side: mistok cards tells which.",
+            len(wrong),
         )
+    )
     )
 
 
