@@ -77,7 +77,6 @@ def compare(run: DocumentsRun) -> None:
             len(wrong),
         )
     )
-    )
 
 
 @dataclass(frozen=True, slots=True)
