@@ -22,7 +22,7 @@ from plugins.systems.sql.schema import (
     sequences,
     without_transactions,
 )
-from plugins.systems.sql.settings import Columns, SqlSettings, Value
+from plugins.systems.sql.settings import Columns, ReturnTable, SqlSettings, Value
 from plugins.systems.sql.words import MOMENTS, MONEY
 
 #: A key of an order is seldom longer.
@@ -67,6 +67,11 @@ def _written(settings: SqlSettings) -> Iterator[tuple[str, Columns, set[str]]]:
         yield "parties", parties.columns, {parties.key} if parties.key else set()
     if (pays := settings.payments) is not None:
         yield "payments", pays.columns, {pays.key, pays.order}
+    for path, follow in (("shipments", settings.shipments), ("returns", settings.returns)):
+        if follow is not None:
+            more = {follow.shipment} if isinstance(follow, ReturnTable) else set()
+            yield path, follow.columns, {follow.key, follow.order} | more
+            yield f"{path}.lines", follow.lines.columns, {follow.lines.document}
 
 
 def _keys(connection: Connection, settings: SqlSettings, tables: Tables) -> Iterator[Finding]:
@@ -75,6 +80,9 @@ def _keys(connection: Connection, settings: SqlSettings, tables: Tables) -> Iter
         keys.append(("payments", settings.payments.key))
     if settings.parties is not None and settings.parties.key is not None:
         keys.append(("parties", settings.parties.key))
+    for path, follow in (("shipments", settings.shipments), ("returns", settings.returns)):
+        if follow is not None:
+            keys.append((path, follow.key))
     for path, name in keys:
         bound = tables[path]
         column, table = bound.columns[name], str(bound.table.name)

@@ -58,6 +58,8 @@ class Book:
     now: datetime
     products: Listed | None
     buyers: Read = field(default_factory=Read)
+    #: (connection, id of an order) -> what of each product has left on it and did not come back; None: not kept
+    away: Callable[[Connection, Any], Mapping[str, Decimal]] | None = None
 
     def fitting(self, order: str = "") -> Fitting:
         """How values of an order are written."""
@@ -289,6 +291,7 @@ class Book:
             changed = not all(same(there[name], value) for name, value in header.items())
             own = there[bound.columns[settings.orders.id].name]
             parent, here = below[settings.lines.order], bound[settings.orders.id] == own
+            self._not_less_than_away(connection, lines, own, number)
             compared = {name: each_ for name, each_ in settings.lines.columns.items()
                         if each_.sequence is None and each_.value != "now"}  # fmt: skip
             query = select(*(below[name] for name in compared)).where(parent == own)
@@ -304,6 +307,24 @@ class Book:
             return DocumentOutcome(one.key, self.ref(now), existed=not (changed or other))
 
         return settled(self.database, work, self._forget)
+
+    def _not_less_than_away(self, connection: Connection, lines: Sequence[Row], order: Any, number: str) -> None:
+        product = self.settings.lines.counted[0]
+        if self.away is None or not product:
+            return
+        by_id = self.settings.lines.columns[product].value == "product.id"
+        left = {name: Decimal(quantity) for name, quantity in self.away(connection, order).items()}
+        for line in lines:
+            if line.product is not None:
+                name = line.product.id if by_id else line.product.code
+                left[name] = left.get(name, Decimal(0)) - line.item.quantity
+        if more := [name for name, quantity in left.items() if quantity > 0]:
+            raise Held(
+                T("Of {product} more has left than order {number} would have.", product=more[0], number=number),
+                hint=T("Take it back first, or change the order in the program itself."),
+                where=Where(order=number),
+                code="left",
+            )
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> list[DocumentOutcome]:
         """Mark documents cancelled; one outcome each, in order."""
@@ -334,6 +355,12 @@ class Book:
 
     def open_row(self, connection: Connection, ref: DocumentRef, number: str) -> RowMapping:
         """The whole row of a document that may be changed, held for this transaction. Raises Held."""
+        told = self.row_of(connection, ref, number)
+        self.must_be_open(told, ref)
+        return told
+
+    def row_of(self, connection: Connection, ref: DocumentRef, number: str) -> RowMapping:
+        """The whole row of a document, held for this transaction. Raises Held for one that is not there."""
         orders, bound = self.settings.orders, self.tables["orders"]
         where = Where(order=number or None)
         own = id_in(bound, orders.id, ref.id, number)
@@ -348,6 +375,12 @@ class Book:
                 where=where,
                 code="sql-gone",
             )
+        return told
+
+    def must_be_open(self, told: RowMapping, ref: DocumentRef) -> None:
+        """Raises Held for a row of an order that is closed."""
+        orders, bound = self.settings.orders, self.tables["orders"]
+        where = Where(order=ref.number or None)
         for column, values in orders.closed_when.items():
             value = told[bound.columns[column].name]
             if any(same(value, each_) or text_of(value) == str(each_) for each_ in values):
@@ -358,7 +391,6 @@ class Book:
                     where=where,
                     code="closed",
                 )  # fmt: skip
-        return told
 
 
 def settled(

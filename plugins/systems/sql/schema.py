@@ -18,7 +18,7 @@ from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.types import Float, NullType, Numeric, String, TypeEngine
 
 from pipeline.api import ConfigError, Finding, T, Text, Where, Who
-from plugins.systems.sql.settings import Columns, ListTable, SqlSettings, Value
+from plugins.systems.sql.settings import Columns, ListTable, ReturnTable, SqlSettings, Value
 
 #: Firebird's and MariaDB's names of character sets -> Python's.
 _CODECS = {
@@ -119,6 +119,13 @@ def declared(settings: SqlSettings) -> dict[str, tuple[str, dict[str, str]]]:
     if (pays := settings.payments) is not None:
         named = _at("payments", key=pays.key, id=pays.id, number=pays.number, order=pays.order)
         found["payments"] = (pays.table, named | _columns("payments.columns", pays.columns))
+    for path, follow in (("shipments", settings.shipments), ("returns", settings.returns)):
+        if follow is not None:
+            named = _at(path, key=follow.key, id=follow.id, number=follow.number, order=follow.order)
+            named |= _at(path, shipment=follow.shipment) if isinstance(follow, ReturnTable) else {}
+            found[path] = (follow.table, named | _columns(f"{path}.columns", follow.columns))
+            own = _at(f"{path}.lines", document=follow.lines.document)
+            found[f"{path}.lines"] = (follow.lines.table, own | _columns(f"{path}.lines.columns", follow.lines.columns))
     lists: dict[str, ListTable] = {f"lists.{kind}": one for kind, one in settings.lists.items()}
     if settings.products is not None:
         lists["products"] = settings.products
@@ -145,6 +152,10 @@ def sequences(settings: SqlSettings) -> dict[str, str]:
         tables["parties.columns"] = settings.parties.columns
     if settings.payments is not None:
         tables["payments.columns"] = settings.payments.columns
+    for path, follow in (("shipments", settings.shipments), ("returns", settings.returns)):
+        if follow is not None:
+            tables[f"{path}.columns"] = follow.columns
+            tables[f"{path}.lines.columns"] = follow.lines.columns
     return {
         f"{path}.{column}": one.sequence
         for path, columns in tables.items()

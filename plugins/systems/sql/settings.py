@@ -119,6 +119,69 @@ class LineTable(Settings):
     fee: str | None = None
     """Article of the service that a fee of the payment is a line of; without it `order.fee` is needed."""
 
+    @property
+    def counted(self) -> tuple[str, str]:
+        """The columns of the product and of the quantity; "" where there is none."""
+        return _counted(self.columns)
+
+
+class FollowLines(Settings):
+    """The table with a row for each line of a shipment or return."""
+
+    table: Name
+    """Its name."""
+    document: Name
+    """Column that refers to `id` of the shipment or return."""
+    columns: Columns
+    """Column -> what stands in it; among it `line.quantity`, and `product.id` or `line.article`."""
+
+    @property
+    def counted(self) -> tuple[str, str]:
+        """The columns of the product and of the quantity."""
+        return _counted(self.columns)
+
+    @property
+    def by_id(self) -> bool:
+        """Whether products are named by id, and not by article."""
+        return self.columns[self.counted[0]].value == "product.id"
+
+    @model_validator(mode="after")
+    def _counts(self) -> FollowLines:
+        if not all(self.counted):
+            raise ValueError(T("The lines need columns with `line.quantity` and `product.id` or `line.article`."))
+        return self
+
+
+class FollowTable(Settings):
+    """The table with a row for each shipment."""
+
+    table: Name
+    """Its name."""
+    key: Name
+    """Column (text, unique) that keeps which one a row is."""
+    id: Name
+    """Column with the id."""
+    number: Name | None = None
+    """Column with the number for people; `id` when not given."""
+    order: Name
+    """Column that refers to `id` of the order."""
+    columns: Columns = Field(default_factory=dict)
+    """Column -> what stands in it; `doc.date` is when the goods left, or came back."""
+    lines: FollowLines
+    """Where its lines go."""
+
+
+class ReturnTable(FollowTable):
+    """The table with a row for each return."""
+
+    shipment: Name
+    """Column that refers to `id` of the shipment."""
+
+
+def _counted(columns: Columns) -> tuple[str, str]:
+    by_word = {one.value: name for name, one in columns.items() if not one.map}
+    return by_word.get("product.id") or by_word.get("line.article", ""), by_word.get("line.quantity", "")
+
 
 class CancelRule(Settings):
     """How an order is marked cancelled. No row is ever deleted."""
@@ -227,6 +290,10 @@ class SqlSettings(Settings):
     """Other tables that orders refer to, by kind; codes of other kinds are taken as they are."""
     payments: PaymentTable | None = None
     """Where payments go."""
+    shipments: FollowTable | None = None
+    """Where shipments go."""
+    returns: ReturnTable | None = None
+    """Where returns go: on the base of `shipments`."""
     cancel: CancelRule | None = None
     """How an order is marked cancelled; without it cancelled orders wait for a person."""
     discounts: Literal["lines", "order"] = "lines"
@@ -264,6 +331,10 @@ class SqlSettings(Settings):
                       column=column),
                     T("Name it in `cancel.undo`, or among `columns` of the orders."),
                 )  # fmt: skip
+        if self.returns is not None and self.shipments is None:
+            raise ValueError(T("`returns` need `shipments`: goods come back on the base of their shipment."))
+        if self.shipments is not None and not all(self.lines.counted):
+            raise ValueError(T("The lines need columns with `line.quantity` and `product.id` or `line.article`."))
         for written in (*self.cancel.set.values(), *self.cancel.undo.values()) if self.cancel is not None else ():
             if written.sequence is not None or written.value not in (None, "order.status"):
                 raise ValueError(T("`cancel` writes constants, or `order.status`."))
@@ -283,6 +354,10 @@ class SqlSettings(Settings):
             placed.append((self.parties.columns, frozenset({"buyer", "now"})))
         if self.payments is not None:
             placed.append((self.payments.columns, frozenset({"pay", "account", "now"})))
+        for follow in (self.shipments, self.returns):
+            if follow is not None:
+                placed.append((follow.columns, order | {"doc"}))
+                placed.append((follow.lines.columns, order | {"doc", "line", "product"}))
         return placed
 
     def wrote(self, word: str) -> bool:

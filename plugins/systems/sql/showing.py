@@ -47,7 +47,7 @@ from pipeline.api import (
 from plugins.systems.sql.fitting import said
 from plugins.systems.sql.reckoning import Way, reckon
 from plugins.systems.sql.schema import Bound, untyped
-from plugins.systems.sql.settings import DRIVERS, Columns, SqlSettings
+from plugins.systems.sql.settings import DRIVERS, Columns, ReturnTable, SqlSettings
 from plugins.systems.sql.words import Row
 
 _MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -120,6 +120,21 @@ class _Script:
             given = {pays.key: pay.key, pays.order: literal_column(":id")}
             statement = self._insert(self._tables["payments"], pays.columns, given, Row(now=_MOMENT, pay=pay))
             yield T("A payment."), statement
+
+        for path, follow in (("shipments", settings.shipments), ("returns", settings.returns)):
+            if follow is None:
+                continue
+            key_ = f"{self._env.client}/shop/1/{'ship' if path == 'shipments' else 'return'}/1"
+            given = {follow.key: key_, follow.order: literal_column(":id")}
+            if isinstance(follow, ReturnTable):
+                given[follow.shipment] = literal_column(":shipment")
+            row = replace(self._row, at=_MOMENT)
+            yield T("Goods leave, or come back."), self._insert(self._tables[path], follow.columns, given, row)
+            line = self._row.sums.lines[0]
+            row = replace(row, line=line, number=1, product=Ref("1", line.code, line.name))
+            given = {follow.lines.document: literal_column(":document")}
+            table = self._tables[f"{path}.lines"]
+            yield T("Line {n}.", n=1), self._insert(table, follow.lines.columns, given, row)
 
     def _insert(self, bound: Bound, columns: Columns, given: dict[str, Any], row: Row | None = None) -> Any:
         values = self._values(bound, columns, row or self._row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -28,13 +29,17 @@ from pipeline.api import (
     Ref,
     ReferenceLists,
     References,
+    Return,
+    ReturnDocuments,
+    ShipDocuments,
+    Shipment,
     StatusChange,
     System,
     SystemEnv,
     T,
     Who,
 )
-from plugins.systems.sql import paying
+from plugins.systems.sql import following, paying
 from plugins.systems.sql.buyers import Buyers, refs
 from plugins.systems.sql.checking import findings
 from plugins.systems.sql.database import Again, Database
@@ -75,7 +80,7 @@ class SqlTables:
     def book(self) -> Book:
         """What documents are written with."""
         zone = ZoneInfo(self.settings.timezone or self.env.timezone)
-        return Book(
+        book = Book(
             self.database,
             self.settings,
             self.tables(),
@@ -85,6 +90,10 @@ class SqlTables:
             self.env.clock.now(),
             self.listed("products"),
         )
+        if self.settings.shipments is None:
+            return book
+        shipments = following.Shipments(book, self.settings.shipments, self.settings.returns)
+        return replace(book, away=shipments.away)
 
     def listed(self, path: str) -> Listed | None:
         """A list of the settings: ``products``, ``lists.KIND``; None where it is not declared."""
@@ -234,7 +243,48 @@ class _Pays(SqlTables):
         return paying.Payments(self.book(), self.settings.payments)
 
 
-class WithAll(_Buys, _Names, _Statuses, _Pays):
+class _Ships(SqlTables):
+    """With a table of shipments."""
+
+    def find_shipments(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """See ShipDocuments."""
+        return self._shipments().table.find(keys) if keys else {}
+
+    def shipments_of(self, orders: Collection[DocumentRef]) -> Mapping[str, Sequence[DocumentRef]]:
+        """See ShipDocuments."""
+        return self._shipments().on(orders) if orders else {}
+
+    def ship(self, shipments: Sequence[Shipment]) -> Sequence[DocumentOutcome]:
+        """See ShipDocuments."""
+        return self._shipments().ship(shipments) if shipments else ()
+
+    def _shipments(self) -> following.Shipments:
+        assert self.settings.shipments is not None
+        return following.Shipments(self.book(), self.settings.shipments, self.settings.returns)
+
+
+class _Returns(SqlTables):
+    """With a table of returns."""
+
+    def find_returns(self, keys: Collection[str]) -> Mapping[str, DocumentRef]:
+        """See ReturnDocuments."""
+        return self._returns().table.find(keys) if keys else {}
+
+    def returns_of(self, shipments: Collection[DocumentRef]) -> Mapping[str, Sequence[DocumentRef]]:
+        """See ReturnDocuments."""
+        return self._returns().on(shipments) if shipments else {}
+
+    def take_back(self, returns: Sequence[Return]) -> Sequence[DocumentOutcome]:
+        """See ReturnDocuments."""
+        return self._returns().take_back(returns) if returns else ()
+
+    def _returns(self) -> following.Returns:
+        assert self.settings.returns is not None
+        assert self.settings.shipments is not None
+        return following.Returns(self.book(), self.settings.returns, self.settings.shipments)
+
+
+class WithAll(_Buys, _Names, _Statuses, _Pays, _Ships, _Returns):
     """With all that settings can declare."""
 
 
@@ -251,6 +301,8 @@ def opened(settings: SqlSettings, env: SystemEnv) -> SqlTables:
         _Names: settings.products is not None and settings.products.name is not None,
         _Statuses: settings.orders.status is not None,
         _Pays: settings.payments is not None,
+        _Ships: settings.shipments is not None,
+        _Returns: settings.returns is not None,
     }
     return _kind(tuple(one for one, has in able.items() if has))(settings, env)
 
@@ -266,3 +318,5 @@ _parties: type[Parties] = WithAll
 _names: type[ProductNames] = WithAll
 _statuses: type[DocumentStatuses] = WithAll
 _pay: type[Payments] = WithAll
+_ship: type[ShipDocuments] = WithAll
+_return: type[ReturnDocuments] = WithAll

@@ -23,6 +23,7 @@ class Row:
     """What a row is made of. What a table has nothing to do with is None."""
 
     now: datetime
+    at: datetime | None = None  #: when goods left or came back
     draft: DocumentDraft | None = None
     reckoned: Reckoned | None = None
     buyer: Party | None = None
@@ -173,6 +174,7 @@ WORDS: Mapping[str, Callable[[Row], Cell]] = {
     "pay.date": lambda row: row.payment.at or row.now,
     "pay.comment": lambda row: row.payment.comment,
     "pay.payer": lambda row: row.payment.payer.id if row.payment.payer is not None else None,
+    "doc.date": lambda row: row.at,
     "now": lambda row: row.now,
     **_reference_words(),
 }
@@ -182,7 +184,7 @@ MONEY = frozenset({
     "payment.paid", "line.price", "line.discount", "line.sum", "pay.amount",
 })  # fmt: skip
 #: Words that read a moment or a day.
-MOMENTS = frozenset({"order.date", "order.updated", "delivery.date", "payment.date", "pay.date", "now"})
+MOMENTS = frozenset({"order.date", "order.updated", "delivery.date", "payment.date", "pay.date", "doc.date", "now"})
 #: Words that read another number.
 NUMBERS = frozenset({"order.rate", "order.count", "line.number", "line.quantity", "line.tax_rate"})
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.servers import firebird, mariadb
-from tests.systems.sql.world import World
+from tests.systems.sql.world import FOLLOWING, World
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def lite(lite_file: Path, tmp_path: Path) -> Iterator[World]:
 def built_postgresql(postgres_server: Any) -> Iterator[World]:
     """Tables on a real PostgreSQL."""
     postgres_server.psql("create database mistok_sql;")
-    world = World("postgresql", str(postgres_server.get_uri(database="mistok_sql")), Path.cwd())
+    world = World("postgresql", str(postgres_server.get_uri(database="mistok_sql")), Path.cwd(), usual=FOLLOWING)
     world.build()
     yield world
     world.leave()
@@ -56,7 +56,8 @@ def built_mariadb(mariadb_server: mariadb.MariaDb) -> Iterator[World]:
     """Tables on a real MariaDB."""
     name = mariadb_server.create()
     login = f"{mariadb_server.user}:{mariadb_server.password}"
-    world = World("mariadb", f"mariadb://{login}@{mariadb_server.host}:{mariadb_server.port}/{name}", Path.cwd())
+    url = f"mariadb://{login}@{mariadb_server.host}:{mariadb_server.port}/{name}"
+    world = World("mariadb", url, Path.cwd(), usual=FOLLOWING)
     world.build()
     yield world
     world.leave()
@@ -65,7 +66,7 @@ def built_mariadb(mariadb_server: mariadb.MariaDb) -> Iterator[World]:
 @pytest.fixture(scope="session")
 def built_firebird(firebird_server: firebird.Firebird) -> Iterator[World]:
     """Tables on a real Firebird, numbered by generators and triggers."""
-    world = World("firebird", firebird_server.create(), Path.cwd())
+    world = World("firebird", firebird_server.create(), Path.cwd(), usual=FOLLOWING)
     world.build()
     yield world
     world.leave()

@@ -17,7 +17,7 @@ from plugins.systems.sql.settings import SqlSettings
 from plugins.systems.sql.showing import script
 from tests.e2e.command import mistok
 from tests.servers.mariadb import MariaDb
-from tests.systems.sql.world import CODES, SETTINGS, World
+from tests.systems.sql.world import CODES, FOLLOWING, SETTINGS, World
 
 pytestmark = pytest.mark.xdist_group("sql-servers")
 GOLDEN = Path(__file__).parent / "show.mssql.sql"
@@ -35,6 +35,7 @@ def words(findings: Sequence[Finding], code: str) -> str:
 @pytest.mark.parametrize("kind", ["lite", "pg", "maria", "fire"])
 def test_tables_as_they_should_be_are_fine(request: pytest.FixtureRequest, kind: str) -> None:
     world: World = request.getfixturevalue(kind)
+    world.usual = FOLLOWING
     assert list(world.open().check()) == []
     assert world.count("ORDERS") == 0
 
@@ -101,11 +102,12 @@ def test_sequences_that_are_not_there(fire: World) -> None:
 def test_a_user_without_rights_is_told_of_each_one(maria: World, mariadb_server: MariaDb) -> None:
     name = maria.url.rpartition("/")[2]
     maria.run("create table if not exists OLD_LINES like ORDER_LINES", "alter table OLD_LINES engine = MyISAM")
-    rights = ("ORDERS: select, insert, update", "ORDER_LINES: select, insert", "GOODS: select", "STATES: select",
-              "BUYERS: select, insert", "PAYMENTS: select", "OLD_LINES: select, insert, delete")  # fmt: skip
-    grants = [
-        f"grant {what} on {name}.{table} to {{user}}" for table, _, what in (one.partition(": ") for one in rights)
-    ]
+    rights = {
+        "ORDERS": "select, insert, update", "ORDER_LINES": "select, insert", "GOODS": "select", "STATES": "select",
+        "BUYERS": "select, insert", "PAYMENTS": "select", "OLD_LINES": "select, insert, delete",
+    }  # fmt: skip
+    rights |= dict.fromkeys(("SHIPS", "SHIP_LINES", "RETURNS_", "RETURN_LINES"), "select, insert")
+    grants = [f"grant {what} on {name}.{table} to {{user}}" for table, what in rights.items()]
     user, password = mariadb_server.login(*grants)
     url = f"mariadb://{user}:{password}@{mariadb_server.host}:{mariadb_server.port}/{name}"
     limited = World("mariadb", url, maria.base)
@@ -205,9 +207,9 @@ def test_for_sql_server_it_is_what_its_admin_can_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dialect", ["postgresql", "mariadb", "mysql", "firebird", "sqlite"])
 def test_the_same_for_every_other_database(tmp_path: Path, dialect: str) -> None:
-    settings: Any = SqlSettings.model_validate({"url": "sqlite:///x", **SETTINGS})
+    settings: Any = SqlSettings.model_validate({"url": "sqlite:///x", **SETTINGS, **FOLLOWING})
     made = script(settings, World("sqlite", "sqlite:///x", tmp_path).open().env, dialect)
-    assert made.count("INSERT INTO") == 4
+    assert made.count("INSERT INTO") == 8
     assert "DELETE FROM" in made
     assert "'cancelled'" in made
     assert "Шевченко Олена" not in made, "the buyer stands in a table of its own"

@@ -6,9 +6,10 @@ import pytest
 
 from pipeline.testing import documents_contract, following_subject
 from pipeline.testing.documents_contract import AmendContract, DocumentsContract
+from pipeline.testing.following_contract import ReturnContract, ShipContract
 from pipeline.testing.naming_contract import PartiesContract, ProductNamesContract
 from pipeline.testing.settling_contract import PaymentsContract, StatusesContract
-from tests.systems.sql.world import World, documents_subject, following_subject_of
+from tests.systems.sql.world import FOLLOWING, World, documents_subject, following_subject_of
 
 
 class TestDocuments(DocumentsContract):
@@ -46,4 +47,19 @@ class TestParties(_Following, PartiesContract):
 
 
 class TestProductNames(_Following, ProductNamesContract):
+    """On SQLite."""
+
+
+class _Shipping:
+    @pytest.fixture
+    def subject(self, lite: World) -> following_subject.Subject:
+        lite.usual = FOLLOWING
+        return following_subject_of(lite)
+
+
+class TestShipments(_Shipping, ShipContract):
+    """On SQLite."""
+
+
+class TestReturns(_Shipping, ReturnContract):
     """On SQLite."""

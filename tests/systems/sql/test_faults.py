@@ -28,13 +28,15 @@ from pipeline.api import (
     OrderLine,
     Ref,
     Refused,
+    ShipDocuments,
     Transient,
 )
 from pipeline.testing.documents_contract import amendment_of, drafts_of, larger, order
+from pipeline.testing.following_subject import part, shipment
 from tests.servers.firebird import Firebird
 from tests.servers.mariadb import MariaDb
 from tests.signals import SIGKILL
-from tests.systems.sql.world import CODES, World
+from tests.systems.sql.world import CODES, FOLLOWING, World
 
 pytestmark = pytest.mark.xdist_group("sql-servers")
 FULL = bool(os.environ.get("MISTOK_FULL"))
@@ -317,6 +319,19 @@ def test_a_mark_of_its_own_is_taken_back_when_the_order_lives_again(lite: World)
     assert lite.rows("select POSTED, STATE from ORDERS") == [(9, "refunded")]
     system.amend([amendment_of(system, order(1, CODES), ref, "2")])
     assert lite.rows("select POSTED, STATE from ORDERS") == [(0, "new")]
+
+
+def test_what_is_still_with_the_buyer_bounds_every_change_of_the_order(lite: World) -> None:
+    lite.usual = FOLLOWING
+    system = lite.open()
+    assert isinstance(system, ShipDocuments)
+    drafts = drafts_of(system, [order(1, CODES)])
+    ref = made(system.create(drafts)[0])
+    made(system.ship([shipment(ref, part(drafts[0], 2, 0, 0))])[0])
+    fewer = replace(drafts[0].order.lines[0], quantity=Decimal(1))
+    smaller = replace(drafts[0].order, lines=(fewer, *drafts[0].order.lines[1:]), total=Decimal("580.30"))
+    assert "more has left" in error(system.amend([amendment_of(system, smaller, ref, "2")])[0], Held)
+    made(system.amend([amendment_of(system, larger(CODES), ref, "3")])[0])
 
 
 def test_without_a_mark_a_cancelled_order_waits_for_a_person(lite: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.testing.documents_contract import AmendContract, DocumentsContract
+from pipeline.testing.following_contract import ReturnContract, ShipContract
 from pipeline.testing.naming_contract import PartiesContract, ProductNamesContract
 from pipeline.testing.settling_contract import PaymentsContract, StatusesContract
 from tests.systems.sql.world import World, documents_subject, following_subject_of
@@ -22,6 +23,8 @@ CORE = {
     (AmendContract, "test_a_cancelled_document_lives_again_when_it_is_amended"),
     (PaymentsContract, "test_an_answer_that_is_lost_leaves_it_in_doubt_and_a_look_finds_it"),
     (StatusesContract, "test_what_the_system_says_is_told_in_its_own_words"),
+    (ShipContract, "test_parts_add_up_and_more_than_ordered_is_held"),
+    (ReturnContract, "test_parts_add_up_and_more_than_shipped_is_held"),
     (PartiesContract, "test_a_buyer_is_found_however_phone_and_mail_are_written"),
 }
 
@@ -47,8 +50,11 @@ def test_documents_are_made_amended_and_cancelled(world: World, suite: type, nam
     getattr(suite(), name)(documents_subject(world))
 
 
-@pytest.mark.parametrize(
-    ("suite", "name"), promises(PaymentsContract, StatusesContract, PartiesContract, ProductNamesContract)
+FOLLOW = promises(
+    ShipContract, ReturnContract, PaymentsContract, StatusesContract, PartiesContract, ProductNamesContract
 )
-def test_payments_statuses_and_parties(world: World, suite: type, name: str) -> None:
+
+
+@pytest.mark.parametrize(("suite", "name"), FOLLOW)
+def test_shipments_returns_payments_statuses_and_parties(world: World, suite: type, name: str) -> None:
     getattr(suite(), name)(following_subject_of(world))

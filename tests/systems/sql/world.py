@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from pipeline.api import DocumentRef, Party, SystemEnv
+from pipeline.api import DocumentDraft, DocumentRef, Party, SystemEnv
 from pipeline.testing import documents_contract, following_subject
 from plugins.systems.sql import open_tables
 from plugins.systems.sql.settings import DRIVERS, SqlSettings
@@ -47,6 +48,14 @@ _TABLES = {
     "ORDER_LINES": "ID {id}, ORDER_ID integer not null references ORDERS (ID), POS smallint not null,"
     " GOOD_ID integer not null references GOODS (ID), TITLE varchar(100), QTY numeric(15,3) not null,"
     " PRICE numeric(15,4) not null, DISCOUNT numeric(15,2) default 0 not null, SUMMA numeric(15,2) not null",
+    "SHIPS": "ID {id}, MISTOK_KEY varchar(120) unique, ORDER_ID integer not null references ORDERS (ID),"
+    " LEFT_AT {moment}, TOTAL numeric(15,2)",
+    "SHIP_LINES": "ID {id}, SHIP_ID integer not null references SHIPS (ID), GOOD_ID integer not null,"
+    " QTY numeric(15,3) not null",
+    "RETURNS_": "ID {id}, MISTOK_KEY varchar(120) unique, ORDER_ID integer not null references ORDERS (ID),"
+    " SHIP_ID integer not null references SHIPS (ID), BACK_AT {moment}, TOTAL numeric(15,2)",
+    "RETURN_LINES": "ID {id}, RETURN_ID integer not null references RETURNS_ (ID), GOOD_ID integer not null,"
+    " QTY numeric(15,3) not null",
     "PAYMENTS": "ID {id}, MISTOK_KEY varchar(120) unique, ORDER_ID integer not null references ORDERS (ID),"
     " PAID numeric(15,2) not null, PAID_AT {moment}",
 }
@@ -113,6 +122,35 @@ SETTINGS: Mapping[str, Any] = {
     },
     "cancel": {"set": {"STATE": "order.status"}},
 }
+#: Besides, for programs that keep them.
+FOLLOWING: Mapping[str, Any] = {
+    "shipments": {
+        "table": "SHIPS",
+        "key": "MISTOK_KEY",
+        "id": "ID",
+        "order": "ORDER_ID",
+        "columns": {"LEFT_AT": "doc.date", "TOTAL": "order.total"},
+        "lines": {
+            "table": "SHIP_LINES",
+            "document": "SHIP_ID",
+            "columns": {"GOOD_ID": "product.id", "QTY": "line.quantity"},
+        },
+    },
+    "returns": {
+        "table": "RETURNS_",
+        "key": "MISTOK_KEY",
+        "id": "ID",
+        "order": "ORDER_ID",
+        "shipment": "SHIP_ID",
+        "columns": {"BACK_AT": "doc.date", "TOTAL": "order.total"},
+        "lines": {
+            "table": "RETURN_LINES",
+            "document": "RETURN_ID",
+            "columns": {"GOOD_ID": "product.id", "QTY": "line.quantity"},
+        },
+    },
+}
+_EMPTIED = ("PAYMENTS", "RETURN_LINES", "RETURNS_", "SHIP_LINES", "SHIPS", "ORDER_LINES", "ORDERS", "BUYERS")
 
 
 class Clock:
@@ -136,10 +174,11 @@ class World:
     dry_run: bool = False
     refuses: set[str] = field(default_factory=set)
     admin: Any = None
+    usual: Mapping[str, Any] = field(default_factory=dict)  #: settings besides SETTINGS
     looked: Any = None  #: what the first session found of the tables: looking takes longer than most tests
 
     def open(self, **more: Any) -> SqlTables:
-        settings = SqlSettings.model_validate({"url": self.url, **SETTINGS, **more})
+        settings = SqlSettings.model_validate({"url": self.url, **SETTINGS, **self.usual, **more})
         env = SystemEnv("shop", "demo", self.base, "UAH", "Europe/Kyiv", Clock(), dry_run=self.dry_run)
         system = open_tables(settings, env)
         if not more and self.kind != "sqlite":
@@ -212,7 +251,7 @@ class World:
         self.close()
         if self.refuses:
             self.allow()
-        self.run(*(f"delete from {name}" for name in ("PAYMENTS", "ORDER_LINES", "ORDERS", "BUYERS")))
+        self.run(*(f"delete from {name}" for name in _EMPTIED))
 
     def count(self, table: str) -> int:
         return int(self.one(f"select count(*) from {table}"))
@@ -243,7 +282,13 @@ class World:
 
     def refuse(self, words: str) -> None:
         """A rule of the database itself that refuses to write what follows orders; gone again with :meth:`clean`."""
-        for table, when in (("PAYMENTS", "insert"), ("BUYERS", "insert"), ("ORDERS", "update")):
+        for table, when in (
+            ("PAYMENTS", "insert"),
+            ("BUYERS", "insert"),
+            ("ORDERS", "update"),
+            ("SHIPS", "insert"),
+            ("RETURNS_", "insert"),
+        ):
             self.refuse_in(table, when, words)
 
     def refuse_in(self, table: str, when: str, words: str, condition: str = "") -> None:
@@ -316,7 +361,20 @@ def documents_subject(world: World) -> documents_contract.Subject:
 
 def following_subject_of(world: World) -> following_subject.Subject:
     """For the suites of what follows an order."""
-    tables = {"order": "ORDERS", "pay": "PAYMENTS", "party": "BUYERS", "product": "GOODS"}
+    tables = {"order": "ORDERS", "pay": "PAYMENTS", "party": "BUYERS", "product": "GOODS", "ship": "SHIPS",
+              "return": "RETURNS_"}  # fmt: skip
+
+    def close_period(moment: datetime) -> None:
+        limit = moment.astimezone(ZoneInfo("Europe/Kyiv")).strftime("%Y-%m-%d %H:%M:%S")
+        for table, column in (("SHIPS", "LEFT_AT"), ("RETURNS_", "BACK_AT"), ("PAYMENTS", "PAID_AT")):
+            world.refuse_in(table, "insert", "Період закрито", f"new.{column} <= '{limit}'")
+
+    def by_hand(ref: DocumentRef, draft: DocumentDraft) -> None:
+        world.run(f"insert into SHIPS (ORDER_ID) values ({int(ref.id)})")
+        ship = int(world.one("select max(ID) from SHIPS"))
+        pairs = zip(draft.order.lines, draft.products, strict=True)
+        world.run(*(f"insert into SHIP_LINES (SHIP_ID, GOOD_ID, QTY) values ({ship}, {product.id}, {line.quantity})"
+                    for line, product in pairs))  # fmt: skip
 
     def close(ref: DocumentRef) -> None:
         world.run(f"update ORDERS set POSTED = 1 where ID = {int(ref.id)}")
@@ -329,6 +387,8 @@ def following_subject_of(world: World) -> following_subject.Subject:
         status=world.status,
         party=world.party,
         close=close,
+        close_period=close_period,
+        by_hand=by_hand,
         twin=world.twin,
         refuse=world.refuse,
         lose_answer=world.lose_answer,
