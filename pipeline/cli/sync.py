@@ -11,6 +11,8 @@ import typer
 
 from pipeline.cli import common
 from pipeline.cli.orders import AsJson, Limit, asked, cut
+from pipeline.engine.shown.syncs import PLAN_STATES as STATES
+from pipeline.engine.shown.syncs import plan_lines, short
 from pipeline.errors import Finding
 from pipeline.texts import TN, T, Text
 
@@ -19,22 +21,7 @@ if TYPE_CHECKING:
     from pipeline.engine.context import RunContext
     from pipeline.engine.runtime import Client, RunReport
 
-ACTS: Mapping[str, Text] = {
-    "new": T("new"),
-    "new-variants": T("new variants"),
-    "changed": T("changed"),
-    "vanished": T("vanished from the source"),
-}
-STATES: Mapping[str, Text] = {
-    "waiting": T("waits for you"),
-    "approved": T("approved"),
-    "rejected": T("rejected"),
-    "applied": T("applied"),
-    "undone": T("nothing of it was taken"),
-    "superseded": T("over by itself"),
-}
 SHOWN = 50  #: rows of a plan
-LONG = 60  #: characters of a value
 
 Xlsx = Annotated[
     Path | None, typer.Option("--xlsx", help=str(T("Write it to this file, too, as a workbook.")), show_default=False)
@@ -140,30 +127,7 @@ def _show(report: RunReport, *, dry_run: bool, limit: int | None) -> None:
 
 def show_rows(rows: Sequence[Mapping[str, Any]], limit: int | None) -> None:
     """A plan as a readable difference: one line for each field that changes."""
-    lines: list[dict[str, Any]] = []
-    for row in rows:
-        act = str(ACTS.get(row["act"], row["act"]))
-        head = {"act": act, "article": row["article"], "name": _short(row["name"])}
-        if "warehouse" in row:
-            lines.append({**head, "field": row["warehouse"] or str(T("stock")), **_values(row["before"], row["after"])})
-            continue
-        changes = row["changes"]
-        if row["act"] in ("new", "new-variants"):
-            price = next((one["after"] for one in changes if one["field"] == "price"), None)
-            lines.append({**head, "field": "", **_values(None, price)})
-            for one in row.get("near", ()):
-                words = str(T("is it not {name}?", name=one["name"]))
-                lines.append({"act": "", "article": one["article"], "name": _short(words)})
-            for variant in row.get("variants", ()):
-                options = variant["values"].get("options") or {}
-                words = ", ".join(f"{name}: {value}" for name, value in options.items())
-                price = variant["values"].get("price")
-                lines.append({"act": "", "article": variant["article"], "name": words, **_values(None, price)})
-        elif not changes:
-            lines.append({**head, "field": str(T("then: {act}", act=row.get("then", "keep")))})
-        for place, one in enumerate(changes if row["act"] == "changed" else ()):
-            shown = head if place == 0 else {"act": "", "article": "", "name": ""}
-            lines.append({**shown, "field": one["field"], **_values(one["before"], one["after"])})
+    lines = plan_lines(rows)
     most = asked(limit, as_json=False) or SHOWN
     columns = [
         ("act", T("What")), ("article", T("Article")), ("name", T("Name")), ("field", T("Field")),
@@ -173,28 +137,6 @@ def show_rows(rows: Sequence[Mapping[str, Any]], limit: int | None) -> None:
         common.table(columns, lines[:most], empty=T("Nothing would change."))
     if len(lines) > most:
         common.console().print(str(T("… and {n} more lines (-n shows more, --xlsx all).", n=len(lines) - most)))
-
-
-def _values(before: Any, after: Any) -> dict[str, Any]:
-    return {"before": _short(_flat(before)), "after": _short(_flat(after))}
-
-
-def _flat(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case list() | tuple():
-            return " / ".join(_flat(one) for one in value)
-        case Mapping():
-            return ", ".join(f"{name}: {_flat(one)}" for name, one in value.items())
-        case bool():
-            return str(T("yes")) if value else str(T("no"))
-        case _:
-            return " ".join(str(value).split())
-
-
-def _short(words: str) -> str:
-    return words if len(words) <= LONG else words[: LONG - 1] + "…"
 
 
 def _print_explained(told: Mapping[str, Any]) -> None:
@@ -405,7 +347,7 @@ def _show_comparison(found: Any, rows: Sequence[Mapping[str, Any]], limit: int |
     words = [f"{COUNTS[name]}: {n}" for name, n in found.counts.items() if n]
     out.print(" · ".join(words) or str(T("There is nothing to compare.")), style="bold")
     most = asked(limit, as_json=False) or SHOWN
-    told = [{**row, "what": str(WHAT.get(row["what"], row["what"])), "name": _short(row["name"])} for row in rows]
+    told = [{**row, "what": str(WHAT.get(row["what"], row["what"])), "name": short(row["name"])} for row in rows]
     columns = [
         ("what", T("What")), ("article", T("Article")), ("name", T("Name")), ("field", T("Field")),
         ("first", _verbatim(first)), ("second", _verbatim(second)),

@@ -61,15 +61,16 @@ def _remarks(findings: Sequence[Finding]) -> tuple[Text, Sequence[Text], Iterabl
 
 
 def _lines(row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    from pipeline.cli.sync import ACTS, _flat
+    from pipeline.engine.shown.syncs import PLAN_ACTS as ACTS
+    from pipeline.engine.shown.syncs import flat
 
     head = (str(ACTS.get(row["act"], row["act"])), row["article"], row["name"], row["id"])
     if "warehouse" in row:
         return [(*head, row["warehouse"], row["before"], row["after"])]
-    lines = [(*head, one["field"], _flat(one["before"]), _flat(one["after"])) for one in row["changes"]]
+    lines = [(*head, one["field"], flat(one["before"]), flat(one["after"])) for one in row["changes"]]
     for variant in row.get("variants", ()):
         own = (head[0], variant["article"], row["name"], "")
-        lines += [(*own, name, "", _flat(value)) for name, value in variant["values"].items()]
+        lines += [(*own, name, "", flat(value)) for name, value in variant["values"].items()]
     return lines or [(*head, "", "", row.get("then", ""))]
 
 

@@ -154,6 +154,15 @@ class CatalogueChecker(Protocol):
 
 
 @runtime_checkable
+class CatalogueReader(Protocol):
+    """It can show a file of its own as its consumer reads it; a format need not."""
+
+    def read(self, data: bytes, settings: Any, context: FormatContext) -> Iterator[Sequence[str]]:
+        """The rows with their cells, the names of the columns first. Raises Rejected for what is no such file."""
+        ...
+
+
+@runtime_checkable
 class CatalogueFormat(Protocol):
     """Columns -> bytes, and bytes as the shop will read them."""
 

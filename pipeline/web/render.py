@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(T=T, TN=TN, WHO=words.WHO, version=__version__, link=link, plots=plots, menu=menu)
-    made.filters.update(cell=words.cell, place=place, size=words.size_words, iso=lambda moment: moment.isoformat())
+    made.filters.update(
+        cell=words.cell, place=place, size=words.size_words, quantity=quantity, iso=lambda moment: moment.isoformat()
+    )
     return made
 
 
@@ -45,6 +48,8 @@ MENU: Sequence[tuple[str, str, Text, Right]] = (
     ("cards", "/cards", T("Cards"), Right.PERSONAL),
     ("archive", "/archive", T("Archive"), Right.SEE),
     ("jobs", "/jobs", T("Jobs"), Right.SEE),
+    ("catalogue", "/catalogue", T("Catalogue"), Right.SEE),
+    ("sync", "/sync", T("Sync"), Right.SEE),
     ("config", "/config", T("Config"), Right.CONFIG),
     ("audit", "/audit", T("Log"), Right.AUDIT),
 )
@@ -59,6 +64,13 @@ def link(path: str, **query: Any) -> str:
     """An address with its query; what is empty is left out."""
     told = {name: value for name, value in query.items() if value not in (None, "", False)}
     return f"{path}?{urlencode(told)}" if told else path
+
+
+def quantity(value: Decimal | str) -> str:
+    """A number of things, without the zeros behind it: ``24``, ``0.5``."""
+    number = Decimal(value)
+    whole = number == number.to_integral_value()
+    return words.cell(number.quantize(Decimal(1)) if whole else number.normalize())
 
 
 def place(finding: Finding) -> str:

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.api import Batch, CatalogueChecker, CatalogueFormat, Chunk, FormatContext, FormatPlugin, T
+from pipeline.api import (
+    Batch,
+    CatalogueChecker,
+    CatalogueFormat,
+    CatalogueReader,
+    Chunk,
+    FormatContext,
+    FormatPlugin,
+    PhpCsvReader,
+    T,
+)
 from plugins.formats._joomshopping.check import Checker
 from plugins.formats._joomshopping.layout import layout
 from plugins.formats._joomshopping.settings import JoomShoppingSettings
@@ -31,8 +41,19 @@ class JoomShoppingCsv:
         """Reads one file back: PHP's fgetcsv, then the shop's database."""
         return Checker(layout(settings, context))
 
+    def read(self, data: bytes, settings: JoomShoppingSettings, context: FormatContext) -> Iterator[Sequence[str]]:
+        """The rows that the shop's PHP reads, under the names of the columns."""
+        reader = PhpCsvReader(settings.delimiter.encode())
+        rows = [*reader.feed(data), *reader.close()]
+        if not settings.header:
+            yield tuple(spec.header for spec in layout(settings, context).specs)
+        for row in rows:
+            if row != (None,):
+                yield tuple((cell or b"").decode(settings.encoding, "replace").removeprefix("\ufeff") for cell in row)
+
 
 _: type[CatalogueFormat] = JoomShoppingCsv
+_reads: type[CatalogueReader] = JoomShoppingCsv
 
 PLUGIN = FormatPlugin(
     name="joomshopping-csv",

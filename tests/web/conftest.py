@@ -31,6 +31,7 @@ language: en
 connections:
   site: {{type: local, path: site}}
   books: {{type: books, url: "sqlite:///books.sqlite3", seed: ["{samples}/products.csv", "{samples}/references.csv"]}}
+  shop: {{type: books, url: "sqlite:///shop.sqlite3", seed: ["{samples}/products.csv", "{samples}/references.csv"]}}
 log: {{file: null}}
 jobs:
   orders:
@@ -51,6 +52,10 @@ jobs:
     at: "03:00"
     steps:
       - {{step: export-catalogue, from: books, to: site, folder: goods}}
+  stock:
+    every: 1h
+    steps:
+      - {{step: sync-stock, from: books, to: shop, warehouses: {{main: [main], shop: [shop]}}, buffer: 1}}
 """
 PASSWORD = "a long enough password"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -70,6 +75,7 @@ def make_client(folder: Path) -> None:
     config = load_config(folder / "config.yaml")
     run_job(config, "orders", RunOptions())
     run_job(config, "catalogue", RunOptions())
+    run_job(config, "stock", RunOptions())
     passwords = Passwords(CHEAP)
     with Client.open(config) as client, client.ledger.begin() as conn:
         for role in ROLES:

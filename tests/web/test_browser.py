@@ -168,6 +168,9 @@ PAGES = (
     ("archive", "/archive"),
     ("jobs", "/jobs"),
     ("job", "/jobs/orders"),
+    ("catalogues", "/catalogue"),
+    ("catalogue", "/catalogue/catalogue/0"),
+    ("sync", "/sync"),
     ("config", "/config"),
     ("audit", "/audit"),
 )

@@ -14,7 +14,7 @@ from pipeline.web.entry import Someone, TheSite
 from pipeline.web.render import page
 
 router = APIRouter(include_in_schema=False)
-PLACES = {"answer": "cards", "replay-look": "archive", "replay-apply": "archive", "dry-run": "jobs"}
+PLACES = {"answer": "cards", "replay-look": "archive", "replay-apply": "archive", "dry-run": "jobs", "stock": "sync"}
 
 
 @router.get("/tasks/{task_id}")

@@ -135,6 +135,13 @@ class CatalogueCsv:
         """Reads one file back by the CSV reader of the standard library."""
         return Checker(settings, context)
 
+    def read(self, data: bytes, settings: CatalogueCsvSettings, context: FormatContext) -> Iterator[Sequence[str]]:
+        """The rows as CSV has them, under the names of the columns."""
+        text = data.decode("utf-8-sig" if settings.bom else settings.codec, "replace")
+        if not settings.header:
+            yield tuple(spec.header for spec in settings.specs(context))
+        yield from read_rows(text, settings.delimiter)
+
 
 def _lines(rows: Iterable[Sequence[str]], settings: CatalogueCsvSettings) -> str:
     # not csv.writer: before Python 3.13 it leaves a lone carriage return without quotes
