@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.api import Finding, MistokError, Refused, T, Text, Transient, Who
+from pipeline.api import ConfigError, Finding, MistokError, Refused, T, Text, Transient, Who
 from plugins.systems.tryton.client import Client
 from plugins.systems.tryton.goods import Goods
 from plugins.systems.tryton.lists import Lists
@@ -63,7 +63,10 @@ def _server(client: Client) -> Iterator[Finding]:
             T("The server is Tryton {series}; this connector speaks to Tryton {wanted}x.", series=series,
               wanted=SERIES),
         )  # fmt: skip
-    _ = client.company
+    try:
+        client.company  # noqa: B018 - asked for what it raises
+    except ConfigError as error:
+        yield Finding("tryton-company", error.text, hint=error.hint, who=Who.ADMIN)
 
 
 def _rights(client: Client) -> Iterator[Finding]:

@@ -178,7 +178,7 @@ class Goods:
         # Tryton's code of a product is that of its template and its own suffix, one behind the other
         below = bool(base) and code.startswith(base) and code != base
         item = {"suffix_code": code.removeprefix(base) if below else code}
-        if product.barcode:
+        if product.barcode and _is_ean(product.barcode):  # Tryton refuses any other
             item["identifiers"] = [["create", [{"type": "ean", "code": product.barcode}]]]  # type: ignore[assignment]
         template = self._template(base) if below else 0
         if template:
@@ -224,6 +224,12 @@ class Goods:
             "salable": True,
             "account_category": int(self.lists.category().id),
         }
+
+
+def _is_ean(code: str) -> bool:
+    from stdnum import ean
+
+    return bool(ean.is_valid(code))
 
 
 def _folded(name: str) -> str:

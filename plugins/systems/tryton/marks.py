@@ -7,6 +7,7 @@ strips blanks at the ends of a text, so that blanks are written as in an address
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 from pipeline.api import T
@@ -26,6 +27,11 @@ def mark_of(key: str, *, action: bool = False) -> str:
     if len(parts) != 5 or not all(parts):
         raise held(T("{key} is no key of an order.", key=key), code="key")
     return "/".join(_BLANK.sub(lambda one: quote(one[0]), part) for part in (parts if action else parts[:3]))
+
+
+def marks_of(keys: Iterable[str], *, action: bool = True) -> dict[str, str]:
+    """The references of keys; what is no key has none."""
+    return {key: mark_of(key, action=action) for key in keys if len(parts := key.split("/")) == 5 and all(parts)}
 
 
 def key_of_mark(mark: str) -> tuple[str, str, str] | None:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.api import DocumentOutcome, DocumentRef, Held, MistokError, Refused, T, Transient
+from pipeline.api import DocumentOutcome, DocumentRef, MistokError, Refused, T, Transient
 from plugins.systems.tryton.client import Client
 from plugins.systems.tryton.lists import Lists
-from plugins.systems.tryton.marks import is_cancelled, mark_of
+from plugins.systems.tryton.marks import is_cancelled, marks_of
 from plugins.systems.tryton.names import LINE, SALE
 from plugins.systems.tryton.refusals import held
 from plugins.systems.tryton.values import ZERO, Row, ids, link, number, text
@@ -94,12 +94,7 @@ class Papers:
 
     def by_key(self, keys: Collection[str], *, action: bool = False) -> dict[str, Sale]:
         """The sales of keys; what is no key has none."""
-        marks: dict[str, str] = {}
-        for key in keys:
-            try:
-                marks[key] = mark_of(key, action=action)
-            except Held:
-                continue
+        marks = marks_of(keys, action=action)
         found = self.look(marks.values())
         return {key: found[mark] for key, mark in marks.items() if mark in found}
 

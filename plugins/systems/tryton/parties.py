@@ -70,7 +70,7 @@ class PartyBook:
             if own:  # whatever stands between the digits
                 clauses.append([["type", "in", list(_PHONES)], ["value", "like", f"%{'%'.join(own)}%"]])
         mails = sorted({party.email for party in parties if party.email})
-        clauses += [[["type", "=", "email"], ["value", "ilike", _escaped(mail)]] for mail in mails]
+        clauses += [[["type", "=", "email"], ["value", "ilike", mail]] for mail in mails]
         rows: list[Row] = []
         for start in range(0, len(clauses), _CHUNK):
             domain = ["OR", *clauses[start : start + _CHUNK]]
@@ -97,7 +97,7 @@ class PartyBook:
             return []
         matcher = SequenceMatcher(b=name)
         scored = []
-        for row in self.client.rows(PARTY, [["name", "ilike", f"%{_escaped(begin)}%"]], ("code", "name")):
+        for row in self.client.rows(PARTY, [["name", "ilike", f"%{begin}%"]], ("code", "name")):
             ref = _ref(row["id"], row)
             matcher.set_seq1(ref.name.casefold())
             scored.append((matcher.ratio(), ref))
@@ -170,7 +170,3 @@ def _grouped(rows: Iterable[Row], keys: Any) -> dict[str, list[Ref]]:
 
 def _ref(id_: int, row: Row) -> Ref:
     return Ref(str(id_), text(row.get("code")).strip(), text(row.get("name")).strip())
-
-
-def _escaped(words: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", words)

@@ -7,11 +7,10 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from pipeline.api import DocumentOutcome, DocumentRef, PaymentDraft, SystemEnv, T, cents
-from plugins.systems.tryton.marks import mark_of
+from plugins.systems.tryton.marks import mark_of, marks_of
 from plugins.systems.tryton.names import PAYMENT, SALE
 from plugins.systems.tryton.papers import Papers, Sale, Strikes
 from plugins.systems.tryton.refusals import held
-from plugins.systems.tryton.shipping import _marks
 from plugins.systems.tryton.values import Row, link, number, text
 
 FIELDS = ("number", "reference", "state", "amount", "currency", "create_date")
@@ -27,7 +26,7 @@ class Paying:
 
     def find(self, keys: Collection[str]) -> dict[str, DocumentRef]:
         """See Payments. A payment that has failed is none."""
-        marks = _marks(keys)
+        marks = marks_of(keys)
         rows = self.client.rows(PAYMENT, [["reference", "in", sorted(set(marks.values()))]], FIELDS) if marks else ()
         found = {text(row.get("reference")): row for row in rows if row.get("state") != "failed"}
         return {key: self._ref(found[mark], key) for key, mark in marks.items() if mark in found}

@@ -55,7 +55,7 @@ class OrderBook:
 
     def all(self, client: str) -> Iterator[ListedDocument]:
         """Every sale that has a reference of this client, oldest first."""
-        begin = mark_of(key_of(client, "-", "-")).removesuffix("-/-").replace("_", "\\_")
+        begin = mark_of(key_of(client, "-", "-")).removesuffix("-/-")  # `_` stands for any letter: more may come
         for row in self.client.rows(SALE, [["reference", "like", f"{begin}%"]], FIELDS):
             parts = key_of_mark(text(row.get("reference")))
             if parts is not None and parts[0] == client:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.api import DocumentOutcome, DocumentRef, Held, InDoubt, Return, Shipment, SystemEnv, T, cents
 from plugins.systems.tryton.goods import Good, Goods
-from plugins.systems.tryton.marks import mark_of, on_shipment, shipment_in
+from plugins.systems.tryton.marks import mark_of, marks_of, on_shipment, shipment_in
 from plugins.systems.tryton.names import MOVE, PERIOD, SALE, SHIPMENT, SHIPMENT_BACK
 from plugins.systems.tryton.order_out import called, check_not_empty, pieces
 from plugins.systems.tryton.papers import FIELDS, Papers, Sale, Strikes, counted, less
@@ -78,7 +78,7 @@ class Shipping:
 
     def find_shipments(self, keys: Collection[str]) -> dict[str, DocumentRef]:
         """See ShipDocuments: those whose goods have left."""
-        marks = _marks(keys)
+        marks = marks_of(keys)
         rows = list(self.client.rows(SHIPMENT, [["reference", "in", sorted(set(marks.values()))]], OUT_FIELDS))
         parcels = {text(row.get("reference")): Parcel(row["id"], row, ()) for row in rows if row.get("state") in GONE}
         return {key: parcels[mark].ref(key) for key, mark in marks.items() if mark in parcels}
@@ -123,7 +123,7 @@ class Shipping:
         rows = self.client.of_ids(
             SHIPMENT_BACK, self.papers.linked([sale.id], "shipment_returns").get(sale.id, []), ("state",)
         )
-        return all(row.get("state") in ("done", "cancelled") for row in rows.values())
+        return bool(rows) and all(row.get("state") in ("done", "cancelled") for row in rows.values())
 
     def returns_of(self, shipments: Collection[DocumentRef]) -> dict[str, list[DocumentRef]]:
         """See ReturnDocuments. A return that names no shipment stands on every one of its sale."""
@@ -380,6 +380,9 @@ class Shipping:
         sale = self.papers.standing(sales[0])
         backs = [self.papers.standing(one.id) for one in self._backs(wanted.shipment.id)]
         coming = _quantities(wanted.draft.order.lines, wanted.draft.products, goods, moved=True)
+        if not coming:
+            raise held(T("Order {number} has only services: nothing of it comes back to a warehouse.",
+                         number=wanted.draft.order.number), code="empty")  # fmt: skip
         for back in backs:
             if self._refused_before(back, mark, coming):
                 self.client.write(SALE, back.id, {"reference": mark})
@@ -403,6 +406,7 @@ class Shipping:
         made = self._made(mark, {
             **values,
             "origin": f"{SALE},{sale.id}",
+            "shipment_method": "order",  # its goods come in by a shipment of its own, whatever the sale's own method
             "reference": mark,
             "description": called(wanted.draft.order),
             "comment": "\n".join(filter(None, (wanted.draft.comment, on_shipment(str(id_))))),
@@ -465,6 +469,12 @@ class Shipping:
                 T("It stays there as it is, and is taken on when this is tried again."),
                 code="tryton-not-done",
             ) from error
+        if not self._came_in(back):
+            raise held(
+                T("Tryton shows no goods of return {number} that have come in.", number=back.number),
+                T("Look at it in Tryton: receive its goods there, and accept it here."),
+                code="tryton-not-done",
+            )
         return self.papers.standing(back.id)
 
     def _come_in(self, id_: int, day: date | None) -> None:
@@ -481,21 +491,11 @@ class Shipping:
 
 #: Of a sale what its return has as well.
 _COPIED = ("company", "party", "invoice_party", "shipment_party", "invoice_address", "shipment_address", "currency",
-           "warehouse", "payment_term", "invoice_method", "shipment_method")  # fmt: skip
+           "warehouse", "payment_term", "invoice_method")  # fmt: skip
 
 
 def _id(said: str) -> int:
     return int(said) if said.isascii() and said.isdecimal() and len(said) < 10 else 0
-
-
-def _marks(keys: Collection[str]) -> dict[str, str]:
-    found = {}
-    for key in keys:
-        try:
-            found[key] = mark_of(key, action=True)
-        except Held:
-            continue
-    return found
 
 
 def _quantities(lines: Sequence[Any], products: Sequence[Any], goods: Mapping[str, Good], *, moved: bool) -> Quantities:
