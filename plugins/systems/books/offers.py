@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -36,11 +36,17 @@ def traits(settings: BooksSettings) -> OfferTraits:
     )
 
 
-def offers(database: Database, settings: BooksSettings, since: datetime | None) -> Iterator[Offer]:
+def offers(
+    database: Database,
+    settings: BooksSettings,
+    since: datetime | None,
+    wordless: Callable[[Sequence[str]], None] = lambda _others: None,
+) -> Iterator[Offer]:
     """All offers of one moment of the database, oldest first; the base of a product before its variants.
 
     With ``since`` products of which something has changed since, each with all its variants. A variant tells of its
-    base product what it has not got itself: texts, category, images, unit and manufacturer.
+    base product what it has not got itself: texts, category, images, unit and manufacturer. ``wordless`` is told when
+    nothing of what was read has texts in the language of the settings, and in which languages there are any.
     """
     bases = select(t.products).where(_P.parent_id.is_(None)).order_by(_P.id).limit(PAGE)
     if since is not None:
@@ -56,6 +62,8 @@ def offers(database: Database, settings: BooksSettings, since: datetime | None) 
             for row in connection.execute(below).all():  # all at once is quicker than one by one
                 variants.setdefault(row.parent_id, []).append(row)
             yield from reader.told(rows, variants, (first, last))
+        if last and not reader.worded and (others := other_languages(connection, settings.language)):
+            wordless(others)
 
 
 def other_languages(connection: Connection, language: str) -> Sequence[str]:
@@ -98,6 +106,7 @@ class Reader:
     def __init__(self, connection: Connection, settings: BooksSettings) -> None:
         self._connection, self._settings = connection, settings
         self._paths = paths_of(connection)
+        self.worded = False  #: something of what was told has texts
         self._kinds = {"retail": "price"} | {kind: f"price.{kind}" for kind in settings.price_kinds}
 
     def told(
@@ -148,8 +157,10 @@ class Reader:
         texts = select(x).where(x.c.language == self._settings.language)
         kinds = select(t.prices).where(t.prices.c.kind.in_(list(self._kinds)))
         get = self._get
+        worded = {row.product_id: row for rows in get(texts, x, bases, children, span).values() for row in rows}
+        self.worded = self.worded or bool(worded)
         return _Sides(
-            {row.product_id: row for rows in get(texts, x, bases, children, span).values() for row in rows},
+            worded,
             get(kinds, t.prices, bases, children, span),
             get(select(s).order_by(s.c.start_at.is_not(None), s.c.start_at, s.c.position), s, bases, children, span),
             get(select(i).order_by(i.c.position), i, bases, children, span),

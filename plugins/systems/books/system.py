@@ -123,11 +123,11 @@ class Books(Following):
     def offers(self, since: datetime | None = None) -> Iterator[Offer]:
         """All offers, or the products of which something has changed since, each base before its variants."""
         self.make_ready()
-        with self.database.read() as connection:
-            other = offers.other_languages(connection, self.settings.language)
-        if other:
-            self.notices.add(_language_gone(self.name, self.settings.language, other))
-        return offers.offers(self.database, self.settings, since)
+
+        def wordless(others: Sequence[str]) -> None:
+            self.notices.add(_language_gone(self.name, self.settings.language, others))
+
+        return offers.offers(self.database, self.settings, since, wordless)
 
     def noticed(self) -> Sequence[Finding]:
         """See Noticing."""
