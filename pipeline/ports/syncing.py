@@ -146,6 +146,25 @@ class Stock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """So many of an article are held back for one order."""
+
+    order: str  #: its number, as people know it
+    document: str  #: number of the document that holds them back
+    warehouse: str
+    quantity: Decimal
+
+
+@runtime_checkable
+class Reserves(Protocol):
+    """It can tell for which orders it holds stock back; a system that tells stock need not."""
+
+    def reserves(self, code: str) -> Sequence[Reserve]:
+        """All that is held back of this article, oldest first. Raises Refused, Transient."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockTarget:
     """The level that an offer is to have in a warehouse: absolute. ``warehouse`` "": the only one."""

@@ -92,6 +92,23 @@ def test_the_stock_of_an_article_is_reckoned_before_ones_eyes(world: World) -> N
     assert viewer.post("/sync/why", {"step": "stock:0", "article": " "}).status_code == HTTPStatus.CONFLICT
 
 
+def test_reserves_are_told_by_order(world: World) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(world.folder / "books.sqlite3")
+    query = (
+        "SELECT p.code, d.order_number, sum(l.reserved) FROM document_lines l JOIN documents d ON d.id = l.document_id "
+        "JOIN products p ON p.id = l.product_id WHERE CAST(l.reserved AS REAL) > 0 GROUP BY p.code, d.order_number"
+    )
+    code, order, held = connection.execute(query).fetchone()
+    connection.close()
+    viewer = world.browser("viewer")
+    told = task_of(viewer, viewer.post("/sync/why", {"step": "stock:0", "article": code}))
+    rows = told.partition("Reserved for")[2].partition("</table>")[0]
+    assert f"№{order}" in rows
+    assert f">{held / 1_000_000:g}<" in rows  # the books keep millionths
+
+
 def test_a_plan_shows_its_lines(world: World) -> None:
     viewer = world.browser("viewer")
     ((number,),) = world.rows("SELECT max(id) FROM plans")

@@ -14,7 +14,7 @@ from pipeline.engine.context import Progress, RunContext, no_progress
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.errors import ConfigError
 from pipeline.model import StockLevel
-from pipeline.ports import Stock
+from pipeline.ports import Reserve, Reserves, Stock
 from pipeline.rules.matching import normal_form
 from pipeline.syncing import StockSyncSettings
 from pipeline.texts import T
@@ -47,6 +47,7 @@ class Why:
     level: str  #: sellable or on-hand
     buffer: Decimal
     levels: tuple[Level, ...]
+    reserves: tuple[Reserve, ...] | None  #: by order; None: the source does not tell them so
     wanted: tuple[tuple[str, Decimal], ...]  #: warehouse of the target -> what it is to show now
     there: tuple[tuple[str, Decimal], ...] | None  #: what the target shows now; None: it does not tell
     sent: tuple[tuple[str, str, str, datetime], ...]  #: id in the target, warehouse, level last sent, when
@@ -74,6 +75,10 @@ def why(client: Client, job: str, number: int, article: str, *, report: Progress
             if not isinstance(source, Stock):
                 raise ConfigError(T("{system} tells no stock.", system=settings.source))
             mine = [level for level in source.levels() if normal_form(level.code, rules) == key]
+            codes = dict.fromkeys(level.code for level in mine)
+            reserves = None
+            if isinstance(source, Reserves):
+                reserves = tuple(one for code in codes for one in source.reserves(code))
             there = None
             if isinstance(target, Stock):
                 told = [level for level in target.levels() if normal_form(level.code, rules) == key]
@@ -93,7 +98,8 @@ def why(client: Client, job: str, number: int, article: str, *, report: Progress
             sums[name] = sums.get(name, ZERO) + quantity
     return Why(
         article, settings.source, settings.to, settings.level, settings.buffer,
-        tuple(_level(level, settings, mine) for level in mine), tuple(sums.items()), there, _sent(client, link, key),
+        tuple(_level(level, settings, mine) for level in mine), reserves, tuple(sums.items()), there,
+        _sent(client, link, key),
     )  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, or_, select, true
+from sqlalchemy import Connection, and_, exists, func, or_, select, true
 
-from pipeline.api import Held, RowOutcome, StockLevel, StockTarget, T, Who
+from pipeline.api import Held, Reserve, RowOutcome, StockLevel, StockTarget, T, Who
 from plugins.systems.books import tables as t
 from plugins.systems.books.applying import gone, in_batches
 from plugins.systems.books.database import Database
@@ -52,6 +52,24 @@ def levels(database: Database, since: datetime | None) -> Iterator[StockLevel]:
             first, last = last, page[-1]
             for row in connection.execute(statement.where(_P.id > first, _P.id <= last)).all():
                 yield StockLevel(row.code, row.warehouse, row.on_hand or _NONE, row.reserved or _NONE, str(row.id))
+
+
+def reserves(database: Database, code: str) -> list[Reserve]:
+    """What open documents hold back of an article, oldest first."""
+    line, document = t.document_lines.c, t.documents.c
+    query = (
+        select(
+            document.order_number, document.number, _W.code.label("warehouse"), func.sum(line.reserved).label("held")
+        )
+        .join_from(t.document_lines, t.documents, document.id == line.document_id)
+        .join(t.products, _P.id == line.product_id)
+        .join(t.warehouses, _W.id == document.warehouse_id)
+        .where(_P.code == code, line.reserved != _NONE, document.closed_at.is_(None))
+        .group_by(document.id, document.order_number, document.number, _W.code)
+        .order_by(document.id)
+    )
+    with database.read() as connection:
+        return [Reserve(row.order_number, row.number, row.warehouse, row.held) for row in connection.execute(query)]
 
 
 def apply_stock(

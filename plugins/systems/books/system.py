@@ -37,6 +37,7 @@ from pipeline.api import (
     Ref,
     ReferenceLists,
     References,
+    Reserve,
     RowOutcome,
     Stock,
     StockLevel,
@@ -147,6 +148,11 @@ class Books(Following):
         """A level for each offer and warehouse, or those that have changed since."""
         self.make_ready()
         return levels.levels(self.database, since)
+
+    def reserves(self, code: str) -> Sequence[Reserve]:
+        """What orders hold back of an article."""
+        self.make_ready()
+        return levels.reserves(self.database, code)
 
     def warehouses(self) -> Sequence[Ref]:
         """All warehouses, ordered by code."""
