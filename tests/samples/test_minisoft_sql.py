@@ -3,6 +3,7 @@ the target of a CRM's orders."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -21,7 +22,9 @@ from pipeline.config.load import load_config
 from pipeline.engine.runtime import RunReport, run_job
 from pipeline.resources import samples
 from tests.e2e.command import Said, here
+from tests.faults import forks
 from tests.servers import firebird
+from tests.signals import SIGKILL
 from tests.systems.keycrm.account import Account, account
 
 SAMPLE = samples() / "minisoft-sql"
@@ -98,6 +101,19 @@ def test_a_changed_a_cancelled_and_an_order_of_an_unknown_article(world: World) 
     assert world.run("run", "orders", "--json").json()["counts"]["cancelled"] == 1
     assert world.rows("select STATE, TOTAL from ORDERS where NUM = '00001001'") == [(9, 1359.3)]
     assert world.rows("select count(*) from ORDER_LINES") == [(4,)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+@pytest.mark.parametrize("point", ["inbound:before-create", "inbound:created"])
+def test_f03_a_run_that_is_killed_around_the_create_goes_on_and_makes_one_row(world: World, point: str) -> None:
+    ended = forks.run("tests.faults.run_and_die", world.folder / "config.yaml", "orders", point, 1)
+    assert ended.returncode == -SIGKILL, ended.stderr
+    assert world.rows("select count(*) from ORDERS") == [(0 if point == "inbound:before-create" else 1,)]
+    assert list((world.folder / "site" / "orders").iterdir()), "the site's file is still there"
+    world.run("run", "orders")
+    assert world.rows("select NUM, TOTAL from ORDERS") == [("00001001", 969.8)]
+    assert world.rows("select count(*) from ORDER_LINES") == [(2,)]
+    assert not list((world.folder / "site" / "orders").iterdir())
 
 
 def test_the_same_on_a_firebird_as_such_programs_have_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, insert, select, update
 
 from pipeline.api import (
     Amendment,
@@ -364,9 +364,7 @@ class Book:
         orders, bound = self.settings.orders, self.tables["orders"]
         where = Where(order=number or None)
         own = id_in(bound, orders.id, ref.id, number)
-        query = select(bound.table).where(bound[orders.id] == own)
-        if backend(connection) in ("postgresql", "mysql", "mariadb", "firebird", "oracle"):
-            query = query.with_for_update()
+        query = held_for_us(select(bound.table).where(bound[orders.id] == own), bound, backend(connection))
         told = connection.execute(query).mappings().first()
         if told is None:
             raise Held(
@@ -391,6 +389,15 @@ class Book:
                     where=where,
                     code="closed",
                 )  # fmt: skip
+
+
+def held_for_us(query: Select[Any], bound: Bound, database: str) -> Select[Any]:
+    """``query`` of rows that nobody else changes until the transaction ends. SQLite locks all of itself before."""
+    query = query.with_hint(bound.table, "WITH (UPDLOCK, HOLDLOCK)", "mssql")
+    if database not in ("postgresql", "mysql", "mariadb", "firebird"):
+        return query
+    # Firebird's plain FOR UPDATE holds nothing; what its dialect writes for `nowait` does, and waits all the same
+    return query.with_for_update(nowait=database == "firebird")
 
 
 def settled(

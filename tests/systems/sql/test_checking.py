@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url, select
 
 from pipeline.api import ConfigError, Finding
 from pipeline.config.load import load_config
 from pipeline.testing.documents_contract import drafts_of, order
 from plugins.systems.sql import open_tables
-from plugins.systems.sql.schema import declared
-from plugins.systems.sql.settings import SqlSettings
+from plugins.systems.sql.documents import held_for_us
+from plugins.systems.sql.schema import declared, untyped
+from plugins.systems.sql.settings import DRIVERS, SqlSettings
 from plugins.systems.sql.showing import script
 from tests.e2e.command import mistok
 from tests.servers.mariadb import MariaDb
@@ -239,3 +241,14 @@ def test_the_example_of_the_page_takes_an_order(tmp_path: Path) -> None:
     assert world.rows("select NUM, TOTAL, DELIVERY_SUM, STATE from ORDERS") == [("00000001", 969.8, "70.00", "1")]
     system.close()
     world.leave()
+
+
+def test_a_row_that_is_changed_is_held_in_the_way_of_each_database() -> None:
+    settings = SqlSettings.model_validate({"url": "sqlite:///x", **SETTINGS})
+    bound = untyped(settings)["orders"]
+    wanted = {"mssql": "WITH (UPDLOCK, HOLDLOCK)", "postgresql": "FOR UPDATE", "mariadb": "FOR UPDATE", "sqlite": ""}
+    for database, words in {**wanted, "firebird": "FOR UPDATE WITH LOCK"}.items():
+        dialect = make_url(f"{DRIVERS[database][0]}://").get_dialect()()
+        made = str(held_for_us(select(bound["ID"]), bound, database).compile(dialect=dialect))
+        assert words in made, database
+        assert ("UPDLOCK" in made) == (database == "mssql")

@@ -33,6 +33,7 @@ from pipeline.api import (
 )
 from pipeline.testing.documents_contract import amendment_of, drafts_of, larger, order
 from pipeline.testing.following_subject import part, shipment
+from tests.faults import forks
 from tests.servers.firebird import Firebird
 from tests.servers.mariadb import MariaDb
 from tests.signals import SIGKILL
@@ -90,7 +91,7 @@ def child(world: World, moment: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("moment", ["before", "after"])
 @on("firebird", full=("sqlite", "postgresql", "mariadb", "firebird"))
 def test_f03_killed_at_the_commit_an_order_is_whole_or_not_there_and_then_made_once(world: World, moment: str) -> None:
-    killed = child(world, moment)
+    killed = forks.run("tests.systems.sql.child", world.kind, world.url, world.base, moment)
     assert killed.returncode == -SIGKILL, killed.stderr
     first = replace(order(1, CODES))
     (outcome,) = make(world, first)  # waits for the dead process's transaction, where the server has not noticed yet
@@ -332,6 +333,24 @@ def test_what_is_still_with_the_buyer_bounds_every_change_of_the_order(lite: Wor
     smaller = replace(drafts[0].order, lines=(fewer, *drafts[0].order.lines[1:]), total=Decimal("580.30"))
     assert "more has left" in error(system.amend([amendment_of(system, smaller, ref, "2")])[0], Held)
     made(system.amend([amendment_of(system, larger(CODES), ref, "3")])[0])
+
+
+@on("firebird", full=("postgresql", "mariadb", "firebird"))
+def test_two_that_ship_the_same_goods_under_two_keys_do_so_one_after_the_other(world: World) -> None:
+    system = world.open()
+    draft = drafts_of(system, [order(1, CODES)])[0]
+    ref = made(system.create([draft])[0])
+
+    def ship(revision: str) -> DocumentOutcome:
+        own = world.open()
+        assert isinstance(own, ShipDocuments)
+        return own.ship([shipment(ref, draft, revision)])[0]
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [future.result() for future in [pool.submit(ship, "1"), pool.submit(ship, "2")]]
+    assert sorted(outcome.error is None for outcome in outcomes) == [False, True]
+    error(next(outcome for outcome in outcomes if outcome.error), Held)
+    assert world.count("SHIPS") == 1
 
 
 def test_without_a_mark_a_cancelled_order_waits_for_a_person(lite: World) -> None:
