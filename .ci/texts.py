@@ -24,6 +24,8 @@ PO = ROOT / "pipeline" / "locales" / "uk" / "LC_MESSAGES" / "mistok.po"
 ROOMS = ("pipeline", "plugins")
 #: How many of the first arguments are texts.
 KEYWORDS = {"T": 1, "TN": 2}
+#: What is looked for in a module: few of its many nodes.
+LOOKED_AT = (ast.ClassDef, ast.Call)
 #: Classes below this one describe their fields by docstrings, which `mistok plugins` shows.
 SETTINGS = "Settings"
 #: Here the classes' own docstrings are shown, too: connections have no other summary.
@@ -47,12 +49,13 @@ def extract(root: Path = ROOT) -> tuple[list[Found], list[str]]:
         for room in ROOMS
         for path in sorted((root / room).rglob("*.py"))
     }
-    settings = _below(SETTINGS, trees.values())
-    for name, tree in trees.items():
-        for node in ast.walk(tree):
+    nodes_of = {name: [one for one in ast.walk(tree) if isinstance(one, LOOKED_AT)] for name, tree in trees.items()}
+    settings = _below(SETTINGS, nodes_of.values())
+    for name, within in nodes_of.items():
+        for node in within:
             if isinstance(node, ast.ClassDef) and node.name in settings:
                 found += [Found(words, name) for words in _descriptions(node, whole=name.startswith(SUMMARISED))]
-        for call, count in _calls(tree):
+        for call, count in _calls(within):
             words = [_literal(argument) for argument in call.args[:count]]
             if len(words) < count or not all(words):
                 wrong.append(f"{name}:{call.lineno}")
@@ -105,19 +108,19 @@ def update() -> Catalog:
     return new
 
 
-def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, int]]:
-    for node in ast.walk(tree):
+def _calls(within: Iterable[ast.AST]) -> Iterator[tuple[ast.Call, int]]:
+    for node in within:
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
             if name in KEYWORDS:
                 yield node, KEYWORDS[name]
 
 
-def _below(name: str, trees: Iterable[ast.Module]) -> set[str]:
+def _below(name: str, trees: Iterable[Iterable[ast.AST]]) -> set[str]:
     """The names of the classes that derive from ``name``, near or far. Of classes with one name, any may."""
     bases: dict[str, set[str]] = {}
-    for tree in trees:
-        for node in ast.walk(tree):
+    for within in trees:
+        for node in within:
             if isinstance(node, ast.ClassDef):
                 its = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
                 bases.setdefault(node.name, set()).update(its)

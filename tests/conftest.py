@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.texts import hide_from_now_on, use_language
+from tests import everyday
 from tests.servers import common, mariadb, postgresql, proftpd, pyftpd, sshd, tryton, vsftpd
 from tests.servers.common import Server, SystemUser
 from tests.servers.postgresql import Postgres
@@ -176,6 +177,19 @@ def tryton_server() -> Iterator[tryton.TrytonServer]:
     server = tryton.start()
     yield server
     server.remove()
+
+
+# --- every day and in CI ---------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """By default few variants of what is slow, see :mod:`tests.everyday`; after ``-k`` and ``-m`` have chosen."""
+    if os.environ.get("MISTOK_FULL"):
+        return
+    if left := everyday.left_out(items):
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left])
+        items[:] = [item for item in items if item.nodeid not in left]
 
 
 # --- the table of faults ---------------------------------------------------------------------------------------------

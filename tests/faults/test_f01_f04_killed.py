@@ -42,6 +42,7 @@ def test_the_default_cases_cover_every_pair() -> None:
     assert len(pairs(*axes)) == len(POINTS) * len(TRANSPORTS)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("point", "transport", "ledger"), CASES)
 def test_f01_to_f04_killed_and_started_again(
     make_victim: Callable[[str, str], Victim], point: str, transport: str, ledger: str

@@ -34,6 +34,7 @@ def rows(victim: Victim) -> list[tuple[str, str, str, str]]:
     return victim.ledger_rows("SELECT order_id, state, status, total FROM orders ORDER BY order_id")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("point", "transport", "ledger"), CASES)
 def test_f19_killed_while_a_document_is_amended(make_victim: Make, point: str, transport: str, ledger: str) -> None:
     victim = make_victim(transport, ledger)

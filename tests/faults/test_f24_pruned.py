@@ -70,6 +70,7 @@ def test_f24_old_files_come_again_after_their_copies_were_dropped(
 POINTS = (("retention:marked", 1), ("remove", 1), ("remove", 2), ("remove", 21), ("retention:dropped", 1))
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("killed", "ledger"), in_turn(POINTS, ("sqlite", "postgres")))
 def test_f24_killed_while_copies_are_dropped(make_victim: Make, killed: tuple[str, int], ledger: str) -> None:
     victim = make_victim("local", ledger)

@@ -100,6 +100,7 @@ def all_is_well(victim: Victim, count: int = 8) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+@pytest.mark.whole
 @pytest.mark.parametrize(("killed", "by", "ledger"), in_turn(POINTS, ("replay", "run"), ("sqlite", "postgres")))
 def test_f25_a_replay_that_is_killed_is_gone_on_with(
     make_victim: MakeVictim, killed: tuple[str, int], by: str, ledger: str

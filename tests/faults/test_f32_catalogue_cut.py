@@ -108,6 +108,7 @@ def dearer(victim: Victim) -> None:
         picture.write(b"\0")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("point", "transport", "ledger", "before"), chosen(*AXES))
 def test_f32_killed_at_a_point(
     make_victim: Callable[[str, str], Victim], point: str, transport: str, ledger: str, before: str

@@ -80,6 +80,7 @@ def goes_on(world: Watched, wanted: list[str]) -> None:
     assert world.rows("SELECT DISTINCT state FROM acts") == [("done",)]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "point",
     [

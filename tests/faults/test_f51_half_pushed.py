@@ -87,6 +87,7 @@ def in_shop(folder: Path) -> dict[str, tuple[str, str]]:
     return {row[0]: (str(row[1]), str(row[2])) for row in rows}
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("job", "point", "ledger", "nth"), CASES)
 def test_f51_killed_half_way_and_started_again(
     tmp_path: Path, request: pytest.FixtureRequest, job: str, point: str, ledger: str, nth: int
