@@ -7,14 +7,16 @@ milliseconds: the file is written over by SQLite itself while the server runs.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import warnings
+import urllib.request
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +37,7 @@ class TrytonServer(Server):
     """A running Tryton with one database. ``root`` is the folder of the database."""
 
     made: Path = field(default_factory=Path)  #: the database as it was made
+    session: str = ""  #: one that is kept when the database is restored: a login takes the server long, as it should
     _proteus: Any = None
 
     @property
@@ -48,9 +51,23 @@ class TrytonServer(Server):
         return self.root / f"{NAME}.sqlite"
 
     def restore(self) -> None:
-        """Everything as it was made; sessions are gone."""
+        """Everything as it was made; sessions are gone but for ``session``."""
         with closing(sqlite3.connect(self.made)) as source, closing(sqlite3.connect(self.database, timeout=30)) as to:
             source.backup(to)
+
+    def log_in(self) -> None:
+        """Begin ``session``."""
+        body = {"id": 1, "method": "common.db.login", "params": [USER, {"password": PASSWORD}, "en"]}
+        asked = urllib.request.Request(
+            f"{self.url}/{NAME}/rpc/", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(asked, timeout=60) as reply:
+            user, key, *_ = json.load(reply)["result"]
+        self.session = base64.b64encode(f"{USER}:{user}:{key}".encode()).decode()
+        fresh = self.folder / "fresh.sqlite"
+        with closing(sqlite3.connect(self.database, timeout=30)) as source, closing(sqlite3.connect(fresh)) as to:
+            source.backup(to)
+        self.made = fresh
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What plain SQL says of the database."""
@@ -126,11 +143,5 @@ def start() -> TrytonServer:
         made=made,
     )
     server.start()
+    server.log_in()
     return server
-
-
-def quiet() -> None:
-    """Proteus and trytond warn of what is no business of ours, as they are imported."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import proteus  # noqa: F401

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
-from pipeline.testing.documents_contract import AmendContract, DocumentsContract, Subject
+from pipeline.api import DocumentOutcome, Documents
+from pipeline.testing.documents_contract import AmendContract, DocumentsContract, Subject, drafts_of, order
 from tests.systems.tryton.world import CODES, World
 
 pytestmark = [pytest.mark.server("tryton"), pytest.mark.xdist_group("tryton")]
@@ -26,7 +30,24 @@ def subject(world: World) -> Subject:
 
 
 class TestDocuments(DocumentsContract):
-    pass
+    def test_two_at_once_make_one_document_each(self, subject: Subject) -> None:
+        """As the contract's own, of fewer: each is a dozen calls of a real server."""
+        drafts = drafts_of(subject.open(), [order(n, subject.codes) for n in range(1, 4)])
+        start = Barrier(2)
+
+        def work() -> list[DocumentOutcome]:
+            system = subject.open()
+            assert isinstance(system, Documents)
+            start.wait(30)
+            return [outcome for draft in drafts for outcome in system.create([draft])]
+
+        with ThreadPoolExecutor(2) as pool:
+            first, second = (future.result(60) for future in [pool.submit(work), pool.submit(work)])
+        assert subject.count() == 3
+        for one, other in zip(first, second, strict=True):
+            assert one.ref is not None
+            assert other.ref is not None
+            assert (one.ref.id, one.existed) == (other.ref.id, not other.existed)
 
 
 class TestAmendments(AmendContract):

@@ -8,10 +8,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.api import AddProducts, DocumentDraft, DocumentRef, NewProduct, Party, RowOutcome, System, full_name
+from pipeline.api import (
+    AddProducts,
+    DocumentDraft,
+    DocumentRef,
+    NewProduct,
+    Party,
+    RowOutcome,
+    ShipDocuments,
+    System,
+    full_name,
+)
 from pipeline.testing.documents_contract import MOMENT
 from pipeline.testing.following_contract import ReturnContract, ShipContract
-from pipeline.testing.following_subject import Kind, Subject, at_once
+from pipeline.testing.following_subject import Kind, Subject, at_once, one, shipment
 from pipeline.testing.naming_contract import AddProductsContract, PartiesContract, ProductNamesContract
 from pipeline.testing.settling_contract import PaymentsContract, StatusesContract
 from tests.systems.tryton.world import CODES, World, method, user_error
@@ -90,23 +100,41 @@ def subject_of(world: World) -> Subject:
     )
 
 
+def alone(world: World) -> Subject:
+    """Without two at once: one lock sees to that for all documents, and each takes a real server long."""
+    return replace(subject_of(world), unique=False)
+
+
 @pytest.fixture
 def subject(world: World) -> Subject:
     return subject_of(world)
 
 
 class TestShipments(ShipContract):
-    pass
+    def test_two_at_once_ship_once(self, subject: Subject) -> None:
+        """As the contract's own, of one."""
+        _, draft, ref = self.opened(subject)
+
+        def work(system: System) -> str:
+            assert isinstance(system, ShipDocuments)
+            return one(system.ship([shipment(ref, draft)])).id
+
+        first, second = at_once(subject, work)
+        assert first == second
+        assert subject.count("ship") == 1
+        assert subject.stock() == [998, 997, 999]
 
 
 class TestReturns(ReturnContract):
-    pass
+    @pytest.fixture
+    def subject(self, world: World) -> Subject:
+        return alone(world)
 
 
 class TestPayments(PaymentsContract):
     @pytest.fixture
     def subject(self, world: World) -> Subject:
-        return replace(subject_of(world), close_period=None)  # a payment that waits for a person is of no period
+        return replace(alone(world), close_period=None)  # a payment that waits for a person is of no period
 
 
 class TestStatuses(StatusesContract):

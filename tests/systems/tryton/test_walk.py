@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ from tests.engine.documents.making import D, line, order
 from tests.engine.documents.world import CONFIG, STATUSES
 from tests.engine.documents.world import World as Walk
 from tests.servers.tryton import NAME
-from tests.systems.tryton.world import DOCUMENTS, GOODS, World, method
+from tests.systems.tryton.world import DOCUMENTS, GOODS, World, long, method
 
 pytestmark = [pytest.mark.server("tryton"), pytest.mark.xdist_group("tryton")]
 RULES = """\
@@ -121,7 +120,7 @@ def test_d_the_whole_life_of_an_order(shop: Shop, world: World) -> None:
     assert shop.counts() == [1, 1, 1, 1]
 
 
-@pytest.mark.skipif(not os.environ.get("MISTOK_FULL"), reason="runs with MISTOK_FULL")
+@long
 def test_f03_answers_that_are_lost_make_nothing_twice(shop: Shop, world: World) -> None:
     shop.clock.moment -= timedelta(hours=12)
     for call in ("party.party.create", "sale.sale.create", "account.payment.create", "stock.shipment.out.do"):

@@ -15,7 +15,7 @@ from pipeline.testing.documents_contract import amendment_of, drafts_of, larger,
 from plugins.systems.tryton.marks import cancelled, comment_of, is_cancelled, key_of_mark, mark_of, shipment_in
 from plugins.systems.tryton.refusals import refused
 from plugins.systems.tryton.values import decoded, encoded
-from tests.systems.tryton.world import CODES, DOCUMENTS, World, error, method, user_error
+from tests.systems.tryton.world import CODES, DOCUMENTS, World, error, long, method, user_error
 
 pytestmark = [pytest.mark.server("tryton"), pytest.mark.xdist_group("tryton")]
 
@@ -31,7 +31,7 @@ def test_a_session_that_has_ended_is_begun_again_once(world: World) -> None:
     with closing(sqlite3.connect(world.server.database, timeout=30)) as connection, connection:
         connection.execute("delete from ir_session")
     assert system.references("currency")
-    assert len(world.calls("common.db.login")) == 2
+    assert len(world.calls("common.db.login")) == 1
     world.between.fail(
         401, "no", times=9, when=method("stock.location.search_read", "account.payment.journal.search_read")
     )
@@ -87,6 +87,7 @@ def test_what_tryton_refuses_to_quote_leaves_nothing_behind(world: World) -> Non
     assert world.count("sale_sale") == 0
 
 
+@long
 def test_somebody_elses_change_in_between_is_not_lost(world: World) -> None:
     system = world.open()
     (made,) = system.create(drafts_of(system, [order(1, CODES)]))
@@ -102,6 +103,7 @@ def test_somebody_elses_change_in_between_is_not_lost(world: World) -> None:
     assert world.total(made.ref.id) == Decimal("1359.30")
 
 
+@long
 def test_another_rate_of_tax_is_held_or_taken_as_the_settings_say(world: World) -> None:
     plain = order(1, CODES)
     other = replace(plain, lines=tuple(replace(line, tax_rate=Decimal(7)) for line in plain.lines))
@@ -126,6 +128,7 @@ def test_prices_without_tax_and_prices_that_cannot_be_written_come_to_the_total(
     assert [world.total(outcome.ref.id) for outcome in outcomes if outcome.ref] == [with_tax.total, bare.total]
 
 
+@long
 def test_too_little_stock_is_held_and_shipped_when_it_has_come(world: World) -> None:
     system = world.open()
     plain = order(1, CODES)
@@ -161,6 +164,7 @@ def test_check_tells_what_is_missing_and_what_tryton_cannot_do(world: World) -> 
     assert any(one.code == "tryton-series" and "7.8" in str(one.text) for one in world.open().check())
 
 
+@long
 def test_check_tells_of_rights_that_the_user_has_not(world: World) -> None:
     user = world.server.model("res.user")(name="Mistok", login="mistok", password="a-long-password-of-2026")
     company = world.server.model("company.company").find([])[0]

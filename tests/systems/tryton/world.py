@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from pipeline.api import SystemEnv
 from pipeline.testing.fakehttp import Answer, Asked, FakeApi
 from plugins.systems.tryton import open_base
@@ -21,6 +24,8 @@ from plugins.systems.tryton.system import Tryton
 from tests.servers.tryton import NAME, TrytonServer
 from tests.servers.tryton_base import CODES
 
+#: Long ones run in CI alone.
+long = pytest.mark.skipif(not os.environ.get("MISTOK_FULL"), reason="runs with MISTOK_FULL")
 DOCUMENTS: dict[str, Any] = {"delivery": "DELIVERY", "fee": "FEE"}
 GOODS: dict[str, Any] = {"category": "З ПДВ"}
 
@@ -90,6 +95,8 @@ class World:
     def open(self, **more: Any) -> Tryton:
         """A session of its own."""
         self.sessions.append(session(self.url, **more))
+        if not {"user", "password", "database"} & set(more):
+            self.sessions[-1].client._session = self.server.session
         return self.sessions[-1]
 
     def calls(self, *names: str) -> list[Any]:
@@ -136,4 +143,4 @@ def session(url: str, **more: Any) -> Tryton:
     return open_base(TrytonSettings(**{**settings, **more}), env)
 
 
-__all__ = ["CODES", "Between", "World", "method", "session"]
+__all__ = ["CODES", "Between", "World", "long", "method", "session"]
