@@ -71,6 +71,7 @@ class Page:
         boot = boot_for(config)
         self._boot = Boot("", (*boot.payload, settings), boot.log_level, boot.secrets)
         self._socket: socket.socket | None = None
+        self._place = settings.address()
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._ended = threading.Event()
@@ -79,13 +80,13 @@ class Page:
     @property
     def address(self) -> str:
         """Where it is reached."""
-        assert self._socket is not None
-        host, port = self._socket.getsockname()[:2]
+        host, port = self._place
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self, ledger: Ledger) -> None:
         """Listen, and tell where. Raises ConfigError when the address cannot be had."""
         self._socket = bound(self._settings)
+        self._place = self._socket.getsockname()[:2]
         outside = (self._settings.url or self.address).rstrip("/")
         self._say(str(T("The page: {address}", address=outside)))
         if setup := first_link(ledger, self._settings):

@@ -83,6 +83,14 @@ def make_client(folder: Path) -> None:
             people.keep(conn, "acme", role, role=role, password=kept, now=client.clock.now())
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs them all, as the client is made once in each."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("web"))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a client; not to be changed."""
@@ -109,7 +117,7 @@ class Browser:
         self.csrf = secret(self.get("/login").text)
         answer = self.post("/login", {"name": name, "password": password})
         if answer.status_code == 303:
-            self.csrf = secret(self.get("/").text)
+            self.csrf = secret(self.get("/orders").text)
         return answer
 
 
