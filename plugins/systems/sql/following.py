@@ -107,11 +107,9 @@ class Following:
 
         def work(connection: Connection) -> DocumentOutcome:
             bound, below = book.tables[self._path], book.tables[f"{self._path}.lines"]
-            there = self._rows(connection, bound[declared.key] == one.key)
-            if there:
-                return DocumentOutcome(one.key, self._ref(there[0]), existed=True)
+            # first of all, so that whatever is read after it is as whoever held the row before has left it
             order = book.row_of(connection, one.order, number)
-            there = self._rows(connection, bound[declared.key] == one.key)  # made while the row was waited for
+            there = self._rows(connection, bound[declared.key] == one.key)
             if there:
                 return DocumentOutcome(one.key, self._ref(there[0]), existed=True)
             reckoned = reckon(one.draft, Way(book.settings.discounts, rounding=True))

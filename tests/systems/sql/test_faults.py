@@ -335,7 +335,7 @@ def test_what_is_still_with_the_buyer_bounds_every_change_of_the_order(lite: Wor
     made(system.amend([amendment_of(system, larger(CODES), ref, "3")])[0])
 
 
-@on("firebird", full=("postgresql", "mariadb", "firebird"))
+@on("mariadb", "firebird", full=("postgresql", "mariadb", "firebird"))
 def test_two_that_ship_the_same_goods_under_two_keys_do_so_one_after_the_other(world: World) -> None:
     system = world.open()
     draft = drafts_of(system, [order(1, CODES)])[0]
