@@ -14,6 +14,7 @@ from pipeline.cli import archive, common, ledger
 from pipeline.cli.cards import card, cards
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
+from pipeline.cli.doctor import group as doctor_group
 from pipeline.cli.init import command as init
 from pipeline.cli.jobs import jobs
 from pipeline.cli.map import group as map_group
@@ -180,6 +181,7 @@ _add(replay, T("Go through what came before once more, oldest first: shows what 
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
 app.add_typer(map_group, name="map")
+app.add_typer(doctor_group, name="doctor")
 app.add_typer(archive.group, name="archive")
 app.add_typer(ledger.group, name="ledger")
 app.add_typer(users_group, name="users")

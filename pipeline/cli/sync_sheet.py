@@ -28,7 +28,7 @@ def write_plan(path: Path, report: RunReport) -> None:
     sheets.append((T("Differences"), headings, [line for row in rows for line in _lines(row)]))
     findings = [one for step in report.steps for one in findings_of(step)]
     sheets.append(_remarks(findings))
-    _write(path, sheets)
+    write_book(path, sheets)
 
 
 def write_comparison(path: Path, first: str, second: str, found: Comparison, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -45,7 +45,7 @@ def write_comparison(path: Path, first: str, second: str, found: Comparison, row
          row.get("first"), row.get("second"))
         for row in rows
     ]  # fmt: skip
-    _write(
+    write_book(
         path,
         [
             (T("Counts"), (T("What"), T("How many")), counts),
@@ -74,22 +74,35 @@ def _lines(row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     return lines or [(*head, "", "", row.get("then", ""))]
 
 
-def _write(path: Path, sheets: Sequence[tuple[Text, Sequence[Text], Iterable[Sequence[Any]]]]) -> None:
+def write_book(
+    path: Path, sheets: Sequence[tuple[Text, Sequence[Text], Iterable[Sequence[Any]]]], *, as_text: bool = False
+) -> None:
+    """A workbook of these sheets: title, headings, rows. Raises ConfigError.
+
+    Args:
+        as_text: its cells are for typing, too, and a spreadsheet keeps what is typed as it is: ``0042`` stays a text.
+            An empty text is an empty cell of that kind.
+    """
     from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
 
     try:
         with path.open("wb") as file:  # first of all: a workbook that was begun cannot be given up quietly
             book = Workbook(write_only=True)
             for title, headings, rows in sheets:
                 sheet = book.create_sheet(str(title)[:31])
+                if as_text:
+                    sheet.freeze_panes = "A2"
+                    for place in range(1, len(headings) + 1):
+                        sheet.column_dimensions[get_column_letter(place)].width = 22
                 cells = [WriteOnlyCell(sheet, value=str(one)) for one in headings]
                 for cell in cells:
                     cell.font = Font(bold=True)
                 sheet.append(cells)
                 for row in rows:
-                    sheet.append([_cell(sheet, value) for value in row])
+                    sheet.append([_cell(sheet, value, as_text=as_text) for value in row])
             book.save(file)
     except OSError as error:
         raise ConfigError(
@@ -98,12 +111,18 @@ def _write(path: Path, sheets: Sequence[tuple[Text, Sequence[Text], Iterable[Seq
         ) from error
 
 
-def _cell(sheet: Any, value: Any) -> Any:
+def _cell(sheet: Any, value: Any, *, as_text: bool = False) -> Any:
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
     if not isinstance(value, str):
         return value
+    if as_text and not value:
+        cell = WriteOnlyCell(sheet)
+        cell.number_format = "@"
+        return cell
     cell = WriteOnlyCell(sheet, value=ILLEGAL_CHARACTERS_RE.sub("", value)[:_CHARACTERS])
     cell.data_type = "s"  # a text that begins with = is a text, and no formula
+    if as_text:
+        cell.number_format = "@"
     return cell

@@ -20,6 +20,13 @@ def mappings_of(conn: sa.Connection, client: str) -> dict[tuple[str, str], str]:
     return {(row.kind, row.code): row.meant for row in conn.execute(query)}
 
 
+def mapping_of(conn: sa.Connection, client: str, kind: str, code: str) -> str | None:
+    """What one code means; None when nobody has said so."""
+    where = (mappings.c.client == client) & (mappings.c.kind == kind) & (mappings.c.code == code)
+    found: str | None = conn.execute(sa.select(mappings.c.meant).where(where)).scalar()
+    return found
+
+
 def of_pair(code: str, source: str, target: str) -> str:
     """The code under which a mapping is kept that holds between two systems only: ``erp>shop:#41``."""
     return f"{source}>{target}:{code}"

@@ -1,0 +1,1 @@
+"""The SKU doctor: what is wrong with the articles of several systems, and what a person decided about them."""
