@@ -27,6 +27,7 @@ GROUPS = {
     "archive": ("verify", "list", "extract", "prune", "index"),
     "ledger": ("backup", "restore", "rebuild", "new"),
     "books": BOOKS,
+    "doctor": ("sku", "aliases"),
 }
 CALLS: list[list[str]] = [
     [],

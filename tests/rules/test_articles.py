@@ -117,9 +117,12 @@ def test_whatever_loses_its_last_digits_is_found(number: int) -> None:
 
 @given(st.integers(10**11, 10**20), st.integers(2, 6))
 def test_whatever_is_shown_with_an_exponent_is_found(number: int, shown: int) -> None:
-    text = f"{number:.{shown - 1}E}" if number < 10**15 else None
-    if text is not None and not str(number).endswith("5"):  # a float shows halves to even, a spreadsheet up
-        assert traces(text) & traces_of_whole(str(number), sought([text]))
+    step = 10 ** (len(str(number)) - shown)
+    rounded = str((number + step // 2) // step)  # halves up, as a spreadsheet does
+    exponent = len(str(number)) - 1 + len(rounded) - shown
+    text = f"{rounded[0]},{rounded[1:shown]}E+{exponent}"
+    assert damages(text) == ("exponent",)
+    assert traces(text) & traces_of_whole(str(number), sought([text]))
 
 
 @pytest.mark.parametrize(
