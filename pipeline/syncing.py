@@ -136,7 +136,7 @@ class CatalogueSyncSettings(SyncSettings):
         try:
             value.format(name="", options="", article="")
         except (KeyError, IndexError, ValueError):
-            raise ValueError(T("Only {{name}}, {{options}} and {{article}} stand for something here.")) from None
+            raise ValueError(T("Only {name}, {options} and {article} stand for something here.")) from None
         return value
 
 

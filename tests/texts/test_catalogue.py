@@ -74,6 +74,12 @@ def test_every_text_is_a_literal_where_it_is_marked() -> None:
     assert texts()[1] == []
 
 
+def test_braces_are_doubled_only_where_fields_are_filled_in() -> None:
+    """What is given no arguments is shown as it is written."""
+    doubled = {text.id for text in texts()[0] if isinstance(text.id, str) and "{{" in text.id}
+    assert sorted(one for one in doubled if not re.search(r"\{\w+\}", re.sub(r"\{\{|\}\}", "", one))) == []
+
+
 def test_no_text_is_missing_in_the_catalogue() -> None:
     known = {english if len(english) == 2 else english[0] for english, _ in entries()}
     singulars = {english[0] for english, _ in entries()}

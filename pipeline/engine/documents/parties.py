@@ -86,7 +86,7 @@ def choose(
     where = Where(order=order.number, element="customer")
     if is_nobody(party):
         text = T("Order {number} names no buyer.", number=order.number)
-        hint = T("Say on whom such orders are booked: parties: {{default: CODE}}; or fill the buyer in the source.")
+        hint = T("Say on whom such orders are booked: parties: {default: CODE}; or fill the buyer in the source.")
         return Buyer(findings=(Finding("no-buyer", text, where, hint, Who.ADMIN),))
     if len(found) == 1:
         return Buyer(found[0])
@@ -107,7 +107,7 @@ def choose(
             number=order.number,
             name=party.title,
         )
-        hint = T("Fill one of them in the source, say who is meant, or name a party for such: parties: {{default: …}}.")
+        hint = T("Fill one of them in the source, say who is meant, or name a party for such: parties: {default: …}.")
         return Buyer(findings=(Finding("buyer-without-contact", text, where, hint, Who.ACCOUNTANT, about),))
     if not settings.create:
         text = T(

@@ -169,12 +169,12 @@ def _within(settings: DocumentsSettings) -> Iterator[Finding]:
     makes = "order" in acts or settings.unknown_status == "create-order"
     if "return" in acts and "ship" not in acts:
         text = T("A rule takes goods back, and none ships them: there would be no shipment to take back.")
-        hint = T("Say by which status goods leave: rules: {{…: [order, ship]}}.")
+        hint = T("Say by which status goods leave: rules: {…: [order, ship]}.")
         yield Finding("return-without-ship", text, Where(element="rules"), hint, Who.ADMIN)
     for act in ("ship", "cancel", "pay"):
         if act in acts and not makes:
             text = T("A rule does `{act}`, and none makes the order document that it needs.", act=act)
-            hint = T("Say by which status the order is made: rules: {{…: order}}.")
+            hint = T("Say by which status the order is made: rules: {…: order}.")
             yield Finding("no-order-rule", text, Where(element="rules"), hint, Who.ADMIN)
 
 

@@ -39,7 +39,7 @@ class ExchangeServer:
                 T("{host}:{port} cannot be listened on: {words}", host=address[0], port=str(address[1]),
                   words=verbatim(error.strerror or str(error))),
                 code="port",
-                hint=T("Another program may have the port: choose another one (`server: {{port: …}}`)."),
+                hint=T("Another program may have the port: choose another one (`server: {port: …}`)."),
             ) from error  # fmt: skip
         self._server.exchange, self._server.settings = self._exchange, server
         self._thread: threading.Thread | None = None

@@ -154,7 +154,7 @@ class CommerceMLSettings(Settings):
         except (KeyError, IndexError, ValueError):
             made = ""
         if "\1" not in made:
-            raise ValueError(T("Only {{source}} and {{id}} stand for something here, and {{id}} must be there."))
+            raise ValueError(T("Only {source} and {id} stand for something here, and {id} must be there."))
         return value
 
     @field_validator("prices")

@@ -98,7 +98,7 @@ class Adder:
                 code="no-service-policy",
             )
         said = self.settings.services if product.service else self.settings.policy
-        return self.lists.wanted("policy", said, T("goods: {{policy: …, services: …}}")).id if said else ""
+        return self.lists.wanted("policy", said, T("goods: {policy: …, services: …}")).id if said else ""
 
     def _folder(self, said: str) -> str:
         folders = [Ref(good.id, good.code, good.name) for good in self.reader.goods() if good.group and not good.marked]

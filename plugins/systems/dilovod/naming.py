@@ -21,11 +21,11 @@ from plugins.systems.dilovod.values import both
 
 #: Setting that names a thing, for the hint of what is not known.
 HINTS: Mapping[str, Text] = {
-    "firm": T("documents: {{firm: …}}"),
-    "warehouse": T("documents: {{storage: …}}"),
-    "business": T("documents: {{business: …}}"),
-    "account": T("documents: {{account: …}}"),
-    "policy": T("goods: {{policy: …, services: …}}"),
+    "firm": T("documents: {firm: …}"),
+    "warehouse": T("documents: {storage: …}"),
+    "business": T("documents: {business: …}"),
+    "account": T("documents: {account: …}"),
+    "policy": T("goods: {policy: …, services: …}"),
 }
 
 

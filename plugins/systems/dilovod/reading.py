@@ -184,7 +184,7 @@ class Reader:
     def services(self) -> str:
         """The id of the accounting policy of services; "" where the settings name none."""
         said = self.settings.goods.services
-        return self.lists.wanted("policy", said, T("goods: {{services: …}}")).id if said else ""
+        return self.lists.wanted("policy", said, T("goods: {services: …}")).id if said else ""
 
     def _balance(self, *resources: str) -> Iterator[Row]:
         return self._sums(STOCK, ("good", "storage"), resources)
