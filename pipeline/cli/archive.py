@@ -127,7 +127,11 @@ def list_(
     context: typer.Context,
     text: Annotated[
         str | None,
-        typer.Argument(help=str(T("Words of the name, the beginning of a SHA-256, or the number of an order."))),
+        typer.Argument(
+            help=str(
+                T("Words of the name or a pattern (*.xml), the beginning of a SHA-256, or the number of an order.")
+            )
+        ),
     ] = None,
     since: Since = None,
     until: Until = None,
@@ -166,6 +170,8 @@ def list_(
             words = T("Only the newest {n} are shown; -n {more} shows more, --json all.", n=most, more=most * 10)
             common.console(stderr=True).print(str(words))
         nothing = T("Nothing matches {text}.", text=text.strip()) if text and text.strip() else T("No copies yet.")
+        if not text and (since or until):
+            nothing = T("No copies of that time.")
         if unlisted and not rows and not text:
             nothing = T("No copies that the journal tells of.")
         common.table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from pipeline.cli import common
 from pipeline.cli.orders import AsJson, Limit, asked, cut
 from pipeline.engine.shown.cards import KINDS, card_row, history_of, story_data, write_letter
 from pipeline.errors import Who
-from pipeline.texts import LANGUAGES, T, Text
+from pipeline.texts import LANGUAGES, T, Text, verbatim
 
 if TYPE_CHECKING:
     from pipeline.engine.cards.letters import Letter
@@ -77,7 +78,7 @@ def addressee(name: str) -> Who:
     try:
         return Who(name)
     except ValueError:
-        common.usage(T("There is no {name} to write to.", name=name), T("They are: {names}.", names=", ".join(Who)))
+        common.usage(T("Nobody here is called {name}.", name=name), T("They are: {names}.", names=", ".join(Who)))
 
 
 def card(
@@ -167,6 +168,8 @@ def _print_letter(written: Letter, others: Sequence[Who], number: int) -> None:
 def _tell(client: Client, story: Story, data: Mapping[str, Any]) -> None:
     from rich.text import Text as Rich
 
+    from pipeline.engine.cards.ways import here
+
     out = common.console()
     out.print(Rich.assemble((str(T("Card {n}", n=data["number"])), "bold"), ": ", data["kind_text"]))
     for heading, words in _facts(client, story, data):
@@ -176,7 +179,8 @@ def _tell(client: Client, story: Story, data: Mapping[str, Any]) -> None:
         out.print(Rich(str(T("For {who}:", who=common.WHO[who])), style="bold"))
         theirs = [(n, finding) for n, finding in enumerate(story.findings) if finding.who is who]
         for n, finding in theirs[:TOLD]:
-            common.show_findings((finding,), of_story=True)
+            told = finding.hint and verbatim(here(str(finding.hint), story.number))
+            common.show_findings((replace(finding, hint=told or None),), of_story=True)
             _show_lines(out, story, n)
         if len(theirs) > TOLD:
             out.print(str(T("… and {n} more: --json and the letter tell them.", n=len(theirs) - TOLD)))

@@ -147,7 +147,7 @@ def rebuild(
 #: What becomes of an order, and of a file.
 ORDERS = {
     "created": T("its document is there"),
-    "new": T("has no document: the next run makes it, or holds it"),
+    "new": T("has no document: the next run makes it, holds it, or finds nothing to do"),
     "other": T("its document has another sum: the next run asks about it"),
     "rejected": T("has no document: rejected"),
     "found": T("was held here, and its document is there"),
@@ -155,7 +155,7 @@ ORDERS = {
 FILES = {
     "acknowledged": T("done"),
     "done": T("done, still on the server"),
-    "archived": T("is carried on by the next run"),
+    "archived": T("the next run carries on with it"),
     "quarantined": T("could not be read, and a newer one took its place"),
     "pruned": T("done long ago; its copy was dropped"),
     "published": T("published"),

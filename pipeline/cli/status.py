@@ -45,6 +45,8 @@ def status(
 ) -> None:
     """Tell how it stands."""
     with common.cards(as_json=as_json):
+        if nagios and as_json:
+            common.usage(T("--nagios and --json do not go together."), T("Nagios reads one line of text."))
         raise typer.Exit(_guarded(context, max_age, nagios=nagios, as_json=as_json))
 
 

@@ -283,7 +283,7 @@ def _asked_of(change: Change) -> Finding:
     work = change.work
     document = work.row.get("document_number")
     words: dict[str, Any] = {"number": work.number, "file": work.file_name, "document": document or ""}
-    hint = T("Accept it or reject it: `mistok cards` shows the number of its card, and `mistok card` all of it.")
+    hint = T("Accept it or reject it: `mistok cards` tells how.")
     if change.cancelled:
         text = T(
             "Order №{number} came again in {file} as {status}; its document {document} was left as it is.",

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ def search(
     """Files of a client, newest first.
 
     Args:
-        text: words of the name or folder, the beginning of a SHA-256 (four characters or more), or the number of an
-            order; None: all.
+        text: words of the name or folder, a pattern of the whole name (``*.xml``), the beginning of a SHA-256 (four
+            characters or more), or the number of an order; None: all.
         conn: the ledger, for numbers of orders; without it they are not known.
         since: came or went at or after this.
         until: came or went before this.
@@ -78,6 +79,8 @@ def _matches(entry: Entry, text: str, numbers: dict[str, dict[str, str]], *, exa
         return True
     if exact:
         return fold(entry.name) == fold(text)
+    if any(sign in text for sign in "*?"):
+        return fnmatchcase(fold(entry.name), fold(text))
     return matcher(text)((entry.name, entry.folder), ())
 
 

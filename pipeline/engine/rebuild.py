@@ -455,11 +455,13 @@ def _look(entry: Entry) -> tuple[Any, ...]:
 def _known(conn: sa.Connection, client: str) -> set[tuple[Any, ...]]:
     """Identities of what the ledger has."""
     found: set[tuple[Any, ...]] = set()
-    f, p = t.files, t.publications
+    f, p, c = t.files, t.publications, t.cards.c
+    # an answered card leaves its file quarantined no more, and its journal as many lines as there were looks
+    set_aside = set(conn.execute(sa.select(c.file_id).where(c.client == client, c.kind == "quarantined")).scalars())
     for row in conn.execute(sa.select(f).where(f.c.client == client, f.c.sha256.is_not(None))):
         found.add(("in", row.connection, row.folder, row.name, row.sha256, row.size, row.modified))
         found.add(("bytes", row.sha256))
-        if row.state == FileState.QUARANTINED:
+        if row.state == FileState.QUARANTINED or row.id in set_aside:
             found.add(("look", row.connection, row.folder, row.name, row.sha256))
     for row in conn.execute(sa.select(p).where(p.c.client == client)):
         found.add(("out", row.connection, row.folder, row.name, row.sha256))

@@ -71,6 +71,9 @@ def test_copies_are_listed_found_and_extracted(shop: Path, tmp_path: Path) -> No
         assert Path(written["path"]).parent == to
     assert data(shop, "archive", "list", "--since", "2100-01-01") == []
     assert len(data(shop, "archive", "list", "--until", "2100-01-01")) == 3
+    assert "No copies of that time." in say(shop, "archive", "list", "--since", "2100-01-01").out
+    assert {row["name"] for row in data(shop, "archive", "list", "*.XML")} == {"single.xml", "company.xml"}
+    assert [row["name"] for row in data(shop, "archive", "list", "c?mpany.*")] == ["company.xml"]
     assert say(shop, "archive", "extract", "nothing-like-it").code == 1
     assert "No copies" not in say(shop, "archive", "list").out
 

@@ -114,6 +114,7 @@ def test_alive_and_well(place: Path, status: Status) -> None:
     assert {job["job"] for job in data["jobs"]} == {"orders", "catalogue"}
     assert data["disks"][0]["free_bytes"] > 0
     assert status("--nagios") == (0, "MISTOK OK - acme: all is well\n")
+    assert status("--nagios", "--json")[0] == 2
 
 
 def test_alive_dead_stuck_silent_by_the_last_sign(place: Path, status: Status) -> None:

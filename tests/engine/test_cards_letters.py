@@ -125,6 +125,41 @@ def test_what_a_terminal_would_obey_is_only_shown() -> None:
     assert line.text == "a\ufffd[31m\ufffd\ufffdb"
 
 
+@pytest.mark.parametrize("language", ["en", "uk"])
+@pytest.mark.parametrize(
+    ("code", "about", "answer"),
+    [
+        ("unknown-product", "sku:AB-1", "mistok resolve 12 --map sku:AB-1=0042"),
+        ("in-doubt", "", "mistok resolve 12 --document 77"),
+        ("shipped-more", "", "mistok resolve 12 --retry"),
+        ("brake", "", "mistok resolve 12 --accept"),
+    ],
+)
+def test_those_inside_are_told_the_rule_and_a_right_answer(code: str, about: str, answer: str, language: str) -> None:
+    known = replace(KNOWN, explain=lambda _story, _one: None)
+    written = letter([story(finding(code, Who.ACCOUNTANT, about))], Who.ACCOUNTANT, language, known)
+    heading, rightly = {"en": ("The rule: ", "rightly written so:"), "uk": ("Правило: ", "")}[language]
+    assert heading in written.body
+    assert rightly in written.body
+    assert f"       {answer}\n" in written.body
+
+
+def test_those_inside_are_told_the_rule_of_the_format_too() -> None:
+    written = letter([story(finding("quantity", Who.ACCOUNTANT))], Who.ACCOUNTANT, "en", KNOWN)
+    assert "The rule: A sum has a dot." in written.body
+
+
+def test_a_hint_leads_to_the_card_itself() -> None:
+    one = replace(finding("unknown-product", Who.ACCOUNTANT), hint=T("Say which: `mistok cards` tells how."))
+    assert "Say which: `mistok card 12` tells how." in letter([story(one)], Who.ACCOUNTANT, "en", KNOWN).body
+
+
+def test_a_quarantined_file_is_not_said_to_have_given_orders() -> None:
+    written = letter([story(finding(), kind="quarantined")], Who.SITE, "en", KNOWN)
+    assert "no order was taken from it" in written.body
+    assert "orders that are right are taken" not in written.body
+
+
 def test_two_faults_on_one_line_draw_it_once() -> None:
     written = letter([story(finding(), finding(text="Wrong, too."))], Who.SITE, "en", KNOWN)
     assert written.body.count("> 2 | second <total>") == 1

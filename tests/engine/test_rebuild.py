@@ -141,6 +141,17 @@ def test_a_quarantined_file_counts_once_however_often_its_bytes_came(world: Worl
     assert len(world.cards()) == 3
 
 
+def test_a_file_that_was_looked_at_twice_and_then_rejected_is_no_news(world: World) -> None:
+    """Its journal has a line for each look; the ledger knows of all of them."""
+    for moment in (1_790_000_000, 1_790_000_100):
+        world.put("cut.xml", b"<orders")
+        os.utime(world.folder / "site" / "shop" / "cut.xml", (moment, moment))
+        world.run()
+    world.resolve("reject", why="a test")
+    assert world.cards() == []
+    assert rebuilt(world).counts() == {"files": {}, "orders": {}}
+
+
 def test_a_document_of_another_sum_settles_no_held_order(world: World, tmp_path: Path) -> None:
     take(world, "first.xml", version(2))
     lose(world)

@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 from pipeline import __version__
 from pipeline.engine import deciding
 from pipeline.engine.cards.excerpt import Line, drawn
+from pipeline.engine.cards.inside import for_inside
 from pipeline.engine.cards.story import Story
-from pipeline.engine.cards.ways import mapping_command
+from pipeline.engine.cards.ways import here, mapping_command
+from pipeline.engine.cards.words import KINDS
 from pipeline.engine.nearest import Proposal
 from pipeline.errors import Finding, Who
 from pipeline.flow import Explained
@@ -185,8 +187,11 @@ class _Writer:
         if shown:
             lines += ["", textwrap.indent(drawn(shown), "    "), ""]
         if finding.hint is not None and (self.to is not Who.SITE or finding.who is Who.SITE):
-            lines.append(self.say(T("Advice: {words}", words=finding.hint)))
-        rule = self.known.explain(told.story, finding) if self.to in (Who.SITE, Who.US) else None
+            words = here(self.say(finding.hint), told.story.number)
+            lines.append(self.say(T("Advice: {words}", words=words)))
+        rule = self.known.explain(told.story, finding)
+        if rule is None and self.to in (Who.ACCOUNTANT, Who.ADMIN) and not self.settled:
+            rule = for_inside(finding, told.story.number)
         if rule is not None:
             element = (finding.where.element or "").rpartition("/")[2].partition("[")[0]
             known = explained.setdefault((finding.code, element), n)
@@ -235,7 +240,10 @@ class _Writer:
             yield T("An order that says when it was changed (<modified>) is not asked about for its order of arrival.")
         elif self.file is not None:
             yield T("Mend this on the site, and send the order file again, whole, under the same name or another one.")
-            yield T("Nothing was lost: orders that are right are taken, and the others wait for the mended file.")
+            if any(story.card["kind"] == "quarantined" for story in self.own):
+                yield T("Nothing was lost: the file is kept as it came, and its orders wait for the mended one.")
+            else:
+                yield T("Nothing was lost: orders that are right are taken, and the others wait for the mended file.")
             yield T(
                 "Nothing is booked twice: an order is known by its id, however often and in whatever file it comes."
             )
@@ -263,7 +271,7 @@ class _Writer:
             kind, _, code = about.partition(":")
             yield T(
                 "Add {kind} {code} to the accounting system, or say which known one is meant: {command}",
-                kind=_KINDS.get(kind) or verbatim(kind),
+                kind=KINDS.get(kind) or verbatim(kind),
                 code=code,
                 command=mapping_command(numbers[:1], about, ""),
             )
@@ -293,14 +301,3 @@ class _Writer:
 
     def _when(self, moment: datetime) -> datetime:
         return moment.astimezone(self.known.zone)
-
-
-_KINDS: Mapping[str, Text] = {
-    "sku": T("product"),
-    "party": T("client"),
-    "object": T("object"),
-    "warehouse": T("warehouse"),
-    "user": T("user"),
-    "executor": T("executor"),
-    "currency": T("currency"),
-}

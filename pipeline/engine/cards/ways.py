@@ -31,6 +31,11 @@ def shell_word(text: str, *, windows: bool = False) -> str:
     return '"' + text.replace('"', '\\"') + '"' if windows else shlex.quote(text)
 
 
+def here(words: str, number: int) -> str:
+    """The words of a hint on the card of that number itself: where they send to the list of cards, to this one."""
+    return words.replace("`mistok cards`", f"`mistok card {number}`")
+
+
 def mapping_command(cards: Sequence[int], about: str, meant: str, *, windows: bool = False) -> str:
     """``mistok resolve 12 --map sku:AB-1=AB1``; an unknown meaning is ``…``."""
     numbers = " ".join(str(number) for number in cards)
