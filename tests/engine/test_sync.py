@@ -93,9 +93,9 @@ class World:
         mine = {name: plugin(name, one) for name, one in (("memory-shop", self.shop), ("memory-crm", self.crm))}
         return replace(registry, systems={**registry.systems, **mine})
 
-    def run(self, reach: Callable[[str], None] = lambda _point: None, **options: Any) -> RunReport:
+    def run(self, job: str = "goods", reach: Callable[[str], None] = lambda _point: None, **options: Any) -> RunReport:
         return run_job(
-            self.config(), "goods", RunOptions(**options), registry=self.registry(), clock=self.clock, reach=reach
+            self.config(), job, RunOptions(**options), registry=self.registry(), clock=self.clock, reach=reach
         )
 
     def later(self, **by: float) -> None:
@@ -490,6 +490,54 @@ def test_vanished_stock_is_set_to_nothing_by_the_clients_choice(world: World) ->
     del world.shop.content["2"]
     good(world.run(full=True))
     assert world.crm.pushes == [(gone.id, "", Decimal(0))]
+
+
+def test_what_has_gone_is_told_once_and_does_not_look_like_a_shrunk_source_later(world: World) -> None:
+    put(world.shop, *[single(str(n), f"S-{n}") for n in range(1, 11)])
+    good(world.run())
+    for own in ("1", "2", "3", "4"):
+        del world.shop.content[own]
+    assert good(world.run(full=True)).counts["vanished"] == 4
+    assert good(world.run(full=True)).counts == {"matched": 6}
+    for own in ("5", "6"):
+        del world.shop.content[own]
+    put(world.shop, single("11", "S-11"), single("1", "S-1", price="12.00"))
+    report = good(world.run(full=True))
+    assert (report.exit_code, report.counts) == (0, {"matched": 4, "new": 1, "updated": 1, "vanished": 2})
+    assert len(by_sku(world.crm, "S-1")) == 1
+
+
+def test_a_target_that_cannot_hide_says_so_once(world: World) -> None:
+    world.more = "vanished: hide"
+    world.crm.traits = replace(FLAT, writes=FLAT.writes - {"published"})
+    put(world.shop, *[single(str(n), f"S-{n}") for n in range(1, 5)])
+    good(world.run())
+    del world.shop.content["2"]
+    report = good(world.run(full=True))
+    assert report.exit_code == 1
+    assert "the target cannot hide products" in str(report.steps[0].result.notes[0])  # type: ignore[union-attr]
+    assert good(world.run(full=True)).exit_code == 0
+
+
+def test_goods_without_stock_get_it_again_when_they_return(world: World) -> None:
+    """Also where the step that sends stock has not looked meanwhile: it believes in what it sent."""
+    world.more = "vanished: zero-stock"
+    world.jobs = "  levels: {steps: [{step: sync-stock, from: shop, to: crm}]}\n"
+    for n in range(1, 5):
+        put(world.shop, single(str(n), f"S-{n}"))
+        world.shop.stock[str(n), ""] = (Decimal(5), Decimal(0))
+    good(world.run())
+    assert good(world.run("levels")).exit_code == 1, "the first stock is looked at by a person"
+    world.decide("accept")
+    good(world.run("levels"))
+    back = world.shop.content.pop("2")
+    good(world.run(full=True))
+    gone = by_sku(world.crm, "S-2")[0]
+    assert world.crm.stock[gone.id, ""][0] == 0
+    world.shop.content["2"] = back
+    good(world.run())
+    good(world.run("levels"))
+    assert world.crm.stock[gone.id, ""][0] == 5
 
 
 def test_what_the_shop_only_hides_has_not_vanished(world: World) -> None:

@@ -138,3 +138,36 @@ def test_a_catalogue_of_two_systems_that_were_compared_asks_nobody(world: World)
         ctx.close()
     prices(world, "11.00")
     assert good(world.run()).counts == {"updated": 2}
+
+
+def by_category(world: World, policy: str = "hide") -> None:
+    """One step for each of two categories, in one job."""
+    world.step = "sync-catalogue"
+    world.more = f"categories: [A]\nvanished: {policy}"
+    world.jobs = (
+        f"      - step: sync-catalogue\n        from: shop\n        to: crm\n"
+        f"        categories: [B]\n        vanished: {policy}\n"
+    )
+
+
+def test_what_another_step_of_the_same_kind_keeps_in_step_has_not_vanished(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    by_category(world)
+    for n in range(1, 5):
+        for category in "AB":
+            put(world.shop, single(f"{category}{n}", f"{category}-{n}", published=True, category=(category,)))
+    good(world.run())
+    for _ in range(2):
+        report = good(world.run(full=True))
+        assert (report.exit_code, report.counts) == (0, {"matched": 8})
+    assert all(offer.values["published"] for offer in world.crm.content.values())
+
+
+def test_a_second_step_of_the_same_kind_is_looked_at_by_itself_the_first_time(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    by_category(world)
+    for category, there in (("A", "10.00"), ("B", "20.00")):
+        put(world.shop, single(f"{category}1", f"{category}-1", price="10.00", category=(category,)))
+        put(world.crm, single(f"c{category}", f"{category}-1", price=there, category=(category,)))
+    assert good(world.run()).exit_code == 1
+    assert [own for own, _values in world.crm.updates] == ["cA"]

@@ -126,15 +126,15 @@ def test_other_products_that_vanish_are_another_trouble_even_when_they_are_as_ma
 
 
 def test_a_source_that_stays_small_is_asked_about_once(world: World) -> None:
-    gone(world, 1, 2, 3, 4, 5, 6)
+    gone(world, 1, 2, 3, 4, 5, 6, 7, 8)
     good(world.run())
-    gone(world, 1, 2)
+    gone(world, 1, 2, 3)
     assert good(world.run(full=True)).exit_code == 1
     world.decide("accept")
     for full in (True, False, True, False, True):
         assert good(world.run(full=full)).exit_code == 0
     gone(world, 1)
-    assert good(world.run(full=True)).exit_code == 1, "one more"
+    assert good(world.run(full=True)).exit_code == 1, "two of the three that are left"
 
 
 def test_what_a_look_at_everything_found_is_not_forgotten_by_the_next_short_look(world: World) -> None:

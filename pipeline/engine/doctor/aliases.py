@@ -319,10 +319,10 @@ def keep(client: Client, decided: Decided, *, file: str, by: str) -> list[tuple[
 def _compare_all(client: Client, conn: sa.Connection, pairs: set[Pair]) -> None:
     """Let the next run of what keeps these in step look at everything: nothing of the products has changed."""
     for job, described in client.config.jobs.items():
-        for spec in described.steps:
+        for number, spec in enumerate(described.steps):
             params = spec.params
             if isinstance(params, SyncSettings) and (params.source, params.to) in pairs:
-                link = f"{job}/{params.source}>{params.to}/{spec.step}"
+                link = store.link_of(job, described.steps, number)
                 store.set_moment(client.ledger, conn, store.FULL, link, None)
 
 

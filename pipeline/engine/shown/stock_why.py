@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.context import Progress, RunContext, no_progress
 from pipeline.engine.sync.stock import sellable_by_warehouse
+from pipeline.engine.sync.store import link_of
 from pipeline.errors import ConfigError
 from pipeline.model import StockLevel
 from pipeline.ports import Reserve, Reserves, Stock
@@ -90,7 +91,7 @@ def why(client: Client, job: str, number: int, article: str, *, report: Progress
             T("{system} tells no stock of {article}.", system=settings.source, article=article),
             hint=T("Articles are compared as the step says; mistok sync {job} --explain tells how.", job=job),
         )
-    link = f"{job}/{settings.source}>{settings.to}/{steps[number].step}"
+    link = link_of(job, steps, number)
     wanted = sellable_by_warehouse(mine, settings)[0].values()
     sums: dict[str, Decimal] = {}
     for one in wanted:

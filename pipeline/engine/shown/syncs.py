@@ -18,6 +18,7 @@ def pairs(client: Client) -> list[dict[str, Any]]:
     import sqlalchemy as sa
 
     from pipeline.engine import history
+    from pipeline.engine.sync.store import link_of
     from pipeline.ledger import cards, plans
     from pipeline.ledger.tables import links
 
@@ -32,7 +33,7 @@ def pairs(client: Client) -> list[dict[str, Any]]:
             for number, step in enumerate(spec.steps):
                 if not isinstance(step.params, SyncSettings):
                     continue
-                link = f"{job}/{step.params.source}>{step.params.to}/{step.step}"
+                link = link_of(job, spec.steps, number)
                 subject = f"sync:{job}:{number + 1}"
                 run = last.get(job)
                 mine = [row for row in newest if row["link"] == link]

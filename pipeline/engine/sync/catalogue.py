@@ -16,6 +16,7 @@ from pipeline.engine.sync.store import Link
 from pipeline.engine.sync.walk import (
     FIRST,
     PRODUCTS,
+    QUIET,
     TAKES_PRODUCTS,
     TAKES_STOCK,
     Applied,
@@ -28,7 +29,7 @@ from pipeline.errors import Finding, MistokError
 from pipeline.flow import StepResult
 from pipeline.model import Offer
 from pipeline.ports import ApplyCatalogue, ApplyStock, OfferChange, Offers, OfferTraits, RowOutcome, Stock, StockTarget
-from pipeline.syncing import CatalogueSyncSettings, PriceSyncSettings, is_price
+from pipeline.syncing import CatalogueSyncSettings, PriceSyncSettings, StockSyncSettings, is_price
 from pipeline.texts import TN, T
 
 ZERO = Decimal(0)
@@ -57,7 +58,7 @@ class CatalogueRun(SyncRun):
             braked = self._braked(made, seen)
             return StepResult(
                 {word: n for word, n in made.counts.items() if n},
-                waiting=bool(braked),
+                waiting=bool(braked) or any(one.code not in QUIET for one in made.findings),
                 notes=tuple(one.text for one in (*seen.remarks, *braked.findings)),
                 details=rows,
                 plan=made,
@@ -224,6 +225,8 @@ class CatalogueRun(SyncRun):
         assert isinstance(self.target, ApplyCatalogue)
         hide = [one.target for one in made.vanished if one.act == "hide"]
         zero = [one.target for one in made.vanished if one.act == "zero-stock"]
+        # what is kept is told once: counted for ever, it would in the end look like a source that has shrunk
+        self._forget([one.target for one in made.vanished if one.act == "keep"])
         if hide:
             outcomes = self.target.update_offers([OfferChange(offer=one, values={"published": False}) for one in hide])
             self._gone(hide, outcomes, applied)
@@ -235,17 +238,32 @@ class CatalogueRun(SyncRun):
             ]
             outcomes = stock.apply_stock(targets)
             self._gone([one.offer for one in targets], outcomes, applied)
+            self._let_stock_look()
+
+    def _let_stock_look(self) -> None:
+        """The steps that send stock there believe in what they sent last: let them compare all of it, once."""
+        with self.ctx.begin() as conn:
+            for job, described in self.ctx.config.jobs.items():
+                for number, spec in enumerate(described.steps):
+                    if isinstance(spec.params, StockSyncSettings) and spec.params.to == self.settings.to:
+                        link = store.link_of(job, described.steps, number)
+                        store.set_moment(self.ctx.ledger, conn, store.FULL, link, None)
 
     def _gone(self, offers: Sequence[Offer], outcomes: Sequence[RowOutcome], applied: Applied) -> None:
         self.ctx.reach("sync:applied")
         judge(outcomes, lambda place: offers[place].title, applied)
         failed = {offer.id for offer, outcome in zip(offers, outcomes, strict=True) if outcome.error is not None}
+        self._forget([one for one in offers if one.id not in failed])
+
+    def _forget(self, offers: Sequence[Offer]) -> None:
+        """What has gone from the source, and was dealt with, is in step no more; it is matched anew if it returns."""
+        gone = {one.id: one for one in offers}
+        if not gone:
+            return
         with self.ctx.begin() as conn:
-            ids = {offer.id for offer in offers} - failed
-            store.forget_links(conn, self.ctx.client, self.link, ids)
-            for one in offers:
-                if one.id in ids:
-                    self.ctx.event(conn, self.subject, "vanished", target=one.id, title=one.title)
+            store.forget_links(conn, self.ctx.client, self.link, gone)
+            for one in gone.values():
+                self.ctx.event(conn, self.subject, "vanished", target=one.id, title=one.title)
 
     def _record(self, links: Sequence[Link]) -> None:
         with self.ctx.begin() as conn:

@@ -13,7 +13,18 @@ from pipeline.engine.sync.brakes import Braked, stopped
 from pipeline.engine.sync.rows import Row, Rows, base_only_of, shape, unsent
 from pipeline.engine.sync.stock import Push, StockPlan, plan_stock, sellable_by_warehouse, stock_brakes
 from pipeline.engine.sync.store import Link
-from pipeline.engine.sync.walk import FIRST, PRODUCTS, STOCK, TAKES_STOCK, Applied, Observed, SyncRun, batches, judge
+from pipeline.engine.sync.walk import (
+    FIRST,
+    PRODUCTS,
+    QUIET,
+    STOCK,
+    TAKES_STOCK,
+    Applied,
+    Observed,
+    SyncRun,
+    batches,
+    judge,
+)
 from pipeline.errors import ConfigError, Finding, MistokError
 from pipeline.flow import StepResult
 from pipeline.model import Offer, StockLevel
@@ -60,7 +71,7 @@ class StockRun(SyncRun):
         if self.ctx.dry_run:
             return StepResult(
                 {word: n for word, n in made.counts.items() if n},
-                waiting=bool(braked),
+                waiting=bool(braked) or any(one.code not in QUIET for one in made.findings),
                 notes=tuple(one.text for one in (*seen.remarks, *braked.findings)),
                 details=rows,
                 plan=made,
@@ -197,6 +208,8 @@ class StockRun(SyncRun):
             for some in batches(made.pushes, traits.batch):
                 self._push(some, seen, applied)
                 self.ctx.progress(applied.done, len(made.pushes), T("writing {name}", name=self.settings.to))
+            with self.ctx.begin() as conn:  # told once, see the catalogue's
+                store.forget_links(conn, self.ctx.client, self.link, made.vanished if applied.whole else ())
         except MistokError as error:
             if error.code == "config":
                 raise

@@ -18,7 +18,7 @@ from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
 from pipeline.ports import OfferTraits, ProductDraft
 from pipeline.syncing import CatalogueSyncSettings, is_price
-from pipeline.texts import T, Text
+from pipeline.texts import TN, T, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,14 +362,28 @@ class _Planner:
         keys |= self.rows.unpublished
         act = self.settings.vanished
         gone = []
+        shown = 0  #: of what would be hidden, and cannot
         for offer in self.matches.only_there:
             known = self.known.get(offer.id)
             if known is None or known.source_key in keys:
                 continue
             if act == "hide" and ("published" not in self.traits.writes or offer.values.get("published") is False):
                 gone.append(Vanish(offer, "keep"))
+                shown += "published" not in self.traits.writes
             else:
                 gone.append(Vanish(offer, act))
+        if shown:
+            self.findings.append(
+                Finding(
+                    "cannot-hide",
+                    T(
+                        "{n} gone from the source, and the target cannot hide products: what is there stays as it is.",
+                        n=TN("{n} product has", "{n} products have", shown),
+                    ),
+                    hint=T("Hide or sell them off there, and write `vanished: keep` or `zero-stock` into the step."),
+                    who=Who.ADMIN,
+                )
+            )
         return tuple(gone)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -11,14 +11,32 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pipeline.config.model import StepSpec
 from pipeline.engine.sync.plan import Known
 from pipeline.ledger.store import Ledger
 from pipeline.ledger.tables import links, values
 from pipeline.model import Offer
+from pipeline.syncing import SyncSettings
 
 CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "compared", "wake"
 #: By a card's subject: up to which decision the verdicts on its plans are over, and which one stands.
 VERDICTS = "sync-verdicts"
+
+
+def link_of(job: str, steps: Sequence[StepSpec], number: int) -> str:
+    """The name under which the ledger keeps what the step of that place (from 0) has in step.
+
+    A second step of one kind between the same two systems, of other categories for instance, has its own: what the one
+    does not look at has not vanished for the other.
+    """
+    mine = steps[number]
+    assert isinstance(mine.params, SyncSettings)
+    ends = (mine.step, mine.params.source, mine.params.to)
+    before = sum(
+        isinstance(one.params, SyncSettings) and (one.step, one.params.source, one.params.to) == ends
+        for one in steps[:number]
+    )
+    return f"{job}/{mine.params.source}>{mine.params.to}/{mine.step}{f'#{before + 1}' if before else ''}"
 
 
 @dataclass(frozen=True, slots=True)

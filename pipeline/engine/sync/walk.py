@@ -90,7 +90,7 @@ class SyncRun:
         assert isinstance(spec.params, SyncSettings)
         self.step, self.ctx = step, ctx
         self.settings: Any = spec.params
-        self.link = f"{ctx.job}/{spec.params.source}>{spec.params.to}/{spec.step}"
+        self.link = store.link_of(ctx.job, ctx.config.jobs[ctx.job].steps, number)
         self.subject = f"sync:{ctx.job}:{number + 1}"
         self.name = spec.step
         self.began = ctx.clock.now()
