@@ -144,7 +144,7 @@ def cards(*, as_json: bool = False) -> Iterator[None]:
 
         import structlog
 
-        from pipeline.engine.runtime import unexpected
+        from pipeline.engine.endings import unexpected
 
         reference = secrets.token_hex(4)
         structlog.get_logger("mistok.cli").exception("unexpected", reference=reference)

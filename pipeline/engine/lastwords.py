@@ -64,7 +64,7 @@ def _speak(said: dict[str, Any]) -> None:
         print(words, flush=True)  # noqa: T201 - the last words of a process that could not say them
     sys.path[:] = said["path"]
     from pipeline.clock import SystemClock
-    from pipeline.engine.runtime import record_end
+    from pipeline.engine.endings import record_end
     from pipeline.errors import Finding
     from pipeline.ledger.store import Ledger
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import secrets as random_names
 import socket
@@ -16,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Self
 
-import sqlalchemy as sa
 import structlog
 
 from pipeline.archive import Archive
@@ -25,10 +22,11 @@ from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, JobConfig, StepSpec
 from pipeline.engine import alarms, guard, lastwords, offspring, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
+from pipeline.engine.endings import mark_of, no_result, record_end, timed_out, unexpected
 from pipeline.engine.keeping import Keeper
 from pipeline.engine.shown import configs
 from pipeline.engine.shown.stories import STARTED_BY
-from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient, Where, Who
+from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient
 from pipeline.flow import (
     DocumentsStep,
     FreeStep,
@@ -48,7 +46,6 @@ from pipeline.texts import T, current_language, hiding
 
 log = structlog.get_logger("mistok.run")
 
-IDLE_KEPT = timedelta(days=7)
 #: A job is free again so long after its machine is gone; a process of this machine that died is seen at once.
 LEASE = timedelta(minutes=2)
 #: A process that does not end by itself at its time limit, as its step holds the interpreter, is ended after so long.
@@ -418,7 +415,7 @@ class _Run:
                 finding=findings[0] if findings else None,
                 well=state in ("done", "waiting") and not any(left_alone),
                 reference=reference,
-                mark=_mark(findings) if exit_code != UNREACHABLE else "",
+                mark=mark_of(findings) if exit_code != UNREACHABLE else "",
                 room=self._has_room,
             )
         idle = self.options.trigger == "watch" and state == "done" and not report.counts
@@ -429,81 +426,6 @@ class _Run:
 def _worst(codes: Any) -> int:
     order = (DONE, WAITING, UNREACHABLE, WRONG)
     return max(codes, key=order.index, default=DONE)
-
-
-def timed_out(job: str, step: str, limit: timedelta) -> Finding:
-    """What is said of a step that was ended by its time limit."""
-    return Finding(
-        "time-limit",
-        T(
-            "Step {step} of job {job} was ended: it took longer than {seconds} s.",
-            step=step,
-            job=job,
-            seconds=f"{limit.total_seconds():g}",
-        ),
-        hint=T("The next run goes on where it stopped. If it is always too short, raise time_limit of the job."),
-        who=Who.ADMIN,
-    )
-
-
-def record_end(
-    ledger: Ledger,
-    run_id: int | None,
-    job: str,
-    state: str,
-    *,
-    counts: Mapping[str, int] | None = None,
-    finding: Finding | None = None,
-    reference: str = "",
-    mark: str = "",
-    well: bool = False,
-    room: Callable[[], bool] = lambda: True,
-) -> None:
-    """Write down how a run ended; a failure is told to people once, until it changes or the job works again.
-
-    ``well``: it did work. One that was broken off, or that found somebody else at work, says nothing about a trouble
-    that was told. ``mark`` and ``room`` as for :mod:`pipeline.engine.alarms`.
-    """
-    now = ledger.clock.now()
-    with ledger.begin() as conn:
-        written = conn.execute(
-            t.runs.update()
-            .where(t.runs.c.id == run_id, t.runs.c.state == "running")
-            .values(
-                ended=now,
-                state=state,
-                counts=dict(counts) if counts else sa.null(),
-                error=finding.to_json() if finding else None,
-                reference=reference or None,
-            )
-        )
-        if not written.rowcount:
-            return  # it was given up and its job taken over: its successor tells how it goes
-        if finding is not None:
-            alarms.failed(ledger, conn, job, finding, mark=mark)
-        elif well:
-            alarms.well(ledger, conn, job, room=room)
-        if state == "done" and not counts:
-            _forget_idle_runs(conn, ledger, job, now)
-
-
-def _forget_idle_runs(conn: sa.Connection, ledger: Ledger, job: str, now: datetime) -> None:
-    """A look every few seconds that finds nothing would fill the history: such runs are kept for a week."""
-    runs = t.runs
-    conn.execute(
-        runs.delete().where(
-            runs.c.client == ledger.client,
-            runs.c.job == job,
-            runs.c.state == "done",
-            runs.c.counts.is_(None),
-            runs.c.started < now - IDLE_KEPT,
-        )
-    )
-
-
-def _mark(findings: Sequence[Finding]) -> str:
-    words = json.dumps([finding.to_json() for finding in findings], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 def _run_step(spec: StepSpec, ctx: RunContext, number: int = 0) -> StepReport:
@@ -543,35 +465,10 @@ def _run_step(spec: StepSpec, ctx: RunContext, number: int = 0) -> StepReport:
             spec.step, findings=(unexpected(spec.step, error, reference),), reference=reference, exit_code=WAITING
         )
     if not isinstance(result, StepResult):
-        return StepReport(spec.step, findings=(_no_result(spec.step, result),), exit_code=WAITING)
+        return StepReport(spec.step, findings=(no_result(spec.step, result),), exit_code=WAITING)
     details = tuple(mask_any(dict(row), ctx.config.secrets) for row in result.details)
     code = UNREACHABLE if result.unreachable else WAITING if result.waiting or result.findings else DONE
     return StepReport(spec.step, replace(result, details=details), result.findings, exit_code=code)
-
-
-def _no_result(step: str, result: object) -> Finding:
-    return Finding(
-        "plugin-error",
-        T("Step {step} gave back {kind} instead of a StepResult.", step=step, kind=type(result).__name__),
-        hint=T("Let its run function end with `return StepResult(…)`."),
-        who=Who.US,
-    )
-
-
-def unexpected(what: str, error: BaseException, reference: str) -> Finding:
-    """The short card of an error that nobody foresaw; the log has it whole."""
-    return Finding(
-        "unexpected",
-        T(
-            "{what} failed by a mistake of the program ({kind}); reference {reference}.",
-            what=what,
-            kind=type(error).__name__,
-            reference=reference,
-        ),
-        Where(),
-        T("Nothing was lost: the next run goes on. Send the log lines with this reference to support."),
-        Who.US,
-    )
 
 
 def _format(spec: StepSpec, ctx: RunContext) -> tuple[Any, Settings]:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import platform
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -30,6 +29,7 @@ from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
 from pipeline.engine import alarms, asking, backoff, history, quiet, sharing
 from pipeline.engine.configwatch import ConfigWatch, Verdict
+from pipeline.engine.endings import stopped, timed_out, worker_lost
 from pipeline.engine.hooks import Hooks, start_hooks
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.retention import Daily
@@ -37,10 +37,9 @@ from pipeline.engine.scheduler import Due, Scheduler
 from pipeline.engine.sync.store import wakes
 from pipeline.engine.watch import Watch, poll_every, watch_for
 from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
-from pipeline.errors import Finding, Transient, Who
+from pipeline.errors import Finding, Transient
 from pipeline.flow import InboundSettings
 from pipeline.ledger.store import Lease, Ledger
-from pipeline.texts import T, Text
 
 log = structlog.get_logger("mistok.serve")
 
@@ -331,10 +330,10 @@ class Supervisor:
                 self._broken(order, "timed_out", _timed_out(desk, worker.step))
             elif why == "drain":
                 log.warning("run_cut_off", job=order.job)
-                self._broken(order, "interrupted", _stopped(order.job))
+                self._broken(order, "interrupted", stopped(order.job))
             else:
                 log.error("worker_lost", job=order.job, exit_code=code)
-                self._broken(order, "interrupted", _worker_lost(order.job, code))
+                self._broken(order, "interrupted", worker_lost(order.job, code))
             self._free(worker, order)
         elif worker.ready and not self._stops:
             log.warning("idle_worker_lost", exit_code=code)
@@ -594,31 +593,4 @@ def _inboxes(config: ClientConfig, job: JobConfig) -> dict[str, ConnectionSpec]:
 
 
 def _timed_out(desk: Desk, step: int) -> Finding:
-    from pipeline.engine.runtime import timed_out
-
     return timed_out(desk.name, desk.spec.steps[step].step if desk.spec.steps else "", desk.spec.time_limit)
-
-
-def _stopped(job: str) -> Finding:
-    return Finding(
-        "stopped",
-        T("Job {job} was cut off, as Mistok was stopped and the job did not end in time.", job=job),
-        hint=T("Nothing was lost: the next run goes on where it stopped."),
-        who=Who.ADMIN,
-    )
-
-
-def _worker_lost(job: str, exit_code: int | None) -> Finding:
-    return Finding(
-        "worker-lost",
-        T("The process that ran job {job} ended by itself ({how}).", job=job, how=_how(exit_code)),
-        hint=T("Nothing was lost: the next run goes on where it stopped. If it comes again, look into the log."),
-        who=Who.ADMIN,
-    )
-
-
-def _how(exit_code: int | None) -> Text:
-    if exit_code is not None and exit_code < 0 and sys.platform != "win32":
-        with contextlib.suppress(ValueError):
-            return T("signal {name}", name=signal.Signals(-exit_code).name)
-    return T("exit code {code}", code=exit_code if exit_code is not None else "?")

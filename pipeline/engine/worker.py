@@ -181,7 +181,7 @@ def _live(pipe: Connection, boot: Boot) -> None:
 
 
 def _unforeseen(job: str, error: BaseException) -> Finding:
-    from pipeline.engine.runtime import unexpected
+    from pipeline.engine.endings import unexpected
 
     return unexpected(job, error, "")
 

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from pipeline import __version__
-from pipeline.engine.runtime import unexpected
+from pipeline.engine.endings import unexpected
 from pipeline.engine.shown.words import finding_row
 from pipeline.errors import Finding, MistokError, Transient, Who
 from pipeline.texts import T, Text

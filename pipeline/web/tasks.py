@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from pipeline.engine.runtime import unexpected
+from pipeline.engine.endings import unexpected
 from pipeline.errors import Finding, MistokError
 from pipeline.texts import Text
 

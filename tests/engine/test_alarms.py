@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from pipeline.clock import SystemClock
 from pipeline.engine import alarms
+from pipeline.engine.endings import record_end
 from pipeline.engine.history import record_broken_end
-from pipeline.engine.runtime import record_end
 from pipeline.errors import Finding
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from pipeline.engine.runtime import IDLE_KEPT, Client
+from pipeline.engine.endings import IDLE_KEPT
+from pipeline.engine.runtime import Client
 from pipeline.ledger import tables as t
 from tests.engine.conftest import Shop
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.engine.runtime import timed_out
+from pipeline.engine.endings import timed_out
 from tests.e2e.command import ROOT, environment
 
 CONFIG = """\
