@@ -152,8 +152,16 @@ def _totals(rows: dict[int, Record], whole: Record) -> str:
 
 
 def _matrix(fault: Fault, record: Record) -> str:
-    """``12 points × 6 transports × 2 ledgers``, as far as there is more than one of each; told when it is not whole."""
-    named = [(axis, len(record.axes[axis])) for axis in fault.axes if len(record.axes[axis]) > 1]
+    """``12 points × 6 transports × 2 ledgers``, as far as there is more than one of each; told when it is not whole.
+
+    Points of other walks, which have no transport to be met with, are no part of it.
+    """
+    axes = {axis: set(record.axes[axis]) for axis in fault.axes}
+    places = [_AXES.index(axis) for axis in axes if len(axes[axis]) > 1]
+    met = {case[0] for case in record.cases if all(case[place] for place in places)}
+    if "point" in axes and met:
+        axes["point"] &= met
+    named = [(axis, len(axes[axis])) for axis in fault.axes if len(axes[axis]) > 1]
     words = " × ".join(f"{number} {axis}s" for axis, number in named)
     places = [_AXES.index(axis) for axis, _ in named]
     run = {found for case in record.cases if all(found := tuple(case[place] for place in places))}

@@ -60,7 +60,6 @@ def killed_at(world: World, point: str) -> None:
     world.config()
     ends.happened(f"a run that was killed at {point}")
     tally.note("kills")
-    tally.note("point", f"documents:{point}")
     ended = forks.run("tests.faults.run_and_die", world.path, "orders", f"documents:{point}", 1)
     assert ended.returncode == -SIGKILL, ended.stderr
 

@@ -92,6 +92,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         books.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A database with nothing in it, not even tables: once on SQLite, once on PostgreSQL."""
+    url = "sqlite:///books.sqlite3" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    place = Place(url, tmp_path)
+    yield place
+    for books in place.opened:
+        books.close()
+
+
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
     """What is closed after the test."""

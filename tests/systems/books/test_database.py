@@ -27,12 +27,12 @@ def test_a_newer_schema_is_refused_with_words(place: Place) -> None:
         place.open().check()
 
 
-def test_many_may_open_it_for_the_first_time_at_once(place: Place) -> None:
-    opened = [place.open(seed=()) for _ in range(6)]
+def test_many_may_open_it_for_the_first_time_at_once(bare: Place) -> None:
+    opened = [bare.open(seed=()) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda books: [finding.code for finding in books.check()], opened))
     assert found == [["no-products"]] * 6
-    with place.open().reading() as connection:
+    with bare.open().reading() as connection:
         assert connection.execute(select(func.count()).select_from(t.version)).scalar_one() == 1
         assert set(t.metadata.tables) <= set(inspect(connection).get_table_names())
 
@@ -126,9 +126,9 @@ def old_books(place: Place) -> None:
         connection.commit()
 
 
-def test_books_of_schema_1_keep_everything_and_learn_their_clients(place: Place) -> None:
-    old_books(place)
-    books = place.open()
+def test_books_of_schema_1_keep_everything_and_learn_their_clients(bare: Place) -> None:
+    old_books(bare)
+    books = bare.open()
     with books.reading() as connection:
         assert connection.execute(select(t.version.c.version)).scalar_one() == len(MIGRATIONS)
         found = connection.execute(select(t.documents).order_by(t.documents.c.id)).all()
