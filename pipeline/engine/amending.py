@@ -28,7 +28,7 @@ from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import OrderState
 from pipeline.model import cents
-from pipeline.ports import AmendDocuments, Amendment, Cancellation, DocumentOutcome, DocumentRef
+from pipeline.ports import AmendDocuments, Amendment, Cancellation, DocumentOutcome, DocumentRef, finished
 from pipeline.rules.differences import main_differences
 from pipeline.texts import T
 
@@ -94,7 +94,7 @@ def settle_left_behind(walk: Inbound, works: Sequence[Work], known: Mapping[str,
         return known
     ctx = walk.ctx
     with patience.asking(walk):
-        found = planning.documents(ctx.system(walk.settings.into)).find(left)
+        found = finished(planning.documents(ctx.system(walk.settings.into)).find(left))
     done = []
     for work in mending.works_of(walk, [row for key, row in left.items() if key in found]):
         work.order = work.decoded.order

@@ -25,7 +25,7 @@ from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
 from pipeline.model import Order, cents
-from pipeline.ports import Decoded, DocumentDraft, DocumentOutcome, DocumentRef, Documents
+from pipeline.ports import Decoded, DocumentDraft, DocumentOutcome, DocumentRef, Documents, finished
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
             return
     by_key = {work.key: work for work in works}
     with patience.asking(walk):
-        existing = target.find(by_key)
+        existing = finished(target.find(by_key))
     outcomes = [DocumentOutcome(key, ref, existed=True) for key, ref in existing.items()]
     drafts = [
         work.action.draft for work in works if work.key not in existing and isinstance(work.action, CreateDocument)

@@ -18,7 +18,7 @@ from pipeline.errors import Finding, MistokError, Rejected, Where, Who
 from pipeline.flow import CreateDocument, HoldOrder, InboundSettings, InboundStep, NothingToDo, Settings
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import OrderState
-from pipeline.ports import Decoded, DocumentRef, FormatContext, OrderFormat
+from pipeline.ports import Decoded, DocumentRef, FormatContext, OrderFormat, finished
 from pipeline.texts import T
 
 log = structlog.get_logger("mistok.inbound")
@@ -141,7 +141,7 @@ class Foresight:
         target = planning.documents(system)
         planning.plan(works, self.step, self.settings, system, self.ctx)
         creating = {work.key for work in works if isinstance(work.action, CreateDocument)}
-        existing = target.find(creating) if creating and not self.blank else {}
+        existing = finished(target.find(creating)) if creating and not self.blank else {}
         foreseen = [_outcome(work, existing) for work in works]
         for one in foreseen:
             # of thousands of orders only what sorting the next ones needs

@@ -137,16 +137,26 @@ def _decode(walk: Inbound, file: Row) -> Sequence[Any]:
 
 
 def look_up(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
-    """Ask the target for the documents of orders in doubt, and take note of those that are there. None is made."""
+    """Ask the target for the documents of orders in doubt, and take note of those that are there. None is made.
+
+    One that was left half way is finished: its system knows it by its key.
+    """
     ctx = walk.ctx
     target = planning.documents(ctx.system(walk.settings.into))
     with patience.asking(walk):
         found = target.find({row["key"] for row in rows})
     works = {work.key: work for work in works_of(walk, rows)}
+    going = []
     with walk.begin() as conn:
         for row in rows:
             ref = found.get(row["key"])
             work = works.get(row["key"])
+            if ref is not None and ref.unfinished and work is not None:
+                fresh = {"state": OrderState.NEW, "tries": 0, "next_try": None}
+                if order_rows.settle(conn, row["id"], (OrderState.IN_DOUBT,), now, **fresh):
+                    work.row = {**work.row, **fresh}
+                    going.append(work)
+                continue
             if ref is not None and work is not None:
                 work.order = work.decoded.order
                 booking.commit(walk, conn, [(work, DocumentOutcome(row["key"], ref, existed=True))], now)
@@ -158,3 +168,5 @@ def look_up(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
             walk.count("in_doubt")
             if tries == DOUBT_TOLD:
                 booking.tell_doubt(walk, conn, row)
+    if going:
+        plan_works_again(walk, going, now)

@@ -42,7 +42,7 @@ from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState, OrderState
 from pipeline.model import cents
-from pipeline.ports import Clock, DocumentRef, OrderFormat
+from pipeline.ports import Clock, DocumentRef, OrderFormat, finished
 from pipeline.texts import T, Text
 
 log = structlog.get_logger("mistok.rebuild")
@@ -336,7 +336,7 @@ class _Planner:
         for name, keys in by_system.items():
             target = planning.documents(self.ctx.system(name))
             for start in range(0, len(keys), _KEYS):
-                found.update(target.find(keys[start : start + _KEYS]))
+                found.update(finished(target.find(keys[start : start + _KEYS])))
                 done += len(keys[start : start + _KEYS])
                 self.ctx.progress(done, len(wanted), T("orders"))
         return found

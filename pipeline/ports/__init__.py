@@ -28,6 +28,7 @@ from pipeline.ports.documents import (
     ShipDocuments,
     Shipment,
     StatusChange,
+    finished,
 )
 from pipeline.ports.formats import (
     CATALOGUE_FIELDS,
@@ -138,6 +139,7 @@ __all__ = [
     "Unread",
     "Webhooks",
     "WriteProbe",
+    "finished",
     "open_gate",
     "wire_text",
 ]

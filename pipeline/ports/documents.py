@@ -25,6 +25,13 @@ class DocumentRef:
     total: Decimal | None = None  #: what the document says, so that an order can be compared with it; None: not told
     currency: str = ""  #: of ``total``
     tracking: str = ""  #: of a shipment: the parcel's number, where the system knows it
+    #: Its making was broken off half way. Asked for it once more, with the same key, its system finishes this very one.
+    unfinished: bool = False
+
+
+def finished(found: Mapping[str, DocumentRef]) -> dict[str, DocumentRef]:
+    """Of documents that were looked up by their keys, those that are there whole: the others have still to be made."""
+    return {key: ref for key, ref in found.items() if not ref.unfinished}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 It keeps all in a SQLite file of its own, which outlives a killed process and is counted by plain SQL. It has no unique
 key and looks for nothing by itself: whoever creates twice has two documents. :func:`say` writes into its script how a
-call is answered instead of being done.
+call is answered instead of being done. A document that a test marks as ``half`` is there unfinished: asked for it once
+more, the target finishes it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -56,7 +57,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, number TEXT NOT NULL, key TEXT NOT NULL, base INTEGER, order_id TEXT,
     total TEXT, currency TEXT, lines TEXT, status TEXT, cancelled INTEGER NOT NULL DEFAULT 0, data TEXT NOT NULL,
-    amended TEXT NOT NULL DEFAULT '', hidden INTEGER NOT NULL DEFAULT 0);
+    amended TEXT NOT NULL DEFAULT '', hidden INTEGER NOT NULL DEFAULT 0, half INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS parties (
     id INTEGER PRIMARY KEY, code TEXT NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL, email TEXT NOT NULL,
     edrpou TEXT NOT NULL, data TEXT NOT NULL);
@@ -301,10 +302,10 @@ class DocumentsTarget:
         found = {}
         for key in keys:
             row = self._conn.execute(
-                "SELECT id FROM documents WHERE kind = ? AND key = ? AND hidden = 0 ORDER BY id", [kind, key]
+                "SELECT id, half FROM documents WHERE kind = ? AND key = ? AND hidden = 0 ORDER BY id", [kind, key]
             ).fetchone()
             if row is not None:
-                found[key] = self._ref(row[0])
+                found[key] = replace(self._ref(row[0]), unfinished=bool(row[1]))
         return found
 
     def _ref(self, number: int) -> DocumentRef:
@@ -318,6 +319,12 @@ class DocumentsTarget:
     def _make(
         self, kind: str, key: str, draft: DocumentDraft | None, said: Say | None, base: str = "", **data: Any
     ) -> DocumentRef:
+        left = self._conn.execute(
+            "SELECT id FROM documents WHERE kind = ? AND key = ? AND half", [kind, key]
+        ).fetchone()
+        if left is not None:
+            self._conn.execute("UPDATE documents SET half = 0 WHERE id = ?", left)
+            return self._ref(left[0])
         letters = {"create": "O", "ship": "S", "return": "R", "pay": "P"}
         last = self._conn.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]
         number = f"{letters[kind]}-{last + 1}"

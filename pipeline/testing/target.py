@@ -2,7 +2,8 @@
 
 It keeps its documents, its script and a log of every call in a SQLite file of its own, so that they outlive a killed
 process and can be counted by plain SQL. Unlike a good service it has no unique key: whoever creates twice gets two
-documents. A client loads it as a plugin of its own::
+documents. Only one that a test marks as ``half`` is there unfinished, and is finished by the next call. A client loads
+it as a plugin of its own::
 
     # plugins/target.py
     from pipeline.testing.target import PLUGIN
@@ -20,7 +21,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -44,7 +45,7 @@ from pipeline.texts import T, verbatim
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     id INTEGER PRIMARY KEY, number TEXT NOT NULL, key TEXT NOT NULL, order_id TEXT NOT NULL, total TEXT NOT NULL,
-    currency TEXT NOT NULL, lines TEXT NOT NULL, visible_after INTEGER NOT NULL);
+    currency TEXT NOT NULL, lines TEXT NOT NULL, visible_after INTEGER NOT NULL, half INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS calls (
     id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, order_id TEXT NOT NULL, answer TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS script (
@@ -198,11 +199,12 @@ class ScriptedTarget:
         conn.execute("UPDATE documents SET visible_after = visible_after - 1 WHERE visible_after > 0")
         for key in keys:
             row = conn.execute(
-                "SELECT id, number, total, currency FROM documents WHERE key = ? AND visible_after = 0 ORDER BY id",
+                "SELECT id, number, total, currency, half FROM documents"
+                " WHERE key = ? AND visible_after = 0 ORDER BY id",
                 [key],
             ).fetchone()
             if row is not None:
-                found[key] = self._ref(key, *row)
+                found[key] = replace(self._ref(key, *row[:4]), unfinished=bool(row[4]))
         return found
 
     def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
@@ -215,6 +217,12 @@ class ScriptedTarget:
             if error is not None and not self._made:
                 return DocumentOutcome(draft.key, error=error)
             conn = self._database()
+            left = conn.execute(
+                "SELECT id, number, total, currency FROM documents WHERE key = ? AND half", [draft.key]
+            ).fetchone()
+            if left is not None:
+                conn.execute("UPDATE documents SET half = 0 WHERE id = ?", left[:1])
+                return DocumentOutcome(draft.key, self._ref(draft.key, *left), existed=True)
             lines = [[line.code, str(line.quantity), str(line.price), str(line.discount)] for line in order.lines]
             last = conn.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]
             number, total = f"T-{last + 1:05}", f"{cents(order.total):f}"

@@ -75,6 +75,47 @@ def test_f07_a_time_out_after_it_created_is_looked_up_and_never_posted_again(mak
     victim.check()
 
 
+def left_half(target: Path, order_id: str) -> None:
+    """As a system that makes a document by several calls: the first was done, the others were not."""
+    with closing(sqlite3.connect(target)) as conn:
+        conn.execute("UPDATE documents SET half = 1 WHERE order_id = ?", [order_id])
+        conn.commit()
+
+
+def halves(target: Path) -> int:
+    """How many documents are not finished."""
+    with closing(sqlite3.connect(target)) as conn:
+        return int(conn.execute("SELECT count(*) FROM documents WHERE half").fetchone()[0])
+
+
+@LEDGERS
+def test_f07_what_a_lost_answer_left_half_way_is_finished_and_not_made_twice(make_victim: Make, ledger: str) -> None:
+    victim = make_victim("local", ledger)
+    target = victim.scripted()
+    tell(target, Answer(504, order_id="4701", made=True, times=1))
+    doubtful, good = two(victim)
+    assert victim.run(trigger="watch").exit_code == 1
+    left_half(target, doubtful)
+    victim.clock.ahead += timedelta(minutes=1)
+    assert victim.run(trigger="watch").exit_code == 0
+    assert states(victim) == {doubtful: "created", good: "created"}
+    assert (documents(target), halves(target)) == ([doubtful, good], 0)
+    assert victim.ledger_rows("SELECT kind, state FROM cards") == [("in_doubt", "resolved")]
+    victim.check()
+
+
+@LEDGERS
+def test_f03_f07_what_a_killed_run_left_half_way_is_finished(make_victim: Make, ledger: str) -> None:
+    victim = make_victim("local", ledger)
+    target = victim.scripted()
+    order, good = two(victim)
+    assert victim.die("inbound:created") == -9
+    left_half(target, order)
+    assert victim.run().exit_code == 0
+    assert (documents(target), halves(target)) == ([order, good], 0)
+    victim.check()
+
+
 def test_f07_what_stays_in_doubt_is_told_again_and_waits_for_a_person(make_victim: Make) -> None:
     victim = make_victim("local", "sqlite")
     target = victim.scripted()

@@ -109,6 +109,16 @@ def test_f43_a_return_that_is_killed_takes_back_once(world: Watched, point: str)
     world.check()
 
 
+@pytest.mark.parametrize("kind", ["create", "ship"])
+def test_f03_what_a_killed_run_left_half_way_is_finished(world: Watched, kind: str) -> None:
+    world.put("12", order(payment=Payment(status="paid")))
+    killed_at(world, f"{kind}-applied")
+    world.sql("UPDATE documents SET half = 1 WHERE kind = ?", kind)
+    goes_on(world, WHOLE)
+    assert world.sql("SELECT count(*) FROM documents WHERE half") == [(0,)]
+    world.check()
+
+
 def test_f19_an_amendment_that_is_killed_is_made_once_more_with_the_same_key(world: Watched) -> None:
     world.put("4")
     world.run()

@@ -42,6 +42,7 @@ from pipeline.ports import (
     ShipDocuments,
     Shipment,
     StatusChange,
+    finished,
 )
 from pipeline.texts import T
 
@@ -140,7 +141,7 @@ def _find(run: DocumentsRun, pairs: Sequence[Pair], what: str) -> Mapping[str, D
     if find is None or not keys:
         return {}
     with patience.asking(run):
-        return find(keys)
+        return finished(find(keys))
 
 
 def _call(run: DocumentsRun, pairs: Sequence[Pair], what: str) -> Sequence[DocumentOutcome]:

@@ -25,8 +25,9 @@ Row = dict[str, Any]
 def resume(run: DocumentsRun, only: int | None = None) -> None:
     """Look up all acts of this link of which nobody knows what came of them (``only`` those of one order row).
 
-    What is there is written down as done, and its order goes on. What is not there, and was begun by a run that was
-    killed, is planned again; what is in doubt stays so. Raises Transient and Refused of the target.
+    What is there is written down as done, and its order goes on. What is there half way, and what is not there and was
+    begun by a run that was killed, is planned again; what is in doubt stays so. Raises Transient and Refused of the
+    target.
     """
     ctx, settings = run.ctx, run.settings
     with ctx.ledger.read() as conn:
@@ -49,7 +50,11 @@ def resume(run: DocumentsRun, only: int | None = None) -> None:
     with run.begin() as conn:
         now = ctx.clock.now()
         for row in rows:
-            if row["id"] in found:
+            if row["id"] in found and found[row["id"]].unfinished:
+                # as one that was begun by a run that was killed: asked for again, its system finishes it
+                acts.settle(conn, row["id"], acts.BEGUN, now)
+                order_rows.update(conn, row["order_row"], now, state=OrderState.CREATING, next_try=None)
+            elif row["id"] in found:
                 ref = found[row["id"]]
                 acts.settle(conn, row["id"], acts.DONE, now, **phases.place_of(ref, row["content"]))
                 phases.done(run, conn, works[row["order_row"]], row["act"], ref, existed=True)

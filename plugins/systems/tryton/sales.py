@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -50,8 +51,13 @@ class OrderBook:
     # --- finding -----------------------------------------------------------------------------------------------------
 
     def find(self, keys: Collection[str]) -> dict[str, DocumentRef]:
-        """See Documents."""
-        return {key: self.papers.ref_of(sale, key) for key, sale in self.papers.by_key(keys).items()}
+        """See Documents. A sale that was made, and not taken as far as it was to be, is unfinished."""
+        return {
+            key: replace(
+                self.papers.ref_of(sale, key), unfinished=sale.state != "cancelled" and not self._far_enough(sale)
+            )
+            for key, sale in self.papers.by_key(keys).items()
+        }
 
     def all(self, client: str) -> Iterator[ListedDocument]:
         """Every sale that has a reference of this client, oldest first."""
@@ -97,10 +103,8 @@ class OrderBook:
 
     def _known(self, there: Sale, draft: DocumentDraft) -> DocumentRef:
         """A sale that is there; one that was left half way is taken on, if it says what the order does."""
-        if there.state == "draft" and self.settings.state != "draft":
-            total = sums_of(draft)[3]
-            if there.total == total:
-                there = self._on(there)
+        if there.state != "cancelled" and not self._far_enough(there) and there.total == sums_of(draft)[3]:
+            there = self._on(there)
         return self.papers.ref_of(there, draft.key)
 
     def _taken_on(self, sale: Sale, total: Decimal) -> Sale:

@@ -8,7 +8,7 @@ of the rest by itself. A return is a sale of negative quantities, as Tryton's ow
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -109,9 +109,13 @@ class Shipping:
         }  # fmt: skip
 
     def find_returns(self, keys: Collection[str]) -> dict[str, DocumentRef]:
-        """See ReturnDocuments: those whose goods have come in."""
+        """See ReturnDocuments. One whose goods have not come in yet is unfinished."""
         found = self.papers.by_key(keys, action=True)
-        return {key: self._back_ref(sale, key) for key, sale in found.items() if self._came_in(sale)}
+        return {
+            key: replace(self._back_ref(sale, key), unfinished=not self._came_in(sale))
+            for key, sale in found.items()
+            if sale.state != "cancelled"
+        }
 
     def _back_ref(self, sale: Sale, key: str) -> DocumentRef:
         known = key or (text(sale.row.get("reference")) if text(sale.row.get("reference")).count("/") == 4 else "")

@@ -52,6 +52,22 @@ def test_a_return_in_doubt_is_looked_up(world: World) -> None:
     assert [kind for kind, _key in world.documents()] == ["create", "ship", "return"]
 
 
+@pytest.mark.parametrize("act", ["create", "ship", "pay"])
+def test_what_was_left_half_way_is_finished_and_not_made_a_second_time(world: World, act: str) -> None:
+    from pipeline.model import Payment
+
+    world.rules = PAID
+    world.say(Say(act, "doubt", made=True))
+    world.put("12", order(payment=Payment(status="paid")))
+    assert world.run().counts["in_doubt"] == 1
+    world.sql("UPDATE documents SET half = 1 WHERE kind = ?", act)
+    world.later(minutes=10)
+    world.run()
+    assert sorted(kind for kind, _key in world.documents()) == ["create", "pay", "ship"]
+    assert world.sql("SELECT count(*) FROM documents WHERE half") == [(0,)]
+    assert (world.states(), world.cards()) == ({"7": "created"}, [])
+
+
 def test_a_document_that_is_seen_late_is_not_made_twice(world: World) -> None:
     world.say(Say("create", "doubt", made=True), Say("create", "hidden", words="3"))
     world.put("4")

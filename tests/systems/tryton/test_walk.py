@@ -123,7 +123,7 @@ def test_d_the_whole_life_of_an_order(shop: Shop, world: World) -> None:
 @long
 def test_f03_answers_that_are_lost_make_nothing_twice(shop: Shop, world: World) -> None:
     shop.clock.moment -= timedelta(hours=12)
-    for call in ("party.party.create", "account.payment.create", "stock.shipment.out.do"):
+    for call in ("party.party.create", "sale.sale.create", "account.payment.create", "stock.shipment.out.do"):
         world.between.lose_reply(when=method(call))
     shop.put("12", bought())
     for _ in range(9):
