@@ -157,6 +157,7 @@ from pipeline.ports import (
 from pipeline.resources import schemas
 from pipeline.rules.categories import paths_of_parents
 from pipeline.rules.differences import field_name
+from pipeline.rules.items import check_items
 from pipeline.rules.keys import key_of, key_parts
 from pipeline.rules.matching import MatchRules, normal_form
 from pipeline.rules.notes import noted, renewed
@@ -185,6 +186,7 @@ from pipeline.rules.searching import fold, matcher
 from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
 from pipeline.rules.yamlwords import yaml_word
+from pipeline.striking import Strikes
 from pipeline.syncing import (
     CatalogueSyncSettings,
     MatchSettings,
@@ -346,6 +348,7 @@ __all__ = [
     "StockLevel",
     "StockSyncSettings",
     "StockTarget",
+    "Strikes",
     "SyncSettings",
     "SyncStep",
     "System",
@@ -371,6 +374,7 @@ __all__ = [
     "added_tax",
     "at_line",
     "cents",
+    "check_items",
     "current_language",
     "edrpou_ok",
     "example_of",

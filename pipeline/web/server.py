@@ -14,17 +14,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from pipeline.config.model import ClientConfig, WebConfig
+from pipeline.engine.pool import Wire
 from pipeline.engine.worker import Boot, LogLine, Mouth, be_quiet_and_mortal, boot_for, send_logs
 from pipeline.errors import ConfigError, MistokError, system_words
 from pipeline.texts import T
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
     from pipeline.ledger.store import Ledger
@@ -73,7 +74,7 @@ class Page:
         self._socket: socket.socket | None = None
         self._place = settings.address()
         self._process: SpawnProcess | None = None
-        self._pipe: Connection | None = None
+        self._pipe: Wire | None = None
         self._ended = threading.Event()
         self._keeper: threading.Thread | None = None
 

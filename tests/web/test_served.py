@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sqlite3
@@ -40,7 +39,7 @@ def until(true: Callable[[], Any], seconds: float = 60) -> Any:
     return found
 
 
-@pytest.mark.skipif(not os.environ.get("MISTOK_FULL"), reason="the whole service, killed and ended: with MISTOK_FULL")
+@pytest.mark.full  # the whole service, killed and ended
 @pytest.mark.skipif(sys.platform == "win32", reason="told to end by a signal here; the end is the same there")
 def test_the_page_comes_with_the_service_comes_back_when_it_dies_and_goes(tmp_path: Path) -> None:
     port = free_port()

@@ -6,9 +6,10 @@ No price, weight or size is ever sent. Dilovod has no variants: each is a good o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from pipeline.api import Held, InDoubt, MistokError, NewProduct, Ref, Refused, RowOutcome, T, Transient
+from pipeline.api import Held, NewProduct, Ref, RowOutcome, Strikes, T
 from plugins.systems.dilovod.client import Client
 from plugins.systems.dilovod.lists import Lists
 from plugins.systems.dilovod.names import BARCODE_RECORD, GOODS, PIECE, find, shown
@@ -29,23 +30,14 @@ class Adder:
 
     def add(self, products: Sequence[NewProduct]) -> list[RowOutcome]:
         """See AddProducts. What strikes all is told of each that is left."""
-        outcomes: list[RowOutcome] = []
-        strike: MistokError | None = None
-        for product in products:
-            if strike is not None:
-                outcomes.append(RowOutcome(error=strike))
-                continue
-            try:
-                with self.papers.lock:
-                    outcomes.append(self._add(product))
-            except (Held, InDoubt) as error:
-                outcomes.append(RowOutcome(error=error))
-            except (Transient, Refused) as error:
-                strike = error
-                outcomes.append(RowOutcome(error=error))
-        return outcomes
+        act = Strikes()
+        return [act.row(partial(self._add, product)) for product in products]
 
     def _add(self, product: NewProduct) -> RowOutcome:
+        with self.papers.lock:
+            return self._added(product)
+
+    def _added(self, product: NewProduct) -> RowOutcome:
         code, name = product.code.strip(), " ".join(product.name.split())
         if not code or not name:
             raise held(

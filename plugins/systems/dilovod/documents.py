@@ -16,6 +16,7 @@ from pipeline.api import (
     Held,
     ListedDocument,
     StatusChange,
+    Strikes,
     T,
 )
 from plugins.systems.dilovod.client import POST, SAVE, UNPOST
@@ -33,7 +34,7 @@ from plugins.systems.dilovod.order_out import (
     new_lines,
     same_lines,
 )
-from plugins.systems.dilovod.papers import Papers, Strikes
+from plugins.systems.dilovod.papers import Papers
 from plugins.systems.dilovod.refusals import held
 from plugins.systems.dilovod.values import link, stamp, text
 
@@ -73,7 +74,7 @@ class OrderBook:
         if not drafts:
             return []
         goods = self._goods(drafts)
-        act = Strikes()
+        act = Strikes("locked")
         return [act(draft.key, partial(self._create, draft, goods)) for draft in drafts]
 
     def _goods(self, drafts: Sequence[DocumentDraft]) -> Mapping[str, Good]:
@@ -107,7 +108,7 @@ class OrderBook:
         if not amendments:
             return []
         goods = self._goods([one.draft for one in amendments])
-        act = Strikes()
+        act = Strikes("locked")
         return [act(one.key, partial(self._amend, one, goods)) for one in amendments]
 
     def _amend(self, amendment: Amendment, goods: Mapping[str, Good]) -> DocumentOutcome:
@@ -168,7 +169,7 @@ class OrderBook:
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
-        act = Strikes()
+        act = Strikes("locked")
         return [act(one.key, partial(self._cancel, one)) for one in cancellations]
 
     def _cancel(self, cancellation: Cancellation) -> DocumentOutcome:
@@ -246,7 +247,7 @@ class OrderBook:
 
     def set_statuses(self, changes_: Sequence[StatusChange]) -> list[DocumentOutcome]:
         """See DocumentStatuses."""
-        act = Strikes()
+        act = Strikes("locked")
         return [act(one.key, partial(self._set_status, one)) for one in changes_]
 
     def _set_status(self, change: StatusChange) -> DocumentOutcome:

@@ -15,6 +15,7 @@ from pipeline.api import (
     PaymentDraft,
     Return,
     Shipment,
+    Strikes,
     SystemEnv,
     T,
     cents,
@@ -32,7 +33,7 @@ from plugins.systems.dilovod.order_out import (
     delivery_lines,
     new_lines,
 )
-from plugins.systems.dilovod.papers import Papers, Strikes
+from plugins.systems.dilovod.papers import Papers
 from plugins.systems.dilovod.refusals import held
 from plugins.systems.dilovod.values import ZERO, Row, flag, link, stamp, text
 
@@ -117,7 +118,7 @@ class Following:
         if not shipments:
             return []
         goods = self._goods([one.draft for one in shipments])
-        act = Strikes()
+        act = Strikes("locked")
         return [act(one.key, partial(self._ship, one, goods)) for one in shipments]
 
     def _goods(self, drafts: Sequence[DocumentDraft]) -> Mapping[str, Good]:
@@ -150,7 +151,7 @@ class Following:
         if not returns:
             return []
         goods = self._goods([one.draft for one in returns])
-        act = Strikes()
+        act = Strikes("locked")
         return [act(one.key, partial(self._take_back, one, goods)) for one in returns]
 
     def _take_back(self, wanted: Return, goods: Mapping[str, Good]) -> DocumentOutcome:
@@ -182,7 +183,7 @@ class Following:
 
     def pay(self, payments: Sequence[PaymentDraft]) -> list[DocumentOutcome]:
         """See Payments."""
-        act = Strikes()
+        act = Strikes("locked")
         return [act(one.key, partial(self._pay, one)) for one in payments]
 
     def _pay(self, payment: PaymentDraft) -> DocumentOutcome:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import DocumentDraft, Order, T, cents, order_totals, spread
+from pipeline.api import DocumentDraft, Order, T, cents, check_items, order_totals, spread
 from plugins.systems.dilovod.mapping import Good
 from plugins.systems.dilovod.refusals import held
 from plugins.systems.dilovod.values import ZERO, Row, link, number, part, rows, text
@@ -77,23 +77,7 @@ class Services:
 
 def check_not_empty(draft: DocumentDraft) -> None:
     """Raises Held for a document without goods: Dilovod would make it all the same."""
-    order = draft.order
-    if not order.lines or len(order.lines) != len(draft.products):
-        raise held(T("Order {number} has no items: an empty document is never made.", number=order.number),
-                   code="empty")  # fmt: skip
-    for line in order.lines:
-        if line.quantity <= 0:
-            raise held(
-                T("The quantity of {name} is {n}: nothing is made of it.", name=line.name or line.code,
-                  n=line.quantity),
-                code="empty",
-            )  # fmt: skip
-        if line.quantity != line.quantity.quantize(MILLI):
-            raise held(
-                T("Dilovod keeps three places of a quantity; {name} has {n}.", name=line.name or line.code,
-                  n=line.quantity),
-                code="quantity",
-            )  # fmt: skip
+    check_items(draft.order, len(draft.products), MILLI, "Dilovod")
 
 
 def new_lines(draft: DocumentDraft, goods: Sequence[Good], services: Services, sums: Sums) -> list[dict[str, Any]]:

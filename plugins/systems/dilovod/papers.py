@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import DocumentOutcome, DocumentRef, Held, InDoubt, MistokError, Refused, T, Transient
+from pipeline.api import DocumentRef, Held, InDoubt, T
 from plugins.systems.dilovod.client import POST, SAVE, UNPOST, Client
 from plugins.systems.dilovod.lists import Lists
 from plugins.systems.dilovod.marks import Mark, marks_in
@@ -163,28 +163,3 @@ class Papers:
                 after = self.standing(there.id)
             self.as_sent(after, lines)
         return self.posted(after) if post and not after.posted else after
-
-
-def each(key: str, act: Callable[[], DocumentOutcome]) -> DocumentOutcome:
-    """The outcome of one; what is wrong with it is told of it alone."""
-    try:
-        return act()
-    except MistokError as error:
-        return DocumentOutcome(key, error=error)
-
-
-class Strikes:
-    """Acts on one after the other. What strikes all (no answer, no right) is told of each that is left."""
-
-    def __init__(self) -> None:
-        self._struck: MistokError | None = None
-
-    def __call__(self, key: str, act: Callable[[], DocumentOutcome]) -> DocumentOutcome:
-        """The outcome of one."""
-        if self._struck is not None:
-            return DocumentOutcome(key, error=self._struck)
-        outcome = each(key, act)
-        error = outcome.error
-        if isinstance(error, Refused) or (isinstance(error, Transient) and error.code != "locked"):
-            self._struck = error
-        return outcome

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -21,17 +21,14 @@ from pipeline.api import (
     DocumentDraft,
     DocumentOutcome,
     DocumentRef,
-    Held,
     InDoubt,
     ListedDocument,
-    MistokError,
     Order,
     Ref,
-    Refused,
     StatusChange,
+    Strikes,
     SystemEnv,
     T,
-    Transient,
 )
 from plugins.systems.quincefin.client import Client, found_after, shown_after
 from plugins.systems.quincefin.goods import Shelf
@@ -129,7 +126,8 @@ class DocumentBook:
             return []
         with self.lock:
             there = self._of_days(drafts)
-            return each_until_struck([(draft.key, partial(self._create, draft, there)) for draft in drafts])
+            act = Strikes()
+            return [act(draft.key, partial(self._create, draft, there)) for draft in drafts]
 
     def _of_days(self, drafts: Sequence[DocumentDraft]) -> list[Row]:
         """All orders of the days of these, read now, with those that are kept of other days."""
@@ -277,7 +275,8 @@ class DocumentBook:
     def amend(self, amendments: Sequence[Amendment]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
         with self.lock:
-            return each_until_struck([(one.key, partial(self._amend, one)) for one in amendments])
+            act = Strikes()
+            return [act(one.key, partial(self._amend, one)) for one in amendments]
 
     def _amend(self, amendment: Amendment) -> DocumentOutcome:
         draft, order = amendment.draft, amendment.draft.order
@@ -330,7 +329,8 @@ class DocumentBook:
     def cancel(self, cancellations: Sequence[Cancellation]) -> list[DocumentOutcome]:
         """One outcome for each, in order: the API deletes nothing, so that a cancelled order has its status."""
         with self.lock:
-            return each_until_struck([(one.key, partial(self._cancel, one)) for one in cancellations])
+            act = Strikes()
+            return [act(one.key, partial(self._cancel, one)) for one in cancellations]
 
     def _cancel(self, cancellation: Cancellation) -> DocumentOutcome:
         wanted = self.naming.status(cancellation.status)
@@ -346,9 +346,8 @@ class DocumentBook:
     def set_statuses(self, changes: Sequence[StatusChange]) -> list[DocumentOutcome]:
         """See DocumentStatuses."""
         with self.lock:
-            return each_until_struck(
-                [(one.key, partial(self._set_status, one.key, one.ref, one.status)) for one in changes]
-            )
+            act = Strikes()
+            return [act(one.key, partial(self._set_status, one.key, one.ref, one.status)) for one in changes]
 
     def _set_status(self, key: str, ref: DocumentRef, status: Ref) -> DocumentOutcome:
         wanted = self.naming.sent("status", status)
@@ -371,23 +370,3 @@ class DocumentBook:
                 code="quincefin-kept",
             )  # fmt: skip
         return DocumentOutcome(key, self.ref(after, ref.key))
-
-
-def each_until_struck(
-    acts: Sequence[tuple[str, Callable[[], DocumentOutcome]]],
-) -> list[DocumentOutcome]:
-    """One outcome for each, in order. What strikes the account is told of each that is left, and none is tried."""
-    outcomes: list[DocumentOutcome] = []
-    strike: MistokError | None = None
-    for key, act in acts:
-        if strike is None:
-            try:
-                outcomes.append(act())
-                continue
-            except (Held, InDoubt) as error:
-                outcomes.append(DocumentOutcome(key, error=error))
-                continue
-            except (Transient, Refused) as error:
-                strike = error
-        outcomes.append(DocumentOutcome(key, error=strike))
-    return outcomes

@@ -22,12 +22,13 @@ from pipeline.api import (
     PaymentDraft,
     Return,
     Shipment,
+    Strikes,
     T,
     Text,
     cents,
 )
 from plugins.systems.quincefin.client import NoMethod, found_after, shown_after
-from plugins.systems.quincefin.documents import DocumentBook, each_until_struck
+from plugins.systems.quincefin.documents import DocumentBook
 from plugins.systems.quincefin.listing import AHEAD, BANK, CASH, RECENT, RETURN, SHIPMENT, Listing
 from plugins.systems.quincefin.marks import follower_mark, mark_in, marked
 from plugins.systems.quincefin.order_out import follower_body, line_bodies, lines_of, total_of
@@ -219,7 +220,8 @@ class Shipments:
     def ship(self, shipments: Sequence[Shipment]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
         with self.book.lock:
-            return each_until_struck([(one.key, partial(self._ship, one)) for one in shipments])
+            act = Strikes()
+            return [act(one.key, partial(self._ship, one)) for one in shipments]
 
     def _ship(self, shipment: Shipment) -> DocumentOutcome:
         followers, fields = self.followers, self.settings.fields
@@ -316,7 +318,8 @@ class Returns:
     def take_back(self, returns: Sequence[Return]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
         with self.book.lock:
-            return each_until_struck([(one.key, partial(self._take_back, one)) for one in returns])
+            act = Strikes()
+            return [act(one.key, partial(self._take_back, one)) for one in returns]
 
     def _take_back(self, back: Return) -> DocumentOutcome:
         followers, fields = self.followers, self.settings.fields
@@ -359,7 +362,8 @@ class PaymentBook:
     def pay(self, payments: Sequence[PaymentDraft]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
         with self.book.lock:
-            return each_until_struck([(one.key, partial(self._pay, one)) for one in payments])
+            act = Strikes()
+            return [act(one.key, partial(self._pay, one)) for one in payments]
 
     def _pay(self, payment: PaymentDraft) -> DocumentOutcome:
         followers, fields = self.followers, self.settings.fields

@@ -7,8 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from pipeline.api import Held, InDoubt, MistokError, NewProduct, Ref, Refused, RowOutcome, T, Transient, normal_form
+from pipeline.api import (
+    InDoubt,
+    NewProduct,
+    Ref,
+    RowOutcome,
+    Strikes,
+    T,
+    normal_form,
+)
 from plugins.systems.tryton.client import Client
 from plugins.systems.tryton.lists import Lists
 from plugins.systems.tryton.names import LINE, PARTY, PRODUCT, TAX, TEMPLATE
@@ -149,20 +158,8 @@ class Goods:
 
     def add(self, products: Sequence[NewProduct]) -> list[RowOutcome]:
         """See AddProducts. What strikes all is told of each that is left."""
-        outcomes: list[RowOutcome] = []
-        strike: MistokError | None = None
-        for product in products:
-            if strike is not None:
-                outcomes.append(RowOutcome(error=strike))
-                continue
-            try:
-                outcomes.append(self._add(product))
-            except (Held, InDoubt) as error:
-                outcomes.append(RowOutcome(error=error))
-            except (Transient, Refused) as error:
-                strike = error
-                outcomes.append(RowOutcome(error=error))
-        return outcomes
+        act = Strikes()
+        return [act.row(partial(self._add, product)) for product in products]
 
     def _add(self, product: NewProduct) -> RowOutcome:
         code, name = product.code.strip(), " ".join(product.name.split())

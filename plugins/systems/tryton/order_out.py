@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import DocumentDraft, Order, T
+from pipeline.api import DocumentDraft, Order, T, check_items
 from plugins.systems.tryton.reckoning import Priced
-from plugins.systems.tryton.refusals import held
 from plugins.systems.tryton.values import Row, ids, link, number, text
 
 #: A quantity is a binary number there: more places than these come back as others.
@@ -17,22 +16,7 @@ PLACES = Decimal("0.000001")
 
 def check_not_empty(draft: DocumentDraft) -> None:
     """Raises Held for a document without goods, or of a quantity that cannot be kept."""
-    order = draft.order
-    if not order.lines or len(order.lines) != len(draft.products):
-        raise held(T("Order {number} has no items: an empty document is never made.", number=order.number),
-                   code="empty")  # fmt: skip
-    for line in order.lines:
-        if line.quantity <= 0:
-            raise held(
-                T("The quantity of {name} is {n}: nothing is made of it.", name=line.name or line.code,
-                  n=line.quantity),
-                code="empty",
-            )  # fmt: skip
-        if line.quantity != line.quantity.quantize(PLACES):
-            raise held(
-                T("{name} has a quantity of more than six places: {n}.", name=line.name or line.code, n=line.quantity),
-                code="quantity",
-            )
+    check_items(draft.order, len(draft.products), PLACES, "Tryton")
 
 
 def pieces(quantity: Decimal) -> int | float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.api import DocumentOutcome, DocumentRef, MistokError, Refused, T, Transient
+from pipeline.api import DocumentRef, T
 from plugins.systems.tryton.client import Client
 from plugins.systems.tryton.lists import Lists
 from plugins.systems.tryton.marks import is_cancelled, marks_of
@@ -176,28 +176,3 @@ def counted(rows: Sequence[Row], name: str = "quantity") -> dict[int, Decimal]:
 def less(have: Mapping[int, Decimal], other: Mapping[int, Decimal]) -> dict[int, Decimal]:
     """What is left of one when the other is taken away."""
     return {product: qty - other.get(product, ZERO) for product, qty in have.items()}
-
-
-def each(key: str, act: Callable[[], DocumentOutcome]) -> DocumentOutcome:
-    """The outcome of one; what is wrong with it is told of it alone."""
-    try:
-        return act()
-    except MistokError as error:
-        return DocumentOutcome(key, error=error)
-
-
-class Strikes:
-    """Acts on one after the other. What strikes all (no answer, no right) is told of each that is left."""
-
-    def __init__(self) -> None:
-        self._struck: MistokError | None = None
-
-    def __call__(self, key: str, act: Callable[[], DocumentOutcome]) -> DocumentOutcome:
-        """The outcome of one."""
-        if self._struck is not None:
-            return DocumentOutcome(key, error=self._struck)
-        outcome = each(key, act)
-        error = outcome.error
-        if isinstance(error, Refused) or (isinstance(error, Transient) and error.code != "changed"):
-            self._struck = error
-        return outcome

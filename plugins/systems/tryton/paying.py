@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from pipeline.api import DocumentOutcome, DocumentRef, PaymentDraft, SystemEnv, T, cents
+from pipeline.api import DocumentOutcome, DocumentRef, PaymentDraft, Strikes, SystemEnv, T, cents
 from plugins.systems.tryton.marks import mark_of, marks_of
 from plugins.systems.tryton.names import PAYMENT, SALE
-from plugins.systems.tryton.papers import Papers, Sale, Strikes
+from plugins.systems.tryton.papers import Papers, Sale
 from plugins.systems.tryton.refusals import held
 from plugins.systems.tryton.values import Row, link, number, text
 
@@ -33,7 +33,7 @@ class Paying:
 
     def pay(self, payments: Sequence[PaymentDraft]) -> list[DocumentOutcome]:
         """See Payments."""
-        act = Strikes()
+        act = Strikes("changed")
         return [act(one.key, partial(self._pay, one)) for one in payments]
 
     def _pay(self, wanted: PaymentDraft) -> DocumentOutcome:

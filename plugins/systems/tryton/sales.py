@@ -21,6 +21,7 @@ from pipeline.api import (
     Party,
     Ref,
     StatusChange,
+    Strikes,
     SystemEnv,
     T,
     key_of,
@@ -29,7 +30,7 @@ from plugins.systems.tryton.goods import Good, Goods
 from plugins.systems.tryton.marks import cancelled, comment_of, key_of_mark, mark_of
 from plugins.systems.tryton.names import SALE, STATUSES
 from plugins.systems.tryton.order_out import called, changes, check_not_empty, line_values, same_lines, words_of
-from plugins.systems.tryton.papers import FIELDS, Papers, Sale, Strikes
+from plugins.systems.tryton.papers import FIELDS, Papers, Sale
 from plugins.systems.tryton.parties import PartyBook
 from plugins.systems.tryton.reckoning import Priced, Tax, Wanted, priced, sums_of
 from plugins.systems.tryton.refusals import held
@@ -75,7 +76,7 @@ class OrderBook:
         if not drafts:
             return []
         goods = self._goods(drafts)
-        act = Strikes()
+        act = Strikes("changed")
         return [act(draft.key, partial(self._create, draft, goods)) for draft in drafts]
 
     def _goods(self, drafts: Sequence[DocumentDraft]) -> Mapping[str, Good]:
@@ -271,7 +272,7 @@ class OrderBook:
         if not amendments:
             return []
         goods = self._goods([one.draft for one in amendments])
-        act = Strikes()
+        act = Strikes("changed")
         return [act(one.key, partial(self._amend, one, goods)) for one in amendments]
 
     def _amend(self, amendment: Amendment, goods: Mapping[str, Good]) -> DocumentOutcome:
@@ -329,7 +330,7 @@ class OrderBook:
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
-        act = Strikes()
+        act = Strikes("changed")
         return [act(one.key, partial(self._cancel, one)) for one in cancellations]
 
     def _cancel(self, cancellation: Cancellation) -> DocumentOutcome:
@@ -372,7 +373,7 @@ class OrderBook:
 
     def set_statuses(self, changes_: Sequence[StatusChange]) -> list[DocumentOutcome]:
         """See DocumentStatuses."""
-        act = Strikes()
+        act = Strikes("changed")
         return [act(one.key, partial(self._set_status, one)) for one in changes_]
 
     def _set_status(self, change: StatusChange) -> DocumentOutcome:

@@ -15,12 +15,12 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.api import DocumentOutcome, DocumentRef, Held, InDoubt, Return, Shipment, SystemEnv, T, cents
+from pipeline.api import DocumentOutcome, DocumentRef, Held, InDoubt, Return, Shipment, Strikes, SystemEnv, T, cents
 from plugins.systems.tryton.goods import Good, Goods
 from plugins.systems.tryton.marks import mark_of, marks_of, on_shipment, shipment_in
 from plugins.systems.tryton.names import MOVE, PERIOD, SALE, SHIPMENT, SHIPMENT_BACK
 from plugins.systems.tryton.order_out import called, check_not_empty, pieces
-from plugins.systems.tryton.papers import FIELDS, Papers, Sale, Strikes, counted, less
+from plugins.systems.tryton.papers import FIELDS, Papers, Sale, counted, less
 from plugins.systems.tryton.refusals import held
 from plugins.systems.tryton.values import ZERO, Row, ids, link, number, text
 
@@ -177,7 +177,7 @@ class Shipping:
         if not shipments:
             return []
         goods = self.goods.by_id({ref.id for one in shipments for ref in one.draft.products})
-        act = Strikes()
+        act = Strikes("changed")
         return [act(one.key, partial(self._ship, one, goods)) for one in shipments]
 
     def _ship(self, wanted: Shipment, goods: Mapping[str, Good]) -> DocumentOutcome:
@@ -352,7 +352,7 @@ class Shipping:
         if not returns:
             return []
         goods = self.goods.by_id({ref.id for one in returns for ref in one.draft.products})
-        act = Strikes()
+        act = Strikes("changed")
         return [act(one.key, partial(self._take_back, one, goods)) for one in returns]
 
     def _take_back(self, wanted: Return, goods: Mapping[str, Good]) -> DocumentOutcome:

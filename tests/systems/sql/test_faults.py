@@ -100,7 +100,7 @@ def test_f03_killed_at_the_commit_an_order_is_whole_or_not_there_and_then_made_o
     assert rows(world) == (1, 3)
 
 
-@pytest.mark.skipif(not FULL, reason="MISTOK_FULL; the suites try two sessions at once")
+@pytest.mark.full  # the suites try two sessions at once
 @on("mariadb")
 def test_f26_two_processes_at_once_make_one_row_each(world: World) -> None:
     with ThreadPoolExecutor(2) as pool:

@@ -6,7 +6,6 @@ The contracts are long and every call is one of a real server: by default the te
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,19 +31,12 @@ EVERYDAY = frozenset({
 })  # fmt: skip
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only CI runs."""
-    if os.environ.get("MISTOK_FULL"):
-        return
-
-    def left_out(item: pytest.Item) -> bool:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what only CI runs."""
+    for item in items:
         suite = getattr(getattr(item, "cls", None), "__name__", "")
-        return item.path.parent == HERE and item.path.name in LONG and f"{suite}.{item.name}" not in EVERYDAY
-
-    out = [item for item in items if left_out(item)]
-    if out and not any("::" in one for one in config.args):  # who names a test means it
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in out]
+        if item.path.parent == HERE and item.path.name in LONG and f"{suite}.{item.name}" not in EVERYDAY:
+            item.add_marker(pytest.mark.full)
 
 
 @pytest.fixture

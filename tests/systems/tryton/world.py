@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from tests.servers.tryton import NAME, TrytonServer
 from tests.servers.tryton_base import CODES
 
 #: Long ones run in CI alone.
-long = pytest.mark.skipif(not os.environ.get("MISTOK_FULL"), reason="runs with MISTOK_FULL")
+long = pytest.mark.full
 DOCUMENTS: dict[str, Any] = {"delivery": "DELIVERY", "fee": "FEE"}
 GOODS: dict[str, Any] = {"category": "З ПДВ"}
 
