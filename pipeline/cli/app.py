@@ -30,6 +30,7 @@ from pipeline.cli.selftest import selftest
 from pipeline.cli.serve import serve
 from pipeline.cli.status import HELP as STATUS_HELP
 from pipeline.cli.status import status
+from pipeline.cli.support import support_bundle
 from pipeline.cli.sync import approve, compare, plans, sync
 from pipeline.cli.trace import trace
 from pipeline.cli.trust import trust
@@ -178,6 +179,11 @@ _add(resolve, T("Answer cards: say what a code means, accept, try again, or reje
 _add(mappings, T("List what codes of the shops mean; take one back."))
 _add(trace, T("Tell the whole story of an order or a file."))
 _add(replay, T("Go through what came before once more, oldest first: shows what it would do, does it with --apply."))
+_add(
+    support_bundle,
+    T("Write one file for those who help: how it stands, without secrets and people's data."),
+    "support-bundle",
+)
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
 app.add_typer(map_group, name="map")

@@ -71,32 +71,40 @@ def check(
     """Check the config, and with --connect every server."""
     with common.cards(as_json=as_json):
         config = common.load(context)
-        answers = list(_connect(config, write_probe=write_probe)) if connect or write_probe else []
-        answers += _rules(config, connect=connect or write_probe)
-        answers += _exports(config)
-        code = max((answer.exit_code for answer in answers), default=common.DONE)
+        answers, code = look(config, connect=connect, write_probe=write_probe)
         if as_json:
-            common.print_json(
-                {
-                    "config": config.source,
-                    "client": config.client,
-                    "connections": [
-                        {
-                            "name": answer.name,
-                            "type": answer.kind,
-                            "folder": answer.folder,
-                            "checks": [{"ok": good, "text": str(words)} for good, words in answer.lines],
-                            "findings": answer.findings,
-                            "remarks": answer.remarks,
-                        }
-                        for answer in answers
-                    ],
-                    "exit_code": code,
-                }
-            )
+            common.print_json(as_data(config, answers, code))
         else:
             _show(config, answers)
     raise typer.Exit(code)
+
+
+def look(config: ClientConfig, *, connect: bool = False, write_probe: bool = False) -> tuple[list[Answer], int]:
+    """What is found about the jobs, and with ``connect`` about every server; and the exit code."""
+    answers = list(_connect(config, write_probe=write_probe)) if connect or write_probe else []
+    answers += _rules(config, connect=connect or write_probe)
+    answers += _exports(config)
+    return answers, max((answer.exit_code for answer in answers), default=common.DONE)
+
+
+def as_data(config: ClientConfig, answers: list[Answer], code: int) -> dict[str, Any]:
+    """For --json."""
+    return {
+        "config": config.source,
+        "client": config.client,
+        "connections": [
+            {
+                "name": answer.name,
+                "type": answer.kind,
+                "folder": answer.folder,
+                "checks": [{"ok": good, "text": str(words)} for good, words in answer.lines],
+                "findings": answer.findings,
+                "remarks": answer.remarks,
+            }
+            for answer in answers
+        ],
+        "exit_code": code,
+    }
 
 
 def needs(config: ClientConfig) -> list[Need]:

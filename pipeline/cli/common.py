@@ -63,12 +63,17 @@ def language_of_environment() -> str:
 
 def early_log() -> None:
     """Until a config says where the log is: unexpected errors go whole to a file of this user, never to the screen."""
-    import tempfile
-
     from pipeline import logs
 
+    logs.configure(level="error", file=early_log_file(), max_size=1_000_000, keep=1, console=False)
+
+
+def early_log_file() -> Path:
+    """Where that is."""
+    import tempfile
+
     name = f"mistok-{os.environ.get('USERNAME') or os.environ.get('USER') or 'user'}.log"
-    logs.configure(level="error", file=Path(tempfile.gettempdir()) / name, max_size=1_000_000, keep=1, console=False)
+    return Path(tempfile.gettempdir()) / name
 
 
 def options(context: typer.Context) -> Options:
