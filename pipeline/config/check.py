@@ -107,6 +107,7 @@ class Checker:
             return model.model_validate(shape.data_for(model, node))
         except ValidationError as error:
             self._translate(model, error, path)
+            self._behind_unknown_keys(model, node, path, error)
         except Exception as error:  # noqa: BLE001 - a plugin's own validator may raise anything
             self.add(
                 "config-plugin",
@@ -121,6 +122,21 @@ class Checker:
             )
         return None
 
+    def _behind_unknown_keys(self, model: type[M], node: Mapping, path: Loc, error: ValidationError) -> None:
+        """What a class says of its keys together, it says only when each alone is right: unknown ones hide nothing."""
+        unknown = {item["loc"] for item in error.errors(include_url=False)}
+        if any(len(loc) != 1 for loc in unknown) or not unknown <= {
+            item["loc"] for item in error.errors(include_url=False) if item["type"] == "extra_forbidden"
+        }:
+            return
+        rest = node.without(*(str(loc[0]) for loc in unknown))
+        try:
+            model.model_validate(shape.data_for(model, rest))
+        except ValidationError as together:
+            self._translate(model, together, path)
+        except Exception:  # noqa: BLE001 - a plugin's own validator may raise anything; told once the keys are right
+            return
+
     def _translate(self, model: type[BaseModel], error: ValidationError, path: Loc) -> None:
         told: dict[Loc, list[tuple[bool, Finding]]] = {}
         every = error.errors(include_url=False)
@@ -134,10 +150,11 @@ class Checker:
             if item["type"] == "missing" and any(_means(loc, item["loc"]) for loc in unknown[:MOST]):
                 continue  # told as the misspelt key that it is
             loc, inside_union = self._data_path(path, item["loc"])
-            if any(loc[: len(failed)] == failed for failed in self.failed):
+            is_key = item["type"] == "extra_forbidden"
+            # a wrong key is wrong whatever its value would be
+            if any(loc[: len(failed)] == failed for failed in self.failed if not (is_key and failed == loc)):
                 continue
             code, text, hint = explain(item)
-            is_key = item["type"] == "extra_forbidden"
             if is_key:
                 code = "config-unknown-key"
                 text = T("Key `{key}` is not known here.", key=str(loc[-1]))

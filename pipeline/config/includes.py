@@ -6,7 +6,18 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence, YamlProblem, problem, read_yaml
+from pipeline.config.mending import parse_mended
+from pipeline.config.yaml import (
+    Entry,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    YamlProblem,
+    parse_yaml,
+    problem,
+    read_text,
+)
 from pipeline.errors import Finding
 from pipeline.texts import T
 
@@ -20,6 +31,10 @@ class _Reading:
     findings: list[Finding] = field(default_factory=list)
     files: int = 0
     paths: list[Path] = field(default_factory=list)
+    mend: bool = False  #: read on behind slips that make a file no YAML
+    last_twin: bool = False
+    lost: bool = False  #: something of a file could not be read
+    holes: set[tuple[str, int]] = field(default_factory=set)  #: (file, line) that was left out
 
 
 def read_config(path: Path) -> tuple[Mapping | None, tuple[Finding, ...]]:
@@ -27,6 +42,29 @@ def read_config(path: Path) -> tuple[Mapping | None, tuple[Finding, ...]]:
     reading = _Reading()
     root = _read(path, str(path), (), reading)
     return root, tuple(reading.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A config as far as it can be read, to look for mistakes in: no config is made of it.
+
+    ``lost``: parts are not there at all. ``holes``: lines (of a file) whose value is not known.
+    """
+
+    root: Mapping | None
+    findings: tuple[Finding, ...]
+    lost: bool = False
+    holes: frozenset[tuple[str, int]] = frozenset()
+
+
+def look_at_config(path: Path, *, last_twin: bool = False) -> Look:
+    """The config at ``path`` with its includes merged in, read on behind what is no YAML.
+
+    Of a key that is there twice the first counts, or the ``last_twin``.
+    """
+    reading = _Reading(mend=True, last_twin=last_twin)
+    root = _read(path, str(path), (), reading)
+    return Look(root, tuple(reading.findings), reading.lost, frozenset(reading.holes))
 
 
 def config_files(path: Path) -> tuple[Path, ...]:
@@ -40,12 +78,16 @@ def _read(path: Path, shown: str, chain: tuple[Path, ...], reading: _Reading) ->
     reading.files += 1
     reading.paths.append(path)
     try:
-        node, findings = read_yaml(path, shown)
+        node, findings = _parse(read_text(path, shown), shown, reading)
     except YamlProblem as error:
+        reading.lost = True
         reading.findings.append(error.finding)
         return None
     reading.findings.extend(findings)
+    if node is None:
+        return None
     if not isinstance(node, Mapping):
+        reading.lost = True
         reading.findings.append(
             problem("config-type", node.mark, T("A config is a mapping of keys, such as `client: demo`."))
         )
@@ -60,6 +102,18 @@ def _read(path: Path, shown: str, chain: tuple[Path, ...], reading: _Reading) ->
             merged = merge(merged, base) if merged else base
     own = node.without("include")
     return merge(merged, own) if merged else own
+
+
+def _parse(text: str, shown: str, reading: _Reading) -> tuple[Node | None, tuple[Finding, ...]]:
+    try:
+        return parse_yaml(text, shown, last_twin=reading.last_twin)
+    except YamlProblem:
+        if not reading.mend:
+            raise
+    mended = parse_mended(text, shown, last_twin=reading.last_twin)
+    reading.holes.update((shown, line) for line in mended.holes)
+    reading.lost = reading.lost or bool(mended.holes) or mended.node is None
+    return mended.node, mended.findings
 
 
 def _names(node: Node, reading: _Reading) -> list[Scalar]:
@@ -84,6 +138,7 @@ def _include(scalar: Scalar, including: Path, shown: str, chain: tuple[Path, ...
     except (OSError, ValueError):
         exists = False
     if not exists:
+        reading.lost = True
         reading.findings.append(
             problem(
                 "config-include",

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pipeline.config.build import build
 from pipeline.config.check import MOST, Checker
-from pipeline.config.includes import config_files, read_config
+from pipeline.config.includes import config_files, look_at_config, read_config
 from pipeline.config.masking import mask_finding, secrets_of
 from pipeline.config.model import ClientConfig
 from pipeline.config.secrets import Resolver, secret_files
-from pipeline.config.yaml import MAX_BYTES, Mapping, Scalar, plain
+from pipeline.config.yaml import MAX_BYTES, Mapping, Node, Scalar, Sequence, plain
 from pipeline.errors import ConfigError, Finding, Where, Who
 from pipeline.flow import Settings
 from pipeline.registry import Registry, load_registry, load_what_loads
@@ -40,11 +40,37 @@ def load_config(
     """
     if path.is_dir():
         path = path / FILE_NAME
+    environ = os.environ if environ is None else environ
     merged, findings = read_config(path)
-    if merged is None:
-        raise _error(findings, path, frozenset())
+    if merged is None or any(finding.code == "yaml-syntax" for finding in findings):
+        raise _all_the_same(path, environ, registry, transports)
+    config, checker, resolver = _look(merged, findings, path, environ, registry, transports)
     base = path.resolve().parent
-    resolver = Resolver(base, os.environ if environ is None else environ)
+    secrets = frozenset(resolver.secrets)
+    if config is None or checker.findings:
+        if any(finding.code == "yaml-twin" for finding in checker.findings):
+            checker.findings += _in_twins(path, environ, registry, transports)
+        raise _error(checker.findings, path, secrets, checker.left_out)
+    return config.model_copy(
+        update={
+            "base": base,
+            "source": path.resolve(),
+            "config_hash": _hash(merged),
+            "secrets": frozenset(secret for secret in (*secrets, *secrets_of(config)) if secret),
+        }
+    )
+
+
+def _look(
+    merged: Mapping,
+    findings: tuple[Finding, ...],
+    path: Path,
+    environ: Plain[str, str],
+    registry: Registry | None,
+    transports: Plain[str, type[Settings]] | None,
+) -> tuple[ClientConfig | None, Checker, Resolver]:
+    base = path.resolve().parent
+    resolver = Resolver(base, environ)
     root = resolver.resolve(merged)
     if not isinstance(root, Mapping):
         raise TypeError(type(root).__name__)  # a mapping stays one
@@ -55,18 +81,73 @@ def load_config(
         from pipeline.transports import TRANSPORTS
 
         transports = TRANSPORTS
-    config = build(checker, registry, transports)
-    secrets = frozenset(resolver.secrets)
-    if config is None or checker.findings:
-        raise _error(checker.findings, path, secrets, checker.left_out)
-    return config.model_copy(
-        update={
-            "base": base,
-            "source": path.resolve(),
-            "config_hash": _hash(merged),
-            "secrets": frozenset(secret for secret in (*secrets, *secrets_of(config)) if secret),
-        }
-    )
+    return build(checker, registry, transports), checker, resolver
+
+
+#: What may be there in a part that could not be read.
+_MAY_BE_LOST = frozenset({"config-missing", "config-reference", "config-include"})
+
+
+def _all_the_same(
+    path: Path, environ: Plain[str, str], registry: Registry | None, transports: Plain[str, type[Settings]] | None
+) -> ConfigError:
+    """Every mistake of a config of which something is no YAML: also those that stand behind the slip."""
+    look = look_at_config(path)
+    if look.root is None:
+        return _error(look.findings, path, frozenset())
+    _config, checker, resolver = _look(look.root, (), path, environ, registry, transports)
+    if any(finding.code == "yaml-twin" for finding in look.findings):
+        checker.findings += _in_twins(path, environ, registry, transports)
+    left = [
+        finding
+        for finding in checker.findings
+        if not (look.lost and finding.code in _MAY_BE_LOST)
+        and (finding.where.file, finding.where.line) not in look.holes
+    ]
+    return _error([*look.findings, *left], path, frozenset(resolver.secrets), checker.left_out)
+
+
+def _in_twins(
+    path: Path, environ: Plain[str, str], registry: Registry | None, transports: Plain[str, type[Settings]] | None
+) -> list[Finding]:
+    """The mistakes inside the second of two parts with one key: neither hides those of the other."""
+    look = look_at_config(path, last_twin=True)
+    if look.root is None:
+        return []
+    spans = [
+        (finding.where.file, finding.where.line or 0, _end(look.root, finding))
+        for finding in look.findings
+        if finding.code == "yaml-twin"
+    ]
+    _config, checker, _resolver = _look(look.root, (), path, environ, registry, transports)
+    return [
+        finding
+        for finding in checker.findings
+        if any(file == finding.where.file and first <= (finding.where.line or 0) <= last for file, first, last in spans)
+    ]
+
+
+def _end(node: Node, twin: Finding) -> int:
+    """The last line of the value whose key stands where ``twin`` says; 0 when it is not there."""
+    children: list[Node] = []
+    if isinstance(node, Mapping):
+        for entry in node.entries.values():
+            mark = entry.key_mark
+            if (mark.file, mark.line, mark.column) == (twin.where.file, twin.where.line, twin.where.column):
+                return _last_line(entry.node)
+            children.append(entry.node)
+    elif isinstance(node, Sequence):
+        children.extend(node.items)
+    return max((_end(child, twin) for child in children), default=0)
+
+
+def _last_line(node: Node) -> int:
+    below: list[Node] = []
+    if isinstance(node, Mapping):
+        below = [entry.node for entry in node.entries.values()]
+    elif isinstance(node, Sequence):
+        below = list(node.items)
+    return max([node.mark.line, *(_last_line(one) for one in below)])
 
 
 def _hash(merged: Mapping) -> str:

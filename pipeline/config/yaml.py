@@ -6,10 +6,11 @@ never asked. What a scalar means is decided later, by the type of the field that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from yaml.composer import Composer
@@ -118,12 +119,18 @@ def plain(node: Node) -> Any:
             return {key: plain(entry.node) for key, entry in node.entries.items()}
 
 
-def read_yaml(path: Path, shown: str | None = None) -> tuple[Node, tuple[Finding, ...]]:
+def read_yaml(path: Path, shown: str | None = None, *, last_twin: bool = False) -> tuple[Node, tuple[Finding, ...]]:
     """The file's root node, and findings that did not stop the reading (twin keys, unknown tags).
 
-    ``shown`` is the name for messages (the path when not given). Raises YamlProblem when nothing can be read.
+    ``shown`` is the name for messages (the path when not given). Of a key that is there twice the first counts, or
+    the ``last_twin``. Raises YamlProblem when nothing can be read.
     """
     name = shown or str(path)
+    return parse_yaml(read_text(path, name), name, last_twin=last_twin)
+
+
+def read_text(path: Path, name: str) -> str:
+    """The text of a config file called ``name`` in messages. Raises YamlProblem."""
     top = Mark(name, 1, 1)
     try:
         size = path.stat().st_size
@@ -144,10 +151,10 @@ def read_yaml(path: Path, shown: str | None = None) -> tuple[Node, tuple[Finding
     if size > MAX_BYTES:
         text = T("The file has {size} bytes; a config has at most {limit}.", size=size, limit=MAX_BYTES)
         raise YamlProblem(problem("config-file", top, text))
-    return parse_yaml(_decode(data, name), name)
+    return _decode(data, name)
 
 
-def parse_yaml(text: str, name: str) -> tuple[Node, tuple[Finding, ...]]:
+def parse_yaml(text: str, name: str, *, last_twin: bool = False) -> tuple[Node, tuple[Finding, ...]]:
     """Like :func:`read_yaml`, of text already decoded."""
     try:
         root = _compose(text, name)
@@ -164,7 +171,7 @@ def parse_yaml(text: str, name: str) -> tuple[Node, tuple[Finding, ...]]:
         raise YamlProblem(problem("yaml-syntax", Mark(name, 1, 1), words, hint)) from None
     if root is None:
         raise YamlProblem(problem("yaml-empty", Mark(name, 1, 1), T("The file is empty.")))
-    builder = _Builder(name)
+    builder = _Builder(name, last_twin=last_twin)
     node = builder.build(root)
     return node, tuple(builder.findings)
 
@@ -200,15 +207,10 @@ def _mark_at(text: str, position: int, name: str) -> Mark:
     return Mark(name, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
 
-class _Loader(Reader, Scanner, Parser, Composer):
-    """PyYAML's reading parts without its resolver: no scalar is ever guessed."""
+class _Composer(Composer):
+    """PyYAML's composer without its resolver: no scalar is ever guessed."""
 
-    def __init__(self, text: str) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-        Composer.__init__(self)
-        self.depth = 0
+    depth = 0
 
     def resolve(self, kind: type, value: object, implicit: object) -> str:  # noqa: ARG002 - the composer's call
         if kind is yaml.ScalarNode and isinstance(implicit, tuple) and not implicit[0]:
@@ -224,11 +226,37 @@ class _Loader(Reader, Scanner, Parser, Composer):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise _TooDeep(None, None, "too deep", self.peek_event().start_mark)  # type: ignore[no-untyped-call]  # its types lack it
+            raise _TooDeep(None, None, "too deep", self.peek_event().start_mark)  # type: ignore[attr-defined]  # the parser's
         try:
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+
+class _Loader(Reader, Scanner, Parser, _Composer):
+    """Reads in Python: slow, and its complaints are those that people are told."""
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+
+
+#: What libyaml takes another way than PyYAML does: tabs between words, marks of byte order, and `?` inside a flow.
+_READ_SLOWLY = re.compile("[\t\ufeff?]")
+_Fast: Any = None
+if yaml.__with_libyaml__:
+    from yaml._yaml import CParser
+
+    class _FastLoader(_Composer, CParser):
+        """Reads by libyaml, ten times as fast."""
+
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            Composer.__init__(self)
+
+    _Fast = _FastLoader
 
 
 class _TooDeep(yaml.MarkedYAMLError):
@@ -236,6 +264,11 @@ class _TooDeep(yaml.MarkedYAMLError):
 
 
 def _compose(text: str, name: str) -> yaml.Node | None:
+    if _Fast is not None and not _READ_SLOWLY.search(text):
+        try:
+            return cast("yaml.Node | None", _Fast(text).get_single_node())
+        except (yaml.YAMLError, ValueError, OverflowError):
+            pass  # read anew, for words and places that do not depend on what is installed
     loader = _Loader(text)
     loader.name = name
     try:
@@ -247,8 +280,9 @@ def _compose(text: str, name: str) -> yaml.Node | None:
 class _Builder:
     """Node graph -> our tree: aliases expanded within bounds, merge keys applied, twins found."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, last_twin: bool = False) -> None:
         self.name = name
+        self.last_twin = last_twin
         self.findings: list[Finding] = []
         self.count = 0
         self.open: list[yaml.Node] = []
@@ -336,7 +370,8 @@ class _Builder:
                         element=key,
                     )
                 )
-                continue
+                if not self.last_twin:
+                    continue
             own[key] = entry
         return Mapping(mark, {**merged, **own})
 

@@ -260,7 +260,7 @@ def test_places_point_into_the_file_that_is_wrong(mistakes: Mistakes) -> None:
             "a.yaml:1:10 include: config.yaml is included by itself, through 2 files.",
         ),
         ({}, "config.yaml:1:10 include: The included file a.yaml is not there."),
-        ({"a.yaml": "x: 'open"}, "a.yaml:1:9 -: A quote that opens in line 1 is never closed."),
+        ({"a.yaml": "x: 'open"}, "a.yaml:1:4 -: A quote that opens in line 1 is never closed."),
         ({"a.yaml": "- x"}, "a.yaml:1:1 -: A config is a mapping of keys, such as `client: demo`."),
         ({"a.yaml": "include: {x: y}"}, "a.yaml:1:10 include: `include` takes a file name or a list of them."),
     ],

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.config import yaml as reading
 from pipeline.config.load import load_config
 from pipeline.config.yaml import Mapping, Scalar, YamlProblem, parse_yaml, plain, read_yaml
 from pipeline.errors import ConfigError
@@ -174,3 +175,67 @@ def test_nothing_but_config_errors_ever(
 
 def test_the_shape_of_the_mistakes(mistakes: Callable[..., list[str]]) -> None:
     assert mistakes("- a\n- b") == ["config.yaml:1:1 -: A config is a mapping of keys, such as `client: demo`."]
+
+
+#: What an editor, a slip of the hand or another system may leave in a file.
+_BITS = [
+    "\t",
+    "\n",
+    "\ufeff",
+    "\x85",
+    "\u2028",
+    "\r\n",
+    "\\u12",
+    "a: b\n",
+    "---\n",
+    "<<: ",
+    "null",
+    "&a ",
+    "&a [",
+    "*a",
+    "!x ",
+]
+_BITS += list(" :-{}[],#\"'|>%\\?@é😀")
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from(_BITS), st.integers(0, 2)), min_size=0, max_size=4))
+@settings(deadline=None)
+def test_libyaml_reads_what_the_slow_reader_does(slips: list[tuple[int, str, int]]) -> None:
+    """Whichever is installed, a text says the same, at the same places, and its mistakes have the same words."""
+    text = (
+        "client: demo  # Ω\n"
+        "x-common: &c {type: sftp, host: h, port: 22}\nconnections:\n  site:\n    <<: *c\n"
+        "    password: '${env:P}'\n  books: {type: books, url: \"b\\u0041\"}\njobs:\n  orders:\n    every: 5m\n"
+        '    at: ["03:00", 12:30]\n    steps:\n'
+        "    - step: import-orders\n      note: >-\n        two\n        lines\n\n"
+        "      inbox: site\n    - {step: tidy}\n"
+    )
+    for place, bit, cut in slips:
+        text = text[:place] + bit + text[place + cut :]
+
+    def read() -> object:
+        try:
+            node, findings = parse_yaml(text, "x.yaml")
+        except YamlProblem as error:
+            return error.finding
+        return _without_columns_of_nothing(node), findings
+
+    fast = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_Fast", None)
+        assert read() == fast
+
+
+def _without_columns_of_nothing(node: reading.Node) -> object:
+    """A value that is not there has its place, which may be told a column apart."""
+    match node:
+        case Scalar(value=None, text=""):
+            return None
+        case Scalar():
+            return node, node.text, node.value
+        case reading.Sequence():
+            return node.mark, [_without_columns_of_nothing(item) for item in node.items]
+        case Mapping():
+            return node.mark, [
+                (key, entry.key_mark, _without_columns_of_nothing(entry.node)) for key, entry in node.entries.items()
+            ]
