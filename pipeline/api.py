@@ -196,7 +196,17 @@ from pipeline.syncing import (
     is_price,
 )
 from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_datetime, show_decimal, verbatim
-from pipeline.xmlio import MAX_ERRORS, ParsedXml, Schema, SchemaError, garbled, known_encoding, path_of, read_text
+from pipeline.xmlio import (
+    MAX_ERRORS,
+    ParsedXml,
+    Schema,
+    SchemaError,
+    garbled,
+    known_encoding,
+    may_be_garbled,
+    path_of,
+    read_text,
+)
 from pipeline.xmlio import parse as parse_xml
 from pipeline.xmlio.example import example_of, find_declared
 from pipeline.xmlio.xsd import Declared
@@ -392,6 +402,7 @@ __all__ = [
     "known_encoding",
     "line_sum",
     "matcher",
+    "may_be_garbled",
     "normal_form",
     "normal_order",
     "normal_party",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from pipeline.errors import MistokError
@@ -20,6 +21,7 @@ def samples() -> Path:
     return _folder("samples")
 
 
+@cache
 def _folder(name: str) -> Path:
     for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if folder.is_dir():

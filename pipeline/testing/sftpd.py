@@ -71,6 +71,8 @@ class SftpServer:
         self.after: After | None = None
         #: files that are listed and served under names that no disk takes: path below the root -> bytes
         self.ghosts: dict[str, bytes] = {}
+        #: a read gives no more bytes than this, however many are asked for
+        self.piece: int | None = None
         #: what was asked of it, in order: ``login shop``, ``list inbox``, ``read inbox/a.xml``, …
         self.asked: list[str] = []
         #: whether it knows posix-rename@openssh.com
@@ -128,6 +130,11 @@ class SftpServer:
             streams, self._streams = self._streams, []
         for stream in streams:
             stream.close()
+
+    def open_files(self) -> int:
+        """How many files its clients have open."""
+        with self._lock:
+            return sum(not stream.closed for stream in self._streams)
 
     def opened(self, stream: BinaryIO) -> BinaryIO:
         """``stream``, which is closed with the sessions at the latest."""
@@ -210,7 +217,9 @@ class _File(paramiko.SFTPHandle):
 
     def read(self, offset: int, length: int) -> bytes | int:
         refused = self._files.asked("read", self._path)
-        return super().read(offset, length) if refused is None else refused
+        if refused is not None:
+            return refused
+        return super().read(offset, min(length, self._files.piece or length))
 
     def write(self, offset: int, data: Buffer) -> int:
         refused = self._files.asked("write", self._path)
@@ -249,6 +258,11 @@ class _Files(paramiko.SFTPServerInterface):
         super().__init__(server, *args, **more)
         self._owner = owner
         self._session = session
+
+    @property
+    def piece(self) -> int | None:
+        """The most bytes that one read gives."""
+        return self._owner.piece
 
     def asked(self, act: str, path: str) -> int | None:
         """What the scripted fault says to this."""

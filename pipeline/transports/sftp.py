@@ -21,10 +21,10 @@ from pipeline.transports.sftp_session import BROKEN_LOGIN, Session, SftpSettings
 
 R = TypeVar("R")
 
-#: Files side by side, and bytes of them that may be in memory at once.
-IN_FLIGHT, BUDGET = 64, 8_000_000
+#: Bytes of files that may be in memory at once.
+BUDGET = 8_000_000
 #: Files are read and handed over in groups of this size, so that nothing is in flight while the caller works.
-GROUP = 256
+GROUP = 512
 #: Data packets in flight of one large file.
 WINDOW = 16
 __all__ = ["SftpSettings", "SftpTransport"]
@@ -34,6 +34,10 @@ Numbers: TypeAlias = list[int]  # inside the class, list is the port's own word
 _Names: TypeAlias = list[tuple[bytes, bytes, "w.Attributes"]]
 _Act: TypeAlias = Callable[[], R]
 _Each: TypeAlias = Callable[[RemoteFile], "w.Task[FileOutcome]"]
+
+
+class _NotOpened(Transient):
+    """A file that the server did not open, without saying why: it may have too many open already."""
 
 
 class SftpTransport:
@@ -47,6 +51,7 @@ class SftpTransport:
         self._session: Session | None = None
         self._broken_logins = 0
         self._posix_rename: bool | None = None
+        self._in_flight = settings.in_flight  #: less when the server does not open so many files at once
 
     # --- the port ------------------------------------------------------------------------------------------------
 
@@ -193,19 +198,30 @@ class SftpTransport:
 
     def _read_group(self, group: Sequence[RemoteFile], into: Path) -> Iterator[ReadResult]:
         """Read them. Those under way when a session breaks are suspects: they are read once more on a new session, one
-        by one, so that a file which kills the connection spoils only itself."""
+        by one, so that a file which kills the connection spoils only itself. Those that the server would not open
+        beside so many others are read again with fewer at once."""
         left = dict(enumerate(group))
         suspects: Sequence[int] = ()
+        closed: set[int] = set()  # files that the server did not open when there were more at once
+        in_flight = self._in_flight
         while left:
             batch = {number: left[number] for number in suspects if number in left} or dict(left)
             began: Numbers = []
+            at_once = 1 if suspects else in_flight
+            refused: set[int] = set()
             try:
                 wire = self._wire()
-                in_flight = 1 if suspects else IN_FLIGHT
-                for number, outcome in self._results(wire, self._reads(batch, into, began, wire.chunk), in_flight):
+                for number, outcome in self._results(wire, self._reads(batch, into, began, wire.chunk), at_once):
+                    if isinstance(outcome.error, _NotOpened) and at_once > 1:
+                        refused.add(number)
+                        continue
+                    if number in closed and outcome.error is None:
+                        self._in_flight = in_flight  # it was the crowd, and would be again
                     del left[number]
                     yield outcome
                 suspects = ()
+                if refused:
+                    closed, in_flight = refused, max(1, in_flight // 4)
             except MistokError as error:
                 self.close()
                 if not began:  # no connection at all: nothing of the rest can be read now
@@ -249,14 +265,28 @@ class SftpTransport:
             return common.failed(file, error)
         path = self._path(file.folder, common.wire_name(file))
         copy = common.local_copy(into)
-        handle, result = b"", None
+        handle, result, begun = b"", None, False
         try:
             (opened,) = yield [w.open_read(path)]
             handle = opened.handle()
-            with copy.open("wb") as target:
-                size, digest, attributes = yield from self._body(handle, file, target, chunk)
-            yield [w.close(handle)]
-            handle = b""
+            begun, whole = True, None
+            if file.size < chunk:
+                # answered in this order, and sparing a round trip
+                replies = yield [w.read(handle, 0, file.size + 1), w.fstat(handle), w.close(handle)]
+                handle = b""
+                data, attributes = replies[0].data(), replies[1].attributes()
+                if len(data) >= file.size or attributes.size != file.size:
+                    whole = len(data), hashlib.sha256(data).hexdigest(), attributes
+                    copy.write_bytes(data)
+                else:  # the server gives a file in smaller pieces
+                    (opened,) = yield [w.open_read(path)]
+                    handle = opened.handle()
+            if whole is None:
+                with copy.open("wb") as target:
+                    whole = yield from self._body(handle, file, target, chunk)
+                yield [w.close(handle)]
+                handle = b""
+            size, digest, attributes = whole
             if error := common.altered(file, max(size, attributes.size or 0), moment(attributes)):
                 return common.failed(file, error)
             if size != file.size:
@@ -267,7 +297,10 @@ class SftpTransport:
                 yield [w.close(handle)]
             if status.code == w.NO_SUCH_FILE:
                 return common.failed(file, common.vanished(file))
-            return common.failed(file, self._refused(status, path.decode("utf-8", "replace")))
+            error = self._refused(status, path.decode("utf-8", "replace"))
+            if status.code == w.FAILURE and not begun:
+                error = _NotOpened(findings=error.findings)
+            return common.failed(file, error)
         except OSError as problem:
             if handle:
                 yield [w.close(handle)]
@@ -402,8 +435,9 @@ class SftpTransport:
         else:
             yield [w.simple(w.REMOVE, backup)]
 
-    def _outcomes(self, files: Iterable[RemoteFile], act: _Each, in_flight: int = IN_FLIGHT) -> Sequence[FileOutcome]:
+    def _outcomes(self, files: Iterable[RemoteFile], act: _Each, in_flight: int = 0) -> Sequence[FileOutcome]:
         results: dict[int, FileOutcome] = {}
+        at_once = in_flight or self._in_flight
         left = dict(enumerate(files))
         order = list(left)
         again = True
@@ -412,7 +446,7 @@ class SftpTransport:
                 with said(self._settings):
                     wire = self._wire()
                     tasks = ((number, act(file), 1) for number, file in list(left.items()))
-                    self._spoken(lambda: _collect(wire, tasks, in_flight, left, results))  # noqa: B023 - called at once
+                    self._spoken(lambda: _collect(wire, tasks, at_once, left, results))  # noqa: B023 - called at once
             except MistokError as error:
                 self.close()
                 if not again:

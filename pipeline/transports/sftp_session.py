@@ -58,6 +58,8 @@ class SftpSettings(Settings):
     """How long the server may be silent in the middle of work."""
     connect_timeout: Duration = Field(default=_FIFTEEN, validate_default=True)
     """How long connecting and logging in may take."""
+    in_flight: Annotated[int, Field(ge=1, le=1024)] = 256
+    """Small files that are read or deleted at once over the one connection; fewer where the server opens no more."""
 
     @field_validator("host_key", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod

@@ -32,6 +32,9 @@ LIMITS = b"limits@openssh.com"
 SAFE_CHUNK = 32 * 1024
 #: What OpenSSH is asked for when it says that it allows it.
 LARGE_CHUNK = 255 * 1024
+#: So many bytes of requests are gathered before they are sent, unless there is something to wait for.
+_SEND = 32 * 1024
+_HEAD = struct.Struct(">IBI")
 #: A longer packet is not SFTP (a login banner read as a length, most often).
 MAX_PACKET = 1 << 20
 
@@ -140,6 +143,8 @@ class Wire:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._buffer = bytearray()
+        self._at = 0  #: so much of the buffer was read already
+        self._ready = bytearray()  #: packets that go out before the next wait, together
         self._next = 0
         self._expected: dict[int, tuple[_Running[object], int]] = {}
         channel.sendall(struct.pack(">IBI", 5, INIT, 3))
@@ -249,15 +254,20 @@ class Wire:
             return (stop.value,)
         state.missing = len(requests)
         state.replies = [None] * len(requests)
-        packets = bytearray()
+        packets = self._ready
         for position, request in enumerate(requests):
             number = self._next
             self._next = (self._next + 1) & 0xFFFFFFFF
             self._expected[number] = (state, position)  # type: ignore[assignment]  # each run's own kind of result
-            packets += struct.pack(">IBI", len(request.body) + 5, request.kind, number)
+            packets += _HEAD.pack(len(request.body) + 5, request.kind, number)
             packets += request.body
-        self._channel.sendall(bytes(packets))
+        if len(packets) >= _SEND:
+            self._send()
         return None
+
+    def _send(self) -> None:
+        packets, self._ready = self._ready, bytearray()
+        self._channel.sendall(bytes(packets))
 
     def _receive(self) -> _Running[R]:
         kind, body = self._packet()
@@ -272,15 +282,22 @@ class Wire:
 
     def _packet(self) -> tuple[int, bytes]:
         self._fill(4)
-        length = _int(self._buffer, 0)
+        length = _int(self._buffer, self._at)
         if not 1 <= length <= MAX_PACKET:
             raise ProtocolError("what came is not SFTP (does the server print something at login?)")
         self._fill(4 + length)
-        packet = bytes(self._buffer[4 : 4 + length])
-        del self._buffer[: 4 + length]
-        return packet[0], packet[1:]
+        start = self._at + 5
+        self._at = start + length - 1
+        return self._buffer[start - 1], bytes(self._buffer[start : self._at])
 
     def _fill(self, size: int) -> None:
+        """At least ``size`` unread bytes in the buffer."""
+        if len(self._buffer) - self._at >= size:
+            return
+        del self._buffer[: self._at]
+        self._at = 0
+        if self._ready:  # we are going to wait: everything that is to be asked goes out first
+            self._send()
         while len(self._buffer) < size:
             piece = self._channel.recv(1 << 17)
             if not piece:

@@ -145,9 +145,24 @@ def garbled(text: str) -> str | None:
     return None
 
 
+def may_be_garbled(utf8: bytes) -> bool:
+    """Whether :func:`garbled` could say so of any part of this text: one quick look for all texts of a file."""
+    # its own signs; an accented Latin letter (U+00C0 to U+00FF); two Cyrillic letters in UTF-8 read as windows-1251
+    signs = (b"????", b"\xef\xbf\xbd", b"\xc3")
+    return any(sign in utf8 for sign in signs) or _CYRILLIC_TWICE.search(utf8.decode()) is not None
+
+
 _CYRILLIC = re.compile("[А-ЯҐЄІЇа-яґєії]{2}")
 #: Four accented Latin letters in a row are no language's word: they are windows-1251 read as windows-1252.
 _LATIN_RUN = re.compile("[À-Öà-öØ-Þø-ÿ]{4}")
+
+
+def _in_cp1251(codes: range) -> str:
+    return "[" + re.escape(bytes(codes).decode("cp1251", "ignore")) + "]"
+
+
+#: A letter's lead byte (U+0400 to U+04BF) and the byte after it, twice, as windows-1251 shows them.
+_CYRILLIC_TWICE = re.compile((_in_cp1251(range(0xD0, 0xD3)) + _in_cp1251(range(0x80, 0xC0))) * 2)
 
 
 def _single_byte(encoding: str) -> bool:

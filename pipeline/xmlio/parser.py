@@ -1,8 +1,9 @@
 """Bytes -> tree, refusing what is hostile before the tree is built.
 
-Two passes: expat streams through the text first (a DOCTYPE stops it at once; depth and node counts are bounded; it
-knows a cut file from a wrong one, and where each element begins), then lxml builds the tree with everything that could
-reach out switched off. What the two do not agree on is refused.
+lxml builds the tree with everything that could reach out switched off. A text that could be hostile or wrong (with a
+DOCTYPE, with very many elements, one that lxml refuses) is streamed through expat first: a DOCTYPE stops it at once,
+depth and node counts are bounded, and it knows a cut file from a wrong one. Where each element begins is asked of expat
+only when somebody is to be told: that pass takes longer than all the others together.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from xml.parsers import expat
 
@@ -46,16 +48,27 @@ _SHOWN = 60  #: characters of foreign text in a message
 _AMPERSAND = T("Write & as &amp; and < as &lt; in texts; use an XML library (XMLWriter in PHP), which does it for you.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ParsedXml:
     """A parsed file. ``root`` is an lxml element without comments and processing instructions."""
 
     root: Any
     encoding: str
     notes: tuple[Finding, ...]
-    file: str = ""
-    lines: array[int] = field(default_factory=lambda: array("L"), repr=False)
-    columns: array[int] = field(default_factory=lambda: array("L"), repr=False)
+    file: str
+    utf8: bytes = field(repr=False)  #: the text that was parsed
+    _guard: _Guard = field(repr=False)
+
+    @property
+    def lines(self) -> array[int]:
+        """For every element in document order the line where its tag begins (from 1). Raises Rejected where expat
+        does not understand what lxml did."""
+        return self._guard.ran(self.utf8).lines
+
+    @property
+    def columns(self) -> array[int]:
+        """As ``lines``, the column."""
+        return self._guard.ran(self.utf8).columns
 
     def places(self) -> Iterator[tuple[Any, int, int]]:
         """Every element in document order with the line and column where its tag begins (from 1)."""
@@ -67,11 +80,14 @@ def parse(
     *,
     file: str,
     default_encoding: str | None = None,
+    encoding: str | None = None,
     max_size: int = MAX_SIZE,
     max_depth: int = MAX_DEPTH,
     max_nodes: int = MAX_NODES,
 ) -> ParsedXml:
     """Parse ``data``; ``file`` is its name for messages, sizes are bytes and counts.
+
+    ``default_encoding`` is that of files which tell none; ``encoding`` is what ``data`` is in, whatever it says itself.
 
     Raises Rejected with code ``not-xml``, ``truncated``, ``unsafe``, ``encoding``, ``too-large`` or ``too-deep``.
     """
@@ -91,12 +107,36 @@ def parse(
             where=Where(file, 1, 1),
             hint=T("Write the file under a temporary name and rename it when it is whole."),
         )
-    text, encoding, notes = read_text(data, file=file, default_encoding=default_encoding)
-    utf8 = text.encode("utf-8", "surrogatepass")
-    del text
+    if encoding is None:
+        text, encoding, notes = read_text(data, file=file, default_encoding=default_encoding)
+        utf8 = text.encode("utf-8", "surrogatepass")
+        del text
+    else:
+        utf8, notes = (data if encoding == "utf-8" else data.decode(encoding).encode()), ()
     guard = _Guard(file, max_depth, max_nodes)
-    guard.run(utf8)
-    parser = etree.XMLParser(
+    # an element needs a "<", an attribute a "="
+    if b"<!DOCTYPE" in utf8 or utf8.count(b"<") + utf8.count(b"=") > max_nodes:
+        guard.ran(utf8)
+    try:
+        root = etree.fromstring(utf8, _parser())
+    except etree.XMLSyntaxError as error:
+        guard.ran(utf8)  # has better words for it
+        line, column = error.position
+        raise Rejected(
+            T("This is not well-formed XML: {words}.", words=verbatim(str(error.msg))),
+            code="not-xml",
+            where=Where(file, line, column),
+        ) from error
+    if _deeper_than(max_depth)(root):
+        guard.ran(utf8)
+    return ParsedXml(root, encoding, notes, file, utf8, guard)
+
+
+@cache
+def _parser() -> Any:
+    from lxml import etree
+
+    return etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
         no_network=True,
@@ -109,16 +149,14 @@ def parse(
         remove_pis=True,
         collect_ids=False,
     )
-    try:
-        root = etree.fromstring(utf8, parser)
-    except etree.XMLSyntaxError as error:
-        line, column = error.position
-        raise Rejected(
-            T("This is not well-formed XML: {words}.", words=verbatim(str(error.msg))),
-            code="not-xml",
-            where=Where(file, line, column),
-        ) from error
-    return ParsedXml(root, encoding, notes, file, guard.lines, guard.columns)
+
+
+@cache
+def _deeper_than(depth: int) -> Any:
+    """Whether a tree has more than so many elements inside one another."""
+    from lxml import etree
+
+    return etree.XPath("boolean(" + "/*" * (depth + 1) + ")")
 
 
 def path_of(element: Any) -> str:
@@ -148,19 +186,29 @@ class _Guard:
         self._open: list[tuple[str, int]] = []
         self.lines = array("L")
         self.columns = array("L")
+        self._utf8 = b""
+        self._done = False
+
+    def ran(self, utf8: bytes) -> _Guard:
+        """Itself, after one pass through the text. Raises Rejected."""
+        if not self._done:
+            self._run(utf8)
+            self._done = True
+        return self
+
+    def _run(self, utf8: bytes) -> None:
+        self._utf8 = utf8
+        self.lines, self.columns = array("L"), array("L")
         self._parser = expat.ParserCreate("utf-8", " ")
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._parser.ordered_attributes = True
-        self._utf8 = b""
-
-    def run(self, utf8: bytes) -> None:
-        self._utf8 = utf8
         try:
             self._parser.Parse(utf8, True)
         except expat.ExpatError as error:
             raise self._refusal(error) from error
+        del self._parser  # it knows our methods, and we know it: nobody would free the text
 
     def _where(self) -> Where:
         return Where(self._file, self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1)

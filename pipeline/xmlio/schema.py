@@ -92,7 +92,7 @@ class Schema:
                 T("The schema {path} cannot be read.", path=str(path)),
                 hint=T("Write the path of the XSD relative to the config, or leave `xsd` out to use the built-in one."),
             ) from error
-        return _load(path.resolve(), stat.st_mtime_ns, stat.st_size)
+        return _load(path, stat.st_mtime_ns, stat.st_size)
 
     def check(self, document: ParsedXml) -> tuple[SchemaError, ...]:
         """Every breach in ``document``, in the order of the file (at most MAX_ERRORS); empty when it conforms."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -28,6 +28,7 @@ from pipeline.api import (
     cents,
     full_name,
     garbled,
+    may_be_garbled,
     normal_party,
     party_findings,
 )
@@ -58,28 +59,45 @@ _NP_SERVICE = {
 }
 
 
+#: Where an element begins: line and column.
+Placed = Callable[[Any], tuple[int, int]]
+#: Where the fields of an order stand: element, line, column.
+Places = Mapping[str, tuple[str, int, int]]
+
+
 class Reader:
-    """Reads one order. ``places``: ``id(element)`` -> (element, line, column). Findings hold it; notes do not."""
+    """Reads one order.
+
+    ``line`` gives an element's line, ``placed`` its line and column (which takes long, and is asked only when somebody
+    is told), ``places`` are handed on with the order; ``namespace``: what stands before the elements' names, in braces.
+    Findings hold the order; notes do not.
+    """
 
     def __init__(
         self,
         element: Any,
-        places: Mapping[int, tuple[Any, int, int]],
+        line: Callable[[Any], int],
+        placed: Placed,
+        places: Places,
         settings: Any,
         context: FormatContext,
         path_of: Callable[[Any], str],
-        path: str = "orders/order",
+        namespace: str = "",
     ) -> None:
-        self._path = path
         self._element = element
+        self._line = line
+        self._placed = placed
         self._places = places
         self._settings = settings
         self._context = context
         self._path_of = path_of
+        self._namespace = namespace
+        self._known: dict[Any, dict[str, str]] = {}
         self._extra: dict[str, str] = {}
-        self.id = _text(element, "id")
-        self.number = _text(element, "number")
-        self.source = _text(element, "source") or settings.source or context.source or context.client
+        self._fragment = canonical(element, namespace)
+        self.id = self._text(element, "id")
+        self.number = self._text(element, "number")
+        self.source = self._text(element, "source") or settings.source or context.source or context.client
         self.findings: list[Finding] = []
         self.notes: list[Finding] = []
 
@@ -97,50 +115,64 @@ class Reader:
         return self._decoded(order, ())
 
     def _decoded(self, order: Order | None, findings: tuple[Finding, ...]) -> DecodedOrder:
-        line = self._places[id(self._element)][1]
         return DecodedOrder(
             order,
             findings,
             id=self.id,
             number=self.number,
             source=self.source,
-            line=line,
-            fragment=canonical(self._element),
-            places=self._named_places(),
+            line=self._line(self._element),
+            fragment=self._fragment,
+            places=self._places,
         )
 
-    def _named_places(self) -> dict[str, tuple[str, int, int]]:
-        """Where the fields stand that are looked up outside of this file: what is missing stands at its parent."""
-        _, line, column = self._places[id(self._element)]
-        found = {}
-        for name, tag in _FIELDS:
-            child = self._element.find(tag)
-            if child is not None:
-                _, at, column_at = self._places[id(child)]
-                found[name] = (f"{self._path}/{tag}", at, column_at)
-            else:
-                found[name] = (self._path, line, column)
-        items = self._element.find("items")
-        for number, item in enumerate(items if items is not None else (), start=1):
-            code = item.find("code")
-            path = f"{self._path}/items/item" + (f"[{number}]" if len(items) > 1 else "")
-            _, at, column_at = self._places[id(item if code is None else code)]
-            found[f"lines[{number}].code"] = (path if code is None else f"{path}/code", at, column_at)
+    # --- the tree ---
+
+    def _texts(self, parent: Any) -> dict[str, str]:
+        """Name -> text of the children: the first of each name, its blanks collapsed."""
+        found = self._known.get(parent)
+        if found is None:
+            found, cut = {}, len(self._namespace)
+            for child in parent:
+                name = child.tag[cut:]
+                if name not in found:
+                    words = child.text
+                    found[name] = _clean(words) if words else ""
+            self._known[parent] = found
         return found
+
+    def _text(self, parent: Any, name: str) -> str:
+        texts = self._known.get(parent)  # asked for every field: a call spared
+        return (self._texts(parent) if texts is None else texts).get(name, "")
+
+    def _child(self, parent: Any, name: str) -> Any:
+        return next(parent.iterchildren(self._namespace + name), None) if name in self._texts(parent) else None
+
+    def _children(self, parent: Any, name: str, each: str) -> Sequence[Any]:
+        """The elements ``each`` inside the children called ``name``."""
+        if name not in self._texts(parent):
+            return ()
+        outer = parent.iterchildren(self._namespace + name)
+        return [child for one in outer for child in one.iterchildren(self._namespace + each)]
+
+    def _note(self, parent: Any, name: str) -> str:
+        child = self._child(parent, name)
+        words = (child.text or "") if child is not None else ""
+        return "\n".join(line.rstrip() for line in words.strip().splitlines())
 
     # --- the order ---
 
     def _order(self) -> Order | None:
         element = self._element
-        customer = self._party(element.find("customer"), "customer") or Party()
-        lines = self._lines(element.find("items"))
+        customer = self._party(self._child(element, "customer"), "customer") or Party()
+        lines = self._lines(self._child(element, "items"))
         created = self._moment(element, "created", required=True)
         total = self._decimal(element, "total", required=True)
         taxes = tuple(
             (self._decimal(tax, "rate") or Decimal(0), self._decimal(tax, "sum") or Decimal(0))
-            for tax in element.iterfind("taxes/tax")
+            for tax in self._children(element, "taxes", "tax")
         )
-        inside = _text(element, "prices-include-tax") not in ("false", "0")
+        inside = self._text(element, "prices-include-tax") not in ("false", "0")
         if not inside and not taxes:
             self._find(
                 "taxes",
@@ -148,20 +180,20 @@ class Reader:
                 T("The prices are without tax, and the order does not say the tax."),
                 T("Add {example}", example="<taxes><tax><rate>20</rate><sum>…</sum></tax></taxes>"),
             )
-        if _text(element, "draft") in ("true", "1"):
+        if self._text(element, "draft") in ("true", "1"):
             self._find(
                 "draft",
-                element.find("draft"),
+                self._child(element, "draft"),
                 T("The order is a draft: the buyer has not finished it."),
                 T("Send the order when it is placed (order_created=1)."),
             )
         exact = sum((line.price * line.quantity - line.discount for line in lines), Decimal(0))
         if lines:  # an order without items is told as that, not by its sums
             by_line = sum((line.sum for line in lines), Decimal(0))
-            self._agrees("subtotal", element.find("subtotal"), cents(exact), by_line)
+            self._agrees("subtotal", element, "subtotal", cents(exact), by_line)
         for name in ("status-code", "status-name", "user-id", "ip", "hash"):
             self._keep(element, name, name)
-        self._named(element.find("fields"), "field")
+        self._named(self._child(element, "fields"), "field")
         if created is None or total is None:
             return None
         if not self.id or not self.number:
@@ -172,30 +204,30 @@ class Reader:
             source=self.source,
             created_at=created,
             updated_at=self._moment(element, "modified"),
-            currency=_text(element, "currency") or self._context.currency,
+            currency=self._text(element, "currency") or self._context.currency,
             rate=self._decimal(element, "rate"),
             customer=customer,
             lines=lines,
             total=total,
-            status=_text(element, "status") or "new",
-            delivery=self._delivery(element.find("delivery")),
-            payment=self._payment(element.find("payment"), total),
+            status=self._text(element, "status") or "new",
+            delivery=self._delivery(self._child(element, "delivery")),
+            payment=self._payment(self._child(element, "payment"), total),
             discounts=tuple(
                 Discount(
                     amount=self._decimal(discount, "amount") or Decimal(0),
-                    code=_text(discount, "coupon"),
-                    name=_text(discount, "name"),
+                    code=self._text(discount, "coupon"),
+                    name=self._text(discount, "name"),
                 )
-                for discount in element.iterfind("discounts/discount")
+                for discount in self._children(element, "discounts", "discount")
             ),
             prices_include_tax=inside,
             taxes=taxes,
-            comment=_note(element, "comment"),
-            manager_comment=_note(element, "manager-comment"),
-            manager=_text(element, "manager"),
-            language=_text(element, "language").replace("_", "-"),
-            source_number=_text(element, "source-number"),
-            warehouse=_text(element, "warehouse"),
+            comment=self._note(element, "comment"),
+            manager_comment=self._note(element, "manager-comment"),
+            manager=self._text(element, "manager"),
+            language=self._text(element, "language").replace("_", "-"),
+            source_number=self._text(element, "source-number"),
+            warehouse=self._text(element, "warehouse"),
             extra=self._extra,
         )
 
@@ -207,7 +239,7 @@ class Reader:
             if price * quantity >= HUGE:
                 self._find(
                     "number",
-                    item.find("quantity"),
+                    self._child(item, "quantity"),
                     T(
                         "<quantity> {quantity} times <price> {price} is no sum of an order.",
                         quantity=quantity,
@@ -225,7 +257,7 @@ class Reader:
                 if discount is not None and abs(discount - by_percent) > TOLERANCE:
                     self._find(
                         "discount",
-                        item.find("discount"),
+                        self._child(item, "discount"),
                         T(
                             "The line's discount is {sum} and also {percent} percent, which is {other}.",
                             sum=discount,
@@ -246,53 +278,53 @@ class Reader:
                     number,
                 )
             line = OrderLine(
-                code=_text(item, "code"),
-                name=_text(item, "name"),
+                code=self._text(item, "code"),
+                name=self._text(item, "name"),
                 quantity=quantity,
                 price=price,
-                unit=_text(item, "unit"),
+                unit=self._text(item, "unit"),
                 discount=discount,
                 tax_rate=self._decimal(item, "tax-rate"),
                 attributes={
                     _clean(attribute.get("name", "")): (attribute.text or "").strip()
-                    for attribute in item.iterfind("attributes/attribute")
+                    for attribute in self._children(item, "attributes", "attribute")
                 },
-                barcode=_text(item, "barcode"),
+                barcode=self._text(item, "barcode"),
                 number=number,
-                comment=_note(item, "comment"),
-                source_line=self._places[id(item)][1],
+                comment=self._note(item, "comment"),
+                source_line=self._line(item),
             )
-            self._agrees("line-total", item.find("total"), line.sum, number=number)
-            for name in _ITEM_EXTRA:
-                self._keep(item, name, f"item[{number}].{name}")
-            self._named(item.find("fields"), f"item[{number}].field")
+            self._agrees("line-total", item, "total", line.sum, number=number)
+            texts = self._texts(item)
+            self._extra.update({f"item[{number}].{name}": texts[name] for name in _ITEM_EXTRA if texts.get(name)})
+            self._named(self._child(item, "fields"), f"item[{number}].field")
             lines.append(line)
         return tuple(lines)
 
     def _party(self, element: Any, place: str) -> Party | None:
         if element is None:
             return None
-        last, first, middle = (_text(element, name) for name in ("last-name", "first-name", "middle-name"))
-        if not (last or first) and (whole := _text(element, "full-name")):
+        last, first, middle = (self._text(element, name) for name in ("last-name", "first-name", "middle-name"))
+        if not (last or first) and (whole := self._text(element, "full-name")):
             last, first, middle = full_name(whole)
-        company = _text(element, "company")
-        main, mobile = _text(element, "phone"), _text(element, "mobile")
+        company = self._text(element, "company")
+        main, mobile = self._text(element, "phone"), self._text(element, "mobile")
         raw = Party(
-            kind=_text(element, "type") or ("company" if company else "person"),
-            code=_text(element, "code"),
+            kind=self._text(element, "type") or ("company" if company else "person"),
+            code=self._text(element, "code"),
             first_name=first,
             last_name=last,
             middle_name=middle,
             company=company,
-            edrpou=_text(element, "edrpou"),
-            tax_number=_text(element, "vat-number"),
+            edrpou=self._text(element, "edrpou"),
+            tax_number=self._text(element, "vat-number"),
             phone=main or mobile,
-            email=_text(element, "email"),
-            address=self._address(element.find("address")),
+            email=self._text(element, "email"),
+            address=self._address(self._child(element, "address")),
         )
         for name in ("title", "fax", "birthday", *(("mobile",) if main else ())):
             self._keep(element, name, f"{place}.{name}")
-        self._named(element.find("fields"), f"{place}.field")
+        self._named(self._child(element, "fields"), f"{place}.field")
         party = normal_party(raw, self._settings.region)
         remarks = party_findings(party, Where(), self._settings.region)
         self.notes.extend(replace(remark, where=self._where(element)) for remark in remarks)
@@ -302,54 +334,54 @@ class Reader:
         if element is None:
             return Address()
         return Address(
-            country=_text(element, "country"),
-            region=_text(element, "region"),
-            city=_text(element, "city"),
-            street=_text(element, "street") or _text(element, "text"),
-            house=_text(element, "house"),
-            apartment=_text(element, "apartment"),
-            zip=_text(element, "zip"),
-            text=_text(element, "text"),
+            country=self._text(element, "country"),
+            region=self._text(element, "region"),
+            city=self._text(element, "city"),
+            street=self._text(element, "street") or self._text(element, "text"),
+            house=self._text(element, "house"),
+            apartment=self._text(element, "apartment"),
+            zip=self._text(element, "zip"),
+            text=self._text(element, "text"),
         )
 
     def _delivery(self, element: Any) -> Delivery:
         if element is None:
             return Delivery()
-        params = self._named(element.find("params"), "delivery.param")
+        params = self._named(self._child(element, "params"), "delivery.param")
         for name in ("method-id", "time", "branch-number"):
             self._keep(element, name, f"delivery.{name}")
-        number, name = _text(element, "branch-number"), _text(element, "branch-name")
+        number, name = self._text(element, "branch-number"), self._text(element, "branch-name")
         branch = name or _first(params, _NP_BRANCH) or number
         return Delivery(
-            carrier=_text(element, "carrier"),
-            service=_text(element, "service") or _service(params, branch),
-            city=_text(element, "city") or _first(params, _NP_CITY),
-            city_ref=_text(element, "city-ref") or _first(params, _NP_CITY_REF),
+            carrier=self._text(element, "carrier"),
+            service=self._text(element, "service") or _service(params, branch),
+            city=self._text(element, "city") or _first(params, _NP_CITY),
+            city_ref=self._text(element, "city-ref") or _first(params, _NP_CITY_REF),
             branch=branch,
-            branch_ref=_text(element, "branch-ref") or _first(params, _NP_BRANCH_REF),
-            address=self._address(element.find("address")),
-            recipient=self._party(element.find("recipient"), "recipient"),
-            tracking=_text(element, "tracking").replace(" ", ""),
+            branch_ref=self._text(element, "branch-ref") or _first(params, _NP_BRANCH_REF),
+            address=self._address(self._child(element, "address")),
+            recipient=self._party(self._child(element, "recipient"), "recipient"),
+            tracking=self._text(element, "tracking").replace(" ", ""),
             cost=self._decimal(element, "cost") or Decimal(0),
             tax_rate=self._decimal(element, "tax-rate"),
             planned_for=self._day(element, "planned"),
-            method=_text(element, "method"),
+            method=self._text(element, "method"),
         )
 
     def _payment(self, element: Any, total: Decimal) -> Payment:
         if element is None:
             return Payment()
-        self._named(element.find("params"), "payment.param")
+        self._named(self._child(element, "params"), "payment.param")
         self._keep(element, "method-id", "payment.method-id")
         paid = self._decimal(element, "paid")
-        status = _text(element, "status")
+        status = self._text(element, "status")
         if not status:
             status = "unpaid" if not paid else "paid" if paid >= total else "partly"
         return Payment(
-            method=_text(element, "method"),
+            method=self._text(element, "method"),
             status=status,
             paid=paid,
-            transaction=_text(element, "transaction"),
+            transaction=self._text(element, "transaction"),
             fee=self._decimal(element, "fee") or Decimal(0),
             tax_rate=self._decimal(element, "tax-rate"),
             paid_at=self._moment(element, "paid-at"),
@@ -358,7 +390,7 @@ class Reader:
     # --- values ---
 
     def _decimal(self, parent: Any, name: str, *, required: bool = False) -> Decimal | None:
-        words = _text(parent, name)
+        words = self._text(parent, name)
         if words and len(words) <= _DIGITS and _NUMBER.fullmatch(words):
             value = Decimal(words)
             return value or abs(value)  # -0 is 0
@@ -367,7 +399,7 @@ class Reader:
         return None
 
     def _moment(self, parent: Any, name: str, *, required: bool = False) -> datetime | None:
-        words = _text(parent, name)
+        words = self._text(parent, name)
         if not words and not required:
             return None
         try:
@@ -381,7 +413,7 @@ class Reader:
         return moment if moment.tzinfo else moment.replace(tzinfo=self._context.timezone)
 
     def _day(self, parent: Any, name: str) -> date | None:
-        words = _text(parent, name)
+        words = self._text(parent, name)
         try:
             day = date.fromisoformat(words[:10]) if words else None
         except ValueError:
@@ -395,15 +427,15 @@ class Reader:
     def _impossible(self, parent: Any, name: str, words: str) -> None:
         self._find(
             "value",
-            parent.find(name),
+            self._child(parent, name),
             T("<{name}> is {value}: no order has such a date.", name=name, value=words),
             T("Correct it on the site and send the order again."),
         )
 
     def _bad_value(self, parent: Any, name: str, words: str) -> None:
-        found = parent.find(name)
+        found = self._child(parent, name)
         if not words:
-            self._find("value", parent, T("<{parent}> lacks <{name}>.", parent=parent.tag, name=name), None)
+            self._find("value", parent, T("<{parent}> lacks <{name}>.", parent=self._name(parent), name=name), None)
         else:
             self._find(
                 "value",
@@ -412,26 +444,28 @@ class Reader:
                 T("Correct it on the site and send the order again."),
             )
 
-    def _agrees(self, code: str, element: Any, *made: Decimal, number: int | None = None) -> None:
+    def _agrees(self, code: str, parent: Any, name: str, *made: Decimal, number: int | None = None) -> None:
         """``made``: the sums that are right, rounded at the end and, where that differs, at each part."""
-        if element is None or not (element.text or "").strip():
+        if not self._text(parent, name):
             return
-        stated = self._decimal(element.getparent(), element.tag)
+        stated = self._decimal(parent, name)
         if stated is not None and all(abs(cents(stated) - ours) > TOLERANCE for ours in made):
             self._find(
                 code,
-                element,
-                T("<{name}> says {stated}, the parts make {ours}.", name=element.tag, stated=stated, ours=made[0]),
+                self._child(parent, name),
+                T("<{name}> says {stated}, the parts make {ours}.", name=name, stated=stated, ours=made[0]),
                 T("A line is price x quantity minus its discount, to the cent; the subtotal is their sum."),
                 number,
             )
 
     def _letters(self) -> None:
+        if not may_be_garbled(self._fragment):
+            return
         for element in self._element.iter():
             for words in (element.text, *element.attrib.values()):
                 if not words or (meant := garbled(words)) is None:
                     continue
-                name, shown = element.tag, words.strip()[:60]
+                name, shown = self._name(element), words.strip()[:60]
                 text = T("The letters of <{name}> are lost: {words}.", name=name, words=shown)
                 if meant:
                     text = T(
@@ -444,8 +478,11 @@ class Reader:
                 self._find("garbled", element, text, hint)
                 return
 
+    def _name(self, element: Any) -> str:
+        return str(element.tag[len(self._namespace) :])
+
     def _keep(self, parent: Any, name: str, key: str) -> None:
-        if words := _text(parent, name):
+        if words := self._text(parent, name):
             self._extra[key] = words
 
     def _named(self, parent: Any, key: str) -> dict[str, str]:
@@ -460,33 +497,78 @@ class Reader:
         self.findings.append(Finding(code, text, replace(self._where(element), order_line=number), hint))
 
     def _where(self, element: Any) -> Where:
-        _, line, column = self._places[id(element)]
+        line, column = self._placed(element)
         return Where(self._context.file, line, column, self._path_of(element), self.id or None)
 
 
-def canonical(element: Any) -> bytes:
-    """The element's own bytes in canonical form (C14N, no comments, white space between elements left out)."""
+def _blanks(one: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Blanks between elements, before a start and between two ends. C14N writes no < but that of a tag, no > in a text,
+    and an end for each start; an element that holds nothing but blanks keeps them."""
+    return re.compile(f">{one}+<(?!/)"), re.compile(f"(</[^<>]*>){one}+(?=</)")
+
+
+_PLAIN, _WITH_RETURNS = _blanks(r"\s"), _blanks(r"(?:\s|&#xD;)")
+
+
+def canonical(element: Any, namespace: str = "") -> bytes:
+    """The element's own bytes in canonical form (C14N, no comments, white space between elements left out), without its
+    default namespace (``namespace``, in braces)."""
     from lxml import etree
 
-    for node in element.iter():
-        if len(node) and not (node.text or "").strip():
-            node.text = None
-        if node is not element and not (node.tail or "").strip():
-            node.tail = None
-    return bytes(etree.tostring(element, method="c14n", exclusive=True, with_comments=False, with_tail=False))
+    words: bytes = etree.tostring(element, method="c14n", exclusive=True, with_comments=False, with_tail=False)
+    if namespace:
+        words = words.replace(f' xmlns="{namespace[1:-1]}"'.encode(), b"", 1)
+    before_start, between_ends = _WITH_RETURNS if b"&#xD;" in words else _PLAIN
+    return between_ends.sub(r"\1", before_start.sub("><", words.decode())).encode()
 
 
 def _clean(words: str) -> str:
     return " ".join(words.split())
 
 
-def _text(parent: Any, name: str) -> str:
-    child = next(parent.iterchildren(name), None)  # half the time of findtext, and it is called for every field
-    return _clean(child.text or "") if child is not None else ""
+class LazyPlaces(Mapping[str, tuple[str, int, int]]):
+    """Where the fields of an order stand, worked out when somebody asks: almost always nobody does."""
+
+    def __init__(self, find: Callable[[], Places]) -> None:
+        self._find = find
+        self._found: Places | None = None
+
+    def _all(self) -> Places:
+        if self._found is None:
+            self._found = self._find()
+        return self._found
+
+    def __getitem__(self, name: str) -> tuple[str, int, int]:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
-def _note(parent: Any, name: str) -> str:
-    return "\n".join(line.rstrip() for line in (parent.findtext(name) or "").strip().splitlines())
+def named_places(order: Any, placed: Placed, path: str) -> Places:
+    """Where the fields of an <order> stand that are looked up outside of its file: what is missing stands at its
+    parent. ``path`` is the order's own."""
+    found = {}
+    children = _by_name(order)
+    for name, tag in _FIELDS:
+        child = children.get(tag)
+        if child is not None:
+            found[name] = (f"{path}/{tag}", *placed(child))
+        else:
+            found[name] = (path, *placed(order))
+    items = list(children["items"]) if "items" in children else []
+    for number, item in enumerate(items, start=1):
+        code = _by_name(item).get("code")
+        at = f"{path}/items/item" + (f"[{number}]" if len(items) > 1 else "")
+        found[f"lines[{number}].code"] = (at if code is None else f"{at}/code", *placed(item if code is None else code))
+    return found
+
+
+def _by_name(parent: Any) -> dict[str, Any]:
+    return {str(child.tag).rpartition("}")[2]: child for child in parent.iterchildren(reversed=True)}
 
 
 def _first(params: Mapping[str, str], names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -34,12 +35,16 @@ from pipeline.api import (
     path_of,
     schemas,
 )
-from plugins.formats._order_xml import Reader
+from plugins.formats._order_xml import LazyPlaces, Places, Reader, named_places
 from plugins.formats._order_xml_rules import explain
 
 NAMESPACE = "urn:mistok:order:1"
 _FAMILY = re.compile(r"urn:mistok:order:(\w+)\Z")
 _CLOSED = re.compile(rb"</(?:[\w.-]+:)?([\w.-]+)\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z", re.DOTALL)
+#: A tag on several lines, or one whose end cannot be told so simply.
+_LONG_TAG = re.compile(rb"""<[^<>]*(?:\n|=\s*"[^"<>]*>|=\s*'[^'<>]*>)""")
+_MOST_LINES = 65_000
+_ANY_DEPTH = 255  # it was measured before
 _EMPTY_ROOT = re.compile(rb"<(?:[\w.-]+:)?orders(?:\s[^<>]*)?/>\s*\Z")
 
 
@@ -99,19 +104,16 @@ class OrderXml:
                 inside[index].append(error)
         if outside:
             raise Rejected(findings=tuple(error.finding(context.file) for error in errors))
-        _strip(document.root)
+        namespace = _only_namespace(document)
+        if not namespace:
+            _strip(document.root)
+        placed = _Placed(document)
+        line = placed.line if _odd_lines(document.utf8) else _line
+        later = _Later(document.utf8, context.file, len(elements))
         decoded: list[DecodedOrder] = []
-        at = 1  # the root is 0
-        for element in document.root:
-            inner = list(element.iter())
-            start, at = at, at + len(inner)
-            index = positions.get(id(element))
-            if index is None:
-                continue
-            places = {
-                id(one): (one, document.lines[start + i], document.columns[start + i]) for i, one in enumerate(inner)
-            }
-            reader = Reader(element, places, settings, context, path_of, _path(index, len(elements)))
+        for index, element in enumerate(elements):
+            places = LazyPlaces(partial(later.places, index))
+            reader = Reader(element, line, placed, places, settings, context, path_of, namespace)
             decoded.append(reader.held(inside[index]) if index in inside else reader.order())
             notes.extend(reader.notes)
         return Decoded(tuple(decoded), tuple(notes), NAMESPACE)
@@ -143,6 +145,8 @@ def _inner_names() -> frozenset[str]:
 def _check_root(document: ParsedXml, file: str) -> None:
     namespace, _, name = str(document.root.tag).rpartition("}")
     namespace = namespace.lstrip("{")
+    if name == "orders" and namespace in ("", NAMESPACE):
+        return
     where = Where(file, document.lines[0], document.columns[0], name)
     other = _FAMILY.match(namespace)
     if name == "orders" and other and namespace != NAMESPACE:
@@ -152,13 +156,12 @@ def _check_root(document: ParsedXml, file: str) -> None:
             where=where,
             hint=T("Write <orders xmlns={quoted}>.", quoted=f'"{NAMESPACE}"'),
         )
-    if name != "orders" or namespace not in ("", NAMESPACE):
-        raise Rejected(
-            T("This is XML, but not an order file: it begins with <{name}>.", name=name),
-            code="wrong-root",
-            where=where,
-            hint=T("An order file begins with <orders xmlns={quoted}>.", quoted=f'"{NAMESPACE}"'),
-        )
+    raise Rejected(
+        T("This is XML, but not an order file: it begins with <{name}>.", name=name),
+        code="wrong-root",
+        where=where,
+        hint=T("An order file begins with <orders xmlns={quoted}>.", quoted=f'"{NAMESPACE}"'),
+    )
 
 
 def _move_into(root: Any, namespace: str) -> bool:
@@ -169,6 +172,62 @@ def _move_into(root: Any, namespace: str) -> bool:
         if not str(element.tag).startswith("{"):
             element.tag = f"{{{namespace}}}{element.tag}"
     return True
+
+
+def _only_namespace(document: ParsedXml) -> str:
+    """The namespace of all elements, in braces, when the root declares it as the default one and nothing else is
+    declared anywhere: then names are the same without it. Empty in all other cases."""
+    if document.utf8.count(b"xmlns") != 1 or list(document.root.nsmap) != [None]:
+        return ""
+    return f"{{{document.root.nsmap[None]}}}"
+
+
+class _Placed:
+    """Where elements begin, counted when it is first asked."""
+
+    def __init__(self, document: ParsedXml) -> None:
+        self._document = document
+        self._places: dict[Any, tuple[int, int]] | None = None
+
+    def __call__(self, element: Any) -> tuple[int, int]:
+        if self._places is None:
+            self._places = {one: (line, column) for one, line, column in self._document.places()}
+        return self._places[element]
+
+    def line(self, element: Any) -> int:
+        return self(element)[0]
+
+
+class _Later:
+    """The file once more, for the places of its orders: kept as its text, and parsed when somebody asks."""
+
+    def __init__(self, utf8: bytes, file: str, orders: int) -> None:
+        self._utf8, self._file, self._many = utf8, file, orders
+        self._orders: list[Any] | None = None
+        self._placed: _Placed | None = None
+
+    def places(self, index: int) -> Places:
+        """Of the order with this index."""
+        try:
+            if self._orders is None or self._placed is None:
+                document = parse_xml(self._utf8, file=self._file, encoding="utf-8", max_depth=_ANY_DEPTH)
+                self._orders = [element for element in document.root if _local(element) == "order"]
+                self._placed = _Placed(document)
+            return named_places(self._orders[index], self._placed, _path(index, self._many))
+        except Rejected:  # two parsers that count differently: then it is told without its place
+            return {}
+
+
+def _line(element: Any) -> int:
+    return int(element.sourceline)
+
+
+def _odd_lines(utf8: bytes) -> bool:
+    """Whether lxml's lines may be others than those where tags begin: it counts at their ends, no lone carriage
+    returns, and not beyond 65,535."""
+    if utf8.count(b"\n") > _MOST_LINES or utf8.count(b"\r") != utf8.count(b"\r\n"):
+        return True
+    return _LONG_TAG.search(utf8) is not None
 
 
 def _strip(root: Any) -> None:

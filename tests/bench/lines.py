@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import made, sftp
+from tests.bench import distance, made, sftp
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Command:
-    """One process of one round. It ends with the line of tests/bench/child.py, or tells nothing (``tells``)."""
+    """One process of one round. It ends with the line of tests/bench/child.py, or tells nothing (``tells``).
+
+    ``expected``: how many must come out done, where that is not the line's own number.
+    """
 
     args: Sequence[str]
     tells: bool = True
+    expected: int | None = None
 
+
+#: Files that a plain script is given at a distance: it takes a third of a second for each.
+SLOW = 30
 
 #: Prepares one round in a fresh folder, and says what to run there.
 Side = Callable[[Path], Command]
@@ -53,8 +60,10 @@ class Line:
 class Stage:
     """What the lines share: the server, filled books, a folder of order files. Each is made when first asked for."""
 
-    def __init__(self, folder: Path, options: Options, server: sftp.Sftp) -> None:
+    def __init__(self, folder: Path, options: Options, server: sftp.Sftp, until_the_end: ExitStack) -> None:
         self.folder, self.options, self.server = folder, options, server
+        self._until_the_end = until_the_end
+        self._far: int | None = None
 
     def books(self, products: int) -> Path:
         """A folder with books of so many products."""
@@ -64,26 +73,37 @@ class Stage:
         """A folder with the order files."""
         return self._once("orders", lambda folder: made.write_orders(folder, self.options.files))
 
-    def client(self, products: int) -> Path:
-        """A client's folder: config, its login's key, books, an empty ledger."""
+    def client(self, products: int, port: int | None = None) -> Path:
+        """A client's folder: config, its login's key, books, an empty ledger. ``port``: where its server seems to be
+        (the server's own port when left out)."""
+        port = port or self.server.port
 
         def make(folder: Path) -> None:
             shutil.copytree(self.books(products), folder)
             server = self.server
             shutil.copy(server.key, folder / "login")
             config = made.write_config(
-                folder, port=server.port, user=server.user, fingerprint=server.fingerprint, root=server.shown
+                folder, port=port, user=server.user, fingerprint=server.fingerprint, root=server.shown
             )
             made.make_ledger(config)
 
-        return self._once(f"client-{products}", make)
+        return self._once(f"client-{products}-{port}", make)
 
-    def fill_inbox(self, name: str) -> str:
-        """The order files in a fresh folder of the server; gives its path as the server names it."""
+    def fill_inbox(self, name: str, count: int | None = None) -> str:
+        """The order files (the first ``count`` of them) in a fresh folder of the server; gives its path as the server
+        names it."""
         target = self.server.root / name
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(self.orders(), target)
+        target.mkdir()
+        for file in sorted(self.orders().iterdir())[:count]:
+            shutil.copy(file, target)
         return "/".join(part for part in (self.server.shown, name) if part)
+
+    def far(self) -> int:
+        """The port at which the server seems to be 40 ms away."""
+        if self._far is None:
+            self._far = self._until_the_end.enter_context(distance.far(self.server.port))
+        return self._far
 
     def _once(self, name: str, make: Callable[[Path], None]) -> Path:
         folder = self.folder / name
@@ -97,8 +117,8 @@ def staged(options: Options) -> Iterator[Stage]:
     """A stage with its server, gone at the end."""
     with TemporaryDirectory(prefix="mistok-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        with sftp.serve(folder / "server") as server:
-            yield Stage(folder, options, server)
+        with sftp.serve(folder / "server") as server, ExitStack() as until_the_end:
+            yield Stage(folder, options, server, until_the_end)
 
 
 def ours(*args: str) -> Command:
@@ -112,16 +132,6 @@ def plain(*args: str) -> Command:
 
 
 def _import(stage: Stage) -> Line:
-    def mistok(work: Path) -> Command:
-        shutil.copytree(stage.client(made.GOODS), work / "client")
-        stage.fill_inbox("inbox")
-        return ours("import", str(work / "client" / "config.yaml"))
-
-    def script(work: Path) -> Command:
-        server = stage.server
-        folder = stage.fill_inbox("inbox")
-        return plain("import", str(server.port), server.user, str(server.key), folder, str(work))
-
     return Line(
         "import",
         "Import of 3 KB order files over loopback SFTP",
@@ -129,9 +139,38 @@ def _import(stage: Stage) -> Line:
         stage.options.files,
         "list, get, archive with sync, XSD, books, ledger, notice, delete; beside it: paramiko get, lxml, sqlite3 with "
         "a commit an order, remove",
-        {"mistok": mistok, "plain": script},
+        _importers(stage, stage.server.port, stage.options.files),
         goal=5,
     )
+
+
+def _import_far(stage: Stage) -> Line:
+    few = min(stage.options.files, SLOW)
+    return Line(
+        "import-40ms",
+        "The same from 40 ms away",
+        "files",
+        stage.options.files,
+        f"as above, through a proxy that holds everything back for 20 ms each way; the plain script takes {few} files",
+        _importers(stage, stage.far(), few),
+        goal=200,
+    )
+
+
+def _importers(stage: Stage, port: int, few: int) -> Mapping[str, Side]:
+    """Both sides of an import; the plain one takes the first ``few`` files."""
+
+    def mistok(work: Path) -> Command:
+        shutil.copytree(stage.client(made.GOODS, port), work / "client")
+        stage.fill_inbox("inbox")
+        return ours("import", str(work / "client" / "config.yaml"))
+
+    def script(work: Path) -> Command:
+        server = stage.server
+        folder = stage.fill_inbox("inbox", few)
+        return replace(plain("import", str(port), server.user, str(server.key), folder, str(work)), expected=few)
+
+    return {"mistok": mistok, "plain": script}
 
 
 def _export(stage: Stage) -> Line:
@@ -203,6 +242,7 @@ def _help(_stage: Stage) -> Line:
 #: In the order of the table.
 LINES: Mapping[str, Callable[[Stage], Line]] = {
     "import": _import,
+    "import-40ms": _import_far,
     "export": _export,
     "decode": _decode,
     "book": _book,

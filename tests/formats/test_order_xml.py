@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,9 +13,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 from pydantic import ValidationError
 
 from pipeline.api import ConfigError, Decoded, DecodedOrder, FormatContext, Order, Rejected, Where, order_totals
+from plugins.formats._order_xml import canonical
 from plugins.formats.order_xml import NAMESPACE, OrderXml, OrderXmlSettings
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "orders"
@@ -524,3 +527,57 @@ def check_usable(data: bytes) -> None:
         if found.order is not None:
             assert order_totals(found.order).total >= 0
             found.order.created_at.astimezone(UTC)
+
+
+_BLANK = st.text(" \t\n\u00a0\u2003", max_size=3)
+_WORDS = st.text(st.sampled_from("aж <>&\"'\r\n\t\u00a0"), max_size=5)
+
+
+@st.composite
+def _elements(draw: st.DrawFn, depth: int = 0) -> Any:
+    """A tree with blanks in all places, and with signs that look like tags."""
+    made = etree.Element(f"{{{NAMESPACE}}}" + draw(st.sampled_from(["a", "b-c"])), nsmap={None: NAMESPACE})
+    made.text, made.tail = draw(_BLANK | _WORDS), draw(_BLANK | _WORDS)
+    for name in draw(st.lists(st.sampled_from(["x", "y"]), unique=True, max_size=2)):
+        made.set(name, draw(_WORDS))
+    if depth < 3:
+        made.extend(draw(st.lists(_elements(depth + 1), max_size=3)))
+    return made
+
+
+@given(_elements())
+def test_an_orders_canonical_bytes_are_those_of_its_tree(element: Any) -> None:
+    """An order is known again by them: they are made from text, and must be what the tree without its blanks says."""
+    made = canonical(element, f"{{{NAMESPACE}}}")
+    bare = deepcopy(element)
+    for node in bare.iter():
+        node.tag = etree.QName(node).localname
+        if len(node) and not (node.text or "").strip():
+            node.text = None
+        if node is not bare and not (node.tail or "").strip():
+            node.tail = None
+    etree.cleanup_namespaces(bare)
+    assert made == etree.tostring(bare, method="c14n", exclusive=True, with_comments=False, with_tail=False)
+    assert canonical(bare) == made
+
+
+def test_lines_are_those_where_tags_begin() -> None:
+    """Also where a tag goes over several lines, and where lines end in a carriage return alone."""
+    plain = file(f"{HEAD}{CUSTOMER}<items>\n{ITEM}\n{ITEM}</items>{TAIL}")
+    for text in (plain, plain.replace("<order>", "<order\n>", 1), plain.replace("\n", "\r")):
+        (order,) = decode(text).orders
+        assert order.order is not None
+        assert order.line == 2
+        shift = text.count("<order\n")
+        assert [line.source_line for line in order.order.lines] == [3 + shift, 4 + shift]
+
+
+def test_places_of_fields_are_told_afterwards() -> None:
+    """They are worked out from the file's text when a step asks for them."""
+    text = file(f"{HEAD}{CUSTOMER}<items>{ITEM}</items>{TAIL}", f"{HEAD}<items>\n{ITEM}</items>")
+    first, second = decode(text).orders
+    assert first.places["total"] == ("orders/order[1]/total", 2, text.splitlines()[1].index("<total>") + 1)
+    assert second.places["lines[1].code"][:2] == ("orders/order[2]/items/item/code", 4)
+    assert second.places["currency"][:2] == ("orders/order[2]", 3)
+    assert "lines[2].code" not in first.places
+    assert len(first.places) == 6

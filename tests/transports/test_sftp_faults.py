@@ -135,6 +135,63 @@ def test_a_file_that_kills_the_connection_spoils_only_itself(
     assert len(list(into.iterdir())) == 99
 
 
+def test_a_server_that_opens_few_files_at_once_is_asked_for_fewer(server: SftpServer, tmp_path: Path) -> None:
+    """Many servers have a limit, and none says what it is."""
+    for number in range(30):
+        (server.root / f"{number:02}.xml").write_bytes(b"%d" % number)
+    most = 0
+
+    def fault(act: str, _path: str) -> int | None:
+        nonlocal most
+        if act != "open":
+            return None
+        most = max(most, server.open_files())
+        return FAILURE if server.open_files() >= 3 else None
+
+    server.fault = fault
+    transport = _open(server, tmp_path, in_flight=16)
+    into = tmp_path / "into"
+    into.mkdir()
+    files = sorted(transport.list(""), key=lambda file: file.name)
+    read = {result.file.name: result for result in transport.read_many(files, into)}
+    assert [read[file.name].error for file in files] == [None] * 30
+    assert [(read[file.name].path or into).read_bytes() for file in files] == [b"%d" % number for number in range(30)]
+    assert most == 3  # it was tried
+    server.asked.clear()
+    assert all(result.error is None for result in transport.read_many(files, into))
+    assert sum(line.startswith("open") for line in server.asked) == 30  # and not again
+    transport.close()
+
+
+def test_a_file_that_cannot_be_opened_holds_up_no_other(
+    server: SftpServer, transport: SftpTransport, tmp_path: Path
+) -> None:
+    """What is locked is told of, and is no reason to ask for fewer from here on."""
+    for name in ("a.xml", "b.xml", "c.xml"):
+        (server.root / name).write_bytes(b"<orders/>")
+    server.fault = lambda act, path: FAILURE if act == "open" and path == "b.xml" else None
+    into = tmp_path / "into"
+    into.mkdir()
+    read = {result.file.name: result.error for result in transport.read_many(transport.list(""), into)}
+    assert isinstance(read.pop("b.xml"), Transient)
+    assert read == {"a.xml": None, "c.xml": None}
+
+
+@pytest.mark.parametrize("piece", [1, 4, 7, 8])
+def test_a_file_that_comes_in_small_pieces_comes_whole(
+    server: SftpServer, transport: SftpTransport, tmp_path: Path, piece: int
+) -> None:
+    (server.root / "a.xml").write_bytes(b"1234567")
+    server.piece = piece
+    into = tmp_path / "into"
+    into.mkdir()
+    (read,) = transport.read_many(transport.list(""), into)
+    assert read.error is None
+    assert read.path is not None
+    assert read.path.read_bytes() == b"1234567"
+    assert server.open_files() == 0
+
+
 def test_a_lost_reply_to_a_delete_counts_as_done(server: SftpServer, transport: SftpTransport) -> None:
     (server.root / "a.xml").write_bytes(b"x")
     files = transport.list("")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Finding, Rejected
-from pipeline.xmlio import garbled, parse, path_of
+from pipeline.xmlio import garbled, may_be_garbled, parse, path_of
 
 
 def refused(data: bytes, **limits: Any) -> Finding:
@@ -234,6 +234,16 @@ def test_other_languages_are_not_garbled(text: str) -> None:
 )
 def test_garbled_letters_are_known(text: str, meant: str | None) -> None:
     assert garbled(text) == meant
+    assert may_be_garbled(f"<a>{text}</a>".encode()) or meant is None
+
+
+@given(st.text(st.characters(max_codepoint=0x52F), max_size=20), st.sampled_from(["cp1251", "cp1252", "latin-1"]))
+def test_a_quick_look_passes_nothing_garbled(text: str, wrong: str) -> None:
+    shown = text.encode().decode(wrong, "ignore")
+    if garbled(shown) is not None:
+        assert may_be_garbled(shown.encode())
+    if garbled(text) is not None:
+        assert may_be_garbled(text.encode())
 
 
 _GOOD = b'<?xml version="1.0"?>\n<orders><a>x</a></orders>'
