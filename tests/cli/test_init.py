@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import stat
 from pathlib import Path
 
-import jsonschema
 import pytest
 from typer.testing import CliRunner
 
@@ -18,6 +16,7 @@ from pipeline.config.includes import read_config
 from pipeline.config.load import load_config
 from pipeline.config.yaml import plain
 from pipeline.errors import ConfigError
+from tests.editors import SCHEMA, check_as_editors_do
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = [
@@ -54,10 +53,10 @@ def test_what_it_makes_loads(tmp_path: Path, server: Server, language: str) -> N
     assert all(path.is_file() for path in written)
     for path in written:
         assert "{{" not in path.read_text(encoding="utf-8"), path
-    schema = json.loads((folder / ".mistok" / "config.schema.json").read_text(encoding="utf-8"))
+    assert (folder / ".mistok" / "config.schema.json").read_bytes() == SCHEMA.read_bytes()
     node, _ = read_config(folder / "config.yaml")
     assert node is not None
-    jsonschema.validate(plain(node), schema)
+    check_as_editors_do(plain(node))
     first_line = (folder / "config.yaml").read_text(encoding="utf-8").split("\n")[0]
     assert (folder / first_line.removeprefix("# yaml-language-server: $schema=")).is_file()
 

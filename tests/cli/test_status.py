@@ -25,6 +25,7 @@ from pipeline.errors import Finding, Who
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import owner_name
 from pipeline.texts import T
+from tests.e2e.command import mistok, start
 from tests.signals import SIGCONT, SIGSTOP
 
 CONFIG = """\
@@ -371,13 +372,12 @@ def test_a_wrong_age_is_a_wrong_call(status: Status) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP")
 def test_a_service_that_is_stopped_in_its_tracks_is_noticed_and_one_that_goes_on_is_well(place: Path) -> None:
-    mistok = [sys.executable, "-c", "from pipeline.cli import main; main()", "-c", str(place / "config.yaml")]
-    service = subprocess.Popen([*mistok, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    service = start("-c", place / "config.yaml", "serve", screen=place / "screen")
     try:
 
         def life() -> str:
-            told = subprocess.run([*mistok, "status", "--json", "--max-age", "7s"], capture_output=True, text=True)
-            return str(json.loads(told.stdout)["services"][0]["life"])
+            told = mistok("-c", place / "config.yaml", "status", "--json", "--max-age", "7s")
+            return str(told.json()["services"][0]["life"])
 
         wait_for(lambda: life() == "alive")
         service.send_signal(SIGSTOP)

@@ -8,13 +8,10 @@ some sections of a config; a list of steps; a ``format:``) are put into a config
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 
 from pipeline.config.includes import read_config
@@ -25,6 +22,7 @@ from pipeline.config.yaml import plain
 from pipeline.engine.runtime import run_job
 from pipeline.registry import load_registry
 from pipeline.transports import TRANSPORTS
+from tests.editors import check_as_editors_do
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -111,19 +109,12 @@ def whole(text: str) -> tuple[str, str]:
     return "config.yaml", "".join(part for key, part in parts.items() if key not in keys) + text
 
 
-@pytest.fixture(scope="module")
-def schema() -> dict[str, Any]:
-    """The schema that editors are given."""
-    found: dict[str, Any] = json.loads((ROOT / "schemas" / "config.schema.json").read_text(encoding="utf-8"))
-    return found
-
-
 def test_there_are_examples() -> None:
     assert len([page for page, _, _ in BLOCKS if page == "docs/config.md"]) >= 8
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block[0]}:{block[1]}")
-def test_every_example_loads(block: tuple[str, int, str], tmp_path: Path, schema: dict[str, Any]) -> None:
+def test_every_example_loads(block: tuple[str, int, str], tmp_path: Path) -> None:
     page = block[0]
     plugins = example_plugins(tmp_path)
     for other_page, _, other in BLOCKS:
@@ -147,7 +138,7 @@ def test_every_example_loads(block: tuple[str, int, str], tmp_path: Path, schema
         assert node is not None
         own = load_registry(plugins).steps.keys() - built_in(load_registry()).steps.keys()
         if not any(f"step: {name}" in text for name in own):  # an editor learns of own plugins only when told
-            jsonschema.validate(plain(node), schema)
+            check_as_editors_do(plain(node))
 
 
 def test_the_plugin_of_the_readme_runs(tmp_path: Path) -> None:
