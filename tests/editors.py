@@ -1,4 +1,4 @@
-"""What editors check a config with: the JSON Schema of config.yaml, built once, as it takes a second to check itself."""
+"""What editors check a config with: the JSON Schema of config.yaml, built once; it takes a second to check itself."""
 
 from __future__ import annotations
 

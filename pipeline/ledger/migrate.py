@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from pipeline.ledger.store import MIGRATING
+
 _FOLDER = Path(__file__).with_name("migrations")
 
 
@@ -25,7 +27,7 @@ def upgrade(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # one migrator at a time; released with the transaction
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(727275)"))
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({MIGRATING})"))
         command.upgrade(config_for(connection), "head")
 
 

@@ -29,6 +29,8 @@ from pipeline.texts import T
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
 HEAD = "0005"
+#: The lock of a PostgreSQL ledger that is being made or migrated: one at a time.
+MIGRATING = 727275
 NEWER = "ledger-newer"  #: code of the error that is raised for a ledger that a newer Mistok wrote
 DAMAGED = "ledger-damaged"  #: code of the error that is raised for a file that is no sound database
 #: How long a writer waits for another one of SQLite, in milliseconds.
@@ -108,12 +110,15 @@ class Ledger:
             ) from error
         if self.path:
             _tune_sqlite(self.engine)
-        try:
-            self._migrate()
-        except Transient:
-            if not self.make_room(to_open=True):
-                raise
-            self._migrate()
+        with contextlib.ExitStack() as opened:
+            opened.callback(self.engine.dispose)
+            try:
+                self._migrate()
+            except Transient:
+                if not self.make_room(to_open=True):
+                    raise
+                self._migrate()
+            opened.pop_all()
         if self.reserve:
             self.reserve.ensure()
 
@@ -361,11 +366,33 @@ class Ledger:
                         "mistok ledger restore FILE --replace"
                     ),
                 )
+            if not version and self._created():
+                return
             if version:
                 self._backup(version)
             from pipeline.ledger.migrate import upgrade
 
             upgrade(self.engine)
+
+    def _created(self) -> bool:
+        """Make a new ledger's tables at once, as all migrations would (a test compares them), without alembic.
+
+        False: another process has made them meanwhile, maybe of an older version.
+        """
+        with self.engine.begin() as conn:
+            if conn.dialect.name == "postgresql":
+                conn.execute(sa.text(f"SELECT pg_advisory_xact_lock({MIGRATING})"))
+            if _version(conn):
+                return False
+            if taken := sorted(t.metadata.tables.keys() & set(sa.inspect(conn).get_table_names())):
+                raise ConfigError(
+                    T("The database of the ledger holds tables of something else: {tables}.", tables=", ".join(taken)),
+                    hint=T("Give the ledger a database of its own: set another `url` of `ledger`."),
+                )
+            t.metadata.create_all(conn, checkfirst=False)
+            conn.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+            conn.execute(sa.text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+        return True
 
     def _backup(self, version: str) -> None:
         """A copy of a ledger that is about to be migrated: beside it, or in the client's folder for a server's."""

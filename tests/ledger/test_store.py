@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ from alembic.migration import MigrationContext
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, Transient
 from pipeline.ledger import tables as t
+from pipeline.ledger.migrate import upgrade
 from pipeline.ledger.store import HEAD, Ledger, owner_is_dead
 from pipeline.ports import Notice
 from pipeline.texts import T
@@ -37,14 +39,51 @@ def open_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     return lambda: Ledger(url, client="acme", base=tmp_path, clock=SystemClock())
 
 
+def schema_of(engine: sa.Engine) -> dict[str, Any]:
+    """All that a database tells of its tables."""
+    looked = sa.inspect(engine)
+
+    def shown(things: Sequence[Mapping[str, Any]]) -> list[str]:
+        return sorted(str({key: str(value) for key, value in thing.items()}) for thing in things)
+
+    return {
+        name: [
+            shown(looked.get_columns(name)),
+            shown([looked.get_pk_constraint(name)] if name != "alembic_version" else []),  # theirs has a name
+            shown(looked.get_unique_constraints(name)),
+            shown(looked.get_foreign_keys(name)),
+            shown(looked.get_indexes(name)),
+            shown(looked.get_check_constraints(name)),
+        ]
+        for name in looked.get_table_names()
+    }
+
+
 def test_the_migrations_make_exactly_the_tables_of_the_code(open_ledger: Open) -> None:
     ledger = open_ledger()
+    made = schema_of(ledger.engine)
+    with ledger.engine.begin() as conn:
+        t.metadata.drop_all(conn)
+        conn.execute(sa.text("DROP TABLE alembic_version"))
+    upgrade(ledger.engine)
+    assert schema_of(ledger.engine) == made
     with ledger.engine.connect() as conn:
         differences = compare_metadata(MigrationContext.configure(conn), t.metadata)
         version = conn.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
     assert differences == []
     assert version == HEAD
     ledger.close()
+
+
+def test_tables_of_somebody_else_are_not_built_upon(open_ledger: Open) -> None:
+    ledger = open_ledger()
+    with ledger.engine.begin() as conn:
+        t.metadata.drop_all(conn)
+        conn.execute(sa.text("DROP TABLE alembic_version"))
+        conn.execute(sa.text("CREATE TABLE users (mine VARCHAR(10))"))
+    ledger.close()
+    with pytest.raises(ConfigError, match="tables of something else: users"):
+        open_ledger()
 
 
 def test_a_transaction_that_fails_leaves_nothing(open_ledger: Open) -> None:
