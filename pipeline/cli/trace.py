@@ -65,7 +65,10 @@ def _tell(story: Mapping[str, Any]) -> None:
         lines.append((T("SHA-256"), story["sha256"]))
         lines.append((T("Archive copy"), copy_words(story)))
     for file in story.get("files", ()):
-        lines.append((T("File"), f"{file['name']} ({file['connection']}/{file['folder']}): {file['state_text']}"))
+        if file["policy"] == "asked":
+            lines.append((T("As it was read"), f"{file['name']} ({file['connection']})"))
+        else:
+            lines.append((T("File"), f"{file['name']} ({file['connection']}/{file['folder']}): {file['state_text']}"))
         if file["sha256"]:
             lines.append((T("SHA-256"), file["sha256"]))
         lines.append((T("Archive copy"), copy_words(file)))

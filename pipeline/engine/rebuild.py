@@ -186,7 +186,7 @@ class _Planner:
         self._waiting()
         self._files()
         self.done.files += [FileRow(entry, None, "published") for entry in published]
-        self.done.files += [FileRow(entry, None, "acknowledged") for entry in self.papers]
+        self.done.files += [FileRow(entry, None, "acknowledged", policy="asked") for entry in self.papers]
         return self.done
 
     def _entries(self) -> Iterator[Entry]:

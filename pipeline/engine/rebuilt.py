@@ -56,6 +56,7 @@ class FileRow:
     unread: tuple[Finding, ...] = ()
     twin_of: FileRow | None = None
     settled: bool = True
+    policy: str = "gone"  #: what became of one that is done with: of an order's paper, that it was never on a server
     id: int = 0
 
     @property
@@ -185,7 +186,7 @@ def _file_values(client: Client, row: FileRow, now: datetime) -> dict[str, Any]:
         "tries": 0,
         "fence": 0,
         "findings": [one.to_json() for one in row.unread] or sa.null(),
-        "policy": "gone" if state == FileState.ACKNOWLEDGED else None,
+        "policy": row.policy if state == FileState.ACKNOWLEDGED else None,
         "config_hash": client.config.config_hash if row.state == "quarantined" else None,
         "pruned": now if row.state == "pruned" else None,
         "updated": now,

@@ -334,6 +334,22 @@ class ReturnContract:
         one(system.cancel([replace(cancellation, key="demo/shop/1/cancel/3")]))
         assert (subject.stock(), subject.reserve()) == before, "nothing is freed a second time"
 
+    def test_what_came_back_leaves_again(self, subject: Subject) -> None:
+        system, draft, ref, shipped = self.opened(subject)
+        away = subject.stock()
+        one(system.take_back([coming_back(ref, shipped, draft)]))
+        back = subject.stock()
+        assert isinstance(system, ShipDocuments)
+        (again,) = system.ship([shipment(ref, draft, "2")])
+        if subject.leaves_again:
+            assert one([again]).id != shipped.id
+            assert subject.stock() == away
+            held(system.ship([shipment(ref, draft, "3")])[0])
+            assert subject.count("ship") == 2
+        else:
+            held(again)
+            assert subject.stock() == back
+
     def test_a_failure_of_one_spares_its_siblings(self, subject: Subject) -> None:
         system, draft, ref, shipped = self.opened(subject)
         _, second, other, also = self.opened(subject, 2)

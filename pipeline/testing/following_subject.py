@@ -38,6 +38,7 @@ class Subject:
     twin: Callable[[Party], None] | None = None  #: a person adds one more party, though it is there
     lose_answer: Callable[[], None] | None = None  #: the next thing made is made, and the answer never comes
     refuse: Callable[[str], None] | None = None  #: the next thing to be made is refused with these words
+    leaves_again: bool = True  #: what came back may leave once more on the same order document
     unique: bool = True  #: what two sessions make at once under one key is one thing
 
     def stock(self) -> list[Decimal]:

@@ -259,6 +259,9 @@ def test_the_whole_life_of_an_order(world: World) -> None:
     assert world.counts() == [1, 1, 1]
     assert world.cards() == []
     assert "done" in world.run("jobs").out
+    story = world.run("trace", number).out
+    assert "read from its system" in story
+    assert "on the server" not in story, "it was asked for, and is no file"
 
 
 def test_done_at_once_cancelled_and_what_is_never_made(world: World) -> None:
@@ -296,6 +299,20 @@ def test_done_at_once_cancelled_and_what_is_never_made(world: World) -> None:
     assert world.orders(code=1)["held"] == 2
     assert world.counts() == [3, 1, 0]
     assert len(world.cards()) == 2
+
+
+def test_what_came_back_is_sent_again(world: World) -> None:
+    world.equal()
+    number = world.buy(("COF-1", "460", 2))
+    for status in (DONE, RETURNED, DONE):
+        world.crm.move(number, status)
+        counts = world.orders()
+    assert counts == {"amended": 1, "shipped": 1, "restated": 1}
+    assert world.counts() == [1, 2, 1]
+    (order,) = world.erp.documents("saleOrder")
+    assert (order["delMark"], order["posted"], order["state"]["pr"]) == ("0", "1", "Виконано")
+    assert world.erp.stock()["COF-1"] == 10
+    world.agree()
 
 
 def test_a_stock_that_did_not_follow_its_shipment_is_told(world: World) -> None:

@@ -167,6 +167,18 @@ def test_the_last_exchange_is_told(world: World) -> None:
     assert "done, by hand" in world.run("jobs").out
 
 
+def test_what_came_back_is_sent_again(world: World) -> None:
+    number = world.buy(("COF-1", "460", 2), status=SENT)
+    world.orders()
+    for status in (RETURNED, SENT):
+        world.crm.move(number, status)
+        counts = world.orders()
+    assert counts == {"amended": 1, "shipped": 1, "restated": 1}
+    assert world.counts()[:3] == [1, 2, 1]
+    assert world.order(number)["Status"] == "Відправлено"
+    assert world.orders("--since", "2026-11-01") == {}
+
+
 def test_a_period_is_loaded_by_hand_and_an_order_that_is_loaded_again_is_updated(world: World) -> None:
     old = datetime(2026, 10, 15, 9, tzinfo=UTC)
     number = world.buy(("COF-1", "460", 1), status=AGREED, ordered_at=f"{old:%Y-%m-%d %H:%M:%S}")

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.documents import REFERENCES, DocumentsSettings
 from pipeline.engine.documents import money, parties, products
 from pipeline.engine.documents.work import Work
-from pipeline.errors import Finding, Where, Who
+from pipeline.errors import Finding, Held, Rejected, Where, Who
 from pipeline.model import Order, cents
 from pipeline.picking import FromOrder, Pick, filled, said_in_order
 from pipeline.ports import DocumentDraft, Parties, ProductLookup, ProductNames, Ref, References, System
@@ -42,6 +42,8 @@ class Desk:
     target: System
     mappings: Mappings
     adds: bool
+    #: what the target does not add to its lists, and what it said
+    refused: dict[tuple[str, str], Finding] = field(default_factory=dict)
     _known: dict[tuple[str, str], Ref | None] = field(default_factory=dict)
 
     def look(self, works: Sequence[Work]) -> None:
@@ -61,13 +63,14 @@ class Desk:
     def _products(self, works: Sequence[Work]) -> None:
         settings, target = self.settings.products, self.target
         lines = [line for work in works if work.order for line in work.order.lines]
-        codes = {code for line in lines if (code := products.meant(line, self.mappings))}
+        codes = {code for line in lines if (code := products.wanted(line, settings, self.mappings))}
         found: Mapping[str, Sequence[Ref]] = {}
         if codes and isinstance(target, ProductLookup):
             found = target.find_products(codes)
         named: Mapping[str, Sequence[Ref]] = {}
-        if settings.by_name and isinstance(target, ProductNames):
-            names = {line.name for line in lines if line.name and not found.get(products.meant(line, self.mappings))}
+        if isinstance(target, ProductNames):
+            asked = [line for line in lines if line.name and products.by_name(line, settings, self.mappings)]
+            names = {line.name for line in asked if not found.get(products.wanted(line, settings, self.mappings))}
             named = target.find_by_name(names) if names else {}
         for work in works:
             assert work.order is not None
@@ -88,6 +91,8 @@ class Desk:
                 ref = self._known.get((kind, code)) or self._ensured(kind, code)
                 if ref is not None:
                     references[kind] = ref
+                elif (said_no := self.refused.get((kind, code))) is not None:
+                    findings.append(said_no)
                 else:
                     findings.append(_unknown(work.order, kind, code, said))
             work.references = references
@@ -108,8 +113,18 @@ class Desk:
             return None
         if not self.adds:
             return Ref("", code)  # it would be added
-        self._known[kind, code] = self.target.ensure(kind, code, code)
-        return self._known[kind, code]
+        return self._added(kind, code)
+
+    def _added(self, kind: str, code: str) -> Ref | None:
+        """Found or added by the target; None where it adds no such thing: its words are in ``refused``."""
+        assert isinstance(self.target, References)
+        if (kind, code) in self.refused:
+            return None
+        try:
+            self._known[kind, code] = self.target.ensure(kind, code, code)
+        except (Held, Rejected) as error:
+            self.refused[kind, code] = error.findings[0]
+        return self._known.get((kind, code))
 
     def status(self, name: str) -> Ref | None:
         """The target's status of that name or code; with ``statuses: auto`` it is added when missing."""
@@ -117,7 +132,7 @@ class Desk:
             return None
         self._find({("status", name)})
         if self._known.get(("status", name)) is None and self.settings.statuses == "auto" and self.adds:
-            self._known["status", name] = self.target.ensure("status", name, name)
+            self._added("status", name)
         return self._known.get(("status", name))
 
     def _asked(self, order: Order) -> set[tuple[str, str]]:
@@ -208,7 +223,8 @@ class Desk:
             order=replace(booked, currency=currency),
             # what is to be added first has no reference yet: see supply
             products=tuple(
-                ref or Ref("", line.code) for ref, line in zip(work.chosen.products, order.lines, strict=True)
+                ref or Ref("", products.wanted(line, self.settings.products, self.mappings))
+                for ref, line in zip(work.chosen.products, order.lines, strict=True)
             ),
             client=work.buyer.ref,
             object=of.get("object"),

@@ -23,6 +23,7 @@ class Buyer:
     findings: tuple[Finding, ...] = ()  #: why a person is asked
     notes: tuple[Finding, ...] = ()
     alike: tuple[Ref, ...] = ()  #: those that a person may mean, where one is added
+    found: bool = False  #: the party is one that has the same telephone, mail or EDRPOU, and that nobody named
 
 
 def party_of(order: Order) -> Party:
@@ -89,7 +90,7 @@ def choose(
         hint = T("Say on whom such orders are booked: parties: {default: CODE}; or fill the buyer in the source.")
         return Buyer(findings=(Finding("no-buyer", text, where, hint, Who.ADMIN),))
     if len(found) == 1:
-        return Buyer(found[0])
+        return Buyer(found[0], found=True)
     about = f"party:{identity(party) or party.title}"
     if found:
         text = T(
@@ -139,6 +140,36 @@ def choose(
     if settings.alike == "hold" and not accepted:
         return Buyer(findings=(alike,), alike=tuple(near))
     return Buyer(create=party, notes=(alike,), alike=tuple(near))
+
+
+def other_name(order: Order, ref: Ref) -> tuple[Finding, ...]:
+    """What is told where the party that was found is called otherwise than the buyer of the order: one telephone of a
+    family, a company and who orders for it. Nothing where the words of one name are those of the other."""
+    party = party_of(order)
+    here, there = _words(party.title), _words(ref.name)
+    if not here or not there or here <= there or there <= here:
+        return ()
+    text = T(
+        "Order {number} names {name}; it is booked on {party}, who has the same {identity}.",
+        number=order.number,
+        name=party.title,
+        party=title(ref),
+        identity=identity(party) or party.code,
+    )
+    hint = T("Its document names both. If it is somebody else, divide them in the target.")
+    return (Finding("other-name", text, Where(order=order.number, element="customer"), hint, Who.ACCOUNTANT),)
+
+
+def naming(comment: str, order: Order, ref: Ref) -> str:
+    """The comment of a document with the buyer's name, where its party has another one: no name is lost."""
+    name = party_of(order).title
+    if not other_name(order, ref) or name in comment:
+        return comment
+    return f"{comment}\n{T('Buyer: {name}', name=name)}".strip()
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(word for word in name.casefold().replace(",", " ").split() if word)
 
 
 def title(ref: Ref) -> str:

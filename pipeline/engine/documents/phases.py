@@ -65,9 +65,10 @@ COUNTED = {
 ABSOLUTE = frozenset({"amend", "cancel", "status"})
 
 
-def run_phase(run: DocumentsRun, works: Sequence[Work], what: str) -> None:
-    """Do one kind of act for all of these orders that are to have it."""
-    pairs = [(work, doing) for work in works if not work.stopped for doing in work.plan.doings if doing.what == what]
+def run_phase(run: DocumentsRun, works: Sequence[Work], what: str, *, early: bool = False) -> None:
+    """Do one kind of act for all of these orders that are to have it (``early``: those that cannot wait)."""
+    going = [(work, doing) for work in works if not work.stopped for doing in work.plan.doings]
+    pairs = [(work, doing) for work, doing in going if doing.what == what and doing.early == early]
     if not pairs:
         return
     pairs = _with_statuses(run, pairs) if what == "status" else pairs
@@ -198,6 +199,8 @@ def _draft(work: Work, doing: Doing, key: str) -> DocumentDraft:
     """The draft of an act, with what was added for it meanwhile: products and buyer."""
     assert doing.draft is not None
     draft = doing.draft
+    if doing.what in ("create", "amend") and work.buyer.found and work.order is not None and work.buyer.ref is not None:
+        draft = replace(draft, comment=parties.naming(draft.comment, work.order, work.buyer.ref))
     given = {ref.code: ref for ref in work.chosen.products if ref is not None and ref.id}
     found = tuple(ref if ref.id else given.get(ref.code, ref) for ref in draft.products)
     return replace(draft, key=key, products=found, client=work.buyer.ref or draft.client)
@@ -239,7 +242,14 @@ def _with_statuses(run: DocumentsRun, pairs: Sequence[Pair]) -> list[Pair]:
         text = T("{system} has no status {status} for order {number}.", system=run.settings.to, status=doing.status,
                  number=work.number)  # fmt: skip
         hint = T("Add it there, or correct `statuses` of the step; `auto` adds what is missing.")
+        if (refused := run.desk.refused.get(("status", doing.status))) is not None:
+            hint = T("{words} Add it there by hand, or say which one is meant: `statuses` of the step.",
+                     words=refused.text)  # fmt: skip
         work.notes = (*work.notes, Finding("unknown-status", text, Where(order=work.number), hint, Who.ADMIN))
+        lacks = T("{system} has no status {status}: its documents keep the one that they have.", system=run.settings.to,
+                  status=doing.status)  # fmt: skip
+        if lacks not in run.notes:
+            run.notes.append(lacks)
     return known
 
 
@@ -399,7 +409,7 @@ def buyers(run: DocumentsRun, works: Sequence[Work]) -> None:
         assert isinstance(target, Parties)
         known = made.get(parties.identity(party) or party.code)
         if known is not None:
-            work.buyer = replace(work.buyer, ref=known, create=None)
+            work.buyer = replace(work.buyer, ref=known, create=None, found=True)
             continue
         with run.begin() as conn:
             (act_id,) = acts.begin(conn, [_party_act(run, work)], ctx.clock.now())
@@ -427,6 +437,11 @@ def buyers(run: DocumentsRun, works: Sequence[Work]) -> None:
         run.count("parties")
         made[parties.identity(party) or party.code] = ref
         work.buyer = replace(work.buyer, ref=ref, create=None)
+    for work in works:
+        ref = work.buyer.ref
+        written = bool({"create", "amend"} & set(work.plan.words))
+        if written and work.buyer.found and ref is not None and work.order is not None:
+            work.notes = (*work.notes, *parties.other_name(work.order, ref))
 
 
 def _party_act(run: DocumentsRun, work: Work) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Doing:
     content: Mapping[str, Any] = field(default_factory=dict)  #: what the ledger keeps
     booked: str = ""  #: fingerprint of the order's content that the document then has
     exists: DocumentRef | None = None  #: it is there, made by somebody else: taken as it is
+    early: bool = False  #: of a status: set before goods move, as nothing leaves on a document that is cancelled yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,8 @@ class _Planner:
             self._cancel()
         if status and status != self.standing.status:
             revision = paper.fingerprint(status, self.standing.restated)
-            self._add("status", revision, status=status, content={"status": status})
+            revived = self.standing.cancelled and any(one.what == "amend" for one in self.doings)
+            self._add("status", revision, status=status, content={"status": status}, early=revived)
         if self.doings and self.standing.ref is not None and not self.standing.ref.id:
             self.findings.append(self._named_by_hand())
         doings = sorted(self.doings, key=lambda one: ORDERED.index(one.what))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from pipeline.documents import DocumentsSettings
+from pipeline.documents import DocumentsSettings, OnlySettings
 from pipeline.engine import patience
 from pipeline.engine.documents import money, paper, rules, settling
 from pipeline.engine.documents import plan as planner
@@ -109,6 +109,9 @@ def _rule(run: DocumentsRun, work: Work) -> None:
     work.status, work.group = seen.status, group
     if work.standing.wrote and _is(run, work.standing.wrote, seen.status):
         work.status, work.group = work.standing.wrote_over, str(work.standing.told.get("group", ""))
+    if _is_left_out(run, work):
+        work.acts, work.target_status = ("nothing",), None
+        return
     found = rules.acts_for(settings, work.status, run.statuses, work.group)
     work.target_status = rules.target_status(settings, work.status, run.statuses, work.group)
     if found is None:
@@ -127,9 +130,11 @@ def _rule(run: DocumentsRun, work: Work) -> None:
                 or work.order.currency in settings.currencies,
                 tolerance=settings.tolerance,
                 accepted=work.accepted,
-                codes_needed=not settings.products.by_name,
+                codes_needed=not (settings.products.by_name or settings.products.create),
             )
         )
+        if elsewhere(settings.only, work.order):
+            work.findings = (*work.findings, _moved_away(run, work))
         if settings.only.warehouses and not work.order.warehouse:
             work.findings = (*work.findings, _of_which_warehouse(run, work.order))
 
@@ -138,6 +143,43 @@ def warehouses_of(order: Order) -> tuple[str, ...]:
     """The warehouses that an order says it is sent from: none, the one of all its items, or one for each item."""
     of_items = (place for name, place in order.extra.items() if _OF_ITEM.fullmatch(name))
     return tuple(dict.fromkeys(place for place in (order.warehouse, *of_items) if place))
+
+
+def elsewhere(only: OnlySettings, order: Order) -> bool:
+    """Whether an order is sent from other warehouses than those whose orders are taken."""
+    places = warehouses_of(order)
+    return bool(only.warehouses and places) and not _named(only.warehouses, *places)
+
+
+def of_shops(only: OnlySettings, order: Order) -> bool:
+    """Whether an order is of a shop whose orders are taken."""
+    return _named(only.sources, order.extra.get("source"), order.extra.get("source_id"), order.source)
+
+
+def _named(wanted: Sequence[str], *names: str | None) -> bool:
+    return any(rules.same(one, name) for one in wanted for name in names if name)
+
+
+def _is_left_out(run: DocumentsRun, work: Work) -> bool:
+    """Whether it is none of those that are taken, and there is nothing of it: it was taken when it was another."""
+    only, order = run.settings.only, work.order
+    if only.statuses and not rules.called(only.statuses, work.status, run.statuses, work.group):
+        return True
+    if order is None or work.ref is not None:
+        return False
+    return elsewhere(only, order) or bool(only.sources and not of_shops(only, order))
+
+
+def _moved_away(run: DocumentsRun, work: Work) -> Finding:
+    ref, order = work.standing.ref, work.order
+    assert ref is not None
+    assert order is not None
+    text = T("Order {number} has its document {document}, and is sent from {names} now. Only orders from {wanted} are "
+             "taken.", number=order.number, document=ref.number or ref.id, names=", ".join(warehouses_of(order)),
+             wanted=", ".join(run.settings.only.warehouses))  # fmt: skip
+    hint = T("Set its warehouse back in {source}; or cancel the document by hand, and reject this card.",
+             source=run.settings.source)  # fmt: skip
+    return Finding("moved-away", text, Where(order=order.number, element="warehouse"), hint, Who.ACCOUNTANT)
 
 
 def _of_which_warehouse(run: DocumentsRun, order: Order) -> Finding:

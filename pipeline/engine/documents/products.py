@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -33,6 +34,24 @@ def meant(line: OrderLine, mappings: Mappings) -> str:
     return mappings.get(("sku", line.code or line.name), line.code)
 
 
+def wanted(line: OrderLine, settings: ProductSettings, mappings: Mappings) -> str:
+    """The article that an item is looked up by, and gets where it is added; "" when only its name can tell."""
+    code = meant(line, mappings)
+    return code or (own_article(line.name) if settings.create and line.name else "")
+
+
+def own_article(name: str) -> str:
+    """The article that a product without one is added under: made of its name, so that the next order finds it."""
+    digits = int.from_bytes(hashlib.sha256(_word(name).encode()).digest()[:8], "big") % 10**10
+    return f"M-{digits:010d}"
+
+
+def by_name(line: OrderLine, settings: ProductSettings, mappings: Mappings) -> bool:
+    """Whether an item whose article is not there is looked for by its name. One without any always is, before it is
+    added."""
+    return settings.by_name or (settings.create and not meant(line, mappings))
+
+
 def choose(
     order: Order,
     settings: ProductSettings,
@@ -51,9 +70,9 @@ def choose(
     findings: list[Finding] = []
     notes: list[Finding] = []
     for line in order.lines:
-        code = meant(line, mappings)
+        code = wanted(line, settings, mappings)
         refs = tuple(found.get(code, ())) if code else ()
-        if not refs and settings.by_name:
+        if not refs and by_name(line, settings, mappings):
             refs = tuple(named.get(line.name, ()))
         only = refs[0] if refs else None
         if len(refs) > 1:
@@ -75,18 +94,27 @@ class Shelf:
     """The source's own goods by article, as far as they were read: what kind of product an item is."""
 
     offers: Mapping[str, tuple[Offer, Offer]] = field(default_factory=dict)  #: article -> (offer, its base or itself)
+    names: Mapping[str, tuple[Offer, Offer]] = field(default_factory=dict)  #: of those without an article, by name
 
     @classmethod
     def of(cls, offers: Iterable[Offer]) -> Shelf:
         """All offers of a system."""
         bases: dict[str, Offer] = {}
         found: dict[str, tuple[Offer, Offer]] = {}
+        names: dict[str, tuple[Offer, Offer]] = {}
         for offer in offers:
             if offer.kind == "base":
                 bases[offer.product] = offer
             for article in offer.keys.values():
                 found.setdefault(normal_form(article), (offer, bases.get(offer.product, offer)))
-        return cls(found)
+            if not offer.keys and (name := _word(str(offer.values.get("name") or ""))):
+                names.setdefault(name, (offer, bases.get(offer.product, offer)))
+        return cls(found, names)
+
+    def of_line(self, line: OrderLine) -> tuple[Offer | None, Offer | None]:
+        """What an item is in the source, and the base of it (or itself): by article, else by name."""
+        known = self.offers.get(normal_form(line.code)) if line.code else None
+        return known or self.names.get(_word(line.name)) or (None, None)
 
 
 def new_product(line: OrderLine, shelf: Shelf, settings: ProductSettings) -> NewProduct:
@@ -94,7 +122,7 @@ def new_product(line: OrderLine, shelf: Shelf, settings: ProductSettings) -> New
 
     No price, no weight, no sizes: what an order does not know well it does not tell.
     """
-    offer, base = shelf.offers.get(normal_form(line.code), (None, None))
+    offer, base = shelf.of_line(line)
     name, unit, barcode = tidy(line.name), line.unit, line.barcode
     if offer is None or base is None:
         return NewProduct(code=line.code, name=name or line.code, unit=unit, barcode=barcode)

@@ -91,7 +91,7 @@ def write_files(
                     modified=seen.updated_at,
                     sha256=copy.sha256,
                     state=FileState.ACKNOWLEDGED,
-                    policy="kept",
+                    policy="asked",
                     first_seen=now,
                     last_look=now,
                     stable_since=now,

@@ -34,6 +34,7 @@ from pipeline.ledger import orders as order_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import OrderState
 from pipeline.ports import Orders, Ref, SeenOrder, System
+from pipeline.rules.keys import key_of
 from pipeline.texts import T, Text
 
 log = structlog.get_logger("mistok.documents")
@@ -45,6 +46,8 @@ BUSY_AGAIN = 30.0
 OVERLAP = timedelta(minutes=10)
 #: Orders that wait and are looked at again in one run.
 AT_ONCE = 200
+#: States of orders that are not settled.
+WAITING = frozenset({OrderState.NEW, OrderState.CREATING, OrderState.HELD, OrderState.IN_DOUBT})
 CURSOR, FULL = "documents-cursor", "documents-full"
 MOST = 1000  #: rows in the table of what happened
 
@@ -255,24 +258,40 @@ class DocumentsRun:
         assert isinstance(source, Orders)
         since = self.ctx.since or self._midnight(self.settings.since)
         until = self.ctx.until or (self._midnight(self.settings.until) if self.settings.until else None)
+        asked = self.ctx.since is not None or self.ctx.until is not None  # just this period
         for n, seen in enumerate(source.orders(self._since()), 1):
             if n % 50 == 0:
                 self.ctx.progress(n, None, T("reading {name}", name=self.settings.source))
             order = seen.order
             if order is not None:
                 if order.created_at < since or (until is not None and order.created_at >= until):
+                    if asked or not self._follows(seen):
+                        continue
+                elif only.sources and not planning.of_shops(only, order) and not self._follows(seen):
                     continue
-                if only.sources and not _named(only.sources, order.extra.get("source"), order.extra.get("source_id"),
-                                               order.source):  # fmt: skip
-                    continue
-                places = planning.warehouses_of(order)
                 # one that tells none, or several, is not passed over in silence: see planning
-                if only.warehouses and places and not _named(only.warehouses, *places):
+                if planning.elsewhere(only, order) and not self._follows(seen):
                     continue
             group = order.status if order is not None else ""
-            if only.statuses and not rules.called(only.statuses, seen.status, self.statuses, group):
+            chosen = not only.statuses or rules.called(only.statuses, seen.status, self.statuses, group)
+            if not chosen and not self._follows(seen, waiting=True):
                 continue
             yield seen
+
+    def _follows(self, seen: SeenOrder, *, waiting: bool = False) -> bool:
+        """Whether an order that is not among those to be taken was taken before: it has its document, or waits.
+
+        It is followed on: a cancellation that came from elsewhere would be passed over in silence, a card stay for
+        ever. ``waiting``: only one that waits.
+        """
+        source = self.settings.known_as or (seen.order.source if seen.order is not None else self.settings.source)
+        key = key_of(self.ctx.client, source, seen.id)
+        with self.ctx.ledger.read() as conn:
+            row = order_rows.by_keys(conn, {key}).get(key)
+        if row is None or row["into"] != self.settings.to:
+            return False
+        open_ = OrderState(row["state"]) in WAITING
+        return open_ if waiting else open_ or row["document_id"] is not None or bool(row["document_number"])
 
     def _move_on(self) -> None:
         """All that was read is in the ledger: the next run asks for what changes from here on."""
@@ -355,6 +374,8 @@ class DocumentsRun:
         phases.buyers(self, going)
         for what in ORDERED:
             phases.run_phase(self, going, what)
+            if what == "amend":
+                phases.run_phase(self, going, "status", early=True)
         with self.begin() as conn:
             for work in going:
                 if not work.stopped:
@@ -393,10 +414,6 @@ def _batches(some: Iterator[Any], size: int) -> Iterator[list[Any]]:
             batch = []
     if batch:
         yield batch
-
-
-def _named(wanted: Sequence[str], *names: str | None) -> bool:
-    return any(rules.same(one, name) for one in wanted for name in names if name)
 
 
 def _older(one: SeenOrder, other: SeenOrder) -> bool:

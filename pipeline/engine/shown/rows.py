@@ -45,6 +45,7 @@ POLICIES: Mapping[str, Text] = {
     "gone": T("already gone from the server"),
     "moved": T("moved on the server"),
     "kept": T("left on the server"),
+    "asked": T("read from the system, no file of a server"),
     "replaced": T("replaced on the server by a newer file"),
     "vanished": T("taken away by the site before it was complete"),
     "rejected": T("moved to the rejected folder"),

@@ -230,7 +230,8 @@ def _starters(client: Client, conn: Any, runs: Collection[int]) -> dict[int, str
 
 
 def _event_words(event: str, data: Mapping[str, Any]) -> str:
-    words = str(EVENTS.get(event, event))
+    # the paper of an order that was asked for, not a file that came
+    words = str(T("read from its system") if event == "read" and "status" in data else EVENTS.get(event, event))
     if data.get("document"):
         words += f": {data['document']}"
     if data.get("meant"):

@@ -136,7 +136,8 @@ class Following:
                            code="dilovod-marked")  # fmt: skip
             lines, sums = self._lines(shipment.draft, goods)
             before = self.live_shipments(order.id)
-            left = _less(order.quantities(), _sum(before))
+            # what came back may leave again
+            left = _less(order.quantities(), self.away(before))
             self._within(lines, left, order, before)
             storage = {"storage": shipment.draft.warehouse.id} if shipment.draft.warehouse is not None else {}
             header = self._header(SALE, order, shipment.draft, mark, shipment.at, sums) | storage

@@ -86,7 +86,7 @@ class Followers:
     def on(self, field: str, bases: Collection[DocumentRef]) -> dict[str, list[DocumentRef]]:
         """Those that stand on each of ``bases``, whoever made them, by the id of it."""
         rows = self.rows_on(field, bases)
-        return {base: [self.ref(row, self._key(row)) for row in some] for base, some in rows.items()}
+        return {base: [self.ref(row, self.key_of(row)) for row in some] for base, some in rows.items()}
 
     def rows_on(self, field: str, bases: Collection[DocumentRef]) -> dict[str, list[Row]]:
         """The same as rows. They are dated when their base is, or later."""
@@ -103,7 +103,8 @@ class Followers:
                     found.setdefault(ids[base], []).append(row)
         return found
 
-    def _key(self, row: Row) -> str:
+    def key_of(self, row: Row) -> str:
+        """Our own key of one that we made; else ""."""
         mark = self._mark(row)
         return f"{self.env.client}/{mark}" if mark else ""
 
@@ -212,6 +213,7 @@ class Shipments:
     def __init__(self, book: DocumentBook) -> None:
         self.book, self.settings = book, book.settings
         self.followers = Followers(book, "shipments", [SHIPMENT])
+        self._returns = Followers(book, "returns", [RETURN])
 
     def of(self, orders: Collection[DocumentRef]) -> dict[str, list[DocumentRef]]:
         """Those that stand on orders."""
@@ -232,7 +234,7 @@ class Shipments:
         self._alive(order, shipment.order)
         reckoned = goods_of(self.book, shipment.draft)
         standing = followers.rows_on(fields.order, [shipment.order]).get(shipment.order.id, [])
-        within(reckoned, order, standing, self.book, T("than was ordered"))
+        within(reckoned, order, standing, self.book, T("than was ordered"), self._back(standing))
         total = cents(sum((line.sum for line in reckoned.lines), ZERO))
         comment = followers.comment(shipment.key, shipment.draft.comment)
         body = follower_body(
@@ -245,11 +247,21 @@ class Shipments:
         row = followers.make(SHIPMENT, shipment.key, body)
         return followers.outcome(SHIPMENT, shipment.key, row, total, existed=False)
 
+    def _back(self, standing: Sequence[Row]) -> list[Row]:
+        """What came back of these shipments, and so may leave again; nothing where the API has no returns."""
+        if not (standing and self.settings.returns):
+            return []
+        followers = self.followers
+        refs = [followers.ref(row, followers.key_of(row)) for row in standing]
+        rows = self._returns.rows_on(self.settings.fields.shipment, refs)
+        return [row for some in rows.values() for row in some]
+
     def _alive(self, order: Row, ref: DocumentRef) -> None:
         """Raises Held for an order that was cancelled: goods do not leave on it."""
         if self.book.is_cancelled(order):
             raise held(
                 T("Order {number} is cancelled in Quincefin: nothing leaves on it.", number=ref.number or ref.id),
+                T("Give it another status there; or let the step do so: `statuses`."),
                 code="quincefin-cancelled",
             )
 
@@ -268,14 +280,22 @@ def _not_empty(draft: DocumentDraft) -> None:
         )  # fmt: skip
 
 
-def within(wanted: Reckoned, base: Row, standing: Sequence[Row], book: DocumentBook, than: Text) -> None:
-    """Raises Held where more leaves or comes back, together with what has, than its base has of it."""
+def within(
+    wanted: Reckoned, base: Row, standing: Sequence[Row], book: DocumentBook, than: Text, back: Sequence[Row] = ()
+) -> None:
+    """Raises Held where more leaves or comes back, together with what has, than its base has of it.
+
+    Args:
+        back: documents by which some of that came back again.
+    """
     has = _quantities(base, book)
     if has is None:  # the account does not show lines: the walk's own look at the documents must do
         return
     left = Counter(has)
     for row in standing:
         left.subtract(_quantities(row, book) or {})
+    for row in back:
+        left.update(_quantities(row, book) or {})
     asked: Counter[int] = Counter()
     for line in wanted.lines:
         asked[line.product] += line.quantity  # type: ignore[assignment]  # a Counter of Decimals

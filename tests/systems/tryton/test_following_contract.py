@@ -85,6 +85,7 @@ def subject_of(world: World) -> Subject:
 
     past = datetime.now(UTC) - timedelta(days=1) > MOMENT - timedelta(days=28)
     return Subject(
+        leaves_again=False,  # a sale whose goods have left is done there
         open=world.open,
         codes=CODES,
         count=lambda kind: int(server.one(COUNTED[kind])),

@@ -1,0 +1,166 @@
+"""Awkward turns of orders: they leave what is taken, come under another name, have items without an article."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.engine.documents.products import own_article
+from pipeline.model import Party
+from pipeline.testing.documents_target import DocumentsTarget, Say
+from tests.engine.documents.making import D, line, order
+from tests.engine.documents.world import World
+
+KYIV = "only: {warehouses: [Київ], statuses: [Confirmed, To courier, Cancelled]}\n"
+
+
+def test_an_order_that_moves_to_another_warehouse_is_not_passed_over(world: World) -> None:
+    world.more = KYIV
+    world.put("4", order(warehouse="Київ"))
+    assert world.run().counts == {"created": 1, "parties": 1}
+    world.move("6", warehouse="Львів")
+    assert world.run().counts == {"held": 1}
+    assert world.codes() == ["moved-away"]
+    world.move("19", warehouse="Львів")
+    assert world.run().counts == {"cancelled": 1}, "what is cancelled is cancelled, wherever it was sent from"
+    assert world.cards() == []
+    assert world.documents() == [("create", "7/create/0")]
+
+
+@pytest.mark.parametrize("status", ["4", "1"], ids=["another-warehouse", "a-status-not-taken"])
+def test_a_card_of_an_order_that_is_not_ours_after_all_is_closed(world: World, status: str) -> None:
+    world.more = KYIV
+    world.put("4")
+    assert world.run().counts == {"held": 1}, "of which warehouse?"
+    world.move(status, warehouse="Львів")
+    assert world.run().counts == {"nothing": 1}
+    assert (world.cards(), world.documents()) == ([], [])
+    world.move(status, warehouse="Львів", total=D("251"))
+    assert world.run().counts == {}, "from now on it is passed over"
+
+
+def test_an_order_of_a_loaded_period_is_followed_on(world: World) -> None:
+    october = world.clock.now().replace(month=10)
+    world.put("4", order(created_at=october))
+    world.run(since=october, until=october.replace(day=29))
+    world.move("19")
+    assert world.run().counts == {"cancelled": 1}
+
+
+def test_a_cancelled_order_that_is_sent_at_once_gets_its_status_before_its_goods_leave(world: World) -> None:
+    """A target lets nothing leave on an order that is still cancelled there."""
+    world.more = "statuses: auto\n"
+    world.put("4")
+    world.run()
+    world.move("19")
+    world.run()
+    world.sql("DELETE FROM calls")
+    world.move("6")
+    assert world.run().counts == {"amended": 1, "restated": 1, "shipped": 1}
+    calls = [call for (call,) in world.sql("SELECT call FROM calls ORDER BY id") if call != "find"]
+    assert calls == ["amend", "status", "ship"]
+    assert world.run(full=True).counts == {"known": 1}
+
+
+def test_a_target_that_adds_no_status_and_no_source_spoils_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.errors import Held
+    from pipeline.texts import T
+
+    def ensure(_self: object, _kind: str, _code: str, _name: str = "") -> None:
+        raise Held(T("No."))
+
+    monkeypatch.setattr(DocumentsTarget, "ensure", ensure)
+    world.target = "lists: {status: [Done], source: [Prom]}"
+    world.more = "statuses: auto\nshop: {from: extra.source}\n"
+    world.put("4", order(extra={"source": "Prom"}))
+    world.put("12", order(id="8", number="8", extra={"source": "Prom"}))
+    world.put("4", order(id="9", number="9", extra={"source": "Rozetka"}))
+    report = world.run()
+    assert report.counts == {"created": 2, "parties": 1, "shipped": 1, "restated": 1, "held": 1}
+    assert report.steps[0].result is not None
+    assert "Confirmed" in str(report.steps[0].result.notes[0])
+    assert world.states() == {"7": "created", "8": "created", "9": "held"}
+
+
+def test_a_name_that_its_party_does_not_have_is_told_and_stands_on_the_document(world: World) -> None:
+    phone = "+380671112233"
+    world.put("4", order(id="1", number="1", customer=Party(last_name="Шевченко", first_name="Олена", phone=phone)))
+    world.put("4", order(id="2", number="2", customer=Party(last_name="Іваненко", first_name="Інга", phone=phone)))
+    world.run()
+    world.put("4", order(id="3", number="3", customer=Party(last_name="Бойко", phone=phone)))
+    world.put("4", order(id="4", number="4", customer=Party(first_name="Олена", last_name="шевченко", phone=phone)))
+    world.run()
+    ((name,),) = world.sql("SELECT name FROM parties")
+    comments = [json.loads(data)["comment"].split("\n")[-1] for (data,) in world.sql("SELECT data FROM documents")]
+    assert comments[1:3] == ["Buyer: Іваненко Інга", "Buyer: Бойко"]
+    assert "Buyer" not in comments[0] + comments[3], "the same names, however they are written"
+    told = dict(world.rows("SELECT order_id, findings FROM orders"))
+    assert [one for one, found in sorted(told.items()) if "other-name" in str(found)] == ["2", "3"], name
+
+
+# --- items without an article ----------------------------------------------------------------------------------------
+
+
+def made(world: World) -> list[tuple[str, str, str]]:
+    return [(str(a), str(b), str(c)) for a, b, c in world.sql("SELECT code, name, kind FROM products ORDER BY id")]
+
+
+def test_a_product_without_an_article_is_made_once_and_found_again(world: World) -> None:
+    world.target = "known: []"
+    world.more = "products: {create: true}\n"
+    world.put("4", order(line(""), total=D(200)))
+    world.put("4", order(line(""), line("", "1", "50"), id="8", number="8", total=D(250)))
+    assert world.run().counts == {"created": 2, "parties": 1, "products": 1}
+    world.put("4", order(line(""), id="9", number="9", total=D(200)))
+    assert world.run().counts == {"created": 1}
+    code = own_article("Товар")
+    assert made(world) == [(code, "Товар", "goods")]
+    lines = [json.loads(text) for (text,) in world.sql("SELECT lines FROM documents")]
+    assert {one[4] for some in lines for one in some} == {"p1"}
+
+
+def test_a_service_without_an_article_is_known_by_its_name_in_the_source(world: World) -> None:
+    world.target = "known: []"
+    world.more = "products: {create: true, services: [Послуги]}\n"
+    work = {"id": "9", "product": "9", "kind": "single", "name": "Товар", "category": ["Послуги", "Виїзд"]}
+    world.write("offers.json", [work])
+    world.put("4", order(line(""), total=D(200)))
+    world.run()
+    assert made(world) == [(own_article("товар "), "Товар", "service")]
+
+
+def test_a_product_without_an_article_that_stands_there_by_its_name_is_taken(world: World) -> None:
+    world.target = "known: []"
+    world.more = "products: {create: true}\n"
+    world.sql("INSERT INTO products (code, name, kind, data) VALUES ('X-1', 'Товар', 'goods', '{}')")
+    world.put("4", order(line(""), total=D(200)))
+    assert world.run().counts == {"created": 1, "parties": 1}
+    world.sql("INSERT INTO products (code, name, kind, data) VALUES ('X-2', 'Товар', 'goods', '{}')")
+    world.put("4", order(line(""), id="8", number="8", total=D(200)))
+    assert world.run().counts == {"held": 1}
+    assert world.codes() == ["ambiguous-product"]
+    world.more = "products: {create: true, ambiguous: first}\n"
+    assert world.run().counts == {"created": 1}
+    assert len(made(world)) == 2
+
+
+def test_a_mapped_article_that_is_not_there_is_the_one_that_is_made(world: World) -> None:
+    world.target = "known: []"
+    world.more = "products: {create: true}\nmappings: {sku: {AB-1: NEW-1}}\n"
+    world.put("4", order(line(), total=D(200)))
+    assert world.run().counts == {"created": 1, "parties": 1, "products": 1}
+    assert [code for code, _name, _kind in made(world)] == ["NEW-1"]
+    ((text,),) = world.sql("SELECT lines FROM documents")
+    assert [one[4] for one in json.loads(text)] == ["p1"], "the line names what was made"
+
+
+def test_a_product_that_is_refused_holds_its_order_alone(world: World) -> None:
+    world.target = "known: []"
+    world.more = "products: {create: true}\n"
+    world.say(Say("product", "held", "no room"))
+    world.put("4", order(line(""), total=D(200)))
+    assert world.run().counts == {"held": 1}
+    assert world.documents() == []
