@@ -45,6 +45,8 @@ class OfferTraits:
     writes: frozenset[str] = frozenset()  #: fields that ``update_offers`` changes; others are never touched
     creates: frozenset[str] = frozenset()  #: fields that ``create_products`` takes; empty: it creates nothing
     fixed: frozenset[str] = frozenset()  #: fields of ``writes`` that a variant keeps as it was created with
+    #: fields of ``writes`` that a variant has of its own only where it tells them: else they stand at its product
+    of_products: frozenset[str] = frozenset()
     #: ``offers``: variants stand below their product; ``flat``: each variant is a product of its own; ``none``: it has
     #: no variants, and base products alone are sent
     variants: Literal["offers", "flat", "none"] = "offers"
@@ -52,6 +54,11 @@ class OfferTraits:
     special_in_price: bool = False  #: it keeps them so, and we switch: its price is the special one while it holds
     delta: bool = False  #: ``offers(since)`` really tells only what changed
     batch: int = 50  #: rows that one write takes
+
+    def hides(self, offer: Offer) -> bool:
+        """Whether it can hide this offer of its own from buyers, and show it again."""
+        own = offer.kind != "variant" or "published" not in self.of_products or "published" in offer.values
+        return own and "published" in self.writes
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -39,6 +39,7 @@ class CatalogueRun(SyncRun):
     """One run of a step that keeps products and prices in step."""
 
     settings: CatalogueSyncSettings
+    went: Mapping[str, bool]  #: by the target's id what had gone from the source, and whether it was hidden then
 
     def run(self, *, full: bool = False) -> StepResult:
         """Do it. Raises ConfigError, Refused and Transient (both sides untouched, or what was done is recorded)."""
@@ -51,7 +52,11 @@ class CatalogueRun(SyncRun):
         key = self.settings.match.target or traits.keys[0]
         matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
         known = {name: link.known for name, link in seen.links.items()}
-        made = plan(seen.rows, matches, traits, self.settings, known, self.began, full=seen.full)
+        with self.ctx.ledger.read() as conn:
+            self.went = store.read_gone(self.ctx.ledger, conn, self.link)
+        made = plan(
+            seen.rows, matches, traits, self.settings, known, self.began, gone=self.went, full=seen.full
+        )  # fmt: skip
         self.remarks = made.findings
         rows = plan_rows(made)
         if self.ctx.dry_run:
@@ -169,6 +174,17 @@ class CatalogueRun(SyncRun):
         for some in batches(rows, 1000):
             with self.ctx.begin() as conn:
                 store.write_links(conn, self.ctx.client, self.link, some, self.ctx.clock.now())
+        if seen.full:  # what was deleted there will not return
+            self._remember({}, set(self.went) - {one.id for one in seen.targets})
+        self._remember({}, {one.target.id for one in made.settled})
+
+    def _remember(self, gone: Mapping[str, bool], back: Collection[str] = ()) -> None:
+        """What has gone and whether it is hidden for that; ``back``: ids of what is there as it was, or is no more."""
+        now = {name: hidden for name, hidden in {**self.went, **gone}.items() if name not in back}
+        if now != self.went:
+            self.went = now
+            with self.ctx.begin() as conn:
+                store.write_gone(self.ctx.ledger, conn, self.link, now)
 
     def _create(self, creates: Sequence[Create], applied: Applied) -> None:
         assert isinstance(self.target, ApplyCatalogue)
@@ -220,14 +236,17 @@ class CatalogueRun(SyncRun):
         judge(outcomes, lambda place: _article(updates[place].row), applied)
         applied.updated += sum(one.error is None for one in outcomes)
         self._record(links)
+        self._remember({}, {link.target.id for link in links})
 
     def _vanish(self, made: SyncPlan, applied: Applied) -> None:
         assert isinstance(self.target, ApplyCatalogue)
-        hide = [one.target for one in made.vanished if one.act == "hide"]
+        hide = [one.target for one in made.vanished if one.act == "hide" and not one.by_product]
         zero = [one.target for one in made.vanished if one.act == "zero-stock"]
         # what is kept is told once: counted for ever, it would in the end look like a source that has shrunk
-        self._forget([one.target for one in made.vanished if one.act == "keep"])
+        self._forget([one.target for one in made.vanished if one.act == "keep" or one.by_product])
         if hide:
+            # noted before it is done: whoever dies in between must know, when it returns, who has hidden it
+            self._remember({one.id: True for one in hide})
             outcomes = self.target.update_offers([OfferChange(offer=one, values={"published": False}) for one in hide])
             self._gone(hide, outcomes, applied)
         if zero:
@@ -253,6 +272,7 @@ class CatalogueRun(SyncRun):
         self.ctx.reach("sync:applied")
         judge(outcomes, lambda place: offers[place].title, applied)
         failed = {offer.id for offer, outcome in zip(offers, outcomes, strict=True) if outcome.error is not None}
+        self._remember({}, failed)
         self._forget([one for one in offers if one.id not in failed])
 
     def _forget(self, offers: Sequence[Offer]) -> None:
@@ -264,6 +284,7 @@ class CatalogueRun(SyncRun):
             store.forget_links(conn, self.ctx.client, self.link, gone)
             for one in gone.values():
                 self.ctx.event(conn, self.subject, "vanished", target=one.id, title=one.title)
+        self._remember({name: self.went.get(name, False) for name in gone})
 
     def _record(self, links: Sequence[Link]) -> None:
         with self.ctx.begin() as conn:

@@ -33,6 +33,7 @@ class Matches:
     findings: tuple[Finding, ...]  #: ambiguous articles: held, or taken by the client's choice
     ambiguous: int = 0  #: articles that several rows have
     twins: int = 0  #: articles that several offers of the target have
+    bases_there: tuple[Offer, ...] = ()  #: products with variants of the target that no product of the source is
 
 
 def target_key(offer: Offer, name: str, settings: MatchSettings) -> str:
@@ -89,10 +90,13 @@ class _Matcher:
             used.update(one.id for one in found)
         matched_bases = self._bases(pairs, bases_there, by_product)
         used.update(one.id for pair in matched_bases for one in pair.targets)
-        only_there = tuple(one for one in every if one.id not in used and one.kind != "base")
+        left = [one for one in every if one.id not in used]
+        only_there = tuple(one for one in left if one.kind != "base")
+        left_bases = tuple(one for one in left if one.kind == "base")
         return Matches(
-            tuple(pairs), matched_bases, tuple(missing), only_there, tuple(self.findings), self.ambiguous, twins
-        )
+            tuple(pairs), matched_bases, tuple(missing), only_there, tuple(self.findings), self.ambiguous, twins,
+            left_bases,
+        )  # fmt: skip
 
     @staticmethod
     def by_key(sold: Sequence[Row]) -> Mapping[str, list[Row]]:

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.engine.sync.match import Matches
 from pipeline.engine.sync.near import near
 from pipeline.engine.sync.rows import Row, Rows, next_change, of_variant, values_for
+from pipeline.engine.sync.vanishing import Vanish, vanished
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
 from pipeline.ports import OfferTraits, ProductDraft
@@ -69,14 +70,6 @@ class Settled:
     target: Offer
     wanted: Mapping[str, str]
     seen: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Vanish:
-    """An offer of the target whose source is gone; ``act``: hide, zero-stock or keep."""
-
-    target: Offer
-    act: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +167,7 @@ def plan(
     known: Mapping[str, Known],
     at: datetime,
     *,
+    gone: Mapping[str, bool] | None = None,
     full: bool = True,
 ) -> SyncPlan:
     """What is to be done so that the target is in step at the moment ``at``.
@@ -181,9 +175,10 @@ def plan(
     Args:
         traits: of the target.
         known: by the target's id, what was kept in step before.
+        gone: by the target's id, what had gone from the source, and whether it was hidden then: it is shown again.
         full: all of both sides was read, so that what is missing has vanished.
     """
-    maker = _Planner(rows, matches, traits, settings, known, at)
+    maker = _Planner(rows, matches, traits, settings, known, at, gone or {})
     return maker.go(full=full)
 
 
@@ -195,6 +190,7 @@ class _Planner:
     settings: CatalogueSyncSettings
     known: Mapping[str, Known]
     at: datetime
+    went: Mapping[str, bool]
     updates: list[Update] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     creates: list[Create] = field(default_factory=list)
@@ -211,14 +207,14 @@ class _Planner:
             self._create_missing()
         elif self.matches.missing:
             self.findings += [_not_there(row, self.near.get(row.key, ())) for row in self.matches.missing]
-        vanished = self._vanished() if full else ()
+        gone = self._gone() if full else ()
         if any(name in self.traits.writes or name in self.traits.creates for name in ("price", "specials")):
             self._wake()
         counts = {
             "matched": len(self.settled),
             "new": sum(one.count for one in self.creates),
             "updated": len(self.updates),
-            "vanished": len(vanished),
+            "vanished": sum(one.target.kind != "base" for one in gone),
             "twins": self.matches.twins,
             "ambiguous": self.matches.ambiguous,
             "keyless": sum(one.code == "no-article" for one in self.rows.findings),
@@ -227,7 +223,7 @@ class _Planner:
             tuple(self.creates),
             tuple(self.updates),
             tuple(self.settled),
-            vanished,
+            gone,
             (*self.rows.findings, *self.matches.findings, *self.findings),
             counts,
             self.matches.only_there,
@@ -251,6 +247,8 @@ class _Planner:
         if not str(wanted.get("name", "x")).strip():
             del wanted["name"]
             self.findings.append(_nameless(row))
+        if self.went.get(target.id) and self.traits.hides(target):
+            wanted.setdefault("published", True)
         others = other_currencies(row.offer, target)
         if others and "currency" not in wanted and any(is_price(name) for name in wanted):
             self.findings.append(_other_currency(row, others))
@@ -281,6 +279,12 @@ class _Planner:
             self.updates.append(Update(row, target, tuple(changes), prints))
         else:
             self.settled.append(Settled(row, target, prints, seen))
+
+    def _gone(self) -> tuple[Vanish, ...]:
+        links = {name: one.source_key for name, one in self.known.items()}
+        found = vanished(self.rows, self.matches, self.traits, self.settings, links, self.went)
+        self.findings += found.findings
+        return found.gone
 
     # --- new ---------------------------------------------------------------------------------------------------------
 
@@ -354,37 +358,6 @@ class _Planner:
             # what stands in no category of the source is new in the root; once there, people may move it
             values.setdefault("category", tuple(part.strip() for part in self.settings.root.split("/")))
         return values
-
-    # --- gone --------------------------------------------------------------------------------------------------------
-
-    def _vanished(self) -> tuple[Vanish, ...]:
-        keys = {row.key for row in self.rows.sold} | {row.key for row in self.rows.bases.values()}
-        keys |= self.rows.unpublished
-        act = self.settings.vanished
-        gone = []
-        shown = 0  #: of what would be hidden, and cannot
-        for offer in self.matches.only_there:
-            known = self.known.get(offer.id)
-            if known is None or known.source_key in keys:
-                continue
-            if act == "hide" and ("published" not in self.traits.writes or offer.values.get("published") is False):
-                gone.append(Vanish(offer, "keep"))
-                shown += "published" not in self.traits.writes
-            else:
-                gone.append(Vanish(offer, act))
-        if shown:
-            self.findings.append(
-                Finding(
-                    "cannot-hide",
-                    T(
-                        "{n} gone from the source, and the target cannot hide products: what is there stays as it is.",
-                        n=TN("{n} product has", "{n} products have", shown),
-                    ),
-                    hint=T("Hide or sell them off there, and write `vanished: keep` or `zero-stock` into the step."),
-                    who=Who.ADMIN,
-                )
-            )
-        return tuple(gone)
 
 
 def _not_there(row: Row, close: Sequence[Offer]) -> Finding:

@@ -18,6 +18,8 @@ from pipeline.ledger.tables import links, values
 from pipeline.model import Offer
 from pipeline.syncing import SyncSettings
 
+#: By link: ids, in the target, of what has gone from the source and was in step; whether it was hidden for that.
+GONE = "sync-gone"
 CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "compared", "wake"
 #: By a card's subject: up to which decision the verdicts on its plans are over, and which one stands.
 VERDICTS = "sync-verdicts"
@@ -104,6 +106,16 @@ def forget_links(conn: sa.Connection, client: str, link: str, ids: Iterable[str]
     if gone:
         where = (links.c.client == client) & (links.c.link == link) & (links.c.target_id == sa.bindparam("gone"))
         conn.execute(links.delete().where(where), gone)
+
+
+def read_gone(ledger: Ledger, conn: sa.Connection, link: str) -> dict[str, bool]:
+    """By the target's id what has gone from the source, and whether it was hidden."""
+    return {str(one): bool(hidden) for one, hidden in (ledger.get_value(conn, GONE, link) or {}).items()}
+
+
+def write_gone(ledger: Ledger, conn: sa.Connection, link: str, gone: Mapping[str, bool]) -> None:
+    """Keep it, for when it returns."""
+    ledger.set_value(conn, GONE, link, dict(gone))
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------

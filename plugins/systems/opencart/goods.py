@@ -219,12 +219,15 @@ class View:
         """The offer of ``source``'s row with ``chosen`` options; ``bundle`` is the product that it belongs to."""
         stamps = [moment_of(one.row[name], self.facts.zone) for one in {id(x): x for x in (source, bundle)}.values()
                   for name in ("date_modified", "date_added")]  # fmt: skip
+        values = self._values(source, kind, chosen)
+        if kind == "variant" and source is bundle:  # made of options: it is shown as its product is
+            del values["published"]
         offer = Offer(
             id=number,
             product=str(bundle.id),
             kind=kind,
             keys=keys,
-            values=self._values(source, kind, chosen),
+            values=values,
             updated_at=max((one for one in stamps if one is not None), default=None),
         )
         field = self.settings.article

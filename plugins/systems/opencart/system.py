@@ -98,6 +98,7 @@ class OpenCart:
             keys=(first, *(name for name in ARTICLES if name != first)),
             reads=_READS | ({"images"} if self.settings.image_url else set()),
             writes=WRITES,
+            of_products=frozenset({"published"}),
             dated_specials=True,
             delta=True,
             batch=100,

@@ -209,10 +209,11 @@ class Writer:
                 price=Money(amount, facts.currency), start=midnight(start, facts.zone), end=midnight(end, facts.zone)
             )
 
-    def _published(self, shown: object, item: Item, _items: list[Item]) -> list[Write]:
+    def _published(self, shown: object, item: Item, items: list[Item]) -> list[Write]:
         if not isinstance(shown, bool):
             raise _held(T("{name}: it is shown to buyers, or it is not.", name=item.offer.title))
-        if item.offer.values["published"] == shown:
+        one = item if "published" in item.offer.values else items[0]
+        if one.offer.values["published"] == shown:
             return []
         if self._free(item):
             raise _held(T("{name}: the shop shows a product or hides it, not one of its variants.", name=_named(item)))

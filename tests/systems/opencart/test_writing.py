@@ -265,6 +265,15 @@ def test_one_variant_of_options_cannot_be_hidden(demo_shop: Shop) -> None:
     offers = told(demo_shop)
     assert "not one of its variants" in words(update(demo_shop, (offers["35:46"], {"published": False}))[0])
     assert done(update(demo_shop, (offers["35:46"], {"published": True}))) == [True]
+    assert not demo_shop.open().offer_traits().hides(offers["35:46"])
+
+
+def test_a_product_with_variants_is_hidden_whole(demo_shop: Shop) -> None:
+    offers = told(demo_shop)
+    assert demo_shop.open().offer_traits().hides(offers["35"])
+    assert done(update(demo_shop, (offers["35"], {"published": False}))) == [False]
+    assert told(demo_shop)["35"].values["published"] is False
+    assert "not one of its variants" in words(update(demo_shop, (offers["35:46"], {"published": True}))[0])
 
 
 def test_products_are_not_created(demo_shop: Shop) -> None:
