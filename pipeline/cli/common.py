@@ -34,7 +34,7 @@ DONE, WAITING, WRONG, UNREACHABLE = 0, 1, 2, 3
 # what every verb says, said from here
 WHO, OUTCOMES = words.WHO, words.OUTCOMES
 cell, size_words, counts_line = words.cell, words.size_words, words.counts_line
-where, where_short = words.where, words.where_short
+where, where_short, place_of = words.where, words.where_short, words.place_of
 finding_row, jsonable = words.finding_row, words.jsonable
 
 EXIT_CODES = T(
@@ -212,8 +212,7 @@ def show_findings(findings: Sequence[Finding], *, as_json: bool = False, of_stor
 
     for finding in findings:
         line = Rich(no_wrap=False)
-        place = where(finding.where)
-        if place:
+        if place := place_of(finding):
             line.append(place + ": ", style="bold")
         line.append(str(finding.text), style="red")
         out.print(line, soft_wrap=True)  # a place broken in two cannot be clicked or copied

@@ -14,6 +14,7 @@ from pipeline.cli.orders import AsJson, Limit, asked, cut
 from pipeline.engine.shown.syncs import PLAN_STATES as STATES
 from pipeline.engine.shown.syncs import plan_lines, short
 from pipeline.errors import Finding
+from pipeline.rules.matching import normal_form
 from pipeline.texts import TN, T, Text
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ def sync(
 
         config = common.load(context)
         _check_job(config, job)
+        if explain is not None and not normal_form(explain).strip():
+            common.usage(
+                T("`--explain` names no article."), T("Write one, such as: mistok sync {job} --explain AB-1", job=job)
+            )
         chosen = RunOptions(dry_run=dry_run or explain is not None, full=full)
         with progress() as tell:
             report = run_job(config, job, chosen, report=tell, end_at_limit=True)
@@ -305,7 +310,7 @@ def compare(
         if found.clean:
             with looking(config, writing=True) as ctx:
                 comparing.remember(ctx, first, second, common.person())
-        rows = comparing.rows_of(found)
+        rows = comparing.rows_of(found, config.zone)
         if xlsx is not None:
             from pipeline.cli.sync_sheet import write_comparison
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
+from pipeline.engine.shown.syncs import flat
 from pipeline.engine.sync.catalogue import plain
 from pipeline.engine.sync.plan import SyncPlan
 from pipeline.engine.sync.rows import Row, article_of
@@ -103,7 +105,9 @@ def explained(config: ClientConfig, job: str, report: RunReport, article: str) -
         rows = rows_of(plan, key, settings.match)
         used = [used_of(row, settings.match) for row in rows]
         told = [
-            line for one in dict.fromkeys((key, *(row.key for row in rows))) for line in _of(plan, one, article, rules)
+            line
+            for one in dict.fromkeys((key, *(row.key for row in rows)))
+            for line in _of(plan, one, article, rules, config.zone)
         ]
         known = known or bool(told)
         lines.append(str(T("{step}: {article} is compared as {key}", step=spec.step, article=article, key=key)))
@@ -124,7 +128,7 @@ def explained(config: ClientConfig, job: str, report: RunReport, article: str) -
     return {"article": article, "found": known, "lines": lines, "steps": steps}
 
 
-def _of(plan: SyncPlan | StockPlan, key: str, article: str, rules: MatchRules) -> list[dict[str, Any]]:
+def _of(plan: SyncPlan | StockPlan, key: str, article: str, rules: MatchRules, zone: tzinfo) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
 
     def add(words: Text, **data: Any) -> None:
@@ -158,9 +162,10 @@ def _of(plan: SyncPlan | StockPlan, key: str, article: str, rules: MatchRules) -
         for update in plan.updates:
             if update.row.key == key:
                 for change in update.changes:
+                    before, after = (flat(plain(one, zone)) or "—" for one in (change.before, change.after))
                     values = {
                         "title": update.target.title, "id": update.target.id, "name": change.name,
-                        "before": str(plain(change.before)), "after": str(plain(change.after)),
+                        "before": before, "after": after,
                     }  # fmt: skip
                     add(T("{title} ({id}): {name} {before} becomes {after}.", **values), id=update.target.id)
         for settled in plan.settled:

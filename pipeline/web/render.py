@@ -74,8 +74,8 @@ def quantity(value: Decimal | str) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Where something is wrong: file, line, element, order."""
-    return words.where(finding.where)
+    """Where something is wrong: file, line, element, order; nothing that the words tell already."""
+    return words.place_of(finding)
 
 
 def page(

@@ -149,7 +149,7 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
             case (only,):
                 products.append(only)
             case ():
-                findings.append(_unknown_product(order, line, code))
+                findings.append(_unknown_product(order, line, code, settings.into))
             case several:
                 findings.append(_ambiguous_product(order, line, several))
     references: dict[str, Ref | None] = {}
@@ -241,14 +241,15 @@ def _mapped(kind: str, code: str, context: PlanContext) -> str:
     return context.mappings.get((kind, code), code)
 
 
-def _unknown_product(order: Order, line: OrderLine, code: str) -> Finding:
+def _unknown_product(order: Order, line: OrderLine, code: str, target: str) -> Finding:
     return Finding(
         "unknown-product",
-        T("Product {code} ({name}) is not in the books.", code=code, name=line.name),
+        T("Product {code} ({name}) is not in {target}.", code=code, name=line.name, target=target),
         replace(at_line(order, line), element="code"),
         T(
-            "Add it to the books, or say which product is meant: `mistok cards` tells how "
+            "Add it to {target}, or say which product is meant: `mistok cards` tells how "
             "(or write it into the step: mappings: {{sku: {{{code}: …}}}}).",
+            target=target,
             code=yaml_word(line.code),
         ),
         Who.ACCOUNTANT,

@@ -123,6 +123,13 @@ def test_an_article_is_explained_rule_by_rule(run: Run) -> None:
     assert "Neither side" in run("sync", "goods", "--explain", "NONE", code=1).stdout
 
 
+@pytest.mark.parametrize("nothing", ["", "  ", "\u00a0"])
+def test_an_article_that_is_none_cannot_be_explained(run: Run, nothing: str) -> None:
+    said = run("sync", "goods", "--explain", nothing, code=2).output
+    assert "`--explain` names no article." in said
+    assert "mistok sync goods --explain AB-1" in said
+
+
 def test_an_article_of_which_nothing_is_done_is_explained_by_where_it_is(run: Run, folder: Path) -> None:
     run("sync", "goods")
     goods(folder, "NEW-1;Нове;1.00;7;Фарби")

@@ -152,7 +152,7 @@ def looked_at(
     rows = shape(left, settings, traits, {})
     links = {one.id: one.keys.get("sku", "").lower() for one in target if not one.id.startswith("own")}
     found = match(rows, target, "sku", settings.match)
-    return vanished(rows, found, traits, settings, {name: key for name, key in links.items()} | {}, went)
+    return vanished(rows, found, traits, settings, links, went)
 
 
 def acts(found: Vanished) -> dict[str, str]:

@@ -35,6 +35,12 @@ def where(place: Where) -> str:
     return " ".join(part for part in parts if part)
 
 
+def place_of(finding: Finding) -> str:
+    """The same for a line that begins with it: nothing where the words themselves begin with that very article."""
+    place, element = where(finding.where), finding.where.element
+    return "" if element and place == element and str(finding.text).startswith(element) else place
+
+
 def where_short(place: Where) -> str:
     """``line 12: `` or nothing, for a column beside the file's name."""
     return f"{T('line {line}', line=place.line)}: " if place.line else ""

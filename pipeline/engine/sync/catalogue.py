@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -58,7 +59,7 @@ class CatalogueRun(SyncRun):
             seen.rows, matches, traits, self.settings, known, self.began, gone=self.went, full=seen.full
         )  # fmt: skip
         self.remarks = made.findings
-        rows = plan_rows(made)
+        rows = plan_rows(made, self.ctx.config.zone)
         if self.ctx.dry_run:
             braked = self._braked(made, seen)
             return StepResult(
@@ -127,12 +128,12 @@ class CatalogueRun(SyncRun):
         if not updates and not marks:
             return Braked()
         words = T(
-            "These prices were never in step: {n} would change, and {m} remarks are open.",
+            "These prices were never in step: {n} would change, and {open}.",
             n=TN("{n} product", "{n} products", len(updates)),
-            m=len(different),
+            open=TN("{n} remark is open", "{n} remarks are open", len(different)),
         )
         marks = [*(f"{one.target.id}:{one.changes!r}" for one in updates), *marks]
-        return stopped([(FIRST, words, marks, [*different, *_told(updates)])], self.hint())
+        return stopped([(FIRST, words, marks, [*different, *_told(updates, self.ctx.config.zone)])], self.hint())
 
     # --- apply -------------------------------------------------------------------------------------------------------
 
@@ -153,7 +154,7 @@ class CatalogueRun(SyncRun):
             if error.code == "config":
                 raise
             left = replace(applied, findings=[*applied.findings, *error.findings])
-            self.finish(seen, left, made.findings, made.counts, plan_rows(made), wake_at=None)
+            self.finish(seen, left, made.findings, made.counts, plan_rows(made, self.ctx.config.zone), wake_at=None)
             raise
         return applied
 
@@ -320,7 +321,7 @@ def _prices(values: Mapping[str, Any], among: Mapping[str, Any]) -> dict[str, st
     return {name: str(values[name]) for name in among if is_price(name) and isinstance(values.get(name), Decimal)}
 
 
-def _told(updates: Sequence[Update]) -> list[Finding]:
+def _told(updates: Sequence[Update], zone: tzinfo) -> list[Finding]:
     return [
         Finding(
             "differs",
@@ -328,8 +329,8 @@ def _told(updates: Sequence[Update]) -> list[Finding]:
                 "{article}: {name} {after} instead of {before}.",
                 article=_article(one.row),
                 name=change.name,
-                after=_shown(change.after),
-                before=_shown(change.before),
+                after=_shown(change.after, zone),
+                before=_shown(change.before, zone),
             ),
         )
         for one in updates
@@ -338,12 +339,15 @@ def _told(updates: Sequence[Update]) -> list[Finding]:
     ]
 
 
-def _shown(value: Any) -> Any:
-    return value if isinstance(value, Decimal) else "?" if value is UNKNOWN else str(value)
+def _shown(value: Any, zone: tzinfo) -> Any:
+    if isinstance(value, Decimal):
+        return value
+    words = plain(value, zone)
+    return (" / ".join(words) if isinstance(words, list) else words) or "—"
 
 
-def plan_rows(made: SyncPlan) -> list[dict[str, Any]]:
-    """The plan as rows for tables, JSON and XLSX: one for each product that is new, changed or gone."""
+def plan_rows(made: SyncPlan, zone: tzinfo = UTC) -> list[dict[str, Any]]:
+    """The plan as rows for tables, JSON and XLSX: times in ``zone``; one for each product that differs."""
     rows: list[dict[str, Any]] = []
     for create in made.creates:
         base = create.draft.base
@@ -359,10 +363,10 @@ def plan_rows(made: SyncPlan) -> list[dict[str, Any]]:
                 "name": base.title,
                 "id": base.id,
                 "changes": [
-                    {"field": name, "before": None, "after": plain(value)} for name, value in base.values.items()
+                    {"field": name, "before": None, "after": plain(value, zone)} for name, value in base.values.items()
                 ],
                 "variants": [
-                    {"article": row.article, "values": {name: plain(value) for name, value in one.values.items()}}
+                    {"article": row.article, "values": {name: plain(value, zone) for name, value in one.values.items()}}
                     for row, one in zip(create.rows[1:], create.draft.variants, strict=True)
                 ],
             }
@@ -374,7 +378,7 @@ def plan_rows(made: SyncPlan) -> list[dict[str, Any]]:
             "name": update.row.offer.title if update.row.offer.values.get("name") else update.target.title,
             "id": update.target.id,
             "changes": [
-                {"field": change.name, "before": plain(change.before), "after": plain(change.after)}
+                {"field": change.name, "before": plain(change.before, zone), "after": plain(change.after, zone)}
                 for change in update.changes
             ],
         }
@@ -394,20 +398,23 @@ def plan_rows(made: SyncPlan) -> list[dict[str, Any]]:
     return rows
 
 
-def plain(value: Any) -> Any:
-    """A value of a field for JSON and tables: numbers as text, special prices in words, paths joined."""
+def plain(value: Any, zone: tzinfo = UTC) -> Any:
+    """A value of a field for JSON and tables: numbers as text, special prices in words with times of ``zone``."""
     from pipeline.model import SpecialPrice
 
     match value:
         case Decimal():
             return format(value, "f")
         case SpecialPrice():
-            start, end = (one.isoformat() if one else "…" for one in (value.start, value.end))
-            return f"{value.money.amount} {value.money.currency} {start} – {end}"
+            amount = f"{value.money.amount} {value.money.currency}"
+            if value.start is None and value.end is None:
+                return amount
+            start, end = (f"{one.astimezone(zone):%Y-%m-%d %H:%M}" if one else "…" for one in (value.start, value.end))
+            return f"{amount}, {start} – {end}"
         case Mapping():
-            return {str(name): plain(one) for name, one in value.items()}
+            return {str(name): plain(one, zone) for name, one in value.items()}
         case tuple() | list():
-            return [plain(one) for one in value]
+            return [plain(one, zone) for one in value]
         case str() | bool() | int() | None:
             return value
         case _ if value is UNKNOWN:

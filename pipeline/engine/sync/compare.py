@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -266,12 +266,12 @@ def _left(levels: Sequence[StockLevel], settings: StockSyncSettings) -> Decimal 
     return left if counted else None
 
 
-def rows_of(found: Comparison) -> list[dict[str, Any]]:
-    """As rows for tables, JSON and XLSX."""
+def rows_of(found: Comparison, zone: tzinfo = UTC) -> list[dict[str, Any]]:
+    """As rows for tables, JSON and XLSX; times in ``zone``."""
     rows: list[dict[str, Any]] = [
         {
             "what": "differs", "article": one.article, "name": one.name, "id": one.id, "field": one.field,
-            "first": _text(one.first), "second": _text(one.second),
+            "first": _text(one.first, zone), "second": _text(one.second, zone),
         }
         for one in found.differences
     ]  # fmt: skip
@@ -290,8 +290,8 @@ def _first(keys: Mapping[str, str]) -> str:
     return next(iter(keys.values()), "")
 
 
-def _text(value: Any) -> str | None:
-    match plain(value):
+def _text(value: Any, zone: tzinfo) -> str | None:
+    match plain(value, zone):
         case None:
             return None
         case list() as several:

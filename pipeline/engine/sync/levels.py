@@ -191,9 +191,9 @@ class StockRun(SyncRun):
             marks = [f"{one.target.offer.id}:{one.target.warehouse}:{one.target.quantity}" for one in made.pushes]
             marks += [f"{one.code}:{one.where.element}" for one in made.findings]
             words = T(
-                "This stock was never in step: {n} would change, and {m} remarks are open.",
+                "This stock was never in step: {n} would change, and {open}.",
                 n=TN("{n} level", "{n} levels", len(made.pushes)),
-                m=len(made.findings),
+                open=TN("{n} remark is open", "{n} remarks are open", len(made.findings)),
             )
             each = [*made.findings, *map(_told, made.pushes)]
             return stopped([(FIRST, words, marks, each)], self.hint())

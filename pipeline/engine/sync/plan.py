@@ -19,7 +19,7 @@ from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
 from pipeline.ports import OfferTraits, ProductDraft
 from pipeline.syncing import CatalogueSyncSettings, is_price
-from pipeline.texts import TN, T, Text
+from pipeline.texts import T, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,9 @@ class _Planner:
         if self.settings.create and self.traits.creates:
             self._create_missing()
         elif self.matches.missing:
-            self.findings += [_not_there(row, self.near.get(row.key, ())) for row in self.matches.missing]
+            self.findings += [
+                _not_there(row, self.near.get(row.key, ()), self.settings.to) for row in self.matches.missing
+            ]
         gone = self._gone() if full else ()
         if any(name in self.traits.writes or name in self.traits.creates for name in ("price", "specials")):
             self._wake()
@@ -360,7 +362,7 @@ class _Planner:
         return values
 
 
-def _not_there(row: Row, close: Sequence[Offer]) -> Finding:
+def _not_there(row: Row, close: Sequence[Offer], target: str) -> Finding:
     example = f"sku:{row.article}={next(iter(close[0].keys.values()), '…') if close else '…'}"
     hint = T("Create it there, or say which one is meant: mistok resolve CARD --map {example}", example=example)
     if close:
@@ -369,7 +371,7 @@ def _not_there(row: Row, close: Sequence[Offer]) -> Finding:
                  codes=names, example=example)  # fmt: skip
     return Finding(
         "not-there",
-        T("{article} ({title}) is not in the target.", article=row.article, title=row.offer.title),
+        T("{article} ({title}) is not in {target}.", article=row.article, title=row.offer.title, target=target),
         Where(element=row.article),
         hint,
         Who.ACCOUNTANT,

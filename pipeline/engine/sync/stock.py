@@ -155,7 +155,7 @@ def plan_stock(
             if id_there == offer.id and before != ZERO:
                 pushes.append(Push(_target(offer, warehouse, ZERO, settings), before, None))
     missing = tuple((row, _total(wanted.get(row.offer.id))) for row in matches.missing)
-    told += [_not_there(row, total) for row, total in missing if total and row.key not in unsent]
+    told += [_not_there(row, total, settings.to) for row, total in missing if total and row.key not in unsent]
     told += [_unmapped(name, n) for name, n in sorted(unmapped.items())]
     counts = {
         "matched": len({one.target.offer.id for one in settled}),
@@ -247,11 +247,12 @@ def _twins(row: Row, targets: Sequence[Offer], chosen: Offer | None) -> Finding:
     return Finding("twin-stock", text, Where(element=row.article), hint, Who.ACCOUNTANT)
 
 
-def _not_there(row: Row, total: Decimal) -> Finding:
+def _not_there(row: Row, total: Decimal, target: str) -> Finding:
     text = T(
-        "{article} ({title}) is not in the target; its stock of {quantity} is shown nowhere.",
+        "{article} ({title}) is not in {target}; its stock of {quantity} is shown nowhere.",
         article=row.article,
         title=row.offer.title,
+        target=target,
         quantity=total,
     )
     example = f"sku:{row.article}=…"

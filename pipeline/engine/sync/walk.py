@@ -379,5 +379,7 @@ def judge(outcomes: Sequence[RowOutcome], name_of: Callable[[int], str], applied
         else:
             applied.refused += 1
         first = error.findings[0]
-        text = T("{article}: {words}", article=article, words=first.text)
+        text = first.text  # a system may begin with the article by itself
+        if not article or not str(text).startswith(article):
+            text = T("{article}: {words}", article=article, words=first.text)
         applied.findings.append(Finding(first.code, text, Where(element=article), first.hint, first.who, first.about))

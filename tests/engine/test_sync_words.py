@@ -1,0 +1,75 @@
+"""How a plan is told: special prices in the client's time, remarks without an article twice, the target by its name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from pipeline.engine.shown.words import place_of
+from pipeline.engine.sync.catalogue import plain
+from pipeline.engine.sync.walk import Applied, judge
+from pipeline.errors import Finding, Held, Where
+from pipeline.model import SpecialPrice
+from pipeline.ports import RowOutcome
+from pipeline.texts import verbatim
+from tests.engine.sync_world import BELOW, put, single, special, uah
+from tests.engine.test_sync import World, good
+
+KYIV = ZoneInfo("Europe/Kyiv")
+START, END = datetime(2026, 11, 30, 22, tzinfo=UTC), datetime(2026, 12, 5, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (SpecialPrice(uah("8.00")), "8.00 UAH"),
+        (SpecialPrice(uah("8.00"), START, END), "8.00 UAH, 2026-12-01 00:00 – 2026-12-06 00:00"),
+        (SpecialPrice(uah("8.00"), None, END), "8.00 UAH, … – 2026-12-06 00:00"),
+        (SpecialPrice(uah("8.00"), START, None), "8.00 UAH, 2026-12-01 00:00 – …"),
+        (SpecialPrice(uah("8.00"), datetime(2026, 7, 1, 21, tzinfo=UTC)), "8.00 UAH, 2026-07-02 00:00 – …"),
+    ],
+)
+def test_a_special_price_is_told_in_the_clients_time(one: SpecialPrice, words: str) -> None:
+    assert plain((one,), KYIV) == [words]
+
+
+def test_a_plan_that_waits_tells_special_prices_so_and_counts_its_remarks(tmp_path: Path) -> None:
+    world = World(tmp_path, step="sync-prices")
+    world.crm.traits = BELOW
+    put(world.shop, single("1", "A", price="10.00", specials=(special("8.00", START, END),)), single("2", "B"))
+    put(world.crm, single("c1", "A", price="10.00", specials=()))
+    report = good(world.run())
+    (first, *rest) = world.open_cards()[0]["findings"]
+    text = str(Finding.from_json(first).text)
+    assert text == "These prices were never in step: 1 product would change, and 1 remark is open."
+    told = [str(Finding.from_json(one).text) for one in rest]
+    assert "B (Товар 2) is not in crm." in told
+    assert "A: specials 8.00 UAH, 2026-12-01 00:00 – 2026-12-06 00:00 instead of —." in told
+    (row,) = [one for one in report.steps[0].result.details if one["act"] == "changed"]  # type: ignore[union-attr]
+    assert row["changes"] == [
+        {"field": "specials", "before": [], "after": ["8.00 UAH, 2026-12-01 00:00 – 2026-12-06 00:00"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "expected"),
+    [
+        ("AB-1: the target has two.", Where(element="AB-1"), ""),
+        ("Two products have AB-1.", Where(element="AB-1"), "AB-1"),
+        ("AB-1 is not there.", Where(file="a.csv", line=3, element="AB-1"), "a.csv:3 AB-1"),
+        ("It has no article.", Where(), ""),
+    ],
+)
+def test_an_article_is_told_once_in_a_line(text: str, place: Where, expected: str) -> None:
+    assert place_of(Finding("x", verbatim(text), place)) == expected
+
+
+@pytest.mark.parametrize("words", ["It costs more.", "AB-1: It costs more."])
+def test_a_refusal_begins_with_its_article_once(words: str) -> None:
+    applied = Applied()
+    judge([RowOutcome(error=Held(verbatim(words)))], lambda _place: "AB-1", applied)
+    assert [str(one.text) for one in applied.findings] == ["AB-1: It costs more."]
+    assert applied.refused == 1
