@@ -13,6 +13,7 @@ from pipeline import __version__
 from pipeline.cli import archive, common, ledger
 from pipeline.cli.cards import card, cards
 from pipeline.cli.check import check
+from pipeline.cli.config import group as config_group
 from pipeline.cli.demo import demo
 from pipeline.cli.doctor import group as doctor_group
 from pipeline.cli.init import command as init
@@ -186,6 +187,7 @@ _add(
 )
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
+app.add_typer(config_group, name="config")
 app.add_typer(map_group, name="map")
 app.add_typer(doctor_group, name="doctor")
 app.add_typer(archive.group, name="archive")

@@ -203,7 +203,7 @@ def _default(field: FieldInfo) -> str:
     if value is None or value in ("", (), {}):
         return "—"
     if isinstance(value, timedelta):
-        return _duration(value)
+        return duration_words(value)
     if any(getattr(mark, "func", None) is parse_size for mark in field.metadata) and value % 1_000_000 == 0:
         return f"{value // 1_000_000} MB"
     if isinstance(value, tuple | list):
@@ -218,7 +218,8 @@ def _seen(value: object) -> str:
     return str(value).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def _duration(value: timedelta) -> str:
+def duration_words(value: timedelta) -> str:
+    """A duration as it is written in the config: ``10m``."""
     seconds = value.total_seconds()
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds and seconds % size == 0:

@@ -69,7 +69,7 @@ def history(client: Client) -> list[dict[str, Any]]:
         for digest, count, since, until in counted
     ]
     rows.sort(key=lambda row: row["first"], reverse=True)
-    for row, before in zip(rows, [*rows[1:], None], strict=True):
+    for row, before in zip(rows, [*rows[1:], None], strict=False):
         row["changes"] = _changes(before["config"], row["config"]) if before else None
     return rows
 
