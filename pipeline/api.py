@@ -18,8 +18,10 @@ from pipeline.errors import (
     Transient,
     Where,
     Who,
+    system_words,
 )
 from pipeline.flow import (
+    API_VERSION,
     COUNT_WORDS,
     Action,
     ApiKey,
@@ -212,6 +214,7 @@ from pipeline.xmlio.example import example_of, find_declared
 from pipeline.xmlio.xsd import Declared
 
 __all__ = [
+    "API_VERSION",
     "CATALOGUE_FIELDS",
     "CENT",
     "COUNT_WORDS",
@@ -426,6 +429,7 @@ __all__ = [
     "show_datetime",
     "show_decimal",
     "spread",
+    "system_words",
     "tax_remarks",
     "tidy",
     "timeline",

@@ -49,6 +49,11 @@ from pipeline.texts import T, Text
 if TYPE_CHECKING:
     import typer
 
+#: The version of what plugins may import (``pipeline.api``, ``pipeline.testing``): ``MAJOR.MINOR``. MINOR rises with
+#: what is added, MAJOR with what is taken away or means something else: see docs/plugins.md. A plugin says by
+#: ``MISTOK_API`` at module level which one it was written for; one of another MAJOR, or a later MINOR, is not loaded.
+API_VERSION = "1.0"
+
 # --- settings ----------------------------------------------------------------------------------------------------
 
 

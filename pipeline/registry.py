@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import linecache
 import pkgutil
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from pipeline.errors import ConfigError, Finding, system_words
-from pipeline.flow import ChannelPlugin, FormatPlugin, Plugin, StepPlugin, SystemPlugin
+from pipeline.flow import API_VERSION, ChannelPlugin, FormatPlugin, Plugin, StepPlugin, SystemPlugin
 from pipeline.texts import T
 
 BUILT_IN = ("plugins.formats", "plugins.systems", "plugins.steps", "plugins.channels")
@@ -92,7 +93,7 @@ def load_what_loads(
     broken: list[Broken] = []
     for source in own_sources(folder) if sources is None else sources:
         try:
-            for plugin in _records(_module(source), str(source.path)):
+            for plugin in records_of(source):
                 _enter(found, origins, plugin, str(source.path))
         except ConfigError as error:
             broken.append(Broken(source, error.findings))
@@ -104,6 +105,11 @@ def load_what_loads(
         origins,
     )
     return registry, tuple(broken)
+
+
+def records_of(source: Source) -> tuple[Plugin, ...]:
+    """The plugins of one file, loaded as those of a client's folder are. Raises ConfigError."""
+    return _records(_module(source), str(source.path))
 
 
 def own_sources(folder: Path | None) -> tuple[Source, ...]:
@@ -196,6 +202,7 @@ def _module(source: Source) -> ModuleType:
 
 
 def _records(module: ModuleType, origin: str) -> tuple[Plugin, ...]:
+    _check_version(getattr(module, "MISTOK_API", API_VERSION), origin)
     records = getattr(module, "PLUGINS", None) or (getattr(module, "PLUGIN", None),)
     kinds = (FormatPlugin, SystemPlugin, StepPlugin, ChannelPlugin)
     if not isinstance(records, (tuple, list)) or not all(isinstance(record, kinds) for record in records):
@@ -204,6 +211,29 @@ def _records(module: ModuleType, origin: str) -> tuple[Plugin, ...]:
             hint=T("Give the module PLUGIN = StepPlugin(…), FormatPlugin(…), SystemPlugin(…) or ChannelPlugin(…)."),
         )
     return tuple(records)
+
+
+def _check_version(written_for: object, origin: str) -> None:
+    """Raises ConfigError for a plugin that was written for another version of what plugins may import."""
+    found = re.fullmatch(r"(\d{1,6})\.(\d{1,6})", written_for) if isinstance(written_for, str) else None
+    if found is None:
+        raise ConfigError(
+            T("{origin}: MISTOK_API is not a version such as {version}.", origin=origin, version=API_VERSION),
+            hint=T('Write MISTOK_API = "{version}".', version=API_VERSION),
+        )
+    major, minor = int(found[1]), int(found[2])
+    ours = tuple(int(part) for part in API_VERSION.split("."))
+    words = {"origin": origin, "theirs": f"{major}.{minor}", "ours": API_VERSION}
+    if (major, minor) > ours:
+        raise ConfigError(
+            T("{origin} was written for version {theirs} of the plugin interface; this Mistok has {ours}.", **words),
+            hint=T("Update Mistok, or take an older version of the plugin."),
+        )
+    if major < ours[0]:
+        raise ConfigError(
+            T("{origin} was written for version {theirs} of the plugin interface; this Mistok has {ours}.", **words),
+            hint=T("Bring it up to date: docs/plugins.md tells what has changed; then write MISTOK_API anew."),
+        )
 
 
 def _broken(origin: str, error: BaseException) -> ConfigError:

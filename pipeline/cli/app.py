@@ -20,6 +20,7 @@ from pipeline.cli.init import command as init
 from pipeline.cli.jobs import jobs
 from pipeline.cli.map import group as map_group
 from pipeline.cli.mappings import mappings
+from pipeline.cli.new import group as new_group
 from pipeline.cli.notices import notices
 from pipeline.cli.orders import files, orders
 from pipeline.cli.plugins import plugins
@@ -188,6 +189,7 @@ _add(
 _add(validate, T("Check order files before they are sent."))
 _add(plugins, T("List the plugins with their parameters."))
 app.add_typer(config_group, name="config")
+app.add_typer(new_group, name="new")
 app.add_typer(map_group, name="map")
 app.add_typer(doctor_group, name="doctor")
 app.add_typer(archive.group, name="archive")
