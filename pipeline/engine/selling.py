@@ -22,12 +22,15 @@ _TEXTS = ("name", "short_description", "description")
 _SPECIAL = ("special_price", "special_start", "special_end")
 #: What belongs to one thing that is sold, and never comes from the product above it.
 _OWN = frozenset({"options", "barcode"})
+#: What a base product without a price has from its cheapest variant.
+_OF_PRICE = frozenset({"price", "specials", "currency"})
 
 
 class Selling:
     """What ``batches`` and ``count`` of a Catalogue give, out of offers and levels.
 
-    A variant has what it does not tell itself from its base product. A base product's stock is that of its variants.
+    A variant has what it does not tell itself from its base product. A base product's stock is that of its variants;
+    where it has no price of its own it has that of its cheapest one, as shops show it (*from 100*).
     What has no article is left out and told in ``findings``; a base product without one, which is common where only
     variants are sold, is called by its id (``#12``).
     """
@@ -58,6 +61,12 @@ class Selling:
         self._codes = {id(one): self._code(one, keys) for one in told}
         self._stock = None if levels is None else _free(levels)
         self._variants = variants
+        self._cheapest = {
+            name: min(priced, key=lambda one: one.values["price"])
+            for name, base in self._bases.items()
+            if base.values.get("price") is None
+            and (priced := [one for one in variants.get(name, ()) if one.values.get("price") is not None])
+        }
         self._offers = sorted((one for one in told if self._codes[id(one)]), key=lambda one: self._codes[id(one)])
 
     def count(self) -> int:
@@ -137,6 +146,9 @@ class Selling:
 
     def _told(self, offer: Offer, name: str) -> Any:
         """What an offer tells of itself, else what its base product does."""
+        cheapest = self._cheapest.get(offer.product or offer.id) if offer.kind == "base" else None
+        if cheapest is not None and name in _OF_PRICE:
+            return cheapest.values.get(name) or offer.values.get(name)
         value = offer.values.get(name)
         base = self._base(offer)
         if base is None or name in _OWN or (name in offer.values and value not in ("", (), None)):

@@ -140,12 +140,16 @@ class KeepinYml:
         return tuple(dict.fromkeys([*given, *own]))
 
     def encode(self, batches: Iterable[Batch], settings: KeepinYmlSettings, context: FormatContext) -> Iterator[Chunk]:
-        """The file, piece by piece. Raises Held, with every product that cannot be written and why."""
+        """The file, piece by piece. What has no price is left out and told in the notes.
+
+        Raises Held, with every product that cannot be written for another reason, and why.
+        """
         layout = _layout(settings)
         made = _Offers(settings, context)
         rows = Rows(
-            layout.specs, context, encoding="utf-8", variants=settings.variants, keep_breaks=False, forbidden=FORBIDDEN
-        )
+            layout.specs, context, encoding="utf-8", variants=settings.variants, keep_breaks=False,
+            forbidden=FORBIDDEN, without_price=True,
+        )  # fmt: skip
         with tempfile.SpooledTemporaryFile(max_size=_MEMORY, mode="w+", encoding="utf-8") as waiting:
             for batch in batches:
                 codes, columns, lists = rows.of(made.filled(batch), lambda one: _lists(layout, one))
@@ -157,9 +161,10 @@ class KeepinYml:
                     waiting.write(json.dumps(offers) + "\n")
             rows.found.raise_held()
             made.raise_for_twins(context)
-            yield Chunk(_head(settings, context, made).encode(), (), ())
+            bases = made.bases if settings.variants else set()
+            yield Chunk(_head(settings, context, made).encode(), (), (), rows.found.left_out(but=bases))
             waiting.seek(0)
-            yield from _offers(waiting, layout, made.bases if settings.variants else set())
+            yield from _offers(waiting, layout, bases)
         yield Chunk(b"    </offers>\n  </shop>\n</yml_catalog>\n", (), ())
 
     def checker(self, settings: KeepinYmlSettings, context: FormatContext) -> CatalogueChecker:

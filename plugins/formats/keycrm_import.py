@@ -114,9 +114,12 @@ class KeycrmImport:
     def encode(
         self, batches: Iterable[Batch], settings: KeycrmImportSettings, context: FormatContext
     ) -> Iterator[Chunk]:
-        """The file. Raises Held at the end, with every product that cannot be written and why."""
+        """The file. What has no price is left out and told in the notes.
+
+        Raises Held at the end, with every product that cannot be written for another reason, and why.
+        """
         if settings.file == "csv":
-            return CatalogueCsv().encode(batches, settings.csv(), context)
+            return CatalogueCsv().encode(batches, settings.csv(), context, without_price=True)
         return _spreadsheet(batches, settings, context)
 
     def checker(self, settings: KeycrmImportSettings, context: FormatContext) -> CatalogueChecker:
@@ -136,6 +139,7 @@ def _spreadsheet(batches: Iterable[Batch], settings: KeycrmImportSettings, conte
         variants=settings.variants == "rows",
         keep_breaks=False,
         forbidden=FORBIDDEN,
+        without_price=True,
     )
     count = 0
     with tempfile.SpooledTemporaryFile(max_size=_MEMORY, mode="w+", encoding="utf-8") as waiting:
@@ -150,6 +154,8 @@ def _spreadsheet(batches: Iterable[Batch], settings: KeycrmImportSettings, conte
             text = T("its row is beyond the last one that a spreadsheet has ({limit})", limit=ROWS)
             rows.found.problem("…", "rows", text, T("Write CSV instead (`file: csv`)."), None)
         rows.found.raise_held()
+        if left := rows.found.left_out():
+            yield Chunk(b"", (), (), left)
         waiting.seek(0)
         with tempfile.SpooledTemporaryFile(max_size=_MEMORY) as book:
             _write_book(specs, (json.loads(line) for line in waiting), book)

@@ -163,6 +163,26 @@ def test_a_field_that_no_catalogue_has_is_told(name: str) -> None:
         list(Selling([], None, keys=("sku",), language="uk-UA").batches(("code", name), at=NOW))
 
 
+def priced(*prices: str | None, **base: Any) -> dict[str, dict[str, Any]]:
+    """The rows of a base product with a variant of each price."""
+    offers = [Offer(id="7", product="7", kind="base", keys={"sku": "B"}, values={"price": None, **base})]
+    for n, price in enumerate(prices, 1):
+        values: dict[str, Any] = {"price": price and Decimal(price), "currency": "UAH"}
+        values["specials"] = (SpecialPrice(Money(Decimal(n), "UAH")),)
+        offers.append(Offer(id=f"7:{n}", product="7", kind="variant", keys={"sku": f"B-{n}"}, values=values))
+    return rows(*offers, levels=[])
+
+
+def test_a_base_product_without_a_price_has_that_of_its_cheapest_variant() -> None:
+    """As WooCommerce and OpenCart show it, whose prices stand at the variants alone."""
+    found = priced("120", "100", None)
+    assert [found[code]["price"] for code in ("B", "B-1", "B-2", "B-3")] == [100, 120, 100, None]
+    assert (found["B"]["special_price"], found["B"]["currency"]) == (2, "UAH"), "its special price comes along"
+    assert priced(None, None)["B"]["price"] is None
+    own = priced("120", price=Decimal(150))
+    assert (own["B"]["price"], own["B-1"]["price"]) == (150, 120), "a price of its own stays"
+
+
 # --- exports ---------------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +241,26 @@ def test_other_formats_from_a_shop_that_only_syncs(
     result = world.run(system=MemoryShop(store, TRAITS), plugin=plugin, shop=settings, name="goods")
     assert result.counts["rows"] == 4
     assert world.files["goods"]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "settings", "rows_"), [(FEED, {}, 2), (keycrm_import.PLUGIN, {}, 3)], ids=["yml", "keycrm"]
+)
+def test_a_shop_whose_prices_stand_at_its_variants_is_written(
+    tmp_path: Path, store: Store, plugin: FormatPlugin, settings: dict[str, Any], rows_: int
+) -> None:
+    """What has no price anywhere is told, and the others go on."""
+    for row in store.rows.values():
+        own = {"TEA": None, "SHIRT": None, "S-RED": Decimal(110), "S-BLUE": Decimal(120)}
+        row.values["price"] = own[row.keys.get("sku") or row.keys["model"]]
+    world = World(tmp_path)
+    result = world.run(system=MemoryShop(store, TRAITS), plugin=plugin, shop=settings, name="feed.xml")
+    assert result.counts["rows"] == rows_
+    assert [str(one) for one in result.notes] == ["Product TEA has no price and is left out of the file."]
+    if plugin is FEED:
+        assert {one.get("id"): one.findtext("price") for one in parsed(world)} == {
+            "S-RED": "110.00", "S-BLUE": "120.00",
+        }  # fmt: skip
 
 
 def test_the_file_for_joomshopping_from_a_shop_that_only_syncs(tmp_path: Path, store: Store) -> None:

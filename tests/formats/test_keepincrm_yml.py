@@ -106,7 +106,21 @@ def test_two_categories_of_one_id_stop_the_feed(monkeypatch: pytest.MonkeyPatch)
 def test_products_that_cannot_be_written_are_told() -> None:
     with pytest.raises(Held) as held:
         make(PLUGIN, BY, [row("1", price=None), row("2", name=""), row("3", name="\x01")])
-    assert [one.code for one in held.value.findings] == ["csv-empty", "csv-empty", "letters"]
+    assert [one.code for one in held.value.findings] == ["csv-empty", "letters"]
+
+
+def test_what_has_no_price_is_left_out_and_told_line_by_line() -> None:
+    rows = [row("B", price=None), row("B-1", parent="B"), row("B-2", parent="B", price=None), row("C", price=None)]
+    made = make(PLUGIN, BY, [*rows, row("D")])
+    assert made.findings == []
+    assert list(offers(made.data)) == ["B-1", "D"]
+    assert [str(one.text) for chunk in made.chunks for one in chunk.notes] == [
+        "Product B-2 has no price and is left out of the file.",
+        "Product C has no price and is left out of the file.",
+    ], "nothing is said of the product itself, which is no offer where its variants are"
+    many = make(PLUGIN, BY, [row(f"{n:04}", price=None) for n in range(103)] + [row("X")])
+    notes = [str(one.text) for chunk in many.chunks for one in chunk.notes]
+    assert (len(notes), notes[-1]) == (101, "3 more products have no price and are left out of the file.")
 
 
 def test_further_params_and_addresses() -> None:

@@ -64,7 +64,16 @@ def test_what_a_spreadsheet_cannot_hold_is_told() -> None:
     rows = [row("1", name="x" * 32_768), row("2", name="\x07"), row("3", price=None), row("4", name="x" * 32_767)]
     with pytest.raises(Held) as held:
         make(PLUGIN, {}, rows)
-    assert [one.code for one in held.value.findings] == ["csv-cell-length", "letters", "csv-no-price"]
+    assert [one.code for one in held.value.findings] == ["csv-cell-length", "letters"]
+
+
+@pytest.mark.parametrize("file", ["xlsx", "csv"])
+def test_what_has_no_price_is_left_out_and_told(file: str) -> None:
+    made = make(PLUGIN, {"file": file}, [row("1", price=None), row("2"), row("3", parent="2", price=None)])
+    assert made.findings == []
+    assert [code for chunk in made.chunks for code in chunk.codes] == ["2"]
+    told = [str(one.text) for chunk in made.chunks for one in chunk.notes]
+    assert told == [f"Product {code} has no price and is left out of the file." for code in ("1", "3")]
 
 
 def test_a_table_that_would_be_read_otherwise_is_found() -> None:

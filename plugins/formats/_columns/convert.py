@@ -12,6 +12,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from pipeline.api import Batch, T, Text
+from plugins.formats._columns.problems import NO_PRICE
 from plugins.formats._columns.settings import TEMPLATE_FIELD
 from plugins.formats._columns.spec import DATE, Spec, default_spec
 
@@ -56,9 +57,9 @@ def cells(spec: Spec, batch: Batch, zone: ZoneInfo, *, keep_breaks: bool, proble
 
 
 def _missing(spec: Spec) -> tuple[str, Text, Text | None]:
-    if spec.field == "price":
+    if spec.field.rpartition(" ")[2] == "price":  # a format calls what it has reckoned itself `yml price`
         return (
-            "csv-no-price",
+            NO_PRICE,
             T("it has no price"),
             T("Give it a price, or leave it out of the export: a missing price is never written as 0."),
         )

@@ -106,9 +106,17 @@ class CatalogueCsv:
         return fields_of(settings.specs(context))
 
     def encode(
-        self, batches: Iterable[Batch], settings: CatalogueCsvSettings, context: FormatContext
+        self,
+        batches: Iterable[Batch],
+        settings: CatalogueCsvSettings,
+        context: FormatContext,
+        *,
+        without_price: bool = False,
     ) -> Iterator[Chunk]:
-        """The file, header first. Raises Held at the end, with every product that cannot be written and why."""
+        """The file, header first. Raises Held at the end, with every product that cannot be written and why.
+
+        ``without_price``: what has none is left out and told in the notes.
+        """
         specs = settings.specs(context)
         rows = Rows(
             specs,
@@ -117,6 +125,7 @@ class CatalogueCsv:
             variants=settings.variants == "rows",
             keep_breaks=settings.newlines == "keep",
             forbidden="\0",
+            without_price=without_price,
         )
         encoder = codecs.getincrementalencoder(settings.codec)()
         if settings.bom:
@@ -130,6 +139,8 @@ class CatalogueCsv:
                 made = list(zip(*columns, strict=True))
                 yield Chunk(encoder.encode(_lines(made, settings)), codes, made)
         rows.found.raise_held()
+        if left := rows.found.left_out():
+            yield Chunk(b"", (), (), left)
 
     def checker(self, settings: CatalogueCsvSettings, context: FormatContext) -> CatalogueChecker:
         """Reads one file back by the CSV reader of the standard library."""

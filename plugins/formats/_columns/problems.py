@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from itertools import compress
 
-from pipeline.api import Batch, Finding, Held, T, Text, Where
+from pipeline.api import Batch, Finding, Held, T, Text, Where, Who
 
 LIMIT = 100  #: findings that are told one by one; the rest is a number
 
 
-class Found:
-    """Findings of one file."""
+#: Code of a product that has no price.
+NO_PRICE = "csv-no-price"
 
-    def __init__(self, file: str) -> None:
+
+class Found:
+    """Findings of one file.
+
+    Args:
+        without_price: products without a price are left out and told in ``left_out``; else they hold the file up.
+    """
+
+    def __init__(self, file: str, *, without_price: bool = False) -> None:
         self._file = file
+        self._without_price = without_price
         self._findings: list[Finding] = []
         self._more = 0
+        self._left: dict[str, Finding] = {}
+        self._left_more = 0
 
     def problem(self, product: str, code: str, text: Text, hint: Text | None, column: str | None) -> None:
         """Keep a finding about ``product``; beyond the limit only their number."""
+        if code == NO_PRICE and self._without_price:
+            self._leave(product, column)
+            return
         if len(self._findings) >= LIMIT:
             self._more += 1
             return
         whole = T("Product {code} cannot be written: {what}.", code=product, what=text)
         self._findings.append(Finding(code, whole, Where(file=self._file or None, element=column), hint))
+
+    def _leave(self, product: str, column: str | None) -> None:
+        if len(self._left) >= LIMIT:
+            self._left_more += 1
+            return
+        text = T("Product {code} has no price and is left out of the file.", code=product)
+        where = Where(file=self._file or None, element=column)
+        self._left[product] = Finding("no-price", text, where, who=Who.ACCOUNTANT)
+
+    def left_out(self, but: Container[str] = ()) -> tuple[Finding, ...]:
+        """One line for each product that is left out for its price, the first hundred; ``but``: no word of these."""
+        told = [one for product, one in self._left.items() if product not in but]
+        more = T("{n} more products have no price and are left out of the file.", n=self._left_more)
+        return (*told, *([Finding("no-price", more, Where(file=self._file or None))] if self._left_more else ()))
 
     def raise_held(self) -> None:
         """Raises Held with all of it; nothing happens when there is none."""

@@ -34,9 +34,11 @@ class Rows:
         variants: bool,
         keep_breaks: bool,
         forbidden: str = "",
+        without_price: bool = False,
     ) -> None:
+        """``without_price``: products that have none are left out and told, and do not hold the file up."""
         self.specs = specs
-        self.found = Found(context.file)
+        self.found = Found(context.file, without_price=without_price)
         self._zone = context.timezone
         self._encoding = encoding
         self._variants = variants
