@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from pipeline.api import Rejected, SystemEnv, T
+from pipeline.api import TN, Rejected, SystemEnv, T
 from plugins.systems.books.paper_verbs import add_paper_verbs
 from plugins.systems.books.showing import (
     Json,
     Limit,
+    left_out,
     nothing,
     print_json,
     show,
@@ -67,10 +68,11 @@ def make_app(get: Get) -> typer.Typer:
         """Load products, or references, from tables: new codes are added, known ones brought up to date."""
         with _open(get, dry_run=dry_run) as books:
             results = [_load(books, path, dry_run, str(numbers), encoding, language) for path in files]
+        lefts = [result.pop("left_out") for result in results]
         if as_json:
-            print_json(results)
-            return
-        for result in results:
+            print_json([{**one, "left_out": left_out(rows)} for one, rows in zip(results, lefts, strict=True)])
+            raise typer.Exit(1 if any(lefts) else 0)
+        for result, rows in zip(results, lefts, strict=True):
             for note in result.pop("notes"):
                 typer.echo(f"! {note}")
             words = T("{file}: nothing written, this was a trial.", file=result["file"]) if dry_run else None
@@ -80,6 +82,12 @@ def make_app(get: Get) -> typer.Typer:
                 typer.echo(str(T("{file}: {new} new, {changed} changed, {unchanged} as they were.", **result)))
             if words:
                 typer.echo(str(words))
+            if rows:
+                told = TN(
+                    "{file}: {n} row is left out.", "{file}: {n} rows are left out.", len(rows), file=result["file"]
+                )
+                show_findings(told, rows)
+        raise typer.Exit(1 if any(lefts) else 0)
 
     @app.command(help=str(T("List products: code, name, price, special price, and what may be sold.")))
     def products(
@@ -214,7 +222,7 @@ def _open(get: Get, *, dry_run: bool = False) -> Iterator[Books]:
     try:
         yield books
     except Rejected as error:
-        show_findings(error)
+        show_findings(error.text, error.findings)
         raise typer.Exit(1) from None
     finally:
         books.close()
@@ -225,13 +233,16 @@ def _load(books: Books, path: Path, dry_run: bool, numbers: Any, encoding: str |
     from plugins.systems.books.tables import REFERENCES
 
     if is_references(path, encoding):
-        rows = read_references(path, tuple(REFERENCES), encoding)
-        return {"file": path.name, "references": books.load_references(rows, dry_run=dry_run), "notes": []}
-    done = books.load(books.read(path, language=language, numbers=numbers, encoding=encoding), dry_run=dry_run)
+        rows, left = read_references(path, tuple(REFERENCES), encoding)
+        n = books.load_references(rows, dry_run=dry_run)
+        return {"file": path.name, "references": n, "notes": [], "left_out": left}
+    table = books.read(path, language=language, numbers=numbers, encoding=encoding)
+    done = books.load(table, dry_run=dry_run)
     return {
         "file": path.name,
         "new": done.new,
         "changed": done.changed,
         "unchanged": done.unchanged,
         "notes": [str(note) for note in done.notes],
+        "left_out": table.left,
     }

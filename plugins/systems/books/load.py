@@ -47,6 +47,7 @@ class Table:
     items: tuple[Item, ...]
     columns: frozenset[str | tuple[str, str]]
     notes: tuple[Text, ...] = ()
+    left: tuple[Finding, ...] = ()  #: rows that are left out: they have no code, so that nobody can tell what they are
 
 
 @dataclass(slots=True)
@@ -55,16 +56,32 @@ class Report:
 
     file: str
     findings: list[Finding] = field(default_factory=list)
+    left: list[Finding] = field(default_factory=list)  #: rows without a code: left out, and the others go on
+    rows: int = 0  #: rows that have something in them
+
+    def leave(self, row: int, place: tuple[int, str] | None) -> None:
+        """A row without a code; ``place``: number and heading of the column that should have it."""
+        column, header = place or (None, None)
+        where = Where(file=self.file, line=row, column=column, element=header)
+        text = T("The code is missing: the row is left out.")
+        hint = T("Fill the code in and load the table again.")
+        self.left.append(Finding("no-code", text, where, hint, Who.ACCOUNTANT))
 
     def add(self, text: Text, row: int, column: int | None = None, header: str | None = None) -> None:
         """One mistake; ``column`` counts from 1."""
         where = Where(file=self.file, line=row, column=column, element=header)
         self.findings.append(Finding("table", text, where, None, Who.ACCOUNTANT))
 
+    def close_head(self) -> None:
+        """Raises Rejected with what is wrong with the headings."""
+        if self.findings:
+            self.close()
+
     def close(self) -> None:
         """Raises Rejected with every finding, in the order of the table."""
-        if self.findings:
-            found = sorted(self.findings, key=lambda f: (f.where.line or 0, f.where.column or 0))
+        # more rows without a code than with one: cells are shifted, or it is another table
+        if self.findings or len(self.left) * 2 >= max(self.rows, 1):
+            found = sorted((*self.findings, *self.left), key=lambda f: (f.where.line or 0, f.where.column or 0))
             raise Rejected(T("{file} was not loaded.", file=self.file), findings=tuple(found))
 
 
@@ -79,20 +96,27 @@ def read_products(
 ) -> Table:
     """The products in ``path``. ``language`` is that of columns without one, ``warehouse`` that of plain ``stock``.
 
+    Rows without a code are left out and told in ``left``, as long as most have one: the others do not lean on them.
     Raises Rejected with a finding for each wrong cell (row, column, header).
     """
     sheet = read_sheet(path, encoding)
     report = Report(path.name)
     columns = _columns(sheet, report, numbers, zone, language, warehouse)
-    report.close()
+    report.close_head()
     items = list(_items(sheet, columns, report))
     _twins(items, report)
     report.close()
-    return Table(path.name, tuple(items), frozenset(key for key, _ in columns.values()), sheet.notes)
+    known = frozenset(key for key, _ in columns.values())
+    return Table(path.name, tuple(items), known, sheet.notes, tuple(report.left))
 
 
-def read_references(path: Path, kinds: tuple[str, ...], encoding: str | None = None) -> list[dict[str, str]]:
-    """The references in ``path``, each with ``kind``, ``code``, ``name`` … Raises Rejected with every mistake."""
+def read_references(
+    path: Path, kinds: tuple[str, ...], encoding: str | None = None
+) -> tuple[list[dict[str, str]], tuple[Finding, ...]]:
+    """The references in ``path``, each with ``kind``, ``code``, ``name`` …; and the rows that are left out.
+
+    Raises Rejected with every mistake.
+    """
     sheet = read_sheet(path, encoding)
     report = Report(path.name)
     fields: dict[int, str] = {}
@@ -102,19 +126,22 @@ def read_references(path: Path, kinds: tuple[str, ...], encoding: str | None = N
                 fields[n] = name
             case Text() as wrong:
                 report.add(wrong, 1, n + 1, header)
-    report.close()
+    report.close_head()
     rows = []
+    coded = next(((n + 1, sheet.headers[n]) for n, name in fields.items() if name == "code"), None)
     for number, cells in enumerate(sheet.rows, 2):
         row = {name: cells[n].strip() for n, name in fields.items()}
         if not any(row.values()):
             continue
+        report.rows += 1
+        if not row.get("code"):
+            report.leave(number, coded)
+            continue
         if row.get("kind") not in kinds:
             report.add(T("There is no reference of kind {kind}.", kind=row.get("kind", "")), number)
-        if not row.get("code"):
-            report.add(T("The code is missing."), number)
         rows.append(row)
     report.close()
-    return rows
+    return rows, tuple(report.left)
 
 
 def is_references(path: Path, encoding: str | None = None) -> bool:
@@ -149,8 +176,13 @@ def _columns(
 
 
 def _items(sheet: Sheet, columns: dict[int, tuple[str | tuple[str, str], ColumnOf]], report: Report) -> Iterator[Item]:
+    coded = next(((n, sheet.headers[n]) for n, (key, _) in columns.items() if key == "code"), None)
     for row, cells in enumerate(sheet.rows, 2):
         if not any(cells):
+            continue
+        report.rows += 1
+        if coded is not None and not cells[coded[0]].strip():
+            report.leave(row, (coded[0] + 1, coded[1]))
             continue
         values: dict[str | tuple[str, str], Any] = {}
         for n, (key, column) in columns.items():
@@ -168,8 +200,7 @@ def _items(sheet: Sheet, columns: dict[int, tuple[str | tuple[str, str], ColumnO
                 report.add(wrong, row, n + 1, header)
             values[key] = value
         code = values.get("code")
-        if not code:
-            report.add(T("The code is missing."), row)
+        if not code:  # it is there and cannot be read, which is told
             continue
         if values.get("parent") == code:
             report.add(T("Product {code} names itself as its base.", code=code), row)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
-from pipeline.api import Notices, SystemEnv
+from pipeline.api import Notices, Rejected, SystemEnv, T
 from plugins.systems.books import tables as t
 from plugins.systems.books.cells import Numbers
 from plugins.systems.books.counters import lock
@@ -84,9 +84,13 @@ class OpenBooks:
         products = []
         for path in (self.env.base / one for one in ((seed,) if isinstance(seed, Path) else seed)):
             if is_references(path):
-                references += read_references(path, tuple(t.REFERENCES))
+                rows, left = read_references(path, tuple(t.REFERENCES))
+                references += rows
             else:
                 products.append(self.read(path))
+                left = products[-1].left
+            if left:  # books begin with all that their seed says
+                raise Rejected(T("{file} was not loaded.", file=path.name), findings=left)
         with self._changing() as connection:
             # asked again: another process may have seeded while we read the files
             if connection.execute(select(func.count()).select_from(t.products)).scalar_one():
@@ -98,7 +102,7 @@ class OpenBooks:
     def read(
         self, path: Path, *, language: str = "uk-UA", numbers: Numbers = "auto", encoding: str | None = None
     ) -> Table:
-        """The products in ``path``, checked. Raises Rejected with every mistake."""
+        """The products in ``path``, checked; ``left``: rows without a code. Raises Rejected with every mistake."""
         return read_products(
             path,
             zone=ZoneInfo(self.env.timezone),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from pipeline.api import MistokError, T, Text, Where, show_datetime, show_decimal
+from pipeline.api import Finding, T, Text, Where, show_datetime, show_decimal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,23 +27,34 @@ def show_times_in(zone: ZoneInfo) -> None:
     _zone[:] = [zone]
 
 
-def show_findings(error: MistokError) -> None:
+def left_out(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Rows that are left out, for JSON."""
+    return [
+        {
+            "row": one.where.line, "column": one.where.column, "header": one.where.element,
+            "text": str(one.text), "hint": str(one.hint),
+        }
+        for one in findings
+    ]  # fmt: skip
+
+
+def show_findings(title: Text, findings: Sequence[Finding]) -> None:
     """What is wrong with a table, row by row."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(stderr=True)
-    table = Table(title=str(error.text), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=str(title), title_justify="left", box=None, pad_edge=False)
     for head in (T("Row"), T("Column"), T("What is wrong")):
         table.add_column(str(head))
     shown = 50
-    for finding in error.findings[:shown]:
+    for finding in findings[:shown]:
         where: Where = finding.where
         words = f"{finding.text} {finding.hint}" if finding.hint else str(finding.text)
         table.add_row(str(where.line or ""), where.element or "", words)
     console.print(table, markup=False)
-    if len(error.findings) > shown:
-        console.print(str(T("… and {n} more.", n=len(error.findings) - shown)))
+    if len(findings) > shown:
+        console.print(str(T("… and {n} more.", n=len(findings) - shown)))
 
 
 def show(

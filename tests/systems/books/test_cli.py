@@ -49,7 +49,7 @@ def test_load_counts_and_a_trial_writes_nothing(run: Run, lite: Place) -> None:
     assert "1 new, 1 changed" in trial.output
     assert "this was a trial" in trial.output
     assert json.loads(run("load", path, "--json").output) == [
-        {"file": "t.csv", "new": 1, "changed": 1, "unchanged": 0, "notes": []}
+        {"file": "t.csv", "new": 1, "changed": 1, "unchanged": 0, "notes": [], "left_out": []}
     ]
     found = json.loads(run("products", "НОВИЙ", "--limit", 9, "--json").output)
     assert [(row["code"], row["price"]) for row in found] == [("АНТ-05", "134.25"), ("НОВИЙ", "2.00")]
@@ -62,6 +62,35 @@ def test_load_tells_every_mistake_and_exits_1(run: Run, lite: Place) -> None:
     assert done.exit_code == 1
     assert "x is not a number" in done.output
     assert "The code is missing" in done.output
+
+
+def test_a_row_without_a_code_is_left_out_and_told_and_the_others_are_loaded(run: Run, lite: Place) -> None:
+    path = lite.base / "t.csv"
+    path.write_text("код;назва;ціна\nA-1;Перший;10\n;Безкодовий;багато\nA-2;Другий;20\n", encoding="utf-8")
+    done = run("load", path)
+    assert done.exit_code == 1
+    assert "t.csv: 2 new, 0 changed, 0 as they were." in done.output
+    assert "t.csv: 1 row is left out." in done.output
+    assert "The code is missing: the row is left out. Fill the code in and load" in done.output
+    (row,) = json.loads(run("load", path, "--json").output)
+    assert (row["unchanged"], [(one["row"], one["column"], one["header"]) for one in row["left_out"]]) == (
+        2,
+        [(3, 1, "код")],
+    )
+    path = lite.base / "r.csv"
+    path.write_text("kind;name;code\nobject;Склад;09\nobject;Безкодовий;\nobject;Ще один;10\n", encoding="utf-8")
+    done = run("load", path)
+    assert (done.exit_code, "2 references" in done.output) == (1, True)
+
+
+def test_a_table_that_mostly_has_no_codes_is_not_loaded_at_all(run: Run, lite: Place) -> None:
+    """Its cells are shifted, or it is another table."""
+    path = lite.base / "t.csv"
+    path.write_text("code;name\nQ-1;Один\n;Два\n;Три\n", encoding="utf-8")
+    done = run("load", path)
+    assert done.exit_code == 1
+    assert "was not loaded" in done.output
+    assert json.loads(run("products", "Q-1", "--json").output) == []
 
 
 def test_references_are_known_by_their_columns(run: Run, lite: Place) -> None:

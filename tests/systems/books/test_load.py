@@ -200,7 +200,7 @@ def test_every_mistake_is_told_at_once_with_row_and_column(tmp_path: Path) -> No
     places = [(f.where.line, f.where.element) for f in caught.value.findings]
     assert places == [
         (2, "price"),
-        (3, None),
+        (3, "code"),
         (4, None),
         (4, "price"),
         (4, "stock"),
