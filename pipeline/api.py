@@ -153,6 +153,7 @@ from pipeline.ports import (
     Transport,
     Tried,
     Unread,
+    UntriedWrites,
     Webhooks,
     WriteProbe,
 )
@@ -378,6 +379,7 @@ __all__ = [
     "TransportName",
     "Tried",
     "Unread",
+    "UntriedWrites",
     "Variant",
     "Wanted",
     "Webhooks",

@@ -140,7 +140,7 @@ def _connect(config: ClientConfig, *, write_probe: bool = False) -> Iterator[Ans
     from pipeline.engine.runtime import Client
 
     wanted = needs(config)
-    with Client.open(config, read_only=True) as client, TemporaryDirectory(prefix="mistok-") as temp:
+    with Client.open(config, read_only=not write_probe) as client, TemporaryDirectory(prefix="mistok-") as temp:
         ctx = RunContext(
             config=config,
             registry=client.registry,
@@ -248,12 +248,25 @@ def _system(ctx: RunContext, name: str, kind: str, *, write_probe: bool) -> Answ
         answer.remarks.extend(finding for finding in told if finding.who is Who.ACCOUNTANT)
         answer.findings.extend(finding for finding in told if finding.who is not Who.ACCOUNTANT)
         if write_probe:
-            _try_writes(answer, system)
+            _try_writes(ctx, name, answer, system)
+        else:
+            _tell_untried(ctx, name, answer)
         if answer.findings:
             answer.exit_code = common.WAITING
     except MistokError as error:
         _failed(answer, error)
     return answer
+
+
+def _tell_untried(ctx: RunContext, name: str, answer: Answer) -> None:
+    """What a first run would wait for."""
+    from pipeline.engine import proving
+
+    if marks := proving.untried(ctx, name):
+        text = T("not tried on this account yet: {marks}", marks=", ".join(f"`{one}`" for one in marks))
+        answer.lines.append((None, text))
+        hint = T("Runs that need it wait until `mistok check --connect --write-probe` was passed.")
+        answer.remarks.append(Finding("untried-writes", text, hint=hint, who=Who.ADMIN))
 
 
 def _placed(path: Path, name: str, finding: Finding) -> Finding:
@@ -273,15 +286,25 @@ def _placed(path: Path, name: str, finding: Finding) -> Finding:
     return replace(finding, where=mark.where(f"{name}.{key}")) if mark is not None else finding
 
 
-def _try_writes(answer: Answer, system: System) -> None:
+def _try_writes(ctx: RunContext, name: str, answer: Answer, system: System) -> None:
     if not isinstance(system, WriteProbe):
         answer.lines.append((None, T("has nothing that only a write could tell")))
         return
-    for one in system.try_writes():
-        if one.works is False and one.needed:
-            answer.findings.append(Finding("write-probe", one.text, hint=one.hint, who=Who.ADMIN))
-        else:
-            answer.lines.append((True if one.works else None, one.text))
+    from pipeline.engine import proving
+
+    passed = True
+    try:
+        for one in system.try_writes():
+            if one.works is False and one.needed:
+                passed = False
+                answer.findings.append(Finding("write-probe", one.text, hint=one.hint, who=Who.ADMIN))
+            else:
+                answer.lines.append((True if one.works else None, one.text))
+    except MistokError:
+        passed = False
+        raise
+    finally:
+        proving.remember(ctx, name, system, passed=passed)
 
 
 def _folder(ctx: RunContext, need: Need, kind: str) -> Answer:

@@ -432,6 +432,10 @@ def _run_step(spec: StepSpec, ctx: RunContext, number: int = 0) -> StepReport:
     plugin = ctx.registry.steps[spec.step]
     result: Any  # a client's step may give back anything
     try:
+        if not ctx.dry_run:
+            from pipeline.engine import proving
+
+            proving.look(ctx, spec.params)
         match plugin.kind:
             case InboundStep() as step:
                 result = _inbound(step, spec, ctx)

@@ -61,7 +61,17 @@ from pipeline.ports.syncing import (
     Stock,
     StockTarget,
 )
-from pipeline.ports.systems import Catalogue, ProductLookup, Ref, ReferenceLists, References, System, Tried, WriteProbe
+from pipeline.ports.systems import (
+    Catalogue,
+    ProductLookup,
+    Ref,
+    ReferenceLists,
+    References,
+    System,
+    Tried,
+    UntriedWrites,
+    WriteProbe,
+)
 from pipeline.ports.telling import Clock, Delivered, Notice, Notifier
 from pipeline.ports.transports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport, wire_text
 
@@ -137,6 +147,7 @@ __all__ = [
     "Transport",
     "Tried",
     "Unread",
+    "UntriedWrites",
     "Webhooks",
     "WriteProbe",
     "finished",

@@ -61,6 +61,27 @@ class WriteProbe(Protocol):
         ...
 
 
+#: What a step would have a system do, for UntriedWrites: a field of an offer, or one of these.
+NEW, STOCK_LEVELS, PAPERS = "new", "stock", "documents"
+
+
+@runtime_checkable
+class UntriedWrites(Protocol):
+    """Some of its writes nobody has seen: only a WriteProbe on the very account tells that they do what is meant."""
+
+    @property
+    def account(self) -> str:
+        """The account that it writes into: its address, without any secret."""
+        ...
+
+    def untried(self) -> Mapping[str, frozenset[str]]:
+        """What of the settings stands on such writes, as it is written in the config -> the uses that need it.
+
+        Empty where the settings say that they are to be sent untried. Never asks the network.
+        """
+        ...
+
+
 @runtime_checkable
 class Catalogue(Protocol):
     """It can tell its products."""

@@ -107,6 +107,9 @@ class KeepinSettings(Settings):
     """What the account does with a level that is sent: `set` puts it in the place of the one before, `add` adds it.
     `mistok check --write-probe` tells which."""
 
+    untried_writes: bool = False
+    """`true`: what nobody has seen on an account (new products and categories, special prices with dates, stock) is
+    sent there untried. Without it such a run waits until `mistok check --connect --write-probe` was passed."""
     orders: OrderSettings = OrderSettings()
     """How agreements are read, made and changed."""
 

@@ -42,6 +42,7 @@ from pipeline.api import (
     System,
     SystemEnv,
     Tried,
+    UntriedWrites,
     Webhooks,
     WriteProbe,
 )
@@ -85,6 +86,25 @@ class Keepin:
         return probe.Probe(
             self.api, self.settings, self._catalogue, self._categories, self.env.clock.now, self.env.currency
         ).run()
+
+    @property
+    def account(self) -> str:
+        """See UntriedWrites."""
+        return self.settings.url
+
+    def untried(self) -> Mapping[str, frozenset[str]]:
+        """See UntriedWrites: what docs/systems/keepincrm.md calls unseen, and the probe tries."""
+        settings = self.settings
+        if settings.untried_writes:
+            return {}
+        found = {f"stock_write: {settings.stock_write}": frozenset({"stock"})}
+        if settings.materials_create != "off":
+            found[f"materials_create: {settings.materials_create}"] = frozenset({"new"})
+        if settings.categories == "create":
+            found["categories: create"] = frozenset({"category"})
+        if settings.special_price is not None:
+            found["special_price"] = frozenset({"specials"})
+        return found
 
     def close(self) -> None:
         """Let go of connections."""
@@ -204,6 +224,7 @@ _stock: type[Stock] = Keepin
 _apply_stock: type[ApplyStock] = Keepin
 _lookup: type[ProductLookup] = Keepin
 _probe: type[WriteProbe] = Keepin
+_untried: type[UntriedWrites] = Keepin
 _orders: type[Orders] = Keepin
 _apply_orders: type[ApplyOrders] = Keepin
 _documents: type[Documents] = Keepin

@@ -175,6 +175,9 @@ class QuincefinSettings(Settings):
     """How partners have telephone and mail: a list of typed contacts, or fields of their own."""
     fields: FieldNames = Field(default_factory=FieldNames)
     """Names of fields."""
+    untried_writes: bool = False
+    """`true`: orders are sent although nobody has tried on this account how records are written (`body`, `update`,
+    `contacts`). Without it runs wait until `mistok check --connect --write-probe` was passed."""
 
     company: Id | None = None
     """Number of the own organisation that documents are of."""

@@ -46,6 +46,7 @@ from pipeline.api import (
     System,
     SystemEnv,
     Tried,
+    UntriedWrites,
     WriteProbe,
 )
 from plugins.systems.quincefin import checking, mapping
@@ -87,6 +88,19 @@ class Quincefin:
     def try_writes(self) -> Iterator[Tried]:
         """Make a partner, marked as ours, look how it is kept and changed, and archive it. See WriteProbe."""
         return Probe(self.client, self.settings, self.env).run()
+
+    @property
+    def account(self) -> str:
+        """See UntriedWrites."""
+        return self.settings.url
+
+    def untried(self) -> Mapping[str, frozenset[str]]:
+        """See UntriedWrites: how bodies are made and what becomes of what a change leaves out; the probe tells."""
+        settings = self.settings
+        if settings.untried_writes:
+            return {}
+        marks = (f"body: {settings.body}", f"update: {settings.update}", f"contacts: {settings.contacts}")
+        return dict.fromkeys(marks, frozenset({"documents"}))
 
     def close(self) -> None:
         """Let go of connections."""
@@ -258,6 +272,7 @@ def opened(settings: QuincefinSettings, env: SystemEnv) -> Quincefin:
 
 _system: type[System] = Quincefin
 _probe: type[WriteProbe] = Quincefin
+_untried: type[UntriedWrites] = Quincefin
 _offers: type[Offers] = Quincefin
 _stock: type[Stock] = Quincefin
 _lookup: type[ProductLookup] = Quincefin

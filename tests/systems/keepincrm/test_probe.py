@@ -236,6 +236,30 @@ def test_nothing_is_tried_with_a_wrong_key(world: World) -> None:
 # --- the verb --------------------------------------------------------------------------------------------------------
 
 
+def test_the_first_run_waits_for_the_probe_and_goes_on_after_it(world: World, tmp_path: Path) -> None:
+    crm = {"type": "keepincrm", "token": TOKEN, "url": f"{world.url}/v1", "pace": 50, "per_minute": None}
+    crm |= {"materials_create": "post"}
+    connections = json.dumps({"crm": crm, "books": {"type": "books", "seed": "goods.csv"}}, ensure_ascii=False)
+    (tmp_path / "goods.csv").write_text("code;name;price\nA-1;Фарба;10\n", encoding="utf-8")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"client: demo\nlanguage: en\nconnections: {connections}\n"
+        "jobs: {goods: {steps: [{step: sync-catalogue, from: books, to: crm}]}}\n",
+        encoding="utf-8",
+    )
+    said = mistok("-c", config, "run", "goods")
+    assert said.code == 1, said.all
+    assert "`materials_create: post`" in said.all
+    assert "mistok check --connect --write-probe" in said.all
+    assert {one.method for one in world.fake.asked()} <= {"GET"}
+    said = mistok("-c", config, "check", "--connect")
+    assert said.code == 0, said.all
+    assert "not tried on this account yet: `stock_write: set`, `materials_create: post`" in said.all
+    assert mistok("-c", config, "check", "--connect", "--write-probe").code == 0
+    assert mistok("-c", config, "run", "goods").code == 0
+    assert [row["sku"] for row in world.fake.account.tables["materials"].values()] == ["A-1"]
+
+
 def test_the_verb_writes_only_when_it_is_asked_to(world: World, tmp_path: Path) -> None:
     crm = {"type": "keepincrm", "token": TOKEN, "url": f"{world.url}/v1", "pace": 50, "per_minute": None}
     config = tmp_path / "config.yaml"

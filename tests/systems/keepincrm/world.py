@@ -62,7 +62,9 @@ class World:
     separator: str = ""  #: between the parts of a path, in an account whose categories are not a tree
 
     def settings(self, **settings: Any) -> KeepinSettings:
-        return KeepinSettings.model_validate({"token": self.token, "url": f"{self.url}/v1", **settings})
+        return KeepinSettings.model_validate(
+            {"token": self.token, "url": f"{self.url}/v1", "untried_writes": True, **settings}
+        )
 
     def open(self, **settings: Any) -> Keepin:
         pacer = self.naps.pacer()

@@ -38,7 +38,15 @@ class Account:
 
     def open(self, **more: Any) -> Quincefin:
         """A session of its own."""
-        given = {"url": self.url, "token": KEY, "header": HEADER, "pace": 50, **self.settings, **more}
+        given = {
+            "untried_writes": True,
+            "url": self.url,
+            "token": KEY,
+            "header": HEADER,
+            "pace": 50,
+            **self.settings,
+            **more,
+        }
         settings = QuincefinSettings.model_validate(given)
         env = SystemEnv("books", "demo", Path(), "UAH", "Europe/Kyiv", self.clock, gate=self.gate, pacer=self.pacer)
         self.sessions.append(open_account(settings, env))

@@ -67,7 +67,10 @@ class Shop(World):
 
     def config(self) -> ClientConfig:
         more = "".join(f"        {row}\n" for row in RULES.strip().splitlines())
-        target = json.dumps({"url": self.one.url, "token": "key", "pace": 50, **self.settings}, ensure_ascii=False)
+        target = json.dumps(
+            {"url": self.one.url, "token": "key", "pace": 50, "untried_writes": True, **self.settings},
+            ensure_ascii=False,
+        )
         text = CONFIG.format(
             step=self.step,
             statuses=json.dumps(STATUSES, ensure_ascii=False),

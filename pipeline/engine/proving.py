@@ -1,0 +1,84 @@
+"""Writes that nobody has seen wait until a probe has tried them on that account, or the client takes them upon himself.
+
+What a probe has passed is kept in the ledger by the connection: the account's address, and what of the settings it was
+tried with. Another address, or another setting, is untried again.
+"""
+
+from __future__ import annotations
+
+from pipeline.documents import DocumentsSettings
+from pipeline.engine.context import RunContext
+from pipeline.errors import Held, Who
+from pipeline.flow import InboundSettings, Settings
+from pipeline.ports import Offers, System, UntriedWrites
+from pipeline.ports.systems import NEW, PAPERS, STOCK_LEVELS
+from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings
+from pipeline.texts import T
+
+#: Kind of the ledger's value, by connection.
+TRIED = "tried-writes"
+
+
+def remember(ctx: RunContext, name: str, system: System, *, passed: bool) -> None:
+    """Keep what came of a probe of the connection ``name``: what it passed with, or nothing."""
+    if not isinstance(system, UntriedWrites):
+        return
+    tried = sorted(system.untried()) if passed else []
+    with ctx.begin() as conn:
+        value = {"account": system.account, "tried": tried, "at": ctx.clock.now().isoformat()}
+        ctx.ledger.set_value(conn, TRIED, name, value)
+
+
+def untried(ctx: RunContext, name: str, uses: frozenset[str] | None = None) -> list[str]:
+    """What of the settings of the connection ``name`` was not tried on its account; for ``uses`` only, where given."""
+    system = ctx.system(name)
+    if not isinstance(system, UntriedWrites):
+        return []
+    needed = [mark for mark, own in system.untried().items() if uses is None or own & uses]
+    if not needed:
+        return []
+    with ctx.ledger.read() as conn:
+        value = ctx.ledger.get_value(conn, TRIED, name) or {}
+    passed = value.get("tried", ()) if value.get("account") == system.account else ()
+    return [mark for mark in needed if mark not in passed]
+
+
+def look(ctx: RunContext, params: Settings) -> None:
+    """Before a step writes for the first time. Raises Held where it would do what was never tried on that account."""
+    match params:
+        case InboundSettings():
+            name, uses = params.into, frozenset({PAPERS})
+        case DocumentsSettings():
+            name, uses = params.to, frozenset({PAPERS})
+        case StockSyncSettings():
+            name, uses = params.to, frozenset({STOCK_LEVELS})
+        case CatalogueSyncSettings():
+            name, uses = params.to, _of_goods(ctx, params)
+        case _:
+            return
+    if marks := untried(ctx, name, uses):
+        raise Held(
+            T(
+                "{name}: nobody has seen yet that this account does what these settings mean: {marks}. Nothing was "
+                "written.",
+                name=name,
+                marks=", ".join(f"`{one}`" for one in marks),
+            ),
+            code="untried-writes",
+            hint=T(
+                "Try it on the account once: mistok check --connect --write-probe. Or take it upon yourself: "
+                "`untried_writes: true` of the connection."
+            ),
+            who=Who.ADMIN,
+        )
+
+
+def _of_goods(ctx: RunContext, params: CatalogueSyncSettings) -> frozenset[str]:
+    """The fields that the step may write, as far as its source tells them."""
+    source, target = ctx.system(params.source), ctx.system(params.to)
+    if not isinstance(source, Offers) or not isinstance(target, Offers):
+        return frozenset()  # which the step itself tells
+    traits, told = target.offer_traits(), source.offer_traits().reads
+    names = traits.writes | traits.creates if params.fields is None else frozenset(params.fields)
+    fields = frozenset(name for name in names if params.map.get(name, name) in told)
+    return fields | ({NEW} if params.create and traits.creates else frozenset())

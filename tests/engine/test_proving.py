@@ -1,0 +1,102 @@
+"""Writes that nobody has seen wait for a probe on that very account, or for the client's own word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pipeline.engine import proving
+from pipeline.engine.context import RunContext
+from pipeline.engine.runtime import RunReport
+from tests.engine.sync_world import FLAT, MemorySystem, put, single, special
+from tests.engine.test_sync import World, good
+
+
+@dataclass
+class Unseen(MemorySystem):
+    """A CRM of which nobody has seen how it makes products and keeps special prices."""
+
+    account: str = "https://one.example/v1"
+    marks: Mapping[str, frozenset[str]] = field(
+        default_factory=lambda: {
+            "create: post": frozenset({"new"}), "special": frozenset({"specials"}), "level: set": frozenset({"stock"}),
+        }
+    )  # fmt: skip
+
+    def untried(self) -> Mapping[str, frozenset[str]]:
+        return self.marks
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path, crm=Unseen(FLAT))
+    put(world.shop, single("1", "A", price="10.00"))
+    return world
+
+
+def probed(world: World, *, passed: bool = True) -> None:
+    with world.opened() as client:
+        ctx = RunContext(
+            config=world.config(), registry=client.registry, ledger=client.ledger, archive=client.archive,
+            clock=client.clock, job="check", temp=world.folder,
+        )  # fmt: skip
+        proving.remember(ctx, "crm", world.crm, passed=passed)
+
+
+def refused(report: RunReport) -> str:
+    """What of it was never tried; nothing was written."""
+    (finding,) = report.steps[0].findings
+    assert (report.exit_code, finding.code) == (1, "untried-writes")
+    assert "mistok check --connect --write-probe" in str(finding.hint)
+    assert "untried_writes: true" in str(finding.hint)
+    return str(finding.text)
+
+
+def test_the_first_run_waits_until_a_probe_has_passed(world: World) -> None:
+    said = refused(world.run())
+    assert "crm: nobody has seen yet" in said
+    assert "`create: post`, `special`" in said
+    assert world.crm.content == {}
+    assert world.run(dry_run=True).counts == {"new": 1}, "looking is free"
+    probed(world, passed=False)
+    refused(world.run())
+    probed(world)
+    assert good(world.run()).counts == {"new": 1}
+
+
+def test_a_probe_is_of_one_account_and_of_what_it_was_tried_with(world: World) -> None:
+    assert isinstance(world.crm, Unseen)
+    probed(world)
+    good(world.run())
+    world.crm.marks = {**world.crm.marks, "create: put": frozenset({"new"})}
+    assert "mean: `create: put`." in refused(world.run())
+    probed(world)
+    good(world.run())
+    world.crm.account = "https://two.example/v1"
+    refused(world.run())
+    world.crm.marks = {}  # the client takes it upon himself
+    good(world.run())
+
+
+@pytest.mark.parametrize(
+    ("step", "more", "waits"),
+    [
+        ("sync-catalogue", "create: false\nfields: [name, price]", ""),
+        ("sync-catalogue", "fields: [name, price]", "create: post"),
+        ("sync-catalogue", "create: false\nfields: [name, specials]", "special"),
+        ("sync-prices", "", "special"),
+        ("sync-stock", "", "level: set"),
+    ],
+)
+def test_only_what_the_step_needs_is_asked_for(world: World, step: str, more: str, waits: str) -> None:
+    world.step, world.more = step, more
+    put(world.shop, single("1", "A", price="10.00", specials=(special("8.00"),)))
+    put(world.crm, single("c1", "A", price="10.00"))
+    report = world.run()
+    if waits:
+        assert f"mean: `{waits}`." in refused(report)
+    else:
+        assert report.steps[0].findings == ()
