@@ -82,6 +82,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     folder = tmp_path / "client"
     shutil.copytree(samples() / "keycrm-quincefin", folder)
+    config = folder / "config.yaml"  # the probe makes a partner, which no test here is about
+    text = config.read_text(encoding="utf-8")
+    config.write_text(
+        text.replace("type: quincefin\n", "type: quincefin\n    untried_writes: true\n"), encoding="utf-8"
+    )
     crm = FakeKeyCrm(now=now, per_minute=None)
     books = FakeQuincefin(Quirks(outgoing=True, return_writes=True, cash_income=True), now)
     crm.seed()

@@ -74,6 +74,7 @@ class Jobs:
 
     def config(self) -> Any:
         wire = {"type": "keepincrm", "token": TOKEN, "url": f"{self.url}/v1", "pace": 50, "per_minute": None}
+        wire["untried_writes"] = True
         more = "".join(f"        {line}\n" for line in self.more.strip().splitlines())
         crm = json.dumps(wire | self.settings, ensure_ascii=False)
         path = self.folder / "config.yaml"

@@ -95,7 +95,10 @@ def one() -> Iterator[Account]:
 
 @pytest.fixture
 def shop(tmp_path: Path, one: Account) -> Shop:
-    return Shop(tmp_path, {"type": "quincefin", "url": one.url, "token": "key", "pace": 50, **one.settings})
+    return Shop(
+        tmp_path,
+        {"type": "quincefin", "url": one.url, "token": "key", "pace": 50, "untried_writes": True, **one.settings},
+    )
 
 
 def test_an_order_of_a_file_becomes_one_order_that_follows_it(shop: Shop, one: Account) -> None:
