@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 ROOMS = frozenset({"alerts", "cli", "e2e", "engine", "faults", "ledger", "systems"})
-FEW = 3  #: variants of a test function
+FEW = 2  #: variants of a test function
 
 
 def spread(number: int, few: int = FEW) -> list[int]:

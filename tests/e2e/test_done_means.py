@@ -94,7 +94,11 @@ class Client:
         return found
 
 
-KINDS = ("sshd-password", "sshd-key", "vsftpd-explicit")
+KINDS = (
+    pytest.param("sshd-password", marks=pytest.mark.full),
+    "sshd-key",
+    pytest.param("vsftpd-explicit", marks=pytest.mark.full),
+)
 
 
 @pytest.fixture(params=KINDS)
@@ -169,7 +173,9 @@ def test_a_new_client_folder_does_the_whole_job_on_a_real_server(client: Client)
     everything_but_the_secret(client)
 
 
-@pytest.mark.parametrize("client", ["sshd-password", "vsftpd-explicit"], indirect=True)
+@pytest.mark.parametrize(
+    "client", [pytest.param("sshd-password", marks=pytest.mark.full), "vsftpd-explicit"], indirect=True
+)
 def test_killed_by_another_program_again_and_again(client: Client) -> None:
     """Not at a named point but whenever it happens: at the first copy, the first document, the first deletion."""
     assert client.say("trust", "site", "--yes").code == 0

@@ -174,7 +174,12 @@ def test_a_step_deep_in_c_code_is_ended_by_its_limit_and_with_its_service(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("way", "code"), [("exit", "unexpected"), ("interrupt", "unexpected"), ("wrong", "plugin-error")]
+    ("way", "code"),
+    [
+        ("exit", "unexpected"),
+        pytest.param("interrupt", "unexpected", marks=pytest.mark.full),
+        pytest.param("wrong", "plugin-error", marks=pytest.mark.full),
+    ],
 )
 def test_a_step_that_misbehaves_is_a_failed_run_and_not_an_open_one(tmp_path: Path, way: str, code: str) -> None:
     config = f"jobs: {{bad: {{every: 1s, steps: [{{step: own-step, way: {way}}}]}}}}\n"

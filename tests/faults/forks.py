@@ -152,8 +152,14 @@ _LOADED = (
 
 
 def _load() -> None:
+    import typer.main
+
+    from pipeline.cli.app import app
     from pipeline.engine import warming
     from pipeline.registry import load_registry
+
+    verbs = typer.main.get_command(app)  # building them takes longer than most of them
+    typer.main.get_command = lambda _app: verbs
 
     load_registry()
     warming.import_for_orders()
