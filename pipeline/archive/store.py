@@ -20,7 +20,7 @@ import stat
 import sys
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,13 +28,11 @@ from typing import Any
 
 from pipeline.archive.journal import Entry, Journal
 from pipeline.archive.names import names_for, safe_name
+from pipeline.archive.syncing import Syncing
 from pipeline.errors import MistokError, Transient, system_words
 from pipeline.texts import T
 
 _BLOCK = 1 << 20
-SYNCS = 8  #: at once
-#: A share's own server syncs what it takes; asked to sync a folder, it says one of these.
-_NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LEFT_BEHIND = 86_400  #: seconds after which a file that nobody finished is surely nobody's
 
@@ -72,6 +70,7 @@ class Archive:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.journal = Journal(root)
+        self._objects = str(root / "objects")
         self._rooted = False
 
     def keep(self, path: Path, *, client: str, name: str, at: datetime, **more: Any) -> ArchiveCopy:
@@ -88,38 +87,39 @@ class Archive:
         """
         try:
             self._sweep()
-            while True:
-                copies = self._kept_and_shown(items)
-                written = self._enter(items, copies) if copies is not None else None
-                if copies is not None and written is not None:
-                    break
-                # some were here from long ago, and retention has dropped them between our look and now
-            self._sync_folders({copy.view.parent for copy in copies}, written)
+            with Syncing(self._partial_folder()) as disk:
+                while True:
+                    copies = self._kept_and_shown(items, disk)
+                    written = self._enter(items, copies) if copies is not None else None
+                    if copies is not None and written is not None:
+                        break
+                    # some were here from long ago, and retention has dropped them between our look and now
+                self._sync_folders({copy.view.parent for copy in copies}, disk, written)
         except OSError as error:
             raise _trouble(error, self.root) from error
         return copies
 
-    def _kept_and_shown(self, items: Sequence[ArchiveItem]) -> list[ArchiveCopy] | None:
+    def _kept_and_shown(self, items: Sequence[ArchiveItem], disk: Syncing) -> list[ArchiveCopy] | None:
         """The copies, read back; None when one of them is gone again."""
-        hashes = self._store([item.path for item in items])
-        for sha, _size in hashes:
-            if not self.verify(sha):
-                if not self._object(sha).exists():
-                    return None
-                raise MistokError(
-                    T("The archive copy {name} does not read back as written.", name=sha),
-                    code="archive",
-                    hint=T("Check the disk of the archive; nothing was deleted on the server."),
-                )
-        try:
-            return [
-                ArchiveCopy(sha, size, self._object(sha), self._show(item, sha))
-                for item, (sha, size) in zip(items, hashes, strict=True)
-            ]
-        except FileNotFoundError:
-            if all(self._object(sha).exists() for sha, _size in hashes):
-                raise
-            return None
+        hashes = self._store([item.path for item in items], disk)
+        copies = []
+        for item, (sha, size) in zip(items, hashes, strict=True):
+            path = self._object(sha)
+            try:
+                found, data = _read_back(str(path))
+                if found == sha:
+                    copies.append(ArchiveCopy(sha, size, path, self._show(item, sha, data)))
+                    continue
+            except FileNotFoundError:
+                if path.exists():
+                    raise
+                return None
+            raise MistokError(
+                T("The archive copy {name} does not read back as written.", name=sha),
+                code="archive",
+                hint=T("Check the disk of the archive; nothing was deleted on the server."),
+            )
+        return copies
 
     def _enter(self, items: Sequence[ArchiveItem], copies: Sequence[ArchiveCopy]) -> set[Path] | None:
         """Write down what the copies are; gives the journal's files, still to be synced, or None when one is gone.
@@ -189,10 +189,8 @@ class Archive:
 
     def verify(self, sha256: str) -> bool:
         """Read the copy again and compare its hash."""
-        path = self._object(sha256)
         try:
-            with path.open("rb") as source:
-                return hashlib.file_digest(source, "sha256").hexdigest() == sha256
+            return _read_back(self._name(sha256))[0] == sha256
         except FileNotFoundError:
             return False
 
@@ -209,7 +207,8 @@ class Archive:
         partial = self._partial_folder() / uuid.uuid4().hex
         try:
             _copy(path, partial)
-            return digest(partial) == sha256 and bool(self._store([partial])) and self.verify(sha256)
+            with Syncing(partial.parent) as disk:
+                return digest(partial) == sha256 and bool(self._store([partial], disk)) and self.verify(sha256)
         finally:
             with contextlib.suppress(OSError):  # what went wrong is told by the error before it
                 remove(partial)
@@ -239,23 +238,34 @@ class Archive:
         ]
 
     def _object(self, sha256: str) -> Path:
-        return self.root / "objects" / sha256[:2] / sha256
+        return Path(self._name(sha256))
 
-    def _store(self, sources: Sequence[Path]) -> list[tuple[str, int]]:
+    def _name(self, sha256: str) -> str:
+        return f"{self._objects}{os.sep}{sha256[:2]}{os.sep}{sha256}"
+
+    def _store(self, sources: Sequence[Path], disk: Syncing) -> list[tuple[str, int]]:
         """Hash and size of each; their bytes are on the disk under their hashes when this returns."""
-        stored = [(digest(source), source.stat().st_size) for source in sources]
-        partials: dict[str, Path] = {}
-        partial_folder = self._partial_folder()
-        for folder in {self._object(sha).parent for sha, _size in stored}:
-            folder.mkdir(parents=True, exist_ok=True)
+        stored: list[tuple[str, int]] = []
+        partials: dict[str, str] = {}
+        partial_folder = str(self._partial_folder())
+        folders: dict[str, Path] = {}
         try:
-            for source, (sha, _size) in zip(sources, stored, strict=True):
-                if sha in partials or self.verify(sha):
+            for source in sources:
+                sha, data = _read_back(str(source))
+                stored.append((sha, len(data) if data is not None else source.stat().st_size))
+                if sha in partials:
                     continue
-                partials[sha] = partial_folder / uuid.uuid4().hex
-                with source.open("rb") as reader, partials[sha].open("xb") as writer:
-                    shutil.copyfileobj(reader, writer, _BLOCK)
-            _at_once(_finish, partials.values())
+                if sha[:2] not in folders:
+                    folders[sha[:2]] = self._object(sha).parent
+                    folders[sha[:2]].mkdir(parents=True, exist_ok=True)
+                if not self.verify(sha):
+                    partials[sha] = f"{partial_folder}{os.sep}{uuid.uuid4().hex}"
+                    _write_read_only(data, source, partials[sha])
+            if os.name == "nt":  # it syncs no file that is read-only
+                for partial in partials.values():
+                    _finish(Path(partial))
+            else:
+                disk.sync(list(map(Path, partials.values())))
             for sha, partial in partials.items():
                 target = self._object(sha)
                 # A copy that is there but unsound (a broken disk) is set aside under another name, never overwritten.
@@ -263,12 +273,12 @@ class Archive:
                     if self.verify(sha):
                         continue  # another process was quicker
                     target.rename(target.with_name(f"{sha}.unsound-{uuid.uuid4().hex[:8]}"))
-                partial.rename(target)
+                Path(partial).rename(target)
         finally:
             for partial in partials.values():
-                remove(partial)
+                remove(Path(partial))
         # also of copies that were there already: whoever put them there may have been killed before this
-        self._sync_folders({self._object(sha).parent for sha, _size in stored})
+        self._sync_folders(folders.values(), disk)
         return stored
 
     def _partial_folder(self) -> Path:
@@ -283,10 +293,10 @@ class Archive:
                 if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
                     remove(path)
 
-    def _sync_folders(self, folders: Iterable[Path], files: Collection[Path] = ()) -> None:
+    def _sync_folders(self, folders: Iterable[Path], disk: Syncing, files: Collection[Path] = ()) -> None:
         """Their names, and those of the folders above them, which may be as new; with them the bytes of ``files``."""
         if os.name == "nt":
-            _at_once(_sync_file, files)
+            disk.sync(files)
             return  # NTFS keeps names in its journal; a folder cannot be opened for syncing there
         above = {
             parent for folder in (*folders, *(file.parent for file in files)) for parent in (folder, *folder.parents)
@@ -294,7 +304,7 @@ class Archive:
         within = [folder for folder in above if folder.is_relative_to(self.root)]
         if not self._rooted:
             within += self._above_root()
-        _at_once(_sync, [*files, *within])
+        disk.sync([*files, *within])
         self._rooted = True
 
     def _above_root(self) -> Iterator[Path]:
@@ -307,24 +317,52 @@ class Archive:
             if os.access(folder, os.R_OK):  # one that we may not even read had its names before us
                 yield folder
 
-    def _show(self, item: ArchiveItem, sha256: str) -> Path:
+    def _show(self, item: ArchiveItem, sha256: str, data: bytes | None) -> Path:
+        """The name in the view; ``data`` are the bytes, unless they are many."""
         folder = self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client)
-        folder.mkdir(parents=True, exist_ok=True)
-        target = self._object(sha256)
-        partial = self._partial_folder() / uuid.uuid4().hex
+        partial = self.root / "partial" / uuid.uuid4().hex
+        written = False
         try:
             for path in names_for(folder, safe_name(item.name)):
                 if path.exists():
-                    if path.is_file() and path.stat().st_size == target.stat().st_size and digest(path) == sha256:
+                    if path.is_file() and digest(path) == sha256:
                         return path
                     continue  # another file of this name, or this one after somebody edited it
-                if not partial.exists():
-                    _copy(target, partial)
+                if not written:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    if data is None:
+                        _copy(self._object(sha256), partial)
+                    else:
+                        partial.write_bytes(data)
+                    written = True
                 if _named(partial, path):
                     return path
         finally:
-            partial.unlink(missing_ok=True)
+            if written:
+                partial.unlink(missing_ok=True)
         raise AssertionError("unreachable: the names never end")
+
+
+def _read_back(path: str) -> tuple[str, bytes | None]:
+    """The hash of a file, and its bytes unless they are many."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - called for every copy again and again: the quicker one
+        if os.fstat(file.fileno()).st_size > _BLOCK:
+            return hashlib.file_digest(file, "sha256").hexdigest(), None
+        data = file.readall()
+        return hashlib.sha256(data).hexdigest(), data
+
+
+def _write_read_only(data: bytes | None, source: Path, target: str) -> None:
+    """A new file of these bytes, or those of ``source``, that nobody writes to any more."""
+    # opened for writing by us alone: the rights are for whoever opens it next; Windows gives them when it is synced
+    rights = 0o666 if os.name == "nt" else 0o444
+    writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), rights)
+    with os.fdopen(writer, "wb") as sink:
+        if data is not None:
+            sink.write(data)
+        else:
+            with source.open("rb") as reader:
+                shutil.copyfileobj(reader, sink, _BLOCK)
 
 
 def digest(path: Path) -> str:
@@ -385,43 +423,6 @@ def remove(path: Path) -> None:
     except PermissionError:
         path.chmod(0o600)
         path.unlink(missing_ok=True)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    if path.is_dir():
-        _sync_folder(path)
-    else:
-        _sync_file(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
-    finally:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-
-
-def _at_once(sync: Callable[[Path], None], paths: Collection[Path]) -> None:
-    """Sync paths side by side: the disk then does in one go what it would do one by one. Raises the first error."""
-    if len(paths) < 2:
-        for path in paths:
-            sync(path)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(SYNCS, len(paths)), "mistok-sync") as pool:
-        for _done in pool.map(sync, paths):
-            pass
 
 
 def _trouble(error: OSError, root: Path) -> Transient:
