@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
+#: Orders whose documents are made and written down together: of a target that takes seconds for each, a killed run
+#: leaves no more than these to be looked up, and the others are not kept waiting.
+AT_ONCE = 50
 OTHER_DOCUMENT = "other-document"  #: a person may accept that the document is the order's own all the same
 
 
@@ -200,6 +203,13 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
         works = [work for work in works if work.row["id"] in going]
         if not works:
             return
+    for start in range(0, len(works), AT_ONCE):
+        last = start + AT_ONCE >= len(works)
+        _create(walk, target, works[start : start + AT_ONCE], files if last else ())
+
+
+def _create(walk: Inbound, target: Documents, works: Sequence[Work], files: Sequence[Row]) -> None:
+    ctx = walk.ctx
     by_key = {work.key: work for work in works}
     with patience.asking(walk):
         existing = finished(target.find(by_key))

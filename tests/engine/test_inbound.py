@@ -7,11 +7,15 @@ import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.engine import booking
 from pipeline.engine.runtime import Client, RunReport
+from pipeline.errors import Transient
 from pipeline.resources import samples
+from pipeline.texts import T
 from tests.engine.conftest import Shop
 
 NAMES = sorted(path.stem for path in samples().glob("orders/*/*.xml") if path.parent.name != "twenty")
@@ -265,6 +269,35 @@ def test_many_files_in_batches(shop: Shop) -> None:
     assert len(shop.documents()) == 20
     with Client.open(shop.config()) as client:
         assert sum(client.archive.verify(sha) for sha in client.archive.hashes()) == 20
+
+
+def test_what_was_made_of_a_large_batch_is_kept_when_the_rest_is_not(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booking, "AT_ONCE", 8)
+    for path in sorted(samples().glob("orders/twenty/*.xml")):
+        shutil.copyfile(path, shop.inbox / path.name)
+    made, real = [], booking._made
+
+    def breaks(*call: Any) -> Any:
+        if len(made) == 2:
+            raise Transient(T("The books do not answer."))
+        made.append(call)
+        return real(*call)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(booking, "_made", breaks)
+        assert shop.run().state == "failed"
+    assert len(shop.documents()) == 16
+    assert shop.ledger_rows("SELECT state, count(*) FROM orders GROUP BY state ORDER BY state") == [
+        ("created", 16),
+        ("creating", 4),
+    ]
+    assert len(list(shop.inbox.iterdir())) == 20, "a file goes when all of its batch is settled"
+    report = shop.run()
+    assert report.counts["created"] == 4
+    assert len(shop.documents()) == 20
+    assert list(shop.inbox.iterdir()) == []
 
 
 def test_a_file_in_its_grace_is_looked_at_again_when_the_grace_is_over_and_not_each_second(shop: Shop) -> None:
