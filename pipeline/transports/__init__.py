@@ -60,7 +60,7 @@ def _plain(name: str, kind: str, params: Settings, base: Path, gate: Gate) -> Tr
 
             return SftpTransport(name, params, base=base, gate=gate)
         case FtpSettings():
-            from pipeline.transports.ftp import FtpTransport
+            from pipeline.transports.ftp_many import FtpManyTransport
 
-            return FtpTransport(name, params, base=base, gate=gate)
+            return FtpManyTransport(name, params, base=base, gate=gate)
     raise ConfigError(T("{type} is not a kind of connection that carries files.", type=kind))

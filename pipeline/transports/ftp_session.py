@@ -56,6 +56,8 @@ class FtpSettings(Settings):
     """How long the server may be silent in the middle of work."""
     connect_timeout: Duration = Field(default=_FIFTEEN, validate_default=True)
     """How long connecting may take."""
+    connections: Annotated[int, Field(ge=1, le=32)] = 4
+    """Connections that read and delete many files at once; fewer where the server lets no more in."""
 
     @field_validator("certificate", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod

@@ -24,7 +24,7 @@ from pipeline.testing.transport_contract import (
     TransportContract,
 )
 from pipeline.transports import TRANSPORTS
-from pipeline.transports.ftp import FtpTransport
+from pipeline.transports.ftp_many import FtpManyTransport
 from pipeline.transports.local import LocalSettings, LocalTransport
 from pipeline.transports.memory import MemoryTransport
 from pipeline.transports.sftp import SftpTransport
@@ -154,7 +154,7 @@ def _ftp(server: Server, tls: str, base: Path, **more: Any) -> Transport:
     if tls != "none":
         settings["ca"] = server.extra["ca"]
     params = TRANSPORTS["ftp"].model_validate({**settings, **more})
-    return FtpTransport("shop", params, base=base)  # type: ignore[arg-type]  # chosen by name just above
+    return FtpManyTransport("shop", params, base=base)  # type: ignore[arg-type]  # chosen by name just above
 
 
 def _rights(server: Server, make: Callable[..., Transport], wrong: dict[str, Any]) -> Iterator[RightsSubject]:
@@ -334,20 +334,20 @@ def test_a_certificate_is_refused_then_pinned(servers: Any, kind: str, tmp_path:
     }
     params = TRANSPORTS["ftp"].model_validate(settings)
     with pytest.raises(HostKeyRefused) as caught:
-        FtpTransport("shop", params, base=tmp_path).list("")  # type: ignore[arg-type]  # chosen by name just above
+        FtpManyTransport("shop", params, base=tmp_path).list("")  # type: ignore[arg-type]  # chosen by name just above
     assert caught.value.seen.startswith("sha256:")
     assert "mistok trust shop" in str(caught.value.hint)
 
     wrong = TRANSPORTS["ftp"].model_validate({**settings, "certificate": "sha256:" + "0" * 64})
     with pytest.raises(HostKeyRefused) as changed:
-        FtpTransport("shop", wrong, base=tmp_path).list("")  # type: ignore[arg-type]  # chosen by name just above
+        FtpManyTransport("shop", wrong, base=tmp_path).list("")  # type: ignore[arg-type]  # chosen by name just above
     assert (changed.value.seen, changed.value.pinned) == (caught.value.seen, "sha256:" + "0" * 64)
 
     identity = fetch_identity("shop", "ftp", params, tmp_path)
     assert identity.fingerprint == caught.value.seen
     assert identity.details["subject"] == "CN=127.0.0.1"
     pin_identity("shop", "ftp", params, tmp_path, identity)
-    transport = FtpTransport("shop", params, base=tmp_path)  # type: ignore[arg-type]  # chosen by name just above
+    transport = FtpManyTransport("shop", params, base=tmp_path)  # type: ignore[arg-type]  # chosen by name just above
     transport.write("", "pinned.xml", b"x")
     assert [file.name for file in transport.list("")] == ["pinned.xml"]
     assert transport.delete_many(transport.list(""))[0].done

@@ -33,6 +33,10 @@ class OddServer:
     login: str = "230 Welcome"
     greeting: str = "220 Odd"
     text_mode: bool = True  #: starts each session, and each listing, in text mode
+    most: int = 99  #: sessions at once; one more is refused
+    busy: str = "greeting"  #: where it is refused: ``greeting`` (421) or ``login`` (530)
+    sessions: int = 0
+    peak: int = 0
     commands: list[str] = field(default_factory=list)
     port: int = 0
 
@@ -64,7 +68,13 @@ class OddServer:
         # a client that hangs up, or speaks TLS to us, ends its session only
         with sock, ExitStack() as opened, suppress(OSError, UnicodeDecodeError):
             sock.settimeout(5)
+            self.sessions += 1
+            opened.callback(self._ended)
+            self.peak = max(self.peak, self.sessions)
             self._talk(sock, opened)
+
+    def _ended(self) -> None:
+        self.sessions -= 1
 
     def _talk(self, sock: socket.socket, opened: ExitStack) -> None:
         with sock.makefile("rwb", buffering=0) as stream:
@@ -72,7 +82,10 @@ class OddServer:
             def say(words: str) -> None:
                 stream.write(words.encode() + b"\r\n")
 
-            say(self.greeting)
+            full = self.sessions > self.most
+            say("421 There are too many connections from you" if full and self.busy == "greeting" else self.greeting)
+            if full and self.busy == "greeting":
+                return
             state = {"binary": not self.text_mode, "from": ""}
             passive: socket.socket | None = None
             for line in iter(stream.readline, b""):
@@ -91,6 +104,8 @@ class OddServer:
                     self._transfer(say, passive, word, rest, state)
                     passive.close()
                     passive = None
+                elif word == "PASS" and full:
+                    say("530 The maximum number of clients for this user is reached")
                 else:
                     say(self._answer(word, rest, state))
 

@@ -1,0 +1,86 @@
+"""An FTP or FTPS server over several connections at once: for reading and deleting many files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.errors import MistokError, Transient
+from pipeline.ports import FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
+from pipeline.transports import common
+from pipeline.transports.ftp import FtpTransport
+from pipeline.transports.ftp_hands import Hands
+from pipeline.transports.ftp_session import FtpSettings
+
+R = TypeVar("R")
+
+#: Files are read and handed over in groups of this size, so that nothing is on its way while the caller works.
+GROUP = 512
+
+
+class FtpHand(FtpTransport):
+    """One connection more."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a session."""
+        return self._session is not None
+
+
+class FtpManyTransport(FtpTransport):
+    """As :class:`FtpTransport`, with up to ``connections`` of them for many files."""
+
+    def __init__(self, name: str, settings: FtpSettings, *, base: Path, gate: Gate = open_gate) -> None:
+        super().__init__(name, settings, base=base, gate=gate)
+        self._hands = Hands(name, settings.connections - 1, self._hand)
+
+    def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
+        def read(hand: FtpHand, file: RemoteFile) -> ReadResult:
+            (result,) = hand.read_many([file], into)
+            return result
+
+        def own(some: Iterator[RemoteFile]) -> Iterator[ReadResult]:
+            return FtpTransport.read_many(self, some, into)
+
+        waiting = iter(files)
+        while group := list(islice(waiting, GROUP)):
+            yield from self._hands.share(group, read, own) if self._there() else own(iter(group))
+
+    def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
+        def delete(hand: FtpHand, file: RemoteFile) -> FileOutcome:
+            (outcome,) = hand.delete_many([file])
+            return outcome
+
+        def own(some: Iterator[RemoteFile]) -> Iterator[FileOutcome]:
+            yield from FtpTransport.delete_many(self, some)
+
+        files = list(files)
+        for file in files:
+            self._times.get(file.folder, {}).pop(common.wire_name(file), None)
+        shared = self._hands.share(files, delete, own) if self._there() else own(iter(files))
+        outcomes = {outcome.file: outcome for outcome in shared}
+        return [outcomes[file] for file in files]
+
+    def close(self) -> None:
+        super().close()
+        self._hands.close()
+
+    def _there(self) -> bool:
+        """Whether the first connection is: where it is not, more of them are none either."""
+        with suppress(MistokError):
+            self._run(self._connected)
+        return self._session is not None
+
+    def _hand(self) -> FtpHand:
+        return FtpHand(self.name, self._settings, base=self._base, gate=self._while_wanted)
+
+    def _while_wanted(self, connect: Callable[[], R]) -> R:
+        if self._hands.stopped:
+            raise Transient("stopped")  # a hand that was told to let go has lost its connection, and calls again
+        return connect()
+
+
+_: type[Transport] = FtpManyTransport
