@@ -266,7 +266,7 @@ class Archive:
                     _finish(Path(partial))
             else:
                 disk.sync(list(map(Path, partials.values())))
-            for sha, partial in partials.items():
+            for sha, partial in list(partials.items()):
                 target = self._object(sha)
                 # A copy that is there but unsound (a broken disk) is set aside under another name, never overwritten.
                 if target.exists():
@@ -274,6 +274,7 @@ class Archive:
                         continue  # another process was quicker
                     target.rename(target.with_name(f"{sha}.unsound-{uuid.uuid4().hex[:8]}"))
                 Path(partial).rename(target)
+                del partials[sha]
         finally:
             for partial in partials.values():
                 remove(Path(partial))

@@ -62,11 +62,14 @@ class Syncing:
 @cache
 def _syncfs() -> Callable[[int], bool] | None:
     """Sync the file system that an open file lies on; gives False where it is none that is known to do so."""
-    if sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"):
-        return None
-    version = os.uname().release.split(".")
-    if not all(part.isdigit() for part in version[:2]) or tuple(map(int, version[:2])) < (5, 8):
-        return None
+    if sys.platform == "linux":
+        version = os.uname().release.split(".")
+        if os.uname().machine in ("x86_64", "aarch64") and all(part.isdigit() for part in version[:2]):
+            return _of_linux() if tuple(map(int, version[:2])) >= (5, 8) else None
+    return None
+
+
+def _of_linux() -> Callable[[int], bool] | None:
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)

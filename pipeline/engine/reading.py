@@ -90,12 +90,10 @@ def process(walk: Inbound, rows: Sequence[Row]) -> None:
     if twins:
         _settle_twins(walk, twins, before)
     known = {row["id"] for row in twins}
-    read: list[tuple[Row, Decoded]] = []
-    for row in rows:
-        decoded = None if row["id"] in known else _decode(walk, row)
-        if decoded is not None:
-            read.append((row, decoded))
-    _book(walk, read)
+    fresh = [row for row in rows if row["id"] not in known]
+    for start in range(0, len(fresh), booking.AT_ONCE):  # so that no more orders than these are in memory
+        read = [(row, _decode(walk, row)) for row in fresh[start : start + booking.AT_ONCE]]
+        _book(walk, [(row, decoded) for row, decoded in read if decoded is not None])
     acknowledge.rows(walk, [row["id"] for row in rows])
 
 

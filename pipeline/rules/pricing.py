@@ -85,6 +85,8 @@ def spread(amount: Decimal, weights: Sequence[Decimal]) -> tuple[Decimal, ...]:
         return ()
     if min(weights) < 0:
         raise ValueError("a weight below 0")
+    if not amount:
+        return (0 * CENT,) * len(weights)
     whole = sum(weights)
     shares = list(weights) if whole else [Decimal(1)] * len(weights)
     whole = whole or Decimal(len(weights))

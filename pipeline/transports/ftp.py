@@ -25,14 +25,12 @@ from pipeline.transports.ftp_listing import (
     parse_mlsd,
     parse_moment,
 )
-from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, piece_of, said
+from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, is_rights, piece_of, said
 
 R = TypeVar("R")
 Entries = list[Entry]  # inside the class, list is the port's own word
 Outcomes = list[FileOutcome]
 Times = dict[bytes, tuple[tuple[int, bytes], datetime | None]]
-#: Words by which servers say that it is a matter of rights (the number, 550, is the same as for a missing file).
-_RIGHTS = ("permission", "denied", "not allowed", "forbidden", "failed to open directory", "prohibited")
 _WIRE = "latin-1"
 
 
@@ -216,7 +214,7 @@ class FtpTransport:
         try:
             self._ftp.voidcmd(f"CWD {path}")
         except ftplib.error_perm as error:
-            if _is_rights(error):
+            if is_rights(error):
                 raise self._no_rights(self._shown(folder), error) from error
             raise FolderMissing(
                 T("Folder {folder} does not exist on {host}.", folder=self._shown(folder), host=self._settings.host),
@@ -261,7 +259,7 @@ class FtpTransport:
         except (ftplib.error_perm, ftplib.error_temp) as error:
             if str(error)[:3] not in ("450", "550"):
                 raise
-            if _is_rights(error):
+            if is_rights(error):
                 raise self._no_rights(self._shown(folder), error) from error
             self._empty_reply = as_words(error)
             return ()  # we stand in the folder, so it is there: this is how some servers say that it is empty
@@ -277,8 +275,9 @@ class FtpTransport:
             self._curt = True
             return self._fetch_listing(command, folder)
         self._curt = piece is None
-        if any(word in reply.lower() for word in _RIGHTS):
-            raise self._no_rights(self._shown(folder), _said_so(reply))
+        reason = ftplib.error_perm(reply)  # noqa: S321 - only the words: vsftpd says 226 for a folder it may not open
+        if is_rights(reason):
+            raise self._no_rights(self._shown(folder), reason)
         return data.splitlines() if b"\r" not in data else data.split(b"\r\n")
 
     def _list(self, folder: str) -> Sequence[RemoteFile]:
@@ -324,7 +323,7 @@ class FtpTransport:
                 return None
         if self._has("SIZE"):
             try:
-                self._ftp.voidcmd("TYPE I")
+                self._ftp.binary()
                 return self._ftp.size(wire)
             except ftplib.error_perm as error:
                 if str(error)[:3] == "550":
@@ -335,6 +334,18 @@ class FtpTransport:
     def _facts(self, wire: str) -> Entry:
         lines = self._ftp.sendcmd(f"MLST {wire}").splitlines()
         return parse_facts(next((line for line in lines[1:-1] if "=" in line), "").encode(_WIRE))
+
+    def _now(self, file: RemoteFile) -> tuple[int | None, datetime | None]:
+        """Size and exact time of a file, each as far as the server tells it."""
+        if "MLST" in self._ftp.features:
+            self._enter(file.folder)
+            try:
+                entry = self._facts(self._wire(file))
+            except (ftplib.error_perm, Unreadable):
+                return None, None
+            return entry.size, entry.modified
+        size = self._size(file.folder, self._wire(file))
+        return size, self._modified(file.folder, common.wire_name(file)) if size is not None and file.modified else None
 
     def _is_listed(self, file: RemoteFile) -> bool:
         return any(entry.name == common.wire_name(file) for entry in self._entries(file.folder))
@@ -359,8 +370,7 @@ class FtpTransport:
         self._enter(file.folder)
         digest, size = hashlib.sha256(), 0
         try:
-            # each time: after a listing some servers are in text mode, and would rewrite line ends
-            self._ftp.voidcmd("TYPE I")
+            self._ftp.binary()
             conn = self._ftp.transfercmd(f"RETR {self._wire(file)}")
         except ftplib.error_perm as error:
             if not self._is_listed(file):
@@ -387,7 +397,7 @@ class FtpTransport:
     # --- writing -------------------------------------------------------------------------------------------------
 
     def _upload(self, partial: str, source: Path | bytes) -> None:
-        self._ftp.voidcmd("TYPE I")
+        self._ftp.binary()
         try:
             conn = self._ftp.transfercmd(f"STOR {partial}")
         except ftplib.error_perm as error:
@@ -455,10 +465,9 @@ class FtpTransport:
         if error := common.unusable(file):
             return common.undone(file, error)
         self._times.get(file.folder, {}).pop(common.wire_name(file), None)
-        size = self._size(file.folder, self._wire(file))
+        size, modified = self._now(file)
         if size is None and not self._is_listed(file):
             return FileOutcome(file, done=True, gone=True)
-        modified = self._modified(file.folder, common.wire_name(file)) if file.modified else None
         if changed := common.altered(file, size, modified):
             return common.undone(file, changed)
         try:
@@ -565,7 +574,7 @@ class FtpTransport:
         )
 
     def _upload_new(self, name: str) -> None:
-        self._ftp.voidcmd("TYPE I")
+        self._ftp.binary()
         conn = self._ftp.transfercmd(f"STOR {name}")
         try:
             conn.sendall(b"mistok")
@@ -585,14 +594,6 @@ class FtpTransport:
 def _remote(folder: str, entry: Entry) -> RemoteFile:
     name, raw = common.decode_name(entry.name)
     return RemoteFile(folder, name, entry.size, entry.modified, raw)
-
-
-def _said_so(reply: str) -> ftplib.Error:
-    return ftplib.error_perm(reply)  # noqa: S321 - only the words: vsftpd says 226 for a folder it may not open
-
-
-def _is_rights(error: ftplib.Error) -> bool:
-    return any(word in str(error).lower() for word in _RIGHTS)
 
 
 _: type[Transport] = FtpTransport

@@ -1,8 +1,8 @@
 """Several connections to one FTP server: it carries one file at a time on each, so only more of them are quicker.
 
 The first connection is the transport's own and does what only one can do. The others, its hands, are made when there
-are many files: each that works calls one more, up to the limit of the config. A server that lets no more in has said
-its own limit: it is not asked again, and the files go on with those that are there.
+are many files: each that is let in calls two more, up to the limit of the config. A server that lets no more in has
+said its own limit: it is not asked again, and the files go on with those that are there.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class Hand(Protocol):
 
     @property
     def connected(self) -> bool: ...
+
+    def connect(self) -> None:
+        """Connect, unless it is. Raises MistokError."""
+        ...
 
     def close(self) -> None: ...
 
@@ -74,7 +78,8 @@ class Hands(Generic[H]):
         self.stopped = False
         shift = _Shift(self, deque(files), act)
         try:
-            shift.call()
+            for _ in range(1 + len(self._idle)):
+                shift.call()
             outcomes = list(own(shift.next_ones()))
             outcomes += shift.ended()
         except BaseException:
@@ -170,23 +175,31 @@ class _Shift(Generic[H, R]):
             thread.join(_MOMENT)
 
     def _work(self, hand: H) -> None:
-        worked = hand.connected
         try:
-            for file in self.next_ones():
-                outcome = self._act(hand, file)
-                if outcome.error is not None and not hand.connected:
-                    self.again.append(file)
-                    if not worked:
-                        with self._lock:
-                            at_work = sum(one.connected for one in self._busy)
-                        self._hands.refused(at_work, outcome.error)
-                    break
-                self._outcomes.append(outcome)
-                worked = True
-                self.call()
+            if self._ready(hand):
+                for file in self.next_ones():
+                    outcome = self._act(hand, file)
+                    if outcome.error is not None and not hand.connected:
+                        self.again.append(file)
+                        break
+                    self._outcomes.append(outcome)
         except BaseException as error:  # noqa: BLE001 - it is raised again where the caller waits
             self._broken.append(error)
         finally:
             with self._lock:
                 self._busy.remove(hand)
             self._hands.give(hand)
+
+    def _ready(self, hand: H) -> bool:
+        """Whether it is let in; then it calls others."""
+        try:
+            hand.connect()
+        except MistokError as error:
+            with self._lock:
+                at_work, stopped = sum(one.connected for one in self._busy), self._stopped
+            if not stopped:
+                self._hands.refused(at_work, error)
+            return False
+        self.call()
+        self.call()
+        return True

@@ -29,6 +29,10 @@ class FtpHand(FtpTransport):
         """Whether it has a session."""
         return self._session is not None
 
+    def connect(self) -> None:
+        """Connect, unless it is. Raises MistokError."""
+        self._run(self._connected)
+
 
 class FtpManyTransport(FtpTransport):
     """As :class:`FtpTransport`, with up to ``connections`` of them for many files."""

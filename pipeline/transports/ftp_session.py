@@ -140,6 +140,15 @@ def server_name(settings: FtpSettings) -> str:
     return f"{settings.host}:{settings.real_port}"
 
 
+#: Words by which servers say that it is a matter of rights (the number, 550, is the same as for a missing file).
+_RIGHTS = ("permission", "denied", "not allowed", "forbidden", "failed to open directory", "prohibited")
+
+
+def is_rights(error: ftplib.Error) -> bool:
+    """Whether a server's "no" is a matter of rights."""
+    return any(word in str(error).lower() for word in _RIGHTS)
+
+
 class Session(ftplib.FTP):
     """One control connection. Names and replies on it are latin-1 text that stands for bytes."""
 
@@ -150,6 +159,7 @@ class Session(ftplib.FTP):
         self._pins = pins
         self.features: dict[str, str] = {}
         self.banner = ""
+        self._binary = False
         self.set_pasv(settings.passive)
 
     def begin(self) -> None:
@@ -208,7 +218,20 @@ class Session(ftplib.FTP):
         if "UTF8" in self.features and settings.encoding.lower().replace("-", "") == "utf8":
             with suppress(ftplib.error_perm):  # most servers speak it without being asked
                 self.voidcmd("OPTS UTF8 ON")
-        self.voidcmd("TYPE I")
+        self.binary()
+
+    def binary(self) -> None:
+        """Be in binary mode. After a listing it is asked for anew: some servers are in text mode then, and would
+        rewrite line ends."""
+        if not self._binary:
+            self.voidcmd("TYPE I")
+            self._binary = True
+
+    def transfercmd(self, cmd: str, rest: int | str | None = None) -> socket.socket:
+        """As ftplib's."""
+        if not cmd.startswith(("RETR", "STOR")):
+            self._binary = False
+        return super().transfercmd(cmd, rest)
 
     def _ask_features(self) -> None:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.archive.syncing import Syncing
 from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
 from pipeline.engine import retention
@@ -166,7 +167,8 @@ def test_a_copy_that_nothing_tells_of_is_no_trouble_for_ever(shop: Path) -> None
     """A run that was killed right after its copy was written leaves it; the file was fetched again."""
     with Client.open(load_config(shop / "config.yaml")) as client:
         (shop / "half.xml").write_bytes(b"<orders/>")
-        client.archive._store([shop / "half.xml"])
+        with Syncing(shop) as disk:
+            client.archive._store([shop / "half.xml"], disk)
     found = data(shop, "archive", "verify")
     assert (len(found["without_line"]), found["findings"]) == (1, [])
 

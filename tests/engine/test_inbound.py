@@ -277,7 +277,8 @@ def test_what_was_made_of_a_large_batch_is_kept_when_the_rest_is_not(
     monkeypatch.setattr(booking, "AT_ONCE", 8)
     for path in sorted(samples().glob("orders/twenty/*.xml")):
         shutil.copyfile(path, shop.inbox / path.name)
-    made, real = [], booking._made
+    made: list[Any] = []
+    real = booking._made
 
     def breaks(*call: Any) -> Any:
         if len(made) == 2:

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from pipeline.errors import Changed, MistokError, Transient
 from pipeline.ports import RemoteFile
 from pipeline.transports import ftp_many
+from pipeline.transports.ftp import FtpTransport
 from pipeline.transports.ftp_many import FtpManyTransport
 from pipeline.transports.ftp_session import FtpSettings
 from tests.transports.test_ftp_oddities import OddServer
@@ -124,7 +125,7 @@ def test_who_is_stopped_leaves_nobody_at_work(
     transport = _open(server, tmp_path)
     files = transport.list("in")
     (tmp_path / "into").mkdir()
-    monkeypatch.setattr(ftp_many.FtpTransport, "read_many", stopped)
+    monkeypatch.setattr(FtpTransport, "read_many", stopped)
     with pytest.raises(KeyboardInterrupt):
         list(transport.read_many(files, tmp_path / "into"))
     monkeypatch.undo()
