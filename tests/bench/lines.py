@@ -9,8 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from tests.bench import distance, made, sftp
+from tests.bench import distance, ftp, made, sftp
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Stage:
         self.folder, self.options, self.server = folder, options, server
         self._until_the_end = until_the_end
         self._far: int | None = None
+        self._ftp: dict[bool, ftp.Ftp] = {}
 
     def books(self, products: int) -> Path:
         """A folder with books of so many products."""
@@ -73,37 +75,47 @@ class Stage:
         """A folder with the order files."""
         return self._once("orders", lambda folder: made.write_orders(folder, self.options.files))
 
-    def client(self, products: int, port: int | None = None) -> Path:
-        """A client's folder: config, its login's key, books, an empty ledger. ``port``: where its server seems to be
-        (the server's own port when left out)."""
-        port = port or self.server.port
+    def site(self, port: int | None = None) -> dict[str, Any]:
+        """The SFTP server as a connection, at its own port or at the one where it seems to be."""
+        server = self.server
+        login = {"type": "sftp", "host": sftp.HOST, "port": port or server.port, "user": server.user, "key": "login"}
+        return {**login, "host_key": server.fingerprint, "root": server.shown}
+
+    def client(self, products: int, site: Mapping[str, Any] | None = None) -> Path:
+        """A client's folder: config, its login's key, books, an empty ledger. ``site``: the connection to its inbox."""
+        site = site or self.site()
 
         def make(folder: Path) -> None:
             shutil.copytree(self.books(products), folder)
-            server = self.server
-            shutil.copy(server.key, folder / "login")
-            config = made.write_config(
-                folder, port=port, user=server.user, fingerprint=server.fingerprint, root=server.shown
-            )
-            made.make_ledger(config)
+            shutil.copy(self.server.key, folder / "login")
+            made.make_ledger(made.write_config(folder, site))
 
-        return self._once(f"client-{products}-{port}", make)
+        return self._once(f"client-{products}-{site['type']}-{site['port']}", make)
 
     def fill_inbox(self, name: str, count: int | None = None) -> str:
         """The order files (the first ``count`` of them) in a fresh folder of the server; gives its path as the server
         names it."""
-        target = self.server.root / name
+        self.fill(self.server.root / name, count)
+        return "/".join(part for part in (self.server.shown, name) if part)
+
+    def fill(self, target: Path, count: int | None = None) -> None:
+        """The order files in a fresh folder."""
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
         for file in sorted(self.orders().iterdir())[:count]:
             shutil.copy(file, target)
-        return "/".join(part for part in (self.server.shown, name) if part)
 
     def far(self) -> int:
-        """The port at which the server seems to be 40 ms away."""
+        """The port at which the SFTP server seems to be 40 ms away."""
         if self._far is None:
             self._far = self._until_the_end.enter_context(distance.far(self.server.port))
         return self._far
+
+    def far_ftp(self, *, tls: bool) -> ftp.Ftp:
+        """An FTP server that seems to be 40 ms away."""
+        if tls not in self._ftp:
+            self._ftp[tls] = self._until_the_end.enter_context(ftp.far(tls=tls))
+        return self._ftp[tls]
 
     def _once(self, name: str, make: Callable[[Path], None]) -> Path:
         folder = self.folder / name
@@ -161,7 +173,7 @@ def _importers(stage: Stage, port: int, few: int) -> Mapping[str, Side]:
     """Both sides of an import; the plain one takes the first ``few`` files."""
 
     def mistok(work: Path) -> Command:
-        shutil.copytree(stage.client(made.GOODS, port), work / "client")
+        shutil.copytree(stage.client(made.GOODS, stage.site(port)), work / "client")
         stage.fill_inbox("inbox")
         return ours("import", str(work / "client" / "config.yaml"))
 
@@ -171,6 +183,49 @@ def _importers(stage: Stage, port: int, few: int) -> Mapping[str, Side]:
         return replace(plain("import", str(port), server.user, str(server.key), folder, str(work)), expected=few)
 
     return {"mistok": mistok, "plain": script}
+
+
+def _import_ftp(stage: Stage) -> Line:
+    return _over_ftp(stage, "ftp-40ms", tls=False, connections=16, goal=15)
+
+
+def _import_ftps(stage: Stage) -> Line:
+    return _over_ftp(stage, "ftps-40ms", tls=True, connections=8, goal=7)
+
+
+def _over_ftp(stage: Stage, key: str, *, tls: bool, connections: int, goal: float) -> Line:
+    few = min(stage.options.files, SLOW)
+
+    def mistok(work: Path) -> Command:
+        server = stage.far_ftp(tls=tls)
+        shutil.copytree(stage.client(made.GOODS, server.site(connections)), work / "client")
+        stage.fill(server.root / "inbox")
+        return ours("import", str(work / "client" / "config.yaml"))
+
+    def script(work: Path) -> Command:
+        server = stage.far_ftp(tls=tls)
+        stage.fill(server.root / "inbox", few)
+        words = (
+            "import-ftp",
+            server.host,
+            str(server.port),
+            server.user,
+            server.password,
+            "tls" if tls else "",
+            str(work),
+        )
+        return replace(plain(*words), expected=few)
+
+    name = "FTPS" if tls else "FTP"
+    return Line(
+        key,
+        f"The same over {name} from 40 ms away",
+        "files",
+        stage.options.files,
+        f"with `connections: {connections}`; beside it: ftplib, one connection, {few} files",
+        {"mistok": mistok, "plain": script},
+        goal=goal,
+    )
 
 
 def _export(stage: Stage) -> Line:
@@ -243,6 +298,8 @@ def _help(_stage: Stage) -> Line:
 LINES: Mapping[str, Callable[[Stage], Line]] = {
     "import": _import,
     "import-40ms": _import_far,
+    "ftp-40ms": _import_ftp,
+    "ftps-40ms": _import_ftps,
     "export": _export,
     "decode": _decode,
     "book": _book,

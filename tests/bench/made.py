@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -71,8 +72,7 @@ client: bench
 timezone: Europe/Kyiv
 language: en
 connections:
-  site:
-    {{type: sftp, host: 127.0.0.1, port: {port}, user: {user}, key: login, host_key: "{fingerprint}", root: "{root}"}}
+  site: {site}
   out: {{type: local, path: out, create: true}}
   books: {{type: books, url: "sqlite:///books.sqlite3"}}
 log: {{file: null}}
@@ -231,11 +231,10 @@ def _pieces(numbers: range, size: int) -> Iterator[range]:
         yield numbers[start : start + size]
 
 
-def write_config(folder: Path, *, port: int, user: str, fingerprint: str, root: str) -> Path:
-    """The client's config.yaml."""
+def write_config(folder: Path, site: Mapping[str, Any]) -> Path:
+    """The client's config.yaml; ``site`` is the connection to its inbox."""
     path = folder / "config.yaml"
-    text = CONFIG.format(port=port, user=user, fingerprint=fingerprint, root=root, languages=", ".join(LANGUAGES))
-    path.write_text(text, encoding="utf-8")
+    path.write_text(CONFIG.format(site=json.dumps(dict(site)), languages=", ".join(LANGUAGES)), encoding="utf-8")
     return path
 
 

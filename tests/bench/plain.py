@@ -73,6 +73,45 @@ def take_orders(port: int, user: str, key: str, folder: str, work: Path) -> None
     tell(watch, done)
 
 
+def take_orders_by_ftp(host: str, port: int, user: str, password: str, *, tls: bool, work: Path) -> None:
+    """The same with ftplib."""
+    import ftplib
+    import ssl
+
+    from lxml import etree
+
+    class Tls(ftplib.FTP_TLS):
+        def ntransfercmd(self, cmd: str, rest: Any = None) -> Any:
+            conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+            # as people write it: without the session of the control connection many servers refuse
+            return self.context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session), size  # type: ignore[union-attr]
+
+    database = sqlite3.connect(work / "plain.sqlite3")
+    database.executescript(_TABLES)
+    watch, done = Stopwatch(), 0
+    with watch.running():
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        ftp = Tls(context=context) if tls else ftplib.FTP()
+        ftp.connect(host, port)
+        ftp.login(user, password)
+        if isinstance(ftp, Tls):
+            ftp.prot_p()
+        ftp.cwd("inbox")
+        for name in sorted(ftp.nlst()):
+            copy = work / name
+            with copy.open("wb") as file:
+                ftp.retrbinary(f"RETR {name}", file.write)
+            for order in etree.parse(str(copy)).getroot():
+                _insert(database, _order(order))
+                database.commit()
+                done += 1
+            ftp.delete(name)
+        ftp.quit()
+    database.close()
+    tell(watch, done)
+
+
 def decode(folder: Path) -> None:
     """Parse files and pick the values out."""
     from lxml import etree
@@ -151,6 +190,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["import", port, user, key, folder, work]:
             take_orders(int(port), user, key, folder, Path(work))
+        case ["import-ftp", host, port, user, password, tls, work]:
+            take_orders_by_ftp(host, int(port), user, password, tls=bool(tls), work=Path(work))
         case ["decode", folder]:
             decode(Path(folder))
         case ["book", folder, work]:
