@@ -189,7 +189,7 @@ from pipeline.rules.searching import fold, matcher
 from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
 from pipeline.rules.yamlwords import yaml_word
-from pipeline.striking import Strikes
+from pipeline.striking import Strikes, row_by_row
 from pipeline.syncing import (
     CatalogueSyncSettings,
     MatchSettings,
@@ -425,6 +425,7 @@ __all__ = [
     "read_text",
     "renewed",
     "rntrc_ok",
+    "row_by_row",
     "said_in_order",
     "schemas",
     "sellable",

@@ -491,7 +491,9 @@ class DocumentsStep:
 
     change: Callable[[Order, Any], Order | None] | None = None
     #: codes of findings that a person may take as they are
-    acceptable: frozenset[str] = frozenset({"totals", "taxes", "status", "total-differs", "alike", "changed-order"})
+    acceptable: frozenset[str] = frozenset(
+        {"totals", "taxes", "status", "total-differs", "alike", "changed-order", "paid-back"}
+    )
 
 
 class StepContext(Protocol):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pipeline.errors import MistokError, Refused, Transient
 from pipeline.ports import DocumentOutcome, RowOutcome
 
 X = TypeVar("X")
+R = TypeVar("R")
 
 
 class Strikes:
@@ -41,3 +42,16 @@ class Strikes:
             if isinstance(error, Refused) or (isinstance(error, Transient) and error.code not in self._alone):
                 self._struck = error
             return error
+
+
+def row_by_row(rows: Sequence[R], act: Callable[[R], RowOutcome]) -> list[RowOutcome]:
+    """``act`` on each row; one outcome for each, in order. What strikes all (Refused, Transient) is raised as long as
+    nothing has been written, so that the run as a whole fails by it, and told of each that is left afterwards."""
+    struck, outcomes = Strikes(), list[RowOutcome]()
+    for row in rows:
+        outcome = struck.row(lambda row=row: act(row))  # type: ignore[misc]  # bound at once
+        written = any(one.error is None and not one.existed for one in outcomes)
+        if isinstance(outcome.error, (Refused, Transient)) and not written:
+            raise outcome.error
+        outcomes.append(outcome)
+    return outcomes

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import ConfigError, Held, InDoubt, MistokError, Refused, Transient
 from pipeline.ports import DocumentOutcome, DocumentRef, RowOutcome
-from pipeline.striking import Strikes
+from pipeline.striking import Strikes, row_by_row
 from pipeline.texts import verbatim
 
 SAID = verbatim("no")
@@ -45,3 +45,24 @@ def test_rows_are_told_in_the_same_way() -> None:
     assert act.row(lambda: RowOutcome(("1",))) == RowOutcome(("1",))
     assert act.row(refused).error is error
     assert act.row(lambda: RowOutcome(("2",))).error is error
+
+
+def test_row_by_row_what_strikes_all_is_raised_as_long_as_nothing_is_written() -> None:
+    rows: list[RowOutcome | MistokError] = [Held(SAID), RowOutcome(("1",), existed=True), Refused(SAID)]
+    with pytest.raises(Refused):
+        row_by_row(rows, told)
+    tried.clear()
+    rows = [Held(SAID), RowOutcome(("1",)), Transient(SAID), RowOutcome(("2",))]
+    found = row_by_row(rows, told)
+    assert [type(one.error) for one in found] == [Held, type(None), Transient, Transient]
+    assert len(tried) == 3
+
+
+tried: list[object] = []
+
+
+def told(row: RowOutcome | MistokError) -> RowOutcome:
+    tried.append(row)
+    if isinstance(row, MistokError):
+        raise row
+    return row

@@ -38,6 +38,7 @@ _ACCEPTS: Mapping[str, Text] = {
     "taxes": T("the document gets the taxes that its items make, not those that the order states"),
     "status": T("the document is made although the order came with this status"),
     "changed-order": T("what this card shows holds: the document is brought to it, or marked cancelled"),
+    "paid-back": T("the money has been paid back in the target by hand, and counts as paid back"),
     "other-document": T("the document that is there becomes this order's own, as it is"),
     "brake": T("this very catalogue is published; a changed one would be stopped anew"),
     "plan": T("what the brake held is applied; anything else would be stopped anew"),

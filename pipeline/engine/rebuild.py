@@ -336,7 +336,9 @@ class _Planner:
         for name, keys in by_system.items():
             target = planning.documents(self.ctx.system(name))
             for start in range(0, len(keys), _KEYS):
-                found.update(finished(target.find(keys[start : start + _KEYS])))
+                there = target.find(keys[start : start + _KEYS])
+                # what is there half way is finished by the next run, if there is to be one: rejected it is not
+                found.update(there if self.reject else finished(there))
                 done += len(keys[start : start + _KEYS])
                 self.ctx.progress(done, len(wanted), T("orders"))
         return found

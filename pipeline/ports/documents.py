@@ -27,6 +27,7 @@ class DocumentRef:
     tracking: str = ""  #: of a shipment: the parcel's number, where the system knows it
     #: Its making was broken off half way. Asked for it once more, with the same key, its system finishes this very one.
     unfinished: bool = False
+    cancelled: bool = False  #: the system shows it as cancelled, or marked for deletion; where it does not tell, False
 
 
 def finished(found: Mapping[str, DocumentRef]) -> dict[str, DocumentRef]:

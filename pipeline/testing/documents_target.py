@@ -310,11 +310,13 @@ class DocumentsTarget:
 
     def _ref(self, number: int) -> DocumentRef:
         row = self._conn.execute(
-            "SELECT id, number, key, total, currency, kind FROM documents WHERE id = ?", [number]
+            "SELECT id, number, key, total, currency, kind, cancelled FROM documents WHERE id = ?", [number]
         ).fetchone()
         total = Decimal(row[3]) if row[3] is not None else None
         tracking = f"TTN-{row[0]}" if row[5] == "ship" else ""
-        return DocumentRef(str(row[0]), row[1], row[2], total=total, currency=row[4] or "", tracking=tracking)
+        return DocumentRef(
+            str(row[0]), row[1], row[2], total=total, currency=row[4] or "", tracking=tracking, cancelled=bool(row[6])
+        )
 
     def _make(
         self, kind: str, key: str, draft: DocumentDraft | None, said: Say | None, base: str = "", **data: Any

@@ -285,7 +285,7 @@ def place_of(ref: DocumentRef, content: Mapping[str, Any] | None) -> dict[str, A
 def done(run: DocumentsRun, conn: Any, work: Work, what: str, ref: DocumentRef, *, existed: bool) -> None:
     """Write down that an act on an order is done, in the caller's transaction."""
     ctx, now = run.ctx, run.ctx.clock.now()
-    word = COUNTED[what]
+    word = COUNTED[what] if ref.id or what != "pay" else "paid-back"
     work.did.append(word)
     data = {"document": ref.number, "id": ref.id} if what != "status" else {}
     ctx.event(conn, work.subject, "existed" if existed and what == "create" else word, **data)

@@ -26,8 +26,8 @@ ZERO = Decimal(0)
 What = Literal["create", "amend", "pay", "ship", "return", "cancel", "status"]
 #: In this order.
 ORDERED: tuple[What, ...] = ("create", "amend", "pay", "ship", "return", "cancel", "status")
-#: Code of the finding of a changed order, that a person may accept.
-CHANGED = "changed-order"
+#: Codes of findings that a person may accept: a changed order, money that was paid back.
+CHANGED, PAID_BACK = "changed-order", "paid-back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,23 +268,43 @@ class _Planner:
             hint = T("Let a rule take them back first (`[return, cancel]`), or take them back by hand.")
             self.findings.append(Finding("shipped-and-cancelled", text, self._where(), hint, Who.ACCOUNTANT))
             return
+        if self.standing.paid > 0:
+            text = T(
+                "Order {number} is cancelled; the {amount} {currency} that came for it stand in {system}.",
+                number=self.order.number,
+                amount=cents(self.standing.paid),
+                currency=self.order.currency,
+                system=self.settings.to,
+            )
+            hint = T("If the money goes back, enter it there by hand: Mistok enters what comes in only.")
+            self.notes.append(Finding("paid-stays", text, self._where(), hint, Who.ACCOUNTANT))
         self._add("cancel", paper.fingerprint("cancel", self.standing.changes))
 
     # --- money ---------------------------------------------------------------------------------------------------
 
     def _pay(self) -> None:
         due = money.paid(self.order) - cents(self.standing.paid)
-        if due < 0:
+        revision = str(self.standing.payments + 1)
+        if due < 0 and PAID_BACK in self.accepted:
+            # a person has entered it in the target, which has no document of ours for it
+            self._add("pay", revision, amount=due, content={"amount": f"{due:f}"}, exists=DocumentRef("", ""))
+        elif due < 0:
             text = T(
                 "Of order {number} {amount} {currency} was paid back; the target has it as paid.",
                 number=self.order.number,
                 amount=-due,
                 currency=self.order.currency,
             )
-            hint = T("Note it in the target by hand: Mistok notes what came in only. Then reject this card.")
-            self.findings.append(Finding("paid-back", text, self._where(), hint, Who.ACCOUNTANT))
+            hint = T(
+                "Enter {amount} {currency} paid to the buyer of document {document} in {system} by hand: Mistok enters "
+                "what comes in only. Then accept this card, and it counts as paid back.",
+                amount=-due,
+                currency=self.order.currency,
+                document=self._words()["document"],
+                system=self.settings.to,
+            )
+            self.findings.append(Finding(PAID_BACK, text, self._where(), hint, Who.ACCOUNTANT))
         elif due > 0:
-            revision = str(self.standing.payments + 1)
             self._add("pay", revision, draft=self.draft, amount=due, content={"amount": f"{due:f}"})
 
     # --- words ---------------------------------------------------------------------------------------------------

@@ -222,7 +222,12 @@ def _documents(run: DocumentsRun, works: Sequence[Work]) -> None:
                 work.findings = (settling.gone(work),)
             else:
                 work.ref = ref if ref.key else replace(ref, key=key)
-    shipping = [work for work in there if "ship" in work.acts and not work.findings]
+                if ref.cancelled and not work.standing.cancelled and _needs_draft(work):
+                    work.findings = (settling.cancelled_there(work),)
+    # in a full look those that have been shipped, too: whether their shipments are there
+    shipping = [
+        work for work in there if not work.findings and ("ship" in work.acts or (run.full and work.standing.shipments))
+    ]
     if shipping and isinstance(target, ShipDocuments):
         refs: dict[str, DocumentRef] = {}
         for work in shipping:
@@ -238,6 +243,12 @@ def _documents(run: DocumentsRun, works: Sequence[Work]) -> None:
             known = {one.ref.id for one in work.standing.shipments}
             some = made.get(refs[work.key].id, ())
             work.others = [one for one in some if one.id not in known and one.key not in keys]
+            ids = {one.id for one in some}
+            lost = [one for one in work.standing.shipments if one.ref.id not in ids] if run.full else []
+            # a target that does not tell what stands on an order is asked by our keys
+            found = target.find_shipments([one.ref.key for one in lost]) if lost else {}
+            if lost := [one for one in lost if one.ref.key not in found]:
+                work.findings = (settling.shipment_gone(work, lost[0].ref),)
 
 
 def _plan(run: DocumentsRun, work: Work) -> None:

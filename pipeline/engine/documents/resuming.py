@@ -54,6 +54,8 @@ def resume(run: DocumentsRun, only: int | None = None) -> None:
                 # as one that was begun by a run that was killed: asked for again, its system finishes it
                 acts.settle(conn, row["id"], acts.BEGUN, now)
                 order_rows.update(conn, row["order_row"], now, state=OrderState.CREATING, next_try=None)
+            elif row["id"] in found and row["order_row"] not in works:
+                run.trouble(store.unread(orders[row["order_row"]]))
             elif row["id"] in found:
                 ref = found[row["id"]]
                 acts.settle(conn, row["id"], acts.DONE, now, **phases.place_of(ref, row["content"]))

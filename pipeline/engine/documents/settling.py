@@ -151,6 +151,30 @@ def gone(work: Work) -> Finding:
     return Finding("document-gone", text, Where(order=work.number), hint, Who.ACCOUNTANT)
 
 
+def shipment_gone(work: Work, shipment: DocumentRef) -> Finding:
+    """What is told of an order whose shipment the target does not have any more."""
+    text = T(
+        "Shipment {document} of order {number} is not in the target any more.",
+        document=shipment.number or shipment.id,
+        number=work.number,
+    )
+    hint = T("Find out who took it out. Nothing is written off a second time by itself; reject the order if it was "
+             "right so.")  # fmt: skip
+    return Finding("shipment-gone", text, Where(order=work.number), hint, Who.ACCOUNTANT)
+
+
+def cancelled_there(work: Work) -> Finding:
+    """What is told of an order whose document somebody else has cancelled in the target."""
+    assert work.ref is not None
+    text = T(
+        "Document {document} of order {number} was cancelled, or marked for deletion, in the target by somebody else.",
+        document=work.ref.number or work.ref.id,
+        number=work.number,
+    )
+    hint = T("Lift the mark there if the order holds, and it goes on by itself; reject the order if it was right so.")
+    return Finding("cancelled-there", text, Where(order=work.number), hint, Who.ACCOUNTANT)
+
+
 def _placed(work: Work, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(
         replace(finding, where=replace(finding.where, order=finding.where.order or work.number)) for finding in findings

@@ -23,11 +23,12 @@ from pipeline.engine.booking import columns_of
 from pipeline.engine.context import RunContext
 from pipeline.engine.documents import paper
 from pipeline.engine.documents.work import Work
-from pipeline.errors import MistokError
+from pipeline.errors import MistokError, Who
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState, files
 from pipeline.ports import SeenOrder
+from pipeline.texts import T
 
 log = structlog.get_logger("mistok.documents")
 Row = dict[str, Any]
@@ -131,6 +132,18 @@ def write_orders(
         ctx.event(conn, work.subject, "read", file=file_id, status=work.seen.status)
         seen = {"order_row": work.row["id"], "file_id": file_id, "revision": work.revision, "line": None}
         order_rows.add_sightings(conn, [{**seen, "outcome": "new" if not work.acts_before else "same", "at": now}])
+
+
+def unread(row: Mapping[str, Any]) -> MistokError:
+    """What is told of an order that has to be gone on with, and of which there is nothing to go by."""
+    text = T(
+        "Order {number} cannot be gone on with: what was read of it is not in the archive, or the step drops it now.",
+        number=row["number"],
+    )
+    hint = T(
+        "`mistok archive verify` tells what the archive lacks. Change the order in its source, and it is read anew."
+    )
+    return MistokError(text, code="unread-order", hint=hint, who=Who.ADMIN)
 
 
 def papers_of(ctx: RunContext, rows: Collection[Mapping[str, Any]]) -> dict[int, SeenOrder]:

@@ -397,6 +397,7 @@ class DocumentsRun:
         works = []
         for row in rows:
             if row["id"] not in seen:
+                self.trouble(store.unread(row))
                 continue
             work = planning.make_work(self, seen[row["id"]])
             if work is not None:

@@ -47,6 +47,7 @@ EVENTS: Mapping[str, Text] = {
     "created": T("document made"),
     "existed": T("document found: a run that was cut short had made it"),
     "changed": T("came again with other content: the document was left as it is"),
+    "paid-back": T("paid back, as a person entered it in the target"),
     "amended": T("came again with other content: the document was brought to it"),
     "cancelled": T("cancelled by the shop: the document was marked so, and its stock is free"),
     "ignored": T("came again with other content: left as it is, as the config says"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -34,9 +35,9 @@ from plugins.systems.dilovod.order_out import (
     new_lines,
     same_lines,
 )
-from plugins.systems.dilovod.papers import Papers
+from plugins.systems.dilovod.papers import Papers, is_saved_only
 from plugins.systems.dilovod.refusals import held
-from plugins.systems.dilovod.values import link, stamp, text
+from plugins.systems.dilovod.values import flag, link, stamp, text
 
 
 class OrderBook:
@@ -49,13 +50,15 @@ class OrderBook:
     # --- finding -----------------------------------------------------------------------------------------------------
 
     def find(self, keys: Collection[str]) -> dict[str, DocumentRef]:
-        """See Documents."""
+        """See Documents. One that was saved and is not posted yet, though it is to be, is unfinished."""
         found: dict[str, DocumentRef] = {}
         for key in keys:
             mark = Mark.of_key(key)
             row = self.papers.look(ORDER, mark) if mark is not None else None
             if row is not None:
-                found[key] = self.papers.read(row, key)
+                ref = self.papers.read(row, key)
+                marked = flag(row.get("delMark"))
+                found[key] = replace(ref, unfinished=is_saved_only(row, post=self.settings.post), cancelled=marked)
         return found
 
     def all(self, client: str) -> Iterator[ListedDocument]:
@@ -86,7 +89,10 @@ class OrderBook:
         with self.papers.lock:
             row = self.papers.look(ORDER, mark)
             if row is not None:
-                return DocumentOutcome(draft.key, self.papers.read(row, draft.key), existed=True)
+                there = self.papers.standing(link(row.get("id")))
+                if is_saved_only(row, post=self.settings.post):
+                    there = self.papers.posted(there)
+                return DocumentOutcome(draft.key, self.papers.ref_of(there, draft.key), existed=True)
             sums = Sums.of(draft)
             resolved = self.naming.of(draft, sums, goods, new=True)
             header = {
@@ -163,7 +169,7 @@ class OrderBook:
             raise held(
                 T("Order {number} has been shipped by {names}: what it is of is not changed any more.",
                   number=there.number, names=", ".join(one.number for one in shipments)),
-                T("Change the documents in Dilovod by hand, and accept it here."),
+                T("Change the documents in Dilovod by hand: it is looked at again by itself."),
                 code="dilovod-shipped",
             )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -33,7 +34,7 @@ from plugins.systems.dilovod.order_out import (
     delivery_lines,
     new_lines,
 )
-from plugins.systems.dilovod.papers import Papers
+from plugins.systems.dilovod.papers import Papers, is_saved_only
 from plugins.systems.dilovod.refusals import held
 from plugins.systems.dilovod.values import ZERO, Row, flag, link, stamp, text
 
@@ -52,13 +53,14 @@ class Following:
     # --- finding -----------------------------------------------------------------------------------------------------
 
     def find(self, name: str, keys: Collection[str]) -> dict[str, DocumentRef]:
-        """The documents of a kind that exist for keys; one with a deletion mark does not."""
+        """The documents of a kind that exist for keys; one with a deletion mark does not. See OrderBook.find."""
+        post = name != CASH_IN or self.settings.post_payments
         found: dict[str, DocumentRef] = {}
         for key in keys:
             mark = Mark.of_key(key, action=True)
             row = self.papers.look(name, mark) if mark is not None else None
             if row is not None and not flag(row.get("delMark")):
-                found[key] = self.papers.ref(row, key)
+                found[key] = replace(self.papers.ref(row, key), unfinished=is_saved_only(row, post=post))
         return found
 
     def shipments_of(self, orders: Collection[DocumentRef]) -> dict[str, list[DocumentRef]]:

@@ -22,6 +22,11 @@ _LOCK = threading.Lock()
 Lines = Sequence[Mapping[str, Any]]
 
 
+def is_saved_only(row: Row, *, post: bool) -> bool:
+    """Whether a document that is to be posted (``post``) is saved alone; a base that does not tell leaves it open."""
+    return post and not flag(row.get("delMark")) and text(row.get("posted")) == "0"
+
+
 class Papers:
     """The documents of one base."""
 
@@ -124,7 +129,7 @@ class Papers:
             raise held(
                 T("Document {number} of Dilovod does not say what was sent: {there} for {wanted}.",
                   number=there.number, there=there.total, wanted=wanted),
-                T("Compare the two; if the document is right so, accept it."),
+                T("Compare the two, and put the document right in Dilovod: it is looked at again by itself."),
                 code="dilovod-kept",
             )  # fmt: skip
 

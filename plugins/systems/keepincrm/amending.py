@@ -108,7 +108,7 @@ class Amender:
             raise refused(
                 "closed",
                 T("Agreement {number} is closed as {result}.", number=number, result=result_of(row)),
-                T("Change it in the CRM by hand, and accept it here."),
+                T("Change it in the CRM by hand: it is looked at again by itself."),
             )
         return row
 
@@ -195,7 +195,7 @@ class Amender:
         return after
 
 
-_BY_HAND = T("Change the agreement in the CRM by hand, and accept it here.")
+_BY_HAND = T("Change the agreement in the CRM by hand: it is looked at again by itself.")
 
 
 def _differs(number: str, wrong: Text) -> Held:

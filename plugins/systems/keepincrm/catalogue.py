@@ -18,6 +18,7 @@ from pipeline.api import (
     RowOutcome,
     T,
     Who,
+    row_by_row,
     tidy,
 )
 from plugins.systems.keepincrm import values as v
@@ -26,7 +27,6 @@ from plugins.systems.keepincrm.client import KeepinApi
 from plugins.systems.keepincrm.goods import MATERIALS, Goods
 from plugins.systems.keepincrm.mapping import KEY, Reading, offer_of, traits
 from plugins.systems.keepincrm.paging import Row
-from plugins.systems.keepincrm.rowwise import one_by_one
 from plugins.systems.keepincrm.settings import KeepinSettings
 from plugins.systems.keepincrm.writing import body_of, dropped, needs_row, refused, shown_otherwise
 
@@ -53,7 +53,7 @@ class Catalogue:
 
     def update_offers(self, changes: Sequence[OfferChange]) -> Sequence[RowOutcome]:
         """Change just the fields named in each. See ApplyCatalogue."""
-        return one_by_one(changes, self._update)
+        return row_by_row(changes, self._update)
 
     def _update(self, change: OfferChange) -> RowOutcome:
         offer, values = change.offer, change.values
@@ -90,7 +90,7 @@ class Catalogue:
 
     def create_products(self, drafts: Sequence[ProductDraft]) -> Sequence[RowOutcome]:
         """Create each that is not there by its article; a product with variants as one material for each of them."""
-        return one_by_one(drafts, self._create)
+        return row_by_row(drafts, self._create)
 
     def _create(self, draft: ProductDraft) -> RowOutcome:
         offers = draft.variants or (draft.base,)

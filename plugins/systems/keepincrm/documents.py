@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pipeline.api import (
@@ -22,9 +22,9 @@ from pipeline.api import (
     Held,
     InDoubt,
     ListedDocument,
-    MistokError,
     Ref,
     Refused,
+    Strikes,
     SystemEnv,
     T,
     Transient,
@@ -47,6 +47,7 @@ from plugins.systems.keepincrm.paging import FilterRefused, Params, Row
 from plugins.systems.keepincrm.settings import KeepinSettings
 from plugins.systems.keepincrm.titles import Identity, identity_of
 
+Change = TypeVar("Change", Amendment, Cancellation)
 #: More keys than this are looked for in the whole list at once.
 FEW = 100
 #: One for each account, for all sessions of this process.
@@ -128,21 +129,9 @@ class DocumentBook:
 
     def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
         """An agreement for each draft; one outcome each, in order."""
-        outcomes: list[DocumentOutcome] = []
-        strike: MistokError | None = None
+        act = Strikes()
         with self._lock:
-            for draft in drafts:
-                if strike is not None:
-                    outcomes.append(DocumentOutcome(draft.key, error=strike))
-                    continue
-                try:
-                    outcomes.append(self._create(draft))
-                except (Held, InDoubt) as error:
-                    outcomes.append(DocumentOutcome(draft.key, error=error))
-                except (Transient, Refused) as error:
-                    strike = error
-                    outcomes.append(DocumentOutcome(draft.key, error=error))
-        return outcomes
+            return [act(draft.key, partial(self._create, draft)) for draft in drafts]
 
     def _create(self, draft: DocumentDraft) -> DocumentOutcome:
         order = draft.order
@@ -243,15 +232,15 @@ class DocumentBook:
 
     def amend(self, amendments: Sequence[Amendment]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
-        return [self._each(one.key, one.ref, partial(self._amender.amend, one)) for one in amendments]
+        act = Strikes()
+        return [act(one.key, partial(self._changed, one, self._amender.amend)) for one in amendments]
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
-        return [self._each(one.key, one.ref, partial(self._amender.cancel, one)) for one in cancellations]
+        act = Strikes()
+        return [act(one.key, partial(self._changed, one, self._amender.cancel)) for one in cancellations]
 
-    def _each(self, key: str, ref: DocumentRef, act: Callable[[], tuple[Row, bool]]) -> DocumentOutcome:
-        try:
-            row, existed = act()
-        except MistokError as error:
-            return DocumentOutcome(key, error=error)
-        return DocumentOutcome(key, self._ref(row, key_parts(ref.key) or ("", "", ""), ref.key), existed=existed)
+    def _changed(self, one: Change, change: Callable[[Change], tuple[Row, bool]]) -> DocumentOutcome:
+        row, existed = change(one)
+        ref = self._ref(row, key_parts(one.ref.key) or ("", "", ""), one.ref.key)
+        return DocumentOutcome(one.key, ref, existed=existed)

@@ -7,14 +7,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.api import OrderChange, Ref, RowOutcome, SeenOrder, SystemEnv, T, Who, noted, yaml_word
+from pipeline.api import OrderChange, Ref, RowOutcome, SeenOrder, SystemEnv, T, Who, noted, row_by_row, yaml_word
 from plugins.systems.keepincrm import values as v
 from plugins.systems.keepincrm.agreements import RESULTS, Desk, moments_of, part, status_of
 from plugins.systems.keepincrm.client import KeepinApi
 from plugins.systems.keepincrm.moving import closed, comment_in, gone, moved, see_moved
 from plugins.systems.keepincrm.order_settings import OrderSettings
 from plugins.systems.keepincrm.paging import FilterRefused, Params, Row
-from plugins.systems.keepincrm.rowwise import one_by_one
 from plugins.systems.keepincrm.writing import refused
 
 AGREEMENTS = "/agreements"
@@ -90,7 +89,7 @@ class OrderBook:
 
     def apply(self, changes: Sequence[OrderChange]) -> Sequence[RowOutcome]:
         """Write each. Raises Refused and Transient when nothing was done."""
-        return one_by_one(changes, self._apply)
+        return row_by_row(changes, self._apply)
 
     def _apply(self, change: OrderChange) -> RowOutcome:
         path = f"{AGREEMENTS}/{change.id}"

@@ -12,13 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import Held, InDoubt, Offer, Ref, Refused, RowOutcome, StockLevel, StockTarget, T, Who
+from pipeline.api import Held, InDoubt, Offer, Ref, Refused, RowOutcome, StockLevel, StockTarget, T, Who, row_by_row
 from plugins.systems.keepincrm import values as v
 from plugins.systems.keepincrm.catalogue import gone, material
 from plugins.systems.keepincrm.client import KeepinApi
 from plugins.systems.keepincrm.goods import MATERIALS, Goods
 from plugins.systems.keepincrm.paging import FilterRefused, Params, Row
-from plugins.systems.keepincrm.rowwise import one_by_one
 from plugins.systems.keepincrm.settings import KeepinSettings
 from plugins.systems.keepincrm.writing import refused
 
@@ -92,7 +91,7 @@ class Offices:
 
     def apply_stock(self, targets: Sequence[StockTarget]) -> Sequence[RowOutcome]:
         """Set each level. See ApplyStock."""
-        return one_by_one(targets, self._set)
+        return row_by_row(targets, self._set)
 
     def _set(self, target: StockTarget) -> RowOutcome:
         if self._stopped is not None:

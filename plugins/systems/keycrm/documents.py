@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -23,8 +24,7 @@ from pipeline.api import (
     Held,
     InDoubt,
     ListedDocument,
-    MistokError,
-    Refused,
+    Strikes,
     SystemEnv,
     T,
     Transient,
@@ -54,6 +54,8 @@ from plugins.systems.keycrm.values import Row, ident, moment, number, part, rows
 #: One for each account, for all sessions of this process.
 _LOCKS: dict[str, threading.Lock] = {}
 _LOCK = threading.Lock()
+#: In the manager's comment of an order from when it is made until it has its status, which takes a further request.
+MAKING = "(Mistok …)"
 FAILURES = 6  #: group of statuses of orders that came to nothing
 
 
@@ -71,13 +73,13 @@ class DocumentBook:
     # --- finding -----------------------------------------------------------------------------------------------------
 
     def find(self, keys: Collection[str]) -> dict[str, DocumentRef]:
-        """See Documents."""
+        """See Documents. One that still bears the mark of its making has not got its sum and its status."""
         found: dict[str, DocumentRef] = {}
         for key in keys:
             parts = key_parts(key)
             row = self._look(*parts[1:]) if parts else None
             if row is not None:
-                found[key] = self._ref(row, key)
+                found[key] = replace(self._ref(row, key), unfinished=_is_begun(row))
         return found
 
     def all(self) -> Iterator[ListedDocument]:
@@ -112,21 +114,9 @@ class DocumentBook:
 
     def create(self, drafts: Sequence[DocumentDraft]) -> list[DocumentOutcome]:
         """One outcome for each, in order. What strikes all is told of each that is left."""
-        outcomes: list[DocumentOutcome] = []
-        strike: MistokError | None = None
         articles = self._articles(drafts) if drafts else {}
-        for draft in drafts:
-            if strike is not None:
-                outcomes.append(DocumentOutcome(draft.key, error=strike))
-                continue
-            try:
-                outcomes.append(self._create(draft, articles))
-            except (Held, InDoubt) as error:
-                outcomes.append(DocumentOutcome(draft.key, error=error))
-            except (Transient, Refused) as error:
-                strike = error
-                outcomes.append(DocumentOutcome(draft.key, error=error))
-        return outcomes
+        act = Strikes()
+        return [act(draft.key, partial(self._create, draft, articles)) for draft in drafts]
 
     def _articles(self, drafts: Sequence[DocumentDraft]) -> Mapping[str, Sequence[Row]]:
         return self.reader.by_article({ref.code for draft in drafts for ref in draft.products})
@@ -136,16 +126,33 @@ class DocumentBook:
         with self._lock:
             row = self._look(order.source, order.id)
             if row is not None:
-                return DocumentOutcome(draft.key, self._ref(row, draft.key), existed=True)
+                return DocumentOutcome(draft.key, self._ref(self._finish(draft, row), draft.key), existed=True)
             sums = Sums.of(draft)
             articles = articles_of(draft, there)
             names = self.naming.of(draft)
             body = new_order(draft, articles, names, sums, by_line=self.by_line, unit=self.settings.unit)
+            status = self._status(order.status)
+            comment = text(body.get("manager_comment"))
+            if status is not None:
+                body["manager_comment"] = f"{comment}\n{MAKING}".strip()
             row = self._post(order.source, order.id, body)
             self.lists.forget("source")  # its first order has made it
         row = self._to_the_cent(draft, sums, row, by_line=self.by_line)
-        self._set_status(order.status, row)
+        row = self._set_status(status, row, comment)
         return DocumentOutcome(draft.key, self._ref(row, draft.key))
+
+    def _finish(self, draft: DocumentDraft, row: Row) -> Row:
+        """What a run that broke off after it had made the order has left to be done."""
+        if not _is_begun(row):
+            return row
+        try:
+            row = self._to_the_cent(draft, Sums.of(draft), row, by_line=self.by_line)
+        except Held as error:
+            if error.code != "keycrm-total":
+                raise
+            row = self._whole(row)  # it was told when it was made, and whoever looks it up sees it
+        comment = text(row.get("manager_comment")).replace(MAKING, "").strip()
+        return self._set_status(self._status(draft.order.status), row, comment)
 
     def _post(self, source: str, order_id: str, body: Mapping[str, Any]) -> Row:
         """The order that was made. Raises InDoubt where neither an answer came nor it is there."""
@@ -184,7 +191,7 @@ class DocumentBook:
                     number=str(ident(row.get("id"))),
                     wanted=sums.total,
                 ),
-                T("Compare the two; if the order is right so, accept it."),
+                T("Compare the two, and put the order right in KeyCRM: it is looked at again by itself."),
                 code="keycrm-total",
             )
         return row
@@ -197,12 +204,17 @@ class DocumentBook:
             raise held(T("KeyCRM has no order {number}.", number=own), code="keycrm-gone")
         return found
 
-    def _set_status(self, status: str, row: Row) -> None:
-        wanted = self._status(status)
-        if wanted is None or ident(row.get("status_id")) == wanted:
-            return
+    def _set_status(self, wanted: int | None, row: Row, comment: str) -> Row:
+        """The order with its status, and without the mark of its making. Raises InDoubt where that is not so."""
+        body: dict[str, Any] = {}
+        if wanted is not None and ident(row.get("status_id")) != wanted:
+            body["status_id"] = wanted
+        if wanted is not None or _is_begun(row):
+            body["manager_comment"] = comment
+        if not body:
+            return row
         try:
-            self.client.put(f"{ORDER}/{ident(row.get('id'))}", {"status_id": wanted})
+            return {**row, **self.client.put(f"{ORDER}/{ident(row.get('id'))}", body)}
         except (Held, Transient) as error:
             raise InDoubt(
                 T("Order {number} is in KeyCRM, but its status could not be set: {words}",
@@ -229,7 +241,8 @@ class DocumentBook:
     def amend(self, amendments: Sequence[Amendment]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
         there = self._articles([one.draft for one in amendments]) if amendments else {}
-        return [_each(one.key, partial(self._amend, one, there)) for one in amendments]
+        act = Strikes()
+        return [act(one.key, partial(self._amend, one, there)) for one in amendments]
 
     def _amend(self, amendment: Amendment, there: Mapping[str, Sequence[Row]]) -> DocumentOutcome:
         draft, order = amendment.draft, amendment.draft.order
@@ -238,7 +251,7 @@ class DocumentBook:
         if cents(number(row.get("shipping_price")) or ZERO) != cents(order.delivery.cost):
             raise held(
                 T("KeyCRM does not change the cost of delivery of an order that is there."),
-                T("Change the order in KeyCRM by hand, and accept it here."),
+                T("Change the order in KeyCRM by hand: it is looked at again by itself."),
                 code="keycrm-delivery",
             )
         by_line, lines = self._lines(draft, articles, sums, standing(row))
@@ -272,7 +285,8 @@ class DocumentBook:
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> list[DocumentOutcome]:
         """One outcome for each, in order."""
-        return [_each(one.key, partial(self._cancel, one)) for one in cancellations]
+        act = Strikes()
+        return [act(one.key, partial(self._cancel, one)) for one in cancellations]
 
     def _cancel(self, cancellation: Cancellation) -> DocumentOutcome:
         row = self._whole({"id": cancellation.ref.id})
@@ -300,11 +314,9 @@ class DocumentBook:
         return number_
 
 
-def _each(key: str, act: Callable[[], DocumentOutcome]) -> DocumentOutcome:
-    try:
-        return act()
-    except MistokError as error:
-        return DocumentOutcome(key, error=error)
+def _is_begun(row: Row) -> bool:
+    """Whether an order was made, and what is done to it afterwards was not."""
+    return MAKING in text(row.get("manager_comment"))
 
 
 def articles_of(draft: DocumentDraft, there: Mapping[str, Sequence[Row]]) -> list[str]:

@@ -277,7 +277,7 @@ def _paired(
 ) -> Iterator[tuple[Mapping[str, Any], Standing]]:
     """By article, one-off goods by name; of several of one article those with the same price first."""
     left = list(there)
-    hint = T("Change the order in KeyCRM by hand, and accept it here.")
+    hint = T("Change the order in KeyCRM by hand: it is looked at again by itself.")
     for body in sorted(wanted, key=lambda body: _alike(body, there, exactly=True) is None):
         line = _alike(body, left, exactly=True) or _alike(body, left, exactly=False)
         if line is None:

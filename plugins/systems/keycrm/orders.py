@@ -7,17 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.api import (
-    Held,
     InDoubt,
     OrderChange,
     Ref,
-    Refused,
     RowOutcome,
     SeenOrder,
     SystemEnv,
     T,
-    Transient,
     noted,
+    row_by_row,
 )
 from plugins.systems.keycrm.mapping import Warehouses
 from plugins.systems.keycrm.names import refs
@@ -106,22 +104,7 @@ class OrderBook:
 
     def apply(self, changes: Sequence[OrderChange]) -> list[RowOutcome]:
         """Write each. What strikes all is raised while none is written, else told of each that is left."""
-        outcomes: list[RowOutcome] = []
-        strike: Refused | Transient | None = None
-        for change in changes:
-            if strike is not None:
-                outcomes.append(RowOutcome(error=strike))
-                continue
-            try:
-                outcomes.append(RowOutcome((change.id,), existed=self._apply(change)))
-            except (Held, InDoubt) as error:
-                outcomes.append(RowOutcome(error=error))
-            except (Transient, Refused) as error:
-                if not any(one.error is None and not one.existed for one in outcomes):
-                    raise
-                strike = error
-                outcomes.append(RowOutcome(error=error))
-        return outcomes
+        return row_by_row(changes, lambda change: RowOutcome((change.id,), existed=self._apply(change)))
 
     def _apply(self, change: OrderChange) -> bool:
         """Whether all was so already."""

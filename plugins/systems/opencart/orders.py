@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.api import Held, MistokError, OrderChange, Ref, Refused, RowOutcome, SeenOrder, SystemEnv, T, Transient
+from pipeline.api import Held, OrderChange, Ref, RowOutcome, SeenOrder, SystemEnv, T, row_by_row
 from plugins.systems.opencart.database import Database
 from plugins.systems.opencart.goods import Family
 from plugins.systems.opencart.mapping import Row, clock_of, moment_of, since_clock, stored_text, text_of
@@ -169,23 +169,7 @@ class OrderBook:
     def apply(self, changes: Sequence[OrderChange]) -> list[RowOutcome]:
         """Write each. What strikes all is raised while none is written, else told of each that is left."""
         known = {ref.id: ref.name for ref in self.statuses()}
-        outcomes: list[RowOutcome] = []
-        strike: MistokError | None = None
-        for change in changes:
-            if strike is not None:
-                outcomes.append(RowOutcome(error=strike))
-                continue
-            try:
-                existed = self._one(change, known)
-                outcomes.append(RowOutcome(ids=(change.id,), existed=existed))
-            except Held as error:
-                outcomes.append(RowOutcome(error=error))
-            except (Transient, Refused) as error:
-                if not any(outcome.error is None for outcome in outcomes):
-                    raise
-                strike = error
-                outcomes.append(RowOutcome(error=error))
-        return outcomes
+        return row_by_row(changes, lambda change: RowOutcome((change.id,), existed=self._one(change, known)))
 
     def _one(self, change: OrderChange, known: Mapping[str, str]) -> bool:
         """Whether all was so already."""

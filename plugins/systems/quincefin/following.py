@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -70,7 +71,13 @@ class Followers:
         for listing in self._live():
             while any(mark not in known for mark in marks.values()) and listing.further():
                 known = self._marks(fresh=False)
-        return {key: self.ref(known[mark], key) for key, mark in marks.items() if mark in known}
+        return {key: self._found(known[mark], key) for key, mark in marks.items() if mark in known}
+
+    def _found(self, row: Row, key: str) -> DocumentRef:
+        """One that was to be posted and is a draft yet is unfinished: a run broke off in between."""
+        return replace(
+            self.ref(row, key), unfinished=self.kind in self.settings.post and flag(row.get("Fixed")) is False
+        )
 
     def _marks(self, *, fresh: bool) -> dict[str, Row]:
         found: dict[str, Row] = {}
@@ -178,7 +185,7 @@ class Followers:
             raise held(
                 T("Quincefin reckons {there} for the {kind} {number}, and not {wanted}.", there=told,
                   kind=WORDS[self.kind], number=text(row.get("Number")), wanted=total),
-                T("Compare the two; if it is right so, accept it."),
+                T("Compare the two, and put it right in Quincefin: it is looked at again by itself."),
                 code="quincefin-total",
             )  # fmt: skip
         return DocumentOutcome(key, self.ref(row, key), existed=existed)

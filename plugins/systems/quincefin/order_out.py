@@ -190,7 +190,7 @@ def _added(row: Row, wanted: Any, fields: FieldNames) -> list[Any]:
     if there is None or _counted(there) - new:
         raise held(
             T("Quincefin adds lines to an order, and takes none away or changes them."),
-            T("Change the order in Quincefin by hand, and accept it here."),
+            T("Change the order in Quincefin by hand: it is looked at again by itself."),
             code="quincefin-lines",
         )
     new.subtract(_counted(there))

@@ -23,7 +23,7 @@ def refused(error: Error, *, writing: bool) -> MistokError:
         case "UserWarning":
             return held(
                 T("Tryton warns, and goes on only when a person says so: {words}", words=_words(said, 1, 2)),
-                T("Do it in Tryton's own client, where the warning can be answered, and accept it here."),
+                T("Do it in Tryton's own client, where the warning can be answered: it is looked at again by itself."),
                 code="tryton-warning",
             )
         case "ConcurrencyException":

@@ -312,7 +312,7 @@ class OrderBook:
             if lines is not None or set(header) - {"comment", "description"}:
                 raise held(
                     T("Sale {number} is being processed: Tryton changes no line of it any more.", number=there.number),
-                    T("Make a further sale, or a return, in Tryton by hand, and accept it here."),
+                    T("Make a further sale, or a return, in Tryton by hand, and reject this card."),
                     code="tryton-processed",
                 )
             self.client.write(SALE, there.id, header)

@@ -341,7 +341,7 @@ class Shipping:
             raise held(
                 T("The stock period of Tryton up to {end} is closed: nothing is dated {day}.",
                   end=max(closed).isoformat(), day=day.isoformat()),
-                T("Reopen the period in Tryton, or do it under a later day by hand and accept it here."),
+                T("Reopen the period in Tryton, or do it under a later day by hand and reject this card."),
                 code="tryton-period",
             )  # fmt: skip
 
@@ -476,7 +476,7 @@ class Shipping:
         if not self._came_in(back):
             raise held(
                 T("Tryton shows no goods of return {number} that have come in.", number=back.number),
-                T("Look at it in Tryton: receive its goods there, and accept it here."),
+                T("Look at it in Tryton, and receive its goods there: it is looked at again by itself."),
                 code="tryton-not-done",
             )
         return self.papers.standing(back.id)

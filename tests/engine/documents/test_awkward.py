@@ -9,7 +9,7 @@ import pytest
 from pipeline.engine.documents.products import own_article
 from pipeline.model import Party
 from pipeline.testing.documents_target import DocumentsTarget, Say
-from tests.engine.documents.making import D, line, order
+from tests.engine.documents.making import D, line, order, paid
 from tests.engine.documents.world import World
 
 KYIV = "only: {warehouses: [Київ], statuses: [Confirmed, To courier, Cancelled]}\n"
@@ -164,3 +164,72 @@ def test_a_product_that_is_refused_holds_its_order_alone(world: World) -> None:
     world.put("4", order(line(""), total=D(200)))
     assert world.run().counts == {"held": 1}
     assert world.documents() == []
+
+
+# --- what people do in the target ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("DELETE FROM documents WHERE kind = 'ship'", "shipment-gone"),
+        ("UPDATE documents SET cancelled = 1 WHERE kind = 'create'", "cancelled-there"),
+    ],
+)
+def test_a_full_run_sees_what_somebody_took_out_and_does_nothing_twice(world: World, query: str, code: str) -> None:
+    world.put("12")
+    world.run()
+    before = len(world.documents())
+    world.sql(query)
+    world.later(days=1)
+    assert world.run().counts == {"held": 1}
+    assert world.codes() == [code]
+    assert len(world.documents()) == before - (code == "shipment-gone")
+    world.sql("UPDATE documents SET cancelled = 0")
+    if code == "cancelled-there":
+        assert world.run().counts == {"known": 1}
+        assert world.cards() == []
+
+
+def test_money_that_was_paid_back_counts_so_when_a_person_says_that_it_was_entered(world: World) -> None:
+    world.rules = "rules: {Done: [order, pay], Cancelled: cancel}\n"
+    world.put("12", order(payment=paid("250.00")))
+    world.run()
+    world.move("12", payment=paid("200.00"))
+    assert world.run().counts == {"held": 1}
+    ((finding,),) = [card["findings"] for card in world.cards()]
+    assert "'50.00'" in str(finding)
+    world.resolve("accept")
+    assert (world.cards(), world.states()) == ([], {"7": "created"})
+    assert [kind for kind, _key in world.documents()] == ["create", "pay"], "nothing is made of it in the target"
+    world.move("12", payment=paid("230.00"))
+    assert world.run().counts == {"paid": 1}
+    assert world.sql("SELECT total FROM documents WHERE kind = 'pay'") == [("250.00",), ("30.00",)]
+    world.move("19", payment=paid("230.00"))
+    assert world.run().counts == {"cancelled": 1}
+    ((found,),) = world.rows("SELECT findings FROM orders")
+    assert "paid-stays" in found
+    assert "230.00" in found
+
+
+def test_an_order_of_which_nothing_can_be_read_spoils_no_other(world: World) -> None:
+    """A killed run, and an archive that lacks what it had read: the others go on, and it is told."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(point: str) -> None:
+        if point == "documents:create-applied":
+            raise Killed
+
+    world.put("4")
+    with pytest.raises(Killed):
+        world.run(reach=die)
+    for copy in (world.folder / "archive").rglob("objects/*/*"):
+        copy.unlink()
+    world.put("4", order(id="8", number="8"))
+    report = world.run()
+    assert report.counts["created"] == 1
+    assert report.steps[0].result is not None
+    assert [one.code for one in report.steps[0].result.findings] == ["unread-order"]
+    assert world.states()["8"] == "created"

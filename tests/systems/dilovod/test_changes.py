@@ -89,6 +89,17 @@ def test_an_order_that_was_unposted_in_the_cabinet_is_posted_again_by_an_amendme
     assert only(one)["posted"] == "1"
 
 
+def test_f03_an_order_that_was_saved_and_not_posted_by_a_killed_run_is_posted_by_the_next(one: Base) -> None:
+    ref = done(make(one, order(1, CODES)))
+    one.fake.edit(ref.id, save_type=2)
+    key = "demo/shop/1/create/0"
+    assert one.open().find([key])[key].unfinished
+    (again,) = make(one, order(1, CODES))
+    assert (again.error, again.existed) == (None, True)
+    assert only(one)["posted"] == "1"
+    assert not one.open().find([key])[key].unfinished
+
+
 def test_what_has_been_shipped_is_not_changed_any_more(one: Base) -> None:
     ref = done(make(one, order(1, CODES)))
     done(one.open().ship([Shipment(key="demo/shop/1/ship/1", order=ref, draft=draft_of(one))]))

@@ -214,8 +214,10 @@ def test_d_a_shipment_that_could_not_be_posted_is_never_passed_off_as_one(one: B
     (outcome,) = one.open().ship([wanted])
     assert "is saved and could not be posted: Dilovod refuses it: Період закрито" in why(outcome)
     assert one.fake.stock(good_of(one, CODES[0])) == 1000
+    assert one.open().find_shipments([wanted.key])[wanted.key].unfinished
     (again,) = one.open().ship([wanted])
     assert again.existed
+    assert not one.open().find_shipments([wanted.key])[wanted.key].unfinished
     assert one.fake.stock(good_of(one, CODES[0])) == 998
     assert len(one.fake.rows(SALE)) == 1
 

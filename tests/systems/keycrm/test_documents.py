@@ -32,6 +32,8 @@ from pipeline.api import (
     Transient,
 )
 from pipeline.testing.documents_contract import MOMENT, DocumentsContract, Subject, drafts_of, larger, order
+from plugins.systems.keycrm.client import Client as KeyClient
+from plugins.systems.keycrm.documents import MAKING
 from plugins.systems.keycrm.fake import Quirks
 from plugins.systems.keycrm.order_out import order_of, uuid_of
 from tests.systems.keycrm.account import Account, account
@@ -262,7 +264,37 @@ def test_a_status_that_could_not_be_set_is_a_doubt_about_an_order_that_is_there(
     (outcome,) = make(one, replace(order(1, CODES), status="confirmed"))
     assert isinstance(outcome.error, InDoubt)
     assert "status could not be set: KeyCRM refuses it: No." in str(outcome.error)
-    assert set(one.open().find(["demo/shop/1/create/0"])) == {"demo/shop/1/create/0"}
+    key = "demo/shop/1/create/0"
+    assert one.open().find([key])[key].unfinished, "begun, and known as such to whoever comes after a kill"
+    assert MAKING in one.fake.order(1)["manager_comment"]
+
+    (again,) = make(one, replace(order(1, CODES), status="confirmed"))
+    assert (again.error, again.existed) == (None, True)
+    assert one.fake.order(1)["status_id"] == 2
+    assert MAKING not in (one.fake.order(1)["manager_comment"] or "")
+    assert not one.open().find([key])[key].unfinished
+    assert len(one.fake.account.table("orders")) == 1
+
+
+def test_f03_an_order_of_a_run_that_was_killed_before_its_sum_was_right_is_finished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with account(Quirks(line_discount="unit"), documents=DOCUMENTS) as one:
+        stocked(one)
+        wanted = replace(order(1, CODES), status="confirmed")
+        with monkeypatch.context() as patch:
+            patch.setattr(KeyClient, "put", killed)
+            with pytest.raises(KeyboardInterrupt):
+                make(one, wanted)
+        (again,) = make(one, wanted)
+        assert (again.error, again.existed) == (None, True)
+        row = one.fake.order(1)
+        assert (row["grand_total"], row["status_id"]) == (wanted.total, 2)
+        assert MAKING not in (row["manager_comment"] or "")
+
+
+def killed(*_args: object, **_more: object) -> None:
+    raise KeyboardInterrupt
 
 
 # --- once ------------------------------------------------------------------------------------------------------------

@@ -231,8 +231,11 @@ def test_a_draft_that_can_be_posted_later_is(likeliest: Account) -> None:
     draft, ref, _outcome = shipped(likeliest, system)
     likeliest.fake.behave(fixed_by_api=True)
     assert isinstance(system, ShipDocuments)
-    (outcome,) = system.ship([shipment(ref, draft)])
+    wanted = shipment(ref, draft)
+    assert system.find_shipments([wanted.key])[wanted.key].unfinished, "whoever comes after a kill posts it"
+    (outcome,) = system.ship([wanted])
     assert outcome.error is None
+    assert not likeliest.open().find_shipments([wanted.key])[wanted.key].unfinished  # type: ignore[attr-defined]
     assert likeliest.fake.rows("document/outgoing")[0]["Fixed"] is True
 
 
