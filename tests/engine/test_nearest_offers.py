@@ -12,8 +12,8 @@ from pipeline.engine import nearest
 from pipeline.errors import ConfigError
 from pipeline.model import Offer
 from pipeline.ports import ProductLookup, Ref
+from tests.engine.in_step import NOW
 from tests.engine.sync_world import FLAT, MemorySystem, put, single
-from tests.engine.test_sync import NOW
 
 
 @dataclass

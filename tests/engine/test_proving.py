@@ -11,8 +11,8 @@ import pytest
 from pipeline.engine import proving
 from pipeline.engine.context import RunContext
 from pipeline.engine.runtime import RunReport
+from tests.engine.in_step import World, good
 from tests.engine.sync_world import FLAT, MemorySystem, put, single, special
-from tests.engine.test_sync import World, good
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pipeline.engine import deciding
 from pipeline.errors import Held, Transient
 from pipeline.ledger import cards
 from pipeline.texts import T
+from tests.engine.in_step import World, good
 from tests.engine.sync_world import put, single
-from tests.engine.test_sync import World, good
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pipeline.engine.context import RunContext
 from pipeline.engine.sync.compare import Comparison, compare, match_settings, rows_of
 from pipeline.flow import SyncStep
 from pipeline.model import Offer
+from tests.engine.in_step import NOW, World, good
 from tests.engine.sync_world import BELOW, put, single, special
-from tests.engine.test_sync import NOW, World, good
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.engine.context import RunContext
 from pipeline.engine.sync import compare as comparing
+from tests.engine.in_step import World, good
 from tests.engine.sync_world import put, single
-from tests.engine.test_sync import World, good
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.model import StockLevel
 from pipeline.syncing import StockSyncSettings
+from tests.engine.in_step import World, good
 from tests.engine.sync_world import BELOW, put, single, with_variants
-from tests.engine.test_sync import World, good
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pipeline.engine.sync.vanishing import Vanished, vanished
 from pipeline.model import Offer
 from pipeline.ports import OfferTraits
 from pipeline.syncing import CatalogueSyncSettings
+from tests.engine.in_step import World, by_sku, good
 from tests.engine.sync_world import BELOW, FLAT, put, single, with_variants
-from tests.engine.test_sync import World, by_sku, good
 
 WHOLE = replace(BELOW, of_products=frozenset({"published"}))  #: as OpenCart: it hides products only
 NOWHERE = replace(BELOW, writes=BELOW.writes - {"published"})  #: as KeyCRM

@@ -15,8 +15,8 @@ from pipeline.errors import Finding, Held, Where
 from pipeline.model import SpecialPrice
 from pipeline.ports import RowOutcome
 from pipeline.texts import verbatim
+from tests.engine.in_step import World, good
 from tests.engine.sync_world import BELOW, put, single, special, uah
-from tests.engine.test_sync import World, good
 
 KYIV = ZoneInfo("Europe/Kyiv")
 START, END = datetime(2026, 11, 30, 22, tzinfo=UTC), datetime(2026, 12, 5, 22, tzinfo=UTC)
