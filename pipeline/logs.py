@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import sys
 from collections.abc import Callable, Collection, Mapping, MutableMapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import structlog
 
 from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig
+from pipeline.logfile import LogFile
 
 Processor = Callable[
     [Any, str, MutableMapping[str, Any]], Mapping[str, Any] | str | bytes | bytearray | tuple[Any, ...]
@@ -25,6 +25,7 @@ def configure(
     file: Path | None = None,
     max_size: int = 10_000_000,
     keep: int = 10,
+    keep_days: int = 30,
     secrets: Collection[str] = (),
     console: bool = True,
 ) -> None:
@@ -74,9 +75,7 @@ def configure(
         file.parent.mkdir(parents=True, exist_ok=True)
         _add(
             root,
-            logging.handlers.RotatingFileHandler(
-                file, maxBytes=max_size, backupCount=keep, encoding="utf-8", delay=True
-            ),
+            LogFile(file, max_size=max_size, keep=keep, keep_days=keep_days),
             structlog.stdlib.ProcessorFormatter(
                 foreign_pre_chain=shared,
                 processors=[
@@ -94,6 +93,7 @@ def for_client(config: ClientConfig, *, console: bool) -> None:
         file=config.path(config.log.file) if config.log.file else None,
         max_size=config.log.max_size,
         keep=config.log.keep,
+        keep_days=config.log.keep_days,
         secrets=config.secrets,
         console=console,
     )

@@ -30,6 +30,7 @@ from pipeline.cli.rules import rules
 from pipeline.cli.run import run
 from pipeline.cli.selftest import selftest
 from pipeline.cli.serve import serve
+from pipeline.cli.service import group as service_group
 from pipeline.cli.status import HELP as STATUS_HELP
 from pipeline.cli.status import status
 from pipeline.cli.support import support_bundle
@@ -192,6 +193,7 @@ app.add_typer(config_group, name="config")
 app.add_typer(new_group, name="new")
 app.add_typer(map_group, name="map")
 app.add_typer(doctor_group, name="doctor")
+app.add_typer(service_group, name="service")
 app.add_typer(archive.group, name="archive")
 app.add_typer(ledger.group, name="ledger")
 app.add_typer(users_group, name="users")

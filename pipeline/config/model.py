@@ -217,6 +217,8 @@ class LogConfig(Settings):
     """A file that has grown to this size is put aside and a new one begun."""
     keep: Annotated[int, Field(ge=1)] = 10
     """How many put-aside files are kept."""
+    keep_days: Annotated[int, Field(ge=1, le=3660)] = 30
+    """Put-aside files that are older are dropped."""
 
 
 class ClientConfig(Settings):

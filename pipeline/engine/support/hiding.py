@@ -48,9 +48,7 @@ _DIGITS = r"\d[\d\u0020\u00a0()./\-]*\d"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _PARTS = re.compile(
     rf"""
-      (?P<email>[^\s@<>"'(),;:]+@[^\s@<>"'(),;:]+)
-    | (?P<key>\b(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[A-Za-z0-9_\-+/=]{{20,}})
-    | (?P<time>\b\d{{4}}-\d\d-\d\d(?:[T\u0020]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[+-]\d\d:\d\d)?)?(?!\d)
+      (?P<time>\b\d{{4}}-\d\d-\d\d(?:[T\u0020]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[+-]\d\d:\d\d)?)?(?!\d)
         |\b\d\d\.\d\d\.\d{{4}}\b(?:,?\u0020\d\d:\d\d)?)
     | (?P<address>\b{_OCTET}(?:\.{_OCTET}){{3}}\b)
     | (?P<phone>\+?\(?{_DIGITS})
@@ -58,6 +56,11 @@ _PARTS = re.compile(
     | (?P<word>[^\W\d_]+)
     """,
     re.VERBOSE,
+)
+#: Whole words: looked for before all others, as a part of one may look like a number.
+_WHOLE = re.compile(
+    r"(?P<email>[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+)"
+    r"|(?P<key>\b(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[A-Za-z0-9_\-+/=]{20,})"
 )
 _LOCAL = re.compile(r"\d{3}[\s-]\d\d[\s-]\d\d")
 _HIDDEN = {"email": "e-mails", "key": "keys", "phone": "long numbers", "number": "long numbers", "word": "words"}
@@ -100,7 +103,7 @@ class Hider:
         clear = mask(text, self._secrets)
         if clear != text:
             self.counts["secrets"] += 1
-        return _PARTS.sub(self._part, clear)
+        return _PARTS.sub(self._part, _WHOLE.sub(self._part, clear))
 
     def whole(self, value: object) -> object:
         """Something that is somebody's as a whole; nothing and empty texts stay what they are."""
