@@ -134,6 +134,11 @@ def show_datetime(value: datetime, language: str | None = None) -> str:
     return str(format_datetime(value, pattern, tzinfo=value.tzinfo, locale=language or _current.get()))
 
 
+def show_date(value: date, language: str | None = None) -> str:
+    """A day as people write it: ``22.11.2026`` in Ukrainian, ``2026-11-22`` in English."""
+    return f"{value:%d.%m.%Y}" if (language or _current.get()) == "uk" else value.isoformat()
+
+
 @cache
 def _catalogue(language: str) -> gettext.NullTranslations:
     path = _LOCALES / language / "LC_MESSAGES" / "mistok.po"
@@ -160,6 +165,8 @@ def _show(value: Arg, language: str) -> str:
         return show_decimal(value, language)
     if isinstance(value, datetime):
         return show_datetime(value, language)
+    if isinstance(value, date):
+        return show_date(value, language)
     return _hidden(value) if isinstance(value, str) else str(value)
 
 

@@ -95,6 +95,11 @@ def test_a_text_comes_back_from_json_as_it_was(args: dict[str, Arg], n: int) -> 
         assert back.render("uk") == text.render("uk")
 
 
+def test_a_day_is_written_as_people_write_it() -> None:
+    text = T("up to {day}", day=date(2026, 1, 31))
+    assert (text.render("uk"), text.render("en")) == ("up to 31.01.2026", "up to 2026-01-31")
+
+
 def test_a_date_is_kept_as_a_date() -> None:
     text = T("at {times}", times=date(2026, 1, 31))
     assert Text.from_json(text.to_json()) == text

@@ -14,12 +14,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.e2e.command import here
 from tests.web.conftest import PASSWORD, World
 from tests.web.live import served
 
 CHROMIUM = "/usr/bin/chromium"
 #: Pictures of the pages are written there when this names a folder.
 PICTURES = os.environ.get("MISTOK_PICTURES", "")
+#: The pictures of docs/dashboard.md are made anew there: MISTOK_SHOTS=docs/images uv run pytest tests/web -k shuts
+SHOTS = os.environ.get("MISTOK_SHOTS", "")
+SHOWN = {("today", "light"), ("order", "light"), ("card", "light"), ("orders", "phone")}
 PHONE = {"width": 390, "height": 844}
 
 
@@ -78,19 +82,48 @@ def held(world: World, file: str) -> tuple[int, str, str]:
     return int(row), str(number), str(phone)
 
 
-def test_an_order_is_found_by_its_phone_and_replayed_in_three_clicks(
+def test_an_order_is_found_and_replayed_in_three_clicks(
     context: Callable[..., BrowserContext], busy: tuple[World, str]
 ) -> None:
-    row, number, phone = held(busy[0], "unknown-product.xml")
+    """By number, phone or file, in one search; held for a product that has been added to the books meanwhile."""
+    world = busy[0]
+    row, number, phone = held(world, "unknown-product.xml")
     page = context("support").pages[0]
-    page.get_by_role("searchbox", name="Order, phone, customer or file").fill(phone)
-    page.get_by_role("button", name="Find").click()
-    if not page.url.endswith(f"/orders/{row}"):  # the same customer has ordered before
-        page.get_by_role("link", name=f"№{number}").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text(number)
+    search = page.get_by_role("searchbox", name="Order, phone, customer or file")
+    heading, link = page.get_by_role("heading", level=1), page.get_by_role("link", name=f"№{number}")
+    for words in (phone, phone[-7:], "unknown-product.xml"):
+        page.goto("/")
+        search.fill(words)
+        page.get_by_role("button", name="Find").click()
+        expect(heading.filter(has_text=number).or_(link.first)).to_be_visible()
+    page.goto("/")
+    search.fill(number)
+    page.get_by_role("button", name="Find").click()  # one
+    expect(heading).to_contain_text(number)
     expect(page.locator("tr.marked")).to_contain_text("<code>")
     page.get_by_role("button", name="Replay…").click()
     expect(page.get_by_text(f"№{number} would stay held")).to_be_visible()
+    expect(page.get_by_text("Nothing would be changed.")).to_be_visible()
+    expect(page.get_by_role("button", name="Do it")).to_have_count(0)  # there is nothing to be done
+    table = world.folder / "new.csv"
+    table.write_text("code;name_uk-UA;unit;price;currency\nНЕМА-ТАКОГО-77;Фарба;шт;250;UAH\n", encoding="utf-8")
+    said = here("--config", world.folder / "config.yaml", "books", "load", table)
+    assert said.code == 0, said.all
+    page.goto(f"/orders/{row}")
+    page.get_by_role("button", name="Replay…").click()  # two
+    expect(page.get_by_text("1 thing would be done. Nothing was changed yet.")).to_be_visible()
+    assert world.rows(f"SELECT state FROM orders WHERE id = {row}") == [("held",)]
+    page.get_by_role("button", name="Do it").click()  # three
+    expect(page.get_by_text("It is done. This has come of it:")).to_be_visible(timeout=30_000)
+    expect(page.locator(".finding.outcome-created")).to_contain_text(number)
+    ((state, document),) = world.rows(f"SELECT state, document_number FROM orders WHERE id = {row}")
+    assert state == "created"
+    page.goto(f"/orders/{row}")
+    expect(page.locator(".facts .state.created")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text(document)
+    expect(page.get_by_role("main")).to_contain_text("support")  # who has done it
+    # once more: it is done, and is not done twice
+    page.get_by_role("button", name="Replay…").click()
     expect(page.get_by_text("Nothing would be changed.")).to_be_visible()
 
 
@@ -141,6 +174,16 @@ def test_without_javascript_it_is_read_and_acts_work(
     row, number, _phone = held(busy[0], "unknown-product.xml")
     page.goto(f"/orders/{row}")
     assert number in page.inner_text("h1")
+
+
+def test_every_page_is_read_without_javascript(context: Callable[..., BrowserContext], numbers: dict[str, int]) -> None:
+    page = context("admin", java_script_enabled=False, viewport=PHONE).pages[0]
+    for name, address in PAGES:
+        answer = page.goto(address.format_map(numbers))
+        assert answer is not None
+        assert answer.ok, name
+        assert len(page.inner_text("main")) > 40, name
+        assert page.inner_text("h1").strip(), name
 
 
 def test_what_is_open_brings_itself_up_to_date(context: Callable[..., BrowserContext], busy: tuple[World, str]) -> None:
@@ -198,7 +241,7 @@ def test_no_page_shuts_anybody_out(context: Callable[..., BrowserContext], numbe
         options |= {"viewport": PHONE, "has_touch": True}
     made = context("admin", **options)
     page, axe, found = made.pages[0], Axe(), {}
-    whole = bool(os.environ.get("MISTOK_FULL") or PICTURES)
+    whole = bool(os.environ.get("MISTOK_FULL") or PICTURES or SHOTS)
     chosen = PAGES if whole or look != "dark" else [one for one in PAGES if one[0] in COLOURFUL]
     for name, address in chosen:
         page.goto(address.format_map(numbers))
@@ -214,4 +257,6 @@ def test_no_page_shuts_anybody_out(context: Callable[..., BrowserContext], numbe
             found[f"{name} is too wide"] = []
         if PICTURES:
             page.screenshot(path=Path(PICTURES) / f"web-{name}-{look}.png", full_page=True)
+        if SHOTS and (name, look) in SHOWN:
+            page.screenshot(path=Path(SHOTS) / f"page-{name}.png")
     assert found == {}

@@ -78,7 +78,7 @@ def jsonable(value: Any) -> Any:
 
 def cell(value: Any) -> str:
     """One value for a person."""
-    from pipeline.texts import show_datetime, show_decimal
+    from pipeline.texts import show_date, show_datetime, show_decimal
 
     match value:
         case None:
@@ -87,6 +87,8 @@ def cell(value: Any) -> str:
             return show_decimal(value)
         case datetime():
             return show_datetime(value)
+        case date():
+            return show_date(value)
         case list() | tuple():
             return ", ".join(cell(one) for one in value)
         case _:

@@ -72,7 +72,7 @@ def add_paper_verbs(app: typer.Typer, opened: Open) -> None:
         if as_json:
             print_json({"closed_until": day.isoformat() if day else None})
         else:
-            shown = T("Everything dated up to {day} is closed.", day=day.isoformat()) if day else None
+            shown = T("Everything dated up to {day} is closed.", day=day) if day else None
             typer.echo(str(shown or T("No period is closed.")))
 
 
