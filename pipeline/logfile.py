@@ -87,7 +87,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
         if self.stream is not None:
             with suppress(OSError):
                 self.stream.close()
-            self.stream = None  # type: ignore[assignment] # as with delay: it is opened when something is written
+            vars(self)["stream"] = None  # as with delay: it is opened when something is written
 
     def _size(self) -> int:
         try:

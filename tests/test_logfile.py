@@ -106,7 +106,7 @@ def test_a_full_disk_does_not_stop_the_work(
     monkeypatch.setattr(LogFile, "_follow", lambda self: setattr(self, "stream", Full()))
     monkeypatch.setattr(LogFile, "shouldRollover", lambda self, record: False)
     log.emit(line("lost"))
-    log.stream = None  # type: ignore[assignment] # nothing to be closed
+    log.stream = None  # nothing to be closed
     assert capsys.readouterr().err == ""
 
 

@@ -28,6 +28,8 @@ group = typer.Typer(
     epilog=str(common.EXIT_CODES),
     help=str(T("Let systemd, Windows or launchd keep mistok serve at work.")),
 )
+#: Named once, so that types are checked for every system on any.
+PLATFORM: str = sys.platform
 #: There when systemd runs the machine: sd_booted(3).
 SYSTEMD = Path("/run/systemd/system")
 UNITS = Path("/etc/systemd/system")
@@ -78,8 +80,8 @@ def install(
             else T("{name} is made.", name=manager.service.name)
         )
         out.print(str(done))
-        for words in manager.remarks:
-            out.print(str(words), soft_wrap=True, markup=False)
+        for remark in manager.remarks:
+            out.print(str(remark), soft_wrap=True, markup=False)
 
 
 @_add(T("Stop the service and take it away; the client's folder stays as it is."), "remove")
@@ -199,11 +201,11 @@ class _Manager:
 def _manager(context: typer.Context, *, system: bool, user: str) -> _Manager:
     config = common.load(context)
     path = config.source.resolve()
-    if sys.platform == "win32":
+    if PLATFORM == "win32":
         if system:
             common.usage(T("--system is for Linux."), T("A service of Windows is one of the whole machine anyway."))
         return _Manager("windows", Service(config.client, command(), path))
-    if sys.platform == "darwin":
+    if PLATFORM == "darwin":
         if system:
             common.usage(T("--system is for Linux."), T("On macOS an agent of your session is made."))
         service = Service(config.client, command(), path)
@@ -235,7 +237,7 @@ def command() -> list[str]:
             T("This mistok is in a temporary environment of uv, which is cleaned away some day."),
             T("Install it first (uv tool install mistok), and call that one."),
         )
-    script = folder / ("mistok.exe" if sys.platform == "win32" else "mistok")
+    script = folder / ("mistok.exe" if PLATFORM == "win32" else "mistok")
     return [str(script)] if script.is_file() else [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 
@@ -246,10 +248,7 @@ def _own_units() -> Path:
 
 def _owner(path: Path) -> str:
     """Who owns the config: the service works in that person's folder. Root is taken only when it is named."""
-    try:
-        name = path.owner()
-    except (KeyError, NotImplementedError):  # an owner without a name
-        name = ""
+    name = _name_of_owner(path)
     if name in ("", "root"):
         common.usage(
             T("Say with --user who the service is to run as."),
@@ -259,8 +258,17 @@ def _owner(path: Path) -> str:
     return name
 
 
+def _name_of_owner(path: Path) -> str:
+    if sys.platform != "win32":
+        try:
+            return path.owner()
+        except KeyError:  # a number without a name
+            pass
+    return ""
+
+
 def _uid() -> int:
-    return os.getuid() if sys.platform != "win32" else -1
+    return int(getattr(os, "getuid", lambda: -1)())
 
 
 def _session() -> str:

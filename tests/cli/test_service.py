@@ -109,7 +109,7 @@ def test_launchd_is_told_by_a_property_list() -> None:
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A client's folder, and a systemd that writes down what it is told."""
-    if sys.platform != "linux":
+    if verb.PLATFORM != "linux":
         pytest.skip("systemd is Linux")
     folder = tmp_path / "Мій магазин"
     folder.mkdir()
@@ -172,10 +172,10 @@ def test_of_the_whole_machine_it_is_roots_to_make(client: Path, monkeypatch: pyt
     said = here("--config", config, "service", "install", "--system", "--user", "mistok")
     assert (said.code, "needs root" in said.err) == (2, True)
     monkeypatch.setattr(verb, "_uid", lambda: 0)
-    monkeypatch.setattr(Path, "owner", lambda self: "root")
+    monkeypatch.setattr(verb, "_name_of_owner", lambda path: "root")
     said = here("--config", config, "service", "install", "--system")
     assert (said.code, "--user" in said.err) == (2, True)  # never as root by itself
-    monkeypatch.setattr(Path, "owner", lambda self: "olena")
+    monkeypatch.setattr(verb, "_name_of_owner", lambda path: "olena")
     assert here("--config", config, "service", "install", "--system", "--no-start").code == 0
     unit = (client.parent / "units" / "mistok-acme.service").read_text(encoding="utf-8")
     assert "User=olena\n" in unit
