@@ -30,7 +30,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 USAGE: type[Exception] = typer.BadParameter.__mro__[1]
 #: Verbs that are run: a new one is understood only, until somebody knows that it ends by itself and asks nothing.
 RUN_VERBS = frozenset(
-    {"approve", "archive", "books", "card", "cards", "check", "compare", "files", "jobs", "ledger", "mappings", "notices",
+    {"approve", "archive", "books", "card", "cards", "check", "compare", "files", "jobs", "ledger", "mappings",
+     "notices",
      "orders", "plans", "plugins", "resolve", "rules", "run", "status", "support-bundle", "sync", "trace", "users"}
 )  # fmt: skip
 #: Commands of those verbs that are not run here, and others, by how they begin, and why.
