@@ -18,11 +18,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pipeline.errors import ConfigError, Finding, system_words
 from pipeline.flow import API_VERSION, ChannelPlugin, FormatPlugin, Plugin, StepPlugin, SystemPlugin
 from pipeline.texts import T
+
+if TYPE_CHECKING:
+    from pipeline.ports import Asker
 
 BUILT_IN = ("plugins.formats", "plugins.systems", "plugins.steps", "plugins.channels")
 GROUP = "mistok.plugins"
@@ -110,6 +113,15 @@ def load_what_loads(
 def records_of(source: Source) -> tuple[Plugin, ...]:
     """The plugins of one file, loaded as those of a client's folder are. Raises ConfigError."""
     return _records(_module(source), str(source.path))
+
+
+def asker(name: str, parameters: Mapping[str, object]) -> Asker:
+    """A built-in channel whose reader can answer, opened. No other plugin is loaded: it is started by sessions."""
+    (plugin,) = _records(importlib.import_module(f"plugins.channels.{name}"), name)
+    assert isinstance(plugin, ChannelPlugin)
+    opened = plugin.open(plugin.settings.model_validate(parameters))
+    assert hasattr(opened, "ask")
+    return cast("Asker", opened)
 
 
 def own_sources(folder: Path | None) -> tuple[Source, ...]:

@@ -45,7 +45,7 @@ def order(
         subject=subject,
         # Short, since desktops cut a title that is too long for one line.
         title=T("New order {number}", number=number),
-        body=_stacked(lines),
+        body=stacked(lines),
         data={
             "number": number,
             "customer": customer,
@@ -64,7 +64,7 @@ def held(subject: str, number: str, finding: Finding) -> Notice:
         kind="held",
         subject=subject,
         title=T("Order {number} waits for you", number=number),
-        body=_stacked(_words(finding)),
+        body=stacked(_words(finding)),
         data={"number": number, "code": finding.code},
     )
 
@@ -76,7 +76,7 @@ def changed(subject: str, number: str, finding: Finding, what: Text) -> Notice:
         kind="held",
         subject=subject,
         title=T("Order {number} waits for you", number=number),
-        body=_stacked(lines),
+        body=stacked(lines),
         data={"number": number, "code": finding.code},
     )
 
@@ -91,7 +91,7 @@ def amended(subject: str, number: str, document: str, total: Money, what: Text) 
         kind="amended",
         subject=subject,
         title=T("Order {number} has changed", number=number),
-        body=_stacked(lines),
+        body=stacked(lines),
         data={"number": number, "document": document, "code": "amended"},
     )
 
@@ -117,7 +117,7 @@ def quarantined(subject: str, name: str, finding: Finding) -> Notice:
         kind="quarantined",
         subject=subject,
         title=T("A file is in quarantine"),
-        body=_stacked([verbatim(name), *_words(finding, name)]),
+        body=stacked([verbatim(name), *_words(finding, name)]),
         data={"name": name, "code": finding.code},
     )
 
@@ -128,7 +128,7 @@ def failure(subject: str, job: str, finding: Finding) -> Notice:
         kind="failure",
         subject=subject,
         title=T("Job {job} has a problem", job=job),
-        body=_stacked(_words(finding)),
+        body=stacked(_words(finding)),
         data={"job": job, "code": finding.code},
     )
 
@@ -139,7 +139,7 @@ def disk_full(subject: str, job: str, finding: Finding) -> Notice:
         kind="failure",
         subject=subject,
         title=T("A disk is full"),
-        body=_stacked(_words(finding)),
+        body=stacked(_words(finding)),
         data={"job": job, "code": finding.code},
     )
 
@@ -150,7 +150,7 @@ def archive_elsewhere(subject: str, finding: Finding) -> Notice:
         kind="failure",
         subject=subject,
         title=T("Copies of files are not in the archive"),
-        body=_stacked(_words(finding)),
+        body=stacked(_words(finding)),
         data={"code": finding.code},
     )
 
@@ -161,7 +161,7 @@ def connection_failure(subject: str, connection: str, finding: Finding) -> Notic
         kind="failure",
         subject=subject,
         title=T("Connection {connection} does not work", connection=connection),
-        body=_stacked(_words(finding)),
+        body=stacked(_words(finding)),
         data={"name": connection, "code": finding.code},
     )
 
@@ -183,7 +183,7 @@ def quiet(subject: str, inbox: str, finding: Finding) -> Notice:
         kind="failure",
         subject=subject,
         title=T("Nothing comes to {inbox}", inbox=inbox),
-        body=_stacked(_words(finding)),
+        body=stacked(_words(finding)),
         data={"name": inbox, "code": finding.code},
     )
 
@@ -211,7 +211,7 @@ def config_wrong(subject: str, file: str, finding: Finding, more: int) -> Notice
         kind="failure",
         subject=subject,
         title=T("The config {file} is wrong", file=file),
-        body=_stacked(lines),
+        body=stacked(lines),
         data={"name": file, "code": finding.code},
     )
 
@@ -222,7 +222,7 @@ def brake(subject: str, job: str, finding: Finding) -> Notice:
         kind="brake",
         subject=subject,
         title=T("Job {job} stopped for safety", job=job),
-        body=_stacked([T("Nothing was changed."), *_words(finding)]),
+        body=stacked([T("Nothing was changed."), *_words(finding)]),
         data={"job": job, "code": finding.code},
     )
 
@@ -233,7 +233,7 @@ def sync(subject: str, job: str, finding: Finding, count: int) -> Notice:
         kind="sync",
         subject=subject,
         title=T("Job {job}: {n}", job=job, n=TN("{n} product waits for you", "{n} products wait for you", count)),
-        body=_stacked(_words(finding)),
+        body=stacked(_words(finding)),
         data={"job": job, "code": finding.code, "count": count},
     )
 
@@ -265,17 +265,41 @@ def summary(
         totals: of orders, the sum by currency.
         late: they are old, because nobody could be told before.
     """
+    title = headline(kind, count)
+    lines = contents(count, names, totals)
+    if late:
+        lines.append(T("They came while no popup could be shown."))
+    lines.append(T("See all of them: mistok notices"))
+    return Notice(
+        kind="summary",
+        title=title,
+        body=stacked(lines),
+        data={
+            "of": kind,
+            "count": count,
+            "names": [name for name in names[:NAMED] if name],
+            "totals": {currency: str(amount) for currency, amount in totals.items()},
+        },
+    )
+
+
+def headline(kind: str, count: int) -> Text:
+    """How many there are of one kind."""
     match kind:
         case "order":
-            title = TN("{n} new order", "{n} new orders", count)
+            return TN("{n} new order", "{n} new orders", count)
         case "held":
-            title = TN("{n} order waits for you", "{n} orders wait for you", count)
+            return TN("{n} order waits for you", "{n} orders wait for you", count)
         case "quarantined":
-            title = TN("{n} file is in quarantine", "{n} files are in quarantine", count)
+            return TN("{n} file is in quarantine", "{n} files are in quarantine", count)
         case "amended":
-            title = TN("{n} booked order has changed", "{n} booked orders have changed", count)
+            return TN("{n} booked order has changed", "{n} booked orders have changed", count)
         case _:
-            title = TN("{n} message about problems", "{n} messages about problems", count)
+            return TN("{n} message about problems", "{n} messages about problems", count)
+
+
+def contents(count: int, names: Sequence[str], totals: Mapping[str, Decimal]) -> list[Text]:
+    """The sums of ``count`` notices, and the first names of what they are about: a line each, where there are any."""
     shown = [verbatim(name) for name in names[:NAMED] if name]
     lines: list[Text] = []
     if totals:
@@ -284,20 +308,7 @@ def summary(
         more = count - len(shown)
         listed = _joined(shown)
         lines.append(T("{names} and {n} more", names=listed, n=more) if more > 0 else listed)
-    if late:
-        lines.append(T("They came while no popup could be shown."))
-    lines.append(T("See all of them: mistok notices"))
-    return Notice(
-        kind="summary",
-        title=title,
-        body=_stacked(lines),
-        data={
-            "of": kind,
-            "count": count,
-            "names": [name for name in names[:NAMED] if name],
-            "totals": {currency: str(amount) for currency, amount in totals.items()},
-        },
-    )
+    return lines
 
 
 def _words(finding: Finding, named: str = "") -> list[Text]:
@@ -319,7 +330,8 @@ def _joined(parts: Sequence[Text]) -> Text:
     return text
 
 
-def _stacked(lines: Sequence[Text]) -> Text:
+def stacked(lines: Sequence[Text]) -> Text:
+    """Lines, one below the other."""
     text = lines[0]
     for line in lines[1:]:
         text = T("{first}\n{second}", first=text, second=line)

@@ -21,6 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.alerts.claims import LEASE, NoticeState, claim, is_due
+from pipeline.ledger.pcs import of_notices
 from pipeline.ledger.store import Ledger
 from pipeline.ledger.tables import notices, row_dict
 from pipeline.ports import Delivered, Notice, Notifier
@@ -100,7 +101,10 @@ def deliver(
 def listing(
     ledger: Ledger, *, state: str | None = None, limit: int = 50, subject: str | None = None
 ) -> list[dict[str, Any]]:
-    """The notices of the ledger's client, newest first, as rows with ``title``, ``body`` and ``why`` as Text."""
+    """The notices of the ledger's client, newest first, as rows with ``title``, ``body`` and ``why`` as Text.
+
+    ``told``: what became of each on people's PCs, and where else it was told (of ``pipeline.ledger.pcs``).
+    """
     n = notices
     query = sa.select(n).where(n.c.client == ledger.client).order_by(n.c.id.desc()).limit(limit)
     if state:
@@ -109,7 +113,9 @@ def listing(
         query = query.where(n.c.subject == subject)
     with ledger.read() as conn:
         rows = [row_dict(row) for row in conn.execute(query)]
+        told = of_notices(conn, [row["id"] for row in rows])
     for row in rows:
+        row["told"] = told.get(row["id"], [])
         row["title"] = Text.from_json(row["title"])
         row["body"] = Text.from_json(row["body"])
         row["why"] = Text.from_json(row["why"]) if row["why"] else None

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from pipeline import __version__
 from pipeline.cli import archive, common, ledger
+from pipeline.cli.alerts import group as alerts_group
 from pipeline.cli.cards import card, cards
 from pipeline.cli.check import check
 from pipeline.cli.config import group as config_group
@@ -197,3 +198,4 @@ app.add_typer(service_group, name="service")
 app.add_typer(archive.group, name="archive")
 app.add_typer(ledger.group, name="ledger")
 app.add_typer(users_group, name="users")
+app.add_typer(alerts_group, name="alerts")

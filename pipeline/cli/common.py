@@ -87,7 +87,7 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else 160
+    width = None if (stream is not None and stream.isatty()) or "COLUMNS" in os.environ else 160
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
 

@@ -12,6 +12,7 @@ import typer
 from pipeline.cli import common
 from pipeline.cli.orders import Limit, asked, cut
 from pipeline.engine.shown.stories import NOTICE_STATES as STATES
+from pipeline.engine.shown.told import told_rows
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -46,9 +47,17 @@ def notices(
                 ("state_text", T("State")),
                 ("how", T("Where, or why not")),
             ),
-            [{**row, "how": row["why"] or row["channel"]} for row in rows],
+            [{**row, "how": _how(row)} for row in rows],
             empty=T("No notices yet."),
         )
+
+
+def _how(row: Mapping[str, Any]) -> str | None:
+    """Which channel showed it or why not, and what became of it on people's PCs."""
+    told = [one["text"] for one in row["told"]]
+    own = row["channel"] if row["channel"] not in [one["pc"] for one in row["told"]] else None
+    first = own or (row["why"] if not told else None)
+    return "; ".join([*([first] if first else []), *told]) or None
 
 
 def notice_rows(
@@ -79,4 +88,5 @@ def _row(row: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
         "tries": row["tries"],
         "next_try": local(row["next_try"]) if row["state"] == "undelivered" else None,
         "summary": row["summary_id"],
+        "told": told_rows(row["told"], zone),
     }

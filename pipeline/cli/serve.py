@@ -81,7 +81,7 @@ def _serve(client: Client, workers: int | None, drain: float, *, web: bool | Non
     from pipeline.alerts.deliverer import Deliverer
     from pipeline.engine.configwatch import ConfigWatch
     from pipeline.engine.supervisor import Supervisor
-    from pipeline.engine.tell import open_channels
+    from pipeline.engine.tell import escalator, open_channels
 
     config = client.config
     supervisor = Supervisor(
@@ -99,12 +99,15 @@ def _serve(client: Client, workers: int | None, drain: float, *, web: bool | Non
         kinds=config.alerts.kinds,
         language=config.alerts.language or config.language,
     )
+    elsewhere = escalator(client)
     with supervisor.signals(), _page(client, web):
         deliverer.start()
+        elsewhere.start()
         try:
             supervisor.run()
         finally:
             deliverer.stop()
+            elsewhere.stop()
     return supervisor.edited
 
 

@@ -10,10 +10,10 @@ from functools import cache
 from pydantic import Field
 
 from pipeline.config import shape
+from pipeline.config.alertparts import alerts_of, check_alerts
+from pipeline.config.alerts import AlertsConfig
 from pipeline.config.check import OWN_FIELDS, Checker, known_keys
 from pipeline.config.model import (
-    AlertsConfig,
-    ChannelSpec,
     ClientConfig,
     ConnectionSpec,
     JobConfig,
@@ -41,7 +41,9 @@ def build(checker: Checker, registry: Registry, transports: Plain[str, type[Sett
     root = checker.root
     connections = _connections(checker, registry, transports)
     jobs = _jobs(checker, registry)
-    alerts = _alerts(checker, registry)
+    alerts = alerts_of(checker, registry)
+    if alerts is not None:
+        check_alerts(checker, alerts, jobs)
     _check_references(checker, registry, transports, connections)
     _check_timezone(checker, root.get("timezone"))
     config = _head(checker, root)
@@ -413,52 +415,6 @@ def _check_watch(checker: Checker, path: Loc, steps: Node | None, registry: Regi
             T("Use `every`, `at` or `cron`."),
             at_key=True,
         )
-
-
-# --- alerts ------------------------------------------------------------------------------------------------------
-
-
-def _alerts(checker: Checker, registry: Registry) -> AlertsConfig | None:
-    path: Loc = ("alerts",)
-    if "alerts" not in checker.root.entries:
-        return AlertsConfig()
-    node = checker.mapping(path, checker.root.get("alerts"))
-    if node is None:
-        return None
-    head = checker.settings(AlertsConfig, node.without("channels"), path)
-    channels: list[ChannelSpec] = []
-    listed = node.get("channels")
-    if isinstance(listed, Sequence):
-        for index, item in enumerate(listed.items):
-            channel = _channel(checker, ("alerts", "channels", index), item, registry)
-            if channel is not None:
-                channels.append(channel)
-    elif listed is not None:
-        text = T("A list is expected here.")
-        checker.add("config-type", ("alerts", "channels"), text, T("Write `[one, two]`, or one `- item` a line."))
-    return head.model_copy(update={"channels": tuple(channels)}) if head else None
-
-
-def _channel(checker: Checker, path: Loc, item: Node, registry: Registry) -> ChannelSpec | None:
-    own = Mapping(item.mark)
-    at = path
-    if isinstance(item, Scalar) and item.value is not None:
-        kind: str | None = item.text
-    else:
-        node = checker.mapping(path, item)
-        if node is None:
-            return None
-        own, at = node, (*path, "type")
-        kind = checker.text(path, own, "type", registry.channels)
-    if kind is None or at in checker.failed:
-        return None
-    plugin = registry.channels.get(kind)
-    if plugin is None:
-        text = T("Alert channel `{name}` is not known.", name=kind)
-        checker.unknown("config-unknown-type", at, kind, text, registry.channels)
-        return None
-    params = checker.settings(plugin.settings, own.without("type"), path, who=kind)
-    return ChannelSpec(type=kind, params=params) if params is not None else None
 
 
 # --- across ------------------------------------------------------------------------------------------------------

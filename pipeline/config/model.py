@@ -20,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from pipeline.config.alerts import AlertsConfig
 from pipeline.config.masking import mask, mask_any, url_passwords
 from pipeline.flow import DatabaseUrl, Duration, Settings, Size
 from pipeline.texts import T
@@ -73,26 +74,6 @@ class ConnectionSpec(Settings):
     type: str
     kind: Literal["transport", "system"]
     params: Annotated[SerializeAsAny[Settings], Field(repr=False)]
-
-
-class ChannelSpec(Settings):
-    """One alert channel, resolved."""
-
-    type: str
-    params: Annotated[SerializeAsAny[Settings], Field(repr=False)]
-
-
-class AlertsConfig(Settings):
-    """Who is told, and how."""
-
-    channels: tuple[ChannelSpec, ...] = ()
-    """Where notices go, in this order: `desktop`, …"""
-    kinds: tuple[str, ...] = ("order", "held", "amended", "quarantined", "failure", "brake", "sync")
-    """Which notices are shown."""
-    burst: Annotated[int, Field(ge=1)] = 4
-    """More new orders than this in one go become one summary."""
-    language: Literal["uk", "en"] | None = None
-    """Language of notices; the client's when not given."""
 
 
 class ArchiveConfig(Settings):

@@ -19,10 +19,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from pipeline.config import shape
+from pipeline.config.alerts import AlertsConfig, ChannelSpec
 from pipeline.config.model import (
-    AlertsConfig,
     ArchiveConfig,
-    ChannelSpec,
     ClientConfig,
     HooksConfig,
     JobConfig,

@@ -185,6 +185,8 @@ def _client(model: Json, defs: Json) -> Json:
     }
     defs["JobConfig"]["required"] = ["steps"]
     defs["AlertsConfig"]["properties"]["channels"]["items"] = {"$ref": "#/$defs/channel"}
+    words = defs["Escalation"]["properties"]["channel"].get("description", "")
+    defs["Escalation"]["properties"]["channel"] = {"description": words, "$ref": "#/$defs/channel"}
     return {
         "$schema": _DIALECT,
         "title": "Mistok: config.yaml of one client",

@@ -181,6 +181,7 @@ def columns_of(order: Order | None) -> dict[str, Any]:
         "currency": order.currency if order else None,
         "items": len(order.lines) if order else None,
         "status": order.status[:64] if order else None,
+        "warehouse": order.warehouse[:64] or None if order else None,
     }
 
 

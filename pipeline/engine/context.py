@@ -161,7 +161,8 @@ class RunContext:
 
     def notify(self, conn: sa.Connection, notice: Notice) -> None:
         """Write a notice in the transaction (of :meth:`begin`) of the outcome that it tells of."""
-        self._told[conn].notices.append(self.ledger.notice_row(notice))
+        row = self.ledger.notice_row(notice)
+        self._told[conn].notices.append({**row, "data": {"job": self.job, **row["data"]}})
 
     def close(self) -> None:
         """Close what was opened. A connection that breaks while closing is no trouble of the run."""

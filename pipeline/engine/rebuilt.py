@@ -288,7 +288,7 @@ def _told(conn: sa.Connection, ledger: Ledger, done: Rebuild, numbers: Mapping[s
                 document=order.ref.number,
                 source=seen.source,
             )
-            rows.append({**ledger.notice_row(notice), "state": "muted", "why": why})
+            rows.append({**ledger.notice_row(notice), "state": "muted", "why": why, "routed": ledger.clock.now()})
     ledger.append(conn, (), rows)
 
 

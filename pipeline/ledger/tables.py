@@ -144,6 +144,7 @@ orders = Table(
     Column("currency", String(3)),
     Column("items", Integer),
     Column("status", String(64)),  # the shop's own status of it, as it last came
+    Column("warehouse", String(64)),  # as the shop names it
     Column("amended", Moment),  # when its document was last brought to a newer content
     Column("findings", MaybeJson),  # list of Finding: why held, or remarks
     Column("tries", Integer, nullable=False, default=0),
@@ -298,7 +299,66 @@ notices = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try", Moment),
     Column("summary_id", Id, ForeignKey("notices.id")),
+    Column("routed", Moment),  # when it was decided which PCs are told
     Index("ix_notices_client_state", "client", "state"),
+    Index("ix_notices_client_routed", "client", "routed"),
+    Index("ix_notices_client_subject", "client", "subject"),
+)
+
+#: PCs of people that notices go to; those that are no more stay, as it is written down what they were told
+pcs = Table(
+    "pcs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("name", String(64), nullable=False),  # folded
+    Column("token", String(64)),  # SHA-256 of what the PC has; none: revoked
+    Column("created", Moment, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("revoked", Moment),
+    Column("seen", Moment),  # when it was last connected
+    Column("address", String(64)),
+    Column("program", String(128)),  # what it says of itself
+    UniqueConstraint("client", "name", name="uq_pcs_client_name"),
+    Index("ix_pcs_token", "token"),
+)
+
+#: which PC is told of which notice, and what became of it there
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("pc_id", Id, ForeignKey("pcs.id"), nullable=False),
+    Column("notice_id", Id, ForeignKey("notices.id"), nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("quiet", Integer, nullable=False, default=0),  # 1: it came in the quiet hours
+    Column("seq", BigInteger),  # the popup that tells of it, several with one number in a summary; none: held back
+    Column("released", Moment),
+    Column("shown", Moment),
+    Column("clicked", Moment),
+    Column("done", Moment),
+    UniqueConstraint("pc_id", "notice_id", name="uq_deliveries_pc_id_notice_id"),
+    Index("ix_deliveries_client_seq", "client", "seq"),
+    Index("ix_deliveries_pc_id_seq", "pc_id", "seq"),
+    Index("ix_deliveries_notice_id", "notice_id"),
+)
+
+#: what was told elsewhere because nobody had clicked, once for each rule
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("client", String(64), nullable=False),
+    Column("notice_id", Id, ForeignKey("notices.id"), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # sending, sent, failed
+    Column("at", Moment, nullable=False),
+    Column("next_try", Moment),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("why", MaybeJson),  # Text
+    UniqueConstraint("notice_id", "rule", name="uq_escalations_notice_id_rule"),
 )
 
 publications = Table(

@@ -72,7 +72,7 @@ from pipeline.ports.systems import (
     UntriedWrites,
     WriteProbe,
 )
-from pipeline.ports.telling import Clock, Delivered, Notice, Notifier
+from pipeline.ports.telling import Asker, Clock, Delivered, Notice, Notifier
 from pipeline.ports.transports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport, wire_text
 
 __all__ = [
@@ -85,6 +85,7 @@ __all__ = [
     "ApplyCatalogue",
     "ApplyOrders",
     "ApplyStock",
+    "Asker",
     "Batch",
     "Cancellation",
     "Capabilities",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -46,6 +46,20 @@ class Notifier(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds."""
+        ...
+
+
+class Asker(Notifier, Protocol):
+    """A channel whose reader can answer."""
+
+    def ask(
+        self, notice: Notice, language: str, answers: Mapping[str, Text], answered: Callable[[str], None]
+    ) -> Delivered:
+        """Show it with ``answers`` (name -> words) to choose from; ``answered`` is told the name of the chosen one.
+
+        Where the popup itself can be clicked, that is the first answer. ``answered`` is called from another thread,
+        at any time later, and returns at once.
+        """
         ...
 
 

@@ -36,14 +36,43 @@ NO_PAGE = T("There is no such page.")
 def make_app(site: Site) -> FastAPI:
     """The page of a client, as an ASGI application."""
     from pipeline.web import api, metrics
-    from pipeline.web.pages import audit, cards, catalogue, config, jobs, login, orders, replay, sync, tasks, today
+    from pipeline.web.pages import (
+        alerts,
+        audit,
+        cards,
+        catalogue,
+        config,
+        jobs,
+        login,
+        orders,
+        replay,
+        sync,
+        tasks,
+        today,
+    )
 
     app = FastAPI(title="Mistok", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.state.site = site
-    for room in (login, today, orders, cards, replay, jobs, tasks, catalogue, sync, config, audit, metrics, api):
+    for room in (
+        login,
+        today,
+        orders,
+        cards,
+        replay,
+        jobs,
+        tasks,
+        catalogue,
+        sync,
+        config,
+        audit,
+        alerts,
+        metrics,
+        api,
+    ):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(Guard, site=site)
+    app.add_exception_handler(alerts.Stranger, alerts.refuse)
     _tell_errors(app)
     return app
 

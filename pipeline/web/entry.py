@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Request
 
 from pipeline.ledger import people
+from pipeline.ledger.invitations import hashed
 from pipeline.web.access import Person, Right, Role
 from pipeline.web.proxy import named_user
-from pipeline.web.setup import hashed
 from pipeline.web.site import Site
 
 COOKIE, CSRF_COOKIE = "mistok", "mistok_csrf"

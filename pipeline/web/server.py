@@ -189,7 +189,9 @@ def _serve(pipe: Connection, payload: Any, listening: socket.socket) -> None:
     config: ClientConfig = pickle.loads(pickled)  # noqa: S301 - made by our own parent a moment ago
     hide_from_now_on(lambda words: mask(words, config.secrets))
     with Client.open(config, registry=registry) as client:
-        app = make_app(Site(client, settings))
+        site = Site(client, settings)
+        site.streams.start()
+        app = make_app(site)
         # proxy_headers: whom to believe is ours to say, see proxy.py
         server = uvicorn.Server(
             uvicorn.Config(
@@ -209,6 +211,7 @@ def _serve(pipe: Connection, payload: Any, listening: socket.socket) -> None:
             with contextlib.suppress(EOFError, OSError):
                 pipe.recv()
             server.should_exit = True
+            site.streams.close()  # they would hold the server up: nobody ends them but we
 
         threading.Thread(target=end, name="mistok-page-end", daemon=True).start()
         server.run(sockets=[listening])

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 
 from pipeline.ledger import people
+from pipeline.ledger.invitations import hashed
 from pipeline.ledger.store import Ledger
 
 #: It holds so long.
 HOLDS = timedelta(hours=24)
 _KIND, _NAME = "web-setup", "link"
-
-
-def hashed(token: str) -> str:
-    """What is kept of a token: who reads the ledger cannot log in with it."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def make_setup(ledger: Ledger) -> str:

@@ -13,6 +13,7 @@ from pipeline.ledger import people
 from pipeline.web.access import Person
 from pipeline.web.limits import Attempts
 from pipeline.web.passwords import Passwords
+from pipeline.web.streams import Streams
 from pipeline.web.tasks import Tasks
 
 
@@ -25,9 +26,11 @@ class Site:
     passwords: Passwords = field(default_factory=Passwords)
     tasks: Tasks = field(default_factory=Tasks)
     attempts: Attempts = field(init=False)
+    streams: Streams = field(init=False)
 
     def __post_init__(self) -> None:
         self.attempts = Attempts(self.now)
+        self.streams = Streams(self.client)
 
     def now(self) -> datetime:
         """The time by the client's clock."""

@@ -12,9 +12,10 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import timedelta
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,7 +71,13 @@ class DesktopChannel:
 
     def send(self, notice: Notice, language: str) -> Delivered:
         """Show ``notice``; shown only when the desktop took it. Never raises, takes no longer than ``limit``."""
-        return self._within_limit(lambda: self._show(notice, language))
+        return self._within_limit(lambda: self._show(notice, language, {"": T("Got it")}, _nothing_more))
+
+    def ask(
+        self, notice: Notice, language: str, answers: Mapping[str, Text], answered: Callable[[str], None]
+    ) -> Delivered:
+        """The same with answers to choose from; a click on the popup itself is the first, where the desktop has it."""
+        return self._within_limit(lambda: self._show(notice, language, answers, answered))
 
     def close(self) -> None:
         """Leave the desktop alone; popups that are on the screen stay there."""
@@ -101,7 +108,9 @@ class DesktopChannel:
             return Delivered(False, _not_allowed())
         return Delivered(True)
 
-    async def _show(self, notice: Notice, language: str) -> Delivered:
+    async def _show(
+        self, notice: Notice, language: str, answers: Mapping[str, Text], answered: Callable[[str], None]
+    ) -> Delivered:
         from desktop_notifier import DEFAULT_SOUND, Button, Capability
 
         ready = await self._probe()
@@ -120,8 +129,12 @@ class DesktopChannel:
             message=body,
             urgency=_urgency(notice.kind),
             # On some desktops a click on the popup does something, on others only a button does: both close it.
-            buttons=[Button(title=T("Got it").render(language))] if Capability.BUTTONS in capabilities else [],
-            on_clicked=_nothing_more,
+            buttons=[
+                Button(title=words.render(language), on_pressed=partial(answered, name))
+                for name, words in answers.items()
+                if Capability.BUTTONS in capabilities
+            ],
+            on_clicked=partial(answered, next(iter(answers))),
             on_dispatched=lambda: dispatched.append(True),
             sound=DEFAULT_SOUND if self._settings.sound else None,
             timeout=_seconds(self._settings.seconds) if notice.kind not in STICKY else -1,
@@ -223,7 +236,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-def _nothing_more() -> None:
+def _nothing_more(_answer: str) -> None:
     """A click on a popup closes it; the desktop does that."""
 
 

@@ -15,15 +15,16 @@ from pipeline.web.site import Site
 
 
 @contextmanager
-def served(site: Site) -> Iterator[str]:
+def served(site: Site, port: int = 0) -> Iterator[str]:
     """Serve the site while the block runs; gives its address."""
-    listening = bound(WebConfig(listen="127.0.0.1:0"))
+    listening = bound(WebConfig(listen=f"127.0.0.1:{port}"))
     server = uvicorn.Server(uvicorn.Config(make_app(site), log_config=None, access_log=False, lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
+        site.streams.close()
         server.should_exit = True
         thread.join(10)
         listening.close()

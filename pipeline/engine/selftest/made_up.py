@@ -18,8 +18,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.alerts import AlertsConfig
 from pipeline.config.model import (
-    AlertsConfig,
     ArchiveConfig,
     ClientConfig,
     ConnectionSpec,

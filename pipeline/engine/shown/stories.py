@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.shown.jobs import TRIGGERS
 from pipeline.engine.shown.rows import POLICIES, file_row, order_row, publication_row
+from pipeline.engine.shown.told import told_rows
 from pipeline.errors import Finding
-from pipeline.texts import T, Text
+from pipeline.texts import T, Text, verbatim
 
 if TYPE_CHECKING:
     from pipeline.engine.runtime import Client
@@ -252,6 +253,7 @@ def _event_words(event: str, data: Mapping[str, Any]) -> str:
 def notices_of(client: Client, conn: Any, subjects: Sequence[str]) -> list[dict[str, Any]]:
     import sqlalchemy as sa
 
+    from pipeline.ledger.pcs import of_notices
     from pipeline.ledger.tables import notices
 
     summary = notices.alias("summary")  # where a notice was told that a summary stands for
@@ -262,7 +264,9 @@ def notices_of(client: Client, conn: Any, subjects: Sequence[str]) -> list[dict[
         .order_by(notices.c.id)
     )
     rows = []
-    for row in conn.execute(query):
+    found = list(conn.execute(query))
+    told = of_notices(conn, [row.id for row in found])
+    for row in found:
         shown = row.shown or row.summary_shown
         rows.append(
             {
@@ -273,12 +277,23 @@ def notices_of(client: Client, conn: Any, subjects: Sequence[str]) -> list[dict[
                 "shown": shown.astimezone(client.config.zone) if shown else None,
                 "why": str(Text.from_json(row.why)) if row.why else None,
                 "data": row.data or {},
+                "told": told_rows(told.get(row.id, ()), client.config.zone),
             }
         )
     return rows
 
 
 def notice_words(notice: Mapping[str, Any]) -> Text:
+    """What became of a notice: on the server's own channels, on people's PCs, and elsewhere."""
+    words = _channel_words(notice)
+    for one in notice["told"]:
+        words = T("{first}; {second}", first=words, second=one["text"])
+    return words
+
+
+def _channel_words(notice: Mapping[str, Any]) -> Text:
+    if notice["told"] and not notice["shown"]:  # it need not be shown on the server
+        return verbatim(notice["title"])
     state = NOTICE_STATES.get(notice["state"], Text(notice["state"]))
     if notice["channel"] and notice["shown"]:
         return T(

@@ -29,6 +29,8 @@ ACTS: dict[str, Text] = {
     "user-added": T("add a user"),
     "user-changed": T("change a user"),
     "user-removed": T("remove a user"),
+    "pc-invited": T("invite a PC"),
+    "pc-revoked": T("revoke a PC"),
 }
 OUTCOMES: dict[str, Text] = {"done": T("done"), "refused": T("refused"), "failed": T("failed")}
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from pipeline.ledger import people
+from pipeline.ledger.invitations import hashed
 from pipeline.texts import LANGUAGES, TN, T, Text
 from pipeline.web import passwords
 from pipeline.web import setup as setup_link
@@ -31,7 +32,6 @@ from pipeline.web.entry import (
 from pipeline.web.guard import LANGUAGE_COOKIE
 from pipeline.web.names import name_trouble
 from pipeline.web.render import drop_cookie, page, set_cookie
-from pipeline.web.setup import hashed
 from pipeline.web.site import Site
 
 router = APIRouter(include_in_schema=False)

@@ -1,0 +1,156 @@
+"""Starts the program with the user's session: the contents are pure, the rims below write and remove them."""
+
+from __future__ import annotations
+
+import contextlib
+import plistlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import ConfigError, system_words
+from pipeline.texts import T, Text
+
+RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
+RUN_NAME = "Mistok alerts"
+UNIT = "mistok-alerts.service"
+LABEL = "ua.mistok.alerts"
+
+
+def command(python: Path, server: str, more: Sequence[str] = ()) -> list[str]:
+    """The words that start it. On Windows by ``pythonw.exe`` beside the interpreter, which opens no window."""
+    if python.name.lower() == "python.exe":
+        python = python.with_name("pythonw.exe")
+    return [
+        str(python),
+        "-X",
+        "utf8",
+        "-c",
+        "from pipeline.cli import main; main()",
+        "alerts",
+        "--server",
+        server,
+        *more,
+    ]
+
+
+def windows_value(words: Sequence[str]) -> str:
+    """The value below HKCU's Run key: one line, quoted as Windows programs read it."""
+    return subprocess.list2cmdline(words)
+
+
+def systemd_unit(words: Sequence[str]) -> str:
+    """A systemd user unit. Without a token that holds it ends with 3, and is not started again."""
+    line = " ".join(_systemd_word(word) for word in words)
+    return f"""\
+[Unit]
+Description=Mistok alerts: popups about orders
+After=graphical-session.target network.target
+
+[Service]
+ExecStart={line}
+Restart=always
+RestartSec=10
+RestartPreventExitStatus=2 3
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def _systemd_word(word: str) -> str:
+    # systemd.service(5): quotes and backslashes are escaped; % begins a specifier, $ a variable
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"'
+
+
+def launch_agent(words: Sequence[str]) -> bytes:
+    """The plist of a macOS LaunchAgent: it is started anew when it fails, and not when it ends with 0."""
+    return plistlib.dumps(
+        {
+            "Label": LABEL,
+            "ProgramArguments": list(words),
+            "RunAtLoad": True,
+            "KeepAlive": {"SuccessfulExit": False},
+            "ThrottleInterval": 30,
+            "LimitLoadToSessionType": "Aqua",
+            "ProcessType": "Interactive",
+        }
+    )
+
+
+def install(words: Sequence[str], home: Path, platform: str = sys.platform) -> list[Text]:
+    """Start it with the session from now on; what was done, in lines. Raises ConfigError."""
+    try:
+        if platform == "win32":
+            _run_key(windows_value(words))
+            return [T("It starts with Windows now (HKCU, {key}).", key=f"{RUN_KEY}\\{RUN_NAME}")]
+        if platform == "darwin":
+            path = home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+            _write(path, launch_agent(words))
+            return [_now(path, ["launchctl", "load", "-w", str(path)])]
+        path = home / ".config" / "systemd" / "user" / UNIT
+        _write(path, systemd_unit(words).encode())
+        _tried(["systemctl", "--user", "daemon-reload"])
+        return [_now(path, ["systemctl", "--user", "enable", "--now", UNIT])]
+    except OSError as error:
+        raise ConfigError(T("The autostart cannot be written: {words}", words=system_words(error))) from error
+
+
+def uninstall(home: Path, platform: str = sys.platform) -> list[Text]:
+    """Start it no more. Raises ConfigError."""
+    try:
+        if platform == "win32":
+            _run_key(None)
+        elif platform == "darwin":
+            path = home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+            _tried(["launchctl", "unload", "-w", str(path)])
+            path.unlink(missing_ok=True)
+        else:
+            _tried(["systemctl", "--user", "disable", "--now", UNIT])
+            (home / ".config" / "systemd" / "user" / UNIT).unlink(missing_ok=True)
+            _tried(["systemctl", "--user", "daemon-reload"])
+    except OSError as error:
+        raise ConfigError(T("The autostart cannot be removed: {words}", words=system_words(error))) from error
+    return [T("It does not start with the session any more.")]
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _now(path: Path, start: Sequence[str]) -> Text:
+    """What to say once the file is there: whether the system took it."""
+    wrong = _tried(start)
+    if wrong is None:
+        return T("It starts with the session now ({path}), and runs.", path=str(path))
+    return T(
+        "{path} is written; starting it did not work: {words}. Start it by: {command}",
+        path=str(path),
+        words=wrong,
+        command=" ".join(start),
+    )
+
+
+def _tried(words: Sequence[str]) -> Text | str | None:
+    """Run a program of the system; why it did not work, or None."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - fixed words
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return system_words(error) if isinstance(error, OSError) else str(error)
+    return None if done.returncode == 0 else (done.stderr or done.stdout).strip()[:300] or f"exit {done.returncode}"
+
+
+def _run_key(value: str | None) -> None:
+    """Set the value below HKCU's Run key; None removes it."""
+    if sys.platform == "win32":
+        import winreg
+
+        with winreg.CreateKeyEx(winreg.HKEY_CURRENT_USER, RUN_KEY, 0, winreg.KEY_SET_VALUE) as key:
+            if value is not None:
+                winreg.SetValueEx(key, RUN_NAME, 0, winreg.REG_SZ, value)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    winreg.DeleteValue(key, RUN_NAME)
