@@ -216,6 +216,17 @@ def config_wrong(subject: str, file: str, finding: Finding, more: int) -> Notice
     )
 
 
+def config_right(subject: str, file: str) -> Notice:
+    """What was wrong with the config is mended."""
+    return Notice(
+        kind="failure",
+        subject=subject,
+        title=T("The config {file} is right again", file=file),
+        body=T("The service works by it from now on."),
+        data={"name": file, "code": ""},
+    )
+
+
 def brake(subject: str, job: str, finding: Finding) -> Notice:
     """A plan went over a limit: nothing was applied, a person must approve."""
     return Notice(

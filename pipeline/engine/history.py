@@ -214,7 +214,7 @@ def skipped(ledger: Ledger, jobs: Iterable[str], since: datetime) -> dict[str, d
 
 
 def record_config(ledger: Ledger, file: str, findings: Sequence[Finding]) -> None:
-    """The config was edited: tell its mistakes once, until they change; without any, what was told is over."""
+    """The config was edited: tell its mistakes once, until they change; without any, that what was told is over."""
     code = hashlib.sha256(json.dumps([one.to_json() for one in findings]).encode()).hexdigest()[:16] if findings else ""
     with ledger.begin() as conn:
         before = (ledger.get_value(conn, "alarm", "config") or {}).get("code", "")
@@ -222,6 +222,8 @@ def record_config(ledger: Ledger, file: str, findings: Sequence[Finding]) -> Non
             return
         if findings:
             ledger.notify(conn, notices.config_wrong("config", file, findings[0], len(findings) - 1))
+        elif before:
+            ledger.notify(conn, notices.config_right("config:right", file))
         finding = findings[0].to_json() if findings else None
         now = ledger.clock.now().isoformat()
         ledger.set_value(conn, "alarm", "config", {"code": code, "at": now, "finding": finding})

@@ -91,8 +91,9 @@ class Supervisor:
         boot: how workers start (the real way by default; tests hand in their own runner).
         at_work_now: called once, when this service begins to run the client's jobs: what comes from then on is taken
             in time.
-        edits: watches the config's files. A wrong edit is told, and changes nothing; after a right one the service
-            stops as if asked to, with ``edited`` set, so that its owner can start it anew.
+        edits: watches the config's files. A wrong edit is told, and changes nothing. After a right one the service
+            stops, with ``edited`` set, so that its owner starts it anew: in the first moment in which no run is under
+            way. After ``drain`` seconds it begins no further ones, so that this moment comes.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Supervisor:
         self._at_work_now = at_work_now
         self.edited = False
         self._edits = edits
+        self._edit_waits: float | None = None  #: since when a right edit waits for runs to end
         self._habits = quiet.Habits()
         self._retention = Daily(config, ledger)
         self._listened = time.monotonic()
@@ -210,11 +212,15 @@ class Supervisor:
             for due in self.scheduler.due():
                 self._take(due)
             self._look()
-            self._begin()
+            if self._edit_waits is None or time.monotonic() - self._edit_waits < self.drain:
+                self._begin()
             self._listen_for_silence()
             self._retention.tick()
         if self._edits is not None and not self._stops and (verdict := self._edits.look()) is not None:
             self._judge(verdict)
+        if self._edit_waits is not None and not self._stops and not self.pool.busy():
+            self.edited = True
+            self.stop()
         for worker in self.pool.beat():
             worker.end("limit" if worker.order else "loading")
         self.pool.fill()
@@ -256,10 +262,10 @@ class Supervisor:
 
     def _judge(self, verdict: Verdict) -> None:
         """The config was edited: a wrong one is told once, a right one is taken up by starting anew."""
+        self._edit_waits = None  # of two edits the last one counts, also when it takes the first one back
         if verdict.changed:
-            log.info("config_changed", file=str(self.config.source))
-            self.edited = True
-            self.stop()
+            log.info("config_changed", file=str(self.config.source), running=len(self.pool.busy()))
+            self._edit_waits = time.monotonic()
             return
         for finding in verdict.findings[:1]:
             place = ":".join(str(part) for part in (finding.where.file, finding.where.line) if part)
@@ -327,7 +333,8 @@ class Supervisor:
             desk = self.desks[order.job]
             if why == "limit":
                 log.error("time_limit", job=order.job, step=worker.step, limit=str(desk.spec.time_limit))
-                self._broken(order, "timed_out", _timed_out(desk, worker.step))
+                step = desk.spec.steps[worker.step].step if desk.spec.steps else ""
+                self._broken(order, "timed_out", timed_out(desk.name, step, desk.spec.time_limit))
             elif why == "drain":
                 log.warning("run_cut_off", job=order.job)
                 self._broken(order, "interrupted", stopped(order.job))
@@ -590,7 +597,3 @@ class Supervisor:
 def _inboxes(config: ClientConfig, job: JobConfig) -> dict[str, ConnectionSpec]:
     names = {step.params.inbox for step in job.steps if isinstance(step.params, InboundSettings)}
     return {name: config.connections[name] for name in sorted(names)}
-
-
-def _timed_out(desk: Desk, step: int) -> Finding:
-    return timed_out(desk.name, desk.spec.steps[step].step if desk.spec.steps else "", desk.spec.time_limit)

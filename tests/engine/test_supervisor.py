@@ -24,6 +24,7 @@ import structlog
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig, StepSpec
 from pipeline.engine import history, supervisor
+from pipeline.engine.configwatch import Verdict
 from pipeline.engine.supervisor import Supervisor
 from pipeline.engine.worker import Boot
 from pipeline.flow import InboundSettings, Settings
@@ -81,11 +82,16 @@ def boot(place: Path, runner: str = "recording") -> Boot:
 
 @contextmanager
 def serving(
-    place: Path, jobs: dict[str, dict[str, Any]], *, drain: float = 5.0, workers: int = 1
+    place: Path,
+    jobs: dict[str, dict[str, Any]],
+    *,
+    drain: float = 5.0,
+    workers: int = 1,
+    edits: Any = None,
 ) -> Iterator[Supervisor]:
     """A service in a thread; stopped at the end, and its failure shown."""
     store = ledger(place)
-    service = Supervisor(config(place, jobs), store, workers=workers, drain=drain, boot=boot(place))
+    service = Supervisor(config(place, jobs), store, workers=workers, drain=drain, boot=boot(place), edits=edits)
     failure: list[BaseException] = []
 
     def run() -> None:
@@ -338,6 +344,45 @@ def process(place: Path, jobs: dict[str, dict[str, Any]], *, drain: float = 5.0)
     finally:
         service.kill()
         service.wait()
+
+
+class Edits:
+    """Says of an edit what a test wants said."""
+
+    def __init__(self) -> None:
+        self.said: list[Verdict] = []
+
+    def look(self) -> Verdict | None:
+        return self.said.pop(0) if self.said else None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("patience", [60.0, 0.0])
+def test_a_right_edit_cuts_no_run_off(place: Path, patience: float) -> None:
+    """The run ends by the old config, with more time than the drain; late, nothing else is begun meanwhile."""
+    edits = Edits()
+    with serving(place, {"slow": {"every": "1h"}, "tick": {"every": "1s"}}, drain=patience, edits=edits) as service:
+        until(lambda: begun(place, "slow"))
+        ticks = len(begun(place, "tick"))
+        edits.said.append(Verdict(changed=True))
+        until(lambda: service.edited)
+        assert begun(place, "slow:end"), "the running step was given its time"
+        if not patience:
+            assert len(begun(place, "tick")) - ticks <= 1
+    assert runs(place, "slow") == []
+
+
+def test_an_edit_that_is_taken_back_in_time_changes_nothing(place: Path) -> None:
+    edits = Edits()
+    with serving(place, {"slow": {"every": "1h"}}, drain=0.0, edits=edits) as service:
+        until(lambda: begun(place, "slow"))
+        edits.said += [Verdict(changed=True), Verdict()]
+        until(lambda: begun(place, "slow:end"))
+        service.hint("slow")
+        until(lambda: len(begun(place, "slow:end")) == 2)
+        assert not service.edited
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

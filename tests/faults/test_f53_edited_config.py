@@ -51,8 +51,8 @@ def test_f53_the_old_config_works_on_and_the_mistake_is_told_with_file_and_line(
         for number, (_name, old, new, where, hint) in enumerate(MISTAKES, 1):
             edit(victim, old, new)
             until(lambda n=number: screen(victim).count("config_wrong") == n, victim)  # type: ignore[misc]
+            until(lambda n=number: len(alarms(config)) == n, victim)  # type: ignore[misc]
             told = alarms(config)
-            assert len(told) == number
             lines = [line for line in screen(victim).splitlines() if "config_wrong" in line]
             assert re.search(where, lines[-1]), lines[-1]
             assert "the old one works on" in lines[-1]
@@ -66,6 +66,9 @@ def test_f53_the_old_config_works_on_and_the_mistake_is_told_with_file_and_line(
             until(lambda: kept(victim, "alarm", "config").get("code") == "", victim)  # it has seen that all is right
             assert service.poll() is None
             tally.note("inputs")
+        with Client.open(config) as client, client.ledger.read() as conn:  # written with the code that was waited for
+            good = conn.execute(t.notices.select().where(t.notices.c.subject == "config:right")).all()
+        assert len(good) == len(MISTAKES), "told when it is right again"
         code, words = mistok(victim, "status")
         assert code == 0, words
     assert len(invariants.books_rows(config)) == 20
