@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +20,8 @@ from pipeline.errors import ConfigError, system_words
 from pipeline.texts import TN, T, Text, current_language
 
 ServerKind = Literal["local", "sftp", "ftp", "ftps"]
+JOBS = ("catalogue", "orders")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _TEMPLATES = Path(__file__).with_name("templates")
 _SECRET = Path("secrets") / "site-password"
 _PLACEHOLDER = "change-me"
@@ -38,22 +41,62 @@ class Server:
     root: str | None = None  #: folder on the server
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the client's config is to hold."""
+
+    jobs: tuple[str, ...] = JOBS
+    timezone: str = "Europe/Kyiv"
+    currency: str = "UAH"
+
+    def check(self) -> None:
+        """Raises ConfigError for a job, zone or currency that there is not."""
+        from zoneinfo import available_timezones
+
+        from pipeline.config.suggest import did_you_mean, one_of
+
+        for job in self.jobs:
+            if job not in JOBS:
+                raise ConfigError(T("`{value}` is no job that can be made here.", value=job), hint=one_of(job, JOBS))
+        if not self.jobs:
+            raise ConfigError(T("At least one job is needed."), hint=one_of("", JOBS))
+        zones = available_timezones()
+        if self.timezone not in zones:
+            raise ConfigError(
+                T("Time zone `{name}` is not known.", name=self.timezone),
+                hint=did_you_mean(self.timezone, zones - {"Europe/Kiev"}) or T("Write one such as Europe/Kyiv."),
+            )
+        if not re.fullmatch(r"[A-Z]{3}", self.currency):
+            raise ConfigError(
+                T("`{value}` is no currency.", value=self.currency), hint=T("Write three capital letters, such as UAH.")
+            )
+
+
 def init(
-    directory: Path, *, server: Server | None = None, client: str | None = None, language: str = "uk"
+    directory: Path,
+    *,
+    server: Server | None = None,
+    client: str | None = None,
+    language: str = "uk",
+    shape: Shape | None = None,
+    further: Mapping[str, bytes] | None = None,
 ) -> tuple[Path, ...]:
-    """Make a client folder in ``directory`` and give the files that were written.
+    """Make a client folder in ``directory`` and give the files that were written. ``further``: more of them.
 
     Raises ConfigError, before anything is written, when a file is there already or an option does not fit.
     """
     server = server or Server()
     _check(server)
+    shape = shape or Shape()
+    shape.check()
     name = client or client_name(directory)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+    if not NAME.fullmatch(name):
         raise ConfigError(
             T("`{name}` cannot be the name of a client.", name=name),
             hint=T("Names have Latin letters, digits, `-`, `_` and `.`: give one with --client."),
         )
-    files = _contents(server, name, language if language in ("uk", "en") else "en")
+    files = _contents(server, name, language if language in ("uk", "en") else "en", shape)
+    files |= {Path(path): data.decode("utf-8") for path, data in (further or {}).items()}
     copies = _copies(server)
     taken = [path for path in (*files, *copies) if (directory / path).exists()]
     if taken:
@@ -84,8 +127,9 @@ def init(
 def command(
     directory: Annotated[Path, typer.Argument(help=str(T("Folder to make.")), show_default=False)],
     server: Annotated[
-        str, typer.Option(help=str(T("Where the site is: local (a folder here), sftp, ftp or ftps.")))
-    ] = "local",
+        str | None,
+        typer.Option(help=str(T("Where the site is: local (a folder here), sftp, ftp or ftps.")), show_default=False),
+    ] = None,
     host: Annotated[str | None, typer.Option(help=str(T("Name or address of the server.")))] = None,
     port: Annotated[
         int | None, typer.Option(help=str(T("Its port, when not the usual one.")), min=1, max=65535)
@@ -102,19 +146,38 @@ def command(
     language: Annotated[
         str | None, typer.Option(help=str(T("Language of comments, messages and notices: uk or en.")))
     ] = None,
+    jobs: Annotated[
+        list[str] | None,
+        typer.Option("--job", help=str(T("A job to make: catalogue or orders; both by default.")), show_default=False),
+    ] = None,
+    timezone: Annotated[str, typer.Option(help=str(T("Time zone of the shop.")))] = Shape().timezone,
+    currency: Annotated[str, typer.Option(help=str(T("Currency of the shop.")))] = Shape().currency,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help=str(T("Ask nothing: what is not given is as by default.")))
+    ] = False,
 ) -> None:
-    """Make a commented client folder."""
+    """Make a commented client folder; asks at a terminal when no server is named."""
     with common.cards():
-        kind = _kind(server)
         if language not in (None, "uk", "en"):
             common.usage(T("Language `{value}` is not known.", value=language), T("Write uk or en."))
-        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-        chosen = Server(kind, host, port, user, password or None, key, root)
-        init(directory, server=chosen, client=client, language=language or current_language())
-        _tell(directory, chosen, client or client_name(directory))
+        shape = Shape(tuple(dict.fromkeys(jobs or JOBS)), timezone, currency)
+        shape.check()
+        speaks = language or current_language()
+        further: Mapping[str, bytes] = {}
+        if server is None and not yes and not password_stdin and sys.stdin.isatty() and sys.stdout.isatty():
+            from pipeline.cli.init_questions import ask
+
+            answers = ask(directory, client, speaks, shape)
+            chosen, client, speaks = answers.server, answers.client, answers.language
+            shape, further = answers.shape, answers.pinned
+        else:
+            password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+            chosen = Server(kind_of(server or "local"), host, port, user, password or None, key, root)
+        init(directory, server=chosen, client=client, language=speaks, shape=shape, further=further)
+        _tell(directory, chosen, client or client_name(directory), trusted=bool(further))
 
 
-def _tell(directory: Path, server: Server, client: str) -> None:
+def _tell(directory: Path, server: Server, client: str, *, trusted: bool = False) -> None:
     out = common.console()
     config = common.quoted(directory / "config.yaml")
     out.print(str(T("Made {path}.", path=str(directory))), soft_wrap=True, markup=False)
@@ -123,14 +186,15 @@ def _tell(directory: Path, server: Server, client: str) -> None:
     steps: list[Text] = []
     if server.kind != "local" and not server.key and not server.password:
         steps.append(T("Put the password into {path}.", path=str(directory / _SECRET)))
-    if server.kind == "sftp":
+    if server.kind == "sftp" and not trusted:
         steps.append(T("Accept the server's key: mistok --config {path} trust site", path=config))
     steps.append(T("Try it: mistok --config {path} check --connect", path=config))
     for number, step in enumerate(steps, 1):
         out.print(f"{number}. {step}", soft_wrap=True, markup=False)
 
 
-def _kind(word: str) -> ServerKind:
+def kind_of(word: str) -> ServerKind:
+    """The word as a kind of server. Raises ConfigError."""
     match word:
         case "local" | "sftp" | "ftp" | "ftps":
             return word
@@ -189,7 +253,7 @@ def client_name(directory: Path) -> str:
     return name[:64] or "client"
 
 
-def _contents(server: Server, client: str, language: str) -> dict[Path, str]:
+def _contents(server: Server, client: str, language: str, shape: Shape) -> dict[Path, str]:
     """Every text file, by its path in the folder."""
     local = server.kind == "local"
     values = {
@@ -210,10 +274,23 @@ def _contents(server: Server, client: str, language: str) -> dict[Path, str]:
         Path(target): _fill((_TEMPLATES / language / name).read_text(encoding="utf-8"), values)
         for name, target in names.items()
     }
+    files[Path("config.yaml")] = _shaped(files[Path("config.yaml")], shape)
     files[Path(".gitignore")] = "/secrets/*\n!/secrets/README.md\n*.sqlite3*\n/archive/\n/logs/\n"
     if not local and not server.key:
         files[_SECRET] = (server.password or _PLACEHOLDER) + "\n"
     return files
+
+
+def _shaped(config: str, shape: Shape) -> str:
+    """The config with the jobs, time zone and currency that are wanted."""
+    head, jobs, rest = re.split(r"(?<=\njobs:\n)|(?=\nalerts:)", config)
+    # a block is a job with the comment above it
+    blocks = [block for block in jobs.split("\n\n") if any(f"\n  {job}:" in f"\n{block}" for job in shape.jobs)]
+    head = re.sub(
+        r"^timezone: Europe/Kyiv *", f"{f'timezone: {shape.timezone}':<{_COMMENT_COLUMN}}", head, flags=re.MULTILINE
+    )
+    head = re.sub(r"^currency: UAH", f"currency: {shape.currency}", head, flags=re.MULTILINE)
+    return head + "\n\n".join(blocks).rstrip("\n") + "\n" + rest
 
 
 def _fill(text: str, values: dict[str, str]) -> str:

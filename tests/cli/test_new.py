@@ -89,6 +89,7 @@ def test_mypy_finds_nothing_in_them(client: Path) -> None:
     assert said.returncode == 0, said.stdout
 
 
+@pytest.mark.full
 def test_their_tests_fail_when_a_promise_is_broken(client: Path, tmp_path: Path) -> None:
     for name in ("plugins", "tests"):
         (tmp_path / name).mkdir()
