@@ -7,18 +7,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.bench import report
 from tests.bench.lines import LINES
 from tests.bench.measure import ROOT
 
 
-def test_the_bench_gives_every_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("only", [("import", "decode"), pytest.param((), marks=pytest.mark.full)], ids=["some", "all"])
+def test_the_bench_gives_every_line(tmp_path: Path, only: tuple[str, ...]) -> None:
     out = tmp_path / "figures.json"
     command = [sys.executable, "-m", "tests.bench", "--files", "5", "--rows", "40", "--rounds", "1", "--json", str(out)]
+    command += [word for key in only for word in ("--only", key)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(out.read_text(encoding="utf-8"))
-    assert [line["key"] for line in figures["lines"]] == list(LINES)
+    assert [line["key"] for line in figures["lines"]] == list(only or LINES)
     for line in figures["lines"]:
         assert line["ratio"] > 0
         assert set(line["sides"]) == {"mistok", "plain"}
