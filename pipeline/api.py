@@ -47,6 +47,8 @@ from pipeline.flow import (
     OutboundStep,
     PlanContext,
     Plugin,
+    ReportSettings,
+    ReportStep,
     ServiceUrl,
     Settings,
     Size,
@@ -81,7 +83,7 @@ from pipeline.model import (
     Variant,
     cents,
 )
-from pipeline.picking import PATHS, Comment, FromOrder, Pick, filled, said_in_order
+from pipeline.picking import PATHS, Comment, FromOrder, Pick, filled, mapped, picked, said_in_order
 from pipeline.ports import (
     CATALOGUE_FIELDS,
     NOT_SHOWN,
@@ -157,6 +159,7 @@ from pipeline.ports import (
     Webhooks,
     WriteProbe,
 )
+from pipeline.ports.choices import Choice
 from pipeline.resources import schemas
 from pipeline.rules.categories import paths_of_parents
 from pipeline.rules.differences import field_name
@@ -246,6 +249,7 @@ __all__ = [
     "CatalogueSyncSettings",
     "Changed",
     "ChannelPlugin",
+    "Choice",
     "Chunk",
     "Clock",
     "Comment",
@@ -339,6 +343,8 @@ __all__ = [
     "Rejected",
     "RemoteFile",
     "Reply",
+    "ReportSettings",
+    "ReportStep",
     "Reserve",
     "Reserves",
     "Return",
@@ -406,6 +412,7 @@ __all__ = [
     "key_parts",
     "known_encoding",
     "line_sum",
+    "mapped",
     "matcher",
     "may_be_garbled",
     "normal_form",
@@ -421,6 +428,7 @@ __all__ = [
     "path_of",
     "paths_of_parents",
     "phone",
+    "picked",
     "plain",
     "read_text",
     "renewed",

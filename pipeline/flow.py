@@ -44,6 +44,7 @@ from pipeline.ports import (
     Unread,
     open_gate,
 )
+from pipeline.ports.choices import Choice
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -227,6 +228,14 @@ class Marker(Settings):
     """Name of the marker: the file's name plus this."""
 
 
+def _sheet_name(value: str) -> str:
+    if "/" in value or "\\" in value or not value.endswith(".xlsx"):
+        raise ValueError(T("`{value}` is not a file name that ends in .xlsx.", value=value))
+    if "{" in value.replace("{day}", "") or "}" in value.replace("{day}", ""):
+        raise ValueError(T("`{value}`: only `{{day}}` may stand in braces here.", value=value))
+    return value
+
+
 class InboundSettings(Settings):
     """What every step that takes files in has."""
 
@@ -312,6 +321,23 @@ class OutboundSettings(Settings):
     becomes 0 or vanishes; `null`: prices are not looked at."""
 
 
+class ReportSettings(Settings):
+    """What every step that writes the sheet of a day has."""
+
+    to: TransportName
+    """Connection that the workbook is written to."""
+    folder: str = ""
+    """Folder there."""
+    name: Annotated[str, AfterValidator(_sheet_name)] = "report-{day}.xlsx"
+    """Name of the workbook; `{day}` stands for the day, such as `2026-11-27`."""
+    days_back: Annotated[int, Field(ge=0, le=31)] = 1
+    """Which day it is about: `1` is yesterday, in the client's time zone."""
+    ask: bool = True
+    """Ask the accounting systems what their documents say now; else the sheet has what they said last."""
+    tell: bool = False
+    """Tell the summary and where the workbook lies, by the channels of `alerts`."""
+
+
 # --- values that walk --------------------------------------------------------------------------------------------
 
 
@@ -338,7 +364,8 @@ class PlanContext:
     client: str
     currency: str
     now: datetime
-    mappings: Mapping[tuple[str, str], str] = field(default_factory=dict)  #: (kind, from) -> to, given by people
+    mappings: Mapping[tuple[str, str], str] = field(default_factory=dict)  #: (kind, from) -> to, by people and config
+    people: frozenset[tuple[str, str]] = frozenset()  #: those of ``mappings`` that people gave
     accepted: frozenset[str] = frozenset()  #: codes of findings that a person has accepted for this very order
 
 
@@ -348,6 +375,7 @@ class CreateDocument:
 
     draft: DocumentDraft
     notes: tuple[Finding, ...] = ()
+    choices: tuple[Choice, ...] = ()  #: why its fields have their values, for `mistok trace --why`
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +383,7 @@ class HoldOrder:
     """Keep the order for a person."""
 
     findings: tuple[Finding, ...]
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +391,7 @@ class NothingToDo:
     """An end state without a document, such as an order cancelled before it came."""
 
     reason: Text
+    choices: tuple[Choice, ...] = ()
 
 
 #: What a step's plan says about one order.
@@ -533,13 +563,23 @@ class FreeStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportStep:
+    """A step that writes the sheet of a day, with settings of :class:`ReportSettings`; the engine reads the ledger.
+
+    ``keep`` may leave orders out of it, such as those of one source (row of the ledger, settings); it is pure.
+    """
+
+    keep: Callable[[Mapping[str, Any], Any], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepPlugin:
     """A step: its name in the YAML, its parameters, and its kind."""
 
     name: str
     summary: Text
     settings: type[Settings]
-    kind: InboundStep | OutboundStep | SyncStep | DocumentsStep | FreeStep
+    kind: InboundStep | OutboundStep | SyncStep | DocumentsStep | ReportStep | FreeStep
 
 
 Plugin = FormatPlugin | SystemPlugin | ChannelPlugin | StepPlugin
@@ -571,6 +611,9 @@ COUNT_WORDS: Mapping[str, Text] = {
     "nothing": T("nothing to do"),
     "later": T("to be tried later"),
     "rows": T("rows"),
+    "orders": T("orders"),
+    "differences": T("differences"),
+    "open": T("waiting orders"),
     "uploaded": T("uploaded"),
     "matched": T("in step"),
     "new": T("new"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from pipeline.flow import Settings
 from pipeline.model import Order
+from pipeline.ports.choices import By, Choice, Keys
 from pipeline.rules.parties import tidy
 from pipeline.texts import T
 
@@ -83,6 +84,7 @@ class FromOrder(Settings):
 
 
 Pick = str | FromOrder
+Mappings = Mapping[tuple[str, str], str]
 
 
 Comment = Annotated[str, AfterValidator(comment_template)]
@@ -98,3 +100,52 @@ def filled(template: str, order: Order) -> str:
     """A comment from its template, without empty lines."""
     words = template.format_map({name: read(order) for name, read in COMMENT_FIELDS.items()})
     return "\n".join(line for part in words.splitlines() if (line := tidy(part)))
+
+
+def picked(
+    field: str, key: Keys, pick: Pick | None, order: Order, mappings: Mappings, people: Collection[tuple[str, str]] = ()
+) -> tuple[Choice, str]:
+    """What a setting picks for an order, and what the order says there after the setting's own ``map``.
+
+    What the settings say by themselves is no business of mappings; what the order says is looked up as it is, as
+    falling back on ``else`` would book it on somebody else.
+
+    Args:
+        field: kind of the reference, by which mappings know it.
+        key: where the setting stands in the step's parameters.
+        mappings: (kind, code) -> what is meant, of people and of the step.
+        people: those of them that people gave.
+    """
+    match pick:
+        case None:
+            return Choice(field=field, value="", by="target"), ""
+        case str():
+            return Choice(field=field, value=pick, by="config", keys=(key,)), ""
+        case FromOrder():
+            raw = said_in_order(order, pick.path)
+            if not raw:
+                if pick.otherwise:
+                    return (
+                        Choice(field=field, value=pick.otherwise, by="config", keys=((*key, "else"),), path=pick.path),
+                        "",
+                    )
+                return Choice(field=field, value="", by="target", keys=((*key, "from"),), path=pick.path), ""
+            keys: tuple[Keys, ...] = ((*key, "from"),)
+            by: By = "order"
+            said = raw
+            if raw in pick.map:
+                said, by, keys = pick.map[raw], "config", (*keys, (*key, "map", raw))
+            found = mapped(field, said, mappings, people)
+            if found.by != "order":
+                by, keys = found.by, (*keys, *found.keys)
+            return Choice(field=field, value=found.value, by=by, keys=keys, said=raw, path=pick.path), said
+
+
+def mapped(field: str, said: str, mappings: Mappings, people: Collection[tuple[str, str]] = ()) -> Choice:
+    """What is meant by what an order says, by the mappings; itself where none says otherwise."""
+    meant = mappings.get((field, said))
+    if meant is None:
+        return Choice(field=field, value=said, by="order", said=said)
+    if (field, said) in people:
+        return Choice(field=field, value=meant, by="person", said=said)
+    return Choice(field=field, value=meant, by="config", keys=(("mappings", field, said),), said=said)

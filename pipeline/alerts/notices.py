@@ -7,7 +7,7 @@ outcome; :mod:`pipeline.alerts.outbox` delivers it afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from pipeline.errors import Finding
@@ -262,6 +262,38 @@ def catalogue(subject: str, name: str, rows: int, connection: str) -> Notice:
             connection=connection,
         ),
         data={"name": name, "rows": rows, "connection": connection},
+    )
+
+
+def report(
+    subject: str,
+    *,
+    day: date,
+    shop: str,
+    books: str,
+    orders: int,
+    differences: int,
+    waiting: int,
+    late: int,
+    place: str,
+    page: str = "",
+) -> Notice:
+    """The sheet of a day was written to ``place``; ``shop`` and ``books`` are its sums, each currency by itself."""
+    lines = [
+        T("{orders}: {sums} in the shop, {books} by the documents", orders=TN("{n} order", "{n} orders", orders),
+          sums=shop, books=books),
+        T("Differences: {differences} · waiting: {waiting} · late: {late}", differences=differences, waiting=waiting,
+          late=late),
+        T("Workbook: {place}", place=place),
+    ]  # fmt: skip
+    if page:
+        lines.append(T("Page: {page}", page=page))
+    return Notice(
+        kind="report",
+        subject=subject,
+        title=T("Sheet of {day}", day=day.isoformat()),
+        body=stacked(lines),
+        data={"day": day.isoformat(), "place": place, "page": page, "differences": differences, "waiting": waiting},
     )
 
 

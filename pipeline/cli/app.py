@@ -26,6 +26,7 @@ from pipeline.cli.notices import notices
 from pipeline.cli.orders import files, orders
 from pipeline.cli.plugins import plugins
 from pipeline.cli.replay import replay
+from pipeline.cli.report import group as report_group
 from pipeline.cli.resolve import resolve
 from pipeline.cli.rules import rules
 from pipeline.cli.run import run
@@ -195,6 +196,7 @@ app.add_typer(new_group, name="new")
 app.add_typer(map_group, name="map")
 app.add_typer(doctor_group, name="doctor")
 app.add_typer(service_group, name="service")
+app.add_typer(report_group, name="report")
 app.add_typer(archive.group, name="archive")
 app.add_typer(ledger.group, name="ledger")
 app.add_typer(users_group, name="users")

@@ -15,8 +15,8 @@ from pipeline.rules.telling import DAYS
 from pipeline.texts import T
 
 #: Every kind of notice.
-KINDS = ("order", "held", "amended", "quarantined", "failure", "brake", "sync", "catalogue")
-Kind = Literal["order", "held", "amended", "quarantined", "failure", "brake", "sync", "catalogue"]
+KINDS = ("order", "held", "amended", "quarantined", "failure", "brake", "sync", "catalogue", "report")
+Kind = Literal["order", "held", "amended", "quarantined", "failure", "brake", "sync", "catalogue", "report"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _TIME = re.compile(r"(?:([01]?\d|2[0-3]):([0-5]\d)|24:00)\Z")
 
@@ -131,7 +131,7 @@ class AlertsConfig(Settings):
 
     channels: tuple[ChannelSpec, ...] = ()
     """Where notices go, in this order: `desktop`, …"""
-    kinds: tuple[str, ...] = ("order", "held", "amended", "quarantined", "failure", "brake", "sync")
+    kinds: tuple[str, ...] = ("order", "held", "amended", "quarantined", "failure", "brake", "sync", "report")
     """Which notices are shown."""
     burst: Annotated[int, Field(ge=1)] = 4
     """More new orders than this in one go become one summary."""

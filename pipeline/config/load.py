@@ -55,7 +55,7 @@ def load_config(
         update={
             "base": base,
             "source": path.resolve(),
-            "config_hash": _hash(merged),
+            "config_hash": hash_of(merged),
             "secrets": frozenset(secret for secret in (*secrets, *secrets_of(config)) if secret),
         }
     )
@@ -150,7 +150,8 @@ def _last_line(node: Node) -> int:
     return max([node.mark.line, *(_last_line(one) for one in below)])
 
 
-def _hash(merged: Mapping) -> str:
+def hash_of(merged: Mapping) -> str:
+    """The ``config_hash`` of a config with its includes merged in."""
     canonical = json.dumps(plain(merged), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -158,7 +159,7 @@ def _hash(merged: Mapping) -> str:
 def hash_now(path: Path) -> str:
     """The ``config_hash`` that the config at ``path`` would have now, unchecked; "" when it is no YAML."""
     merged, _findings = read_config(path)
-    return _hash(merged) if merged is not None else ""
+    return hash_of(merged) if merged is not None else ""
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

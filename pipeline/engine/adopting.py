@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.engine import carrying, deciding, patience, telling
+from pipeline.engine.booking import document_columns
 from pipeline.engine.carrying import Came
 from pipeline.engine.context import Progress, no_progress
 from pipeline.engine.deciding import OF_ORDER, Resolved
@@ -80,8 +81,7 @@ def _settle(
     name, subject, now = client.config.client, card["subject"], client.clock.now()
     values = {
         "state": OrderState.CREATED,
-        "document_id": ref.id,
-        "document_number": ref.number,
+        **document_columns(ref, now),
         "findings": None,
         "tries": 0,
         "next_try": None,

@@ -107,7 +107,7 @@ def settle_left_behind(walk: Inbound, works: Sequence[Work], known: Mapping[str,
     with walk.begin() as conn:
         booking.commit(walk, conn, done, now)
         for row, ref in by_row:  # its file cannot be read any more
-            place = {"document_id": ref.id, "document_number": ref.number}
+            place = booking.document_columns(ref, now)
             order_rows.update(conn, row["id"], now, state=OrderState.CREATED, findings=None, **place)
             ctx.event(conn, f"order:{row['id']}", "existed", document=ref.number, id=ref.id)
             ctx.notify(conn, telling.row_notice(row, ref))
@@ -412,6 +412,7 @@ def _done(walk: Inbound, conn: sa.Connection, change: Change, outcome: DocumentO
     }
     if isinstance(work.action, CreateDocument):
         values |= booking.columns_of(order) | {"findings": file_rows.findings_json(work.action.notes) or None}
+        values["decided"] = booking.decided(ctx, walk.settings, work.action.choices)
         word = "amended"
     else:
         text = T(
@@ -421,6 +422,8 @@ def _done(walk: Inbound, conn: sa.Connection, change: Change, outcome: DocumentO
         )
         values |= {"findings": file_rows.findings_json((Finding(CANCELLED, text, _where(work), None, Who.ACCOUNTANT),))}
         word = "cancelled"
+    if outcome.ref is not None and (said := booking.says(outcome.ref, now)) is not None:
+        values["document_says"] = said
     order_rows.update(conn, work.row["id"], now, **values)
     _mark(conn, change, word, now)
     revisions.supersede(conn, work.row["id"], work.revision)

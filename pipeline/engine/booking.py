@@ -19,16 +19,18 @@ from pipeline.engine import amending, mending, patience, planning, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Sorted, Standing, by_state, sort_out
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
-from pipeline.flow import CreateDocument, HoldOrder, NothingToDo
+from pipeline.flow import CreateDocument, HoldOrder, NothingToDo, Settings
 from pipeline.ledger import cards, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
 from pipeline.model import Order, cents
 from pipeline.ports import Decoded, DocumentDraft, DocumentOutcome, DocumentRef, Documents, finished
+from pipeline.ports.choices import Choice
 from pipeline.texts import T
 
 if TYPE_CHECKING:
+    from pipeline.engine.context import RunContext
     from pipeline.engine.inbound import Inbound
     from pipeline.engine.walking import Walk
 
@@ -164,6 +166,7 @@ def _columns(walk: Inbound, work: Work, now: datetime) -> dict[str, Any]:
         "into": walk.settings.into,
         "job": walk.ctx.job,
         **columns_of(work.order or work.decoded.order),
+        "decided": decided(walk.ctx, walk.settings, work.action.choices if work.action else ()),
         "findings": None,
         "tries": 0,
         "next_try": None,
@@ -182,7 +185,37 @@ def columns_of(order: Order | None) -> dict[str, Any]:
         "items": len(order.lines) if order else None,
         "status": order.status[:64] if order else None,
         "warehouse": order.warehouse[:64] or None if order else None,
+        "placed": order.created_at if order else None,
+        "payment_method": order.payment.method if order else None,
+        "payment_status": order.payment.status[:16] if order else None,
     }
+
+
+def decided(ctx: RunContext, settings: Settings, choices: Sequence[Choice]) -> dict[str, Any] | None:
+    """What the ledger keeps of why an order became what it did: the config, the step in it, and each choice."""
+    if not choices:
+        return None
+    job = ctx.config.jobs.get(ctx.job)
+    number = next((place for place, spec in enumerate(job.steps) if spec.params == settings), 0) if job else 0
+    return {
+        "config": ctx.config.config_hash,
+        "job": ctx.job,
+        "step": number,
+        "at": ctx.clock.now().isoformat(),
+        "choices": [choice.to_json() for choice in choices],
+    }
+
+
+def document_columns(ref: DocumentRef, now: datetime) -> dict[str, Any]:
+    """What the ledger keeps of an order's document, and of what it says."""
+    return {"document_id": ref.id, "document_number": ref.number, "document_says": says(ref, now)}
+
+
+def says(ref: DocumentRef, now: datetime) -> dict[str, Any] | None:
+    """What a document said when it was seen; None where its system does not tell its sum."""
+    if ref.total is None:
+        return None
+    return {"total": f"{ref.total:f}", "currency": ref.currency, "at": now.isoformat()}
 
 
 def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
@@ -198,9 +231,10 @@ def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
             going = order_rows.set_creating(conn, [work.row["id"] for work in works], ctx.clock.now())
             for work in works:  # one that could not be read when it came says only now what it is
                 if work.row["id"] in going:
-                    order_rows.update(
-                        conn, work.row["id"], ctx.clock.now(), **columns_of(work.order or work.decoded.order)
-                    )
+                    values = columns_of(work.order or work.decoded.order)
+                    if work.action is not None and work.action.choices:
+                        values["decided"] = decided(ctx, walk.settings, work.action.choices)
+                    order_rows.update(conn, work.row["id"], ctx.clock.now(), **values)
         works = [work for work in works if work.row["id"] in going]
         if not works:
             return
@@ -252,8 +286,7 @@ def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, Docume
             {
                 "id": work.row["id"],
                 "state": OrderState.CREATED,
-                "document_id": ref.id,
-                "document_number": ref.number,
+                **document_columns(ref, now),
                 "findings": file_rows.findings_json(_notes(work)) or None,
             }
             for work, ref, _existed in made

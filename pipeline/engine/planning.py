@@ -126,8 +126,8 @@ def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, sy
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             action = _plugin_failed(work, error)
         match action:
-            case HoldOrder(findings=held):
-                action = HoldOrder(_placed(held, work))
+            case HoldOrder(findings=held, choices=choices):
+                action = HoldOrder(_placed(held, work), choices)
             case CreateDocument() | NothingToDo():
                 pass
         work.action = action
@@ -153,7 +153,8 @@ def plain_context(settings: InboundSettings, ctx: RunContext) -> PlanContext:
     with ctx.ledger.read() as conn:
         given = decisions.mappings_of(conn, ctx.client)
     written = {(str(kind), code): meant for kind, pairs in settings.mappings.items() for code, meant in pairs.items()}
-    return PlanContext(ctx.client, ctx.config.currency, ctx.clock.now(), {**written, **given})
+    people = frozenset(given)
+    return PlanContext(ctx.client, ctx.config.currency, ctx.clock.now(), {**written, **given}, people)
 
 
 def documents(system: System) -> Documents:

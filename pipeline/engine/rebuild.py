@@ -409,6 +409,10 @@ def _seen(work: planning.Work) -> Seen:
         order.total if order else None,
         order.currency if order else None,
         len(order.lines) if order else None,
+        order.created_at if order else None,
+        order.payment.method if order else None,
+        order.payment.status[:16] if order else None,
+        order.status[:64] if order else None,
     )
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from pipeline.alerts import notices
 from pipeline.archive import Entry
+from pipeline.engine.booking import document_columns, says
 from pipeline.engine.carrying import Place
 from pipeline.engine.published import UNDER_WAY
 from pipeline.engine.runtime import Client
@@ -43,6 +44,10 @@ class Seen:
     total: Decimal | None
     currency: str | None
     items: int | None
+    placed: datetime | None = None
+    payment_method: str | None = None
+    payment_status: str | None = None
+    status: str | None = None
 
 
 @dataclass
@@ -218,11 +223,16 @@ def _order_values(client: Client, order: OrderRow, now: datetime) -> dict[str, A
         "job": place.job,
         "document_id": ref.id if ref else None,
         "document_number": ref.number if ref else None,
+        "document_says": says(ref, now) if ref else None,
         "customer": seen.customer,
         "phone": seen.phone,
         "total": str(seen.total) if seen.total is not None else None,
         "currency": seen.currency,
         "items": seen.items,
+        "placed": seen.placed,
+        "payment_method": seen.payment_method,
+        "payment_status": seen.payment_status,
+        "status": seen.status,
         "findings": [why.to_json()] if order.state == "rejected" else sa.null(),
         "tries": 0,
         "created": order.home.entry.at,
@@ -263,7 +273,7 @@ def _sight(conn: sa.Connection, done: Rebuild, numbers: Mapping[str, int], now: 
 def _settle(conn: sa.Connection, ledger: Ledger, done: Rebuild, now: datetime) -> None:
     """Held orders that have their document wait for nobody."""
     for row, ref in done.found:
-        place = {"document_id": ref.id, "document_number": ref.number, "findings": None}
+        place = {**document_columns(ref, now), "findings": None}
         if not order_rows.settle(conn, row["id"], [OrderState.HELD], now, state=OrderState.CREATED, **place):
             continue
         subject = f"order:{row['id']}"

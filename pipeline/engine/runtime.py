@@ -34,6 +34,8 @@ from pipeline.flow import (
     InboundStep,
     OutboundSettings,
     OutboundStep,
+    ReportSettings,
+    ReportStep,
     Settings,
     StepResult,
     SyncStep,
@@ -451,6 +453,11 @@ def _run_step(spec: StepSpec, ctx: RunContext, number: int = 0) -> StepReport:
                 from pipeline.engine.documents.walk import DocumentsRun
 
                 result = DocumentsRun.of(step, spec, ctx, number).run()
+            case ReportStep() as step:
+                from pipeline.engine.report.step import run
+
+                assert isinstance(spec.params, ReportSettings)
+                result = run(step, spec.params, ctx)
             case FreeStep() as step:
                 result = step.run(spec.params, ctx)
     except ConfigError as error:

@@ -28,7 +28,7 @@ from pipeline.ports import Clock, Notice
 from pipeline.texts import T
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
-HEAD = "0006"
+HEAD = "0007"
 #: The lock of a PostgreSQL ledger that is being made or migrated: one at a time.
 MIGRATING = 727275
 NEWER = "ledger-newer"  #: code of the error that is raised for a ledger that a newer Mistok wrote

@@ -145,6 +145,11 @@ orders = Table(
     Column("items", Integer),
     Column("status", String(64)),  # the shop's own status of it, as it last came
     Column("warehouse", String(64)),  # as the shop names it
+    Column("placed", Moment),  # when it was made in the shop, as the shop says; none: taken before this was kept
+    Column("payment_method", Text),  # in the shop's words; none: taken before this was kept
+    Column("payment_status", String(16)),  # unpaid, paid, partly
+    Column("document_says", MaybeJson),  # what the target said of its document last: total, currency, at; or gone
+    Column("decided", MaybeJson),  # what the step chose for it, by which keys of which config
     Column("amended", Moment),  # when its document was last brought to a newer content
     Column("findings", MaybeJson),  # list of Finding: why held, or remarks
     Column("tries", Integer, nullable=False, default=0),
@@ -155,6 +160,7 @@ orders = Table(
     UniqueConstraint("key", name="uq_orders_key"),
     Index("ix_orders_client_state", "client", "state"),
     Index("ix_orders_client_number", "client", "number"),
+    Index("ix_orders_client_placed", "client", "placed"),
     Index("ix_orders_file_id", "file_id"),
 )
 

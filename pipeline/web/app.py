@@ -46,6 +46,7 @@ def make_app(site: Site) -> FastAPI:
         login,
         orders,
         replay,
+        report,
         sync,
         tasks,
         today,
@@ -56,6 +57,7 @@ def make_app(site: Site) -> FastAPI:
     for room in (
         login,
         today,
+        report,
         orders,
         cards,
         replay,

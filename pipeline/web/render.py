@@ -44,6 +44,7 @@ def environment() -> Environment:
 #: The menu: name, address, words, and the right that the page needs.
 MENU: Sequence[tuple[str, str, Text, Right]] = (
     ("today", "/", T("Today"), Right.SEE),
+    ("report", "/report", T("Report"), Right.SEE),
     ("orders", "/orders", T("Orders"), Right.SEE),
     ("cards", "/cards", T("Cards"), Right.PERSONAL),
     ("archive", "/archive", T("Archive"), Right.SEE),

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pipeline.api import (
     Action,
+    Choice,
     Comment,
     CreateDocument,
     DocumentDraft,
@@ -37,11 +38,12 @@ from pipeline.api import (
     cents,
     filled,
     is_currency,
+    mapped,
     normal_order,
     order_findings,
     order_totals,
     party_findings,
-    said_in_order,
+    picked,
     tax_remarks,
     yaml_word,
 )
@@ -120,18 +122,20 @@ def wanted(order: Order, settings: ImportOrdersSettings, context: PlanContext) -
     if _by_status(order, settings, context) == "nothing":
         return Wanted()
     references = {("currency", _mapped("currency", order.currency, context))}
-    references |= {(kind, code) for kind, code, _said in _picked(order, settings, context) if code}
+    references |= {(one.field, one.value) for one, _said in _picked(order, settings, context) if one.value}
     codes = frozenset(_mapped("sku", line.code, context) for line in order.lines)
     return Wanted(codes, frozenset(references))
 
 
 def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanContext, found: Found) -> Action:
     """A document of the order, or what keeps it from being one. No default is put in place of what is not known."""
+    choices = _choices(order, settings, context)
     match _by_status(order, settings, context):
         case "nothing":
-            return NothingToDo(T("Order {number} came as {status}.", number=order.number, status=order.status))
+            words = T("Order {number} came as {status}.", number=order.number, status=order.status)
+            return NothingToDo(words, choices)
         case "unknown":
-            return HoldOrder((_unknown_status(order),))
+            return HoldOrder((_unknown_status(order),), choices)
         case "hold" if "status" not in context.accepted:
             finding = Finding(
                 "status",
@@ -140,7 +144,7 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
                 T("Orders of this status wait for a person, as `statuses` says."),
                 Who.ACCOUNTANT,
             )
-            return HoldOrder((finding,))
+            return HoldOrder((finding,), choices)
     findings: list[Finding] = []
     products: list[Ref] = []
     for line in order.lines:
@@ -153,7 +157,8 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
             case several:
                 findings.append(_ambiguous_product(order, line, several))
     references: dict[str, Ref | None] = {}
-    for kind, code, said in _picked(order, settings, context):
+    for one, said in _picked(order, settings, context):
+        kind, code = one.field, one.value
         references[kind] = found.references.get((kind, code)) if code else None
         if code and references[kind] is None:
             findings.append(_unknown_reference(order, kind, code, said) if said else _unknown_setting(kind, code))
@@ -161,7 +166,7 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
     if (settings.currencies and currency not in settings.currencies) or ("currency", currency) not in found.references:
         findings.append(_unknown_reference(order, "currency", currency, order.currency))
     if findings:
-        return HoldOrder(tuple(findings))
+        return HoldOrder(tuple(findings), choices)
     totals = order_totals(order)
     difference = cents(order.total) - totals.total
     draft = DocumentDraft(
@@ -177,7 +182,7 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
         rounding=difference or None,
     )
     notes = (*party_findings(order.customer, Where(order=order.number)), *tax_remarks(order, totals))
-    return CreateDocument(draft, notes)
+    return CreateDocument(draft, notes, choices)
 
 
 def _by_status(
@@ -210,31 +215,46 @@ def _unknown_status(order: Order) -> Finding:
     )
 
 
-def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> tuple[tuple[str, str, str], ...]:
-    """(kind of reference, its code or an empty string, what the order says for it), the last one as mappings see it.
+def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> tuple[tuple[Choice, str], ...]:
+    """(what a reference is given and why, what the order says for it), the last one as mappings see it.
 
     What the settings say by themselves is no business of mappings: there the last one is empty.
     """
-    picks: tuple[tuple[str, Pick | None], ...] = (
-        ("party", settings.client),
-        ("object", settings.object),
-        ("warehouse", settings.warehouse),
-        ("user", settings.user),
-        ("executor", settings.executor),
+    picks: tuple[tuple[str, str, Pick | None], ...] = (
+        ("party", "client", settings.client),
+        ("object", "object", settings.object),
+        ("warehouse", "warehouse", settings.warehouse),
+        ("user", "user", settings.user),
+        ("executor", "executor", settings.executor),
     )
-    codes: list[tuple[str, str, str]] = []
-    for kind, pick in picks:
-        match pick:
-            case None:
-                codes.append((kind, "", ""))
-            case str():
-                codes.append((kind, pick, ""))
-            case FromOrder():
-                said = said_in_order(order, pick.path)
-                said = pick.map.get(said, said)
-                # what the order says is looked up as it is: falling back on `else` would book it on somebody else
-                codes.append((kind, _mapped(kind, said, context) if said else pick.otherwise or "", said))
-    return tuple(codes)
+    return tuple(picked(kind, (name,), pick, order, context.mappings, context.people) for kind, name, pick in picks)
+
+
+def _choices(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> tuple[Choice, ...]:
+    """All that was chosen for the order, and why."""
+    status = _status_choice(order, context)
+    named = {name.strip().casefold(): name for name in settings.statuses}
+    what = _by_status(order, settings, context)
+    if status.value in named:
+        rule = Choice(
+            field="rule", value=what, by="config", keys=(("statuses", named[status.value]),), said=status.value
+        )
+    else:
+        rule = Choice(field="rule", value="hold" if what == "unknown" else what, by="built-in", said=status.value)
+    currency = mapped("currency", order.currency, context.mappings, context.people)
+    rate = (Choice(field="rate", value=f"{order.rate:f}", by="order"),) if order.rate is not None else ()
+    return (status, rule, *(one for one, _said in _picked(order, settings, context)), currency, *rate)
+
+
+def _status_choice(order: Order, context: PlanContext) -> Choice:
+    """The order's status, as people or the step have mapped it."""
+    said = order.status.strip().casefold() or "new"
+    for kind, code in context.mappings:
+        if kind == "status" and code.strip().casefold() == said:
+            found = mapped("status", code, context.mappings, context.people)
+            return replace(found, value=_status(order, context), said=order.status)
+    by: Literal["order", "built-in"] = "order" if order.status.strip() else "built-in"
+    return Choice(field="status", value=said, by=by, said=order.status)
 
 
 def _mapped(kind: str, code: str, context: PlanContext) -> str:

@@ -345,3 +345,39 @@ def test_a_currency_that_iso_4217_does_not_know_is_held_unless_it_is_mapped_or_n
     assert wrong(order(currency="XYZ"), currencies=("XYZ",)) == []
     context = PlanContext(client="acme", currency="UAH", now=NOW, mappings={("currency", "GRN"): "UAH"})
     assert [one.code for one in validate(order(currency="GRN"), settings(), context)] == []
+
+
+def chosen(one: Order, context: PlanContext = CONTEXT, **more: Any) -> dict[str, Any]:
+    action = plan(one, "key", settings(**more), context, Found({}, KNOWN))
+    assert isinstance(action, (CreateDocument, HoldOrder, NothingToDo))
+    return {choice.field: choice for choice in action.choices}
+
+
+def test_each_choice_tells_the_keys_that_made_it() -> None:
+    more: dict[str, Any] = {
+        "client": "0042",
+        "user": {"from": "manager", "map": {"3": "olha"}, "else": "anna"},
+        "warehouse": {"from": "warehouse", "map": {"Склад 3": "wh3"}},
+        "mappings": {"warehouse": {"wh3": "main"}},
+        "statuses": {"Confirmed": "hold"},
+    }
+    written = {("warehouse", "wh3"): "main", ("user", "olha"): "o.k"}
+    context = replace(CONTEXT, mappings=written, people=frozenset({("user", "olha")}))
+    said = chosen(order(warehouse="Склад 3", manager="3", status="confirmed"), context, **more)
+    assert said["party"].keys == (("client",),)
+    assert (said["party"].value, said["party"].by) == ("0042", "config")
+    assert said["warehouse"].value == "main"
+    assert said["warehouse"].keys == (
+        ("warehouse", "from"),
+        ("warehouse", "map", "Склад 3"),
+        ("mappings", "warehouse", "wh3"),
+    )
+    assert (said["user"].value, said["user"].by, said["user"].said) == ("o.k", "person", "3")
+    assert (said["rule"].value, said["rule"].keys) == ("hold", (("statuses", "Confirmed"),))
+    assert said["executor"].by == "target"
+    without = chosen(order(), context, **more)
+    assert (without["user"].value, without["user"].keys) == ("anna", (("user", "else"),))
+    assert (without["warehouse"].value, without["warehouse"].by) == ("", "target")
+    assert without["rule"].by == "built-in"
+    for choice in (*said.values(), *without.values()):
+        assert type(choice).from_json(choice.to_json()) == choice

@@ -11,8 +11,9 @@ from pipeline.engine.documents import money, parties, products
 from pipeline.engine.documents.work import Work
 from pipeline.errors import Finding, Held, Rejected, Where, Who
 from pipeline.model import Order, cents
-from pipeline.picking import FromOrder, Pick, filled, said_in_order
+from pipeline.picking import Pick, filled, mapped, picked
 from pipeline.ports import DocumentDraft, Parties, ProductLookup, ProductNames, Ref, References, System
+from pipeline.ports.choices import Choice
 from pipeline.rules.orders import tax_remarks
 from pipeline.rules.parties import party_findings
 from pipeline.rules.pricing import order_totals
@@ -44,6 +45,7 @@ class Desk:
     adds: bool
     #: what the target does not add to its lists, and what it said
     refused: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    people: frozenset[tuple[str, str]] = frozenset()  #: those of ``mappings`` that people gave
     _known: dict[tuple[str, str], Ref | None] = field(default_factory=dict)
 
     def look(self, works: Sequence[Work]) -> None:
@@ -85,7 +87,9 @@ class Desk:
             assert work.order is not None
             references: dict[str, Ref] = {}
             findings: list[Finding] = []
-            for kind, code, said in self._picked(work.order):
+            for one, said in self._picked(work.order):
+                work.choices = (*work.choices, one)
+                kind, code = one.field, one.value
                 if not code:
                     continue
                 ref = self._known.get((kind, code)) or self._ensured(kind, code)
@@ -136,32 +140,24 @@ class Desk:
         return self._known.get(("status", name))
 
     def _asked(self, order: Order) -> set[tuple[str, str]]:
-        pairs = {(kind, code) for kind, code, _said in self._picked(order) if code}
+        pairs = {(one.field, one.value) for one, _said in self._picked(order) if one.value}
         code = self._party_code(order)
         return pairs | ({("party", code)} if code else set())
 
-    def _picked(self, order: Order) -> list[tuple[str, str, str]]:
-        """(kind, code or "", what the order says for it) of all that documents name besides goods and buyer."""
-        settings, picked = self.settings, []
-        picks: list[tuple[str, Pick | None]] = [(kind, getattr(settings, name)) for kind, name in REFERENCES.items()]
-        picks += [("source", settings.shop), ("service", settings.delivery_service if order.delivery.cost else None)]
-        for kind, pick in picks:
-            picked.append((kind, *self._pick(kind, pick, order)))
+    def _picked(self, order: Order) -> list[tuple[Choice, str]]:
+        """(what it is given and why, what the order says for it) of all that documents name besides goods and buyer."""
+        settings = self.settings
+        picks: list[tuple[str, str, Pick | None]] = [
+            (kind, name, getattr(settings, name)) for kind, name in REFERENCES.items()
+        ]
+        picks += [
+            ("source", "shop", settings.shop),
+            ("service", "delivery_service", settings.delivery_service if order.delivery.cost else None),
+        ]
+        found = [picked(kind, (name,), pick, order, self.mappings, self.people) for kind, name, pick in picks]
         if isinstance(self.target, References):
-            picked.append(("currency", self._mapped("currency", order.currency), order.currency))
-        return picked
-
-    def _pick(self, kind: str, pick: Pick | None, order: Order) -> tuple[str, str]:
-        match pick:
-            case FromOrder():
-                said = said_in_order(order, pick.path)
-                said = pick.map.get(said, said)
-                # what the order says is looked up as it is: falling back on `else` would book it on somebody else
-                return (self._mapped(kind, said) if said else pick.otherwise or ""), said
-            case None:
-                return "", ""
-            case _:
-                return pick, ""
+            found.append((mapped("currency", order.currency, self.mappings, self.people), order.currency))
+        return found
 
     def _mapped(self, kind: str, code: str) -> str:
         return self.mappings.get((kind, code), code)
@@ -169,16 +165,25 @@ class Desk:
     # --- buyers --------------------------------------------------------------------------------------------------
 
     def _party_code(self, order: Order) -> str:
-        always = self._pick("party", self.settings.parties.always, order)[0]
-        return always or parties.asked_code(order, self.settings.parties, self.mappings)
+        return self._party_choice(order).value
+
+    def _party_choice(self, order: Order) -> Choice:
+        """The code on which the document is booked, where a person or the settings name one, and why."""
+        key = ("parties", "always")
+        always, _said = picked("party", key, self.settings.parties.always, order, self.mappings, self.people)
+        if always.value:
+            return always
+        return parties.asked_choice(order, self.settings.parties, self.mappings, self.people)
 
     def _buyers(self, works: Sequence[Work]) -> None:
         settings, target = self.settings.parties, self.target
         asked: list[Work] = []
         for work in works:
             assert work.order is not None
-            code = self._party_code(work.order)
+            choice = self._party_choice(work.order)
+            code = choice.value
             if code:
+                work.choices = (*work.choices, choice)
                 ref = self._known.get(("party", code))
                 unknown = () if ref is not None else (_unknown(work.order, "party", code, ""),)
                 work.buyer = parties.Buyer(ref, findings=unknown)
@@ -201,6 +206,11 @@ class Desk:
                 near = target.near_parties(party)
             accepted = "alike" in work.accepted
             work.buyer = parties.choose(work.order, settings, found, near, accepted=accepted)
+            value = work.buyer.ref.code or work.buyer.ref.id if work.buyer.ref is not None else ""
+            work.choices = (
+                *work.choices,
+                Choice(field="party", value=value, by="target", said=parties.identity(party) or party.title),
+            )
 
     # --- the document --------------------------------------------------------------------------------------------
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.documents import PartySettings
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Address, Order, Party
+from pipeline.picking import mapped
 from pipeline.ports import Ref
+from pipeline.ports.choices import Choice
 from pipeline.texts import T
 
 Mappings = Mapping[tuple[str, str], str]
@@ -56,16 +58,18 @@ def is_nobody(party: Party) -> bool:
     return not (party.title or party.code or identity(party))
 
 
-def asked_code(order: Order, settings: PartySettings, mappings: Mappings) -> str:
+def asked_choice(
+    order: Order, settings: PartySettings, mappings: Mappings, people: Collection[tuple[str, str]] = ()
+) -> Choice:
     """The code of the party that a person or the settings name for this order; "" when it is to be found."""
     party = party_of(order)
-    mapped = mappings.get(("party", identity(party))) or mappings.get(("party", party.title))
-    if mapped:
-        return mapped
+    for said in (identity(party), party.title):
+        if mappings.get(("party", said)):
+            return mapped("party", said, mappings, people)
     # who cannot be found again would be added once more with each try
     if not (identity(party) or party.code) and settings.default:
-        return settings.default
-    return ""
+        return Choice(field="party", value=settings.default, by="config", keys=(("parties", "default"),))
+    return Choice(field="party", value="", by="target", said=identity(party) or party.title)
 
 
 def choose(

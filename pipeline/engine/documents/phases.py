@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from pipeline.engine import patience, telling
+from pipeline.engine.booking import document_columns, says
 from pipeline.engine.documents import money, parties, products, settling
 from pipeline.engine.documents.plan import Doing, act_key, content_of
 from pipeline.engine.documents.work import Work
@@ -291,14 +292,15 @@ def done(run: DocumentsRun, conn: Any, work: Work, what: str, ref: DocumentRef, 
     ctx.event(conn, work.subject, "existed" if existed and what == "create" else word, **data)
     run.count(word)
     if what == "create":
-        values = {"document_id": ref.id, "document_number": ref.number}
+        values = document_columns(ref, now)
         order_rows.update(conn, work.row["id"], now, **values)
         work.row = {**work.row, **values}
         work.ref = DocumentRef(ref.id, ref.number, work.key, ref.created_at, ref.total, ref.currency)
         if work.order is not None:
             ctx.notify(conn, telling.order_notice(work.row["id"], work.order, ref))
     elif what == "amend":
-        order_rows.update(conn, work.row["id"], now, amended=now)
+        said = says(ref, now)
+        order_rows.update(conn, work.row["id"], now, amended=now, **({"document_says": said} if said else {}))
     elif what == "ship" and work.order is not None:
         run.shipped |= {line.code for line in work.order.lines if line.code}
 

@@ -20,6 +20,7 @@ from pipeline.ledger import acts as act_rows
 from pipeline.ledger import decisions
 from pipeline.model import Order
 from pipeline.ports import DocumentRef, Documents, SeenOrder, ShipDocuments
+from pipeline.ports.choices import Choice
 from pipeline.rules.keys import key_of
 from pipeline.rules.orders import is_currency, normal_order, order_findings
 from pipeline.texts import T
@@ -114,6 +115,9 @@ def _rule(run: DocumentsRun, work: Work) -> None:
         return
     found = rules.acts_for(settings, work.status, run.statuses, work.group)
     work.target_status = rules.target_status(settings, work.status, run.statuses, work.group)
+    work.choices = rules.choices(settings, work.status, run.statuses, work.group)
+    if work.order is not None and work.order.rate is not None:
+        work.choices = (*work.choices, Choice(field="rate", value=f"{work.order.rate:f}", by="order"))
     if found is None:
         name = rules.find(work.status, run.statuses)
         words = rules.title(name) if name is not None else work.status

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.documents import Act, DocumentsSettings
 from pipeline.errors import Finding, Where, Who
 from pipeline.ports import Ref
+from pipeline.ports.choices import Choice
 from pipeline.rules.yamlwords import yaml_word
 from pipeline.texts import T, Text
 
@@ -89,6 +90,28 @@ def target_status(settings: DocumentsSettings, status: str, known: Sequence[Ref]
         return (ref.name or ref.code) if ref is not None else status
     key = called(settings.statuses, status, known, group)
     return settings.statuses[key] if key else None
+
+
+def choices(settings: DocumentsSettings, status: str, known: Sequence[Ref], group: str) -> tuple[Choice, ...]:
+    """What is done with orders of this status and which status the document gets, each with the key that says so."""
+    ref = find(status, known)
+    said = title(ref) if ref is not None else status
+    acts = acts_for(settings, status, known, group)
+    key = called(settings.rules, status, known, group)
+    rule = Choice(
+        field="rule",
+        value=", ".join(acts or ("hold",)),
+        by="config",
+        keys=(("rules", key) if key else ("unknown_status",),),
+        said=said,
+    )
+    target = target_status(settings, status, known, group)
+    if target is None:
+        return rule, Choice(field="status", value="", by="target", said=said)
+    where: tuple[str, ...] = ("statuses",)
+    if isinstance(settings.statuses, dict):
+        where = ("statuses", called(settings.statuses, status, known, group))
+    return rule, Choice(field="status", value=target, by="config", keys=(where,), said=said)
 
 
 def is_group(key: str, known: Sequence[Ref]) -> bool:

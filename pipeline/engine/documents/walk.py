@@ -18,6 +18,7 @@ import structlog
 
 from pipeline.config.model import StepSpec
 from pipeline.documents import DocumentsSettings
+from pipeline.engine.booking import decided
 from pipeline.engine.context import RunContext
 from pipeline.engine.documents import back, comparing, needs, phases, planning, resuming, rules, settling, store
 from pipeline.engine.documents.desk import Desk
@@ -81,7 +82,7 @@ class DocumentsRun:
             (str(kind), code): meant for kind, pairs in self.settings.mappings.items() for code, meant in pairs.items()
         }
         self.mappings = {**written, **given}
-        self.desk = Desk(self.settings, self.target, self.mappings, adds=not self.ctx.dry_run)
+        self.desk = Desk(self.settings, self.target, self.mappings, adds=not self.ctx.dry_run, people=frozenset(given))
         self._statuses: Sequence[Ref] | None = None
 
     @classmethod
@@ -363,6 +364,7 @@ class DocumentsRun:
         planning.plan(self, works)
         self.ctx.reach("documents:planned")
         with self.begin() as conn:
+            self._say_why(conn, works)
             for work in works:
                 if work.plan.findings:
                     settling.hold(self, conn, work, work.plan.findings)
@@ -383,6 +385,15 @@ class DocumentsRun:
                     phases.remember(self, conn, work)
         self.ctx.reach("documents:settled")
         back.tell(self, [work for work in going if not work.stopped])
+
+    def _say_why(self, conn: Any, works: Sequence[Work]) -> None:
+        """Write down what was chosen; of orders about which nothing is done, what was chosen before stands."""
+        rows = [
+            {"id": work.row["id"], "decided": decided(self.ctx, self.settings, work.choices)}
+            for work in works
+            if work.choices and (work.plan.doings or work.plan.findings or not work.row.get("decided"))
+        ]
+        order_rows.update_each(conn, rows, self.ctx.clock.now())
 
     def _carry_on(self) -> None:
         """Orders that wait, from before: what was mended elsewhere frees them, what was killed goes on."""

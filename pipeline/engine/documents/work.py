@@ -14,6 +14,7 @@ from pipeline.engine.documents.standing import Standing
 from pipeline.errors import Finding
 from pipeline.model import Order
 from pipeline.ports import DocumentDraft, DocumentRef, Ref, SeenOrder
+from pipeline.ports.choices import Choice
 
 Row = dict[str, Any]
 
@@ -40,6 +41,7 @@ class Work:
     notes: tuple[Finding, ...] = ()
     chosen: Chosen = field(default_factory=Chosen)
     buyer: Buyer = field(default_factory=Buyer)
+    choices: tuple[Choice, ...] = ()  #: why it is done so, and why its document names what it names
     references: Mapping[str, Ref] = field(default_factory=dict)
     draft: DocumentDraft | None = None
     target_status: str | None = None

@@ -6,24 +6,55 @@ import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
+from pipeline.config.kept import Kept, kept
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import sqlalchemy as sa
 
     from pipeline.config.model import ClientConfig
     from pipeline.engine.runtime import Client
     from pipeline.ledger.store import Ledger
 
-_KIND = "config"
-#: So many are kept, the newest.
-KEPT = 50
+_KIND, _TEXT = "config", "config-text"
+#: So many are kept, the newest. Texts are small, and orders of long ago are asked about.
+KEPT, TEXTS_KEPT = 50, 500
 
 
 def remember(ledger: Ledger, conn: sa.Connection, config: ClientConfig) -> None:
-    """Keep what the config says, unless it is kept already."""
+    """Keep what the config says, and its text with the lines of its keys, unless they are kept already."""
     if config.config_hash and ledger.get_value(conn, _KIND, config.config_hash) is None:
         at = ledger.clock.now().isoformat()
         ledger.set_value(conn, _KIND, config.config_hash, {"at": at, "config": told(config)})
-        _drop_old(ledger, conn)
+        _drop_old(ledger, conn, _KIND, KEPT)
+    if config.config_hash and ledger.get_value(conn, _TEXT, config.config_hash) is None and (text := kept(config)):
+        lines = [[*keys, file, line] for keys, (file, line) in text.lines.items()]
+        at = ledger.clock.now().isoformat()
+        ledger.set_value(conn, _TEXT, config.config_hash, {"at": at, "files": text.files, "lines": lines})
+        _drop_old(ledger, conn, _TEXT, TEXTS_KEPT)
+
+
+def text_of(client: Client, conn: sa.Connection, digest: str) -> Kept | None:
+    """The text of the config with this hash, and its lines; None when it is not kept (any more)."""
+    value = client.ledger.get_value(conn, _TEXT, digest)
+    if value is not None:
+        return Kept(value["files"], {tuple(keys): (file, line) for *keys, file, line in value["lines"]})
+    # not used by a run yet, as when a person's answer was the first that it was asked for
+    return kept(client.config) if digest == client.config.config_hash else None
+
+
+def taken_up(client: Client, conn: sa.Connection, digest: str) -> datetime | None:
+    """When the config with this hash was first used by a run; None when that is not known."""
+    import sqlalchemy as sa
+
+    from pipeline.ledger.tables import runs
+
+    first = sa.select(sa.func.min(runs.c.started, type_=runs.c.started.type)).where(
+        runs.c.client == client.config.client, runs.c.config_hash == digest
+    )
+    found = conn.execute(first).scalar()
+    return found.astimezone(client.config.zone) if found is not None else None
 
 
 def told(config: ClientConfig) -> dict[str, Any]:
@@ -82,12 +113,12 @@ def _changes(before: Any, after: Any) -> list[str] | None:
     return [line for line in lines if not line.startswith(("---", "+++"))]
 
 
-def _drop_old(ledger: Ledger, conn: sa.Connection) -> None:
+def _drop_old(ledger: Ledger, conn: sa.Connection, kind: str, most: int) -> None:
     import sqlalchemy as sa
 
     from pipeline.ledger.tables import values as v
 
-    mine = (v.c.client == ledger.client) & (v.c.kind == _KIND)
-    old = conn.execute(sa.select(v.c.name).where(mine).order_by(v.c.updated.desc()).offset(KEPT)).scalars().all()
+    mine = (v.c.client == ledger.client) & (v.c.kind == kind)
+    old = conn.execute(sa.select(v.c.name).where(mine).order_by(v.c.updated.desc()).offset(most)).scalars().all()
     if old:
         conn.execute(v.delete().where(mine, v.c.name.in_(list(old))))

@@ -67,6 +67,7 @@ EVENTS: Mapping[str, Text] = {
     "tried-again": T("tried again by a person's word"),
     "brake": T("stopped by a brake: nothing was published"),
     "published": T("published"),
+    "reported": T("the sheet of a day was written"),
     "plan-waits": T("stopped by a brake: nothing was applied"),
     "synced": T("brought in step"),
     "paused": T("paused"),
@@ -194,7 +195,7 @@ def events_of(
                 "at": row.at.astimezone(client.config.zone),
                 "what": _what(kind, number, names, numbers),
                 "event": row.event,
-                "text": _event_words(row.event, data),
+                "text": event_words(row.event, data),
                 "data": data,
                 "run": row.run_id,
                 "by": starters.get(row.run_id),
@@ -231,7 +232,8 @@ def _starters(client: Client, conn: Any, runs: Collection[int]) -> dict[int, str
     return found
 
 
-def _event_words(event: str, data: Mapping[str, Any]) -> str:
+def event_words(event: str, data: Mapping[str, Any]) -> str:
+    """What happened, in the language in use."""
     # the paper of an order that was asked for, not a file that came
     words = str(T("read from its system") if event == "read" and "status" in data else EVENTS.get(event, event))
     if data.get("document"):
