@@ -71,7 +71,9 @@ def make_app(get: Get) -> typer.Typer:
         lefts = [result.pop("left_out") for result in results]
         if as_json:
             print_json([{**one, "left_out": left_out(rows)} for one, rows in zip(results, lefts, strict=True)])
-            raise typer.Exit(1 if any(lefts) else 0)
+            if any(lefts):
+                raise typer.Exit(1)
+            return
         for result, rows in zip(results, lefts, strict=True):
             for note in result.pop("notes"):
                 typer.echo(f"! {note}")
@@ -87,7 +89,8 @@ def make_app(get: Get) -> typer.Typer:
                     "{file}: {n} row is left out.", "{file}: {n} rows are left out.", len(rows), file=result["file"]
                 )
                 show_findings(told, rows)
-        raise typer.Exit(1 if any(lefts) else 0)
+        if any(lefts):
+            raise typer.Exit(1)
 
     @app.command(help=str(T("List products: code, name, price, special price, and what may be sold.")))
     def products(
