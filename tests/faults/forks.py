@@ -159,7 +159,8 @@ def _load() -> None:
     from pipeline.registry import load_registry
 
     verbs = typer.main.get_command(app)  # building them takes longer than most of them
-    typer.main.get_command = lambda _app: verbs
+    build = typer.main.get_command  # still asked for the verbs of a system, `mistok books`
+    typer.main.get_command = lambda typer_instance: verbs if typer_instance is app else build(typer_instance)
 
     load_registry()
     warming.import_for_orders()
