@@ -176,7 +176,7 @@ def test_a_story_is_whole_on_standard_output(shop: Path) -> None:
     for words in ("cut.xml:40:18", "is cut off", "→ Write the file under a temporary name", "orders, by hand: "):
         assert words in cut.out, cut.all
     held = say(shop, "trace", "00004813")
-    assert "→ Add it to the books" in held.out
+    assert "→ Add it to books, or say" in held.out
     assert held.err == ""
 
 
