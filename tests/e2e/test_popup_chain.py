@@ -28,6 +28,7 @@ from pipeline.web.site import Site
 from tests.channels.desktops import XFCE_DAEMON, Desktop, daemon, screen_and_bus, wait_until, xfce_log
 from tests.e2e.command import here, mistok, start
 from tests.servers.common import free_port, require
+from tests.signals import SIGKILL
 from tests.web.live import served
 
 pytestmark = [
@@ -185,7 +186,7 @@ def test_the_chain_whole_with_its_page_killed_in_between(desktop: Desktop, folde
         page_process(service.pid).kill()
         put(folder, GOOD[1])  # while there is no page
         titles = shown(desktop, 3)
-        agent.send_signal(signal.SIGKILL)  # and the PC loses power
+        agent.send_signal(SIGKILL)  # and the PC loses power
         agent.wait()
         agent = start(*pc, cwd=tmp_path, env=env, screen=screen)
         put(folder, GOOD[2])
