@@ -188,6 +188,11 @@ def tryton_server() -> Iterator[tryton.TrytonServer]:
 # --- every day and in CI ---------------------------------------------------------------------------------------------
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for servers, processes and the clock."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """By default few variants of what is slow, see :mod:`tests.everyday`; after ``-k`` and ``-m`` have chosen."""
