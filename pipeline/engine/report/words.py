@@ -51,7 +51,7 @@ class Table:
 
 
 SUMS = (
-    Column("group", T("By")),
+    Column("group", T("Grouped by")),
     Column("name", T("What")),
     Column("currency", T("Currency")),
     Column("orders", T("Orders"), "count"),
