@@ -24,12 +24,9 @@ from pipeline.flow import (
     API_VERSION,
     COUNT_WORDS,
     Action,
-    ApiKey,
     ChannelPlugin,
     CreateDocument,
-    DatabaseUrl,
     DocumentsStep,
-    Duration,
     Explained,
     FormatPlugin,
     FormatSpec,
@@ -41,7 +38,6 @@ from pipeline.flow import (
     InboundStep,
     Marker,
     Move,
-    Names,
     NothingToDo,
     OutboundSettings,
     OutboundStep,
@@ -49,20 +45,13 @@ from pipeline.flow import (
     Plugin,
     ReportSettings,
     ReportStep,
-    ServiceUrl,
-    Settings,
-    Size,
     StepContext,
     StepPlugin,
     StepResult,
     SyncStep,
     SystemEnv,
-    SystemName,
     SystemPlugin,
-    TransportName,
     Wanted,
-    parse_duration,
-    parse_size,
 )
 from pipeline.http import HttpClient, Reply
 from pipeline.model import (
@@ -192,6 +181,19 @@ from pipeline.rules.searching import fold, matcher
 from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
 from pipeline.rules.yamlwords import yaml_word
+from pipeline.settings import (
+    ApiKey,
+    DatabaseUrl,
+    Duration,
+    Names,
+    ServiceUrl,
+    Settings,
+    Size,
+    SystemName,
+    TransportName,
+    parse_duration,
+    parse_size,
+)
 from pipeline.striking import Strikes, row_by_row
 from pipeline.syncing import (
     CatalogueSyncSettings,

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pipeline.flow import Settings, SystemName
 from pipeline.picking import Comment, FromOrder, Pick
+from pipeline.settings import Settings, SystemName
 from pipeline.syncing import Names, TimeOfDay
 from pipeline.texts import T
 

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from pipeline.flow import Settings
 from pipeline.model import Order
 from pipeline.ports.choices import By, Choice, Keys
 from pipeline.rules.parties import tidy
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 #: what a default may be taken from

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from pipeline.flow import Settings, SystemName
 from pipeline.ports import OFFER_FIELDS
 from pipeline.rules.matching import MatchRules
+from pipeline.settings import Settings, SystemName
 from pipeline.texts import T
 
 PRICE_FIELDS = ("price", "specials")

@@ -98,7 +98,7 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 def _row(place: Place, path: Path) -> dict[str, Any]:
     from pipeline.cli.plugins import parameters
-    from pipeline.flow import described
+    from pipeline.settings import described
 
     row: dict[str, Any] = {"key": _dotted(place.path)}
     if place.field is not None and place.owner is not None:

@@ -15,8 +15,9 @@ from pipeline.texts import T
 
 if TYPE_CHECKING:
     from pipeline.config.model import ClientConfig
-    from pipeline.flow import FormatPlugin, InboundSettings, Settings, StepPlugin
+    from pipeline.flow import FormatPlugin, InboundSettings, StepPlugin
     from pipeline.registry import Registry
+    from pipeline.settings import Settings
 
 ByFormat = Annotated[
     str | None,

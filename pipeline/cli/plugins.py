@@ -85,7 +85,7 @@ def _capabilities(plugin: Any) -> dict[str, Any]:
 
 
 def _rows(registry: Any) -> Iterator[dict[str, Any]]:
-    from pipeline.flow import described
+    from pipeline.settings import described
     from pipeline.transports import TRANSPORTS
 
     for kind, plugins_of_kind in (
@@ -118,7 +118,8 @@ def parameters(
 ) -> Iterator[dict[str, Any]]:
     """Each parameter with what it takes, its default and its meaning; the keys of a mapping follow it, once."""
     from pipeline.config import shape
-    from pipeline.flow import FormatSpec, described
+    from pipeline.flow import FormatSpec
+    from pipeline.settings import described
 
     told = {} if told is None else told
     for name, field in settings.model_fields.items():
@@ -143,7 +144,7 @@ def parameters(
 def _takes(annotation: Any, metadata: Sequence[Any] = ()) -> list[str]:
     """What a parameter takes, in words; one or more to choose from."""
     from pipeline.config import shape
-    from pipeline.flow import parse_size
+    from pipeline.settings import parse_size
 
     names = shape.names_in(annotation, metadata)
     if names:
@@ -161,7 +162,8 @@ def _words(arm: Any) -> list[str]:
     from pydantic import SecretStr
 
     from pipeline.config import shape
-    from pipeline.flow import FormatSpec, Settings
+    from pipeline.flow import FormatSpec
+    from pipeline.settings import Settings
 
     origin = get_origin(arm)
     if origin is Literal:
@@ -193,7 +195,8 @@ def _default(field: FieldInfo) -> str:
 
     from pydantic import BaseModel
 
-    from pipeline.flow import FormatSpec, parse_size
+    from pipeline.flow import FormatSpec
+    from pipeline.settings import parse_size
 
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, FormatSpec):

@@ -137,7 +137,7 @@ def _service_troubles(found: Health) -> Iterator[Text]:
 
 
 def _duration(words: str) -> timedelta:
-    from pipeline.flow import parse_duration
+    from pipeline.settings import parse_duration
 
     try:
         age = parse_duration(words)

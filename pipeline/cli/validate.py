@@ -17,9 +17,10 @@ import typer
 from pipeline.cli import common
 from pipeline.cli.formats import ByFormat, ByJob, Chosen, choose, zone_of
 from pipeline.errors import ConfigError, Finding, MistokError, Rejected, Where, Who, system_words
-from pipeline.flow import InboundStep, PlanContext, Settings, StepPlugin
+from pipeline.flow import InboundStep, PlanContext, StepPlugin
 from pipeline.model import Order
 from pipeline.ports import DecodedOrder, FormatContext, OrderFormat
+from pipeline.settings import Settings
 from pipeline.texts import TN, T, Text
 
 VERDICTS = {

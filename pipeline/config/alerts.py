@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 
-from pipeline.flow import Duration, Settings
 from pipeline.rules import telling
 from pipeline.rules.telling import DAYS
+from pipeline.settings import Duration, Settings
 from pipeline.texts import T
 
 #: Every kind of notice.

@@ -22,9 +22,10 @@ from pipeline.config.model import (
 from pipeline.config.shape import Loc
 from pipeline.config.suggest import did_you_mean, misspelt, one_of
 from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence
-from pipeline.flow import InboundSettings, InboundStep, OutboundStep, Settings, StepPlugin
+from pipeline.flow import InboundSettings, InboundStep, OutboundStep, StepPlugin
 from pipeline.ports import CatalogueFormat, OrderFormat
 from pipeline.registry import Registry
+from pipeline.settings import Settings
 from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings, SyncSettings
 from pipeline.texts import T, Text, verbatim
 

@@ -15,8 +15,8 @@ from pipeline.config.suggest import did_you_mean, misspelt, one_of
 from pipeline.config.words import explain, needs_meaning
 from pipeline.config.yaml import Entry, Mapping, Mark, Node, Scalar, Sequence, problem
 from pipeline.errors import Finding
-from pipeline.flow import described
 from pipeline.registry import Broken
+from pipeline.settings import described
 from pipeline.texts import T, Text, verbatim
 
 M = TypeVar("M", bound=BaseModel)

@@ -12,8 +12,9 @@ from pipeline.config.secrets import Resolver
 from pipeline.config.shape import Loc
 from pipeline.config.yaml import Mapping, Scalar
 from pipeline.errors import ConfigError
-from pipeline.flow import FormatPlugin, Settings
+from pipeline.flow import FormatPlugin
 from pipeline.registry import Registry
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 

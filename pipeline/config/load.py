@@ -17,8 +17,8 @@ from pipeline.config.model import ClientConfig
 from pipeline.config.secrets import Resolver, secret_files
 from pipeline.config.yaml import MAX_BYTES, Mapping, Node, Scalar, Sequence, plain
 from pipeline.errors import ConfigError, Finding, Where, Who
-from pipeline.flow import Settings
 from pipeline.registry import Registry, load_registry, load_what_loads
+from pipeline.settings import Settings
 from pipeline.texts import LANGUAGES, TN, T
 
 FILE_NAME = "config.yaml"

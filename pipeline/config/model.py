@@ -22,7 +22,7 @@ from pydantic import (
 
 from pipeline.config.alerts import AlertsConfig
 from pipeline.config.masking import mask, mask_any, url_passwords
-from pipeline.flow import DatabaseUrl, Duration, Settings, Size
+from pipeline.settings import DatabaseUrl, Duration, Settings, Size
 from pipeline.texts import T
 
 

@@ -19,8 +19,9 @@ from pipeline.config.shape import Loc
 from pipeline.config.suggest import one_of
 from pipeline.config.yaml import Mapping, Mark, Node, Scalar, Sequence
 from pipeline.errors import ConfigError
-from pipeline.flow import FormatSpec, Settings
+from pipeline.flow import FormatSpec
 from pipeline.registry import Registry
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 

@@ -31,8 +31,9 @@ from pipeline.config.model import (
     WebConfig,
 )
 from pipeline.config.schema import built_in
-from pipeline.flow import FormatSpec, Settings, parse_size
+from pipeline.flow import FormatSpec
 from pipeline.registry import Registry, load_registry
+from pipeline.settings import Settings, parse_size
 
 _BLOCK = re.compile(r"(<!-- keys: (\w+) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SECTIONS: Mapping[str, type[BaseModel]] = {

@@ -20,8 +20,9 @@ from pydantic.json_schema import models_json_schema
 from pipeline.config.build import ALIASES, EXTENSION
 from pipeline.config.check import OWN_FIELDS
 from pipeline.config.model import ClientConfig
-from pipeline.flow import ChannelPlugin, FormatPlugin, Settings, StepPlugin, SystemPlugin
+from pipeline.flow import ChannelPlugin, FormatPlugin, StepPlugin, SystemPlugin
 from pipeline.registry import Registry, load_registry
+from pipeline.settings import Settings
 
 FILE_NAME = "config.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

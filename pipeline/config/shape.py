@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipeline.config.yaml import Mapping, Node, Scalar, Sequence
-from pipeline.flow import FormatSpec, Names
+from pipeline.flow import FormatSpec
+from pipeline.settings import Names
 
 Loc = tuple[str | int, ...]
 #: Members of a union that take a bool as it is.

@@ -19,7 +19,7 @@ from pipeline.engine import amending, mending, patience, planning, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Sorted, Standing, by_state, sort_out
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
-from pipeline.flow import CreateDocument, HoldOrder, NothingToDo, Settings
+from pipeline.flow import CreateDocument, HoldOrder, NothingToDo
 from pipeline.ledger import cards, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
@@ -27,6 +27,7 @@ from pipeline.ledger.tables import FileState, OrderState
 from pipeline.model import Order, cents
 from pipeline.ports import Decoded, DocumentDraft, DocumentOutcome, DocumentRef, Documents, finished
 from pipeline.ports.choices import Choice
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 if TYPE_CHECKING:

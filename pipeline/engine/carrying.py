@@ -22,11 +22,12 @@ from pipeline.engine.documents.walk import DocumentsRun
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.runtime import Client
 from pipeline.errors import Finding, MistokError, Refused, Transient
-from pipeline.flow import DocumentsStep, InboundSettings, InboundStep, Settings
+from pipeline.flow import DocumentsStep, InboundSettings, InboundStep
 from pipeline.ledger import cards
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import OrderState
+from pipeline.settings import Settings
 from pipeline.texts import T, Text
 
 Row = dict[str, Any]

@@ -13,8 +13,9 @@ from pipeline.engine.context import RunContext
 from pipeline.engine.prices import PriceList
 from pipeline.engine.selling import Selling
 from pipeline.errors import ConfigError, Finding, Held, Transient, Who, system_words
-from pipeline.flow import OutboundSettings, OutboundStep, Settings
+from pipeline.flow import OutboundSettings, OutboundStep
 from pipeline.ports import Batch, Catalogue, CatalogueFormat, FormatContext, Noticing, Offers, Stock, System
+from pipeline.settings import Settings
 from pipeline.texts import T, Text
 
 

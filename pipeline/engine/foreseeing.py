@@ -15,10 +15,11 @@ from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Standing, by_state, sort_out
 from pipeline.engine.weighing import Change, Scales, Verdict
 from pipeline.errors import Finding, MistokError, Rejected, Where, Who
-from pipeline.flow import CreateDocument, HoldOrder, InboundSettings, InboundStep, NothingToDo, Settings
+from pipeline.flow import CreateDocument, HoldOrder, InboundSettings, InboundStep, NothingToDo
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import OrderState
 from pipeline.ports import Decoded, DocumentRef, FormatContext, OrderFormat, finished
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 log = structlog.get_logger("mistok.inbound")

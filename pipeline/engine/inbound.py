@@ -24,11 +24,12 @@ from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
 from pipeline.engine.keeping import Keeper
 from pipeline.errors import Finding, MistokError, Refused, Transient, Where
-from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, Settings, StepResult
+from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState
 from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile, wire_text
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 log = structlog.get_logger("mistok.inbound")

@@ -21,9 +21,10 @@ from pipeline.engine.encoding import Encoded, Encoder
 from pipeline.engine.images import Images
 from pipeline.engine.published import Memory
 from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient, Where, Who
-from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, Settings, StepResult
+from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, StepResult
 from pipeline.ledger import cards, decisions
 from pipeline.ports import CatalogueFormat, RemoteFile
+from pipeline.settings import Settings
 from pipeline.texts import TN, T, Text
 
 TOLD = 20  #: remarks that are told one by one; findings that the ledger keeps

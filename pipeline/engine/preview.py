@@ -15,8 +15,9 @@ from pipeline.engine.foreseeing import Foreseen, Foresight, Unread, decode
 from pipeline.engine.inbox import chosen, in_period
 from pipeline.engine.weighing import Scales
 from pipeline.errors import Finding, Where
-from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, Settings, StepResult
+from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
 from pipeline.ports import Decoded, DecodedOrder, OrderFormat, ReadResult
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 Row = dict[str, Any]

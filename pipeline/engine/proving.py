@@ -9,9 +9,10 @@ from __future__ import annotations
 from pipeline.documents import DocumentsSettings
 from pipeline.engine.context import RunContext
 from pipeline.errors import Held, Who
-from pipeline.flow import InboundSettings, Settings
+from pipeline.flow import InboundSettings
 from pipeline.ports import Offers, System, UntriedWrites
 from pipeline.ports.systems import NEW, PAPERS, STOCK_LEVELS
+from pipeline.settings import Settings
 from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings
 from pipeline.texts import T
 

@@ -34,7 +34,6 @@ from pipeline.engine.rebuilt import FileRow, OrderRow, Rebuild, Seen, write
 from pipeline.engine.restoring import at_work_now
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Rejected, Where, Who
-from pipeline.flow import Settings
 from pipeline.ledger import backup
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
@@ -43,6 +42,7 @@ from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState, OrderState
 from pipeline.model import cents
 from pipeline.ports import Clock, DocumentRef, OrderFormat, finished
+from pipeline.settings import Settings
 from pipeline.texts import T, Text
 
 log = structlog.get_logger("mistok.rebuild")

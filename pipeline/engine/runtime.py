@@ -36,7 +36,6 @@ from pipeline.flow import (
     OutboundStep,
     ReportSettings,
     ReportStep,
-    Settings,
     StepResult,
     SyncStep,
 )
@@ -44,6 +43,7 @@ from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease, Ledger
 from pipeline.ports import Clock
 from pipeline.registry import Registry, load_registry
+from pipeline.settings import Settings
 from pipeline.texts import T, current_language, hiding
 
 log = structlog.get_logger("mistok.run")

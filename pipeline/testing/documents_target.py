@@ -22,7 +22,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Transient, Where, Who
-from pipeline.flow import Settings, SystemEnv, SystemPlugin
+from pipeline.flow import SystemEnv, SystemPlugin
 from pipeline.model import Party, StockLevel, cents
 from pipeline.ports import (
     AddProducts,
@@ -51,6 +51,7 @@ from pipeline.ports import (
     Stock,
     System,
 )
+from pipeline.settings import Settings
 from pipeline.texts import T, verbatim
 
 SCHEMA = """

@@ -24,9 +24,10 @@ from pydantic import Field
 
 from pipeline.engine.documents import paper
 from pipeline.errors import Finding, Held, Transient
-from pipeline.flow import Settings, SystemEnv, SystemPlugin
+from pipeline.flow import SystemEnv, SystemPlugin
 from pipeline.model import Offer, StockLevel
 from pipeline.ports import ApplyOrders, OfferTraits, OrderChange, Orders, Ref, RowOutcome, SeenOrder, Stock, System
+from pipeline.settings import Settings
 from pipeline.texts import T, verbatim
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)

@@ -20,10 +20,11 @@ from pydantic import ValidationError
 from pipeline.clock import SystemClock
 from pipeline.config import shape
 from pipeline.errors import Finding, Rejected
-from pipeline.flow import ChannelPlugin, FormatPlugin, FreeStep, Plugin, Settings, StepPlugin, SystemEnv, SystemPlugin
+from pipeline.flow import ChannelPlugin, FormatPlugin, FreeStep, Plugin, StepPlugin, SystemEnv, SystemPlugin
 from pipeline.flow import StepResult as Result
 from pipeline.ports import Clock, Delivered, FormatContext, Notice, Offers, OrderFormat, System, Transport
 from pipeline.registry import Source, records_of
+from pipeline.settings import Settings
 from pipeline.texts import Text, verbatim
 from pipeline.transports.local import LocalSettings, LocalTransport
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Transient, Where, Who
-from pipeline.flow import Settings, SystemEnv, SystemPlugin
+from pipeline.flow import SystemEnv, SystemPlugin
 from pipeline.model import cents
 from pipeline.ports import (
     DocumentDraft,
@@ -40,6 +40,7 @@ from pipeline.ports import (
     References,
     System,
 )
+from pipeline.settings import Settings
 from pipeline.texts import T, verbatim
 
 SCHEMA = """

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.flow import Settings
 from pipeline.ports import Gate, Transport, open_gate
+from pipeline.settings import Settings
 from pipeline.texts import T
 from pipeline.transports.ftp_session import FtpSettings, FtpsSettings
 from pipeline.transports.local import LocalSettings, LocalTransport

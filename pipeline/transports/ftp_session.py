@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pipeline.errors import ConfigError, HostKeyRefused, MistokError, Refused, Transient, system_words
-from pipeline.flow import Duration, Settings, parse_duration
+from pipeline.settings import Duration, Settings, parse_duration
 from pipeline.texts import T
 
 _WIRE = "latin-1"

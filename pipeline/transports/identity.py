@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import ConfigError, system_words
-from pipeline.flow import Settings
+from pipeline.settings import Settings
 from pipeline.texts import T
 from pipeline.transports.ftp_session import FtpSettings
 from pipeline.transports.sftp_session import SftpSettings

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who, system_words
-from pipeline.flow import Settings
 from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
+from pipeline.settings import Settings
 from pipeline.texts import T
 from pipeline.transports import common
 

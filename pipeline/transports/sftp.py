@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import stat
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias, TypeVar
+from typing import BinaryIO, TypeAlias, TypeVar
 
-from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
+from pipeline.errors import FolderMissing, MistokError, Refused, Transient
 from pipeline.ports import Capabilities, FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
 from pipeline.texts import T
 from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
+from pipeline.transports.sftp_probe import Probed, probe
 from pipeline.transports.sftp_replies import checked, failed, is_kind, moment
 from pipeline.transports.sftp_session import BROKEN_LOGIN, Session, SftpSettings, connect, said
 
@@ -511,6 +511,21 @@ class SftpTransport:
             if failed(seen) or not stat.S_ISDIR(seen.attributes().mode or stat.S_IFDIR):
                 made.check()
 
+    def _probe(self, folder: str, listed: Sequence[RemoteFile]) -> w.Task[Capabilities]:
+        one = common.probe_name()
+        return probe(
+            Probed(
+                folder=self._path(folder),
+                files=(self._path(folder, one), self._path(folder, one + "-2")),
+                shown=self._shown(folder),
+                host=self._settings.host,
+                user=self._settings.user,
+                server=self._session.server if self._session else "",
+                extensions=tuple(sorted(name.decode("utf-8", "replace") for name in self._wire().extensions)),
+                times=any(file.modified for file in listed),
+            )
+        )
+
     def _rmdir(self, folder: str) -> w.Task[None]:
         path = self._path(folder)
         (gone,) = yield [w.simple(w.RMDIR, path)]
@@ -523,82 +538,6 @@ class SftpTransport:
                 if status.code == w.NO_SUCH_FILE:
                     return
                 raise common.not_empty(self._shown(folder), status.words) from status
-
-    def _probe(self, folder: str, listed: Sequence[RemoteFile]) -> w.Task[Capabilities]:
-        one = common.probe_name()
-        first, second = self._path(folder, one), self._path(folder, one + "-2")
-        findings: list[Finding] = []
-
-        def tried(reply: w.Reply, word: str) -> bool:
-            try:
-                reply.check()
-            except w.SftpStatus as status:
-                findings.append(self._lacks(folder, word, status))
-                return False
-            return True
-
-        def put(path: bytes) -> w.Task[bool]:
-            (opened,) = yield [w.open_write(path)]
-            if not tried(opened, "write"):
-                return False
-            written, _ = yield [w.write(opened.handle(), 0, b"mistok"), w.close(opened.handle())]
-            return tried(written, "write")
-
-        rename = over = delete = None
-        by: Literal["", "rename", "posix-rename", "swap"] = ""
-        write = yield from put(first)
-        times = any(file.modified for file in listed)
-        if write:
-            (seen,) = yield [w.simple(w.LSTAT, first)]
-            times = not failed(seen) and seen.attributes().mtime is not None
-            (moved,) = yield [w.rename(first, second)]
-            rename = tried(moved, "rename")
-            if rename and (yield from put(first)):
-                (moved,) = yield [w.posix_rename(first, second)]
-                by = "posix-rename"
-                if failed(moved):
-                    (moved,) = yield [w.rename(first, second)]  # some servers overwrite by their plain rename
-                    by = "swap" if failed(moved) else "rename"
-                over = by != "swap"
-                if not over:
-                    findings.append(self._no_rename_over())
-            (gone,) = yield [w.simple(w.REMOVE, second if rename else first)]
-            delete = tried(gone, "delete")
-            yield [w.simple(w.REMOVE, first), w.simple(w.REMOVE, second)]
-        took: list[float] = []
-        for _ in range(common.QUESTIONS):
-            before = time.perf_counter()
-            yield [w.simple(w.STAT, self._path(folder))]
-            took.append(time.perf_counter() - before)
-        return Capabilities(
-            listing=True,
-            write=write,
-            rename=rename,
-            rename_over=over,
-            rename_by=by,
-            delete=delete,
-            exact_times=times,
-            server=self._session.server if self._session else "",
-            features=tuple(sorted(name.decode("utf-8", "replace") for name in self._wire().extensions)),
-            round_trip=sorted(took)[common.QUESTIONS // 2],
-            findings=tuple(findings),
-        )
-
-    def _lacks(self, folder: str, word: str, status: w.SftpStatus) -> Finding:
-        return Finding(
-            f"rights-{word}",
-            T(
-                "{folder}: {act} is refused: {words}",
-                folder=self._shown(folder),
-                act=common.ACTS[word],
-                words=status.words,
-            ),
-            hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
-            who=Who.ADMIN,
-        )
-
-    def _no_rename_over(self) -> Finding:
-        return common.cannot_rename_over(self._settings.host)
 
 
 def _collect(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, SecretStr, field_validator
 
 from pipeline.errors import ConfigError, HostKeyRefused, MistokError, Refused, Transient, system_words
-from pipeline.flow import Duration, Settings, parse_duration
+from pipeline.settings import Duration, Settings, parse_duration
 from pipeline.texts import T
 from pipeline.transports.sftp_wire import Wire
 

@@ -18,18 +18,16 @@ from pipeline.flow import (
     FreeStep,
     InboundSettings,
     InboundStep,
-    Names,
     NothingToDo,
     OutboundSettings,
     OutboundStep,
-    Settings,
     StepPlugin,
     StepResult,
-    SystemName,
     SystemPlugin,
     Wanted,
 )
 from pipeline.registry import Registry
+from pipeline.settings import Names, Settings, SystemName
 from pipeline.texts import T
 
 

@@ -18,8 +18,8 @@ from pipeline.config.load import load_config, plugin_folder
 from pipeline.config.masking import MASK, mask
 from pipeline.config.model import ClientConfig
 from pipeline.errors import ConfigError
-from pipeline.flow import Settings
 from pipeline.registry import Registry
+from pipeline.settings import Settings
 
 Load = Callable[..., ClientConfig]
 Mistakes = Callable[..., list[str]]

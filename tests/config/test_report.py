@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.config.load import load_config
 from pipeline.errors import ConfigError, Finding, Who
-from pipeline.flow import Settings
 from pipeline.registry import Registry
+from pipeline.settings import Settings
 
 Mistakes = Callable[..., list[str]]
 
@@ -308,7 +308,7 @@ def test_postgresql_gets_the_driver_that_mistok_brings(tmp_path: Path, monkeypat
     text = "client: a\njobs: {}\nconnections: {}\nledger: {url: 'postgresql://u:p@h:5432/d'}\n"
     (tmp_path / "config.yaml").write_text(text, "utf-8")
     assert load_config(tmp_path).ledger.url == "postgresql+psycopg://u:p@h:5432/d"
-    monkeypatch.setattr("pipeline.flow.find_spec", lambda _name: None)
+    monkeypatch.setattr("pipeline.settings.find_spec", lambda _name: None)
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path)
     assert caught.value.hint is not None

@@ -10,8 +10,8 @@ from jsonschema.validators import Draft202012Validator
 
 from pipeline.config.schema import config_schema
 from pipeline.config.yaml import parse_yaml, plain
-from pipeline.flow import Settings
 from pipeline.registry import Registry
+from pipeline.settings import Settings
 
 
 @pytest.fixture(scope="module")

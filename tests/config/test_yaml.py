@@ -15,8 +15,8 @@ from pipeline.config import yaml as reading
 from pipeline.config.load import load_config
 from pipeline.config.yaml import Mapping, Scalar, YamlProblem, parse_yaml, plain, read_yaml
 from pipeline.errors import ConfigError
-from pipeline.flow import Settings as PluginSettings
 from pipeline.registry import Registry
+from pipeline.settings import Settings as PluginSettings
 
 
 def data(text: str) -> Any:

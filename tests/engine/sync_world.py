@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.errors import Finding, Held, MistokError
-from pipeline.flow import Settings, SystemEnv, SystemPlugin
+from pipeline.flow import SystemEnv, SystemPlugin
 from pipeline.model import Money, Offer, SpecialPrice, StockLevel
 from pipeline.ports import (
     ApplyCatalogue,
@@ -24,6 +24,7 @@ from pipeline.ports import (
     StockTarget,
     System,
 )
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 ALL = frozenset({

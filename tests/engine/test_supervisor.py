@@ -27,9 +27,10 @@ from pipeline.engine import history, supervisor
 from pipeline.engine.configwatch import Verdict
 from pipeline.engine.supervisor import Supervisor
 from pipeline.engine.worker import Boot
-from pipeline.flow import InboundSettings, Settings
+from pipeline.flow import InboundSettings
 from pipeline.ledger.store import Ledger
 from pipeline.ledger.tables import files
+from pipeline.settings import Settings
 from pipeline.transports.local import LocalSettings
 
 HERE = Path(__file__).parent

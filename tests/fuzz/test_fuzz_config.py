@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pipeline.config.load import load_config
 from pipeline.config.yaml import YamlProblem, parse_yaml, plain
 from pipeline.errors import ConfigError
-from pipeline.flow import Settings
 from pipeline.registry import Registry, load_registry
+from pipeline.settings import Settings
 from tests.faults import tally
 from tests.fuzz.profile import examples
 

@@ -22,12 +22,13 @@ from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
 from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
 from pipeline.errors import Transient
-from pipeline.flow import Settings, SystemPlugin
+from pipeline.flow import SystemPlugin
 from pipeline.ledger import cards
 from pipeline.ledger.store import Ledger
 from pipeline.model import Money, Offer, SpecialPrice
 from pipeline.ports import ApplyStock, OfferTraits, System
 from pipeline.registry import load_registry
+from pipeline.settings import Settings
 from pipeline.testing.sync_subject import CODES, END, START, Places, Subject, draft, sellables, told, traits_of
 from pipeline.texts import T
 from tests.engine.sync_world import ALL, FLAT, MemorySystem, plugin, put

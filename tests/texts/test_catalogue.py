@@ -18,8 +18,8 @@ from pydantic import BaseModel
 from pipeline.cli.plugins import parameters
 from pipeline.config import shape
 from pipeline.config.model import ClientConfig
-from pipeline.flow import described
 from pipeline.registry import load_registry
+from pipeline.settings import described
 from pipeline.texts import current_language, use_language
 from pipeline.transports import TRANSPORTS
 

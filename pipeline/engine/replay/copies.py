@@ -14,10 +14,10 @@ from pipeline.engine.replay import lines
 from pipeline.engine.replay.lines import Line
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding, MistokError, Where, Who
-from pipeline.flow import Settings
 from pipeline.ledger import decisions
 from pipeline.ledger import files as file_rows
 from pipeline.ports import Decoded, FormatContext, OrderFormat
+from pipeline.settings import Settings
 from pipeline.texts import T
 
 Row = dict[str, Any]

@@ -29,9 +29,10 @@ from pipeline.config.model import (
 )
 from pipeline.engine.selftest.folder import join
 from pipeline.errors import MistokError
-from pipeline.flow import InboundSettings, Move, Settings
+from pipeline.flow import InboundSettings, Move
 from pipeline.ports import FormatContext, OrderFormat
 from pipeline.registry import Registry
+from pipeline.settings import Settings
 
 BOOKS, IMAGES = "selftest-books", "selftest-images"
 ORDERS_JOB, CATALOGUE_JOB = "selftest-orders", "selftest-catalogue"
