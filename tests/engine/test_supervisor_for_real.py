@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,8 +90,8 @@ def test_serve_refuses_to_start_with_a_wrong_config(folder: Path) -> None:
     assert not (folder / "demo-data").exists()
 
 
-def _first_file(folder: Path) -> float:
-    """Seconds until the very first file of a fresh client folder is taken, once ``serve`` says that it serves."""
+def test_the_very_first_file_is_taken_too(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
     subprocess.run([*MISTOK, "--language", "en", "init", str(folder)], check=True, capture_output=True)
     text = (folder / "config.yaml").read_text("utf-8")
     assert "channels: [desktop]" in text
@@ -100,15 +100,9 @@ def _first_file(folder: Path) -> float:
     with service(folder) as running:
         until(lambda: "Ctrl-C" in screen(folder), 60)
         shutil.copyfile(folder / "samples/single.xml", target)
-        took = until(lambda: not target.exists())
+        until(lambda: not target.exists())
         running.send_signal(signal.SIGTERM)
         assert running.wait(25) == 0
-    return took
-
-
-def test_the_very_first_file_is_taken_within_two_seconds_too(tmp_path: Path) -> None:
-    # a busy machine may be slow once; a service that is not warm is slow each time
-    took: list[float] = []
-    while not took or (took[-1] >= 2 and len(took) < 3):
-        took.append(_first_file(tmp_path / str(len(took))))
-    assert took[-1] < 2, took
+    with closing(sqlite3.connect(folder / "ledger.sqlite3")) as ledger:
+        rows = ledger.execute("SELECT trigger FROM runs WHERE job = 'orders' AND counts LIKE '%created%'").fetchall()
+    assert rows in ([("watch",)], [("schedule",)]), "by the look at the start, or by the watch; once"
