@@ -71,14 +71,22 @@ def free_port() -> int:
         return port
 
 
+#: A port of each range that this process has taken, so that no other worker takes the same range.
+_taken: list[socket.socket] = []
+
+
 def free_range(size: int = 40) -> range:
-    """Ports beside each other for passive FTP, below those that systems hand out by themselves."""
+    """Ports beside each other for passive FTP, below those that systems hand out by themselves; no other process's.
+
+    They are free while no transfer is under way, so the port behind them stays bound for as long as this process lives.
+    """
     for _ in range(50):
         ports = range(start := 20_000 + secrets.randbelow(250) * 48, start + size)
         with ExitStack() as held:
             try:
                 for port in ports:
                     held.enter_context(socket.create_server((HOST, port)))
+                _taken.append(socket.create_server((HOST, ports[-1] + 1)))
             except OSError:
                 continue
             return ports
