@@ -320,7 +320,7 @@ class HttpClient:
         asked = f"{method} {path}"
         try:
             with (
-                self.pacer.turn(self._key(), self.limits),
+                self.pacer.turn(self.account_key(), self.limits),
                 client.stream(
                     method, path, params=params, content=payload, data=form, headers=dict(headers)
                 ) as response,
@@ -341,7 +341,7 @@ class HttpClient:
         if status == 429:
             wait = retry_after(reply.headers, datetime.now(UTC))
             if wait is not None:
-                self.pacer.leave_alone(self._key(), min(wait, PATIENCE))
+                self.pacer.leave_alone(self.account_key(), min(wait, PATIENCE))
             busy = Transient(
                 T("{name} asks for patience (429): {words}", name=self.name, words=reply.words),
                 code="busy",
@@ -404,7 +404,8 @@ class HttpClient:
             )
         )
 
-    def _key(self) -> str:
+    def account_key(self) -> str:
+        """Which account of which address this is, as a hash that tells nothing of the key."""
         import hashlib
 
         return hashlib.sha256(f"{self.url}\0{self.account}".encode()).hexdigest()[:32]

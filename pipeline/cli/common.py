@@ -145,6 +145,8 @@ def cards(*, as_json: bool = False) -> Iterator[None]:
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except Exception as error:
+        if hasattr(error, "format_message"):  # a wrong call: words.run tells it
+            raise
         import secrets
 
         import structlog

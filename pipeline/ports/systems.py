@@ -71,7 +71,7 @@ class UntriedWrites(Protocol):
 
     @property
     def account(self) -> str:
-        """The account that it writes into: its address, without any secret."""
+        """The account that it writes into (HttpClient.account_key): its address and key, as a hash."""
         ...
 
     def untried(self) -> Mapping[str, frozenset[str]]:

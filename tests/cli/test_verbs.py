@@ -213,6 +213,8 @@ def test_2_is_a_wrong_call_or_config(shop: Path, tmp_path: Path) -> None:
         ["no-such-verb"],
         ["trust", "nosuchconnection"],
         ["orders", "--limit", "many"],
+        ["books", "products", "--no-such-option"],
+        ["books", "period", "2026-12-31"],
     ]
     for words in calls:
         said = say(shop, *words)

@@ -98,7 +98,7 @@ def batches(draw: st.DrawFn, codec: str, place: int) -> Batch:
     return Batch(number, {"code": codes, **texts, **plain})
 
 
-@examples(250, 6000)
+@examples(200, 1500)
 @given(st.data(), st.integers(0, 3), st.sampled_from(LAYOUTS))
 def _any_catalogue(data_of: st.DataObject, number: int, chosen: dict[str, object]) -> None:
     tried.append(1)

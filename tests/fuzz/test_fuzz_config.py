@@ -163,7 +163,7 @@ def test_f53_any_slip_in_a_config_is_told_with_its_line(
     path = tmp_path / "config.yaml"
     good: list[bool] = []
 
-    @examples(300, 6000)
+    @examples(200, 2000)
     @given(st.integers(0, 2**32), st.binary(max_size=2))
     def any_slip(seed: int, tail: bytes) -> None:
         data = mutated(seed).encode("utf-8", "surrogatepass")
@@ -201,7 +201,7 @@ SCALARS = st.one_of(
 )
 
 
-@examples(500, 10_000)
+@examples(300, 4_000)
 @given(
     st.dictionaries(
         SCALARS.filter(lambda key: key not in ("", "<<")), st.one_of(SCALARS, st.lists(SCALARS, max_size=4)), max_size=6
@@ -217,7 +217,7 @@ def _what_is_quoted_comes_back(said: dict[str, object]) -> None:
     assert plain(node) == said
 
 
-@examples(500, 10_000)
+@examples(300, 4_000)
 @given(st.lists(SCALARS, max_size=5))
 def _what_is_plain_stays_as_written(words: list[str]) -> None:
     """A bare word that YAML takes for a word at all is that word: no octal, no Norway, no sexagesimal clock."""

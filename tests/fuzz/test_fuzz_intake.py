@@ -148,14 +148,14 @@ def _count() -> None:
     tried.clear()
 
 
-@examples(1200, 20_000)
+@examples(600, 6_000)
 @given(st.integers(0, 2**32), st.sampled_from(FILES))
 def _any_mutation(seed: int, data: bytes) -> None:
     tried.append(1)
     look(mutated(seed, data))
 
 
-@examples(400, 6000)
+@examples(300, 2500)
 @given(st.integers(0, 2**32), st.sampled_from(GOOD))
 def _any_other_number(seed: int, data: bytes) -> None:
     tried.append(1)
@@ -165,7 +165,7 @@ def _any_other_number(seed: int, data: bytes) -> None:
     look(data)
 
 
-@examples(300, 5000)
+@examples(200, 2500)
 @given(st.binary(max_size=2000))
 def _any_bytes(data: bytes) -> None:
     tried.append(1)

@@ -108,7 +108,7 @@ def sound(line: bytes, read: Callable[[bytes], Entry | None]) -> None:
         assert str(entry.size).encode() in text or entry.size == 0 or b"0" in text
 
 
-@examples(2000, 40_000)
+@examples(1000, 20_000)
 @given(st.sampled_from(LINES), st.integers(0, 2**32))
 def _any_mutation(line: bytes, seed: int) -> None:
     for read in (parse_list_line, parse_facts):

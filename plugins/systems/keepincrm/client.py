@@ -22,7 +22,7 @@ class KeepinApi:
         self.name = env.name
         self._size, self._most = settings.page, settings.max_pages
         token = settings.token.get_secret_value().strip()
-        #: tells accounts apart within this process
+        #: tells accounts apart
         self.account = hashlib.sha256(f"{settings.url}\0{token}".encode()).hexdigest()
         self._http = HttpClient(
             name=env.name,

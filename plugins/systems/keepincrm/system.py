@@ -90,7 +90,7 @@ class Keepin:
     @property
     def account(self) -> str:
         """See UntriedWrites."""
-        return self.settings.url
+        return self.api.account
 
     def untried(self) -> Mapping[str, frozenset[str]]:
         """See UntriedWrites: what docs/systems/keepincrm.md calls unseen, and the probe tries."""

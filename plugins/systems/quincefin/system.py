@@ -92,7 +92,7 @@ class Quincefin:
     @property
     def account(self) -> str:
         """See UntriedWrites."""
-        return self.settings.url
+        return self.client.http.account_key()
 
     def untried(self) -> Mapping[str, frozenset[str]]:
         """See UntriedWrites: how bodies are made and what becomes of what a change leaves out; the probe tells."""

@@ -281,3 +281,9 @@ def test_the_verb_writes_only_when_it_is_asked_to(world: World, tmp_path: Path) 
     assert {"ok": None, "text": "has nothing that only a write could tell"} in told_of["books"]["checks"]
     assert TOKEN not in said.all
     assert world.fake.account.tables["materials"] == {}
+
+
+def test_another_key_at_the_same_address_is_another_account(world: World) -> None:
+    first, again, other = world.open().account, world.open().account, world.open(token="another-key").account
+    assert first == again != other
+    assert "another-key" not in other

@@ -161,3 +161,9 @@ def test_an_account_that_takes_nothing_is_told(one: Account) -> None:
     assert [each.works for each in found] == [False, False]
     assert "лише читання" in str(found[0].text)
     assert one.fake.rows("partner") == []
+
+
+def test_another_key_at_the_same_address_is_another_account(one: Account) -> None:
+    first, again, other = one.open().account, one.open().account, one.open(token="another-key").account
+    assert first == again != other
+    assert "another-key" not in other
