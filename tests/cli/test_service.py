@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pipeline.cli import service as verb
 from pipeline.cli.service_units import Service, launchd_agent, systemd_unit, systemd_word, windows_calls
 from tests.e2e.command import here
+from tests.servers.common import missing
 
 pytestmark = pytest.mark.whole
 CONFIG = "client: acme\nlanguage: en\nconnections:\n  site: {type: local, path: site}\njobs: {}\nlog: {file: null}\n"
@@ -31,7 +32,7 @@ def service(folder: str = "/srv/acme", user: str = "") -> Service:
 @pytest.mark.parametrize("user", ["", "mistok"])
 def test_systemd_itself_accepts_the_unit(folder: str, user: str, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("no systemd-analyze here")
+        missing("systemd-analyze is not installed")
     script = tmp_path / "with space" / "mistok"
     script.parent.mkdir()
     script.write_text("#!/bin/sh\n", encoding="utf-8")
@@ -49,7 +50,7 @@ def test_systemd_itself_accepts_the_unit(folder: str, user: str, tmp_path: Path)
 
 def test_systemd_would_have_told_of_a_mistake(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("no systemd-analyze here")
+        missing("systemd-analyze is not installed")
     unit = tmp_path / "mistok-acme.service"
     unit.write_text(systemd_unit(service()).replace("Restart=on-failure", "Restart=often"), encoding="utf-8")
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
