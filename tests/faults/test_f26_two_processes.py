@@ -7,6 +7,7 @@ can be judged by looking at the processes here.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,11 +58,18 @@ def said(victim: Victim) -> str:
     return "\n".join(path.read_text("utf-8") for path in sorted(victim.folder.glob("said-*")))
 
 
-def drop(victim: Victim, count: int, pause: float) -> None:
+def parts(victim: Victim) -> list[int]:
+    """How many orders each process made until now, of those that made any."""
+    texts = [path.read_text("utf-8") for path in victim.folder.glob("said-*")]
+    made = [sum(int(n) for n in re.findall(r"'created': (\d+)", text)) for text in texts]
+    return [n for n in made if n]
+
+
+def drop(victim: Victim, count: int, pause: float, *, first: int = 0) -> None:
     """So many files with an order each, all different, as a site leaves them: under a partial name, then renamed."""
     text = (samples() / "orders/twenty/order-00002001.xml").read_text("utf-8")
     assert text.count("2001") >= 2
-    for n in range(count):
+    for n in range(first, first + count):
         data = text.replace("<id>2001<", f"<id>9{n:04d}<").replace("<number>00002001<", f"<number>9{n:04d}<").encode()
         partial = victim.inbox / f"{n:04d}.part"
         partial.write_bytes(data)
@@ -110,14 +118,19 @@ def test_f26_two_processes_under_load_make_each_order_once(
     with machine(victim, end) as one, machine(victim, end, far=far) as other:
         until(lambda: said(victim).count("done") >= 2, victim)
         drop(victim, ORDERS, 0.03)
+        dropped, start = ORDERS, time.monotonic()
+        while len(parts(victim)) < 2 and time.monotonic() - start < 90:
+            # on a busy machine one of them may have had all: the shop goes on selling until both had a part
+            drop(victim, 1, 0.2, first=dropped)
+            dropped += 1
         until(lambda: not list(victim.inbox.iterdir()), victim)
         end.touch()
         assert one.wait(30) == 0, said(victim)
         assert other.wait(30) == 0, said(victim)
     made = [int(line.split()[1]) for line in said(victim).splitlines() if line.startswith("created")]
-    assert sum(made) == ORDERS
+    assert sum(made) == dropped
     assert all(made), f"both had a part in it: {made}"
-    assert len(invariants.books_rows(victim.config())) == ORDERS
+    assert len(invariants.books_rows(victim.config())) == dropped
     tally.note("ledger", ledger)
     tally.note("transport", transport)
     victim.check()
