@@ -10,6 +10,8 @@ This module is the lowest of all: everything may import it.
 from __future__ import annotations
 
 import gettext
+import os
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, localcontext
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Union
 
@@ -144,18 +147,37 @@ def _catalogue(language: str) -> gettext.NullTranslations:
     path = _LOCALES / language / "LC_MESSAGES" / "mistok.po"
     if language == "en" or not path.exists():
         return gettext.NullTranslations()
-    from io import BytesIO
+    state = path.stat()
+    # beside Python's own compiled modules, and as they are: made anew when the source has changed, never in git
+    kept = _LOCALES / "__pycache__" / f"{language}-{state.st_mtime_ns:x}-{state.st_size:x}.mo"
+    try:
+        with kept.open("rb") as compiled:
+            return gettext.GNUTranslations(compiled)
+    except (OSError, ValueError, UnicodeError, struct.error):  # not there yet, or damaged
+        return gettext.GNUTranslations(BytesIO(_compiled(path, kept)))
 
+
+def _compiled(path: Path, kept: Path) -> bytes:
+    """The catalogue that people edit as gettext reads it, kept for the next process where that is allowed."""
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
-    # The .po is what people read and edit; compiled here, it keeps binaries out of git and is never out of step.
     with path.open("rb") as source:
         catalogue = read_po(source)
-    compiled = BytesIO()
-    write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
+    out = BytesIO()
+    write_mo(out, catalogue)
+    data = out.getvalue()
+    new = kept.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        new.write_bytes(data)
+        new.replace(kept)
+        for old in kept.parent.glob(f"{kept.name.partition('-')[0]}-*.mo"):
+            if old != kept:
+                old.unlink()
+    except OSError:
+        pass  # a folder of the system, or another process was there first: this one has it in memory
+    return data
 
 
 def _show(value: Arg, language: str) -> str:

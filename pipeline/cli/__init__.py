@@ -26,11 +26,12 @@ def main() -> None:
         or language_of_config(sys.argv[1:])
         or language_of_environment()
     )
+    from pipeline.cli import common
     from pipeline.cli.app import app
     from pipeline.cli.common import early_log
     from pipeline.cli.words import run
 
-    early_log()
+    common.before_verbs.append(early_log)  # the help needs none, and is quicker without
 
     sys.exit(run(app))
 

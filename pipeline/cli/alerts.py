@@ -17,7 +17,6 @@ from pipeline.texts import T, Text
 group = typer.Typer(
     cls=VerbGroup,
     invoke_without_command=True,
-    help=str(T("Popups on your own PC (--server URL); on the server: invite, list, revoke PCs.")),
     epilog=str(common.EXIT_CODES),
 )
 Name = Annotated[str, typer.Argument(help=str(T("The PC's name.")), metavar="NAME", show_default=False)]

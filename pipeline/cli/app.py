@@ -1,78 +1,71 @@
-"""The verbs, registered. Those of systems (``mistok books …``) come from the registry: no vendor is named here."""
+"""The verbs, put together: the one that is called is loaded, the list of them loads none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from pipeline import __version__
-from pipeline.cli import archive, common, ledger
-from pipeline.cli.alerts import group as alerts_group
-from pipeline.cli.cards import card, cards
-from pipeline.cli.check import check
-from pipeline.cli.config import group as config_group
-from pipeline.cli.demo import demo
-from pipeline.cli.doctor import group as doctor_group
-from pipeline.cli.init import command as init
-from pipeline.cli.jobs import jobs
-from pipeline.cli.map import group as map_group
-from pipeline.cli.mappings import mappings
-from pipeline.cli.new import group as new_group
-from pipeline.cli.notices import notices
-from pipeline.cli.orders import files, orders
-from pipeline.cli.plugins import plugins
-from pipeline.cli.replay import replay
-from pipeline.cli.report import group as report_group
-from pipeline.cli.resolve import resolve
-from pipeline.cli.rules import rules
-from pipeline.cli.run import run
-from pipeline.cli.selftest import selftest
-from pipeline.cli.serve import serve
-from pipeline.cli.service import group as service_group
-from pipeline.cli.status import HELP as STATUS_HELP
-from pipeline.cli.status import status
-from pipeline.cli.support import support_bundle
-from pipeline.cli.sync import approve, compare, plans, sync
-from pipeline.cli.trace import trace
-from pipeline.cli.trust import trust
-from pipeline.cli.users import group as users_group
-from pipeline.cli.validate import validate
+from pipeline.cli import common
+from pipeline.cli.verbs import VERBS, Lazy, of_systems, system
 from pipeline.cli.words import Verb, help_words, in_words, types_in_words
-from pipeline.texts import LANGUAGES, T, Text, use_language
+from pipeline.texts import LANGUAGES, T, use_language
 
 if TYPE_CHECKING:
     from pipeline.flow import SystemEnv, SystemPlugin
 
 
+_OWN = {verb.name: verb for verb in VERBS}
+
+
 class Verbs(TyperGroup):
-    """Mistok's own verbs, and those that systems bring."""
+    """Mistok's own verbs, and those that systems bring: each loaded when it is called."""
+
+    def __init__(self, **words: Any) -> None:
+        super().__init__(**words)
+        self.commands = {name: TyperCommand(name) for name in _OWN}  # what a mistyped verb is compared with, too
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Own verbs first, in the order of a day's work."""
-        return [*super().list_commands(ctx), *sorted(_system_verbs())]
+        return [*super().list_commands(ctx), *of_systems()]
 
     def get_help(self, ctx: Any) -> str:
         """The help in the reader's language."""
         types_in_words(self)
         return help_words(super().get_help(ctx))
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the library's own signature
+        """The list of verbs, none of which is loaded for it."""
+        helps = {**{name: verb.help for name, verb in _OWN.items()}, **of_systems()}
+        limit = formatter.width - 6 - max(map(len, helps))
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, TyperCommand(name, help=str(text)).get_short_help_str(limit)) for name, text in helps.items()]
+            )
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """An own verb, else one of a system."""
-        own = super().get_command(ctx, cmd_name)
-        if own is not None:
-            return own
-        plugin = _system_verbs().get(cmd_name)
-        return _system_command(plugin, ctx) if plugin else None
+        if super().get_command(ctx, cmd_name) is not None:
+            return _own(_OWN[cmd_name])
+        return _system_command(system(cmd_name), ctx) if cmd_name in of_systems() else None
 
 
-def _system_verbs() -> dict[str, SystemPlugin]:
-    from pipeline.registry import load_registry
-
-    return {name: plugin for name, plugin in load_registry().systems.items() if plugin.cli is not None}
+@cache
+def _own(verb: Lazy) -> Any:
+    """A verb of our own as the command line library knows it."""
+    found = verb.load()
+    around = typer.Typer(add_completion=False, rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        around.add_typer(found, name=verb.name, help=str(verb.help))
+        return getattr(typer.main.get_command(around), "commands")[verb.name]  # noqa: B009 - of a group, as it is
+    around.command(verb.name, help=str(verb.help), epilog=str(common.EXIT_CODES), cls=Verb)(found)
+    command = typer.main.get_command(around)
+    command.name = verb.name
+    return command
 
 
 def _system_command(plugin: SystemPlugin, ctx: Any) -> Any:
@@ -155,49 +148,5 @@ def _main(
     if language:
         use_language(language)
     context.obj = common.Options(config, language)
-
-
-def _add(verb: Callable[..., Any], help_text: Text, name: str | None = None) -> None:
-    app.command(name or verb.__name__, help=f"{help_text}", epilog=str(common.EXIT_CODES), cls=Verb)(verb)
-
-
-_add(demo, T("Show the main job on samples: catalogue out, orders in, over SFTP."))
-_add(init, T("Make a commented client folder."), "init")
-_add(check, T("Check the config; with --connect, every server."))
-_add(selftest, T("Try a server in a folder of our own; with --kill, see what killed runs leave on it."))
-_add(trust, T("Show a server's fingerprint, then trust it."))
-_add(run, T("Run a job now."))
-_add(sync, T("Bring two systems in step now; --dry-run shows the difference first."))
-_add(plans, T("List the plans that a brake stopped, and that wait for you."))
-_add(approve, T("Approve a plan that a brake stopped, and apply it; or reject it."))
-_add(rules, T("Show what is done with the orders of each status, and what the rules leave open."))
-_add(compare, T("Compare two systems by their articles, prices and stock."))
-_add(jobs, T("List the jobs: when each ran last, and its next five runs."))
-_add(serve, T("Run the jobs on their schedules until it is stopped."))
-_add(status, STATUS_HELP)
-_add(orders, T("List orders, newest first."))
-_add(files, T("List files that came or were published, newest first."))
-_add(notices, T("List what was told, and what could not be shown."))
-_add(cards, T("List what waits for a person."))
-_add(card, T("Tell one card: what happened, who mends it, what can be done; or print a letter about it."))
-_add(resolve, T("Answer cards: say what a code means, accept, try again, or reject."))
-_add(mappings, T("List what codes of the shops mean; take one back."))
-_add(trace, T("Tell the whole story of an order or a file."))
-_add(replay, T("Go through what came before once more, oldest first: shows what it would do, does it with --apply."))
-_add(
-    support_bundle,
-    T("Write one file for those who help: how it stands, without secrets and people's data."),
-    "support-bundle",
-)
-_add(validate, T("Check order files before they are sent."))
-_add(plugins, T("List the plugins with their parameters."))
-app.add_typer(config_group, name="config")
-app.add_typer(new_group, name="new")
-app.add_typer(map_group, name="map")
-app.add_typer(doctor_group, name="doctor")
-app.add_typer(service_group, name="service")
-app.add_typer(report_group, name="report")
-app.add_typer(archive.group, name="archive")
-app.add_typer(ledger.group, name="ledger")
-app.add_typer(users_group, name="users")
-app.add_typer(alerts_group, name="alerts")
+    for prepare in common.before_verbs:
+        prepare()

@@ -28,7 +28,6 @@ group = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=str(common.EXIT_CODES),
-    help=str(T("The archive: a sound copy of every file that ever came or was published.")),
 )
 STAYS = {
     "waits": T("a card about it is open"),

@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -42,6 +42,10 @@ EXIT_CODES = T(
     "(or what was asked for is not there) · 2 wrong config or usage · 3 a server could not be reached, "
     "or refuses what is needed."
 )
+
+
+#: What is done before a verb is run, when it was called as a command.
+before_verbs: list[Callable[[], None]] = []
 
 
 @dataclass

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 group = typer.Typer(
     cls=VerbGroup,
     no_args_is_help=True,
-    help=str(T("What a key of the config means; what changed in it.")),
     epilog=str(common.EXIT_CODES),
 )
 Key = Annotated[

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 group = typer.Typer(
     cls=VerbGroup,
     no_args_is_help=True,
-    help=str(T("Look at the articles of the systems, and keep what people decide about them.")),
     epilog=str(common.EXIT_CODES),
 )
 SHOWN = 50  #: problems that a screen tells one by one

@@ -24,7 +24,6 @@ group = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=str(common.EXIT_CODES),
-    help=str(T("The ledger: what is known of every file and order.")),
 )
 
 

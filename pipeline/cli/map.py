@@ -30,7 +30,6 @@ group = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=str(common.EXIT_CODES),
-    help=str(T("Mappings of files of any shape: see how they read.")),
 )
 SHOWN = 5  #: orders that are shown field by field
 #: What stands in tables of its own, or says nothing about the file.

@@ -26,7 +26,6 @@ _LONGEST = 40
 group = typer.Typer(
     cls=VerbGroup,
     no_args_is_help=True,
-    help=str(T("Begin something of your own: a plugin with its test.")),
     epilog=str(common.EXIT_CODES),
 )
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 group = typer.Typer(
     cls=VerbGroup,
     no_args_is_help=True,
-    help=str(T("Sheets for accountants: what the shop told against what the books say.")),
     epilog=str(common.EXIT_CODES),
 )
 SHOWN = 40  #: rows of one table on the screen

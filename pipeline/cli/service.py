@@ -26,7 +26,6 @@ group = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=str(common.EXIT_CODES),
-    help=str(T("Let systemd, Windows or launchd keep mistok serve at work.")),
 )
 #: Named once, so that types are checked for every system on any.
 PLATFORM: str = sys.platform

@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 #: Codes of Nagios and its kin: OK, WARNING, CRITICAL, UNKNOWN.
 NAGIOS = {0: (0, "OK"), 1: (1, "WARNING"), 2: (3, "UNKNOWN"), 3: (2, "CRITICAL")}
 
-HELP = T(
-    "Tell how it stands: service, jobs, connections, inboxes, cards. Exit code 0: all is well; 1: something fails or "
-    "waits for a person; 2: wrong config; 3: no service is at work, or the ledger does not answer."
-)
-
 
 def status(
     context: typer.Context,

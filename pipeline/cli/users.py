@@ -15,7 +15,6 @@ from pipeline.texts import T
 group = typer.Typer(
     cls=VerbGroup,
     no_args_is_help=True,
-    help=str(T("Who may use the page: add, list, remove.")),
     epilog=str(common.EXIT_CODES),
 )
 Name = Annotated[str, typer.Argument(help=str(T("The user's name.")), metavar="NAME", show_default=False)]

@@ -23,6 +23,12 @@ def _no_option(match: re.Match[str]) -> Text:
     return T("There is no option {name}.", name=match[1])
 
 
+def _no_verb(match: re.Match[str]) -> Text:
+    if match[2]:
+        return T("There is no verb {name}. Did you mean {near}?", name=match[1], near=match[2].replace("'", ""))
+    return T("There is no verb {name}.", name=match[1])
+
+
 _HELP: tuple[tuple[str, Text], ...] = (
     (r"^Usage:", T("Usage:")),
     (r"^Options:", T("Options:")),
@@ -65,7 +71,7 @@ _VALUES: tuple[tuple[str, Callable[[re.Match[str]], Text]], ...] = (
 
 _ERRORS: tuple[tuple[str, Callable[[re.Match[str]], Text]], ...] = (
     (r"No such option: (\S+?)\.?(?: Did you mean (.+?)\?| \(Possible options: (.+)\))?$", _no_option),
-    (r"No such command '?(.+?)'?\.(?: Did you mean (.+?)\?)?$", lambda m: T("There is no verb {name}.", name=m[1])),
+    (r"No such command '?(.+?)'?\.(?: Did you mean (.+?)\?)?$", _no_verb),
     (r"Missing (?:argument|parameter|option)\s*:?\s*'?(.+?)'?\.?$", lambda m: T("{name} is missing.", name=m[1])),
     (r"Missing command\.$", lambda _m: T("A verb is missing.")),
     (r"Got unexpected extra arguments? ?(?:\(s\) )?\((.+)\)$", lambda m: T("Too many words: {words}.", words=m[1])),

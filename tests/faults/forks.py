@@ -155,6 +155,7 @@ def _load() -> None:
     import typer.main
 
     from pipeline.cli.app import app
+    from pipeline.cli.verbs import VERBS
     from pipeline.engine import warming
     from pipeline.registry import load_registry
 
@@ -163,6 +164,8 @@ def _load() -> None:
     typer.main.get_command = lambda typer_instance: verbs if typer_instance is app else build(typer_instance)
 
     load_registry()
+    for verb in VERBS:
+        verb.load()
     warming.import_for_orders()
     for name in _LOADED:
         importlib.import_module(name)

@@ -1,0 +1,58 @@
+"""The command starts light: the list of verbs loads none of them, and no library that only a verb needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.cli.verbs import VERBS, of_systems, system
+from pipeline.registry import load_registry
+from pipeline.texts import _compiled
+from tests.e2e.command import here
+
+HEAVY = {"pydantic", "sqlalchemy", "structlog", "rich", "babel", "lxml", "pandas", "paramiko", "fastapi", "alembic"}
+
+
+def test_the_help_loads_no_verb_and_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['mistok', '--help']\n"
+        "from pipeline.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print('LOADED', *{name.partition('.')[0] for name in sys.modules})"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+    loaded = set(said.stdout.rpartition("LOADED")[2].split())
+    assert "typer" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_every_verb_is_where_the_table_says() -> None:
+    assert all(callable(verb.load()) for verb in VERBS)
+    assert len({verb.name for verb in VERBS}) == len(VERBS)
+
+
+def test_verbs_of_systems_are_known_without_loading_them() -> None:
+    told = {name: plugin.summary for name, plugin in load_registry().systems.items() if plugin.cli is not None}
+    assert of_systems() == told
+    assert all(system(name) is load_registry().systems[name] for name in told)
+
+
+def test_a_mistyped_verb_is_told_with_the_one_that_is_near() -> None:
+    said = here("ordres")
+    assert said.code == 2
+    assert "Did you mean 'orders'?" in said.err
+
+
+def test_a_catalogue_that_cannot_be_kept_is_used_all_the_same(tmp_path: Path) -> None:
+    source = tmp_path / "mistok.po"
+    source.write_text(
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "yes"\nmsgstr "так"\n', encoding="utf-8"
+    )
+    (tmp_path / "file").write_bytes(b"")
+    assert "так".encode() in _compiled(source, tmp_path / "file" / "uk.mo")
+    kept = tmp_path / "__pycache__" / "uk-2.mo"
+    kept.parent.mkdir()
+    (kept.parent / "uk-1.mo").write_bytes(b"old")
+    assert _compiled(source, kept) == kept.read_bytes()
+    assert [path.name for path in kept.parent.iterdir()] == ["uk-2.mo"]
