@@ -301,13 +301,14 @@ def compare(
         from pipeline.engine.sync import compare as comparing
 
         config = common.load(context)
-        how = comparing.match_settings(config, first, second)
-        if keys:
-            how = how.model_copy(update={"keys": tuple(one.strip() for one in keys.split(",") if one.strip())})
+        chosen = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
         with looking(config) as ctx, progress() as tell:
             ctx.report = tell
-            found = comparing.compare(ctx, first, second, how)
-        if found.clean:
+            found = comparing.compare(ctx, first, second, chosen)
+        mine = comparing.match_settings(config, first, second).keys
+        # by other articles than those of the jobs it says nothing of what these would write
+        begin = found.clean and (not chosen or chosen == mine)
+        if begin:
             with looking(config, writing=True) as ctx:
                 comparing.remember(ctx, first, second, common.person())
         rows = comparing.rows_of(found, config.zone)
@@ -323,6 +324,17 @@ def compare(
             common.print_json(data)
         else:
             _show_comparison(found, rows, limit, first, second)
+            if begin:
+                words = T("{first} and {second} are in step: jobs between them may begin.", first=first, second=second)
+                common.console().print(str(words))
+            elif found.clean:
+                words = T(
+                    "They are in step by {keys}; the jobs between them match by {own}: compare by these before they "
+                    "begin.",
+                    keys=", ".join(chosen),
+                    own=", ".join(mine),
+                )
+                common.console().print(str(words), soft_wrap=True)
             if xlsx is not None:
                 common.console().print(str(T("The workbook is in {path}.", path=str(xlsx))), soft_wrap=True)
     raise typer.Exit(common.DONE if found.clean else common.WAITING)
@@ -352,11 +364,21 @@ def _show_comparison(found: Any, rows: Sequence[Mapping[str, Any]], limit: int |
     words = [f"{COUNTS[name]}: {n}" for name, n in found.counts.items() if n]
     out.print(" · ".join(words) or str(T("There is nothing to compare.")), style="bold")
     most = asked(limit, as_json=False) or SHOWN
-    told = [{**row, "what": str(WHAT.get(row["what"], row["what"])), "name": short(row["name"])} for row in rows]
+    told = [
+        {
+            **row,
+            "what": str(WHAT.get(row["what"], row["what"])),
+            "name": short(row["name"]),
+            "steps": ", ".join(row["steps"]),
+        }
+        for row in rows
+    ]
     columns = [
         ("what", T("What")), ("article", T("Article")), ("name", T("Name")), ("field", T("Field")),
         ("first", _verbatim(first)), ("second", _verbatim(second)),
     ]  # fmt: skip
+    if any(row["steps"] for row in told):
+        columns.append(("steps", T("Step")))
     if told:
         common.table(columns, told[:most], empty=T("Nothing differs."))
     if len(told) > most:
@@ -365,8 +387,6 @@ def _show_comparison(found: Any, rows: Sequence[Mapping[str, Any]], limit: int |
     common.show_findings(findings[:SHOWN], of_story=True)
     if len(findings) > SHOWN:
         out.print(str(TN("… and {n} more remark.", "… and {n} more remarks.", len(findings) - SHOWN)))
-    if found.clean:
-        out.print(str(T("{first} and {second} are in step: jobs between them may begin.", first=first, second=second)))
 
 
 def _verbatim(words: str) -> Text:

@@ -39,10 +39,11 @@ def write_comparison(path: Path, first: str, second: str, found: Comparison, row
     counts = [(str(COUNTS[name]), n) for name, n in found.counts.items()]
     headings = (
         T("What"), T("Article"), T("Name"), T("Number there"), T("Field"), verbatim(first), verbatim(second),
+        T("Step"),
     )  # fmt: skip
     lines = [
         (str(WHAT.get(row["what"], row["what"])), row["article"], row["name"], row["id"], row.get("field", ""),
-         row.get("first"), row.get("second"))
+         row.get("first"), row.get("second"), ", ".join(row["steps"]))
         for row in rows
     ]  # fmt: skip
     write_book(

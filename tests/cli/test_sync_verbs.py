@@ -172,6 +172,52 @@ def test_products_without_their_variants_are_compared_as_such_both_ways(run: Run
     run("compare", "shop", "erp")
 
 
+def test_a_product_that_is_there_with_variants_is_found_when_it_is_sent_without(run: Run, folder: Path) -> None:
+    goods(folder, "AB-1;Фарба;10.00;0;Фарби/Емалі")
+    seed = folder / "erp.csv"
+    seed.write_text(
+        "code;parent;name;category;price;option:C\nP;;Paint;Paint;;\nP-R;P;;;3;R\nP-G;P;;;4;G\nS;;Single;Other;2;\n",
+        encoding="utf-8",
+    )
+    load(folder, seed)
+    run("sync", "goods")
+    config = folder / "config.yaml"
+    step = "step: sync-catalogue, from: erp, to: shop"
+    config.write_text(config.read_text(encoding="utf-8").replace(step, f"{step}, base_only: Paint"), encoding="utf-8")
+    for words in (("sync", "goods", "--full", "--dry-run"), ("sync", "goods", "--full")):
+        shown = run(*words).stdout
+        assert "new" not in shown
+        assert "1 product is sent without variants, and the target has it with variants: Paint (3)." in shown
+    goods(folder, "P-R;Paint R;3;7;")
+    assert json.loads(run("sync", "stock", "--dry-run", "--json").stdout)["steps"][0]["details"] == []
+    data = json.loads(run("compare", "erp", "shop", "--json").stdout)
+    assert (data["counts"]["matched"], data["rows"]) == (4, [])
+    assert [one["code"] for one in data["remarks"]] == ["has-variants"]
+
+
+def test_a_comparison_names_the_step_of_each_difference(run: Run, folder: Path) -> None:
+    run("sync", "goods")
+    goods(folder, "AB-1;Фарба;12.50;5;Фарби/Емалі")
+    data = json.loads(run("compare", "erp", "shop", "--json", "--xlsx", str(folder / "report.xlsx"), code=1).stdout)
+    rows = [(one["article"], one.get("field"), one["steps"]) for one in data["rows"]]
+    assert rows == [("AB-1", "price", ["goods/sync-catalogue"]), ("AB-1", "stock", ["stock/sync-stock"])]
+    shown = " ".join(run("compare", "erp", "shop", code=1).stdout.split())
+    assert "Step" in shown
+    cells = [cell.value for row in load_workbook(folder / "report.xlsx")["Differences"].iter_rows() for cell in row]
+    assert "goods/sync-catalogue" in cells
+
+
+def test_articles_that_jobs_do_not_match_by_let_none_begin(run: Run, folder: Path) -> None:
+    goods(folder, "AB-1;Фарба;10.00;0;Фарби/Емалі")
+    run("sync", "goods")
+    config = folder / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("step: sync-stock", "step: sync-prices"), "utf-8")
+    shown = run("compare", "erp", "shop", "--keys", "code,sku").stdout
+    assert "may begin" not in shown
+    assert "match by sku, model, code" in " ".join(shown.split())
+    assert "may begin" in run("compare", "erp", "shop").stdout
+
+
 def test_a_wrong_job_is_told(run: Run) -> None:
     assert "keeps no systems in step" in run("sync", "catalogue", code=2).output
     assert "no job" in run("sync", "nothing", code=2).output

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.engine.context import RunContext
-from pipeline.engine.sync.compare import Comparison, compare, match_settings, rows_of
+from pipeline.engine.sync.compare import Comparison, compare, rows_of
 from pipeline.flow import SyncStep
 from pipeline.model import Offer
 from tests.engine.in_step import NOW, World, good
@@ -30,7 +30,7 @@ def compared(world: World) -> Comparison:
             job="compare", temp=world.folder, dry_run=True,
         )  # fmt: skip
         try:
-            return compare(ctx, "shop", "crm", match_settings(config, "shop", "crm"))
+            return compare(ctx, "shop", "crm")
         finally:
             ctx.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
 from pipeline.engine.sync.brakes import Braked, catalogue_brakes, stopped
+from pipeline.engine.sync.looks import goods_of
 from pipeline.engine.sync.plan import UNKNOWN, Create, SyncPlan, Update, fingerprint, plan, same
 from pipeline.engine.sync.rows import Row, priceless, shape
 from pipeline.engine.sync.store import Link
@@ -90,7 +91,8 @@ class CatalogueRun(SyncRun):
         began = self.ctx.clock.now()
         since = None if full or not source.offer_traits().delta else self.cursor()
         offers = self.counted(source.offers(since), self.settings.source)
-        rows = shape(offers, self.settings, traits, self.mappings, self.step.change)
+        laid_out = goods_of(self.ctx.config, self.settings)
+        rows = shape(offers, laid_out, traits, self.mappings, self.step.change)
         links = self.read_links()
         if not full:
             linked = {link.source_key for link in links.values()}
@@ -122,7 +124,7 @@ class CatalogueRun(SyncRun):
         different: list[Finding] = []
         marks: list[str] = []
         if self.prices_only:
-            different = [one for one in made.findings if one.code != "kept-otherwise"]
+            different = [one for one in made.findings if one.code not in QUIET]
             marks += [f"new:{_article(row)}" for one in made.creates for row in one.rows]
             marks += [f"{one.code}:{one.where.element}" for one in different]
         if not updates and not marks:

@@ -1,53 +1,54 @@
 """The article report of two systems: what is the same, what differs, what is only in one, twins. Changes nothing.
 
-What jobs of the config keep in step between the two is compared as these jobs would leave it (a special price that
-holds, a buffer, hidden products, categories without variants …); without such jobs, all prices and the whole stock.
+What jobs of the config keep in step between the two is compared as each of their steps would leave it (a special price
+that holds, a buffer, hidden products, categories without variants …); without such steps, all prices and the whole
+stock. See looks.py.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
 from typing import Any
 
-from pipeline.config.model import ClientConfig
 from pipeline.engine.context import Progress, RunContext
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
+from pipeline.engine.sync.apart import Apart, levels_there, prices_apart, stock_apart
 from pipeline.engine.sync.catalogue import plain
-from pipeline.engine.sync.plan import other_currencies, same
-from pipeline.engine.sync.rows import Row, as_products, base_only_of, shape, values_for
-from pipeline.engine.sync.stock import sellable_by_warehouse
+from pipeline.engine.sync.looks import Look, looks, mappings_of, match_settings
+from pipeline.engine.sync.rows import Rows, as_products, base_only_of, shape, unsent
 from pipeline.errors import ConfigError, Finding
-from pipeline.flow import SyncStep
 from pipeline.ledger import decisions
 from pipeline.model import Offer, StockLevel
 from pipeline.ports import Noticing, Offers, OfferTraits, Stock, System
-from pipeline.rules.stock import without_totals
-from pipeline.syncing import (
-    CatalogueSyncSettings,
-    MatchSettings,
-    PriceSyncSettings,
-    StockSyncSettings,
-    SyncSettings,
-    is_price,
-)
 from pipeline.texts import T
+
+__all__ = ["Alone", "Comparison", "Difference", "compare", "match_settings", "remember", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A price, its currency, or the stock, of one thing that is not in the second as the first would have it."""
+    """A price, its currency, or the stock, of one thing that is not in one of the two as a step would have it."""
 
     article: str
     name: str
     id: str  #: in the second system
-    field: str  #: a price's name, ``currency``, or ``stock`` (with the second's warehouse, where jobs name them)
+    field: str  #: a price's name, ``currency``, or ``stock`` (with the target's warehouse, where the step names them)
     first: Any
     second: Any
+    steps: tuple[str, ...] = ()  #: that would mend it, as ``job/step``; none: no step is about it
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What one of the two has and the other has not."""
+
+    article: str
+    name: str
+    id: str
+    steps: tuple[str, ...] = ()  #: that look for it in the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ class Comparison:
 
     matched: int
     differences: tuple[Difference, ...] = ()
-    only_first: tuple[Row, ...] = ()
-    only_second: tuple[Offer, ...] = ()
+    only_first: tuple[Alone, ...] = ()
+    only_second: tuple[Alone, ...] = ()
     findings: tuple[Finding, ...] = ()  #: twins, ambiguous, without an article
     counts: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[Finding, ...] = ()  #: what the systems noticed while they were read; nobody is waited for
@@ -68,96 +69,195 @@ class Comparison:
         return not (self.differences or self.only_first or self.only_second or self.findings)
 
 
-def match_settings(config: ClientConfig, first: str, second: str) -> MatchSettings:
-    """How the first job between these two systems matches, else the default."""
-    for job in config.jobs.values():
-        for spec in job.steps:
-            params = spec.params
-            if isinstance(params, SyncSettings) and {params.source, params.to} == {first, second}:
-                return params.match
-    return MatchSettings()
+def compare(ctx: RunContext, first: str, second: str, keys: Sequence[str] = ()) -> Comparison:
+    """Read both and compare.
+
+    Args:
+        keys: article fields of ``first`` to match by; those of the steps between the two when empty.
+
+    Raises:
+        ConfigError, Refused, Transient.
+    """
+    sides = {name: _Side.read(ctx.system(name), name, ctx.report) for name in (first, second)}
+    seen = [_Seen.of(ctx, look, sides) for look in looks(ctx, first, second, keys)]
+    found = _Together(ctx, first, second, sides, seen)
+    remarks = [one for side in sides.values() for one in side.noticed()]
+    remarks += {str(one.text): one for each in seen for one in each.matches.findings if one.code in QUIET}.values()
+    return found.told(tuple(remarks))
 
 
-def compare(ctx: RunContext, first: str, second: str, how: MatchSettings) -> Comparison:
-    """Read both and compare. Raises ConfigError, Refused, Transient."""
-    one, other = ctx.system(first), ctx.system(second)
-    left, right = _offers(one, first), _offers(other, second)
-    traits = right.offer_traits()
-    settings = catalogue_settings(ctx.config, first, second, how)
-    settings = settings.model_copy(update={"base_only": base_only_of(ctx.config, first, second)})
-    stock = next((one for one in _jobs(ctx.config, first, second) if isinstance(one, StockSyncSettings)), None)
-    with ctx.ledger.read() as conn:
-        given = decisions.articles_of(conn, ctx.client, first, second)
-    mappings = {**{("sku", code): meant for code, meant in how.aliases.items()}, **given}
-    told = list(_counted(left, first, ctx.report))
-    change = _change(ctx, first, second)
-    sent = shape(told, settings, traits, mappings, change)
-    whole = settings.model_copy(update={"only_published": False, "categories": ()})
-    every = shape(told, whole, traits, mappings, change)
-    rows = every if stock is not None else sent  # levels are kept in step of what buyers do not see, too
-    key = how.target or traits.keys[0]
-    there, members = as_products(_counted(right, second, ctx.report), base_only_of(ctx.config, second, first))
-    matches = matching.match(rows, there, key, how)
-    shown = {row.key for row in sent.sold}
-    missing = tuple(row for row in matches.missing if row.key in shown)
-    known = {row.key for row in every.sold}
-    only_there = tuple(offer for offer in matches.only_there if matching.target_key(offer, key, how) not in known)
-    pairs = [pair for pair in matches.pairs if pair.row.key in shown]
-    differences = _prices(pairs, settings, traits, ctx.clock.now())
-    levels = stock or StockSyncSettings(**{"from": first}, to=second)
-    differences += _stock(one, other, matches, levels, rows.members, members)
-    findings = (*rows.findings, *matches.findings)
-    counts = {
-        "matched": len(matches.pairs),
-        "differ": len({(one.article, one.id) for one in differences}),
-        "only_first": len(missing),
-        "only_second": len(only_there),
-        "twins": matches.twins,
-        "ambiguous": matches.ambiguous,
-        "keyless": sum(one.code == "no-article" for one in findings),
-    }
-    remarks = tuple(finding for each in (one, other) if isinstance(each, Noticing) for finding in each.noticed())
-    return Comparison(len(matches.pairs), tuple(differences), missing, only_there, findings, counts, remarks)
+#: Findings that keep nobody from being in step.
+QUIET = frozenset({matching.HAS_VARIANTS})
 
 
-def _change(ctx: RunContext, first: str, second: str) -> Callable[[Offer, Any], Offer | None] | None:
-    """What a client's own step between the two makes of each offer, with the parameters of that step: of the step that
-    creates products, else of another one about prices, else of one about stock."""
-    found: list[tuple[bool, bool, Callable[[Offer, Any], Offer | None], SyncSettings]] = []
-    for job in ctx.config.jobs.values():
-        for spec in job.steps:
-            params, kind = spec.params, ctx.registry.steps[spec.step].kind
-            if (
-                isinstance(params, SyncSettings)
-                and isinstance(kind, SyncStep)
-                and kind.change is not None
-                and (params.source, params.to) == (first, second)
-            ):
-                found.append((isinstance(params, StockSyncSettings), isinstance(params, PriceSyncSettings),
-                              kind.change, params))  # fmt: skip
-    if not found:
-        return None
-    _, _, change, own = min(found, key=lambda one: one[:2])
-    return lambda offer, _settings: change(offer, own)
+@dataclass
+class _Side:
+    """One of the two, read once."""
+
+    system: System
+    name: str
+    offers: Sequence[Offer]
+    traits: OfferTraits
+    levels: Sequence[StockLevel] | None  #: None: it tells no stock
+
+    @classmethod
+    def read(cls, system: System, name: str, report: Progress) -> _Side:
+        if not isinstance(system, Offers):
+            raise ConfigError(T("{name} cannot tell its products.", name=name))
+        offers = []
+        for n, offer in enumerate(system.offers(), 1):
+            if n % 50 == 0:
+                report(n, None, T("reading {name}", name=name))
+            offers.append(offer)
+        levels = list(system.levels()) if isinstance(system, Stock) else None
+        return cls(system, name, offers, system.offer_traits(), levels)
+
+    def noticed(self) -> Sequence[Finding]:
+        return self.system.noticed() if isinstance(self.system, Noticing) else ()
 
 
-def _jobs(config: ClientConfig, first: str, second: str) -> list[SyncSettings]:
-    """The steps that keep the second in step with the first."""
-    steps = [spec.params for job in config.jobs.values() for spec in job.steps]
-    return [one for one in steps if isinstance(one, SyncSettings) and (one.source, one.to) == (first, second)]
+@dataclass
+class _Seen:
+    """What one look has found."""
+
+    look: Look
+    rows: Rows
+    matches: matching.Matches
+    unsent: frozenset[str]  #: keys of what the target lacks on purpose
+    known: frozenset[str]  #: keys of all that the source has, sent or not
+    members: Mapping[str, str]  #: of the target: id of a variant -> the base that stands for it
+    key: str  #: the target's article field
+
+    @classmethod
+    def of(cls, ctx: RunContext, look: Look, sides: Mapping[str, _Side]) -> _Seen:
+        source, target = sides[look.source], sides[look.to]
+        with ctx.ledger.read() as conn:
+            given = decisions.articles_of(conn, ctx.client, look.source, look.to)
+        mappings = mappings_of(look.goods.match, given)
+        rows = shape(source.offers, look.goods, target.traits, mappings, look.change)
+        whole = look.goods.model_copy(update={"only_published": False, "categories": ()})
+        every = rows if whole == look.goods else shape(source.offers, whole, target.traits, mappings, look.change)
+        there, members = as_products(target.offers, base_only_of(ctx.config, look.to, look.source))
+        key = look.goods.match.target or target.traits.keys[0]
+        matches = matching.match(rows, there, key, look.goods.match)
+        left_out = frozenset() if look.creates else unsent(ctx.config, look.source, look.to, rows)
+        return cls(look, rows, matches, left_out, frozenset(row.key for row in every.sold), members, key)
+
+    @property
+    def missing(self) -> list[Alone]:
+        """What the source would have in the target, and is not there."""
+        steps = (self.look.step,) if self.look.step else ()
+        return [
+            Alone(row.article, row.offer.title, row.offer.id, steps)
+            for row in self.matches.missing
+            if row.key not in self.unsent
+        ]
+
+    def is_stranger(self, offer: Offer) -> bool:
+        """Whether the source has nothing that could be this offer of the target."""
+        return matching.target_key(offer, self.key, self.look.goods.match) not in self.known
+
+    def apart(self, sides: Mapping[str, _Side], at: datetime) -> list[Apart]:
+        """What the step would mend."""
+        source, target = sides[self.look.source], sides[self.look.to]
+        if self.look.stock is None:
+            return prices_apart(self.matches.pairs, self.look.goods, target.traits, at)
+        if source.levels is None or target.levels is None:
+            return []
+        there = levels_there(target.levels, self.look.stock, self.members)
+        return stock_apart(self.matches.pairs, source.levels, there, self.look.stock, self.rows.members)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return (*self.rows.findings, *(one for one in self.matches.findings if one.code not in QUIET))
 
 
-def catalogue_settings(config: ClientConfig, first: str, second: str, how: MatchSettings) -> CatalogueSyncSettings:
-    """What the jobs between the two keep in step of products: laid out as by the step that creates them."""
-    jobs = [one for one in _jobs(config, first, second) if isinstance(one, CatalogueSyncSettings)]
-    if not jobs:
-        return CatalogueSyncSettings(**{"from": first}, to=second, match=how, only_published=False)
-    chosen = next((one for one in jobs if not isinstance(one, PriceSyncSettings)), jobs[0])
-    prices = {name for one in jobs for name in one.fields or () if is_price(name)}
-    all_of_them = not prices or any(one.fields is None for one in jobs)
-    renamed = {target: source for one in reversed(jobs) for target, source in one.map.items()}
-    fields = None if all_of_them else tuple(sorted(prices))
-    return chosen.model_copy(update={"match": how, "fields": fields, "map": renamed})
+@dataclass
+class _Together:
+    """What all looks have found, as one: nothing is told twice."""
+
+    ctx: RunContext
+    first: str
+    second: str
+    sides: Mapping[str, _Side]
+    seen: Sequence[_Seen]
+
+    def told(self, remarks: tuple[Finding, ...]) -> Comparison:
+        """All of it."""
+        # what no step is about is looked at among the things that steps send, where there are any
+        steps = [one for one in self.seen if one.look.step] or list(self.seen)
+        goods = [one for one in steps if one.look.stock is None] or steps
+        met: dict[str, set[str]] = {self.first: set(), self.second: set()}
+        for one in steps:
+            for pair in (*one.matches.pairs, *one.matches.bases):
+                met[one.look.source].add(pair.row.offer.id)
+                met[one.look.to].update(target.id for target in pair.targets)
+        matched = {own for one in steps for own in self._first_ids(one)}
+        sent = {own for one in goods for own in self._first_ids(one)}
+        differences = self._differences(sent)
+        only_first, only_second = (self._alone(name, steps, met[name]) for name in (self.first, self.second))
+        findings, twins = self._findings(steps)
+        counts = {
+            "matched": len(matched),
+            "differ": len({(one.article, one.id) for one in differences}),
+            "only_first": len(only_first),
+            "only_second": len(only_second),
+            "twins": twins[self.second],
+            "ambiguous": twins[self.first],
+            "keyless": sum(one.code == "no-article" for one in findings),
+        }
+        return Comparison(len(matched), differences, only_first, only_second, findings, counts, remarks)
+
+    def _first_ids(self, seen: _Seen) -> set[str]:
+        """Ids, in the first, of what was found in both."""
+        if seen.look.source == self.first:
+            return {pair.row.offer.id for pair in seen.matches.pairs}
+        return {target.id for pair in seen.matches.pairs for target in pair.targets}
+
+    def _differences(self, sent: set[str]) -> tuple[Difference, ...]:
+        found: dict[tuple[str, str, str, str], Difference] = {}
+        for seen in self.seen:
+            look, forward = seen.look, seen.look.source == self.first
+            for one in seen.apart(self.sides, self.ctx.clock.now()):
+                if not look.step and one.own not in sent:
+                    continue
+                here, there = (one.own, one.there) if forward else (one.there, one.own)
+                ours, theirs = (one.ours, one.theirs) if forward else (one.theirs, one.ours)
+                mark = (here, there, one.field, f"{ours!r} {theirs!r}")
+                steps = (*(found[mark].steps if mark in found else ()), *((look.step,) if look.step else ()))
+                found[mark] = Difference(one.article, one.name, there, one.field, ours, theirs, steps)
+        return tuple(found.values())
+
+    def _alone(self, name: str, steps: Sequence[_Seen], met: set[str]) -> tuple[Alone, ...]:
+        """What only ``name`` has: what a step would send and does not find, and what no step knows in its source."""
+        found: dict[str, Alone] = {}
+        for seen in steps:
+            for one in seen.missing if seen.look.source == name else ():
+                if one.id not in met:
+                    before = found.get(one.id, one).steps
+                    found[one.id] = Alone(one.article, one.name, one.id, tuple(dict.fromkeys((*before, *one.steps))))
+        into = [one for one in steps if one.look.to == name]
+        counted = [{offer.id for offer in one.matches.only_there if one.is_stranger(offer)} for one in into]
+        strangers = set.intersection(*counted) if counted else set()
+        for offer in into[0].matches.only_there if into else ():
+            if offer.id in strangers and offer.id not in met:
+                found.setdefault(offer.id, Alone(next(iter(offer.keys.values()), ""), offer.title, offer.id))
+        return tuple(found.values())
+
+    def _findings(self, steps: Sequence[_Seen]) -> tuple[tuple[Finding, ...], dict[str, int]]:
+        """Each once; and by system the articles that several of its own have."""
+        found: dict[tuple[str, str], Finding] = {}
+        twins: dict[str, set[str]] = {self.first: set(), self.second: set()}
+        for seen in steps:
+            for one in seen.findings:
+                where = {"twins": seen.look.to, "ambiguous-article": seen.look.source}.get(one.code)
+                article = (one.where.element or "").casefold()
+                if where is not None:
+                    if article in twins[where] and (one.code, str(one.text)) not in found:
+                        continue  # told by a step of the other direction
+                    twins[where].add(article)
+                found.setdefault((one.code, str(one.text)), one)
+        return tuple(found.values()), {name: len(articles) for name, articles in twins.items()}
 
 
 def remember(ctx: RunContext, first: str, second: str, by: str) -> None:
@@ -167,127 +267,21 @@ def remember(ctx: RunContext, first: str, second: str, by: str) -> None:
             ctx.ledger.set_value(conn, store.COMPARED, pair, {"at": ctx.clock.now().isoformat(), "by": by})
 
 
-def _offers(system: System, name: str) -> Offers:
-    if not isinstance(system, Offers):
-        raise ConfigError(T("{name} cannot tell its products.", name=name))
-    return system
-
-
-def _counted(system: Offers, name: str, report: Progress) -> Any:
-    for n, offer in enumerate(system.offers(), 1):
-        if n % 50 == 0:
-            report(n, None, T("reading {name}", name=name))
-        yield offer
-
-
-def _prices(
-    pairs: Sequence[matching.Match], settings: CatalogueSyncSettings, traits: OfferTraits, at: datetime
-) -> list[Difference]:
-    found = []
-    for pair in pairs:
-        for target in pair.targets:
-            wanted = values_for(pair.row.offer, settings, _compared(target, traits), traits, at)
-            two = {name: (value, target.values[name]) for name, value in wanted.items()}
-            if wanted and (others := other_currencies(pair.row.offer, target)):
-                two["currency"] = others
-            found += [
-                Difference(pair.row.article, target.title, target.id, name, ours, theirs)
-                for name, (ours, theirs) in two.items()
-                if not same(ours, theirs)
-            ]
-    return found
-
-
-def _compared(target: Offer, traits: OfferTraits) -> frozenset[str]:
-    """The prices that the target tells, and takes where it takes any: what it does not take no job could mend."""
-    told = frozenset(name for name in target.values if is_price(name))
-    taken = frozenset(name for name in traits.writes if is_price(name)) or told
-    return (told & taken) - (traits.fixed if target.kind == "variant" else frozenset())
-
-
-def _stock(
-    one: System,
-    other: System,
-    matches: matching.Matches,
-    settings: StockSyncSettings,
-    ours_of: Mapping[str, str],
-    theirs_of: Mapping[str, str],
-) -> list[Difference]:
-    if not isinstance(one, Stock) or not isinstance(other, Stock):
-        return []
-    ours, _ = sellable_by_warehouse(one.levels(), settings, ours_of)
-    theirs = _together(_there(other.levels(), settings), theirs_of)
-    found: list[Difference] = []
-    for pair in matches.pairs:
-        for target in pair.targets:
-            for warehouse, own in ours.get(pair.row.offer.id, {}).items():
-                there = theirs.get((target.id, warehouse), Decimal(0))
-                if there != own:
-                    name = f"stock {warehouse}" if warehouse else "stock"
-                    found.append(Difference(pair.row.article, target.title, target.id, name, own, there))
-    return found
-
-
-def _together(
-    found: Mapping[tuple[str, str], Decimal | None], members: Mapping[str, str]
-) -> dict[tuple[str, str], Decimal | None]:
-    """The levels with those of variants counted as their base's, as ``sellable_by_warehouse`` does."""
-    some = {name for (name, _), level in found.items() if level is not None and level > 0}
-    shared = some & set(members.values())
-    whole: dict[tuple[str, str], Decimal | None] = {}
-    for (name, warehouse), level in found.items():
-        base = members.get(name)
-        if base in shared:
-            continue
-        place = (base or name, warehouse)
-        whole[place] = (whole[place] or Decimal(0)) + (level or Decimal(0)) if place in whole else level
-    return whole
-
-
-def _there(levels: Iterable[StockLevel], settings: StockSyncSettings) -> dict[tuple[str, str], Decimal | None]:
-    """(offer id of the second, warehouse) -> what it has, all together where the jobs name no warehouses; None where
-    it does not count."""
-    by_offer: dict[str, list[StockLevel]] = defaultdict(list)
-    for level in levels:
-        by_offer[level.offer or level.code].append(level)
-    found: dict[tuple[str, str], Decimal | None] = {}
-    for name, own in by_offer.items():
-        if settings.warehouses:
-            found |= {(name, one.warehouse): _left([one], settings) for one in own}
-        else:
-            found[name, ""] = _left(without_totals(own), settings)
-    return found
-
-
-def _left(levels: Sequence[StockLevel], settings: StockSyncSettings) -> Decimal | None:
-    counted = [one for one in levels if one.counted]
-    reserved = settings.level != "on-hand"
-    left = sum((one.on_hand - (one.reserved if reserved else Decimal(0)) for one in counted), Decimal(0))
-    return left if counted else None
-
-
 def rows_of(found: Comparison, zone: tzinfo = UTC) -> list[dict[str, Any]]:
     """As rows for tables, JSON and XLSX; times in ``zone``."""
     rows: list[dict[str, Any]] = [
         {
             "what": "differs", "article": one.article, "name": one.name, "id": one.id, "field": one.field,
-            "first": _text(one.first, zone), "second": _text(one.second, zone),
+            "first": _text(one.first, zone), "second": _text(one.second, zone), "steps": list(one.steps),
         }
         for one in found.differences
     ]  # fmt: skip
-    rows += [
-        {"what": "only-first", "article": row.article, "name": row.offer.title, "id": row.offer.id}
-        for row in found.only_first
-    ]
-    rows += [
-        {"what": "only-second", "article": _first(one.keys), "name": one.title, "id": one.id}
-        for one in found.only_second
-    ]
+    for what, some in (("only-first", found.only_first), ("only-second", found.only_second)):
+        rows += [
+            {"what": what, "article": one.article, "name": one.name, "id": one.id, "steps": list(one.steps)}
+            for one in some
+        ]
     return rows
-
-
-def _first(keys: Mapping[str, str]) -> str:
-    return next(iter(keys.values()), "")
 
 
 def _text(value: Any, zone: tzinfo) -> str | None:
@@ -298,11 +292,3 @@ def _text(value: Any, zone: tzinfo) -> str | None:
             return " / ".join(map(str, several))
         case one:
             return str(one)
-
-
-def findings_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Twins, ambiguous ones and those without an article, as rows."""
-    return [
-        {"what": one.code, "article": one.where.element or "", "text": str(one.text), "hint": str(one.hint or "")}
-        for one in findings
-    ]

@@ -10,7 +10,8 @@ from typing import Any
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
 from pipeline.engine.sync.brakes import Braked, stopped
-from pipeline.engine.sync.rows import Row, Rows, base_only_of, shape, unsent
+from pipeline.engine.sync.looks import goods_of_stock
+from pipeline.engine.sync.rows import Row, Rows, shape, unsent
 from pipeline.engine.sync.stock import Push, StockPlan, plan_stock, sellable_by_warehouse, stock_brakes
 from pipeline.engine.sync.store import Link
 from pipeline.engine.sync.walk import (
@@ -29,7 +30,7 @@ from pipeline.errors import ConfigError, Finding, MistokError
 from pipeline.flow import StepResult
 from pipeline.model import Offer, StockLevel
 from pipeline.ports import ApplyStock, Offers, OfferTraits, Stock, StockTarget
-from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings
+from pipeline.syncing import StockSyncSettings
 from pipeline.texts import TN, T
 
 #: Kind of the ledger's value that keeps the ids of a source for which the target has nothing.
@@ -56,7 +57,7 @@ class StockRun(SyncRun):
         seen = self._observe(traits, levels, full=is_full)
         wanted, unmapped = sellable_by_warehouse(levels, self.settings, seen.rows.members)
         key = self.settings.match.target or traits.keys[0]
-        matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
+        matches = matching.without_bases(matching.match(seen.rows, seen.targets, key, self.settings.match))
         there = self._there(seen)
         keys = {row.key for row in seen.rows.sold} | seen.rows.unpublished
         gone = [link.target for link in seen.links.values() if link.source_key not in keys]
@@ -134,12 +135,7 @@ class StockRun(SyncRun):
             )
             rows = Rows(sold, {}, told=len(told), members=members)
             return Observed(rows, [one.target for one in links.values()], links, full, began)
-        # variants as the target has them; nothing else of a catalogue's settings matters for stock
-        base_only = base_only_of(self.ctx.config, self.settings.source, self.settings.to)
-        how = CatalogueSyncSettings(
-            **{"from": self.settings.source}, to=self.settings.to, match=self.settings.match, only_published=False,
-            base_only=base_only,
-        )  # fmt: skip
+        how = goods_of_stock(self.ctx.config, self.settings)
         offers = self.counted(source.offers(), self.settings.source)
         change, own = self.step.change, self.settings
         altered = (lambda offer, _how: change(offer, own)) if change is not None else None
@@ -187,15 +183,16 @@ class StockRun(SyncRun):
     # --- brake -------------------------------------------------------------------------------------------------------
 
     def _braked(self, made: StockPlan, seen: Observed) -> Braked:
-        if not seen.links and not self.is_compared() and (made.pushes or made.findings):
+        asking = [one for one in made.findings if one.code not in QUIET]
+        if not seen.links and not self.is_compared() and (made.pushes or asking):
             marks = [f"{one.target.offer.id}:{one.target.warehouse}:{one.target.quantity}" for one in made.pushes]
-            marks += [f"{one.code}:{one.where.element}" for one in made.findings]
+            marks += [f"{one.code}:{one.where.element}" for one in asking]
             words = T(
                 "This stock was never in step: {n} would change, and {open}.",
                 n=TN("{n} level", "{n} levels", len(made.pushes)),
-                open=TN("{n} remark is open", "{n} remarks are open", len(made.findings)),
+                open=TN("{n} remark is open", "{n} remarks are open", len(asking)),
             )
-            each = [*made.findings, *map(_told, made.pushes)]
+            each = [*asking, *map(_told, made.pushes)]
             return stopped([(FIRST, words, marks, each)], self.hint())
         return stock_brakes(made, seen.rows.told, len(seen.links), self.settings, self.hint())
 

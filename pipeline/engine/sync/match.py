@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.engine.sync.rows import Row, Rows
 from pipeline.errors import Finding, Where, Who
@@ -12,6 +12,9 @@ from pipeline.model import Offer
 from pipeline.rules.matching import normal_form
 from pipeline.syncing import MatchSettings
 from pipeline.texts import TN, T
+
+#: Code of the finding about products that are sent without variants and have some in the target.
+HAS_VARIANTS = "has-variants"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,10 @@ class _Matcher:
         pairs: list[Match] = []
         missing: list[Row] = []
         used: set[str] = set()
+        whole: set[str] = set()  #: products of the target that are matched whole
         twins = 0
         for row in chosen:
-            found = tuple(there.get(row.key, ()))
+            found = (*there.get(row.key, ()), *self._whole(row, there, bases_there, by_product))
             if not found:
                 missing.append(row)
                 continue
@@ -88,15 +92,39 @@ class _Matcher:
                 self.findings.append(_twins(row, found))
             pairs.append(Match(row, found))
             used.update(one.id for one in found)
+            whole.update({one.product or one.id for one in found if one.kind == "base"})
         matched_bases = self._bases(pairs, bases_there, by_product)
         used.update(one.id for pair in matched_bases for one in pair.targets)
-        left = [one for one in every if one.id not in used]
+        if whole:
+            self.findings.append(_with_variants([by_product[name] for name in sorted(whole) if name in by_product]))
+        # the variants of what is matched whole are neither ours nor strangers
+        left = [one for one in every if one.id not in used and not (one.kind == "variant" and one.product in whole)]
         only_there = tuple(one for one in left if one.kind != "base")
         left_bases = tuple(one for one in left if one.kind == "base")
         return Matches(
             tuple(pairs), matched_bases, tuple(missing), only_there, tuple(self.findings), self.ambiguous, twins,
             left_bases,
         )  # fmt: skip
+
+    def _whole(
+        self,
+        row: Row,
+        there: Mapping[str, Sequence[Offer]],
+        bases_there: Mapping[str, Sequence[Offer]],
+        by_product: Mapping[str, Offer],
+    ) -> Iterable[Offer]:
+        """Products that the target has with variants, and the source without, or sends without: known by their own
+        article, else by the variants that the source leaves out. A second one would be a twin."""
+        if row.offer.kind != "single":
+            return ()
+        sold = {one.product for one in there.get(row.key, ())}
+        found = {one.id: one for one in bases_there.get(row.key, ()) if (one.product or one.id) not in sold}
+        if not found and not sold and (parts := self.rows.parts.get(row.offer.id)):
+            own = self.by_key(self.rows.sold)
+            of_variants = [one for key in parts if key not in own for one in there.get(key, ())]
+            bases = [by_product[one.product] for one in of_variants if one.product in by_product]
+            found = {one.id: one for one in bases if target_key(one, self.key_name, self.settings) not in own}
+        return found.values()
 
     @staticmethod
     def by_key(sold: Sequence[Row]) -> Mapping[str, list[Row]]:
@@ -150,6 +178,25 @@ def _twins(row: Row, found: Sequence[Offer]) -> Finding:
         T("Keep one of them, and delete the others in the target."),
         Who.ACCOUNTANT,
     )
+
+
+def _with_variants(bases: Sequence[Offer]) -> Finding:
+    text = TN(
+        "{n} product is sent without variants, and the target has it with variants: {names}. What belongs to the "
+        "product is kept in step; prices and stock of its variants there stay.",
+        "{n} products are sent without variants, and the target has them with variants: {names}. What belongs to the "
+        "products is kept in step; prices and stock of their variants there stay.",
+        len(bases),
+        names=named(bases),
+    )
+    hint = T("Send its variants, too (`base_only` of the step), or take them away in the target.")
+    return Finding(HAS_VARIANTS, text, hint=hint, who=Who.ADMIN)
+
+
+def without_bases(matches: Matches) -> Matches:
+    """The same for what a product with variants has not got itself: its stock is that of its variants."""
+    pairs = [replace(one, targets=tuple(two for two in one.targets if two.kind != "base")) for one in matches.pairs]
+    return replace(matches, pairs=tuple(one for one in pairs if one.targets))
 
 
 def _ambiguous(rows: Sequence[Row], *, take_first: bool) -> Finding:

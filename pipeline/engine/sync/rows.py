@@ -64,6 +64,7 @@ class Rows:
     unpublished: frozenset[str] = frozenset()  #: keys of what is there and not shown to buyers: not gone
     members: Mapping[str, str] = field(default_factory=dict)  #: id of a variant that is not sent -> its base's id
     aside: Mapping[str, Text] = field(default_factory=dict)  #: key of what is there and not sent -> why
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)  #: id of a base sent alone -> its variants' keys
 
 
 def article_of(offer: Offer, chain: Sequence[str]) -> str:
@@ -100,7 +101,7 @@ def shape(
         maker.add(product)
     return Rows(
         tuple(maker.sold), maker.bases, tuple(maker.findings), maker.told, frozenset(maker.unpublished),
-        maker.members, maker.aside,
+        maker.members, maker.aside, maker.parts,
     )  # fmt: skip
 
 
@@ -116,6 +117,7 @@ class _Maker:
     unpublished: set[str] = field(default_factory=set)
     members: dict[str, str] = field(default_factory=dict)
     aside: dict[str, Text] = field(default_factory=dict)
+    parts: dict[str, frozenset[str]] = field(default_factory=dict)
     told: int = 0
 
     def add(self, offers: Sequence[Offer]) -> None:
@@ -136,7 +138,8 @@ class _Maker:
         if base is not None and (base_only or not variants):
             self._sell(replace(base, kind="single"))
             self.members.update({one.id: base.id for one in variants})
-            self._leave(variants, T("variants of {title} are not sent, only the product itself", title=base.title))
+            why = T("variants of {title} are not sent, only the product itself", title=base.title)
+            self.parts[base.id] = frozenset(self._leave(variants, why))
             return
         if base_only:
             self._leave(variants, T("it is a variant, and only products themselves are sent"))

@@ -287,3 +287,34 @@ def test_keycrm_is_the_master_of_a_shop_s_stock(world: World) -> None:
     world.fake.set_status(1, 19)  # cancelled: its reserve is free again
     good(world.run())
     assert world.shop.pushes[-1] == ("1", "all", Decimal(15))
+
+
+@pytest.mark.parametrize("base_has_article", [True, False])
+def test_a_product_that_keycrm_has_with_offers_is_no_second_one_when_it_is_sent_without(
+    world: World, base_has_article: bool
+) -> None:
+    put(
+        world.shop,
+        *with_variants(
+            "900", "J" if base_has_article else "",
+            ("901", "J-R", {"price": Decimal(99), "options": {"Колір": "червоний"}}),
+            ("902", "J-G", {"price": Decimal(98), "options": {"Колір": "зелений"}}),
+            name="Куртка", category=("Одяг", "Куртки"), model="J-M",
+        ),
+    )  # fmt: skip
+    world.more = "match: {keys: [sku, model]}"
+    assert good(world.run()).counts == {"new": 2}
+    made = len(world.fake.account.table("products"))
+    world.more = "match: {keys: [sku, model]}\nbase_only: [Одяг]\nvanished: zero-stock"
+    for _ in range(2):
+        report = good(world.run(full=True))
+        assert report.counts == {"matched": 1}
+        (result,) = [step.result for step in report.steps]
+        assert result is not None
+        assert [one.code for one in result.remarks] == ["has-variants"]
+        assert not result.waiting
+    assert [line for line in world.account.asked() if not line.startswith("GET")] == []
+    assert len(world.fake.account.table("products")) == made
+    put(world.shop, replace(world.shop.content["900"], values={**world.shop.content["900"].values, "name": "Пальто"}))
+    assert good(world.run(full=True)).counts == {"updated": 1}
+    assert good(world.run(full=True)).counts == {"matched": 1}

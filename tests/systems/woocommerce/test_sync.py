@@ -71,6 +71,7 @@ class World:
     )
     source: str = "erp"
     target: str = "shop"
+    more: str = ""  #: further settings of the step about goods
 
     def registry(self) -> Any:
         registry = load_registry()
@@ -78,10 +79,8 @@ class World:
 
     def config(self) -> Any:
         path = self.folder / "config.yaml"
-        path.write_text(
-            CONFIG.format(url=self.shop.url, key=KEY, secret=SECRET, source=self.source, target=self.target),
-            encoding="utf-8",
-        )
+        text = CONFIG.format(url=self.shop.url, key=KEY, secret=SECRET, source=self.source, target=self.target)
+        path.write_text(text.replace("{keys: [sku]}", f"{{keys: [sku]}}{self.more}", 1), encoding="utf-8")
         return load_config(path, registry=self.registry())
 
     def run(self, job: str = "goods", *, full: bool = False, trigger: str = "person", after: int = 300) -> RunReport:
@@ -156,6 +155,17 @@ def test_a_catalogue_is_made_in_the_shop_and_then_only_changes_go(world: World) 
     assert good(world.run())["updated"] == 1
     assert world.shop.row("E-2")["regular_price"] == "95"
     assert writes(world) == ["/products/batch"]
+
+
+def test_a_product_that_the_shop_has_with_variations_is_the_same_when_it_is_sent_without(world: World) -> None:
+    filled(world)
+    good(world.run())
+    world.shop.fake.forget()
+    world.more = "\n        base_only: [Фарби]\n        vanished: hide"
+    for _ in range(2):
+        assert good(world.run(full=True)) == {"matched": 3}
+    assert writes(world) == []
+    assert {world.shop.row(sku)["status"] for sku in ("F-1", "F-1-R", "F-1-G")} == {"publish"}
 
 
 def test_what_somebody_changes_in_the_shop_is_put_right_and_his_own_fields_stay(world: World) -> None:
