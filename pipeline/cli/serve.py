@@ -118,11 +118,15 @@ def _page(client: Client, web: bool | None) -> Iterator[None]:
     if web is False or (web is None and settings is None):
         yield
         return
+    from pipeline.cli.support import parts
     from pipeline.config.model import WebConfig
     from pipeline.web.server import Page
 
     page = Page(
-        client.config, settings or WebConfig(), lambda line: common.console().print(line, soft_wrap=True, markup=False)
+        client.config,
+        settings or WebConfig(),
+        lambda line: common.console().print(line, soft_wrap=True, markup=False),
+        parts,
     )
     page.start(client.ledger)
     try:

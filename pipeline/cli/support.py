@@ -113,17 +113,27 @@ def _opener(config: ClientConfig | None) -> Callable[[], Any] | None:
 def _parts(
     path: Path, config: ClientConfig | None, *, connect: bool, wrong: bool
 ) -> list[tuple[str, Callable[[], Any]]]:
-    """What the verbs ``check`` and ``status`` tell."""
     if config is None:
         return []
+    if not wrong:
+        return parts(config, connect)
+    from pipeline.cli import status
+    from pipeline.engine import health
+
+    def how_it_stands() -> Any:
+        examined = health.examine_without_config(path)
+        return common.jsonable(status.as_data(*examined)) if examined is not None else None
+
+    return [("status.json", how_it_stands)]
+
+
+def parts(config: ClientConfig, connect: bool) -> list[tuple[str, Callable[[], Any]]]:
+    """What the verbs ``status`` and ``check`` tell of a client."""
     from pipeline.cli import check, status
     from pipeline.engine import health
     from pipeline.engine.runtime import Client
 
     def how_it_stands() -> Any:
-        if wrong:
-            examined = health.examine_without_config(path)
-            return common.jsonable(status.as_data(*examined)) if examined is not None else None
         with Client.open(config, read_only=True, guarded=False) as client:
             return common.jsonable(status.as_data(config, health.examine(config, client.ledger)))
 
@@ -131,4 +141,4 @@ def _parts(
         answers, code = check.look(config, connect=connect)
         return common.jsonable(check.as_data(config, answers, code))
 
-    return [("status.json", how_it_stands), *([] if wrong else [("check.json", checked)])]
+    return [("status.json", how_it_stands), ("check.json", checked)]

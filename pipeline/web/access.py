@@ -29,12 +29,15 @@ class Right(StrEnum):
     RUN = "run"  #: run jobs now, pause them
     CONFIG = "config"  #: the config, its secrets masked
     AUDIT = "audit"
+    BUNDLE = "bundle"  #: make a support bundle
+    PCS = "pcs"  #: see, invite and revoke people's PCs
+    USERS = "users"  #: see, invite, change and remove users
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.SEE}),
     Role.ACCOUNTANT: frozenset({Right.SEE, Right.PERSONAL, Right.RESOLVE, Right.APPROVE}),
-    Role.SUPPORT: frozenset({Right.SEE, Right.PERSONAL, Right.RESOLVE, Right.REPLAY, Right.RUN, Right.CONFIG}),
+    Role.SUPPORT: frozenset(Right) - {Right.APPROVE, Right.AUDIT, Right.USERS},
     Role.ADMIN: frozenset(Right),
 }
 ROLES: Mapping[Role, Text] = {

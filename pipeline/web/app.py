@@ -37,6 +37,7 @@ def make_app(site: Site) -> FastAPI:
     """The page of a client, as an ASGI application."""
     from pipeline.web import api, metrics
     from pipeline.web.pages import (
+        access,
         alerts,
         audit,
         cards,
@@ -47,6 +48,7 @@ def make_app(site: Site) -> FastAPI:
         orders,
         replay,
         report,
+        support,
         sync,
         tasks,
         today,
@@ -67,6 +69,8 @@ def make_app(site: Site) -> FastAPI:
         sync,
         config,
         audit,
+        access,
+        support,
         alerts,
         metrics,
         api,

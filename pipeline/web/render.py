@@ -52,6 +52,8 @@ MENU: Sequence[tuple[str, str, Text, Right]] = (
     ("catalogue", "/catalogue", T("Catalogue"), Right.SEE),
     ("sync", "/sync", T("Sync"), Right.SEE),
     ("config", "/config", T("Config"), Right.CONFIG),
+    ("access", "/access", T("Access"), Right.PCS),
+    ("support", "/support", T("Support"), Right.BUNDLE),
     ("audit", "/audit", T("Log"), Right.AUDIT),
 )
 

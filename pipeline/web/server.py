@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
     from pipeline.ledger.store import Ledger
+    from pipeline.web.site import SupportParts
 
 log = structlog.get_logger("mistok.web")
 #: Seconds it may take to end, and the pauses before it is started again after it died.
@@ -65,12 +66,19 @@ class Page:
         config: the client's.
         settings: of its page.
         say: is given one line for people (where it listens, the link of the first user).
+        support_parts: makes what only the command line knows of a support bundle; a function of a module.
     """
 
-    def __init__(self, config: ClientConfig, settings: WebConfig, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        settings: WebConfig,
+        say: Callable[[str], None],
+        support_parts: SupportParts | None = None,
+    ) -> None:
         self._settings, self._say = settings, say
         boot = boot_for(config)
-        self._boot = Boot("", (*boot.payload, settings), boot.log_level, boot.secrets)
+        self._boot = Boot("", (*boot.payload, settings, support_parts), boot.log_level, boot.secrets)
         self._socket: socket.socket | None = None
         self._place = settings.address()
         self._process: SpawnProcess | None = None
@@ -184,12 +192,13 @@ def _serve(pipe: Connection, payload: Any, listening: socket.socket) -> None:
     from pipeline.web.app import make_app
     from pipeline.web.site import Site
 
-    sources, pickled, settings = payload
+    sources, pickled, settings, parts = payload
     registry = load_registry(sources=sources)
     config: ClientConfig = pickle.loads(pickled)  # noqa: S301 - made by our own parent a moment ago
     hide_from_now_on(lambda words: mask(words, config.secrets))
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # that it has started is said by us
     with Client.open(config, registry=registry) as client:
-        site = Site(client, settings)
+        site = Site(client, settings, support_parts=parts)
         site.streams.start()
         app = make_app(site)
         # proxy_headers: whom to believe is ours to say, see proxy.py

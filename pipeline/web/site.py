@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pipeline.config.model import WebConfig
+from pipeline.config.model import ClientConfig, WebConfig
 from pipeline.engine.runtime import Client
 from pipeline.ledger import people
 from pipeline.web.access import Person
@@ -15,6 +15,9 @@ from pipeline.web.limits import Attempts
 from pipeline.web.passwords import Passwords
 from pipeline.web.streams import Streams
 from pipeline.web.tasks import Tasks
+
+#: Parts of a support bundle that the command line makes: (name, maker of data), given whether to try the servers.
+SupportParts = Callable[[ClientConfig, bool], Sequence[tuple[str, Callable[[], Any]]]]
 
 
 @dataclass
@@ -25,6 +28,7 @@ class Site:
     settings: WebConfig
     passwords: Passwords = field(default_factory=Passwords)
     tasks: Tasks = field(default_factory=Tasks)
+    support_parts: SupportParts | None = None
     attempts: Attempts = field(init=False)
     streams: Streams = field(init=False)
 

@@ -233,7 +233,7 @@ def test_a_brake_waits_is_listed_shown_and_approved(run: Run, folder: Path) -> N
     (plan,) = json.loads(run("plans", "--json").stdout)
     number = str(plan["number"])
     assert plan["state"] == "waiting"
-    assert "1000" in run("approve", number, "--show").stdout
+    assert "1,000.00" in run("approve", number, "--show").stdout
     run("approve", number, "--reject", code=2)
     assert "Approved" in run("approve", number, "--why", "new tariff").stdout
     assert "No plan waits" in run("plans").stdout

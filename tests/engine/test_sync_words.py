@@ -73,3 +73,41 @@ def test_a_refusal_begins_with_its_article_once(words: str) -> None:
     judge([RowOutcome(error=Held(verbatim(words)))], lambda _place: "AB-1", applied)
     assert [str(one.text) for one in applied.findings] == ["AB-1: It costs more."]
     assert applied.refused == 1
+
+
+def test_sums_in_a_plan_are_written_as_people_of_the_language_do() -> None:
+    from pipeline.engine.shown.syncs import plan_lines
+    from pipeline.texts import use_language
+
+    head = {"article": "0042", "name": "Фарба", "act": "changed"}
+    change = {"before": "1389.50", "after": "1400.00"}
+    rows = [
+        {
+            **head,
+            "changes": [
+                {"field": "price", **change},
+                {"field": "price.wholesale", "before": None, "after": "0.99"},
+                {"field": "specials", "before": [], "after": ["1250.00 UAH, 2026-12-01 00:00 – …"]},
+                {"field": "barcode", "before": "4820001000740", "after": "0042"},
+                {"field": "options", "before": {"вага": "1.5"}, "after": None},
+            ],
+        },
+        {**head, "warehouse": "main", "before": "12345.5", "after": "?"},
+        {**head, "act": "new", "changes": [{"field": "price", "before": None, "after": "1000"}]},
+    ]
+    use_language("uk")
+    shown = [(line["before"], line["after"]) for line in plan_lines(rows)]
+    use_language("en")
+    english = [(line["before"], line["after"]) for line in plan_lines(rows)]
+    raw = [(line["before"], line["after"]) for line in plan_lines(rows, raw=True)]
+    assert shown == [
+        ("1\xa0389,50", "1\xa0400,00"),
+        ("", "0,99"),
+        ("", "1\xa0250,00 UAH, 2026-12-01 00:00 – …"),
+        ("4820001000740", "0042"),
+        ("вага: 1.5", ""),
+        ("12\xa0345,5", "?"),
+        ("", "1\xa0000"),
+    ]
+    assert english[0] == ("1,389.50", "1,400.00")
+    assert (raw[0], raw[5]) == (("1389.50", "1400.00"), ("12345.5", "?"))

@@ -195,3 +195,19 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
     page = task_of(browser, browser.post("/jobs/catalogue/dry-run"))
     assert "nothing was changed" in page
     assert world.rows("SELECT count(*) FROM runs") == [(before,)]
+
+
+def test_every_act_that_is_written_down_has_its_words() -> None:
+    import re
+    from pathlib import Path
+
+    import pipeline
+    from pipeline.web.pages.audit import ACTS
+
+    told = set()
+    for path in Path(pipeline.__file__).parent.rglob("*.py"):
+        code = path.read_text(encoding="utf-8")
+        told |= set(re.findall(r'site\.record\([^()]*(?:\([^()]*\)[^()]*)?, "([a-z-]+)"', code))
+        told |= set(re.findall(r'act="([a-z-]+)"', code)) if "people.record(" in code else set()
+    assert {"login", "report", "support-bundle", "user-removed", "pc-invited"} <= told
+    assert told <= set(ACTS)

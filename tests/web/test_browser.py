@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from pipeline.ledger.invitations import invited
 from tests.e2e.command import here
 from tests.web.conftest import PASSWORD, World
 from tests.web.live import served
@@ -23,7 +24,7 @@ CHROMIUM = "/usr/bin/chromium"
 PICTURES = os.environ.get("MISTOK_PICTURES", "")
 #: The pictures of docs/dashboard.md are made anew there: MISTOK_SHOTS=docs/images uv run pytest tests/web -k shuts
 SHOTS = os.environ.get("MISTOK_SHOTS", "")
-SHOWN = {("today", "light"), ("order", "light"), ("card", "light"), ("orders", "phone")}
+SHOWN = {(name, "light") for name in ("today", "report", "order", "card", "access")} | {("orders", "phone")}
 PHONE = {"width": 390, "height": 844}
 
 
@@ -176,7 +177,7 @@ def test_without_javascript_it_is_read_and_acts_work(
     assert number in page.inner_text("h1")
 
 
-def test_every_page_is_read_without_javascript(context: Callable[..., BrowserContext], numbers: dict[str, int]) -> None:
+def test_every_page_is_read_without_javascript(context: Callable[..., BrowserContext], numbers: dict[str, Any]) -> None:
     page = context("admin", java_script_enabled=False, viewport=PHONE).pages[0]
     for name, address in PAGES:
         answer = page.goto(address.format_map(numbers))
@@ -201,6 +202,7 @@ def test_what_is_open_brings_itself_up_to_date(context: Callable[..., BrowserCon
 #: Every page, as (name, address); ``{order}`` and the like are numbers of the world.
 PAGES = (
     ("today", "/"),
+    ("report", "/report/{day}"),
     ("orders", "/orders"),
     ("order", "/orders/{order}"),
     ("file", "/files/{file}"),
@@ -214,27 +216,32 @@ PAGES = (
     ("catalogue", "/catalogue/catalogue/0"),
     ("sync", "/sync"),
     ("config", "/config"),
+    ("access", "/access"),
+    ("support", "/support"),
     ("audit", "/audit"),
 )
 
 
 @pytest.fixture(scope="module")
-def numbers(busy: tuple[World, str]) -> dict[str, int]:
+def numbers(busy: tuple[World, str]) -> dict[str, Any]:
     ((card, file),) = busy[0].rows(
         "SELECT c.id, f.id FROM cards c JOIN files f ON f.id = c.file_id WHERE f.name = 'cut.xml'"
     )
-    return {"order": held(busy[0], "unknown-product.xml")[0], "file": file, "card": card}
+    site = busy[0].site
+    invited(site.client.ledger, "accounts-1", by="admin")  # a row of each kind in the tables of who is let in
+    day = site.now().astimezone(site.client.config.zone).date()  # what came late, waits, was rejected: all its tables
+    return {"order": held(busy[0], "unknown-product.xml")[0], "file": file, "card": card, "day": day.isoformat()}
 
 
 #: The rules of WCAG 2.1, levels A and AA.
 LEVELS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
 #: Colours come from one style sheet: without MISTOK_FULL, contrast is measured on the pages that have them all.
 COLOURLESS = {**LEVELS, "rules": {"color-contrast": {"enabled": False}}}
-COLOURFUL = ("today", "card")
+COLOURFUL = ("today", "card", "report", "access")
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
-def test_no_page_shuts_anybody_out(context: Callable[..., BrowserContext], numbers: dict[str, int], look: str) -> None:
+def test_no_page_shuts_anybody_out(context: Callable[..., BrowserContext], numbers: dict[str, Any], look: str) -> None:
     """axe-core finds nothing serious; nothing is wider than the screen."""
     options: dict[str, Any] = {"color_scheme": "dark" if look == "dark" else "light"}
     if look == "phone":
@@ -258,5 +265,41 @@ def test_no_page_shuts_anybody_out(context: Callable[..., BrowserContext], numbe
         if PICTURES:
             page.screenshot(path=Path(PICTURES) / f"web-{name}-{look}.png", full_page=True)
         if SHOTS and (name, look) in SHOWN:
+            if name == "report":
+                page.goto("/report/2026-11-21")  # the day of most of the samples' orders, with its sums
             page.screenshot(path=Path(SHOTS) / f"page-{name}.png")
     assert found == {}
+
+
+def test_words_of_ukrainian_are_whole_and_fit(
+    context: Callable[..., BrowserContext], numbers: dict[str, Any], busy: tuple[World, str]
+) -> None:
+    """Its words are longer: tables stay within the screen, and no word of a heading or a state is cut into letters."""
+    made = context("admin", viewport={"width": 1280, "height": 800})
+    made.add_cookies([{"name": "mistok_language", "value": "uk", "url": busy[1]}])
+    page, found = made.pages[0], {}
+    for name in ("report", "orders", "jobs", "access"):
+        address = dict(PAGES)[name]
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            page.goto(address.format_map(numbers))
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                found[f"{name} {width}"] = "is too wide"
+            if cut := page.evaluate(CUT):
+                found[f"{name} {width} words"] = cut
+    assert found == {}
+
+
+#: Words of headings and states that stand on two lines.
+CUT = """() => [...document.querySelectorAll('.rows thead th, .state, .rows .whole')].flatMap(cell => {
+  const head = cell.closest('thead');
+  if (head && getComputedStyle(head).position === 'absolute') return [];
+  const words = [], walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) for (const found of walk.currentNode.data.matchAll(/[^\\s-]+/g)) {
+    const range = document.createRange();
+    range.setStart(walk.currentNode, found.index);
+    range.setEnd(walk.currentNode, found.index + found[0].length);
+    if (new Set([...range.getClientRects()].map(one => Math.round(one.top))).size > 1) words.push(found[0]);
+  }
+  return words;
+})"""

@@ -200,7 +200,7 @@ def _plans(
             listed=before.listed and len(row.rows) < LISTED,
         )
         act = article = name = ""
-        for act_row, line in ((one, line) for one in rows for line in plan_lines([one])):
+        for act_row, line in ((one, line) for one in rows for line in plan_lines([one], raw=True)):
             if line["act"]:
                 act, article, name = act_row["act"], line["article"], line["name"]
             lines.append(

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.engine.report.day import DayReport, Happened, Kind, Lateness, OrderFact, ProductCount, Sums
 from pipeline.engine.shown.rows import FILE_STATES, ORDER_STATES, SHOP_STATUSES, shop_status
 from pipeline.engine.shown.stories import event_words
+from pipeline.engine.shown.syncs import number_of
 from pipeline.errors import Finding
 from pipeline.model import cents
 from pipeline.texts import TN, T, Text, current_language
@@ -142,8 +143,8 @@ def tables(report: DayReport, *, names: bool = True) -> list[Table]:
             "article": one.article,
             "name": one.name,
             "field": one.field,
-            "before": one.before,
-            "after": one.after,
+            "before": number_of(one.field, one.before),
+            "after": number_of(one.field or "price", one.after),
         }
         for one in report.products
     ]

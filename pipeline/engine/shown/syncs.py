@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Finding
-from pipeline.syncing import StockSyncSettings, SyncSettings
-from pipeline.texts import T, Text
+from pipeline.syncing import StockSyncSettings, SyncSettings, is_price
+from pipeline.texts import T, Text, show_decimal
 
 if TYPE_CHECKING:
     from pipeline.engine.runtime import Client
@@ -103,8 +105,31 @@ PLAN_STATES: Mapping[str, Text] = {
 LONG = 60  #: characters of a value
 
 
-def _values(before: Any, after: Any) -> dict[str, Any]:
-    return {"before": short(flat(before)), "after": short(flat(after))}
+_NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
+_AMOUNT = re.compile(r"(-?[0-9]{1,30}(?:\.[0-9]{1,30})?) ([A-Z]{3})\b")
+
+
+def _values(before: Any, after: Any, *, numbers: bool = False) -> dict[str, Any]:
+    show = _number if numbers else flat
+    return {"before": short(show(before)), "after": short(show(after))}
+
+
+def is_numeric(field: str) -> bool:
+    """Whether a field's values are numbers that count something; a barcode or a code never is."""
+    return is_price(field) or field in ("specials", "weight", "length", "width", "height", "quantity", "stock")
+
+
+def number_of(field: str, words: str) -> Decimal | str:
+    """A kept value as a number, where the field's values are such."""
+    return Decimal(words) if is_numeric(field) and _NUMBER.fullmatch(words) else words
+
+
+def _number(value: Any) -> str:
+    """A number, or amounts in a text, as people of the reader's language write them."""
+    words = flat(value)
+    if _NUMBER.fullmatch(words):
+        return show_decimal(Decimal(words))
+    return _AMOUNT.sub(lambda found: f"{show_decimal(Decimal(found[1]))} {found[2]}", words)
 
 
 def flat(value: Any) -> str:
@@ -125,19 +150,29 @@ def short(words: str) -> str:
     return words if len(words) <= LONG else words[: LONG - 1] + "…"
 
 
-def plan_lines(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A plan as a readable difference: one line for each field that changes."""
+def plan_lines(rows: Sequence[Mapping[str, Any]], *, raw: bool = False) -> list[dict[str, Any]]:
+    """A plan as a readable difference: one line for each field that changes.
+
+    Numbers are written as in the reader's language; ``raw``: as they are kept.
+    """
     lines: list[dict[str, Any]] = []
+    people = not raw
     for row in rows:
         act = str(PLAN_ACTS.get(row["act"], row["act"]))
         head = {"act": act, "article": row["article"], "name": short(row["name"])}
         if "warehouse" in row:
-            lines.append({**head, "field": row["warehouse"] or str(T("stock")), **_values(row["before"], row["after"])})
+            lines.append(
+                {
+                    **head,
+                    "field": row["warehouse"] or str(T("stock")),
+                    **_values(row["before"], row["after"], numbers=people),
+                }
+            )
             continue
         changes = row["changes"]
         if row["act"] in ("new", "new-variants"):
             price = next((one["after"] for one in changes if one["field"] == "price"), None)
-            lines.append({**head, "field": "", **_values(None, price)})
+            lines.append({**head, "field": "", **_values(None, price, numbers=people)})
             for one in row.get("near", ()):
                 words = str(T("is it not {name}?", name=one["name"]))
                 lines.append({"act": "", "article": one["article"], "name": short(words)})
@@ -145,10 +180,18 @@ def plan_lines(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 options = variant["values"].get("options") or {}
                 words = ", ".join(f"{name}: {value}" for name, value in options.items())
                 price = variant["values"].get("price")
-                lines.append({"act": "", "article": variant["article"], "name": words, **_values(None, price)})
+                lines.append(
+                    {"act": "", "article": variant["article"], "name": words, **_values(None, price, numbers=people)}
+                )
         elif not changes:
             lines.append({**head, "field": str(T("then: {act}", act=row.get("then", "keep")))})
         for place, one in enumerate(changes if row["act"] == "changed" else ()):
             shown = head if place == 0 else {"act": "", "article": "", "name": ""}
-            lines.append({**shown, "field": one["field"], **_values(one["before"], one["after"])})
+            lines.append(
+                {
+                    **shown,
+                    "field": one["field"],
+                    **_values(one["before"], one["after"], numbers=people and is_numeric(one["field"])),
+                }
+            )
     return lines

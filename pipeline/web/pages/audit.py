@@ -22,17 +22,38 @@ ACTS: dict[str, Text] = {
     "answer": T("answer a card"),
     "replay": T("replay"),
     "download": T("download a copy"),
+    "report": T("download the sheet of a day"),
+    "support-bundle": T("make a support bundle"),
     "run": T("run a job"),
     "dry-run": T("dry run of a job"),
     "pause": T("pause a job"),
     "resume": T("let a job run again"),
     "user-added": T("add a user"),
+    "user-invited": T("invite a user"),
+    "user-joined": T("choose one's password"),
     "user-changed": T("change a user"),
     "user-removed": T("remove a user"),
     "pc-invited": T("invite a PC"),
     "pc-revoked": T("revoke a PC"),
 }
 OUTCOMES: dict[str, Text] = {"done": T("done"), "refused": T("refused"), "failed": T("failed")}
+
+#: What is written down with an act.
+DATA: dict[str, Text] = {
+    "role": T("role"),
+    "why": T("why"),
+    "files": T("files"),
+    "did": T("done"),
+    "days": T("days"),
+    "orders": T("orders"),
+}
+WHYS: dict[str, Text] = {"limit": T("too many attempts")}
+
+
+def _told(name: str, value: Any) -> Any:
+    if name == "role" and value in set(Role):
+        return str(ROLES[Role(value)])
+    return str(WHYS[value]) if name == "why" and value in WHYS else value
 
 
 @router.get("/audit")
@@ -60,7 +81,7 @@ def view(site: Site, by: str = "", below: int | None = None) -> dict[str, Any]:
             "act_text": str(ACTS.get(row["act"], row["act"])),
             "outcome_text": str(OUTCOMES.get(row["outcome"], row["outcome"])),
             "role_text": str(ROLES[Role(row["role"])]) if row["role"] else "",
-            "data": row["data"] or {},
+            "data": {str(DATA.get(name, name)): _told(name, value) for name, value in (row["data"] or {}).items()},
         }
         for row in found[:SHOWN]
     ]

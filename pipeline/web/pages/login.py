@@ -33,6 +33,7 @@ from pipeline.web.guard import LANGUAGE_COOKIE
 from pipeline.web.names import name_trouble
 from pipeline.web.render import drop_cookie, page, set_cookie
 from pipeline.web.site import Site
+from pipeline.web.welcome import forget_welcome, welcomed
 
 router = APIRouter(include_in_schema=False)
 
@@ -119,8 +120,48 @@ def make_first(request: Request, site: TheSite, token: str, fields: Form) -> Res
         kept = site.passwords.hashed(password)
         number, _new = people.keep(conn, ledger.client, name, role=Role.ADMIN, password=kept, now=site.now())
     setup_link.forget_setup(ledger)
+    first = Person(name.casefold(), Role.ADMIN, request.state.address, "")
+    site.record(first, "user-added", first.name, data={"role": str(Role.ADMIN)})
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    _begin(request, site, answer, number, name.casefold(), Role.ADMIN)
+    _begin(request, site, answer, number, first.name, Role.ADMIN)
+    return answer
+
+
+@router.get("/welcome/{token}")
+def welcome(request: Request, site: TheSite, token: str) -> Response:
+    """Where an invited user chooses its password, by the link that an administrator was shown."""
+    with site.client.ledger.read() as conn:
+        user = welcomed(site.client.ledger, conn, token)
+    if user is None:
+        raise NeedsLogin
+    return _welcome(request, token, user["name"])
+
+
+@router.post("/welcome/{token}")
+def choose_password(request: Request, site: TheSite, token: str, fields: Form) -> Response:
+    """Keep the password and log the user in; the link counts no more."""
+    _check(request, fields)
+    ledger = site.client.ledger
+    with ledger.read() as conn:
+        user = welcomed(ledger, conn, token)
+    if user is None:
+        raise NeedsLogin
+    password = fields.get("password", "")
+    wrong = passwords.trouble(password, user["name"])
+    if wrong is None and password != fields.get("again", ""):
+        wrong = T("The two passwords are not the same.")
+    if wrong is not None:
+        return _welcome(request, token, user["name"], wrong, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    kept = site.passwords.hashed(password)
+    with ledger.begin() as conn:
+        user = welcomed(ledger, conn, token)  # nobody else has used it meanwhile
+        if user is None:
+            raise NeedsLogin
+        people.keep(conn, ledger.client, user["name"], role=user["role"], password=kept, now=site.now())
+        forget_welcome(ledger, conn, user)
+    site.record(Person(user["name"], Role(user["role"]), request.state.address, ""), "user-joined", user["name"])
+    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    _begin(request, site, answer, user["id"], user["name"], Role(user["role"]))
     return answer
 
 
@@ -182,6 +223,13 @@ def _setup(
 ) -> Response:
     data = {"words": words, "name": name, "token": token, "shortest": passwords.SHORTEST}
     return _with_secret(request, "setup.html", data, status)
+
+
+def _welcome(
+    request: Request, token: str, name: str, words: Text | None = None, *, status: HTTPStatus = HTTPStatus.OK
+) -> Response:
+    data = {"words": words, "name": name, "token": token, "shortest": passwords.SHORTEST}
+    return _with_secret(request, "welcome.html", data, status)
 
 
 def _with_secret(request: Request, template: str, data: Mapping[str, object], status: HTTPStatus) -> Response:

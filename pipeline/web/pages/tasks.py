@@ -14,7 +14,14 @@ from pipeline.web.entry import Someone, TheSite
 from pipeline.web.render import page
 
 router = APIRouter(include_in_schema=False)
-PLACES = {"answer": "cards", "replay-look": "archive", "replay-apply": "archive", "dry-run": "jobs", "stock": "sync"}
+PLACES = {
+    "answer": "cards",
+    "replay-look": "archive",
+    "replay-apply": "archive",
+    "dry-run": "jobs",
+    "stock": "sync",
+    "bundle": "support",
+}
 
 
 @router.get("/tasks/{task_id}")
