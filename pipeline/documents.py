@@ -172,9 +172,9 @@ class DocumentsSettings(Settings):
     back: BackSettings = Field(default_factory=BackSettings)
     """What the source is told of its orders."""
     compare_stock: Literal["run", "full", "off"] = "run"
-    """After shipments the stock of what was shipped is compared on both sides, where both tell it: in each run that
-    ships, in the full ones only, or never. Where neither what may be sold nor what lies there is the same, it is
-    told."""
+    """After shipments and returns the stock of what moved is compared on both sides, where both tell it: in each run
+    that ships or takes back, in the full ones only, or never. Where neither what may be sold nor what lies there is the
+    same, it is told."""
     full_at: TimeOfDay | None = time(3)
     """The first run after this time of day reads all orders since `since` and looks for the documents of each; the
     others only look at what changed."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli import common
-from pipeline.engine.shown.rows import DIRECTIONS, ORDER_STATES, file_row, order_row, publication_row, shop_status
+from pipeline.engine.shown.rows import DIRECTIONS, ORDER_STATES, file_row, publication_row, rows_of_orders, shop_status
 from pipeline.texts import T, Text
 
 Limit = Annotated[
@@ -42,7 +42,7 @@ def orders(
 
             with client.ledger.read() as conn:
                 found = find_orders(conn, client.config.client, text, state or (), asked(limit, as_json=as_json))
-            rows = [order_row(row, client) for row in found]
+                rows = rows_of_orders(conn, found, client)
         if as_json:
             common.print_json(rows)
             return

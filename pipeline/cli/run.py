@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -195,11 +195,12 @@ def show(report: RunReport, *, dry_run: bool) -> None:
         if step.result is not None:
             rows = step.result.details
             if any("outcome" in row for row in rows):
-                told = [
-                    {**row, "result": common.OUTCOMES.get(str(row.get("outcome")), row.get("outcome", ""))}
-                    for row in rows
-                ]
-                common.table(COLUMNS, told, empty=T("Nothing new."))
+                common.table(COLUMNS, [{**row, "result": _result(row)} for row in rows], empty=T("Nothing new."))
+                for row in rows:
+                    for act in row.get("acts") or ():
+                        words = T("№{number}: {what}, key {key}", number=row["order"], key=act["key"],
+                                  what=common.OUTCOMES.get(act["does"], act["does"]))  # fmt: skip
+                        out.print(str(words), soft_wrap=True, highlight=False)
             elif any("act" in row for row in rows):
                 show_rows(rows, 0)
             elif rows:
@@ -221,6 +222,12 @@ def show(report: RunReport, *, dry_run: bool) -> None:
         out.print(str(T("Dry run of {job}, nothing was changed. {counts}", job=report.job, counts=line)))
     else:
         out.print(str(T("Job {job}: {counts}", job=report.job, counts=line)))
+
+
+def _result(row: Mapping[str, Any]) -> str:
+    """What came of an order: all that was done, where it was more than one thing."""
+    words = row.get("did") or (row.get("outcome", ""),)
+    return ", ".join(str(common.OUTCOMES.get(str(word), word)) for word in words)
 
 
 def _heading(name: str) -> Text:

@@ -40,6 +40,7 @@ _ACCEPTS: Mapping[str, Text] = {
     "changed-order": T("what this card shows holds: the document is brought to it, or marked cancelled"),
     "paid-back": T("the money has been paid back in the target by hand, and counts as paid back"),
     "other-document": T("the document that is there becomes this order's own, as it is"),
+    "alike": T("the buyer is added beside those of a like name"),
     "brake": T("this very catalogue is published; a changed one would be stopped anew"),
     "plan": T("what the brake held is applied; anything else would be stopped anew"),
 }

@@ -57,6 +57,29 @@ def settle(conn: sa.Connection, act_id: int, state: str, now: datetime, **values
     conn.execute(acts.update().where(acts.c.id == act_id).values(state=state, updated=now, **values))
 
 
+def stand(conn: sa.Connection, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """How far the documents of these orders have come: ``shipped`` or ``returned``, and ``cancelled``; () before."""
+    here: dict[int, dict[str, bool]] = {}
+    known = sorted(ids)
+    for start in range(0, len(known), _CHUNK):
+        some = acts.c.order_row.in_(known[start : start + _CHUNK]) & (acts.c.state == DONE)
+        for row in conn.execute(sa.select(acts.c.order_row, acts.c.act).where(some).order_by(acts.c.id)):
+            one = here.setdefault(row.order_row, {})
+            match row.act:
+                case "ship":
+                    one |= {"shipped": True, "returned": False}
+                case "return":
+                    one |= {"shipped": False, "returned": True}
+                case "cancel":
+                    one["cancelled"] = True
+                case "create" | "amend":
+                    one["cancelled"] = False
+    return {
+        number: tuple(word for word in ("shipped", "returned", "cancelled") if one.get(word))
+        for number, one in here.items()
+    }
+
+
 def drop_open(conn: sa.Connection, order_row: int, now: datetime) -> None:
     """A person has said what became of an order: what nobody knew of its acts is not looked up any more."""
     here = (acts.c.order_row == order_row) & acts.c.state.in_(OPEN)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import Said, here
-from tests.engine.documents.making import line, order
+from tests.engine.documents.making import D, line, order
 from tests.engine.documents.world import World
 
 
@@ -104,3 +104,42 @@ def test_a_period_is_loaded_and_a_dry_run_shows_the_plan(world: World) -> None:
     assert world.documents() == []
     assert say(world, "run", "orders", "--since", "2026-11-27", "--until", "2026-11-29").code == 0
     assert len(world.documents()) == 1
+
+
+def test_an_order_is_shown_as_what_became_of_it(world: World) -> None:
+    world.put("12")
+    world.put("4", order(id="8", number="8", total=D("250.01")))
+    dry = say(world, "run", "orders", "--dry-run").out
+    assert "№7: document made, key acme/crm/7/create/0" in dry
+    assert "№7: shipment made, key acme/crm/7/ship/1" in dry
+    assert "document made, shipment made" in say(world, "run", "orders").out
+    assert "remarks: Order 8 says 250.01 UAH, its parts make 250.00" in say(world, "trace", "8").out.replace("\n", " ")
+
+    def shown() -> dict[str, tuple[str, list[str]]]:
+        rows = json.loads(say(world, "orders", "--json").out)
+        return {row["number"]: (row["state_text"], row["stands"]) for row in rows}
+
+    assert shown() == {"7": ("shipped", ["shipped"]), "8": ("document made", [])}
+    world.move("20")
+    world.move("19", "8")
+    say(world, "run", "orders", "--full")
+    assert shown() == {
+        "7": ("goods came back, document marked cancelled", ["returned", "cancelled"]),
+        "8": ("document marked cancelled", ["cancelled"]),
+    }
+    assert "goods came back" in say(world, "trace", "7").out
+    world.move("4", "8")
+    say(world, "run", "orders", "--full")
+    assert shown()["8"] == ("document made, amended since", []), "alive again"
+
+
+def test_a_letter_about_an_order_with_a_document_says_so(world: World) -> None:
+    world.put("4")
+    say(world, "run", "orders")
+    world.more = "changed: hold\n"
+    world.move("4", lines=(line(),), total=D("200.00"))
+    say(world, "run", "orders", "--full")
+    (card,) = json.loads(say(world, "cards", "--json").out)
+    letter = say(world, "card", card["number"], "--letter").out
+    assert "no document yet" not in letter
+    assert "its document stays as it is until then" in letter

@@ -147,7 +147,7 @@ class _Writer:
                 yield self.say(T("Whether its order is booked is not known."))
             else:
                 yield self.say(T("The order file {file} came on {when} and was read.", **values))
-                yield self.say(T("What is named below waits: it has no document yet."))
+                yield self.say(self._waits())
         orders = [self._order_line(story) for story in self.own if story.order]
         if orders:
             yield "\n".join(orders)
@@ -155,6 +155,14 @@ class _Writer:
             yield self.say(
                 TN("{n} other order of this file is booked.", "{n} other orders of this file are booked.", taken)
             )
+
+    def _waits(self) -> Text:
+        made = [bool(story.order["document_number"]) for story in self.own if story.order]
+        if made and all(made):
+            return T("What is named below waits: its document stays as it is until then.")
+        if any(made):
+            return T("What is named below waits.")
+        return T("What is named below waits: it has no document yet.")
 
     def _order_line(self, story: Story) -> str:
         order = story.order or {}

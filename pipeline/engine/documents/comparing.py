@@ -1,4 +1,4 @@
-"""After shipments: does the source's stock of the shipped goods agree with what the target has of them?
+"""After shipments and returns: does the source's stock of the goods that moved agree with what the target has of them?
 
 It agrees where both may sell the same, and where the same lies in both: a CRM reserves for its open orders, of which
 the target may know nothing yet. Of a step that takes the orders of some warehouses only these count.
@@ -29,7 +29,7 @@ TOLD = 50
 
 
 def compare(run: DocumentsRun) -> None:
-    """Compare the stock of what was shipped, as the settings say; what disagrees is a card of the step.
+    """Compare the stock of what was shipped or came back, as the settings say; what disagrees is a card of the step.
 
     Raises Transient and Refused of the systems: all documents are settled by then.
     """
@@ -38,8 +38,8 @@ def compare(run: DocumentsRun) -> None:
         return
     with ctx.ledger.read() as conn:
         kept = set(ctx.ledger.get_value(conn, KIND, run.link) or ())
-    asked = kept | run.shipped
-    now_is = bool(run.shipped) if settings.compare_stock == "run" else run.full
+    asked = kept | run.moved
+    now_is = bool(run.moved) if settings.compare_stock == "run" else run.full
     if not asked or not now_is:
         if asked != kept:
             with run.begin() as conn:
@@ -72,8 +72,9 @@ def compare(run: DocumentsRun) -> None:
     run.count("disagree", len(wrong))
     run.notes.append(
         TN(
-            "{n} product that was shipped has another stock on the other side: mistok cards tells which.",
-            "{n} products that were shipped have another stock on the other side: mistok cards tells which.",
+            "{n} product that was shipped or came back has another stock on the other side: mistok cards tells which.",
+            "{n} products that were shipped or came back have another stock on the other side: "
+            "mistok cards tells which.",
             len(wrong),
         )
     )
@@ -107,7 +108,7 @@ def _levels(system: Stock, wanted: Collection[str], warehouses: Sequence[str] = 
 
 def _disagrees(run: DocumentsRun, code: str, mine: Decimal, other: Decimal) -> Finding:
     text = T(
-        "{article}: {source} may sell {mine}, {target} {other}, after it was shipped.",
+        "{article}: {source} may sell {mine}, {target} {other}, after it was shipped or came back.",
         article=code,
         source=run.settings.source,
         mine=mine,

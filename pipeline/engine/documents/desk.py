@@ -246,6 +246,8 @@ class Desk:
             delivery=of.get("service"),
             references=extra,
         )
+        if difference:
+            work.notes = (*work.notes, money.rounded(order, totals.total, difference))
         remarks = (*party_findings(order.customer, Where(order=order.number)), *tax_remarks(order, totals))
         work.notes = (*work.notes, *remarks, *work.chosen.notes, *work.buyer.notes)
 

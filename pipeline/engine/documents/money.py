@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from pipeline.errors import Finding, Where, Who
 from pipeline.model import Order, OrderLine, cents
 from pipeline.ports import DocumentRef
 from pipeline.rules.matching import normal_form
 from pipeline.rules.pricing import order_totals, spread
+from pipeline.texts import T
 
 ZERO = Decimal(0)
 
@@ -99,6 +101,20 @@ def differs(order: Order, ref: DocumentRef) -> bool:
     if ref.total is None:
         return False
     return cents(ref.total) != cents(order.total) or bool(ref.currency and ref.currency != order.currency)
+
+
+def rounded(order: Order, parts: Decimal, difference: Decimal) -> Finding:
+    """What is told of an order whose stated total is not the sum of its parts, by so little that it is taken."""
+    text = T(
+        "Order {number} says {total} {currency}, its parts make {parts}: the document has {difference} as rounding.",
+        number=order.number,
+        total=cents(order.total),
+        currency=order.currency,
+        parts=parts,
+        difference=f"{difference:+f}",
+    )
+    hint = T("`tolerance: 0` of the step holds such orders.")
+    return Finding("rounding", text, Where(order=order.number, element="total"), hint, Who.ACCOUNTANT)
 
 
 def paid(order: Order) -> Decimal:

@@ -14,6 +14,8 @@ from pipeline.ports.choices import Choice
 from pipeline.texts import T
 
 Mappings = Mapping[tuple[str, str], str]
+#: Code of what is told of a buyer who may be another who is there.
+ALIKE = "alike"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def choose(
     if not near:
         return Buyer(create=party)
     alike = Finding(
-        "alike",
+        ALIKE,
         T(
             "The buyer of order {number} ({name}, {identity}) is new; it may be one of: {codes}.",
             number=order.number,

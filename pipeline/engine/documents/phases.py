@@ -301,8 +301,11 @@ def done(run: DocumentsRun, conn: Any, work: Work, what: str, ref: DocumentRef, 
     elif what == "amend":
         said = says(ref, now)
         order_rows.update(conn, work.row["id"], now, amended=now, **({"document_says": said} if said else {}))
-    elif what == "ship" and work.order is not None:
-        run.shipped |= {line.code for line in work.order.lines if line.code}
+    elif what in ("ship", "return"):
+        # what comes back may not be in the order any more: the shipments tell it
+        orders = [one.order for one in work.standing.shipments] if what == "return" else []
+        orders += [work.order] if work.order is not None else []
+        run.moved |= {line.code for one in orders for line in one.lines if line.code}
 
 
 def _failed(run: DocumentsRun, conn: Any, work: Work, what: str, act_id: int, error: MistokError) -> None:
@@ -395,7 +398,6 @@ def _filled(work: Work, ids: Mapping[str, Sequence[str]]) -> None:
 def buyers(run: DocumentsRun, works: Sequence[Work]) -> None:
     """Add the buyers that the target does not have: each once, also when several orders name them."""
     target, ctx = run.target, run.ctx
-    made: dict[str, Ref] = {}
     # one who was added by a run that did not end is found by now
     with run.begin() as conn:
         for work in works:
@@ -409,9 +411,11 @@ def buyers(run: DocumentsRun, works: Sequence[Work]) -> None:
         if work.stopped or party is None or not work.plan.doings:
             continue
         assert isinstance(target, Parties)
-        known = made.get(parties.identity(party) or party.code)
-        if known is not None:
-            work.buyer = replace(work.buyer, ref=known, create=None, found=True)
+        run.newcomers.meet(work, run.settings.parties)
+        if work.buyer.findings:
+            with run.begin() as conn:
+                settling.hold(run, conn, work, work.buyer.findings)
+        if work.buyer.create is None:
             continue
         with run.begin() as conn:
             (act_id,) = acts.begin(conn, [_party_act(run, work)], ctx.clock.now())
@@ -437,7 +441,7 @@ def buyers(run: DocumentsRun, works: Sequence[Work]) -> None:
             if work.buyer.alike:
                 settling.alike(run, conn, work)
         run.count("parties")
-        made[parties.identity(party) or party.code] = ref
+        run.newcomers.add(party, ref)
         work.buyer = replace(work.buyer, ref=ref, create=None)
     for work in works:
         ref = work.buyer.ref

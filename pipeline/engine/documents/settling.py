@@ -109,6 +109,9 @@ def settle(run: DocumentsRun, conn: Any, work: Work) -> None:
     number = work.ref.number if work.ref is not None else ""
     telling.close_cards(run, conn, work.subject, ("held", "in_doubt"), f"document {number} is as it should be")
     if work.did:
+        told = tuple(one for one in work.notes if one.code != "alike")  # which has an event of its own
+        if told:
+            run.ctx.event(conn, work.subject, "remarks", findings=file_rows.findings_json(told))
         run.tell(work, work.did[0], did=list(work.did), findings=list(work.notes))
     else:
         run.count("known")

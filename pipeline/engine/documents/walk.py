@@ -20,8 +20,20 @@ from pipeline.config.model import StepSpec
 from pipeline.documents import DocumentsSettings
 from pipeline.engine.booking import decided
 from pipeline.engine.context import RunContext
-from pipeline.engine.documents import back, comparing, needs, phases, planning, resuming, rules, settling, store
+from pipeline.engine.documents import (
+    back,
+    comparing,
+    needs,
+    parties,
+    phases,
+    planning,
+    resuming,
+    rules,
+    settling,
+    store,
+)
 from pipeline.engine.documents.desk import Desk
+from pipeline.engine.documents.newcomers import Newcomers
 from pipeline.engine.documents.plan import ORDERED
 from pipeline.engine.documents.products import Shelf
 from pipeline.engine.documents.work import Work
@@ -67,9 +79,10 @@ class DocumentsRun:
     notes: list[Text] = field(default_factory=list)
     lease: Lease | None = None
     back_in: float | None = None
-    shipped: set[str] = field(default_factory=set)  #: articles of what was shipped in this run
+    moved: set[str] = field(default_factory=set)  #: articles of what was shipped or taken back in this run
     shelf: Shelf | None = None
     full: bool = False
+    newcomers: Newcomers = field(default_factory=Newcomers)
     carried: set[int] = field(default_factory=set)  #: rows of the orders that this run has been about
 
     def __post_init__(self) -> None:
@@ -217,6 +230,12 @@ class DocumentsRun:
 
     def _foresee(self, work: Work) -> None:
         findings = work.plan.findings
+        party = work.buyer.create
+        if party is not None and work.plan.doings:
+            self.newcomers.meet(work, self.settings.parties)
+            findings = work.buyer.findings
+            if work.buyer.create is not None:
+                self.newcomers.add(party, Ref(parties.identity(party) or party.code, "", party.title))
         words = [phases.COUNTED[one] for one in work.plan.words]
         if findings:
             self.count("held")
@@ -224,7 +243,9 @@ class DocumentsRun:
         elif words:
             for word in words:
                 self.count(word)
-            acts_told = [{"act": one.what, "key": one.key} for one in work.plan.doings]
+            acts_told = [
+                {"act": one.what, "does": phases.COUNTED[one.what], "key": one.key} for one in work.plan.doings
+            ]
             self.tell(work, words[0], did=words, acts=acts_told, findings=list(work.notes))
         else:
             self.count("nothing" if work.plan.nothing is not None else "known")

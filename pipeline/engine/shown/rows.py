@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -57,17 +57,33 @@ def shop_status(code: str | None) -> str:
     return str(SHOP_STATUSES.get(code or "", code or ""))
 
 
-def state_words(row: Mapping[str, Any]) -> Text:
-    """Where an order stands, with what became of its document since."""
-    if row["state"] == "created" and any(one["code"] == "document-cancelled" for one in row["findings"] or ()):
+def state_words(row: Mapping[str, Any], stands: Collection[str] = ()) -> Text:
+    """Where an order stands, with what became of its document since (``stands``, of an order of a system)."""
+    if row["state"] != "created":
+        return ORDER_STATES[row["state"]]
+    if "cancelled" in stands and "returned" in stands:
+        return T("goods came back, document marked cancelled")
+    if "cancelled" in stands or any(one["code"] == "document-cancelled" for one in row["findings"] or ()):
         return T("document marked cancelled")
-    if row["state"] == "created" and row["amended"]:
+    if "returned" in stands:
+        return T("goods came back")
+    if "shipped" in stands:
+        return T("shipped")
+    if row["amended"]:
         return T("document made, amended since")
     return ORDER_STATES[row["state"]]
 
 
-def order_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
-    """An order's ledger row for tables and JSON."""
+def rows_of_orders(conn: Any, rows: Sequence[Mapping[str, Any]], client: Client) -> list[dict[str, Any]]:
+    """Ledger rows of orders for tables and JSON, with how far their documents have come."""
+    from pipeline.ledger import acts
+
+    stands = acts.stand(conn, [row["id"] for row in rows])
+    return [order_row(row, client, stands.get(row["id"], ())) for row in rows]
+
+
+def order_row(row: Mapping[str, Any], client: Client, stands: Collection[str] = ()) -> dict[str, Any]:
+    """An order's ledger row for tables and JSON; ``stands``: how far its documents have come, where that is known."""
     return {
         "number": row["number"],
         "id": row["order_id"],
@@ -78,7 +94,8 @@ def order_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
         "currency": row["currency"],
         "items": row["items"],
         "state": row["state"],
-        "state_text": str(state_words(row)),
+        "state_text": str(state_words(row, stands)),
+        "stands": list(stands),
         "status": row["status"],
         "amended": row["amended"].astimezone(client.config.zone) if row["amended"] else None,
         "document": row["document_number"],

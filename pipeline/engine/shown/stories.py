@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.shown.jobs import TRIGGERS
-from pipeline.engine.shown.rows import POLICIES, file_row, order_row, publication_row
+from pipeline.engine.shown.rows import POLICIES, file_row, publication_row, rows_of_orders
 from pipeline.engine.shown.told import told_rows
 from pipeline.errors import Finding
 from pipeline.texts import T, Text, verbatim
@@ -29,6 +29,7 @@ EVENTS: Mapping[str, Text] = {
     "product-added": T("a product was added for it"),
     "told-back": T("the source was told"),
     "not-told-back": T("the source did not take what it was told"),
+    "remarks": T("remarks"),
     "alike": T("the buyer may be another who is there"),
     "not-read": T("could not be read"),
     "quarantined": T("quarantined"),
@@ -130,7 +131,7 @@ def order_story(client: Client, conn: Any, row: Mapping[str, Any]) -> dict[str, 
     subjects = [f"order:{row['id']}", *(f"file:{file['id']}" for file in found)]
     return {
         "kind": "order",
-        **order_row(row, client),
+        **rows_of_orders(conn, [row], client)[0],
         "files": [file_row(file, client) for file in found],
         "events": events_of(client, conn, subjects, {file["id"]: file["name"] for file in found}),
         "notices": notices_of(client, conn, [subjects[0]]),
@@ -146,7 +147,7 @@ def file_story(client: Client, conn: Any, row: Mapping[str, Any]) -> dict[str, A
     return {
         "kind": "file",
         **file_row(row, client),
-        "orders": [order_row(one, client) for one in orders],
+        "orders": rows_of_orders(conn, orders, client),
         "events": events_of(
             client, conn, subjects, {row["id"]: row["name"]}, {one["id"]: one["number"] for one in orders}
         ),

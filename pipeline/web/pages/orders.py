@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from pipeline.engine.shown import lines
 from pipeline.engine.shown.cards import card_row
-from pipeline.engine.shown.rows import DIRECTIONS, ORDER_STATES, file_row, order_row, publication_row, shop_status
+from pipeline.engine.shown.rows import DIRECTIONS, ORDER_STATES, file_row, publication_row, rows_of_orders, shop_status
 from pipeline.engine.shown.stories import copy_words, notice_words, one_file, one_order
 from pipeline.ledger import cards as card_rows
 from pipeline.ledger.search import find_files, find_orders, find_publications
@@ -46,7 +46,8 @@ def listing(site: Site, who: Person, q: str, state: str, most: int = SHOWN) -> d
         found = find_orders(conn, name, q, states, most + 1, personal=personal)
         came = find_files(conn, name, q, 21) if q else []
         sent = find_publications(conn, name, q, 21) if q else []
-    rows = [{**order_row(row, client), "row": row["id"]} for row in found]
+        told = rows_of_orders(conn, found, client)
+    rows = [{**one, "row": row["id"]} for one, row in zip(told, found, strict=True)]
     files = [*(file_row(row, client) for row in came), *(publication_row(row, client) for row in sent)]
     files.sort(key=lambda row: row["first_seen"], reverse=True)
     if not personal:

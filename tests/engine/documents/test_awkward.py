@@ -233,3 +233,66 @@ def test_an_order_of_which_nothing_can_be_read_spoils_no_other(world: World) -> 
     assert report.steps[0].result is not None
     assert [one.code for one in report.steps[0].result.findings] == ["unread-order"]
     assert world.states()["8"] == "created"
+
+
+# --- buyers who come together ----------------------------------------------------------------------------------------
+
+OLENA = Party(last_name="Шевченко", first_name="Олена", phone="+380671234567", email="o@example.org")
+
+
+def first_load(world: World, *customers: Party) -> None:
+    for number, customer in enumerate(customers, 1):
+        world.put("4", order(id=str(number), number=str(number), customer=customer))
+
+
+@pytest.mark.parametrize("batch", [50, 1], ids=["one-batch", "batches"])
+def test_look_alikes_of_a_first_load_are_asked_about_as_any_other(world: World, batch: int) -> None:
+    world.more = f"parties: {{alike: hold}}\nbatch: {batch}\n"
+    first_load(world, OLENA, Party(last_name="Шевченко", first_name="Олена", phone="+380509998877"))
+    assert world.run(dry_run=True).counts == {"created": 1, "held": 1}
+    assert world.run().counts == {"created": 1, "parties": 1, "held": 1}
+    ((card),) = world.cards()
+    assert (card["kind"], card["findings"][0]["code"]) == ("held", "alike")
+    assert "C-1" in str(card["findings"][0]["text"]), "the card names the one that was added a moment before"
+    world.map(("party", "+380509998877"), "C-1")
+    assert (world.cards(), world.states()) == ([], {"1": "created", "2": "created"})
+    assert len(world.sql("SELECT * FROM parties")) == 1
+
+
+def test_look_alikes_of_a_first_load_are_told_and_others_are_not(world: World) -> None:
+    first_load(world, OLENA, Party(last_name="Шевченко", first_name="Олена", phone="+380509998877"),
+               Party(last_name="Їжак", first_name="Петро", phone="+380631112233"))  # fmt: skip
+    assert world.run().counts == {"created": 3, "parties": 3}
+    assert [card["kind"] for card in world.cards()] == ["alike"]
+
+
+def test_one_buyer_who_comes_by_telephone_and_by_mail_at_once_is_added_once(world: World) -> None:
+    first_load(world, OLENA, Party(last_name="Шевченко", first_name="Олена", email="o@example.org"))
+    assert world.run().counts == {"created": 2, "parties": 1}
+    assert len(world.sql("SELECT * FROM parties")) == 1
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def test_what_came_back_is_compared_on_both_sides_too(world: World) -> None:
+    world.sql("INSERT INTO products (code, name, kind, data, stock) VALUES ('AB-1', 'a', 'goods', '{}', '10')")
+    world.put("12", order(line()))
+    world.write("stock.json", {"AB-1": ["8", "0"]})
+    assert "disagree" not in world.run().counts
+    world.move("20")  # the target has them again, the CRM has not
+    assert world.run().counts == {"returned": 1, "cancelled": 1, "disagree": 1}
+    ((card),) = world.cards()
+    assert [one["where"]["element"] for one in card["findings"]] == ["AB-1"]
+
+
+def test_a_cent_that_the_document_evens_out_is_told(world: World) -> None:
+    world.put("4", order(total=D("250.01")))
+    report = world.run()
+    assert report.counts == {"created": 1, "parties": 1}
+    assert report.steps[0].result is not None
+    (row,) = report.steps[0].result.details
+    assert [one.code for one in row["findings"]] == ["rounding"]
+    ((told,),) = world.rows("SELECT findings FROM orders")
+    assert "+0.01" in str(told)
+    assert world.run(full=True).counts == {"known": 1}, "and the document is not the worse for it"
