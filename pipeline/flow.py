@@ -389,7 +389,7 @@ class DocumentsStep:
     change: Callable[[Order, Any], Order | None] | None = None
     #: codes of findings that a person may take as they are
     acceptable: frozenset[str] = frozenset(
-        {"totals", "taxes", "status", "total-differs", "alike", "changed-order", "paid-back"}
+        {"totals", "taxes", "status", "total-differs", "alike", "changed-order", "shipped-changed", "paid-back"}
     )
 
 

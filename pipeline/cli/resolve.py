@@ -171,8 +171,12 @@ def _tell_people(client: Client) -> None:
 
 def _tell(one: Resolved) -> None:
     out = common.console()
-    for words in (*one.said, *(came_words(came) for came in one.came)):
+    for words in one.said:
         out.print(str(words), soft_wrap=True)
+    for came in one.came:
+        out.print(str(came_words(came)), soft_wrap=True)
+        if came.settled:  # of what still waits the words above tell why
+            common.show_findings(came.findings, of_story=True)
     if one.error is not None and not one.came:
         common.show_findings(one.error.findings, of_story=True)
 

@@ -38,6 +38,7 @@ _ACCEPTS: Mapping[str, Text] = {
     "taxes": T("the document gets the taxes that its items make, not those that the order states"),
     "status": T("the document is made although the order came with this status"),
     "changed-order": T("what this card shows holds: the document is brought to it, or marked cancelled"),
+    "shipped-changed": T("the order document is brought to it; its shipments are put right by hand"),
     "paid-back": T("the money has been paid back in the target by hand, and counts as paid back"),
     "other-document": T("the document that is there becomes this order's own, as it is"),
     "alike": T("the buyer is added beside those of a like name"),
@@ -409,7 +410,10 @@ def _reject_order(client: Client, card: Row, *, by: str, why: str) -> Resolved:
         )
         client.ledger.event(conn, subject, "rejected", {"by": by, "why": why})
         cards.close(conn, name, subject, OF_ORDER, now, state="resolved", why=why, by=by)
-    return Resolved(card["id"], (T("№{number} is rejected: no document is made of it.", number=order["number"]),))
+    said = T("№{number} is rejected: no document is made of it.", number=order["number"])
+    if order["document_number"]:
+        said = T("№{number} is rejected: its document stays as it is.", number=order["number"])
+    return Resolved(card["id"], (said,))
 
 
 def _reject_file(client: Client, card: Row, *, by: str, why: str) -> Resolved:

@@ -81,8 +81,11 @@ def _ways(
             yield Way(
                 f"mistok resolve {n} --retry", T("try again now, when what was missing has been mended elsewhere")
             )
-            yield Way(f"mistok resolve {n} --document …", T("somebody has made the document by hand: its number"))
-            rejected = T("no document is made of this order")
+            there = bool(story.order and story.order["document_number"])
+            codes = {finding.code for finding in deciding.findings_of(story.card)}
+            if not there or "document-gone" in codes:
+                yield Way(f"mistok resolve {n} --document …", T("somebody has made the document by hand: its number"))
+            rejected = T("the order's document stays as it is") if there else T("no document is made of this order")
         case "in_doubt":
             yield Way(f"mistok resolve {n} --retry", T("you have looked, and there is no document: it is made"))
             yield Way(f"mistok resolve {n} --document …", T("you have looked, and this is its document: its number"))

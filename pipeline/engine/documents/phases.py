@@ -17,6 +17,7 @@ from pipeline.engine import patience, telling
 from pipeline.engine.booking import document_columns, says
 from pipeline.engine.documents import money, parties, products, settling
 from pipeline.engine.documents.plan import Doing, act_key, content_of
+from pipeline.engine.documents.standing import writing
 from pipeline.engine.documents.work import Work
 from pipeline.errors import Finding, Held, InDoubt, MistokError, Rejected, Where, Who
 from pipeline.ledger import acts
@@ -337,7 +338,7 @@ def remember(run: DocumentsRun, conn: Any, work: Work) -> None:
         "act": "create",
         "key": work.key,
         "revision": content_of(work.order, run.settings),
-        "content": {"adopted": True},
+        "content": {"adopted": True, **(writing(work.draft) if work.draft is not None else {})},
         "run_id": run.ctx.run_id,
     }
     (number,) = acts.begin(conn, [row], now)

@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from pipeline.documents import Act, DocumentsSettings
-from pipeline.engine.documents import money, paper
-from pipeline.engine.documents.standing import Moved, Standing, moving, without
+from pipeline.engine.documents import money, paper, sent
+from pipeline.engine.documents.standing import Moved, Standing, moving, without, writing
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Order, cents
 from pipeline.ports import DocumentDraft, DocumentRef
+from pipeline.rules.differences import differences
 from pipeline.rules.keys import key_of
 from pipeline.rules.yamlwords import yaml_word
 from pipeline.texts import T, Text
@@ -172,39 +173,47 @@ class _Planner:
         standing, booked = self.standing, content_of(self.order, self.settings)
         if standing.ref is None:
             assert self.draft is not None
-            self.doings.append(Doing(what="create", revision="0", key=self.draft.key, draft=self.draft, booked=booked))
+            self.doings.append(
+                Doing(
+                    what="create",
+                    revision="0",
+                    key=self.draft.key,
+                    draft=self.draft,
+                    booked=booked,
+                    content=writing(self.draft),
+                )
+            )
             return
         same = standing.booked in ("", booked)
         if same and not standing.cancelled:
             return
         # a document that was marked deleted comes back with its status, whatever is said of changes
         policy = "amend" if standing.cancelled or CHANGED in self.accepted else self.settings.changed
+        late = sent.changed(self.draft.order, standing) if self.draft is not None and policy != "ignore" else ()
+        if self._left_with_more():
+            return  # what to do about that comes first
         if policy == "ignore":
             text = T("Order {number} has other content; its document {document} was left as it is.", **self._words())
             self.notes.append(Finding("left-as-it-is", text, self._where(), None, Who.ACCOUNTANT))
-        elif policy == "hold":
+        elif late and sent.SENT not in self.accepted:
+            self.findings += sent.ask(self.order, standing, late)
+        elif policy == "hold" and not late:
             text = T("Order {number} has other content than its document {document}.", **self._words())
             hint = T("Accept it, and the document is brought to it; or reject it and leave the document as it is.")
             self.findings.append(Finding(CHANGED, text, self._where(), hint, Who.ACCOUNTANT))
+            if standing.written is not None and self.draft is not None:
+                self.findings += sent.told(differences(standing.written, self.draft.order), self.order)
         else:
+            assert self.draft is not None
+            self.notes += sent.remark(self.order, late)
             revision = paper.fingerprint(booked, standing.changes)
-            self._add("amend", revision, draft=self.draft, booked=booked)
+            self._add("amend", revision, draft=self.draft, booked=booked, content=writing(self.draft))
 
     # --- goods ---------------------------------------------------------------------------------------------------
 
     def _ship(self) -> None:
-        away = self.standing.away
-        left = without(money.quantities(self.order), away)
-        if over := [key for key, quantity in left.items() if quantity < 0]:
-            text = T(
-                "More was shipped of order {number} than it has now: {what}.",
-                number=self.order.number,
-                what=", ".join(sorted(over)),
-            )
-            hint = T("Take the difference back in the target by hand, and reject this card.")
-            self.findings.append(Finding("shipped-more", text, self._where(), hint, Who.ACCOUNTANT))
-            return
-        if not left:
+        left = without(money.quantities(self.order), self.standing.away)
+        if not left or self._left_with_more():
             return
         assert self.draft is not None
         whole = self.draft.order
@@ -221,7 +230,21 @@ class _Planner:
         if exists is None:
             key = act_key(self.draft.key, "ship", revision)
             draft = replace(draft, key=key)
-        self._add("ship", revision, draft=draft, content=moving(draft), exists=exists)
+        self._add("ship", revision, draft=draft, content=moving(draft, whole=part is whole), exists=exists)
+
+    def _left_with_more(self) -> bool:
+        """Whether more is away than is ordered now; then a person is asked, once."""
+        left = without(money.quantities(self.order), self.standing.away)
+        over = [key for key, quantity in left.items() if quantity < 0]
+        if over and not any(one.code == "shipped-more" for one in self.findings):
+            text = T(
+                "More was shipped of order {number} than it has now: {what}.",
+                number=self.order.number,
+                what=", ".join(sorted(over)),
+            )
+            hint = T("Take the difference back in the target by hand, and reject this card.")
+            self.findings.append(Finding("shipped-more", text, self._where(), hint, Who.ACCOUNTANT))
+        return bool(over)
 
     def _by_others(self, part: Order) -> DocumentRef | None:
         """The shipment that somebody else made of just what is to be shipped; else a person is asked."""

@@ -24,6 +24,7 @@ class Moved:
     order: Order
     products: tuple[Ref, ...]
     base: str = ""  #: of a return: id of its shipment
+    whole: bool = False  #: of a shipment: all that was ordered left with it, and the cost of delivery with that
 
     @property
     def quantities(self) -> dict[str, Decimal]:
@@ -36,6 +37,7 @@ class Standing:
     """One order in the target."""
 
     ref: DocumentRef | None = None
+    written: Order | None = None  #: the order as the document was written last; None: not known
     booked: str = ""  #: fingerprint of the content that the document has; "": not known
     cancelled: bool = False
     changes: int = 0  #: how often the document was amended or cancelled
@@ -90,9 +92,11 @@ def _add(found: Standing, row: Row) -> Standing:
     match row["act"]:
         case "create":
             adopted = bool(content.get("adopted"))
-            return replace(found, booked=row["revision"], adopted=adopted, cancelled=False)
+            written = _written(content)
+            return replace(found, booked=row["revision"], written=written, adopted=adopted, cancelled=False)
         case "amend":
-            return replace(found, booked=row["revision"], cancelled=False, changes=found.changes + 1)
+            changes = found.changes + 1
+            return replace(found, booked=row["revision"], written=_written(content), cancelled=False, changes=changes)
         case "cancel":
             return replace(found, cancelled=True, changes=found.changes + 1)
         case "ship":
@@ -112,12 +116,22 @@ def _add(found: Standing, row: Row) -> Standing:
             return found
 
 
-def moving(draft: DocumentDraft, base: str = "") -> dict[str, Any]:
+def writing(draft: DocumentDraft) -> dict[str, Any]:
+    """What the ledger keeps of an order document, so that later changes of the order can be told field by field."""
+    return {"order": paper.plain(asdict(draft.order))}
+
+
+def _written(content: Mapping[str, Any]) -> Order | None:
+    return paper.order_of(content["order"]) if content.get("order") else None
+
+
+def moving(draft: DocumentDraft, base: str = "", *, whole: bool = False) -> dict[str, Any]:
     """What the ledger keeps of a shipment or return."""
     return {
         "order": paper.plain(asdict(draft.order)),
         "products": [[one.id, one.code, one.name] for one in draft.products],
         **({"base": base} if base else {}),
+        **({"whole": True} if whole else {}),
     }
 
 
@@ -125,4 +139,4 @@ def _moved(ref: DocumentRef, content: Mapping[str, Any]) -> Moved:
     products = tuple(Ref(*one) for one in content["products"])
     if content.get("tracking"):
         ref = replace(ref, tracking=content["tracking"])
-    return Moved(ref, paper.order_of(content["order"]), products, content.get("base", ""))
+    return Moved(ref, paper.order_of(content["order"]), products, content.get("base", ""), bool(content.get("whole")))
