@@ -12,13 +12,13 @@ import linecache
 import pkgutil
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from pipeline.errors import ConfigError, Finding, system_words
 from pipeline.flow import API_VERSION, ChannelPlugin, FormatPlugin, Plugin, StepPlugin, SystemPlugin
@@ -30,6 +30,36 @@ if TYPE_CHECKING:
 BUILT_IN = ("plugins.formats", "plugins.systems", "plugins.steps", "plugins.channels")
 GROUP = "mistok.plugins"
 P = TypeVar("P", FormatPlugin, SystemPlugin, ChannelPlugin, StepPlugin)
+
+
+#: By kind and name: a record, or the built-in module that has it.
+Found: TypeAlias = dict[str, "dict[str, Plugin | str]"]
+_RECORD = re.compile(r"^(?:PLUGIN = | {4})(Format|System|Step|Channel)Plugin\(\s*name=\"([a-z0-9-]+)\"", re.MULTILINE)
+
+
+class Lazily(Mapping[str, P]):
+    """Plugins of one kind by name, in order; a built-in one is imported when it is asked for."""
+
+    def __init__(self, places: Mapping[str, Plugin | str], kind: type[P]) -> None:
+        self._places, self._kind = dict(sorted(places.items())), kind
+
+    def __getitem__(self, name: str) -> P:
+        place = self._places[name]
+        if isinstance(place, str):
+            records = _records(importlib.import_module(place), place)
+            place = self._places[name] = next(
+                one for one in records if isinstance(one, self._kind) and one.name == name
+            )
+        return cast("P", place)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +119,22 @@ def load_what_loads(
 
     Raises ConfigError for a broken plugin of an installed package.
     """
-    found: dict[str, dict[str, Plugin]] = {"format": {}, "system": {}, "step": {}, "channel": {}}
+    found: Found = {"format": {}, "system": {}, "step": {}, "channel": {}}
     origins: dict[tuple[str, str], str] = {}
-    for plugin, origin in _packaged():
-        _enter(found, origins, plugin, origin)
+    for kind, name, plugin, origin in _packaged():
+        _enter(found, origins, (kind, name), plugin, origin)
     broken: list[Broken] = []
     for source in own_sources(folder) if sources is None else sources:
         try:
-            for plugin in records_of(source):
-                _enter(found, origins, plugin, str(source.path))
+            for record in records_of(source):
+                _enter(found, origins, (_kind(record), record.name), record, str(source.path))
         except ConfigError as error:
             broken.append(Broken(source, error.findings))
     registry = Registry(
-        _only(found["format"], FormatPlugin),
-        _only(found["system"], SystemPlugin),
-        _only(found["step"], StepPlugin),
-        _only(found["channel"], ChannelPlugin),
+        Lazily(found["format"], FormatPlugin),
+        Lazily(found["system"], SystemPlugin),
+        Lazily(found["step"], StepPlugin),
+        Lazily(found["channel"], ChannelPlugin),
         origins,
     )
     return registry, tuple(broken)
@@ -139,26 +169,22 @@ def own_sources(folder: Path | None) -> tuple[Source, ...]:
 
 
 def _enter(
-    found: Mapping[str, dict[str, Plugin]], origins: dict[tuple[str, str], str], plugin: Plugin, origin: str
+    found: Found, origins: dict[tuple[str, str], str], key: tuple[str, str], plugin: Plugin | str, origin: str
 ) -> None:
-    kind = _kind(plugin)
-    if plugin.name in found[kind]:
+    kind, name = key
+    if name in found[kind]:
         raise ConfigError(
             T(
                 "Two plugins are called {name} ({kind}): {first} and {second}.",
-                name=plugin.name,
+                name=name,
                 kind=kind,
-                first=origins[kind, plugin.name],
+                first=origins[key],
                 second=origin,
             ),
             hint=T("Rename one of them."),
         )
-    found[kind][plugin.name] = plugin
-    origins[kind, plugin.name] = origin
-
-
-def _only(plugins: Mapping[str, Plugin], kind: type[P]) -> dict[str, P]:
-    return {name: plugin for name, plugin in sorted(plugins.items()) if isinstance(plugin, kind)}
+    found[kind][name] = plugin
+    origins[key] = origin
 
 
 def _kind(plugin: Plugin) -> str:
@@ -174,22 +200,30 @@ def _kind(plugin: Plugin) -> str:
 
 
 @cache
-def _packaged() -> tuple[tuple[Plugin, str], ...]:
-    found: list[tuple[Plugin, str]] = []
+def _packaged() -> tuple[tuple[str, str, Plugin | str, str], ...]:
+    """Kind, name, and record or module of every plugin that is installed, and where it came from."""
+    found: list[tuple[str, str, Plugin | str, str]] = []
     for package_name in BUILT_IN:
         package = importlib.import_module(package_name)
-        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-            if module.name.startswith("_"):
-                continue  # a part of a plugin
-            name = f"{package_name}.{module.name}"
-            found.extend((plugin, name) for plugin in _records(importlib.import_module(name), name))
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+            if not info.name.startswith("_"):  # a part of a plugin
+                module = f"{package_name}.{info.name}"
+                found += [(kind, name, module, module) for kind, name in _declared(Path(package.__path__[0]), info)]
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
-            module = point.load()
+            records = _records(point.load(), point.value)
         except (Exception, SystemExit) as error:
+            if isinstance(error, ConfigError):
+                raise
             raise _broken(point.value, error) from error
-        found.extend((plugin, point.value) for plugin in _records(module, point.value))
+        found.extend((_kind(plugin), plugin.name, plugin, point.value) for plugin in records)
     return tuple(found)
+
+
+def _declared(folder: Path, info: pkgutil.ModuleInfo) -> list[tuple[str, str]]:
+    """Kind and name of the plugins that a built-in module declares, by its source: loading all of them takes long."""
+    source = folder / info.name / "__init__.py" if info.ispkg else folder / f"{info.name}.py"
+    return [(kind.lower(), name) for kind, name in _RECORD.findall(source.read_text(encoding="utf-8"))]
 
 
 def _module(source: Source) -> ModuleType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ from pipeline.cli.verbs import VERBS, of_systems, system
 from pipeline.registry import load_registry
 from pipeline.texts import _compiled
 from tests.e2e.command import here
+
+ROOT = Path(__file__).parents[2]
 
 HEAVY = {"pydantic", "sqlalchemy", "structlog", "rich", "babel", "lxml", "pandas", "paramiko", "fastapi", "alembic"}
 
@@ -56,3 +60,22 @@ def test_a_catalogue_that_cannot_be_kept_is_used_all_the_same(tmp_path: Path) ->
     (kept.parent / "uk-1.mo").write_bytes(b"old")
     assert _compiled(source, kept) == kept.read_bytes()
     assert [path.name for path in kept.parent.iterdir()] == ["uk-2.mo"]
+
+
+def test_built_in_plugins_are_known_by_their_sources_as_they_are_by_loading_them() -> None:
+    registry = load_registry()
+    loaded = set()
+    for kind in ("formats", "systems", "steps", "channels"):
+        for info in pkgutil.iter_modules([str(ROOT / "plugins" / kind)]):
+            if not info.name.startswith("_"):
+                module = importlib.import_module(f"plugins.{kind}.{info.name}")
+                loaded |= {
+                    (kind, one.name, module.__name__) for one in getattr(module, "PLUGINS", None) or (module.PLUGIN,)
+                }
+    told = {
+        (kind, name, registry.origins[kind[:-1], name])
+        for kind in ("formats", "systems", "steps", "channels")
+        for name in getattr(registry, kind)
+    }
+    assert told == loaded
+    assert all(registry.systems[name].name == name for name in registry.systems)
