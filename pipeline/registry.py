@@ -41,7 +41,8 @@ class Lazily(Mapping[str, P]):
     """Plugins of one kind by name, in order; a built-in one is imported when it is asked for."""
 
     def __init__(self, places: Mapping[str, Plugin | str], kind: type[P]) -> None:
-        self._places, self._kind = dict(sorted(places.items())), kind
+        self._places: dict[str, Plugin | str] = dict(sorted(places.items()))
+        self._kind: type[P] = kind
 
     def __getitem__(self, name: str) -> P:
         place = self._places[name]

@@ -163,7 +163,9 @@ def _load() -> None:
     build = typer.main.get_command  # still asked for the verbs of a system, `mistok books`
     typer.main.get_command = lambda typer_instance: verbs if typer_instance is app else build(typer_instance)
 
-    load_registry()
+    registry = load_registry()
+    for plugins in (registry.formats, registry.systems, registry.steps, registry.channels):
+        dict(plugins)
     for verb in VERBS:
         verb.load()
     warming.import_for_orders()
