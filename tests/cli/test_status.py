@@ -370,6 +370,7 @@ def test_a_wrong_age_is_a_wrong_call(status: Status) -> None:
         assert status("--max-age", words)[0] == 2
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP")
 def test_a_service_that_is_stopped_in_its_tracks_is_noticed_and_one_that_goes_on_is_well(place: Path) -> None:
     service = start("-c", place / "config.yaml", "serve", screen=place / "screen")

@@ -157,6 +157,7 @@ def liars_client(liar: SftpServer, folder: Path, **more: str) -> Path:
     return client(folder, site, **more)
 
 
+@pytest.mark.full
 def test_a_server_that_refuses_to_delete_is_named_and_what_suits_it_is_told(liar: SftpServer, tmp_path: Path) -> None:
     liar.fault = lambda act, path: SFTP_PERMISSION_DENIED if act in ("remove", "rmdir") else None
     path = liars_client(liar, tmp_path / "client")
@@ -262,6 +263,7 @@ def old_client(server: FtpServer, folder: Path) -> Path:
     return client(folder, f"type: ftp\nhost: 127.0.0.1\nport: {server.port}\nuser: shop\npassword: secret-1")
 
 
+@pytest.mark.full
 def test_the_manners_of_an_old_ftp_server_are_told_and_do_no_harm(old_ftp: FtpServer, tmp_path: Path) -> None:
     old_ftp.empty = "550 No files found"
     old_ftp.features = {"SIZE"}

@@ -129,6 +129,7 @@ def test_the_readmes_plugin_runs_again_and_again(tmp_path: Path) -> None:
     assert "Traceback" not in (tmp_path / "screen.txt").read_text("utf-8")
 
 
+@pytest.mark.full
 def test_a_step_that_hangs_is_ended_and_the_others_go_on(tmp_path: Path) -> None:
     config = """\
 jobs:
@@ -143,6 +144,7 @@ jobs:
     assert {state for state, _ in runs(tmp_path, "good")} == {"done"}
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_a_step_deep_in_c_code_is_ended_by_its_limit_and_with_its_service(tmp_path: Path) -> None:
     """It hears no signal and lets no thread run: only the kernel ends it."""

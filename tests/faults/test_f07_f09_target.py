@@ -226,6 +226,7 @@ def test_f08_a_date_in_retry_after_is_a_time_as_well(make_victim: Make) -> None:
     victim.check()
 
 
+@pytest.mark.full
 def test_f08_without_a_time_the_pauses_are_ours_and_grow_and_a_person_need_not_wait(make_victim: Make) -> None:
     victim = make_victim("local", "sqlite")
     target = victim.scripted()

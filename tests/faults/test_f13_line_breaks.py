@@ -100,6 +100,7 @@ def test_f13_the_line_breaks_once(
         victim.check()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("transport", REAL)
 def test_f13_the_line_breaks_in_a_move(
     request: pytest.FixtureRequest,
@@ -133,6 +134,7 @@ def dearer(victim: Victim, number: int) -> None:
     books.close()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("transport", REAL)
 def test_f13_the_line_breaks_in_a_write_or_a_rename(
     request: pytest.FixtureRequest,

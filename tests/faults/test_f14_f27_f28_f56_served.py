@@ -23,6 +23,7 @@ from tests.signals import SIGKILL
 Make = Callable[[str, str], Victim]
 
 
+@pytest.mark.full
 def test_f14_a_transfer_that_hangs_is_ended_by_its_limit_and_the_next_run_works(
     request: pytest.FixtureRequest, make_victim: Make
 ) -> None:
@@ -87,6 +88,7 @@ def _earlier(victim: Victim, hours: float) -> None:
             )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("policy", "made_up", "missed"), [("last", 1, 2), ("none", 0, 3)])
 def test_f28_times_slept_over_are_made_up_for_by_policy_and_shown(
     make_victim: Make, policy: str, made_up: int, missed: int
@@ -138,6 +140,7 @@ def test_f56_a_stop_in_the_middle_of_a_run_lets_it_end(request: pytest.FixtureRe
         victim.check()
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM")
 @pytest.mark.parametrize("how", ["term", "kill"])
 def test_f56_a_run_that_does_not_end_in_time_is_cut_off_and_goes_on_later(

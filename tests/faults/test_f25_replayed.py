@@ -130,6 +130,7 @@ def test_f25_killed_at_every_point_in_turn(make_victim: MakeVictim) -> None:
     all_is_well(victim)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("ledger", ["sqlite", "postgres"])
 def test_f25_by_two_people_at_once(make_victim: MakeVictim, ledger: str) -> None:
     count = 60

@@ -110,6 +110,7 @@ def kept(victim: Victim) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("ledger", "far", "transport"), [("sqlite", False, "local"), ("postgres", True, "sshd")])
 def test_f26_two_processes_under_load_make_each_order_once(
     make_victim: Callable[[str, str], Victim], tmp_path: Path, ledger: str, far: bool, transport: str

@@ -124,6 +124,7 @@ def test_f35_hostile_files_are_refused_in_little_memory_and_time(
     victim.check()
 
 
+@pytest.mark.full
 def test_f35_many_files_that_want_much_do_not_add_up(make_victim: Make) -> None:
     victim = make_victim("local", "sqlite")
     victim.step = "batch: 3"

@@ -111,6 +111,7 @@ def until(what: Callable[[], bool], seconds: float, victim: Victim) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("ways", [("ABORT", "SEGFAULT", "EXIT"), ("HANG",), ("SPIN", "RAISE", "SYSEXIT")], ids="-".join)
 def test_f38_files_that_end_or_hang_their_reader_are_found_out_and_the_others_go_on(
     make_victim: Make, ways: tuple[str, ...]

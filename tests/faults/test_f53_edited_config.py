@@ -75,6 +75,7 @@ def test_f53_the_old_config_works_on_and_the_mistake_is_told_with_file_and_line(
     victim.check()
 
 
+@pytest.mark.full
 def test_f53_a_right_config_is_taken_up_and_codes_stay_what_they_are(make_victim: Make) -> None:
     victim = make_victim("local", "sqlite")
     scheduled(victim, "every: 1h")
@@ -135,6 +136,7 @@ PLUGIN = StepPlugin(name="own", summary=T("x"), settings=Settings, kind=FreeStep
 """
 
 
+@pytest.mark.full
 def test_f53_a_new_secret_and_a_mended_plugin_are_edits_too(make_victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A password lies in a file of its own, a plugin beside the config: neither changes a letter of the YAML."""
     monkeypatch.setattr(configwatch, "LOOK_EVERY", 0.0)

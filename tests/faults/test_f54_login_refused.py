@@ -212,6 +212,7 @@ def test_f54_an_account_that_expired_and_was_renewed(place: Place) -> None:
     place.check(config)
 
 
+@pytest.mark.full
 def test_f54_a_watching_service_respects_it_and_takes_up_a_mended_password(place: Place) -> None:
     place.config("not-the-password")
     path = place.folder / "config.yaml"

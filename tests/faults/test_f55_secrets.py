@@ -181,6 +181,7 @@ def check(place: Path) -> None:
     )
 
 
+@pytest.mark.full
 def test_f55_no_verb_and_no_file_tells_a_secret(place: Path) -> None:
     told: list[str] = []
     asked = 0

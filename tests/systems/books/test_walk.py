@@ -133,6 +133,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+@pytest.mark.full
 def test_killed_at_every_point_it_goes_on_and_makes_one_of_each(tmp_path: Any) -> None:
     points: list[str] = []
     (tmp_path / "all").mkdir()

@@ -89,6 +89,7 @@ def bought(**more: Any) -> Any:
     return order(*lines, total=D("320.00"), payment=Payment(status="paid", paid=D("320.00")), **values | more)
 
 
+@pytest.mark.full
 def test_d_the_whole_life_of_an_order(shop: Shop, world: World) -> None:
     shop.put("1", bought())
     assert shop.run().counts == {"nothing": 1}
