@@ -151,6 +151,7 @@ from pipeline.ports import (
 from pipeline.ports.choices import Choice
 from pipeline.resources import schemas
 from pipeline.rules.categories import paths_of_parents
+from pipeline.rules.currencies import check_foreign, rate_line, rate_of
 from pipeline.rules.differences import field_name
 from pipeline.rules.items import check_items
 from pipeline.rules.keys import key_of, key_parts
@@ -397,6 +398,7 @@ __all__ = [
     "added_tax",
     "at_line",
     "cents",
+    "check_foreign",
     "check_items",
     "current_language",
     "edrpou_ok",
@@ -432,6 +434,8 @@ __all__ = [
     "phone",
     "picked",
     "plain",
+    "rate_line",
+    "rate_of",
     "read_text",
     "renewed",
     "rntrc_ok",

@@ -8,6 +8,7 @@ looks up. Every transaction checks the lease of the inbox, so that a run that wa
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -276,6 +277,9 @@ def _made(walk: Inbound, target: Documents, drafts: Sequence[DocumentDraft]) -> 
 
 def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, DocumentOutcome]], now: datetime) -> None:
     """Write the outcomes down, with their notices and cards, in the caller's transaction."""
+    for work, outcome in done:
+        if outcome.notes and isinstance(work.action, CreateDocument):
+            work.action = replace(work.action, notes=(*work.action.notes, *outcome.notes))
     made = [
         (work, outcome.ref, outcome.existed)
         for work, outcome in done

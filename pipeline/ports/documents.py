@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
-from pipeline.errors import MistokError
+from pipeline.errors import Finding, MistokError
 from pipeline.model import Order, Party
 from pipeline.ports.syncing import RowOutcome
 from pipeline.ports.systems import Ref
@@ -62,6 +62,7 @@ class DocumentOutcome:
     ref: DocumentRef | None = None
     existed: bool = False
     error: MistokError | None = None
+    notes: tuple[Finding, ...] = ()  #: what a person should know of what was done; nobody is waited for
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ class SeenOrder:
     findings: tuple[Finding, ...] = ()
     updated_at: datetime | None = None
     revision: str = ""  #: of its content and status: another one is another event
+    raw: str = ""  #: as its source wrote it, where it could not be read: kept in the archive for whoever mends it
 
 
 @runtime_checkable

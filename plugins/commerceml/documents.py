@@ -103,6 +103,7 @@ class ReadOrder:
     order: Order | None
     findings: tuple[Finding, ...]
     element: Any
+    status: str = ""  #: told also where there is no order
 
 
 def documents_of(parsed: Parsed) -> Iterator[Any]:
@@ -178,7 +179,11 @@ class _Reader:
             )
         self._letters()
         order = None if self.findings else self._order(own, number_)
-        return ReadOrder(own, number_, None if self.findings else order, tuple(self.findings), self.element)
+        return ReadOrder(own, number_, order, tuple(self.findings), self.element, self._status())
+
+    def _status(self) -> str:
+        said = self.state.status
+        return "cancelled" if self.state.cancelled else self.rules.statuses.get(said, said) or "new"
 
     def _order(self, own: str, number_: str) -> Order | None:
         element, rules, state = self.element, self.rules, self.state
@@ -198,7 +203,6 @@ class _Reader:
         extra = {name: value for name, value in state.said.items() if value}
         if party_id:
             extra["Контрагент.Ид"] = party_id
-        status = "cancelled" if state.cancelled else rules.statuses.get(state.status, state.status) or "new"
         comment = "\n".join(line.rstrip() for line in words(child(element, "Комментарий")).splitlines())
         order = Order(
             id=own,
@@ -209,7 +213,7 @@ class _Reader:
             customer=buyer,
             lines=tuple(lines),
             total=cents(total),
-            status=status,
+            status=self._status(),
             delivery=self._delivery(delivery, buyer, recipient),
             payment=self._payment(total, fee + extra_fee),
             discounts=discounts,

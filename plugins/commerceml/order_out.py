@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.api import Address, DocumentDraft, Held, Order, Party, Ref, T, cents, order_totals, spread
+from pipeline.api import Address, DocumentDraft, Held, Order, Party, Ref, T, cents, order_totals, rate_of, spread
 from plugins.commerceml.words import NAMESPACE, ROOT, clean
 
 ZERO = Decimal(0)
@@ -28,6 +28,7 @@ class OrderWriting:
     """How documents are written."""
 
     zone: ZoneInfo
+    currency: str  #: that the accounting program keeps its books in
     delivery_id: str = "ORDER_DELIVERY"
     delivery_name: str = "Доставка"
     fee_id: str = "ORDER_FEE"
@@ -35,6 +36,7 @@ class OrderWriting:
     nameless: str = "Роздрібний покупець"  #: a buyer who left no name
     currencies: Mapping[str, str] = field(default_factory=dict)  #: ISO code -> as the accounting program says it
     statuses: Mapping[str, str] = field(default_factory=dict)  #: ours -> the words for the accounting program
+    rates: Mapping[str, Decimal] = field(default_factory=dict)  #: of orders that state none, by ISO code
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,12 @@ def charged(draft: DocumentDraft) -> Charged:
 
 
 def document(draft: DocumentDraft, own: str, writing: OrderWriting, *, status: str | None = None) -> str:
-    """The document of an order as XML without a namespace. ``status`` in place of the order's. Raises Held (totals)."""
+    """The document of an order as XML without a namespace. ``status`` in place of the order's.
+
+    Raises Held (totals, no-rate).
+    """
     sums, order = charged(draft), draft.order
+    rate = rate_of(order, writing.currency, writing.rates, "rates")
     made = order.created_at.astimezone(writing.zone)
     doc = put_element(None, "Документ")
     put_element(doc, "Ид", own)
@@ -83,7 +89,7 @@ def document(draft: DocumentDraft, own: str, writing: OrderWriting, *, status: s
     put_element(doc, "ХозОперация", "Заказ товара")
     put_element(doc, "Роль", "Продавец")
     put_element(doc, "Валюта", writing.currencies.get(order.currency, order.currency))
-    put_element(doc, "Курс", _plain(order.rate or Decimal(1)))
+    put_element(doc, "Курс", _plain(rate))
     put_element(doc, "Сумма", _money(sums.total))
     parties = put_element(doc, "Контрагенты")
     buyer = _party(order, order.customer, draft.client, writing)
@@ -154,7 +160,7 @@ def state_document(own: str, number: str, day: datetime, told: Mapping[str, str]
 
 
 def set_requisites(body: str, told: Mapping[str, str]) -> str:
-    """A document of ours with other values of some requisites; those that it lacks are added."""
+    """A document with other values of some requisites; those that it lacks are added."""
     from lxml import etree
 
     doc = etree.fromstring(body)
@@ -164,7 +170,10 @@ def set_requisites(body: str, told: Mapping[str, str]) -> str:
     for one in inner.iterchildren("ЗначениеРеквизита"):
         name = one.findtext("Наименование") or ""
         if name in left:
-            one.find("Значение").text = clean(left.pop(name))
+            values = one.findall("Значение") or [put_element(one, "Значение")]
+            values[0].text = clean(left.pop(name))
+            for other in values[1:]:
+                one.remove(other)
     for name, value in left.items():
         one = put_element(inner, "ЗначениеРеквизита")
         put_element(one, "Наименование", name)

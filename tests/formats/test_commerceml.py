@@ -37,7 +37,7 @@ from plugins.formats.commerceml import PLUGIN, CommerceML, CommerceMLSettings
 
 KYIV = ZoneInfo("Europe/Kyiv")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-WRITING = OrderWriting(KYIV)
+WRITING = OrderWriting(KYIV, "UAH", rates={"EUR": Decimal("45.10")})
 CONTEXT = FormatContext("demo", KYIV, "UAH", "uk-UA", NOW, "orders.xml", "shop")
 
 
@@ -117,7 +117,10 @@ def test_an_order_goes_out_and_comes_back_to_the_cent(order: Order, version: str
         order.currency,
         order.comment,
     )
-    assert read.created_at == order.created_at.replace(microsecond=0)
+    assert read.rate == (Decimal("45.10") if order.currency == "EUR" else None)
+    # the file has the time of the clock on the wall: of the hour that comes twice in October nobody can tell which
+    wall = order.created_at.astimezone(KYIV).replace(microsecond=0, tzinfo=None)
+    assert read.created_at.replace(tzinfo=None) == wall
     assert (read.status, read.payment.status, read.payment.method) == (order.status, order.payment.status, "Карта")
     assert [(one.code, one.name, one.quantity, one.tax_rate) for one in read.lines] == [
         (one.code, one.name, one.quantity, one.tax_rate) for one in order.lines
@@ -143,6 +146,15 @@ def plain_order(**values: object) -> Order:
         "lines": (OrderLine(code="A", name="Фарба", quantity=Decimal(1), price=Decimal(10)),), "total": Decimal(10),
     }  # fmt: skip
     return Order(**(given_ | values))  # type: ignore[arg-type]
+
+
+def test_a_rate_is_the_orders_own_and_never_made_up() -> None:
+    assert back(plain_order(currency="USD", rate=Decimal("41.5"))).rate == Decimal("41.5")
+    assert "<Курс>1</Курс>" in written(plain_order(rate=Decimal("41.5"))).decode(), "the currency of the books"
+    with pytest.raises(Held) as caught:
+        written(plain_order(currency="USD"))
+    assert caught.value.code == "no-rate"
+    assert "rates" in str(caught.value.hint)
 
 
 def test_control_characters_do_not_break_the_file() -> None:

@@ -102,6 +102,8 @@ class _Writer:
             return self.say(T("A plan waits for your word: {what}", what=first))
         if numbers and self.asks:
             return self.say(T("Which content of order №{number} holds?", number=", ".join(numbers)))
+        if len(numbers) == 1 and self.to is Who.SITE and self.read_from_system:
+            return self.say(T("Order №{number} has to be mended", number=numbers[0]))
         if len(numbers) == 1 and self.to is Who.SITE:
             return self.say(T("Order №{number} in {file} has to be mended", number=numbers[0], file=name))
         if len(numbers) == 1:
@@ -127,7 +129,12 @@ class _Writer:
 
     def _opening(self) -> Iterator[str]:
         file = self.file
-        if file is not None:
+        if file is not None and self.read_from_system:
+            values = {"source": file["connection"], "when": self._when(file["first_seen"])}
+            yield self.say(T("It was read from {source} on {when}.", **values))
+            if not self.settled:
+                yield self.say(T("What is named below waits: it has no document yet."))
+        elif file is not None:
             values = {"file": file["name"], "when": self._when(file["first_seen"])}
             if any(story.card["kind"] == "quarantined" for story in self.own):
                 yield self.say(
@@ -254,6 +261,10 @@ class _Writer:
             yield T("Tell us whether the order holds as {file} has it.", file=self.file["name"])
             yield T("If it does not, send it once more as it is. Until then its document stays as it was.")
             yield T("An order that says when it was changed (<modified>) is not asked about for its order of arrival.")
+        elif self.read_from_system:
+            yield T("Mend this in the shop, and give the order once more, whole: it is read again by itself.")
+            yield T("Nothing was lost: orders that are right are taken, and the others wait for the mended order.")
+            yield T("Nothing is booked twice: an order is known by its id, however often it comes.")
         elif self.file is not None:
             yield T("Mend this on the site, and send the order file again, whole, under the same name or another one.")
             if any(story.card["kind"] == "quarantined" for story in self.own):
@@ -269,6 +280,11 @@ class _Writer:
         yield T("The lines of the log with the reference, or of that minute, belong to this letter.")
         if self.file is not None and self.file["sha256"]:
             yield T("So does the file: {name}, SHA-256 {sha}.", name=self.file["name"], sha=self.file["sha256"])
+
+    @property
+    def read_from_system(self) -> bool:
+        """Whether no file came: the order was asked for, and its file in the archive is of our own making."""
+        return self.file is not None and self.file.get("policy") == "asked" and not self.asks
 
     @property
     def settled(self) -> bool:

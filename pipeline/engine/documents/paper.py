@@ -34,6 +34,7 @@ def to_bytes(seen: SeenOrder) -> bytes:
         "revision": seen.revision,
         "findings": [one.to_json() for one in seen.findings],
         "order": plain(asdict(seen.order)) if seen.order is not None else None,
+        **({"raw": seen.raw} if seen.raw else {}),
     }
     return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1).encode("utf-8", "surrogatepass")
 
@@ -52,6 +53,7 @@ def from_bytes(data: bytes) -> SeenOrder:
             findings=tuple(Finding.from_json(one) for one in read["findings"]),
             updated_at=datetime.fromisoformat(read["updated_at"]) if read["updated_at"] else None,
             revision=read["revision"],
+            raw=read.get("raw", ""),
         )
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         words = T("This is no order as Mistok keeps them: {words}", words=f"{type(error).__name__}: {error}")

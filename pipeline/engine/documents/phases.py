@@ -269,6 +269,7 @@ def _commit(
         )
         return
     ref = outcome.ref
+    run.remark(work, outcome.notes)
     acts.settle(conn, act_id, acts.DONE, now, **place_of(ref, doing.content))
     done(run, conn, work, doing.what, ref, existed=outcome.existed)
     if doing.what in ("create", "amend") and work.draft is not None:

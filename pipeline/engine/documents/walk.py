@@ -46,9 +46,9 @@ from pipeline.ledger import acts, decisions
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import OrderState
-from pipeline.ports import Orders, Ref, SeenOrder, System
+from pipeline.ports import Noticing, Orders, Ref, SeenOrder, System
 from pipeline.rules.keys import key_of
-from pipeline.texts import T, Text
+from pipeline.texts import TN, T, Text
 
 log = structlog.get_logger("mistok.documents")
 Row = dict[str, Any]
@@ -63,6 +63,7 @@ AT_ONCE = 200
 WAITING = frozenset({OrderState.NEW, OrderState.CREATING, OrderState.HELD, OrderState.IN_DOUBT})
 CURSOR, FULL = "documents-cursor", "documents-full"
 MOST = 1000  #: rows in the table of what happened
+_REMARKS = 10  #: lines of what targets told, at the end of a run
 
 
 @dataclass
@@ -79,6 +80,7 @@ class DocumentsRun:
     notes: list[Text] = field(default_factory=list)
     lease: Lease | None = None
     back_in: float | None = None
+    remarks: list[Finding] = field(default_factory=list)  #: what targets told of what they have done
     moved: set[str] = field(default_factory=set)  #: articles of what was shipped or taken back in this run
     shelf: Shelf | None = None
     full: bool = False
@@ -149,6 +151,12 @@ class DocumentsRun:
         """Remember what did not work although the run goes on."""
         self.troubles.append(error)
 
+    def remark(self, work: Work, notes: Sequence[Finding]) -> None:
+        """Keep what the target told of an order: with the order, and for the end of the run."""
+        placed = [replace(one, where=replace(one.where, order=one.where.order or work.number)) for one in notes]
+        work.notes = (*work.notes, *placed)
+        self.remarks.extend(placed)
+
     def come_back(self, seconds: float) -> None:
         """Another run is worth it after so many seconds."""
         self.back_in = min(seconds, self.back_in) if self.back_in is not None else seconds
@@ -204,12 +212,15 @@ class DocumentsRun:
             self._carry_on()
             back.catch_up(self)
             comparing.compare(self)
+        if isinstance(self.source, Noticing):
+            self.remarks.extend(self.source.noticed())
         waits = any(self.counts.get(word) for word in ("held", "in_doubt", "disagree"))
         return StepResult(
             self.counts,
             waiting=waits,
-            notes=tuple(self.notes),
+            notes=(*self.notes, *_shown(self.remarks)),
             details=self.details,
+            remarks=tuple(self.remarks),
             findings=self._troubles(),
             unreachable=any(isinstance(error, (Transient, Refused)) for error in self.troubles),
             again_in=self.back_in,
@@ -447,6 +458,14 @@ def _batches(some: Iterator[Any], size: int) -> Iterator[list[Any]]:
             batch = []
     if batch:
         yield batch
+
+
+def _shown(remarks: Sequence[Finding]) -> list[Text]:
+    """Remarks as lines of a run: not more than a person reads."""
+    texts = [one.text for one in remarks[:_REMARKS]]
+    if (more := len(remarks) - len(texts)) > 0:
+        texts.append(TN("… and {n} more.", "… and {n} more.", more))
+    return texts
 
 
 def _older(one: SeenOrder, other: SeenOrder) -> bool:

@@ -18,9 +18,10 @@ from plugins.systems.books import tables as t
 from plugins.systems.books.database import Database
 from plugins.systems.books.documents import Batch, Rows, add_reserve
 from plugins.systems.books.goods import away, goods_of, still_away
+from plugins.systems.books.periods import check_period
 from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.store import ensure
-from plugins.systems.books.writing import check_period, closed, document_of, each
+from plugins.systems.books.writing import closed, document_of, each
 
 _D = t.documents.c
 _L = t.document_lines.c

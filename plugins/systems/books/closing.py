@@ -13,7 +13,7 @@ from plugins.systems.books.amending import Reserve, reserved
 from plugins.systems.books.counters import lock
 from plugins.systems.books.database import Database
 from plugins.systems.books.documents import KIND
-from plugins.systems.books.writing import check_period, close_until
+from plugins.systems.books.periods import check_period, close_until
 
 _D = t.documents.c
 

@@ -38,6 +38,7 @@ from plugins.systems.books import tables as t
 from plugins.systems.books.counters import lock
 from plugins.systems.books.database import Database, in_doubt
 from plugins.systems.books.parties import Parties
+from plugins.systems.books.periods import check_open, closed_until
 from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.store import ensure
 
@@ -141,8 +142,11 @@ class Batch:
         fresh = self._not_there()
         self.prepare([self._drafts[n] for n in fresh])
         rows: dict[int, Rows] = {}
+        until = closed_until(self._connection)
         for n in fresh:
+            order = self._drafts[n].order
             try:
+                check_open(until, order.created_at, self._now.tzinfo, order.number or order.id)
                 made = self.rows(self._drafts[n], last + 1)
             except Held as error:
                 self._outcomes[n] = DocumentOutcome(self._drafts[n].key, error=error)

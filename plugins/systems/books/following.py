@@ -29,7 +29,7 @@ from plugins.systems.books import buyers, closing, naming, paying, shipping
 from plugins.systems.books import tables as t
 from plugins.systems.books.applying import Taking
 from plugins.systems.books.opened import OpenBooks
-from plugins.systems.books.writing import closed_until
+from plugins.systems.books.periods import closed_until
 
 
 class Following(OpenBooks):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from pipeline.api import DocumentDraft, Held, T, Text, Totals, Where, Who
+from pipeline.api import DocumentDraft, Finding, Held, T, Text, Totals, Where, Who
 from plugins.systems.books import tables as t
 from plugins.systems.books.documents import add_reserve, default_warehouse, sums
 from plugins.systems.books.settings import BooksSettings
@@ -156,6 +156,29 @@ def enough(connection: Connection, amounts: Amounts, warehouse: int, codes: Sequ
                 hint=T("Restock it in the books, or ship what is there."),
                 code="no-stock",
             )
+
+
+def below_nothing(connection: Connection, amounts: Amounts, warehouse: int, order: str | None) -> tuple[Finding, ...]:
+    """What is told of goods of which more has left than lay there: with `oversell: allow` it leaves all the same."""
+    s, p, w = t.stock.c, t.products.c, t.warehouses.c
+    rows = connection.execute(
+        select(p.code, s.on_hand, w.code.label("place"))
+        .join_from(t.stock, t.products, p.id == s.product_id)
+        .join(t.warehouses, w.id == s.warehouse_id)
+        .where(s.warehouse_id == warehouse, s.product_id.in_(amounts), s.on_hand < _NONE)
+        .order_by(p.code)
+    )
+    return tuple(
+        Finding(
+            "below-nothing",
+            T("More of {code} has left {place} than lay there: the books have {n} of it now.", code=row.code,
+              place=row.place, n=_count(row.on_hand)),
+            Where(order=order),
+            T("Count it and load what is there; `oversell: hold` of the books asks a person before."),
+            Who.ACCOUNTANT,
+        )
+        for row in rows
+    )  # fmt: skip
 
 
 def _count(quantity: Decimal) -> Decimal:

@@ -23,9 +23,10 @@ from plugins.systems.books import tables as t
 from plugins.systems.books.counters import take
 from plugins.systems.books.database import Database
 from plugins.systems.books.documents import id_of
+from plugins.systems.books.periods import check_period
 from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.shipping import find, ref_of, shown
-from plugins.systems.books.writing import check_period, closed, document_of, each
+from plugins.systems.books.writing import closed, document_of, each
 
 _D = t.documents.c
 

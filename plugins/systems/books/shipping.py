@@ -18,6 +18,7 @@ from pipeline.api import (
     DocumentDraft,
     DocumentOutcome,
     DocumentRef,
+    Finding,
     Held,
     Return,
     Shipment,
@@ -34,6 +35,7 @@ from plugins.systems.books.goods import (
     Amounts,
     asked,
     away,
+    below_nothing,
     enough,
     free_reserve,
     goods_of,
@@ -41,8 +43,9 @@ from plugins.systems.books.goods import (
     shipped,
     warehouse_for,
 )
+from plugins.systems.books.periods import check_period
 from plugins.systems.books.settings import BooksSettings
-from plugins.systems.books.writing import check_period, closed, document_of, each, gone, number_of
+from plugins.systems.books.writing import closed, document_of, each, gone, number_of
 
 _L = t.document_lines.c
 
@@ -76,10 +79,10 @@ def ship(
             )
 
         amounts, totals = asked(one.draft, document, _to_ship(connection, document.id), too_many)
-        place = _write_off(connection, one.draft, document, amounts, settings, now)
+        place, notes = _write_off(connection, one.draft, document, amounts, settings, now)
         values = {"warehouse_id": place, "tracking": one.draft.order.delivery.tracking, "at": at, "created_at": now}
         values |= {"client": client, "key": one.key, "document_id": document.id, "comment": one.draft.comment}
-        return DocumentOutcome(one.key, _keep(connection, "shipment", values, one.draft, totals, settings))
+        return DocumentOutcome(one.key, _keep(connection, "shipment", values, one.draft, totals, settings), notes=notes)
 
     return each(database, shipments, write, [one.draft for one in shipments])
 
@@ -187,11 +190,11 @@ def _write_off(
     amounts: Amounts,
     settings: BooksSettings,
     now: datetime,
-) -> int | None:
-    """Take goods from the warehouse that they leave, which is returned; None: services only."""
+) -> tuple[int | None, tuple[Finding, ...]]:
+    """Take goods from the warehouse that they leave: which (None: services only), and what is below 0 by that."""
     goods = goods_of(connection, amounts)
     if not goods:
-        return None
+        return None, ()
     named = id_of(draft.warehouse, Where(order=document.order_number))
     place = warehouse_for(connection, settings, named, document.warehouse_id)
     free_reserve(connection, document, goods, now)
@@ -199,7 +202,7 @@ def _write_off(
         codes = {ref.id: ref.code for ref in draft.products}
         enough(connection, goods, place, [codes[str(product)] for product in goods])
     add_on_hand(connection, {(product, place): -quantity for product, quantity in goods.items()}, now)
-    return place
+    return place, below_nothing(connection, goods, place, document.order_number)
 
 
 def _keep(

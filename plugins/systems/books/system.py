@@ -242,7 +242,7 @@ class Books(Following):
     def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
         """A document for each draft: one transaction, one outcome each, in order."""
         self.make_ready()
-        return documents.create(self.database, drafts, self.settings, self.env.clock.now(), client=self.env.client)
+        return documents.create(self.database, drafts, self.settings, self.local_now(), client=self.env.client)
 
     def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
         """Bring documents to a new content of their orders; closed ones are Held."""

@@ -1,5 +1,5 @@
 """How documents are written: several in one transaction, each behind a savepoint, so that one that fails leaves the
-others alone; and the period that is closed."""
+others alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from pipeline.api import DocumentDraft, DocumentOutcome, DocumentRef, Held, InDoubt, Refused, T, Transient
@@ -17,7 +17,6 @@ from plugins.systems.books.database import Database, in_doubt
 from plugins.systems.books.documents import KIND, commit, held_by_database
 
 _D = t.documents.c
-_CLOSED = "closed_until"  # name of the fact
 
 
 class Keyed(Protocol):
@@ -120,34 +119,3 @@ def closed(number: str, when: datetime, zone: tzinfo | None) -> Held:
         hint=T("Reopen it (mistok books reopen {number}) and accept the change, or correct it by hand.", number=number),
         code="document-closed",
     )
-
-
-# --- the period that is closed -----------------------------------------------------------------------------------
-
-
-def closed_until(connection: Connection) -> datetime | None:
-    """The moment before which nothing may come or change any more; None: all is open."""
-    found = connection.execute(select(t.facts.c.value).where(t.facts.c.name == _CLOSED)).scalar()
-    return datetime.fromisoformat(found) if found else None
-
-
-def close_until(connection: Connection, moment: datetime | None) -> None:
-    """Close what is dated before ``moment`` (aware); None opens all again."""
-    connection.execute(delete(t.facts).where(t.facts.c.name == _CLOSED))
-    if moment is not None:
-        connection.execute(insert(t.facts).values(name=_CLOSED, value=moment.isoformat()))
-
-
-def check_period(connection: Connection, when: datetime, zone: tzinfo | None) -> None:
-    """Raises Held when ``when`` lies in the closed period."""
-    until = closed_until(connection)
-    if until is not None and when < until:
-        raise Held(
-            T(
-                "The books are closed for what is dated before {until}, and this is of {when}.",
-                until=until.astimezone(zone),
-                when=when.astimezone(zone),
-            ),
-            hint=T("Open the period (mistok books period --open) and let it run again, or enter it by hand."),
-            code="closed-period",
-        )

@@ -43,10 +43,12 @@ class Outbox:
         self._store, self._settings, self._env = store, settings, env
         self.writing = OrderWriting(
             ZoneInfo(env.timezone),
+            settings.currency or env.currency,
             delivery_id=settings.delivery_id,
             fee_id=settings.fee_id,
             currencies=settings.currencies,
             statuses=settings.statuses,
+            rates=settings.rates,
         )
 
     # --- finding -----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pipeline.api import Duration, Move, Settings, Size, T, TransportName
 
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Version = Literal["2.03", "2.04", "2.05", "2.06", "2.07", "2.08", "2.09", "2.10"]
 
 
@@ -115,8 +116,9 @@ class CommerceMLSettings(Settings):
     """Address before the paths of pictures; without it pictures are not told."""
     variant_articles: Literal["own", "all"] = "own"
     """`own`: a variant that repeats the article of its product has none of its own. `all`: it is taken as it is."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
-    """Currency of prices and orders that name none; the client's own by default."""
+    currency: Currency | None = None
+    """Currency of prices and orders that name none, in which the accounting program keeps its books; the client's own
+    by default."""
     max_hidden: Annotated[int, Field(ge=0, le=100)] = 20
     """Percent of the shown goods that a full export may leave out before a person is asked."""
     hide: Literal["end", "offers", "never"] = "end"
@@ -135,6 +137,9 @@ class CommerceMLSettings(Settings):
     """`Ид` of the line that is a fee of the payment."""
     currencies: dict[str, str] = Field(default_factory=dict)
     """Currency (ISO 4217) -> its name in the accounting program: `{UAH: грн}`."""
+    rates: dict[Currency, Annotated[Decimal, Field(gt=0)]] = Field(default_factory=dict)
+    """Rate of orders in another currency that state none: `{USD: 41.50}` of `currency` for one. An order without any
+    rate is held, and never told at a rate of 1."""
     statuses: dict[str, str] = Field(default_factory=dict)
     """Status of ours -> its name on the other side: `{new: "[N] Прийнято"}`; names are read back by it, too."""
     warehouses: dict[str, str] = Field(default_factory=dict)

@@ -55,7 +55,7 @@ from plugins.commerceml.order_out import file_of, state_document
 from plugins.commerceml.words import open_file
 from plugins.systems.commerceml import sending, sessions, shelf
 from plugins.systems.commerceml.exchange import state_folder
-from plugins.systems.commerceml.incoming import Incoming, put_documents
+from plugins.systems.commerceml.incoming import NAMELESS, Incoming, put_documents
 from plugins.systems.commerceml.outbox import Outbox, strike
 from plugins.systems.commerceml.room import Room
 from plugins.systems.commerceml.sending import Sender
@@ -325,10 +325,8 @@ class ToShop(_End):
         assert self.client is not None
         parsed = open_file(self.client.orders(), self.name)
         with self.store.writing() as db:
-            wrong = put_documents(db, parsed, self.env.clock.now(), own=False)
-            note(db, *wrong)
-        if not wrong:  # what could not be kept must come again
-            self.client.took_orders()
+            note(db, *put_documents(db, parsed, self.env.clock.now(), own=False))
+        self.client.took_orders()  # every document is kept, also one that waits for a person
 
     def apply_orders(self, changes: Sequence[OrderChange]) -> Sequence[RowOutcome]:
         """Send statuses, numbers and tracking numbers; what the shop has confirmed is not sent again."""
@@ -337,7 +335,7 @@ class ToShop(_End):
         fresh: dict[str, str] = {}
         now = self.env.clock.now()
         with self.store.reading() as db:
-            known = {row["id"] for row in db.execute("SELECT id FROM orders")}
+            known = {row["id"] for row in db.execute("SELECT id FROM orders") if not row["id"].startswith(NAMELESS)}
             sent = {row["id"]: json.loads(row["told"]) for row in db.execute("SELECT id, told FROM answers")}
         for change in changes:
             if change.id not in known:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.api import ConfigError, DocumentDraft, Party, Ref, T, Text, yaml_word
+from pipeline.api import ConfigError, DocumentDraft, Party, Ref, T, Text, check_foreign, rate_line, yaml_word
 from plugins.systems.dilovod.lists import Lists
 from plugins.systems.dilovod.mapping import Good
 from plugins.systems.dilovod.names import CHANNELS, KINDS, RETAIL_TYPE, TITLES, find
@@ -101,7 +101,10 @@ class Naming:
             goods: by id, as they are now.
             new: a document is made; else the buyer and the storage stay those that it has, unless the draft says so.
         """
-        notes: list[str] = []
+        own = self.reader.env.currency
+        taken, how = self.settings.foreign == "own_rate", "`documents: {foreign: own_rate}`"
+        check_foreign(draft.order, own, "Dilovod", taken=taken, setting=how)
+        notes: list[str] = [*rate_line(draft.order, own)]
         header: dict[str, Any] = {
             "firm": self._given(draft, "firm", self.settings.firm, new=new),
             "storage": self._storage(draft, new=new),

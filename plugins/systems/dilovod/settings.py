@@ -41,6 +41,9 @@ class DocumentSettings(Settings):
     deliveries: dict[str, str] = Field(default_factory=dict)
     """Delivery method or carrier of an order -> delivery method; one of the same name when not given, else a line of
     the remark."""
+    foreign: Literal["hold", "own_rate"] = "hold"
+    """Orders in another currency than the client's: `hold`, as Dilovod takes no rate with them; or `own_rate`: they
+    are made in their currency, Dilovod reckons by its own rate, and the order's stands in the remark alone."""
     post: bool = True
     """Post orders, and not only save them. Shipments and returns are always posted: else no stock moves."""
     post_payments: bool = False

@@ -29,6 +29,8 @@ from pipeline.api import (
     Strikes,
     SystemEnv,
     T,
+    check_foreign,
+    rate_line,
 )
 from plugins.systems.quincefin.client import Client, found_after, shown_after
 from plugins.systems.quincefin.goods import Shelf
@@ -222,11 +224,13 @@ class DocumentBook:
         return reckon(draft, products, way, services)
 
     def _body(self, draft: DocumentDraft, mark: str, reckoned: Reckoned) -> dict[str, Any]:
+        own, taken = self.env.currency, self.settings.orders.foreign == "own_rate"
+        check_foreign(draft.order, own, "Quincefin", taken=taken, setting="`orders: {foreign: own_rate}`")
         partner = self._partner(draft)
         company = self.naming.company(draft)
         contract = self.partners.contract(partner, company, draft.order.currency)
         links: Links = self.naming.links(draft, partner, contract)
-        comment = "\n".join(filter(None, (draft.comment, *self.naming.notes(draft))))
+        comment = "\n".join(filter(None, (draft.comment, *self.naming.notes(draft), *rate_line(draft.order, own))))
         return order_body(draft.order, mark, reckoned, links, comment, self.settings)
 
     def _partner(self, draft: DocumentDraft) -> int:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from pipeline.api import DocumentDraft, OrderLine, T, cents
+from pipeline.api import DocumentDraft, OrderLine, T, cents, check_foreign, rate_of
 from plugins.systems.quincefin.file_settings import QuincefinFileSettings
 from plugins.systems.quincefin.marks import mark_of
 from plugins.systems.quincefin.order_out import address
@@ -38,6 +38,7 @@ class _Of:
     number: int
     settings: QuincefinFileSettings
     zone: ZoneInfo
+    rate: Decimal
 
     @property
     def source_line(self) -> OrderLine | None:
@@ -72,6 +73,7 @@ _VALUES: Mapping[str, Callable[[_Of], Cell]] = {
     "order.source": lambda of: _named(of, "source", of.draft.order.source, of.settings.sources),
     "order.date": lambda of: of.draft.order.created_at.astimezone(of.zone).date(),
     "order.currency": lambda of: of.draft.order.currency,
+    "order.rate": lambda of: of.rate,
     "order.status": lambda of: _named(of, "status", of.draft.order.status, of.settings.statuses),
     "order.comment": lambda of: of.draft.comment,
     "order.discount": lambda of: of.reckoned.discount,
@@ -111,8 +113,11 @@ def _buyer(draft: DocumentDraft) -> str:
     return buyer.title or buyer.phone or buyer.email
 
 
-def rows_of(draft: DocumentDraft, settings: QuincefinFileSettings, zone: ZoneInfo) -> list[tuple[Cell, ...]]:
-    """The rows of an order. Raises Held for one that is empty, has no buyer, or does not come to its total."""
+def rows_of(draft: DocumentDraft, settings: QuincefinFileSettings, zone: ZoneInfo, own: str) -> list[tuple[Cell, ...]]:
+    """The rows of an order. Raises Held for one that is empty, has no buyer, or does not come to its total.
+
+    ``own``: the currency of the books; an order in another one needs its columns.
+    """
     order = draft.order
     if not _buyer(draft):
         raise held(T("The order has no buyer: no name, no phone, no mail."), code="quincefin-no-buyer")
@@ -133,12 +138,29 @@ def rows_of(draft: DocumentDraft, settings: QuincefinFileSettings, zone: ZoneInf
             T("Set `discounts: prices` of the connection."),
             code="quincefin-discount",
         )
+    rate = _rate(draft, settings, own, shown)
     found = []
     for number, line in enumerate(reckoned.lines, 1):
-        of = _Of(draft, reckoned, line, number, settings, zone)
+        of = _Of(draft, reckoned, line, number, settings, zone, rate)
         cells = [_VALUES[one.value](of) if one.value is not None else one.text or "" for one in settings.columns]
         found.append(tuple(_fit(cell, order.number) for cell in cells))
     return found
+
+
+def _rate(draft: DocumentDraft, settings: QuincefinFileSettings, own: str, shown: Collection[str | None]) -> Decimal:
+    """The rate of an order. Raises Held where the file does not say currency or rate of one in another currency."""
+    order = draft.order
+    if order.currency != own and "order.currency" not in shown:
+        raise held(
+            T("Order {number} is in {currency}, and no column says so.", number=order.number, currency=order.currency),
+            T("Name a column with `order.currency`."),
+            code="quincefin-currency",
+        )
+    if "order.rate" in shown:
+        return rate_of(order, own, settings.rates, "rates")
+    taken, setting = settings.foreign == "own_rate", "`foreign: own_rate`"
+    check_foreign(order, own, "Quincefin", taken=taken, setting=setting)
+    return Decimal(1)
 
 
 def _fit(cell: Cell, number: str) -> Cell:

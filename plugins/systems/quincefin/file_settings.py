@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from decimal import Decimal
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Literal
@@ -13,10 +14,10 @@ from pipeline.api import Settings, T, TransportName
 
 Value = Literal[
     "order.mark", "order.id", "order.number", "order.source_number", "order.source", "order.date", "order.currency",
-    "order.status", "order.comment", "order.discount", "order.delivery", "order.total", "order.firm", "order.warehouse",
-    "order.manager", "order.author", "buyer.name", "buyer.phone", "buyer.email", "buyer.edrpou", "buyer.tax_number",
-    "buyer.code", "address", "line.number", "line.article", "line.name", "line.unit", "line.quantity", "line.price",
-    "line.discount", "line.sum",
+    "order.rate", "order.status", "order.comment", "order.discount", "order.delivery", "order.total", "order.firm",
+    "order.warehouse", "order.manager", "order.author", "buyer.name", "buyer.phone", "buyer.email", "buyer.edrpou",
+    "buyer.tax_number", "buyer.code", "address", "line.number", "line.article", "line.name", "line.unit",
+    "line.quantity", "line.price", "line.discount", "line.sum",
 ]  # fmt: skip
 
 
@@ -114,6 +115,14 @@ class QuincefinFileSettings(Settings):
     """Status of an order -> what stands in the file; others as they are."""
     sources: dict[str, str] = Field(default_factory=dict)
     """Source of an order -> what stands in the file; others as they are."""
+    foreign: Literal["hold", "own_rate"] = "hold"
+    """Orders in another currency than the client's, where no column is `order.rate`: `hold`; or `own_rate`: they are
+    written in their currency, and Quincefin reckons by its own rate."""
+    rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[Decimal, Field(gt=0)]] = Field(
+        default_factory=dict
+    )
+    """Rate of orders in another currency that state none, for the column `order.rate`: `{USD: 41.50}` of the client's
+    own currency for one. Without any rate such an order is held."""
     goods: GoodsTable | None = None
     """Goods that Quincefin has, as it exports them: orders are held for goods that are not among them. Without it each
     article is taken as it is."""

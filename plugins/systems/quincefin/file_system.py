@@ -193,7 +193,7 @@ class QuincefinFile:
                     T("Export the goods of Quincefin anew, or add the goods there."),
                     code="quincefin-gone",
                 )
-        rows = rows_of(draft, self.settings, self.zone)
+        rows = rows_of(draft, self.settings, self.zone, self.env.currency)
         check_encoding(rows, self.settings, draft.order.number)
         return rows
 

@@ -132,6 +132,9 @@ class OrderDocuments(Settings):
     """Contract of an order: found by organisation, partner and currency; and made where there is none (`create`)."""
     contract_name: str = "Основний договір"
     """Name of a contract that is made."""
+    foreign: Literal["hold", "own_rate"] = "hold"
+    """Orders in another currency than the client's: `hold`, as Quincefin takes no rate with them; or `own_rate`: they
+    are made in their currency, Quincefin reckons by its own rate, and the order's stands in the comment alone."""
     twins: Literal["hold", "ignore"] = "hold"
     """`hold`: an order is held when another program, such as Quincefin's own exchange with the CRM, has brought one
     with its number; `ignore`: it is made all the same."""

@@ -29,6 +29,7 @@ from pipeline.api import (
     cents,
     key_of,
     key_parts,
+    rate_of,
 )
 from plugins.systems.sql.buyers import Buyers, Read
 from plugins.systems.sql.database import Again, Database
@@ -216,6 +217,9 @@ class Book:
                 who=Who.ADMIN,
                 code="nowhere",
             )
+        if order.currency != self.currency and settings.wrote("order.rate"):
+            rate = rate_of(order, self.currency, settings.rates, "rates")
+            draft = replace(draft, order=replace(order, rate=rate))
         products = self._products(connection, draft, way, where)
         buyer = draft.client.id if draft.client is not None else ""
         if not buyer and settings.parties is not None:

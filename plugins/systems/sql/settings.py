@@ -299,6 +299,11 @@ class SqlSettings(Settings):
     discounts: Literal["lines", "order"] = "lines"
     """Discounts of a whole order: spread over the lines to the cent (in `line.discount` and `line.sum`), or left to
     `order.discount`."""
+    rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[Decimal, Field(gt=0)]] = Field(
+        default_factory=dict
+    )
+    """Rate of orders in another currency that state none, where a column is `order.rate`: `{USD: 41.50}` of the
+    client's currency for one. Without any rate such an order is held."""
     timezone: str | None = None
     """Zone in which dates and times are written, such as `Europe/Kyiv`; the client's when not given."""
     timeout: Duration = Field(default=_THIRTY, validate_default=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import DocumentDraft, Order, T, check_items
+from pipeline.api import DocumentDraft, Order, T, check_items, rate_line
 from plugins.systems.tryton.reckoning import Priced
 from plugins.systems.tryton.values import Row, ids, link, number, text
 
@@ -64,8 +64,10 @@ def _same(there: object, wanted: object) -> bool:
     return there == wanted
 
 
-def words_of(draft: DocumentDraft) -> list[str]:
+def words_of(draft: DocumentDraft, own: str) -> list[str]:
     """The lines of a sale's comment: what the step writes, what the buyer says, how it is paid, where it goes.
+
+    ``own``: the currency of the books; the rate of an order in another one is told.
 
     The address of a delivery is the order's own: as a record Tryton keeps addresses only on the card of a party.
     """
@@ -75,7 +77,7 @@ def words_of(draft: DocumentDraft) -> list[str]:
         lines.append(str(T("Payment: {name}", name=order.payment.method)))
     if name := order.delivery.method or order.delivery.carrier:
         lines.append(str(T("Delivery method: {name}", name=name)))
-    return [line.strip() for line in (*lines, *delivery_lines(order)) if line.strip()]
+    return [line.strip() for line in (*lines, *delivery_lines(order), *rate_line(order, own)) if line.strip()]
 
 
 def delivery_lines(order: Order) -> list[str]:

@@ -24,6 +24,7 @@ from pipeline.api import (
     Strikes,
     SystemEnv,
     T,
+    check_foreign,
     key_of,
 )
 from plugins.systems.tryton.goods import Good, Goods
@@ -94,7 +95,7 @@ class OrderBook:
             values = {
                 **self._header(draft, int(party.id)),
                 "reference": mark,
-                "comment": comment_of("", words_of(draft)),
+                "comment": comment_of("", words_of(draft, self.env.currency)),
                 "sale_date": draft.order.created_at.astimezone(ZoneInfo(self.env.timezone)).date(),
                 "lines": [["create", [line_values(line) for line in lines]]],
             }
@@ -203,7 +204,9 @@ class OrderBook:
 
     def lines(self, draft: DocumentDraft, goods: Mapping[str, Good], party: int) -> tuple[list[Priced], Decimal]:
         """The lines of a sale with their taxes, and the total that they come to. Raises Held."""
-        order = draft.order
+        order, taken = draft.order, self.settings.foreign == "own_rate"
+        how = "`documents: {foreign: own_rate}`"
+        check_foreign(order, self.env.currency, "Tryton", taken=taken, setting=how)
         sums, delivery, fee, total = sums_of(draft)
         wanted = []
         for line, ref, net in zip(order.lines, draft.products, sums, strict=True):
@@ -285,7 +288,7 @@ class OrderBook:
             lines, total = self.lines(draft, goods, party)
             wanted: dict[str, Any] = {
                 "description": called(draft.order),
-                "comment": comment_of(there.comment, words_of(draft)),
+                "comment": comment_of(there.comment, words_of(draft, self.env.currency)),
                 "currency": self.lists.currency(draft.order.currency),
             }
             if party != link(there.row.get("party")):

@@ -37,6 +37,9 @@ class DocumentSettings(Settings):
     the taxes that Tryton itself puts on it, by product and party."""
     other_rates: Literal["hold", "take"] = "hold"
     """An order that states another rate of tax than Tryton has is held, or taken with Tryton's taxes."""
+    foreign: Literal["hold", "own_rate"] = "hold"
+    """Orders in another currency than the client's: `hold`, as Tryton takes no rate with them; or `own_rate`: they
+    are made in their currency, Tryton reckons by its own rate, and the order's stands in the comment alone."""
     force: bool = False
     """Ship goods that Tryton does not find in stock. Else such a shipment is held."""
     account: str | None = None

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from time import sleep
@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from pipeline.api import Cancellation, Held, NewProduct, PaymentDraft
-from pipeline.testing.documents_contract import amendment_of, drafts_of, larger, order
+from pipeline.testing.documents_contract import MOMENT, amendment_of, drafts_of, larger, order
 from pipeline.testing.following_contract import ReturnContract, ShipContract
 from pipeline.testing.following_subject import Subject, coming_back, held, one, ordered, part, shipment
 from pipeline.testing.naming_contract import AddProductsContract, PartiesContract, ProductNamesContract
@@ -348,3 +348,40 @@ def test_f03_f25_killed_before_a_commit_and_two_processes_at_once_ship_and_take_
     assert (subject_.count("ship"), subject_.count("return")) == (12, 12)
     assert subject_.stock() == before
     assert subject_.reserve() == [0, 0, 0]
+
+
+# --- what leaves although it is not there, and what is dated into a closed period ---------------------------------
+
+
+def test_what_leaves_below_nothing_is_told_with_the_order(lite: Place) -> None:
+    subject(lite)
+    books = lite.open()
+    draft, ref = ordered(books, subject(lite))
+    with books.database.write() as connection:
+        connection.execute(update(t.stock).values(on_hand=Decimal(2)))
+    (first,) = books.ship([shipment(ref, part(draft, 1, 0, 0))])
+    assert (first.error, first.notes) == (None, ())
+    (second,) = books.ship([shipment(ref, part(draft, 1, 3, 1), "2")])
+    assert second.error is None
+    (note,) = second.notes
+    assert (note.code, note.where.order) == ("below-nothing", draft.order.number)
+    assert "TAPE-19" in str(note.text)
+    assert "-1" in str(note.text)
+    assert "oversell: hold" in str(note.hint)
+
+
+def test_f09_an_order_that_is_dated_into_a_closed_period_is_refused_and_its_siblings_are_not(place: Place) -> None:
+    subject(place)
+    books = place.open()
+    books.close_period(date(2026, 11, 21))
+    moments = (datetime(2026, 11, 21, 21, 59, tzinfo=UTC), datetime(2026, 11, 21, 22, 0, tzinfo=UTC), MOMENT)
+    old, edge, new = (replace(order(n, CODES), created_at=at) for n, at in enumerate(moments, 1))
+    outcomes = books.create(drafts_of(books, [old, edge, new]))
+    assert [outcome.error is None for outcome in outcomes] == [False, True, True], "Kyiv's midnight is the edge"
+    assert isinstance(outcomes[0].error, Held)
+    (finding,) = outcomes[0].error.findings
+    assert (finding.code, finding.where.order) == ("closed-period", old.number)
+    assert place.count() == 2
+    books.close_period(None)
+    (late,) = books.create(drafts_of(books, [old]))
+    assert late.error is None

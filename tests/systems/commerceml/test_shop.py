@@ -119,14 +119,6 @@ def test_orders_since_then_are_told(site: Site) -> None:
     assert list(site.to_shop().orders(site.clock.now())) == []
 
 
-def test_an_order_without_an_id_is_not_confirmed(site: Site) -> None:
-    site.shop.orders = {"1": DOCUMENT.format(id="", sum="10"), "2": DOCUMENT.format(id="2", sum="20")}
-    session = site.to_shop()
-    assert [one.id for one in session.orders()] == ["2"]
-    assert site.shop.exported == set(), "what could not be kept comes again"
-    assert [one.code for one in session.noticed()] == ["no-id"]
-
-
 def test_statuses_and_numbers_go_back_once(site: Site) -> None:
     site.shop.orders["1"] = DOCUMENT.format(id="1", sum="10")
     session = site.to_shop()
