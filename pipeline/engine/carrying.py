@@ -16,12 +16,12 @@ from typing import Any
 
 from pipeline.config.model import StepSpec
 from pipeline.documents import DocumentsSettings
-from pipeline.engine import amending, mending, sharing
+from pipeline.engine import amending, mending, proving, sharing
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.documents.walk import DocumentsRun
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.runtime import Client
-from pipeline.errors import Finding, MistokError, Refused, Transient
+from pipeline.errors import Finding, Held, MistokError, Refused, Transient
 from pipeline.flow import DocumentsStep, InboundSettings, InboundStep
 from pipeline.ledger import cards
 from pipeline.ledger import files as file_rows
@@ -244,6 +244,11 @@ def carry_on(
                 words = T("A run of job {job} is under way; its next run carries on.", job=place.job)
                 later.update((row["id"], (words, None)) for row in group)
                 continue
+            try:
+                proving.look(walk.ctx, walk.settings)
+            except Held as held:
+                later.update((row["id"], (held.text, held)) for row in group)
+                continue
             for start in range(0, len(group), mending.AT_ONCE):
                 part = group[start : start + mending.AT_ONCE]
                 error = _plan_again(walk, part)
@@ -287,8 +292,9 @@ def amend(
                 words = _no_copy(client, file)
             else:
                 try:
+                    proving.look(walk.ctx, walk.settings)
                     amending.carry_on(walk, {order_id})
-                except (Transient, Refused) as failed:
+                except (Transient, Refused, Held) as failed:
                     error = failed
                 else:
                     error = walk.troubles[-1] if walk.troubles else None

@@ -97,7 +97,7 @@ class RunReport:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a run is asked for. ``trigger``: schedule, watch, catch-up or person."""
+    """How a run is asked for. ``trigger``: schedule, watch, catch-up, person, retry, webhook or wake."""
 
     trigger: str = "person"
     by: str = ""  #: who has asked for it, on the page

@@ -12,11 +12,9 @@ import platform
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from types import FrameType
@@ -29,6 +27,7 @@ from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
 from pipeline.engine import alarms, asking, backoff, history, quiet, sharing
 from pipeline.engine.configwatch import ConfigWatch, Verdict
+from pipeline.engine.desks import Desk
 from pipeline.engine.endings import stopped, timed_out, worker_lost
 from pipeline.engine.hooks import Hooks, start_hooks
 from pipeline.engine.pool import Pool, Worker
@@ -56,28 +55,6 @@ LONGEST_WAIT = 0.5
 ASKED_EVERY = 1.0
 #: Seconds between two thoughts on whether the inboxes are unusually quiet.
 QUIET_EVERY = 60.0
-
-
-@dataclass(slots=True)
-class Desk:
-    """One job's affairs. Times are of the steady clock."""
-
-    name: str
-    spec: JobConfig
-    waiting: deque[Due] = field(default_factory=deque)  #: due by the clock, not begun
-    worker: Worker | None = None
-    trigger: str = ""
-    slot: datetime | None = None
-    began: float = float("-inf")
-    began_at: datetime | None = None  #: the same by the clock on the wall, for people
-    look_at: float | None = None  #: when to look because something changed, or may have
-    asked: str = ""  #: who wants it run now; "" nobody
-    broken: str = ""  #: why its last run could not even be told of by itself; the log has it once
-
-    @property
-    def busy(self) -> bool:
-        """Whether a run by schedule would meet the one before it."""
-        return self.worker is not None or any(due.trigger == "schedule" for due in self.waiting)
 
 
 class Supervisor:
@@ -119,7 +96,7 @@ class Supervisor:
         self._orders = 0
         self._stops = 0
         self._drained_by: float | None = None
-        self._hints: set[str] = set()
+        self._hints: dict[str, str] = {}  #: job -> what it looks for
         self._hints_lock = threading.Lock()
         self._wake_in, self._wake_out = Pipe(duplex=False)
         self._wake_lock = threading.Lock()
@@ -150,10 +127,10 @@ class Supervisor:
         self._stops += 1
         self._wake()
 
-    def hint(self, job: str) -> None:
-        """Something changed where ``job`` takes its files from. Safe from threads."""
+    def hint(self, job: str, trigger: str = "watch") -> None:
+        """Something changed where ``job`` takes its files from, or what it reads. Safe from threads."""
         with self._hints_lock:
-            self._hints.add(job)
+            self._hints[job] = trigger
         self._wake()
 
     def _wake(self) -> None:
@@ -319,9 +296,9 @@ class Supervisor:
         self._free(worker, order)
         # a server that was away or refused us, an inbox that somebody else held: the run is made up for later
         if ended.again_in is not None and (desk.spec.watch or ended.state in ("failed", "skipped")):
-            self._look_in(desk, ended.again_in)
+            self._look_in(desk, ended.again_in, "watch" if desk.spec.watch else "retry")
         if ended.wake_in is not None:
-            self._look_in(desk, max(ended.wake_in, 0))
+            self._look_in(desk, max(ended.wake_in, 0), "wake")
         if ended.state == "skipped":
             # somebody runs it by hand just now; what it leaves is seen at the next look
             log.info("job_busy_elsewhere", job=order.job)
@@ -385,14 +362,15 @@ class Supervisor:
 
     def _look(self) -> None:
         with self._hints_lock:
-            hints, self._hints = self._hints, set()
-        for name in hints:
-            self._look_in(self.desks[name], SETTLE)
+            hints, self._hints = self._hints, {}
+        for name, trigger in hints.items():
+            self._look_in(self.desks[name], SETTLE, trigger)
 
-    def _look_in(self, desk: Desk, seconds: float) -> None:
+    def _look_in(self, desk: Desk, seconds: float, trigger: str) -> None:
         now = time.monotonic()
         at = max(now + seconds, desk.began + GAP)
-        desk.look_at = at if desk.look_at is None else min(at, desk.look_at)
+        if desk.look_at is None or at <= desk.look_at:
+            desk.look_at, desk.look_for = at, trigger
 
     def _begin(self) -> None:
         now = time.monotonic()
@@ -410,7 +388,7 @@ class Supervisor:
                 return
             due = desk.waiting[0] if desk.waiting and not desk.asked else None
             self._orders += 1
-            trigger = due.trigger if due else "person" if desk.asked else "watch" if desk.spec.watch else "retry"
+            trigger = due.trigger if due else "person" if desk.asked else desk.look_for
             order = Order(self._orders, desk.name, trigger, due.scheduled_for if due else None, desk.asked)
             if not self.pool.give(worker, order):
                 continue
@@ -459,10 +437,10 @@ class Supervisor:
                 self._watch(desk, scheduler)
         for job, seconds in wakes(self.ledger).items():  # a special price begins, whoever was at work before
             if job in self.desks:
-                self._look_in(self.desks[job], max(seconds, 0))
+                self._look_in(self.desks[job], max(seconds, 0), "wake")
         if self.hooks is None:
             with self._ledger_may_fail("record"):
-                self.hooks = start_hooks(self.config, self.ledger, self.hint)
+                self.hooks = start_hooks(self.config, self.ledger, lambda job: self.hint(job, "webhook"))
         self.scheduler = scheduler
         history.forget_old_beats(self.ledger)
         self._see_the_archive()
@@ -487,7 +465,7 @@ class Supervisor:
         def poll() -> None:
             watch.ensure()
             if not self._left_alone(desk):
-                self._look_in(desk, 0)
+                self._look_in(desk, 0, "watch")
 
         scheduler.ticks.add(poll_every(desk.spec), poll, first_in=0)
 

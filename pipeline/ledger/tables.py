@@ -274,7 +274,7 @@ runs = Table(
     Column("id", Id, primary_key=True),
     Column("client", String(64), nullable=False),
     Column("job", String(128), nullable=False),
-    Column("trigger", String(16), nullable=False),  # schedule, watch, catch-up, person
+    Column("trigger", String(16), nullable=False),  # schedule, watch, catch-up, person, retry, webhook, wake
     Column("scheduled_for", Moment),
     Column("started", Moment, nullable=False),
     Column("ended", Moment),

@@ -20,6 +20,7 @@ from pipeline.testing.fakehttp import FakeServer
 from pipeline.testing.fakerun import post
 from plugins.systems.keepincrm.fake import TOKEN, FakeKeepin
 from plugins.systems.keycrm.fake import FakeKeyCrm
+from tests.e2e.command import here
 
 SECRET = "a-secret-of-sixteen-characters"
 CONFIG = """\
@@ -101,6 +102,12 @@ def test_a_post_wakes_the_job_and_the_poll_decides(tmp_path: Path) -> None:
             assert keepin.send_webhooks() == [204]
             until(lambda: ended("of-keepin") == 2)
             assert [stock(tmp_path, name) for name in ("one", "two")] == [3, 4]
+
+            with ledger.read() as conn:
+                woken = conn.execute(sa.select(runs.c.job, runs.c.trigger).order_by(runs.c.id)).all()
+            assert {tuple(one) for one in woken[2:]} == {("of-keycrm", "webhook"), ("of-keepin", "webhook")}
+            shown = " ".join(here("-c", tmp_path / "config.yaml", "--language", "en", "jobs", "--json").out.split())
+            assert shown.count('"trigger": "webhook"') == 2, shown
 
             # what a call says is never believed: the job looks, and finds nothing new
             assert post(f"{url}/keycrm/{SECRET}", b'[{"offer_id": 1, "sku": "COF-1", "in_stock": 99}]') == 204

@@ -10,7 +10,15 @@ import pytest
 
 from pipeline.engine import proving
 from pipeline.engine.context import RunContext
-from pipeline.engine.runtime import RunReport
+from pipeline.engine.replay.apply import apply
+from pipeline.engine.replay.choose import Asked, choose
+from pipeline.engine.runtime import Client, RunReport
+from pipeline.errors import Held
+from pipeline.testing.documents_target import DocumentsTarget
+from plugins.systems.books.system import Books
+from tests.engine import deciding_world
+from tests.engine.documents import world as orders_world
+from tests.engine.documents.making import line, order
 from tests.engine.in_step import World, good
 from tests.engine.sync_world import FLAT, MemorySystem, put, single, special
 
@@ -100,3 +108,48 @@ def test_only_what_the_step_needs_is_asked_for(world: World, step: str, more: st
         assert f"mean: `{waits}`." in refused(report)
     else:
         assert report.steps[0].findings == ()
+
+
+# --- what a person begins --------------------------------------------------------------------------------------------
+
+
+def untried(monkeypatch: pytest.MonkeyPatch, system: type) -> None:
+    """Make it one whose documents nobody has seen."""
+    monkeypatch.setattr(system, "account", "one", raising=False)
+    marks = {"post: true": frozenset({"documents"})}
+    monkeypatch.setattr(system, "untried", lambda _self: marks, raising=False)
+
+
+def test_an_answer_and_a_replay_make_no_document_that_was_never_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = deciding_world.World(tmp_path)
+    world.drop(1, total="780.00")
+    world.run()
+    assert world.states() == {"1": "held"}
+    with monkeypatch.context() as patched:
+        untried(patched, Books)
+        done = world.resolve("accept", why="agreed")
+        assert done.waits
+        (later,) = [came.later.render("en") for came in done.came if came.later]
+        assert later.startswith("books: nobody has seen yet that this account does what these settings mean: `post:")
+        assert (world.states(), world.documents()) == ({"1": "held"}, [])
+        with Client.open(world.config()) as client, pytest.raises(Held, match="nobody has seen yet"):
+            list(apply(client, choose(client, Asked(all_held=True)), by="anna"))
+        assert world.documents() == []
+    assert world.run().counts["created"] == 1
+    assert world.documents() == [("1", "78000")]
+
+
+def test_a_replay_of_the_orders_of_a_system_waits_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = orders_world.World(tmp_path, target="known: [AB-1, AB-2]")
+    world.put("12", order(line(), line("AB-9")))
+    assert world.run().counts == {"held": 1}
+    world.target = "known: [AB-1, AB-2, AB-9]"
+    untried(monkeypatch, DocumentsTarget)
+    with Client.open(world.config(), clock=world.clock) as client, pytest.raises(Held, match="post: true"):
+        list(apply(client, choose(client, Asked(all_held=True)), by="anna"))
+    assert world.documents() == []
+    monkeypatch.setattr(DocumentsTarget, "untried", lambda _self: {})
+    with Client.open(world.config(), clock=world.clock) as client:
+        assert [one.outcome for one in apply(client, choose(client, Asked(all_held=True)), by="anna")] == ["created"]

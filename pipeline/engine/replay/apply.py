@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from pipeline.engine import amending, booking, carrying, mending, patience, planning, reading, telling
+from pipeline.engine import amending, booking, carrying, mending, patience, planning, proving, reading, telling
 from pipeline.engine.carrying import Place
 from pipeline.engine.context import Progress, go_on, no_progress
 from pipeline.engine.foreseeing import WEIGHED, Unread, program_failed, works_of
@@ -82,7 +82,8 @@ def apply(
         patience: how long a run under way is waited for.
         started: is given the number of this run in the history.
 
-    Raises Transient or Refused when the ledger or a target cannot be used, MistokError (``busy``) when another run
+    Raises Transient or Refused when the ledger or a target cannot be used, Held when the target was never tried with
+    what would be written (see proving.py), MistokError (``busy``) when another run
     keeps the inbox for longer than ``patience``. What was done until then is done.
     """
     copies = Copies(client, job)
@@ -103,6 +104,7 @@ def apply(
             ):
                 if not ours:
                     raise papers.busy(place.job)
+                proving.look(walk.ctx, walk.settings)
                 walk.hands_off = True
                 for start in range(0, len(part), AT_ONCE):
                     some = part[start : start + AT_ONCE]

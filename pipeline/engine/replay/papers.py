@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from pipeline.engine import carrying, telling
+from pipeline.engine import carrying, proving, telling
 from pipeline.engine.carrying import DocumentsPlace
 from pipeline.engine.context import Progress, go_on, no_progress
 from pipeline.engine.documents import phases, planning, resuming, store
@@ -111,7 +111,8 @@ def apply(
 ) -> Iterator[Line]:
     """Carry them on, as a run of their job would; gives what has come of each.
 
-    Raises Transient or Refused when a target cannot be used, MistokError (``busy``) when a run keeps them too long.
+    Raises Transient or Refused when a target cannot be used, Held when it was never tried, MistokError (``busy``) when
+    a run keeps them too long.
     """
     for papers in some:
         with (
@@ -121,6 +122,7 @@ def apply(
             assert isinstance(walk, DocumentsRun)
             if not ours:
                 raise busy(papers.place.job)
+            proving.look(walk.ctx, walk.settings)
             yield from _older(papers)
             if papers.orders:
                 resuming.resume(walk)  # what was begun, or is in doubt, is looked up first

@@ -32,6 +32,8 @@ TRIGGERS: Mapping[str, Text] = {
     "catch-up": T("caught up"),
     "person": T("by hand"),
     "retry": T("tried again"),
+    "webhook": T("by a webhook"),
+    "wake": T("when a special price began or ended"),
 }
 
 

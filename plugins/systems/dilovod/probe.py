@@ -68,7 +68,10 @@ class Probe:
             yield self._try(T("a deletion mark is set, and lifted by a save"), self._lifted, needed=False)
             yield self._try(T("a shipment is taken (saved, not posted)"), self._shipment)
             yield self._try(T("a return is taken (saved, not posted)"), self._return)
-            yield self._try(T("a payment is taken (saved, not posted)"), self._payment, needed=False)
+            if self.naming.settings.post_payments:
+                yield self._try(T("a payment is taken, posted and unposted again"), self._posted_payment)
+            else:
+                yield self._try(T("a payment is taken (saved, not posted)"), self._payment, needed=False)
 
     def _try(self, what: Text, act: Callable[[], None], *, needed: bool = True) -> Tried:
         try:
@@ -184,6 +187,18 @@ class Probe:
         header = self._header(amountCur="2.00", baseDoc=self.order, remark=with_mark(self._mark, TITLE))
         header.pop("storage")
         self.made.append(self.client.create(CASH_IN, self.papers.known(CASH_IN, header), None, SAVE))
+
+    def _posted_payment(self) -> None:
+        self._payment()
+        made = self.made[-1]
+        self.client.change(made, how=POST)
+        posted = self._is_posted(made)
+        self.client.change(made, how=UNPOST)
+        if not posted or self._is_posted(made):
+            raise _NotSo(T("it does not show as posted") if not posted else T("it still shows as posted"))
+
+    def _is_posted(self, id_: str) -> bool:
+        return self.papers.standing(id_).posted
 
     def _saved(self, name: str, links: dict[str, str]) -> str:
         header = self._header(amountCur="4.00", remark=with_mark(self._mark, TITLE), **links)

@@ -105,6 +105,10 @@ class DilovodSettings(Settings):
 
     documents: DocumentSettings = Field(default_factory=DocumentSettings)
     """How documents are made."""
+    untried_writes: bool = False
+    """`true`: documents are made although nobody has tried on this base what is only inferred of them (how they are
+    posted, changed and marked for deletion). Without it runs wait until `mistok check --connect --write-probe` was
+    passed."""
 
     goods: GoodsSettings = Field(default_factory=GoodsSettings)
     """How missing goods are made."""

@@ -43,6 +43,7 @@ from pipeline.api import (
     System,
     SystemEnv,
     Tried,
+    UntriedWrites,
     WriteProbe,
 )
 from plugins.systems.dilovod import checking, mapping
@@ -87,6 +88,22 @@ class Dilovod:
     def try_writes(self) -> Iterator[Tried]:
         """See WriteProbe: a good, a buyer and documents of our own, which have a deletion mark in the end."""
         return Probe(self.client, self.papers, self.naming, self.env.clock.now).run()
+
+    @property
+    def account(self) -> str:
+        """See UntriedWrites."""
+        return self.client.http.account_key()
+
+    def untried(self) -> Mapping[str, frozenset[str]]:
+        """See UntriedWrites: what docs/systems/dilovod.md calls inferred, and the probe tries. Prices and balances are
+        only read here: what of them is inferred is told by ``check``, and by the comparison before the first run."""
+        if self.settings.untried_writes:
+            return {}
+        documents = self.settings.documents
+        marks = [f"documents.post: {'true' if documents.post else 'false'}"]
+        if documents.post_payments:
+            marks.append("documents.post_payments: true")
+        return dict.fromkeys(marks, frozenset({"documents"}))
 
     def close(self) -> None:
         """Let go of connections."""
@@ -236,3 +253,4 @@ _ship: type[ShipDocuments] = Dilovod
 _return: type[ReturnDocuments] = Dilovod
 _pay: type[Payments] = Dilovod
 _probe: type[WriteProbe] = Dilovod
+_untried: type[UntriedWrites] = Dilovod

@@ -151,6 +151,23 @@ def test_so_it_does_in_one_that_is_otherwise_in_everything() -> None:
         marked(one)
 
 
+def test_a_payment_is_posted_by_the_probe_where_the_settings_say_so(one: Base) -> None:
+    found = tried(one, documents={"post_payments": True})
+    assert [works for works, _ in found] == [True] * 10 + [None]
+    assert found[-2][1] == "a payment is taken, posted and unposted again"
+    marked(one)
+
+
+def test_what_is_only_inferred_of_documents_is_untried_until_the_client_says_so(one: Base) -> None:
+    papers = frozenset({"documents"})
+    assert one.open().untried() == {"documents.post: true": papers}
+    assert one.open(documents={"post": False, "post_payments": True}).untried() == {
+        "documents.post: false": papers, "documents.post_payments: true": papers,
+    }  # fmt: skip
+    assert one.open(untried_writes=True).untried() == {}
+    assert one.open().account == one.open().account != one.open(key="another").account
+
+
 @pytest.mark.parametrize(
     ("quirks", "words"),
     [

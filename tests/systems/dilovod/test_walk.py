@@ -66,7 +66,7 @@ class Shop(World):
 
     def config(self) -> ClientConfig:
         more = "".join(f"        {row}\n" for row in self.rules.strip().splitlines())
-        documents = "documents: {delivery: DELIVERY}, goods: {services: Послуги}"
+        documents = "documents: {delivery: DELIVERY}, goods: {services: Послуги}, untried_writes: true"
         target = f", key: key, url: '{self.url}', per_second: 50, {documents}"
         text = CONFIG.format(
             step=self.step,
