@@ -150,7 +150,7 @@ class _Seen:
         return [
             Alone(row.article, row.offer.title, row.offer.id, steps)
             for row in self.matches.missing
-            if row.key not in self.unsent
+            if row.key not in self.unsent and not row.hidden
         ]
 
     def is_stranger(self, offer: Offer) -> bool:

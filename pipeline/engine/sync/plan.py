@@ -13,13 +13,13 @@ from typing import Any
 
 from pipeline.engine.sync.match import Matches
 from pipeline.engine.sync.near import near
-from pipeline.engine.sync.rows import Row, Rows, next_change, of_variant, values_for
+from pipeline.engine.sync.rows import TOLD, Row, Rows, next_change, of_variant, values_for
 from pipeline.engine.sync.vanishing import Vanish, vanished
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
 from pipeline.ports import OfferTraits, ProductDraft
 from pipeline.syncing import CatalogueSyncSettings, is_price
-from pipeline.texts import T, Text
+from pipeline.texts import TN, T, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,21 +197,23 @@ class _Planner:
     findings: list[Finding] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
     near: Mapping[str, tuple[Offer, ...]] = field(default_factory=dict)
+    shown: list[Row] = field(default_factory=list)  #: variants that the source hides and the target cannot
 
     def go(self, *, full: bool) -> SyncPlan:
-        self.near = near(self.matches.missing, self.matches.only_there) if full else {}
+        lacking = [row for row in self.matches.missing if not row.hidden]
+        self.near = near(lacking, self.matches.only_there) if full else {}
         for pair in (*self.matches.bases, *self.matches.pairs):
             for target in pair.targets:
                 self._bring(pair.row, target)
         if self.settings.create and self.traits.creates:
-            self._create_missing()
-        elif self.matches.missing:
-            self.findings += [
-                _not_there(row, self.near.get(row.key, ()), self.settings.to) for row in self.matches.missing
-            ]
+            self._create_all(lacking)
+        else:
+            self.findings += [_not_there(row, self.near.get(row.key, ()), self.settings.to) for row in lacking]
+        if self.shown:
+            self.findings.append(_still_shown(self.shown, self.settings.to))
         gone = self._gone() if full else ()
         if any(name in self.traits.writes or name in self.traits.creates for name in ("price", "specials")):
-            self._wake()
+            self._wake(lacking)
         counts = {
             "matched": len(self.settled),
             "new": sum(one.count for one in self.creates),
@@ -235,22 +237,28 @@ class _Planner:
             self.rows.aside,
         )
 
-    def _wake(self) -> None:
-        rows = [pair.row for pair in self.matches.pairs] + (list(self.matches.missing) if self.settings.create else [])
+    def _wake(self, lacking: Sequence[Row]) -> None:
+        rows = [pair.row for pair in self.matches.pairs] + (list(lacking) if self.settings.create else [])
         self.wakes += [moment for row in rows if (moment := next_change(row.offer, self.at)) is not None]
 
     def _bring(self, row: Row, target: Offer) -> None:
         allowed = self.traits.writes
         if target.kind == "variant":
-            allowed = frozenset(name for name in allowed if of_variant(name)) - self.traits.fixed
+            own = {"published"} if self.traits.hides(target) else set()
+            allowed = frozenset(name for name in allowed if of_variant(name) or name in own) - self.traits.fixed
         elif target.kind == "base":
             allowed = frozenset(name for name in allowed if not of_variant(name))
         wanted = values_for(row.offer, self.settings, allowed, self.traits, self.at)
         if not str(wanted.get("name", "x")).strip():
             del wanted["name"]
             self.findings.append(_nameless(row))
+        if target.kind == "variant" and wanted.get("published") and target.values.get("published") is not False:
+            del wanted["published"]  # that it is shown goes without saying
         if self.went.get(target.id) and self.traits.hides(target):
             wanted.setdefault("published", True)
+        about = self.settings.fields is None or "published" in self.settings.fields
+        if row.hidden and about and "published" not in wanted and target.values.get("published") is not False:
+            self.shown.append(row)
         others = other_currencies(row.offer, target)
         if others and "currency" not in wanted and any(is_price(name) for name in wanted):
             self.findings.append(_other_currency(row, others))
@@ -290,10 +298,10 @@ class _Planner:
 
     # --- new ---------------------------------------------------------------------------------------------------------
 
-    def _create_missing(self) -> None:
+    def _create_all(self, lacking: Sequence[Row]) -> None:
         groups: dict[str, list[Row]] = {}
         there = {pair.row.product: pair.targets for pair in self.matches.bases}
-        for row in self.matches.missing:
+        for row in lacking:
             groups.setdefault(
                 row.product if row.offer.kind == "variant" else f"\0{row.offer.id}\0{row.key}", []
             ).append(row)
@@ -355,6 +363,8 @@ class _Planner:
 
     def _new(self, offer: Offer) -> dict[str, Any]:
         values = values_for(offer, self.settings, self.traits.creates, self.traits, self.at)
+        if offer.kind == "variant" and (values.get("published") or "published" in self.traits.of_products):
+            values.pop("published", None)  # that it is shown goes without saying
         chosen = self.settings.fields is None or "category" in self.settings.fields
         if self.settings.root and chosen and "category" in self.traits.creates and offer.kind != "variant":
             # what stands in no category of the source is new in the root; once there, people may move it
@@ -398,6 +408,19 @@ def _other_currency(row: Row, others: tuple[str, str]) -> Finding:
         T("Let both price it in one currency: nothing is converted."),
         Who.ADMIN,
     )
+
+
+def _still_shown(rows: Sequence[Row], target: str) -> Finding:
+    articles = list(dict.fromkeys(row.article for row in rows))
+    text = TN(
+        "{n} variant is not shown to buyers in the source, and {target} cannot hide it: {names}.",
+        "{n} variants are not shown to buyers in the source, and {target} cannot hide them: {names}.",
+        len(articles),
+        target=target,
+        names=", ".join(articles[:TOLD]) + (" …" if len(articles) > TOLD else ""),
+    )
+    hint = T("Take it off there by hand, or let its stock in the source be 0.")
+    return Finding("still-shown", text, Where(element=articles[0]), hint, Who.ADMIN)
 
 
 def _nameless(row: Row) -> Finding:

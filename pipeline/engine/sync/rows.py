@@ -51,6 +51,7 @@ class Row:
     article: str
     key: str
     product: str  #: what the rows of one product have in common
+    hidden: bool = False  #: a variant that the source does not show to buyers: it is hidden there, and never created
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class _Maker:
             return
         if self.traits.variants == "flat":
             for variant in variants:
-                self._sell(self._flat(base, variant))
+                self._sell(self._flat(base, variant), hidden=self._hidden(variant))
             return
         if base is not None:
             of_base = {name: value for name, value in base.values.items() if not of_variant(name)}
@@ -156,7 +157,12 @@ class _Maker:
         for variant in variants:
             own = {name: value for name, value in _merged(inherited, variant.values).items() if of_variant(name)}
             own.setdefault("options", variant.values.get("options", {}))
-            self._sell(replace(variant, values=own))
+            if "published" in variant.values:
+                own["published"] = variant.values["published"]
+            self._sell(replace(variant, values=own), hidden=self._hidden(variant))
+
+    def _hidden(self, variant: Offer) -> bool:
+        return self.settings.only_published and variant.values.get("published") is False
 
     def _flat(self, base: Offer | None, variant: Offer) -> Offer:
         values = _merged(base.values if base else {}, variant.values)
@@ -165,10 +171,12 @@ class _Maker:
             values["name"] = self.settings.variant_name.format(
                 name=base.values.get("name", ""), options=options, article=self._row(variant).article
             )
+        if base is not None and base.values.get("published") is False and "published" in values:
+            values["published"] = False
         return replace(variant, kind="single", values=values)
 
-    def _sell(self, offer: Offer) -> None:
-        row = self._row(offer)
+    def _sell(self, offer: Offer, *, hidden: bool = False) -> None:
+        row = replace(self._row(offer), hidden=hidden)
         if not row.key:
             self.findings.append(
                 Finding(
@@ -187,6 +195,8 @@ class _Maker:
             )
             return
         self.sold.append(row)
+        if hidden:
+            self.aside[row.key] = T("the source does not show it to buyers")
 
     def _leave(self, offers: Iterable[Offer], why: Text) -> set[str]:
         """These are not sent; their keys."""
@@ -249,7 +259,8 @@ def unsent(config: ClientConfig, source: str, to: str, rows: Rows) -> frozenset[
     found = set()
     for row in rows.sold:
         offer = rows.bases[row.product].offer if row.product in rows.bases else row.offer
-        shown, paths = offer.values.get("published") is not False, _paths(offer)
+        shown = all(one.values.get("published") is not False for one in (offer, row.offer))
+        paths = _paths(offer)
         if not any((shown or not job.only_published) and within(paths, job.categories) for job in jobs):
             found.add(row.key)
     return frozenset(found)

@@ -168,6 +168,17 @@ def test_a_product_that_the_shop_has_with_variations_is_the_same_when_it_is_sent
     assert {world.shop.row(sku)["status"] for sku in ("F-1", "F-1-R", "F-1-G")} == {"publish"}
 
 
+def test_a_variation_that_the_source_hides_is_hidden_in_the_shop_and_comes_back(world: World) -> None:
+    filled(world)
+    good(world.run())
+    variant = world.erp.content["31"]
+    for shown, status in ((False, "private"), (True, "publish")):
+        put(world.erp, replace(variant, values={**variant.values, "published": shown}))
+        assert good(world.run(full=True))["updated"] == 1
+        assert world.shop.row("F-1-R")["status"] == status
+        assert "updated" not in good(world.run(full=True))
+
+
 def test_what_somebody_changes_in_the_shop_is_put_right_and_his_own_fields_stay(world: World) -> None:
     filled(world)
     good(world.run())
