@@ -150,6 +150,8 @@ from pipeline.ports import (
 )
 from pipeline.ports.choices import Choice
 from pipeline.resources import schemas
+from pipeline.rules.answers import Row as JsonRow
+from pipeline.rules.answers import json_flag, json_id, json_number, json_part, json_rows, json_text
 from pipeline.rules.categories import paths_of_parents
 from pipeline.rules.currencies import check_foreign, rate_line, rate_of
 from pipeline.rules.differences import field_name
@@ -158,7 +160,7 @@ from pipeline.rules.keys import key_of, key_parts
 from pipeline.rules.matching import MatchRules, normal_form
 from pipeline.rules.notes import noted, renewed
 from pipeline.rules.noticing import Notices
-from pipeline.rules.orders import at_line, is_currency, normal_order, order_findings, plain, tax_remarks
+from pipeline.rules.orders import at_line, delivery_lines, is_currency, normal_order, order_findings, plain, tax_remarks
 from pipeline.rules.parties import (
     edrpou_ok,
     full_name,
@@ -294,6 +296,7 @@ __all__ = [
     "InDoubt",
     "InboundSettings",
     "InboundStep",
+    "JsonRow",
     "Limits",
     "ListedDocument",
     "Marker",
@@ -401,6 +404,7 @@ __all__ = [
     "check_foreign",
     "check_items",
     "current_language",
+    "delivery_lines",
     "edrpou_ok",
     "example_of",
     "field_name",
@@ -412,6 +416,12 @@ __all__ = [
     "included_tax",
     "is_currency",
     "is_price",
+    "json_flag",
+    "json_id",
+    "json_number",
+    "json_part",
+    "json_rows",
+    "json_text",
     "key_of",
     "key_parts",
     "known_encoding",

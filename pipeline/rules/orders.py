@@ -202,6 +202,22 @@ def tax_remarks(order: Order, totals: Totals) -> tuple[Finding, ...]:
     )
 
 
+def delivery_lines(order: Order) -> list[str]:
+    """Where an order goes, for whom, and its parcel, in words: for comments of targets without fields for them."""
+    delivery = order.delivery
+    place = delivery.address
+    street = ", ".join(filter(None, (" ".join(filter(None, (place.street, place.house))), place.apartment)))
+    parts = [delivery.city or place.city, place.region, delivery.branch, street, place.zip]
+    where = ", ".join(dict.fromkeys(filter(None, parts))) or place.text
+    found = [str(T("Delivery: {name}", name=where))] if where else []
+    if delivery.recipient is not None and delivery.recipient != order.customer:
+        who = ", ".join(filter(None, (delivery.recipient.title, delivery.recipient.phone)))
+        found += [str(T("Recipient: {name}", name=who))] if who else []
+    if delivery.tracking:
+        found.append(str(T("Parcel: {number}", number=delivery.tracking)))
+    return found
+
+
 def plain(number: Decimal) -> str:
     """``20.0000`` -> ``20``."""
     return f"{number.normalize():f}"

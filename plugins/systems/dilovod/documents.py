@@ -19,6 +19,7 @@ from pipeline.api import (
     StatusChange,
     Strikes,
     T,
+    delivery_lines,
 )
 from plugins.systems.dilovod.client import POST, SAVE, UNPOST
 from plugins.systems.dilovod.following import Following
@@ -31,7 +32,6 @@ from plugins.systems.dilovod.order_out import (
     Sums,
     changes,
     check_not_empty,
-    delivery_lines,
     new_lines,
     same_lines,
 )

@@ -20,6 +20,7 @@ from pipeline.api import (
     SystemEnv,
     T,
     cents,
+    delivery_lines,
 )
 from plugins.systems.dilovod.mapping import Good
 from plugins.systems.dilovod.marks import Mark, marks_in, with_mark
@@ -31,7 +32,6 @@ from plugins.systems.dilovod.order_out import (
     Sums,
     beyond,
     check_not_empty,
-    delivery_lines,
     new_lines,
 )
 from plugins.systems.dilovod.papers import Papers, is_saved_only

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import DocumentDraft, Order, T, cents, check_items, order_totals, spread
+from pipeline.api import DocumentDraft, T, cents, check_items, order_totals, spread
 from plugins.systems.dilovod.mapping import Good
 from plugins.systems.dilovod.refusals import held
 from plugins.systems.dilovod.values import ZERO, Row, link, number, part, rows, text
@@ -198,19 +198,3 @@ def _same(there: object, wanted: object) -> bool:
 def beyond(wanted: Mapping[str, Decimal], allowed: Mapping[str, Decimal]) -> list[str]:
     """The goods of which more is wanted than is allowed."""
     return [good for good, qty in wanted.items() if qty > allowed.get(good, ZERO)]
-
-
-def delivery_lines(order: Order) -> list[str]:
-    """Where an order goes, in words: the API's own attributes for it are marked as out of use."""
-    delivery = order.delivery
-    place = delivery.address
-    street = ", ".join(filter(None, (" ".join(filter(None, (place.street, place.house))), place.apartment)))
-    parts = [delivery.city or place.city, place.region, delivery.branch, street, place.zip]
-    where = ", ".join(dict.fromkeys(filter(None, parts))) or place.text
-    found = [str(T("Delivery: {name}", name=where))] if where else []
-    if delivery.recipient is not None and delivery.recipient != order.customer:
-        who = ", ".join(filter(None, (delivery.recipient.title, delivery.recipient.phone)))
-        found += [str(T("Recipient: {name}", name=who))] if who else []
-    if delivery.tracking:
-        found.append(str(T("Parcel: {number}", number=delivery.tracking)))
-    return found

@@ -6,13 +6,18 @@ Nothing here guesses: what is not of a known shape is None or empty, and whoever
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
-Row = Mapping[str, Any]
+from pipeline.api import JsonRow, json_flag, json_number, json_part, json_rows, json_text
+
+Row = JsonRow
+number = json_number
+flag = json_flag
+rows = json_rows
+part = json_part
 
 #: All of Dilovod's times are local ones of Kyiv, without a zone.
 KYIV = ZoneInfo("Europe/Kyiv")
@@ -21,33 +26,14 @@ LANGUAGES = ("uk", "ru")
 #: What stands in place of a name that the role may not read; the id is valid all the same.
 RESTRICTED = "[access restricted]"
 
-_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?", re.ASCII)
 _IDENT = re.compile(r"\d{1,20}", re.ASCII)
-_BIGGEST = Decimal(10) ** 15
 _TAGS = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>")
-
-
-def number(value: object) -> Decimal | None:
-    """A decimal text (``"9968.000"``) or a JSON number; None for null, an empty text and for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | Decimal):
-        exact = Decimal(value)
-    elif isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        exact = Decimal(value.strip())
-    else:
-        return None
-    return exact if exact.is_finite() and abs(exact) < _BIGGEST else None
 
 
 def text(value: object) -> str:
     """A text, or a number as one; "" for null, for what is restricted, and for what is none."""
-    if isinstance(value, str):
-        return "" if value == RESTRICTED else value
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
-    return ""
+    return "" if value == RESTRICTED else json_text(value)
 
 
 def link(value: object) -> str:
@@ -56,11 +42,6 @@ def link(value: object) -> str:
         value = value.get("id")
     found = text(value).strip()
     return found if _IDENT.fullmatch(found) and found.strip("0") else ""
-
-
-def flag(value: object) -> bool:
-    """Whether a yes-or-no is set: ``"1"``, 1 or true."""
-    return value in (True, 1, "1", "true")
 
 
 def named(value: object, language: str = "uk") -> str:
@@ -95,16 +76,6 @@ def moment(value: object) -> datetime | None:
 def stamp(at: datetime) -> str:
     """A moment as attributes and filters take it."""
     return at.astimezone(KYIV).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def rows(value: object) -> Sequence[Row]:
-    """The objects of a list; what is no object, or no list, is left out."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def part(value: object) -> Row:
-    """An object inside of another; an empty one for null and for anything else."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def plain(words: str) -> str:

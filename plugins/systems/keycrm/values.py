@@ -6,59 +6,19 @@ Nothing here guesses: what is not of a known shape is None, and whoever asks dec
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
 
-_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
+from pipeline.api import JsonRow, json_flag, json_id, json_number, json_part, json_rows, json_text
+
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-_BIGGEST = Decimal(10) ** 15  # no price, weight or quantity reaches it
 
-Row = Mapping[str, Any]
-
-
-def number(value: object) -> Decimal | None:
-    """A JSON number, or one that came as a text (``"90247.69"``, as sums do); None for null and for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | Decimal):
-        exact = Decimal(value)
-    elif isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        exact = Decimal(value.strip())
-    else:
-        return None
-    return exact if exact.is_finite() and abs(exact) < _BIGGEST else None
-
-
-def text(value: object) -> str:
-    """A text, or a number as one (an article may be told so); "" for null and for what is none."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
-    return ""
-
-
-def ident(value: object) -> int | None:
-    """An id: a whole number above 0, also as a text; None for anything else."""
-    exact = number(value)
-    return int(exact) if exact is not None and exact > 0 and exact == exact.to_integral_value() else None
-
-
-def flag(value: object) -> bool:
-    """Whether a yes-or-no is set: true, 1 or "1", "true"."""
-    return value in (True, 1, "1", "true")
-
-
-def rows(value: object) -> Sequence[Row]:
-    """The objects of a list; what is no object, or no list, is left out."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def part(value: object) -> Row:
-    """An object inside of another; an empty one for null and for anything else."""
-    return value if isinstance(value, Mapping) else {}
+Row = JsonRow
+number = json_number
+text = json_text
+ident = json_id
+flag = json_flag
+rows = json_rows
+part = json_part
 
 
 def moment(value: object) -> datetime | None:

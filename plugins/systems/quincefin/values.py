@@ -6,47 +6,22 @@ Nothing here guesses: what is not of a known shape is None, and whoever asks dec
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
+from pipeline.api import JsonRow, json_id, json_number, json_rows, json_text
+
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-_BIGGEST = Decimal(10) ** 15  # no price, weight or quantity reaches it
 #: ``С`` (U+0421) in place of the Latin letter, as one edition of the article on contracts has it.
 CYRILLIC_CURRENCY = "\u0421urrency"
 
-Row = Mapping[str, Any]
-
-
-def number(value: object) -> Decimal | None:
-    """A JSON number, or one that came as a text; None for null and for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | Decimal):
-        exact = Decimal(value)
-    elif isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        exact = Decimal(value.strip())
-    else:
-        return None
-    return exact if exact.is_finite() and abs(exact) < _BIGGEST else None
-
-
-def text(value: object) -> str:
-    """A text, or a number as one (an article may be told so); "" for null and for what is none."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
-    return ""
-
-
-def ident(value: object) -> int | None:
-    """An id: a whole number above 0, also as a text; None for anything else."""
-    exact = number(value)
-    return int(exact) if exact is not None and exact > 0 and exact == exact.to_integral_value() else None
+Row = JsonRow
+number = json_number
+text = json_text
+ident = json_id
+rows = json_rows
 
 
 def refers(value: object) -> int | None:
@@ -66,11 +41,6 @@ def flag(value: object) -> bool | None:
     if value in (True, 1, "1", "true"):
         return True
     return False if value in (False, 0, "0", "false") else None
-
-
-def rows(value: object) -> Sequence[Row]:
-    """The objects of a list; what is no object, or no list, is left out."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def own(row: Row) -> int | None:

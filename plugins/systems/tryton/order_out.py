@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pipeline.api import DocumentDraft, Order, T, check_items, rate_line
+from pipeline.api import DocumentDraft, Order, T, check_items, delivery_lines, rate_line
 from plugins.systems.tryton.reckoning import Priced
 from plugins.systems.tryton.values import Row, ids, link, number, text
 
@@ -78,22 +78,6 @@ def words_of(draft: DocumentDraft, own: str) -> list[str]:
     if name := order.delivery.method or order.delivery.carrier:
         lines.append(str(T("Delivery method: {name}", name=name)))
     return [line.strip() for line in (*lines, *delivery_lines(order), *rate_line(order, own)) if line.strip()]
-
-
-def delivery_lines(order: Order) -> list[str]:
-    """Where an order goes, in words."""
-    delivery = order.delivery
-    place = delivery.address
-    street = ", ".join(filter(None, (" ".join(filter(None, (place.street, place.house))), place.apartment)))
-    parts = [delivery.city or place.city, place.region, delivery.branch, street, place.zip]
-    where = ", ".join(dict.fromkeys(filter(None, parts))) or place.text
-    found = [str(T("Delivery: {name}", name=where))] if where else []
-    if delivery.recipient is not None and delivery.recipient != order.customer:
-        who = ", ".join(filter(None, (delivery.recipient.title, delivery.recipient.phone)))
-        found += [str(T("Recipient: {name}", name=who))] if who else []
-    if delivery.tracking:
-        found.append(str(T("Parcel: {number}", number=delivery.tracking)))
-    return found
 
 
 def called(order: Order) -> str:
