@@ -105,6 +105,7 @@ from pipeline.ports import (
     FormatContext,
     Gate,
     Hint,
+    KnowsAccount,
     Limits,
     ListedDocument,
     NewProduct,
@@ -150,6 +151,7 @@ from pipeline.ports import (
 )
 from pipeline.ports.choices import Choice
 from pipeline.resources import schemas
+from pipeline.rules.accounts import account_mark, place_of
 from pipeline.rules.answers import Row as JsonRow
 from pipeline.rules.answers import json_flag, json_id, json_number, json_part, json_rows, json_text
 from pipeline.rules.categories import paths_of_parents
@@ -297,6 +299,7 @@ __all__ = [
     "InboundSettings",
     "InboundStep",
     "JsonRow",
+    "KnowsAccount",
     "Limits",
     "ListedDocument",
     "Marker",
@@ -398,6 +401,7 @@ __all__ = [
     "Where",
     "Who",
     "WriteProbe",
+    "account_mark",
     "added_tax",
     "at_line",
     "cents",
@@ -443,6 +447,7 @@ __all__ = [
     "paths_of_parents",
     "phone",
     "picked",
+    "place_of",
     "plain",
     "rate_line",
     "rate_of",

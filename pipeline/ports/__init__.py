@@ -63,6 +63,7 @@ from pipeline.ports.syncing import (
 )
 from pipeline.ports.systems import (
     Catalogue,
+    KnowsAccount,
     ProductLookup,
     Ref,
     ReferenceLists,
@@ -108,6 +109,7 @@ __all__ = [
     "FormatContext",
     "Gate",
     "Hint",
+    "KnowsAccount",
     "Limits",
     "ListedDocument",
     "NewProduct",

@@ -66,6 +66,21 @@ NEW, STOCK_LEVELS, PAPERS = "new", "stock", "documents"
 
 
 @runtime_checkable
+class KnowsAccount(Protocol):
+    """It can say which account it is: what is remembered of one account is nothing to another of the same name.
+
+    A system without it is told by its settings: its addresses, folders, databases and keys, never its passwords.
+    """
+
+    @property
+    def account(self) -> str:
+        """A mark of the account (account_mark), the same for as long as ids there mean the same things; "" where it
+        cannot say now. Raises Refused, Transient.
+        """
+        ...
+
+
+@runtime_checkable
 class UntriedWrites(Protocol):
     """Some of its writes nobody has seen: only a WriteProbe on the very account tells that they do what is meant."""
 

@@ -120,3 +120,8 @@ def by_sku(system: MemorySystem, sku: str) -> list[Any]:
 def good(report: RunReport) -> RunReport:
     assert report.state in ("done", "waiting"), [str(one.text) for step in report.steps for one in step.findings]
     return report
+
+
+def notes(report: RunReport) -> str:
+    """What the run said besides its counts, line by line."""
+    return "\n".join(str(one) for step in report.steps if step.result for one in step.result.notes)

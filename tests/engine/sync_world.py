@@ -57,6 +57,7 @@ class MemorySystem:
     strike_after: int = 0  #: writes that still work before
     clock: Any = None
     remarks: list[Finding] = field(default_factory=list)
+    account: str = ""  #: mark of the account; "": it cannot say
 
     # --- System ------------------------------------------------------------------------------------------------------
 

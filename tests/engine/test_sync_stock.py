@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.engine.sync import store
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.model import StockLevel
 from pipeline.syncing import StockSyncSettings
@@ -259,3 +260,82 @@ def test_a_source_that_changed_is_left_out_between(world: World) -> None:
     put(world.shop, replace(offer, values={**offer.values, "name": "Інша"}))
     good(world.run())
     assert world.crm.updates == []
+
+
+# --- a feed that is empty or shrunk: between two looks at everything -------------------------------------------------
+
+
+@pytest.fixture
+def ten(tmp_path: Path) -> World:
+    """Ten products are in step."""
+    world = World(tmp_path, step="sync-stock")
+    for n in range(1, 11):
+        put(world.shop, single(str(n), f"S-{n}"))
+        put(world.crm, single(f"c{n}", f"S-{n}"))
+        world.shop.stock[str(n), ""] = world.crm.stock[f"c{n}", ""] = (Decimal(5), Decimal(0))
+    assert good(world.run()).counts == {"matched": 10}
+    return world
+
+
+def links(world: World) -> int:
+    with world.opened() as client, client.ledger.read() as conn:
+        return len(store.read_links(conn, "acme", "goods/shop>crm/sync-stock"))
+
+
+@pytest.mark.parametrize("left", [0, 4])
+@pytest.mark.parametrize("vanished", ["keep", "zero"])
+def test_a_feed_that_tells_too_little_waits_and_nothing_is_forgotten(ten: World, left: int, vanished: str) -> None:
+    ten.more = f"vanished: {vanished}\nmax_stock_cut: null"
+    gone = {place: ten.shop.stock.pop(place) for place in list(ten.shop.stock)[left:]}
+    for full in (False, False, True, False):
+        assert good(ten.run(full=full)).exit_code == 1
+    assert (ten.crm.pushes, links(ten)) == ([], 10)
+    (card,) = ten.open_cards()
+    assert [one["code"] for one in card["findings"]] == ["brake-shrunk" if left else "brake-empty"]
+    ten.shop.stock |= gone
+    assert good(ten.run()).exit_code == 0
+    assert (ten.crm.pushes, links(ten), ten.open_cards()) == ([], 10, [])
+
+
+def test_the_same_said_of_a_short_look_and_of_a_whole_one_is_one_trouble(ten: World) -> None:
+    """So that what was approved is applied, by a look at everything."""
+    ten.more = "vanished: zero"
+    for n in range(5, 11):
+        del ten.shop.stock[str(n), ""], ten.shop.content[str(n)]
+    assert good(ten.run()).exit_code == 1
+    ten.decide("accept")
+    report = good(ten.run(full=True))
+    assert (report.exit_code, report.counts["vanished"], report.counts["updated"]) == (0, 6, 6)
+    assert links(ten) == 4
+    again = good(ten.run(full=True))
+    assert (again.exit_code, again.counts) == (0, {"matched": 4})
+
+
+@pytest.mark.parametrize(("there", "level"), [(True, 5), (False, 0)])
+def test_little_that_is_told_no_more_is_looked_at_at_once(ten: World, there: bool, level: int) -> None:
+    """What the source has and keeps no stock of is left alone; what has gone is dealt with by the step's word."""
+    ten.more = "vanished: zero"
+    lay = ten.shop.stock.pop(("1", ""))
+    back = ten.shop.content["1"]
+    if not there:
+        del ten.shop.content["1"]
+    report = good(ten.run())
+    assert (report.exit_code, int(ten.crm.stock["c1", ""][0]), links(ten)) == (0, level, 9)
+    ten.shop.reads.clear()
+    good(ten.run())
+    assert ten.shop.reads == [], "once"
+    put(ten.shop, back)
+    ten.shop.stock["1", ""] = (Decimal(3), lay[1])
+    good(ten.run())
+    assert (int(ten.crm.stock["c1", ""][0]), links(ten)) == (3, 10)
+
+
+def test_a_new_level_is_held_against_what_the_target_shows(ten: World) -> None:
+    put(ten.shop, single("11", "S-11"))
+    put(ten.crm, single("c11", "S-11"))
+    ten.crm.stock["c11", ""] = (Decimal(500), Decimal(0))
+    ten.shop.stock["11", ""] = (Decimal(0), Decimal(0))
+    assert good(ten.run()).exit_code == 1
+    assert ten.crm.pushes == []
+    (card,) = ten.open_cards()
+    assert card["findings"][0]["code"] == "brake-stock"

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from pipeline.engine.doctor.checking import key_of, refusal
 from pipeline.engine.doctor.reading import Article
-from pipeline.engine.sync import store
+from pipeline.engine.sync import accounts, store
 from pipeline.engine.sync.compare import match_settings
 from pipeline.engine.sync.rows import article_of
 from pipeline.errors import ConfigError, Finding, Where, Who
@@ -322,7 +322,7 @@ def _compare_all(client: Client, conn: sa.Connection, pairs: set[Pair]) -> None:
         for number, spec in enumerate(described.steps):
             params = spec.params
             if isinstance(params, SyncSettings) and (params.source, params.to) in pairs:
-                link = store.link_of(job, described.steps, number)
+                link = accounts.present(client.ledger, conn, store.link_of(job, described.steps, number))
                 store.set_moment(client.ledger, conn, store.FULL, link, None)
 
 

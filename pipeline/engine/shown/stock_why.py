@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.context import Progress, RunContext, no_progress
+from pipeline.engine.sync.accounts import present
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.engine.sync.store import link_of
 from pipeline.errors import ConfigError
@@ -91,7 +92,8 @@ def why(client: Client, job: str, number: int, article: str, *, report: Progress
             T("{system} tells no stock of {article}.", system=settings.source, article=article),
             hint=T("Articles are compared as the step says; mistok sync {job} --explain tells how.", job=job),
         )
-    link = link_of(job, steps, number)
+    with client.ledger.read() as conn:
+        link = present(client.ledger, conn, link_of(job, steps, number))
     wanted = sellable_by_warehouse(mine, settings)[0].values()
     sums: dict[str, Decimal] = {}
     for one in wanted:

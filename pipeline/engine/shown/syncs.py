@@ -20,6 +20,7 @@ def pairs(client: Client) -> list[dict[str, Any]]:
     import sqlalchemy as sa
 
     from pipeline.engine import history
+    from pipeline.engine.sync.accounts import present
     from pipeline.engine.sync.store import link_of
     from pipeline.ledger import cards, plans
     from pipeline.ledger.tables import links
@@ -35,7 +36,7 @@ def pairs(client: Client) -> list[dict[str, Any]]:
             for number, step in enumerate(spec.steps):
                 if not isinstance(step.params, SyncSettings):
                     continue
-                link = link_of(job, spec.steps, number)
+                link = present(client.ledger, conn, link_of(job, spec.steps, number))
                 subject = f"sync:{job}:{number + 1}"
                 run = last.get(job)
                 mine = [row for row in newest if row["link"] == link]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline.engine.sync.plan import SyncPlan, jumps, odd, odd_special, price_changes, special_changes
+from pipeline.engine.sync.plan import UNKNOWN, SyncPlan, jumps, odd, odd_special, price_changes, special_changes
 from pipeline.errors import Finding, Where, Who
 from pipeline.syncing import CatalogueSyncSettings, SyncSettings
 from pipeline.texts import TN, T, Text
@@ -75,18 +75,36 @@ def source_reasons(
     return reasons
 
 
-def catalogue_brakes(plan: SyncPlan, told: int, in_step: int, settings: CatalogueSyncSettings, hint: Text) -> Braked:
-    """Why this plan of products and prices waits; nothing when all is well."""
+Reason = tuple[str, Text, Sequence[str], Sequence[Finding]]  #: code, words, what it is about, findings one by one
+
+
+def catalogue_reasons(
+    plan: SyncPlan,
+    told: int,
+    in_step: int,
+    settings: CatalogueSyncSettings,
+    sent: Mapping[str, Mapping[str, object]] | None = None,
+) -> list[Reason]:
+    """Why this plan of products and prices waits; nothing when all is well.
+
+    Args:
+        told: offers that the source told.
+        in_step: what was in step before.
+        sent: by the target's id the prices as they were last sent, for a target that does not tell them.
+    """
     gone = [one.target.id for one in plan.vanished]
-    reasons = source_reasons(told, gone, in_step, settings) if plan.full else []
+    reasons: list[Reason] = source_reasons(told, gone, in_step, settings) if plan.full else []
     times = settings.max_price_change
     if times is not None:
         marks: list[str] = []
         each: list[Finding] = []
         for update, change in price_changes(plan):
-            if not isinstance(change.before, Decimal) or not isinstance(change.after, Decimal):
+            before = change.before
+            if before is UNKNOWN:
+                before = (sent or {}).get(update.target.id, {}).get(change.name)
+            if not isinstance(change.after, Decimal):
                 continue
-            if jumps(change.before, change.after, times):
+            if jumps(before, change.after, times) if isinstance(before, Decimal) else change.after <= 0:
                 marks.append(f"{update.target.id}\0{change.name}\0{change.after}")
                 article = update.row.article or update.row.offer.title
                 text = T(
@@ -94,7 +112,7 @@ def catalogue_brakes(plan: SyncPlan, told: int, in_step: int, settings: Catalogu
                     article=article,
                     name=change.name,
                     after=change.after,
-                    before=change.before,
+                    before=before if isinstance(before, Decimal) else "—",
                 )
                 each.append(Finding("price", text, Where(element=article), None, Who.ACCOUNTANT))
         for update, special, price in special_changes(plan):
@@ -108,4 +126,4 @@ def catalogue_brakes(plan: SyncPlan, told: int, in_step: int, settings: Catalogu
                 times=times,
             )
             reasons.append(("brake-prices", words, marks, each))
-    return stopped(reasons, hint)
+    return reasons

@@ -8,12 +8,13 @@ from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from pipeline.config.model import StepSpec
+from pipeline.engine.sync import accounts, store
 from pipeline.engine.sync import match as matching
-from pipeline.engine.sync import store
-from pipeline.engine.sync.brakes import Braked, catalogue_brakes, stopped
+from pipeline.engine.sync.brakes import Braked, Reason, catalogue_reasons, stopped
 from pipeline.engine.sync.looks import goods_of
-from pipeline.engine.sync.plan import UNKNOWN, Create, SyncPlan, Update, fingerprint, plan, same
-from pipeline.engine.sync.rows import Row, priceless, shape
+from pipeline.engine.sync.plan import UNKNOWN, Change, Create, SyncPlan, Update, fingerprint, plan, price_changes, same
+from pipeline.engine.sync.rows import TOLD, Row, priceless, shape
 from pipeline.engine.sync.store import Link
 from pipeline.engine.sync.walk import (
     FIRST,
@@ -31,7 +32,7 @@ from pipeline.errors import Finding, MistokError
 from pipeline.flow import StepResult
 from pipeline.model import Offer
 from pipeline.ports import ApplyCatalogue, ApplyStock, OfferChange, Offers, OfferTraits, RowOutcome, Stock, StockTarget
-from pipeline.syncing import CatalogueSyncSettings, PriceSyncSettings, StockSyncSettings, is_price
+from pipeline.syncing import CatalogueSyncSettings, PriceSyncSettings, StockSyncSettings, SyncSettings, is_price
 from pipeline.texts import TN, T
 
 ZERO = Decimal(0)
@@ -41,24 +42,21 @@ class CatalogueRun(SyncRun):
     """One run of a step that keeps products and prices in step."""
 
     settings: CatalogueSyncSettings
-    went: Mapping[str, bool]  #: by the target's id what had gone from the source, and whether it was hidden then
+    own_gone: dict[str, bool]
+    others_gone: dict[str, set[str]]  #: by the name in the ledger, what another step has hidden
 
     def run(self, *, full: bool = False) -> StepResult:
         """Do it. Raises ConfigError, Refused and Transient (both sides untouched, or what was done is recorded)."""
+        self.enter()
         traits = self.traits()
         self.needs(self.source, self.settings.source, Offers, PRODUCTS)
         if not self.ctx.dry_run:
             self.needs(self.target, self.settings.to, ApplyCatalogue, TAKES_PRODUCTS)
-        seen = self._observe(traits, self.is_full(asked=full))
-        seen.remarks = (*seen.remarks, *priceless(seen.rows.sold, self.settings, traits))
-        key = self.settings.match.target or traits.keys[0]
-        matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
-        known = {name: link.known for name, link in seen.links.items()}
-        with self.ctx.ledger.read() as conn:
-            self.went = store.read_gone(self.ctx.ledger, conn, self.link)
-        made = plan(
-            seen.rows, matches, traits, self.settings, known, self.began, gone=self.went, full=seen.full
-        )  # fmt: skip
+        self._read_gone()
+        seen, made = self._look(traits, full=self.is_full(asked=full))
+        if not seen.full and _blind(made, seen.links):
+            # a price that was never sent would be written over one that nobody has looked at
+            seen, made = self._look(traits, full=True)
         self.remarks = made.findings
         rows = plan_rows(made, self.ctx.config.zone)
         if self.ctx.dry_run:
@@ -71,7 +69,7 @@ class CatalogueRun(SyncRun):
                 plan=made,
                 remarks=made.findings,
             )
-        braked = self._braked(made, seen)
+        braked = self.of_account(self._braked(made, seen))
         verdict = self.verdict(braked) if braked else None
         if braked and verdict != "accept":
             return self.stop(braked, verdict, made.counts, rows, full=seen.full)
@@ -83,6 +81,36 @@ class CatalogueRun(SyncRun):
         return result
 
     # --- observe -----------------------------------------------------------------------------------------------------
+
+    def _look(self, traits: OfferTraits, *, full: bool) -> tuple[Observed, SyncPlan]:
+        """Both sides, and what would be done."""
+        seen = self._observe(traits, full)
+        seen.remarks = (*seen.remarks, *priceless(seen.rows.sold, self.settings, traits))
+        key = self.settings.match.target or traits.keys[0]
+        matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
+        known = {name: link.known for name, link in seen.links.items()}
+        made = plan(seen.rows, matches, traits, self.settings, known, self.began, gone=self.went, full=seen.full)
+        return seen, made
+
+    def _read_gone(self) -> None:
+        """What had gone, also for other steps between the two: what returns may return to another step's category."""
+        ledger, mine = self.ctx.ledger, self.settings
+        with ledger.read() as conn:
+            self.own_gone = store.read_gone(ledger, conn, self.link)
+            self.others_gone = {}
+            for job, described in self.ctx.config.jobs.items():
+                for number, spec in enumerate(described.steps):
+                    link, params = store.link_of(job, described.steps, number) if is_sync(spec) else "", spec.params
+                    if link and link != self.step_link and _both_catalogues(params, mine):
+                        for name in accounts.kept_of(ledger, conn, link, self.memory.ends.target):
+                            hidden = {one for one, was in store.read_gone(ledger, conn, name).items() if was}
+                            self.others_gone |= {name: hidden} if hidden else {}
+
+    @property
+    def went(self) -> dict[str, bool]:
+        """By the target's id what had gone from the source, and whether it was hidden then."""
+        beside = {one: True for hidden in self.others_gone.values() for one in hidden}
+        return {**beside, **self.own_gone}
 
     def _observe(self, traits: OfferTraits, full: bool) -> Observed:
         source, target = self.source, self.target
@@ -113,7 +141,39 @@ class CatalogueRun(SyncRun):
     def _braked(self, made: SyncPlan, seen: Observed) -> Braked:
         if not seen.links and not self.is_compared() and (first := self._first(made)):
             return first
-        return catalogue_brakes(made, seen.rows.told, len(seen.links), self.settings, self.hint())
+        sent = {name: link.target.values for name, link in seen.links.items()}
+        reasons = catalogue_reasons(made, seen.rows.told, len(seen.links), self.settings, sent)
+        if seen.links and (never := self._never_in_step(made, seen)):
+            reasons.insert(0, never)
+        return stopped(reasons, self.hint())
+
+    def _never_in_step(self, made: SyncPlan, seen: Observed) -> Reason | None:
+        """Prices of a kind of which nothing was in step yet, as when `fields` names a further one."""
+        known = {name for link in seen.links.values() for name in link.wanted}
+        updates = []
+        for one in made.updates:
+            new = [
+                change
+                for change in one.changes
+                if is_price(change.name) and change.name not in known and self._overwrites(change)
+            ]
+            updates += [replace(one, changes=tuple(new))] if new else []
+        if not updates:
+            return None
+        names = sorted({change.name for one in updates for change in one.changes})
+        words = T(
+            "Prices of this kind were never in step ({names}): {n} would change.",
+            names=", ".join(names),
+            n=TN("{n} product", "{n} products", len(updates)),
+        )
+        marks = [f"{one.target.id}:{one.changes!r}" for one in updates]
+        return (FIRST, words, marks, _told(updates, self.ctx.config.zone))
+
+    def _overwrites(self, change: Change) -> bool:
+        """Whether a change is written over something: a target that tells such prices, and none here, has none."""
+        if change.before is UNKNOWN:
+            return change.name not in self.traits().reads
+        return change.before not in (None, ())
 
     def _first(self, made: SyncPlan) -> Braked:
         """Prices that were never in step are not written over what is there before a person has looked at them.
@@ -151,6 +211,7 @@ class CatalogueRun(SyncRun):
                 self._update(more, seen, applied)
                 self.ctx.progress(applied.done, total, T("writing {name}", name=self.settings.to))
             self._vanish(made, applied)
+            self._leave(seen)
         except MistokError as error:
             # what was done before is recorded, and the next run does the rest
             if error.code == "config":
@@ -183,11 +244,19 @@ class CatalogueRun(SyncRun):
 
     def _remember(self, gone: Mapping[str, bool], back: Collection[str] = ()) -> None:
         """What has gone and whether it is hidden for that; ``back``: ids of what is there as it was, or is no more."""
-        now = {name: hidden for name, hidden in {**self.went, **gone}.items() if name not in back}
-        if now != self.went:
-            self.went = now
+        now = {name: hidden for name, hidden in {**self.own_gone, **gone}.items() if name not in back}
+        if now != self.own_gone:
+            self.own_gone = now
             with self.ctx.begin() as conn:
                 store.write_gone(self.ctx.ledger, conn, self.link, now)
+        for name, hidden in self.others_gone.items():
+            if hidden & set(back):
+                hidden -= set(back)
+                with self.ctx.begin() as conn:
+                    left = store.read_gone(self.ctx.ledger, conn, name)
+                    store.write_gone(
+                        self.ctx.ledger, conn, name, {one: was for one, was in left.items() if one not in back}
+                    )
 
     def _create(self, creates: Sequence[Create], applied: Applied) -> None:
         assert isinstance(self.target, ApplyCatalogue)
@@ -262,13 +331,31 @@ class CatalogueRun(SyncRun):
             self._gone([one.offer for one in targets], outcomes, applied)
             self._let_stock_look()
 
+    def _leave(self, seen: Observed) -> None:
+        """What stands in none of the step's categories any more is not kept in step by it, and is no loss either."""
+        sold = {row.key for row in (*seen.rows.sold, *seen.rows.bases.values())}
+        left = [one for one in seen.links.values() if one.source_key in seen.rows.elsewhere - sold]
+        if not left:
+            return
+        with self.ctx.begin() as conn:
+            store.forget_links(conn, self.ctx.client, self.link, [one.target.id for one in left])
+        names = sorted({next(iter(one.target.keys.values()), one.target.id) for one in left})
+        text = TN(
+            "{n} product stands in none of the categories of this step any more: {names}. The step leaves it as it is.",
+            "{n} products stand in none of the categories of this step any more: {names}. The step leaves them as they "
+            "are.",
+            len(names),
+            names=", ".join(names[:TOLD]) + (" …" if len(names) > TOLD else ""),
+        )
+        seen.remarks = (*seen.remarks, Finding("left-category", text))
+
     def _let_stock_look(self) -> None:
         """The steps that send stock there believe in what they sent last: let them compare all of it, once."""
         with self.ctx.begin() as conn:
             for job, described in self.ctx.config.jobs.items():
                 for number, spec in enumerate(described.steps):
                     if isinstance(spec.params, StockSyncSettings) and spec.params.to == self.settings.to:
-                        link = store.link_of(job, described.steps, number)
+                        link = accounts.present(self.ctx.ledger, conn, store.link_of(job, described.steps, number))
                         store.set_moment(self.ctx.ledger, conn, store.FULL, link, None)
 
     def _gone(self, offers: Sequence[Offer], outcomes: Sequence[RowOutcome], applied: Applied) -> None:
@@ -307,6 +394,30 @@ class CatalogueRun(SyncRun):
             target, row.key, row.offer.id,
             {**(before.wanted if before else {}), **wanted}, dict(seen), {**(before.sent if before else {}), **sent},
         )  # fmt: skip
+
+
+def is_sync(spec: StepSpec) -> bool:
+    """Whether a step keeps two systems in step."""
+    return isinstance(spec.params, SyncSettings)
+
+
+def _both_catalogues(one: object, other: SyncSettings) -> bool:
+    """Whether both are about whole products between the same two systems."""
+    return (
+        all(
+            isinstance(each, CatalogueSyncSettings) and not isinstance(each, PriceSyncSettings) for each in (one, other)
+        )
+        and isinstance(one, SyncSettings)
+        and (one.source, one.to) == (other.source, other.to)
+    )
+
+
+def _blind(made: SyncPlan, links: Mapping[str, Link]) -> bool:
+    """Whether a price would be written that was never sent there, and nobody knows what it would be written over."""
+    return any(
+        change.before is UNKNOWN and (one.target.id not in links or change.name not in links[one.target.id].wanted)
+        for one, change in price_changes(made)
+    )
 
 
 def _article(row: Row) -> str:

@@ -13,14 +13,13 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from pipeline.engine.context import Progress, RunContext
+from pipeline.engine.sync import accounts, store
 from pipeline.engine.sync import match as matching
-from pipeline.engine.sync import store
 from pipeline.engine.sync.apart import Apart, levels_there, prices_apart, stock_apart
 from pipeline.engine.sync.catalogue import plain
 from pipeline.engine.sync.looks import Look, looks, mappings_of, match_settings
 from pipeline.engine.sync.rows import Rows, as_products, base_only_of, shape, unsent
 from pipeline.errors import ConfigError, Finding
-from pipeline.ledger import decisions
 from pipeline.model import Offer, StockLevel
 from pipeline.ports import Noticing, Offers, OfferTraits, Stock, System
 from pipeline.texts import T
@@ -132,7 +131,8 @@ class _Seen:
     def of(cls, ctx: RunContext, look: Look, sides: Mapping[str, _Side]) -> _Seen:
         source, target = sides[look.source], sides[look.to]
         with ctx.ledger.read() as conn:
-            given = decisions.articles_of(conn, ctx.client, look.source, look.to)
+            account = accounts.account_of(ctx, look.source, source.system)
+            given = accounts.articles(ctx.ledger, conn, look.source, look.to, account)
         mappings = mappings_of(look.goods.match, given)
         rows = shape(source.offers, look.goods, target.traits, mappings, look.change)
         whole = look.goods.model_copy(update={"only_published": False, "categories": ()})
@@ -261,10 +261,12 @@ class _Together:
 
 
 def remember(ctx: RunContext, first: str, second: str, by: str) -> None:
-    """Write down that these two were found in step: jobs between them may begin to write prices and stock."""
+    """Write down that these two, these very accounts, were found in step: jobs between them may begin to write."""
+    marks = {name: accounts.account_of(ctx, name, ctx.system(name)) for name in (first, second)}
     with ctx.begin() as conn:
         for pair in (f"{first}>{second}", f"{second}>{first}"):
-            ctx.ledger.set_value(conn, store.COMPARED, pair, {"at": ctx.clock.now().isoformat(), "by": by})
+            value = {"at": ctx.clock.now().isoformat(), "by": by, "accounts": marks}
+            ctx.ledger.set_value(conn, store.COMPARED, pair, value)
 
 
 def rows_of(found: Comparison, zone: tzinfo = UTC) -> list[dict[str, Any]]:

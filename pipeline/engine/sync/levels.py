@@ -9,10 +9,10 @@ from typing import Any
 
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync import store
-from pipeline.engine.sync.brakes import Braked, stopped
+from pipeline.engine.sync.brakes import Braked, Reason, stopped
 from pipeline.engine.sync.looks import goods_of_stock
 from pipeline.engine.sync.rows import Row, Rows, shape, unsent
-from pipeline.engine.sync.stock import Push, StockPlan, plan_stock, sellable_by_warehouse, stock_brakes
+from pipeline.engine.sync.stock import Push, StockPlan, plan_stock, sellable_by_warehouse, stock_reasons
 from pipeline.engine.sync.store import Link
 from pipeline.engine.sync.walk import (
     FIRST,
@@ -46,26 +46,18 @@ class StockRun(SyncRun):
 
     def run(self, *, full: bool = False) -> StepResult:
         """Do it. Raises ConfigError, Refused and Transient."""
+        self.enter()
         traits = self.traits()
         self.needs(self.source, self.settings.source, Offers, PRODUCTS)
         source: Stock = self.needs(self.source, self.settings.source, Stock, STOCK)
         if not self.ctx.dry_run:
             self.needs(self.target, self.settings.to, ApplyStock, TAKES_STOCK)
         self._check_warehouses(source)
-        is_full = self.is_full(asked=full)
         levels = list(source.levels())
-        seen = self._observe(traits, levels, full=is_full)
-        wanted, unmapped = sellable_by_warehouse(levels, self.settings, seen.rows.members)
-        key = self.settings.match.target or traits.keys[0]
-        matches = matching.without_bases(matching.match(seen.rows, seen.targets, key, self.settings.match))
-        there = self._there(seen)
-        keys = {row.key for row in seen.rows.sold} | seen.rows.unpublished
-        gone = [link.target for link in seen.links.values() if link.source_key not in keys]
-        made = plan_stock(
-            matches, wanted, there, self.settings, unmapped=unmapped, findings=seen.rows.findings, gone=gone,
-            unsent=unsent(self.ctx.config, self.settings.source, self.settings.to, seen.rows), aside=seen.rows.aside,
-            full=seen.full,
-        )  # fmt: skip
+        seen, made, wanted, matches = self._look(traits, levels, full=self.is_full(asked=full))
+        if not seen.full and not (made.lost and self._is_held(made, seen)) and (made.lost or _blind(made)):
+            # what is told no more is looked at itself; and a level that was never sent is not written unseen
+            seen, made, wanted, matches = self._look(traits, levels, full=True)
         self.remarks = made.findings
         rows = plan_rows(made)
         braked = self._braked(made, seen)
@@ -78,6 +70,7 @@ class StockRun(SyncRun):
                 plan=made,
                 remarks=made.findings,
             )
+        braked = self.of_account(braked)
         verdict = self.verdict(braked) if braked else None
         if braked and verdict != "accept":
             return self.stop(braked, verdict, made.counts, rows, full=seen.full)
@@ -90,6 +83,30 @@ class StockRun(SyncRun):
         return result
 
     # --- observe -----------------------------------------------------------------------------------------------------
+
+    def _look(
+        self, traits: OfferTraits, levels: Sequence[StockLevel], *, full: bool
+    ) -> tuple[Observed, StockPlan, Mapping[str, object], matching.Matches]:
+        """Both sides, what would be done, what the target is to show, and who is who."""
+        seen = self._observe(traits, levels, full=full)
+        wanted, unmapped = sellable_by_warehouse(levels, self.settings, seen.rows.members)
+        key = self.settings.match.target or traits.keys[0]
+        matches = matching.without_bases(matching.match(seen.rows, seen.targets, key, self.settings.match))
+        keys = {row.key for row in seen.rows.sold} | seen.rows.unpublished
+        told = {row.key for row in seen.rows.sold if row.offer.id in wanted}
+        gone = [link.target for link in seen.links.values() if link.source_key not in keys]
+        made = plan_stock(
+            matches, wanted, self._there(seen), self.settings, unmapped=unmapped, findings=seen.rows.findings,
+            gone=gone, full=seen.full, told=len(told),
+            lost=[link.target.id for link in seen.links.values() if link.source_key not in told],
+            unsent=unsent(self.ctx.config, self.settings.source, self.settings.to, seen.rows), aside=seen.rows.aside,
+        )  # fmt: skip
+        return seen, made, wanted, matches
+
+    def _is_held(self, made: StockPlan, seen: Observed) -> bool:
+        """Whether so much is told no more that nothing is done before a person has said so."""
+        braked = self.of_account(self._braked(made, seen))
+        return bool(braked) and self.verdict(braked) != "accept"
 
     def _check_warehouses(self, source: Stock) -> None:
         for where, system, names in (
@@ -135,6 +152,7 @@ class StockRun(SyncRun):
             )
             rows = Rows(sold, {}, told=len(told), members=members)
             return Observed(rows, [one.target for one in links.values()], links, full, began)
+        full = True  # something is new, so that all of both sides is read
         how = goods_of_stock(self.ctx.config, self.settings)
         offers = self.counted(source.offers(), self.settings.source)
         change, own = self.step.change, self.settings
@@ -185,7 +203,7 @@ class StockRun(SyncRun):
     def _braked(self, made: StockPlan, seen: Observed) -> Braked:
         asking = [one for one in made.findings if one.code not in QUIET]
         if not seen.links and not self.is_compared() and (made.pushes or asking):
-            marks = [f"{one.target.offer.id}:{one.target.warehouse}:{one.target.quantity}" for one in made.pushes]
+            marks = _marks(made.pushes)
             marks += [f"{one.code}:{one.where.element}" for one in asking]
             words = T(
                 "This stock was never in step: {n} would change, and {open}.",
@@ -194,7 +212,24 @@ class StockRun(SyncRun):
             )
             each = [*asking, *map(_told, made.pushes)]
             return stopped([(FIRST, words, marks, each)], self.hint())
-        return stock_brakes(made, seen.rows.told, len(seen.links), self.settings, self.hint())
+        reasons = stock_reasons(made, seen.rows.told, len(seen.links), self.settings)
+        if seen.links and (never := self._never_in_step(made, seen)):
+            reasons.insert(0, never)
+        return stopped(reasons, self.hint())
+
+    @staticmethod
+    def _never_in_step(made: StockPlan, seen: Observed) -> Reason | None:
+        """Levels of a warehouse in which nothing was in step yet, as when `warehouses` names a further one."""
+        known = {name for link in seen.links.values() for name in link.stock()}
+        new = [one for one in made.pushes if one.target.warehouse not in known and one.before not in (None, 0)]
+        if not new:
+            return None
+        words = T(
+            "Stock of this warehouse was never in step ({names}): {n} would change.",
+            names=", ".join(sorted({one.target.warehouse or "-" for one in new})),
+            n=TN("{n} level", "{n} levels", len(new)),
+        )
+        return (FIRST, words, _marks(new), [_told(one) for one in new])
 
     # --- apply -------------------------------------------------------------------------------------------------------
 
@@ -251,6 +286,15 @@ def _link(push: Push, before: Link | None) -> Link:
     key = row.key if row else before.source_key if before else ""
     source_id = row.offer.id if row else before.source_id if before else ""
     return Link(offer, key, source_id, before.wanted if before else {}, before.seen if before else {}, sent)
+
+
+def _blind(made: StockPlan) -> bool:
+    """Whether a level would be written, and nobody knows what it would be written over."""
+    return any(one.before is None for one in made.pushes)
+
+
+def _marks(pushes: Sequence[Push]) -> list[str]:
+    return [f"{one.target.offer.id}:{one.target.warehouse}:{one.target.quantity}" for one in pushes]
 
 
 def _article(push: Push) -> str:

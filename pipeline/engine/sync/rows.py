@@ -66,6 +66,7 @@ class Rows:
     members: Mapping[str, str] = field(default_factory=dict)  #: id of a variant that is not sent -> its base's id
     aside: Mapping[str, Text] = field(default_factory=dict)  #: key of what is there and not sent -> why
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)  #: id of a base sent alone -> its variants' keys
+    elsewhere: frozenset[str] = frozenset()  #: keys of what stands in none of the step's categories: not gone either
 
 
 def article_of(offer: Offer, chain: Sequence[str]) -> str:
@@ -102,7 +103,7 @@ def shape(
         maker.add(product)
     return Rows(
         tuple(maker.sold), maker.bases, tuple(maker.findings), maker.told, frozenset(maker.unpublished),
-        maker.members, maker.aside, maker.parts,
+        maker.members, maker.aside, maker.parts, frozenset(maker.elsewhere),
     )  # fmt: skip
 
 
@@ -119,6 +120,7 @@ class _Maker:
     members: dict[str, str] = field(default_factory=dict)
     aside: dict[str, Text] = field(default_factory=dict)
     parts: dict[str, frozenset[str]] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
     told: int = 0
 
     def add(self, offers: Sequence[Offer]) -> None:
@@ -127,7 +129,7 @@ class _Maker:
         base, variants = (first, offers[1:]) if first.kind != "variant" else (None, offers)
         paths = _paths(base or first)
         if not within(paths, self.settings.categories):
-            self._leave(offers, T("it stands in none of the chosen categories"))
+            self.elsewhere |= self._leave(offers, T("it stands in none of the chosen categories"))
             return
         shown = (base or first).values.get("published") is not False
         if self.settings.only_published and not shown:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from pipeline.engine.sync.brakes import Braked, source_reasons, stopped
+from pipeline.engine.sync.brakes import Reason, source_reasons
 from pipeline.engine.sync.match import Matches, named
 from pipeline.engine.sync.rows import Row
 from pipeline.errors import Finding, Where, Who
@@ -39,7 +39,9 @@ class StockPlan:
     findings: tuple[Finding, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     only_there: tuple[Offer, ...] = ()
-    vanished: tuple[str, ...] = ()  #: ids, in the target, of what was in step and has gone from the source
+    vanished: tuple[str, ...] = ()  #: ids, in the target, of what was in step and is kept so no more
+    lost: tuple[str, ...] = ()  #: ids, in the target, of what was in step and of which the source tells no stock now
+    told: int = 0  #: of so many products the source tells stock
     full: bool = True
     missing: tuple[tuple[Row, Decimal | None], ...] = ()  #: not in the target; its stock, None where it is not told
     untold: tuple[tuple[Row, Offer], ...] = ()  #: in both, and the source tells no stock of it
@@ -116,6 +118,8 @@ def plan_stock(
     unsent: Collection[str] = (),
     aside: Mapping[str, Text] | None = None,
     full: bool = True,
+    told: int = 0,
+    lost: Sequence[str] = (),
 ) -> StockPlan:
     """What is to be set.
 
@@ -126,11 +130,13 @@ def plan_stock(
         gone: offers of the target that were in step and whose source is gone.
         unsent: keys of what the target lacks on purpose; anything else of which there is some is told.
         aside: key of what the source has and does not send -> why.
+        told: of so many products the source tells stock.
+        lost: ids, in the target, of what was in step and of which it tells none.
     """
     pushes: list[Push] = []
     settled: list[Push] = []
     untold: list[tuple[Row, Offer]] = []
-    told = list(findings)
+    remarks = list(findings)
     for pair in matches.pairs:
         levels = wanted.get(pair.row.offer.id)
         if levels is None:  # the source keeps no stock of it
@@ -139,10 +145,10 @@ def plan_stock(
         targets = pair.targets
         if len(targets) > 1:
             if settings.match.ambiguous == "hold":
-                told.append(_twins(pair.row, targets, None))
+                remarks.append(_twins(pair.row, targets, None))
                 continue
             chosen = min(targets, key=lambda one: _natural(one.id))
-            told.append(_twins(pair.row, targets, chosen))
+            remarks.append(_twins(pair.row, targets, chosen))
             targets = (chosen,)
         for target in targets:
             for warehouse, quantity in levels.items():
@@ -155,8 +161,8 @@ def plan_stock(
             if id_there == offer.id and before != ZERO:
                 pushes.append(Push(_target(offer, warehouse, ZERO, settings), before, None))
     missing = tuple((row, _total(wanted.get(row.offer.id))) for row in matches.missing)
-    told += [_not_there(row, total, settings.to) for row, total in missing if total and row.key not in unsent]
-    told += [_unmapped(name, n) for name, n in sorted(unmapped.items())]
+    remarks += [_not_there(row, total, settings.to) for row, total in missing if total and row.key not in unsent]
+    remarks += [_unmapped(name, n) for name, n in sorted(unmapped.items())]
     counts = {
         "matched": len({one.target.offer.id for one in settled}),
         "updated": len(pushes),
@@ -166,10 +172,12 @@ def plan_stock(
         "keyless": sum(one.code == "no-article" for one in findings),
     }
     # what becomes of the stock of twins is told here
-    told += [one for one in matches.findings if one.code != "twins"]
+    remarks += [one for one in matches.findings if one.code != "twins"]
+    # what is told no more is told once: counted for ever, it would in the end look like a source that has shrunk
+    over = tuple(dict.fromkeys((*(one.id for one in gone), *lost))) if full else ()
     return StockPlan(
-        tuple(pushes), tuple(settled), tuple(told), counts, matches.only_there,
-        tuple(one.id for one in gone), full, missing, tuple(untold), aside or {},
+        tuple(pushes), tuple(settled), tuple(remarks), counts, matches.only_there, over, tuple(lost), told, full,
+        missing, tuple(untold), aside or {},
     )  # fmt: skip
 
 
@@ -187,9 +195,24 @@ def _target(offer: Offer, warehouse: str, quantity: Decimal, settings: StockSync
     return StockTarget(offer=offer, warehouse=warehouse, quantity=quantity, on_hand=settings.level == "on-hand")
 
 
-def stock_brakes(plan: StockPlan, told: int, in_step: int, settings: StockSyncSettings, hint: Text) -> Braked:
-    """Why this plan of levels waits; nothing when all is well."""
-    reasons = source_reasons(told, plan.vanished, in_step, settings) if plan.full else []
+def lost_reasons(plan: StockPlan, in_step: int, settings: StockSyncSettings) -> list[Reason]:
+    """Why a feed of stock is taken for broken: it tells of too little, whatever else the source tells of its products.
+
+    All of it is read in every run, so that it is looked at in every run.
+    """
+    return source_reasons(plan.told, plan.lost, in_step, settings) if in_step else []
+
+
+def stock_reasons(plan: StockPlan, told: int, in_step: int, settings: StockSyncSettings) -> list[Reason]:
+    """Why this plan of levels waits; nothing when all is well.
+
+    Args:
+        told: offers that the source told.
+        in_step: what was in step before.
+    """
+    reasons = lost_reasons(plan, in_step, settings)
+    if not reasons and not in_step and plan.full:
+        reasons = source_reasons(told, (), 0, settings)
     limit = settings.max_stock_cut
     rows = (*plan.pushes, *plan.settled)
     before = sum((max(one.before or ZERO, ZERO) for one in rows), ZERO)
@@ -210,7 +233,7 @@ def stock_brakes(plan: StockPlan, told: int, in_step: int, settings: StockSyncSe
             each = [_cut(one) for one in plan.pushes if one.before is not None and one.target.quantity < one.before]
             marks = [f"{one.target.offer.id}\0{one.target.warehouse}\0{one.target.quantity}" for one in plan.pushes]
             reasons.append(("brake-stock", words, marks, each))
-    return stopped(reasons, hint)
+    return reasons
 
 
 def _cut(push: Push) -> Finding:

@@ -46,7 +46,7 @@ def vanished(
         links: by the target's id, the source's key of what is in step.
         went: ids, in the target, of what had gone before.
     """
-    keys = {row.key for row in (*rows.sold, *rows.bases.values()) if row.key} | rows.unpublished
+    keys = {row.key for row in (*rows.sold, *rows.bases.values()) if row.key} | rows.unpublished | rows.elsewhere
     gone = [one for one in matches.only_there if one.id in links and links[one.id] not in keys]
     bases = _bases(matches, gone, keys, links, went)
     if settings.vanished != "hide":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from pipeline.alerts import notices
 from pipeline.config.model import ScheduleSettings, StepSpec
 from pipeline.engine import schedule
 from pipeline.engine.context import RunContext
-from pipeline.engine.sync import store
+from pipeline.engine.sync import accounts, store
 from pipeline.engine.sync.brakes import Braked
 from pipeline.engine.sync.match import HAS_VARIANTS
 from pipeline.engine.sync.rows import Rows
@@ -91,20 +92,54 @@ class SyncRun:
         assert isinstance(spec.params, SyncSettings)
         self.step, self.ctx = step, ctx
         self.settings: Any = spec.params
-        self.link = store.link_of(ctx.job, ctx.config.jobs[ctx.job].steps, number)
+        self.step_link = store.link_of(ctx.job, ctx.config.jobs[ctx.job].steps, number)
         self.subject = f"sync:{ctx.job}:{number + 1}"
         self.name = spec.step
         self.began = ctx.clock.now()
         self.remarks: tuple[Finding, ...] = ()  #: what the plan came upon, for the result of a run that is stopped
         self.source: System = ctx.system(spec.params.source)
         self.target: System = ctx.system(spec.params.to)
+        source, to = spec.params.source, spec.params.to
+        ends = accounts.Ends(
+            accounts.account_of(ctx, source, self.source), accounts.account_of(ctx, to, self.target)
+        )  # fmt: skip
         with ctx.ledger.read() as conn:
+            #: what is remembered of these very accounts
+            self.memory = accounts.look_up(ctx.ledger, conn, self.step_link, ends, (source, to))
+            self.link = self.memory.name
             aliases = {("sku", code): meant for code, meant in spec.params.match.aliases.items()}
-            self.mappings = {**aliases, **decisions.articles_of(conn, ctx.client, spec.params.source, spec.params.to)}
+            given = accounts.articles(ctx.ledger, conn, source, to, self.memory.ends.source)
+            self.mappings = {**aliases, **given}
             #: what a person says while this run is under way is about what comes after it
             self.decided = decisions.newest(conn, ctx.client, self.subject)
         self.passed = Braked()  #: what would have stopped this run, had a person not approved it
         self.by_decision = 0  #: number of that approval
+
+    # --- whose memory it is ------------------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Write down of which accounts this run is; nothing in a dry run."""
+        if self.ctx.dry_run:
+            return
+        ledger, ends, settings = self.ctx.ledger, self.memory.ends, self.settings
+        pair = f"{settings.source}>{settings.to}"
+        with self.ctx.begin() as conn:
+            accounts.enter(ledger, conn, self.step_link, self.memory)
+            accounts.keep_ids(ledger, conn, settings.source, settings.to, ends.source)
+            compared = ledger.get_value(conn, store.COMPARED, pair)
+            if compared and "accounts" not in compared and self.memory.first:
+                marks = {settings.source: ends.source, settings.to: ends.target}
+                ledger.set_value(conn, store.COMPARED, pair, {**compared, "accounts": marks})
+
+    def of_account(self, braked: Braked) -> Braked:
+        """The same, told apart from the same trouble of other accounts, and with a line about these."""
+        if not braked or self.memory.first:
+            return replace(braked, findings=self._with_account(braked.findings))
+        digest = hashlib.sha256(f"{self.link}\0{braked.digest}".encode()).hexdigest()[:32]
+        return replace(braked, findings=self._with_account(braked.findings), digest=digest)
+
+    def _with_account(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        return (findings[0], *accounts.told(self.memory), *findings[1:]) if findings else ()
 
     # --- observe -----------------------------------------------------------------------------------------------------
 
@@ -131,7 +166,7 @@ class SyncRun:
 
     def is_full(self, *, asked: bool) -> bool:
         """Whether everything of both sides is compared in this run."""
-        if asked or self.ctx.dry_run:
+        if asked or self.ctx.dry_run or self.memory.moved:
             return True
         with self.ctx.ledger.read() as conn:
             last = store.get_moment(self.ctx.ledger, conn, store.FULL, self.link)
@@ -162,10 +197,9 @@ class SyncRun:
             yield offer
 
     def noticed(self) -> tuple[Finding, ...]:
-        """What both systems came upon while they were read."""
-        return tuple(
-            finding for one in (self.source, self.target) if isinstance(one, Noticing) for finding in one.noticed()
-        )
+        """That these are other accounts than before, and what both systems came upon while they were read."""
+        told = [finding for one in (self.source, self.target) if isinstance(one, Noticing) for finding in one.noticed()]
+        return (*accounts.told(self.memory), *told)
 
     # --- brake -------------------------------------------------------------------------------------------------------
 
@@ -214,7 +248,7 @@ class SyncRun:
         if full:
             with ctx.begin() as conn:
                 store.set_moment(ctx.ledger, conn, store.FULL, self.link, None)
-        notes = [braked.findings[0].text]
+        notes = [braked.findings[0].text, *(one.text for one in accounts.told(self.memory))]
         if verdict is None:
             with ctx.begin() as conn:
                 number = plans.keep(
@@ -241,9 +275,12 @@ class SyncRun:
 
     def is_compared(self) -> bool:
         """Whether these two systems were compared and found in step, or a person took the differences of this step."""
-        pair = f"{self.settings.source}>{self.settings.to}"
+        source, to, ends = self.settings.source, self.settings.to, self.memory.ends
         with self.ctx.ledger.read() as conn:
-            return any(self.ctx.ledger.get_value(conn, store.COMPARED, name) for name in (pair, self.link))
+            found = self.ctx.ledger.get_value(conn, store.COMPARED, f"{source}>{to}")
+            if self.ctx.ledger.get_value(conn, store.COMPARED, self.link):
+                return True
+        return accounts.compared_with(found, {source: ends.source, to: ends.target}, first=self.memory.first)
 
     def compared(self, *, in_step: bool) -> None:
         """After a whole run: from now on this step needs nobody for its first time, if there was anything to look at.
@@ -303,6 +340,8 @@ class SyncRun:
                 self._card(conn, asking, now)
             else:
                 self._card_of_some(conn, applied, now)
+            if applied.whole:
+                accounts.settle(ctx.ledger, conn, self.step_link, self.memory)
             if applied.done:
                 ctx.event(conn, self.subject, "synced", link=self.link, **counts)
         ctx.reach("sync:recorded")

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
-from pipeline.api import Notices, Rejected, SystemEnv, T
+from pipeline.api import Notices, Rejected, SystemEnv, T, account_mark, place_of
 from plugins.systems.books import tables as t
 from plugins.systems.books.cells import Numbers
 from plugins.systems.books.counters import lock
@@ -18,6 +19,9 @@ from plugins.systems.books.database import Database
 from plugins.systems.books.load import Table, is_references, read_products, read_references
 from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.store import Loaded, ensure, renormalise, store_products, store_references
+
+#: The fact that tells these books from any others.
+IDENTITY = "identity"
 
 
 class OpenBooks:
@@ -35,6 +39,13 @@ class OpenBooks:
     def close(self) -> None:
         """Let go of the database."""
         self.database.close()
+
+    @property
+    def account(self) -> str:
+        """See KnowsAccount: where these books are, and which they are; "" for those that no run has used yet."""
+        with self.reading() as connection:
+            own = connection.execute(select(t.facts.c.value).where(t.facts.c.name == IDENTITY)).scalar()
+        return account_mark(place_of(self.settings.url), own) if own else ""
 
     def local_now(self) -> datetime:
         """Now, in the zone of the client."""
@@ -62,6 +73,7 @@ class OpenBooks:
             rules = connection.execute(select(t.facts.c.value).where(t.facts.c.name == "matching")).scalar()
             own = t.currencies.c.code == self.env.currency
             known = connection.execute(select(t.currencies.c.id).where(own)).first()
+            named = connection.execute(select(t.facts.c.value).where(t.facts.c.name == IDENTITY)).first()
             empty = connection.execute(select(func.count()).select_from(t.products)).scalar_one() == 0
         if self.env.dry_run and not self.database.in_memory:
             if empty and self.settings.seed:  # what a real run would load is loaded into memory
@@ -73,9 +85,18 @@ class OpenBooks:
             with self._changing() as connection:
                 renormalise(connection, self.rules)
                 ensure(connection, t.currencies, [self.env.currency])
+        if named is None and not self.env.dry_run:
+            self._name_them()
         if empty and self.settings.seed:
             self._seed()
         self._ready = True
+
+    def _name_them(self) -> None:
+        """Give these books a name of their own, by which others that come to lie in their place are told apart."""
+        with self._changing() as connection:
+            # asked again: another process may have done it
+            if connection.execute(select(t.facts.c.value).where(t.facts.c.name == IDENTITY)).first() is None:
+                connection.execute(t.facts.insert().values(name=IDENTITY, value=uuid4().hex))
 
     def _seed(self) -> None:
         now = self.env.clock.now()

@@ -29,6 +29,8 @@ from pipeline.api import (
     System,
     SystemEnv,
     Webhooks,
+    account_mark,
+    place_of,
 )
 from plugins.systems.woocommerce import mapping
 from plugins.systems.woocommerce.checking import check
@@ -58,6 +60,11 @@ class WooCommerce:
     def noticed(self) -> Sequence[Finding]:
         """What the readings since the last call told otherwise than it is in the shop, or not at all."""
         return self.notices.take()
+
+    @property
+    def account(self) -> str:
+        """See KnowsAccount: the shop itself, whoever logs in."""
+        return account_mark(place_of(self.settings.url))
 
     def close(self) -> None:
         """Let go of connections."""
