@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,33 @@ def test_all_rules_and_the_field_that_decided_are_explained(run: Run, tmp_path: 
     assert [one["text"] for one in step["told"]] == ["Old (2) is in step."]
     shown = run("sync", "goods", "--explain", "OLD-1").stdout
     assert "its `sku` is OLD-1; it means AB1, as was decided" in shown
+
+
+def stock(books: Path) -> list[int]:
+    with closing(sqlite3.connect(books)) as conn:
+        return [row[0] // 10**6 for row in conn.execute("select on_hand from stock")]  # kept in millionths
+
+
+def test_a_name_that_is_pointed_at_another_system_begins_anew(run: Run, tmp_path: Path) -> None:
+    """Ids of the one mean other things in the other: here A-1 and B-2 have changed places."""
+    write(
+        tmp_path,
+        {"stock": STOCK},
+        erp="code;name;stock\nA-1;Paint;5\nB-2;Lacquer;7\n",
+        shop="code;name;stock\nA-1;Paint;5\nB-2;Lacquer;7\n",
+    )
+    run("sync", "stock")
+    (tmp_path / "other.csv").write_text("code;name;stock\nB-2;Lacquer;50\nA-1;Paint;60\n", encoding="utf-8")
+    real = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    test = real.replace(
+        'url: "sqlite:///shop.sqlite3", seed: shop.csv', 'url: "sqlite:///test.sqlite3", seed: other.csv'
+    )
+    (tmp_path / "config.yaml").write_text(test, encoding="utf-8")
+    for _ in range(2):
+        said = run("sync", "stock", code=1).output
+        assert "shop is another account than at the last run" in said
+    assert "stock was never in step" in said
+    assert sorted(stock(tmp_path / "test.sqlite3")) == [50, 60]
+    (tmp_path / "config.yaml").write_text(real, encoding="utf-8")
+    assert "is an account that was kept in step before" in run("sync", "stock").output
+    assert "account" not in run("sync", "stock").output

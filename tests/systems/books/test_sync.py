@@ -465,3 +465,19 @@ def test_a_language_that_nothing_is_written_in_is_told_and_all_the_rest_goes_on(
     assert "uk-UA" in str(finding.hint)
     assert list(german.noticed()) == [], "once"
     assert list(place.open(language="uk-UA").noticed()) == []
+
+
+def test_books_are_known_by_their_place_and_by_themselves(place: Place) -> None:
+    """Not by who logs in, and in a dry run neither: other books in the same place are others."""
+    mine = place.open().account
+    assert len(mine) == 32
+    assert place.open().account == mine
+    place.dry_run = True
+    assert place.open().account == mine
+    place.dry_run = False
+    with place.open().database.write() as connection:
+        connection.execute(t.facts.update().where(t.facts.c.name == "identity").values(value="other"))
+    assert place.open().account not in (mine, "")
+    place.dry_run = True
+    with_nothing = Place("sqlite:///none.sqlite3", place.base, dry_run=True)
+    assert with_nothing.open().account == ""

@@ -299,3 +299,10 @@ def test_a_shop_is_checked(shop: Shop) -> None:
     assert shop.open().check() != findings
     shop.fake.behave(manage_stock=True)
     assert shop.open().check() == []
+
+
+def test_a_shop_is_known_by_its_address_whoever_logs_in(shop: Shop) -> None:
+    mine = shop.open().account
+    assert shop.open(key="ck_other", secret="cs_other").account == mine
+    assert shop.open(url=f"{shop.url}/").account == mine
+    assert shop.open(url=f"{shop.url}/wp").account != mine
