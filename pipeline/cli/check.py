@@ -170,24 +170,27 @@ def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
 
     ``connect``: the statuses of the source, and what both systems can do, are looked at, too.
     """
-    from pipeline.cli.rules import statuses_of
+    from pipeline.cli.rules import placed, statuses_of, unknown_names
     from pipeline.documents import DocumentsSettings
     from pipeline.engine.documents import rules
 
     answers = []
     for name, job in config.jobs.items():
-        for step in job.steps:
+        for number, step in enumerate(job.steps):
             if not isinstance(step.params, DocumentsSettings):
                 continue
             answer = Answer(name, step.step)
             known, error = statuses_of(config, step.params) if connect else (None, None)
             if error is not None:
                 answer.lines.append((None, T("the statuses of {name} could not be asked", name=step.params.source)))
-            answer.findings.extend(rules.gaps(step.params, known))
+            found = rules.gaps(step.params, known)
             if connect:
-                answer.findings.extend(_unable(config, step.params))
+                found += [*unknown_names(config, step.params, known), *_unable(config, step.params)]
+            answer.findings.extend(placed(config, name, number, found))
             if not answer.findings and known is not None:
                 answer.lines.append((True, T("every status of {name} has its rule", name=step.params.source)))
+                words = T("every name that the step gives is known to {name}", name=step.params.to)
+                answer.lines.append((True, words))
             if answer.findings:
                 answer.exit_code = common.WAITING
             if connect or answer.findings:

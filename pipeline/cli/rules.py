@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,9 +47,10 @@ def rules(
     told = []
     with common.cards(as_json=as_json):
         config = common.load(context)
-        for settings in _steps(config, job):
+        for number, settings in _steps(config, job):
             known, error = statuses_of(config, settings)
             rows, found = looked_at(settings, known)
+            found = placed(config, job, number, [*found, *unknown_names(config, settings, known)])
             if error is not None:
                 found = [*error.findings, *found]
                 code = max(code, common.exit_code(error))
@@ -62,11 +64,12 @@ def rules(
     raise typer.Exit(code)
 
 
-def _steps(config: ClientConfig, job: str) -> list[DocumentsSettings]:
+def _steps(config: ClientConfig, job: str) -> list[tuple[int, DocumentsSettings]]:
     from pipeline.documents import DocumentsSettings
 
-    def of(name: str) -> list[DocumentsSettings]:
-        return [spec.params for spec in config.jobs[name].steps if isinstance(spec.params, DocumentsSettings)]
+    def of(name: str) -> list[tuple[int, DocumentsSettings]]:
+        steps = enumerate(config.jobs[name].steps)
+        return [(number, spec.params) for number, spec in steps if isinstance(spec.params, DocumentsSettings)]
 
     if job not in config.jobs or not of(job):
         names = [name for name in config.jobs if of(name)]
@@ -90,6 +93,56 @@ def statuses_of(config: ClientConfig, settings: DocumentsSettings) -> tuple[Sequ
             return tuple(source.order_statuses()), None
     except MistokError as error:
         return None, error
+
+
+def unknown_names(config: ClientConfig, settings: DocumentsSettings, known: Sequence[Ref] | None) -> list[Finding]:
+    """The names that the step itself fixes and its target lacks; none when the target cannot be asked now."""
+    from pipeline.cli.sync import looking
+    from pipeline.engine.documents import fixed
+    from pipeline.ledger.decisions import mappings_of
+
+    try:
+        with looking(config) as ctx:
+            with ctx.ledger.read() as conn:
+                mappings = mappings_of(conn, config.client)
+            found = fixed.lacking(settings, ctx.system(settings.to), known or (), mappings)
+            return [finding for _one, finding in found]
+    except MistokError:
+        return []  # that a system cannot be asked is told of its connection
+
+
+def placed(config: ClientConfig, job: str, number: int, found: Sequence[Finding]) -> list[Finding]:
+    """The findings about keys of a step, each with its line in the config where one says it."""
+    from pipeline.config.includes import read_config
+
+    root = read_config(config.source)[0]
+    return [_at(root, ("jobs", job, "steps", str(number)), finding) for finding in found]
+
+
+def _at(root: Any, step: tuple[str, ...], finding: Finding) -> Finding:
+    from pipeline.config.yaml import Mapping as Node
+    from pipeline.config.yaml import Sequence as Nodes
+
+    key = finding.where.element
+    if key is None or finding.where.file is not None:
+        return finding
+    node, mark = root, None
+    wanted = list(step)
+    parts = [*wanted, *key.split(".")]
+    while parts:
+        if isinstance(node, Nodes) and parts[0].isdigit() and int(parts[0]) < len(node.items):
+            node = node.items[int(parts.pop(0))]
+            continue
+        # a key may have dots of its own: the longest that is there
+        several = [
+            n for n in range(len(parts), 0, -1) if isinstance(node, Node) and ".".join(parts[:n]) in node.entries
+        ]
+        if not several:
+            break
+        entry = node.entries[".".join(parts[: several[0]])]
+        node, mark, parts = entry.node, entry.key_mark, parts[several[0] :]
+    inside = len(parts) < len(key.split("."))
+    return replace(finding, where=mark.where(key)) if mark is not None and inside else finding
 
 
 def looked_at(settings: DocumentsSettings, known: Sequence[Ref] | None) -> tuple[list[dict[str, Any]], list[Finding]]:

@@ -66,7 +66,7 @@ def findings_of(card: Mapping[str, Any]) -> tuple[Finding, ...]:
 
 def asked_for(card: Mapping[str, Any]) -> tuple[str, ...]:
     """The mappings that would help: ``sku:AB-1``, each once."""
-    if card["kind"] not in ("held", "changed", "sync", "alike"):
+    if card["kind"] not in ("held", "changed", "sync", "alike", "status"):
         return ()
     return tuple(dict.fromkeys(finding.about for finding in findings_of(card) if finding.about))
 
@@ -155,7 +155,9 @@ def give_mappings(
         abouts = {f"{kind}:{code}": (kind, code, meant) for (kind, code), (meant, _) in kept.items()}
         freed = cards.held_for(conn, name, abouts)
         for card in shown:
-            if card["kind"] == "alike":  # nothing waits for it: later orders are booked on whoever was named
+            # nothing waits for it: later orders are booked on whoever was named, documents get what was named with the
+            # next look at all of them
+            if card["kind"] in ("alike", "status"):
                 cards.close_one(conn, name, card["id"], now, by=by, why=why or "mapped")
         changed = cards.changed_for(conn, name, abouts)
         files = file_rows.by_ids(conn, {card["file_id"] for card in changed})

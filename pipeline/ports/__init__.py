@@ -62,6 +62,7 @@ from pipeline.ports.syncing import (
     StockTarget,
 )
 from pipeline.ports.systems import (
+    AddsReferences,
     Catalogue,
     KnowsAccount,
     ProductLookup,
@@ -81,6 +82,7 @@ __all__ = [
     "NOT_SHOWN",
     "OFFER_FIELDS",
     "AddProducts",
+    "AddsReferences",
     "AmendDocuments",
     "Amendment",
     "ApplyCatalogue",

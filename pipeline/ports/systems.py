@@ -137,6 +137,15 @@ class References(Protocol):
 
 
 @runtime_checkable
+class AddsReferences(Protocol):
+    """It can say beforehand to which of its lists it adds what is missing. A system that does not say adds to none."""
+
+    def adds_references(self) -> Collection[str]:
+        """The kinds whose missing ones ``ensure`` makes, or the first document that names one."""
+        ...
+
+
+@runtime_checkable
 class ReferenceLists(Protocol):
     """It can tell all of a list that documents refer to, so that a person can be shown what may be meant."""
 

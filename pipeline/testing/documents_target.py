@@ -235,6 +235,15 @@ class DocumentsTarget:
         wanted = codes if listed is None else [code for code in codes if code in listed or code in made]
         return {code: Ref(code, code, code) for code in wanted}
 
+    def references(self, kind: str) -> Sequence[Ref]:
+        """See ReferenceLists: what the settings list, and what was added."""
+        made = [row[0] for row in self._conn.execute("SELECT code FROM lists WHERE kind = ?", [kind])]
+        return [Ref(code, code, code) for code in sorted({*self._settings.lists.get(kind, ()), *made})]
+
+    def adds_references(self) -> Collection[str]:
+        """See AddsReferences."""
+        return ("status", "source")
+
     def ensure(self, kind: str, code: str, name: str = "") -> Ref:
         """See References."""
         self._conn.execute("INSERT OR IGNORE INTO lists (kind, code) VALUES (?, ?)", [kind, code])

@@ -105,6 +105,8 @@ def _ways(
             rejected = T("nothing of this plan is applied; it is not asked about again")
         case "alike":
             rejected = T("the card is closed: they are different buyers")
+        case "status":
+            rejected = T("the card is closed; documents keep the status that they have")
         case "sync":
             yield Way(f"mistok resolve {n} --retry", T("compare both sides again now"))
             rejected = T("the card is closed; it is opened anew while the next look at everything finds the same")

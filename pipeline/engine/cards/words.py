@@ -14,4 +14,9 @@ KINDS: Mapping[str, Text] = {
     "user": T("user"),
     "executor": T("executor"),
     "currency": T("currency"),
+    "firm": T("own company"),
+    "account": T("bank account or cash desk"),
+    "service": T("service"),
+    "source": T("source"),
+    "status": T("status"),
 }

@@ -9,11 +9,11 @@ from typing import Any
 from pipeline.documents import REFERENCES, DocumentsSettings
 from pipeline.engine.documents import money, parties, products
 from pipeline.engine.documents.work import Work
-from pipeline.errors import Finding, Held, Rejected, Where, Who
+from pipeline.errors import ConfigError, Finding, Held, Rejected, Where, Who
 from pipeline.model import Order, cents
 from pipeline.picking import Pick, filled, mapped, picked
 from pipeline.ports import DocumentDraft, Parties, ProductLookup, ProductNames, Ref, References, System
-from pipeline.ports.choices import Choice
+from pipeline.ports.choices import By, Choice
 from pipeline.rules.orders import tax_remarks
 from pipeline.rules.parties import party_findings
 from pipeline.rules.pricing import order_totals
@@ -93,14 +93,23 @@ class Desk:
                 if not code:
                     continue
                 ref = self._known.get((kind, code)) or self._ensured(kind, code)
+                if ref is None and not said and (meant := self.mappings.get((kind, code))):
+                    # the step's own name is not there, and somebody has said which one is meant
+                    ref = self._known.get((kind, meant))
+                    work.choices = (*work.choices[:-1], self._instead(one, meant))
                 if ref is not None:
                     references[kind] = ref
                 elif (said_no := self.refused.get((kind, code))) is not None:
-                    findings.append(said_no)
+                    findings.append(replace(said_no, about=said_no.about or f"{kind}:{said or code}"))
                 else:
                     findings.append(_unknown(work.order, kind, code, said))
             work.references = references
             work.findings = (*work.findings, *findings)
+
+    def _instead(self, choice: Choice, meant: str) -> Choice:
+        """What is meant by a name that the step fixes and the target lacks, and who said so."""
+        by: By = "person" if (choice.field, choice.value) in self.people else "config"
+        return replace(choice, value=meant, by=by)
 
     def _find(self, asked: set[tuple[str, str]]) -> None:
         """Look these up, each once in a run as long as it is there."""
@@ -126,7 +135,7 @@ class Desk:
             return None
         try:
             self._known[kind, code] = self.target.ensure(kind, code, code)
-        except (Held, Rejected) as error:
+        except (ConfigError, Held, Rejected) as error:  # it adds no such thing, or not this one
             self.refused[kind, code] = error.findings[0]
         return self._known.get((kind, code))
 
@@ -134,15 +143,18 @@ class Desk:
         """The target's status of that name or code; with ``statuses: auto`` it is added when missing."""
         if not isinstance(self.target, References):
             return None
-        self._find({("status", name)})
-        if self._known.get(("status", name)) is None and self.settings.statuses == "auto" and self.adds:
-            self._added("status", name)
-        return self._known.get(("status", name))
+        meant = self.mappings.get(("status", name), name)
+        self._find({("status", name), ("status", meant)})
+        found = self._known.get(("status", name)) or self._known.get(("status", meant))
+        if found is None and self.settings.statuses == "auto" and self.adds:
+            found = self._added("status", name)
+        return found
 
     def _asked(self, order: Order) -> set[tuple[str, str]]:
         pairs = {(one.field, one.value) for one, _said in self._picked(order) if one.value}
         code = self._party_code(order)
-        return pairs | ({("party", code)} if code else set())
+        pairs |= {("party", code)} if code else set()
+        return pairs | {(kind, self.mappings[kind, code]) for kind, code in pairs if (kind, code) in self.mappings}
 
     def _picked(self, order: Order) -> list[tuple[Choice, str]]:
         """(what it is given and why, what the order says for it) of all that documents name besides goods and buyer."""
@@ -183,8 +195,11 @@ class Desk:
             choice = self._party_choice(work.order)
             code = choice.value
             if code:
-                work.choices = (*work.choices, choice)
                 ref = self._known.get(("party", code))
+                if ref is None and (meant := self.mappings.get(("party", code))):
+                    ref = self._known.get(("party", meant))
+                    choice = self._instead(choice, meant)
+                work.choices = (*work.choices, choice)
                 unknown = () if ref is not None else (_unknown(work.order, "party", code, ""),)
                 work.buyer = parties.Buyer(ref, findings=unknown)
             elif not isinstance(target, Parties):
@@ -266,8 +281,12 @@ def _unknown(order: Order, kind: str, code: str, said: str) -> Finding:
         where = Where(order=order.number, element=kind if kind == "currency" else None)
         return Finding(f"unknown-{kind}", text, where, hint, who, f"{kind}:{said}")
     text = T("{kind} {code}, which the step names, is not known.", **values)
-    hint = T("Add it there, or correct `{name}` of the step in the config.", name=_SETTINGS.get(kind, kind))
-    return Finding(f"unknown-{kind}", text, hint=hint, who=Who.ADMIN)
+    hint = T(
+        "Add it there, say which one is meant (`mistok cards` tells how), or correct `{name}` of the step in the "
+        "config.",
+        name=_SETTINGS.get(kind, kind),
+    )
+    return Finding(f"unknown-{kind}", text, hint=hint, who=Who.ADMIN, about=f"{kind}:{code}")
 
 
 _SETTINGS = {"party": "parties", "service": "delivery_service", "source": "shop"}

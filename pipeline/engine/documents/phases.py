@@ -243,11 +243,13 @@ def _with_statuses(run: DocumentsRun, pairs: Sequence[Pair]) -> list[Pair]:
             continue
         text = T("{system} has no status {status} for order {number}.", system=run.settings.to, status=doing.status,
                  number=work.number)  # fmt: skip
-        hint = T("Add it there, or correct `statuses` of the step; `auto` adds what is missing.")
+        hint = T("Add it there, say which one is meant (`mistok cards` tells how), or correct `statuses` of the step.")
         if (refused := run.desk.refused.get(("status", doing.status))) is not None:
-            hint = T("{words} Add it there by hand, or say which one is meant: `statuses` of the step.",
+            hint = T("{words} Add it there by hand, or say which one is meant: `mistok cards` tells how.",
                      words=refused.text)  # fmt: skip
-        work.notes = (*work.notes, Finding("unknown-status", text, Where(order=work.number), hint, Who.ADMIN))
+        about = f"status:{doing.status}"
+        lacking = Finding(settling.NO_STATUS, text, Where(order=work.number), hint, Who.ADMIN, about)
+        work.notes = (*work.notes, lacking)
         lacks = T("{system} has no status {status}: its documents keep the one that they have.", system=run.settings.to,
                   status=doing.status)  # fmt: skip
         if lacks not in run.notes:

@@ -156,22 +156,22 @@ def gaps(settings: DocumentsSettings, known: Sequence[Ref] | None = None) -> lis
         if key not in groups and find(key, known) is None:
             text = T("A rule names status {status}, and {system} has none of that name.", status=key,
                      system=settings.source)  # fmt: skip
-            found.append(Finding("unknown-status", text, Where(element="rules"), _has(known), Who.ADMIN))
+            found.append(Finding("unknown-status", text, Where(element=f"rules.{key}"), _has(known), Who.ADMIN))
     for key in settings.statuses if isinstance(settings.statuses, dict) else ():
         if key not in GROUPS and find(key, known) is None:
             text = T("`statuses` names status {status}, and {system} has none of that name.", status=key,
                      system=settings.source)  # fmt: skip
-            found.append(Finding("unknown-status", text, Where(element="statuses"), _has(known), Who.ADMIN))
-    for status in settings.back.statuses.values():
+            found.append(Finding("unknown-status", text, Where(element=f"statuses.{key}"), _has(known), Who.ADMIN))
+    for did, status in settings.back.statuses.items():
         if find(status, known) is None:
             text = T("`back` names status {status}, and {system} has none of that name.", status=status,
                      system=settings.source)  # fmt: skip
-            found.append(Finding("unknown-status", text, Where(element="back"), _has(known), Who.ADMIN))
+            found.append(Finding("unknown-status", text, Where(element=f"back.statuses.{did}"), _has(known), Who.ADMIN))
     for one in settings.only.statuses:
         if not any(same(one, group) for group in GROUPS) and find(one, known) is None:
             text = T("`only` names status {status}, and {system} has none of that name.", status=one,
                      system=settings.source)  # fmt: skip
-            found.append(Finding("unknown-status", text, Where(element="only"), _has(known), Who.ADMIN))
+            found.append(Finding("unknown-status", text, Where(element="only.statuses"), _has(known), Who.ADMIN))
     if not groups and settings.unknown_status == "hold":
         wanted = [one for one in known if not settings.only.statuses or _chosen(settings, one, known)]
         for ref in wanted:

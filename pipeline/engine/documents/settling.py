@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipeline.engine.documents.walk import DocumentsRun
 
 OTHER_TOTAL = "total-differs"  #: a person may accept that the document has another sum
+STATUS_CARD = "status"  #: kind of the card about a status that the target lacks
+NO_STATUS = "unknown-status"  #: the document is there, and keeps the status that it has
 #: What a person has rejected stays so, whatever a run had planned.
 NOT_REJECTED = tuple(state for state in OrderState if state is not OrderState.REJECTED)
 
@@ -108,6 +110,7 @@ def settle(run: DocumentsRun, conn: Any, work: Work) -> None:
     work.row = {**work.row, **values}
     number = work.ref.number if work.ref is not None else ""
     telling.close_cards(run, conn, work.subject, ("held", "in_doubt"), f"document {number} is as it should be")
+    _statuses(run, conn, work)
     if work.did:
         told = tuple(one for one in work.notes if one.code != "alike")  # which has an event of its own
         if told:
@@ -115,6 +118,28 @@ def settle(run: DocumentsRun, conn: Any, work: Work) -> None:
         run.tell(work, work.did[0], did=list(work.did), findings=list(work.notes))
     else:
         run.count("known")
+
+
+def _statuses(run: DocumentsRun, conn: Any, work: Work) -> None:
+    """A card for each status that the target lacks, on the first order that was to have it; nothing waits for it.
+
+    Once a person has answered, it is not asked about again; what somebody has added by hand closes it.
+    """
+    client = run.ctx.client
+    lacking = [one for one in work.notes if one.code == NO_STATUS and one.about]
+    if not lacking:
+        telling.close_cards(run, conn, work.subject, (STATUS_CARD,), "its document has its status")
+        return
+    if not work.did:
+        return
+    asked = {
+        finding.get("about")
+        for card in cards.listing(conn, client, closed=True, kinds=[STATUS_CARD])
+        if card["state"] == "open" or card["closed_by"]
+        for finding in card["findings"]
+    }
+    if new := [one for one in lacking if one.about not in asked]:
+        telling.open_card(run, conn, STATUS_CARD, work.subject, new, work.row["file_id"])
 
 
 def alike(run: DocumentsRun, conn: Any, work: Work) -> None:

@@ -28,6 +28,7 @@ KINDS: Mapping[str, Text] = {
     "plan": T("plan stopped by a brake"),
     "sync": T("products that are not in step"),
     "alike": T("buyers of a like name"),
+    "status": T("status that the target lacks"),
 }
 STATES: Mapping[str, Text] = {
     "open": T("open"),

@@ -38,6 +38,7 @@ KINDS: Mapping[str, Text] = {
     "plan": T("plans stopped by a brake"),
     "sync": T("syncs with products that are not in step"),
     "alike": T("buyers of a like name"),
+    "status": T("statuses that the target lacks"),
     "lost": T("files whose copy was lost"),
 }
 ROOMS: Mapping[str, Text] = {"ledger": T("Disk of the ledger"), "archive": T("Disk of the archive")}

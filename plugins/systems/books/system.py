@@ -206,6 +206,10 @@ class Books(Following):
             row = connection.execute(select(table.c.id, table.c.code, table.c.name).where(table.c.code == code)).one()
             return Ref(str(row.id), row.code, row.name)
 
+    def adds_references(self) -> Collection[str]:
+        """See AddsReferences: to all of its lists."""
+        return frozenset({*t.REFERENCES, SERVICE})
+
     def _ensure_service(self, code: str, name: str) -> Ref:
         (outcome,) = self.add_products([NewProduct(code=code, name=name or code, service=True)])
         if outcome.error is not None:

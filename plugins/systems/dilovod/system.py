@@ -152,6 +152,10 @@ class Dilovod:
         """See References: a source is made as a trade channel; raises ConfigError for anything else that is missing."""
         return self.naming.ensure(kind, code, name)
 
+    def adds_references(self) -> Collection[str]:
+        """See AddsReferences: trade channels alone."""
+        return frozenset({"source"})
+
     def references(self, kind: str) -> Sequence[Ref]:
         """See ReferenceLists: firms, storages, currencies, states, users, employees, accounts and more."""
         return self.naming.all(kind)

@@ -145,6 +145,10 @@ class KeyCrm:
         """See References: a source is made by its first order; raises ConfigError for anything else that is missing."""
         return self.naming.ensure(kind, code, name)
 
+    def adds_references(self) -> Collection[str]:
+        """See AddsReferences: a source is made by its first order."""
+        return frozenset({"source"})
+
     def references(self, kind: str) -> Sequence[Ref]:
         """See ReferenceLists: statuses, sources, users, payment methods, delivery services, warehouses, currencies."""
         return self.naming.all(kind)

@@ -73,6 +73,10 @@ class Naming:
             found |= {code: ref for code in missing if (ref := self._one(kind, code, every)) is not None}
         return found
 
+    def made(self) -> frozenset[str]:
+        """The kinds that the first order makes."""
+        return MADE if self.settings.new_names else frozenset()
+
     def ensure(self, kind: str, code: str, name: str = "") -> Ref:
         """Find it. A status or source that is not there is made by its first order, where `new_names` says so.
 

@@ -149,6 +149,10 @@ class Quincefin:
         """See References: a status or source may be made by its first order; raises ConfigError for anything else."""
         return self.naming.ensure(kind, code, name)
 
+    def adds_references(self) -> Collection[str]:
+        """See AddsReferences: what the first order makes, where `new_names` says so."""
+        return self.naming.made()
+
     def references(self, kind: str) -> Sequence[Ref]:
         """See ReferenceLists: what the settings name, with what orders of the account tell."""
         return self.naming.all(kind)

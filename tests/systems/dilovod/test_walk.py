@@ -198,3 +198,15 @@ def test_killed_at_every_point_it_goes_on_and_makes_one_of_each(shop: Shop) -> N
             shop.run()
         made = n - 100 + 2
         assert (point, shop.counts(), shop.stock()) == (point, [made, made, 0, made], {"AB-1": 8, "AB-2": 9})
+
+
+def test_statuses_that_dilovod_lacks_are_told_and_stop_nothing(shop: Shop) -> None:
+    """It adds none by its API: the job goes on, and one card asks what is meant."""
+    shop.rules = RULES.split("statuses:", maxsplit=1)[0] + "statuses: auto\n"
+    shop.put("4", bought())
+    assert shop.run().counts == {"created": 1, "parties": 1}
+    ((card),) = shop.cards()
+    assert (card["kind"], card["findings"][0]["about"]) == ("status", "status:Confirmed")
+    shop.map(("status", "Confirmed"), "Прийнято")
+    assert shop.run(full=True).counts == {"restated": 1}
+    assert shop.cards() == []
