@@ -127,8 +127,11 @@ def _lacks(settings: DocumentsSettings, target: System, one: Fixed, words: Text 
     values = {"system": settings.to, "kind": KINDS.get(one.kind, one.kind), "code": one.value, "key": key}
     text = T("{system} has no {kind} {code}, which `{key}` names.", **values)
     if one.keys == ("statuses",):
-        text = T("{system} has no status {code} and adds none: documents that are to have it keep the one that they have "
-                 "(`statuses: auto`).", **values)  # fmt: skip
+        text = T(
+            "{system} has no status {code} and adds none: documents that are to have it keep the one that they have "
+            "(`statuses: auto`).",
+            **values,
+        )
     return Finding(f"unknown-{one.kind}", text, Where(element=key), words or _has(target, one), Who.ADMIN)
 
 
