@@ -336,6 +336,8 @@ class SystemPlugin:
     cli: Callable[[Callable[..., tuple[Any, SystemEnv]]], typer.Typer] | None = None
     #: the classes of what ``open`` gives, by the settings one or another; imported when it is called
     classes: Callable[[], Sequence[type]] = tuple
+    #: groups of settings that may be left out, but that a new connection is best begun with
+    begins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from pipeline.cli import common
+from pipeline.cli.init_accounting import BOOKS, Accounting, chosen, nested
 from pipeline.errors import ConfigError, system_words
 from pipeline.texts import TN, T, Text, current_language
 
@@ -79,6 +80,7 @@ def init(
     client: str | None = None,
     language: str = "uk",
     shape: Shape | None = None,
+    accounting: Accounting | None = None,
     further: Mapping[str, bytes] | None = None,
 ) -> tuple[Path, ...]:
     """Make a client folder in ``directory`` and give the files that were written. ``further``: more of them.
@@ -95,9 +97,11 @@ def init(
             T("`{name}` cannot be the name of a client.", name=name),
             hint=T("Names have Latin letters, digits, `-`, `_` and `.`: give one with --client."),
         )
-    files = _contents(server, name, language if language in ("uk", "en") else "en", shape)
+    accounting = accounting or Accounting()
+    check_jobs(shape, accounting)
+    files = _contents(server, name, language if language in ("uk", "en") else "en", shape, accounting)
     files |= {Path(path): data.decode("utf-8") for path, data in (further or {}).items()}
-    copies = _copies(server)
+    copies = _copies(server, accounting)
     taken = [path for path in (*files, *copies) if (directory / path).exists()]
     if taken:
         raise ConfigError(
@@ -152,6 +156,13 @@ def command(
     ] = None,
     timezone: Annotated[str, typer.Option(help=str(T("Time zone of the shop.")))] = Shape().timezone,
     currency: Annotated[str, typer.Option(help=str(T("Currency of the shop.")))] = Shape().currency,
+    accounting: Annotated[
+        str, typer.Option(help=str(T("Where orders go: books (embedded), or a system of mistok plugins.")))
+    ] = BOOKS,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help=str(T("A setting of the accounting, as KEY=VALUE.")), show_default=False),
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help=str(T("Ask nothing: what is not given is as by default.")))
     ] = False,
@@ -160,24 +171,69 @@ def command(
     with common.cards():
         if language not in (None, "uk", "en"):
             common.usage(T("Language `{value}` is not known.", value=language), T("Write uk or en."))
-        shape = Shape(tuple(dict.fromkeys(jobs or JOBS)), timezone, currency)
+        books = _accounting(accounting, settings or ())
+        shape = Shape(tuple(dict.fromkeys(jobs or jobs_for(books))), timezone, currency)
         shape.check()
         speaks = language or current_language()
         further: Mapping[str, bytes] = {}
         if server is None and not yes and not password_stdin and sys.stdin.isatty() and sys.stdout.isatty():
             from pipeline.cli.init_questions import ask
 
-            answers = ask(directory, client, speaks, shape)
-            chosen, client, speaks = answers.server, answers.client, answers.language
-            shape, further = answers.shape, answers.pinned
+            answers = ask(directory, client, speaks, shape, books)
+            where, client, speaks = answers.server, answers.client, answers.language
+            shape, further, books = answers.shape, answers.pinned, answers.accounting
         else:
             password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-            chosen = Server(kind_of(server or "local"), host, port, user, password or None, key, root)
-        init(directory, server=chosen, client=client, language=speaks, shape=shape, further=further)
-        _tell(directory, chosen, client or client_name(directory), trusted=bool(further))
+            where = Server(kind_of(server or "local"), host, port, user, password or None, key, root)
+        init(
+            directory,
+            server=where,
+            client=client,
+            language=speaks,
+            shape=shape,
+            accounting=books,
+            further=further,
+        )
+        _tell(directory, where, client or client_name(directory), books, trusted=bool(further))
 
 
-def _tell(directory: Path, server: Server, client: str, *, trusted: bool = False) -> None:
+def _accounting(name: str, settings: Sequence[str]) -> Accounting:
+    """What the options say of it. Raises ConfigError."""
+    if name == BOOKS and not settings:
+        return Accounting()
+    from pipeline.registry import load_registry
+
+    given: dict[str, str] = {}
+    for one in settings:
+        key, sign, value = one.partition("=")
+        if not sign or not value.strip():
+            common.usage(T("`{value}` is no KEY=VALUE.", value=one))
+        given[key.strip()] = value.strip()
+    made = chosen(load_registry(sources=()), name, given)
+    for asked in made.wanted:
+        if asked.secret and asked.key in given:
+            common.usage(
+                T("{key} is a secret: others could read it on the command line.", key=asked.key),
+                T("Leave it out; it is taken from the environment: {name}.", name=made.variable_of(asked)),
+            )
+    return made
+
+
+def jobs_for(accounting: Accounting) -> tuple[str, ...]:
+    """The jobs that it can do."""
+    return JOBS if accounting.products else ("orders",)
+
+
+def check_jobs(shape: Shape, accounting: Accounting) -> None:
+    """Raises ConfigError for a job that the accounting cannot do."""
+    if not set(shape.jobs) <= set(jobs_for(accounting)):
+        raise ConfigError(
+            T("{name} tells no products, so it has no catalogue to publish.", name=accounting.type),
+            hint=T("Take orders only: --job orders"),
+        )
+
+
+def _tell(directory: Path, server: Server, client: str, accounting: Accounting, *, trusted: bool = False) -> None:
     out = common.console()
     config = common.quoted(directory / "config.yaml")
     out.print(str(T("Made {path}.", path=str(directory))), soft_wrap=True, markup=False)
@@ -186,6 +242,13 @@ def _tell(directory: Path, server: Server, client: str, *, trusted: bool = False
     steps: list[Text] = []
     if server.kind != "local" and not server.key and not server.password:
         steps.append(T("Put the password into {path}.", path=str(directory / _SECRET)))
+    if variables := accounting.variables():
+        steps.append(
+            T(
+                "Set {names} in the environment; a service takes them from service.env beside the config.",
+                names=", ".join(variables),
+            )
+        )
     if server.kind == "sftp" and not trusted:
         steps.append(T("Accept the server's key: mistok --config {path} trust site", path=config))
     steps.append(T("Try it: mistok --config {path} check --connect", path=config))
@@ -253,7 +316,7 @@ def client_name(directory: Path) -> str:
     return name[:64] or "client"
 
 
-def _contents(server: Server, client: str, language: str, shape: Shape) -> dict[Path, str]:
+def _contents(server: Server, client: str, language: str, shape: Shape, accounting: Accounting) -> dict[Path, str]:
     """Every text file, by its path in the folder."""
     local = server.kind == "local"
     values = {
@@ -262,7 +325,7 @@ def _contents(server: Server, client: str, language: str, shape: Shape) -> dict[
         "seed": "    seed: [samples/products.csv, samples/references.csv]\n" if local else "",
         "goods": "goods",
         "orders": "orders",
-        "first_steps": "\n" + str(_first_steps(server).render(language)) + "\n",
+        "first_steps": "\n" + str(_first_steps(server, accounting).render(language)) + "\n",
     }
     names = {
         "config.yaml": "config.yaml",
@@ -274,7 +337,11 @@ def _contents(server: Server, client: str, language: str, shape: Shape) -> dict[
         Path(target): _fill((_TEMPLATES / language / name).read_text(encoding="utf-8"), values)
         for name, target in names.items()
     }
-    files[Path("config.yaml")] = _shaped(files[Path("config.yaml")], shape)
+    config = Path("config.yaml")
+    files[config] = _shaped(files[config], shape)
+    if not accounting.embedded:
+        files[config] = _with_accounting(files[config], accounting, language)
+        files |= {Path(path): f"{secret}\n" for path, secret in accounting.secrets().items()}
     files[Path(".gitignore")] = "/secrets/*\n!/secrets/README.md\n*.sqlite3*\n/archive/\n/logs/\n"
     if not local and not server.key:
         files[_SECRET] = (server.password or _PLACEHOLDER) + "\n"
@@ -291,6 +358,30 @@ def _shaped(config: str, shape: Shape) -> str:
     )
     head = re.sub(r"^currency: UAH", f"currency: {shape.currency}", head, flags=re.MULTILINE)
     return head + "\n\n".join(blocks).rstrip("\n") + "\n" + rest
+
+
+def _with_accounting(config: str, accounting: Accounting, language: str) -> str:
+    """The config with another accounting than the embedded one, which is the last of its connections."""
+    words = (
+        T("The accounting, where orders go: {about}.", about=accounting.about),
+        T("What else it can be told: mistok config explain {name}", name=accounting.type),
+    )
+    block = [f"  # {text.render(language)}" for text in words]
+    block += [f"  {accounting.type}:", f"    type: {accounting.type}", *_yaml(nested(accounting.values()), 4)]
+    config = re.sub(
+        r"(?<=\n)(?:  #[^\n]*\n)+  books:\n(?:    [^\n]*\n)+", lambda _: "\n".join(block) + "\n", config, count=1
+    )
+    return re.sub(r"(from|into): books\b", lambda found: f"{found[1]}: {accounting.type}", config)
+
+
+def _yaml(values: Mapping[str, Any], depth: int) -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield f"{' ' * depth}{key}:"
+            yield from _yaml(value, depth + 2)
+        else:
+            is_reference = re.fullmatch(r"\$\{(?:env|file):[A-Za-z0-9_./-]+\}", value)
+            yield f"{' ' * depth}{key}: {value if is_reference else _quoted(value)}"
 
 
 def _fill(text: str, values: dict[str, str]) -> str:
@@ -329,7 +420,17 @@ def _quoted(text: str) -> str:
     return text if plain else json.dumps(escaped, ensure_ascii=False)
 
 
-def _first_steps(server: Server) -> Text:
+def _first_steps(server: Server, accounting: Accounting) -> Text:
+    if not accounting.embedded:
+        if server.kind == "local":
+            return T(
+                "Here the site is the folder `site/`: orders are taken from `site/orders` and go to {name}. Copy "
+                "`samples/single.xml` there to see one come in. For a real server change `connections.site`.",
+                name=accounting.type,
+            )
+        return T(
+            "The site is reached at {host}; its orders go to {name}.", host=server.host or "", name=accounting.type
+        )
     if server.kind == "local":
         return T(
             "Here the site is the folder `site/`: the catalogue goes to `site/goods`, orders are taken from "
@@ -341,13 +442,14 @@ def _first_steps(server: Server) -> Text:
     )
 
 
-def _copies(server: Server) -> dict[Path, Path]:
+def _copies(server: Server, accounting: Accounting) -> dict[Path, Path]:
     """Files copied from what ships with Mistok: target in the folder -> source."""
     from pipeline import resources
 
     copies = {Path(".mistok") / "config.schema.json": resources.schemas() / "config.schema.json"}
     if server.kind == "local":
-        for name in ("products.csv", "references.csv", "orders/good/single.xml"):
+        tables = ("products.csv", "references.csv") if accounting.embedded else ()
+        for name in (*tables, "orders/good/single.xml"):
             copies[Path("samples") / Path(name).name] = resources.samples() / name
     return copies
 
@@ -358,7 +460,7 @@ def _write(directory: Path, files: dict[Path, str], copies: dict[Path, Path], se
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
         # x: never over a file that came meanwhile; a secret is nobody else's from its first byte on
-        mode = 0o600 if path == _SECRET else 0o666
+        mode = 0o600 if path.parts[0] == _SECRET.parts[0] and path.suffix != ".md" else 0o666
         with os.fdopen(
             os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8", newline="\n"
         ) as out:

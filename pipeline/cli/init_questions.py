@@ -15,9 +15,10 @@ from typing import Any
 import typer
 
 from pipeline.cli import common
-from pipeline.cli.init import NAME, Server, Shape, client_name, kind_of
+from pipeline.cli.init import NAME, Server, Shape, client_name, jobs_for, kind_of
+from pipeline.cli.init_accounting import Accounting, Wanted, chosen, offered, wanted
 from pipeline.errors import ConfigError, MistokError
-from pipeline.texts import T, Text, use_language
+from pipeline.texts import T, Text, use_language, verbatim
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +29,58 @@ class Answers:
     client: str
     language: str
     shape: Shape
+    accounting: Accounting
     pinned: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def ask(directory: Path, client: str | None, language: str, shape: Shape) -> Answers:
+def ask(directory: Path, client: str | None, language: str, shape: Shape, accounting: Accounting) -> Answers:
     """Ask everything, with what is given as proposals; try the server. Raises typer.Abort on Ctrl-C."""
     say(T("A few questions; Enter takes what stands in brackets, Ctrl-C stops and writes nothing."))
     language = question(T("Language of comments and messages (uk, en)"), language, _one_of("uk", "en"))
     use_language(language)
     client = question(T("Name of the client, in Latin letters"), client or client_name(directory), _is_name)
     server, pinned = _server(directory)
-    jobs = question(
-        T("Jobs: catalogue (goods to the site), orders (from the site), or both"), " ".join(shape.jobs), _are_jobs
-    )
+    accounting = _accounting(accounting)
+    possible = [job for job in shape.jobs if job in jobs_for(accounting)] or ["orders"]
+    jobs = " ".join(possible)
+    if len(jobs_for(accounting)) > 1:
+        jobs = question(T("Jobs: catalogue (goods to the site), orders (from the site), or both"), jobs, _are_jobs)
+    else:
+        say(T("{name} tells no products: the job is to take orders.", name=accounting.type))
     zone = question(T("Time zone of the shop"), shape.timezone, _is_zone)
     currency = question(T("Currency of the shop"), shape.currency, _is_currency)
     shape = Shape(tuple(jobs.split()), zone, currency)
-    return Answers(server, client, language, shape, pinned)
+    return Answers(server, client, language, shape, accounting, pinned)
+
+
+def _accounting(before: Accounting) -> Accounting:
+    """Which accounting, and what a connection to it must be told."""
+    from pipeline.registry import load_registry
+
+    registry = load_registry(sources=())
+    known = offered(registry)
+    for name, plugin in known.items():
+        say(T("  {name}: {what}", name=name, what=plugin.summary))
+    while True:
+        name = question(T("Accounting that orders go to"), before.type, _one_of(*known))
+        given: dict[str, str] = {}
+        for one in wanted(known[name]) or ():
+            if one.fixed:
+                continue
+            say(T("{key}: {about}", key=one.key, about=one.about))
+            if one.secret:
+                unseen = T("{key} (not shown; kept in `secrets/`; empty: from the environment)", key=one.key)
+                given[one.key] = str(typer.prompt(str(unseen), hide_input=True, default="", show_default=False)).strip()
+            else:
+                given[one.key] = question(verbatim(one.key), before.given.get(one.key), _fits(one))
+        try:
+            return chosen(registry, name, given)
+        except ConfigError as error:
+            common.show_findings(error.findings, of_story=True)
+
+
+def _fits(one: Wanted) -> Callable[[str], Text | None]:
+    return lambda answer: _is_given(answer) or one.trouble(answer)
 
 
 def _server(directory: Path) -> tuple[Server, dict[str, bytes]]:

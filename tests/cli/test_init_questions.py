@@ -148,6 +148,7 @@ else:
             at.answer("Folder on the server", "")
             at.answer("Trust it from now on?", "y")
             at.read_until("The login works.")
+            at.answer("Accounting that orders go to", "")
             at.answer("Jobs:", "orders")
             at.answer("Time zone", "Europe/Kiyv")
             at.read_until("Did you mean `Europe/Kyiv`?")
@@ -164,6 +165,29 @@ else:
         assert set(config.jobs) == {"orders"}
         with terminal(["-c", "acme/config.yaml", "run", "orders"], tmp_path) as at:
             assert at.end() == 0, at.said
+
+    @pytest.mark.full
+    def test_another_accounting_is_asked_for_what_it_must_be_told(tmp_path: Path) -> None:
+        with terminal(["init", "acme"], tmp_path) as at:
+            at.answer("Language of comments", "")
+            at.answer("Name of the client", "")
+            at.answer("Where does the site put its orders", "")
+            at.answer("Accounting that orders go to", "trytn")
+            at.read_until("Known: ")
+            at.answer("Accounting that orders go to", "tryton")
+            at.answer("\nurl", "not an address")
+            at.answer("\nurl", "https://erp.example")
+            at.answer("\ndatabase", "shop")
+            at.answer("\nuser", "mistok")
+            at.answer_unseen("password (not shown", "s3cret")
+            at.read_until("tells no products")
+            at.answer("Time zone", "")
+            at.answer("Currency", "")
+            assert at.end() == 0, at.said
+        folder = tmp_path / "acme"
+        assert (folder / "secrets" / "tryton-password").read_text(encoding="utf-8") == "s3cret\n"
+        assert "s3cret" not in (folder / "config.yaml").read_text(encoding="utf-8")
+        assert set(load_config(folder, environ={}).jobs) == {"orders"}
 
     @pytest.mark.full
     def test_ctrl_c_at_a_question_leaves_nothing(tmp_path: Path) -> None:

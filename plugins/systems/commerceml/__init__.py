@@ -43,4 +43,5 @@ PLUGIN = SystemPlugin(
     open=open_exchange,
     cli=_verbs,
     classes=classes,
+    begins=("server",),
 )
