@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -81,7 +82,7 @@ def test_sums_in_a_plan_are_written_as_people_of_the_language_do() -> None:
 
     head = {"article": "0042", "name": "Фарба", "act": "changed"}
     change = {"before": "1389.50", "after": "1400.00"}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             **head,
             "changes": [
