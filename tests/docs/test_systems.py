@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,23 @@ def test_every_feature_that_was_asked_for_has_its_setting_and_a_test_that_is_the
         "a feature without a test"
     )
     assert missing_of(page) == []
+
+
+#: Points of the walk of orders, and how many rows each has at least.
+POINTS = {"1": 11, "2": 4, "3": 2, "4": 4, "5": 3, "6, never": 5, "7": 1, "8": 5, "sources": 5, "connectors": 15,
+          "bad input": 6, "D": 6, "E": 6}  # fmt: skip
+
+
+def test_every_sentence_about_orders_into_accounts_has_a_row_with_a_test_that_is_there() -> None:
+    part = PAGE.split("## Orders into accounts, sentence by sentence\n")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("|")][2:]
+    assert [row for row in rows if len(row) != 4 or not all(row)] == []
+    assert [row[2] for row in rows if not re.search(r"`tests/[\w/]+\.py::\w+`", row[3])] == [], "without a test"
+    told = Counter(row[0] for row in rows)
+    assert set(told) == set(POINTS)
+    assert {point: n for point, n in told.items() if n < POINTS[point]} == {}
+    named = {name.strip() for row in rows for name in row[1].split(",")}
+    assert named <= {"walk", "inbox", *SYSTEMS}
 
 
 def test_every_row_of_the_systems_has_its_test() -> None:
