@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.alerts import notices
 from pipeline.engine.documents.rules import same
@@ -25,7 +25,22 @@ if TYPE_CHECKING:
     from pipeline.engine.documents.walk import DocumentsRun
 
 KIND = "documents-shipped"  #: of the value with the articles that are to be compared in the next full run
+#: Of the value with the articles that moved and were not compared yet, whoever moved them: a run that was killed, a
+#: person's answer to a card, a replay.
+MOVED = "documents-moved"
 TOLD = 50
+
+
+def keep(run: DocumentsRun, conn: Any) -> None:
+    """Write down, in the transaction that records a move, which articles moved: the next run compares them."""
+    ledger = run.ctx.ledger
+    if run.moved and _compares(run):
+        ledger.set_value(conn, MOVED, run.link, sorted(run.moved | set(ledger.get_value(conn, MOVED, run.link) or ())))
+
+
+def _compares(run: DocumentsRun) -> bool:
+    both = isinstance(run.source, Stock) and isinstance(run.target, Stock)
+    return both and run.settings.compare_stock != "off"
 
 
 def compare(run: DocumentsRun) -> None:
@@ -34,16 +49,20 @@ def compare(run: DocumentsRun) -> None:
     Raises Transient and Refused of the systems: all documents are settled by then.
     """
     settings, ctx = run.settings, run.ctx
-    if settings.compare_stock == "off" or not (isinstance(run.source, Stock) and isinstance(run.target, Stock)):
+    if not _compares(run):
         return
+    assert isinstance(run.source, Stock)
+    assert isinstance(run.target, Stock)
     with ctx.ledger.read() as conn:
         kept = set(ctx.ledger.get_value(conn, KIND, run.link) or ())
+        run.moved |= set(ctx.ledger.get_value(conn, MOVED, run.link) or ())
     asked = kept | run.moved
     now_is = bool(run.moved) if settings.compare_stock == "run" else run.full
     if not asked or not now_is:
         if asked != kept:
             with run.begin() as conn:
                 ctx.ledger.set_value(conn, KIND, run.link, sorted(asked))
+                ctx.ledger.set_value(conn, MOVED, run.link, [])
         return
     articles = {normal_form(run.mappings.get(("sku", code), code)): code for code in asked}
     back = {normal_form(code): normal_form(run.mappings.get(("sku", code), code)) for code in asked}
@@ -60,6 +79,7 @@ def compare(run: DocumentsRun) -> None:
         # what disagrees is looked at again until it does not
         again = sorted({finding.where.element or "" for finding in wrong})
         ctx.ledger.set_value(conn, KIND, run.link, again)
+        ctx.ledger.set_value(conn, MOVED, run.link, [])
         now = ctx.clock.now()
         if not wrong:
             cards.close(conn, ctx.client, run.subject, ["sync"], now, state="superseded", why="")

@@ -15,7 +15,7 @@ import structlog
 
 from pipeline.engine import patience, telling
 from pipeline.engine.booking import document_columns, says
-from pipeline.engine.documents import money, parties, products, settling
+from pipeline.engine.documents import comparing, money, parties, products, settling
 from pipeline.engine.documents.plan import Doing, act_key, content_of
 from pipeline.engine.documents.standing import writing
 from pipeline.engine.documents.work import Work
@@ -97,6 +97,8 @@ def run_phase(run: DocumentsRun, works: Sequence[Work], what: str, *, early: boo
     with run.begin() as conn:
         for (work, doing), act_id in zip(pairs, ids, strict=True):
             _commit(run, conn, work, doing, act_id, outcomes.get(doing.key))
+        if what in ("ship", "return"):
+            comparing.keep(run, conn)
     ctx.reach(f"documents:{what}-done")
 
 

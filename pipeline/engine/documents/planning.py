@@ -13,12 +13,12 @@ from pipeline.documents import DocumentsSettings, OnlySettings
 from pipeline.engine import patience
 from pipeline.engine.documents import money, paper, rules, settling
 from pipeline.engine.documents import plan as planner
-from pipeline.engine.documents.standing import standing_of
+from pipeline.engine.documents.standing import standing_of, without
 from pipeline.engine.documents.work import Work
 from pipeline.errors import Finding, MistokError, Where, Who
 from pipeline.ledger import acts as act_rows
 from pipeline.ledger import decisions
-from pipeline.model import Order
+from pipeline.model import Order, cents
 from pipeline.ports import DocumentRef, Documents, SeenOrder, ShipDocuments
 from pipeline.ports.choices import Choice
 from pipeline.rules.keys import key_of
@@ -73,7 +73,9 @@ def plan(run: DocumentsRun, works: Sequence[Work]) -> None:
         _rule(run, work)
     with patience.asking(run):
         _documents(run, works)
-        run.desk.look([work for work in works if not work.findings and _needs_draft(work)])
+        for work in works:
+            work.untouched = not work.findings and _untouched(run, work)
+        run.desk.look([work for work in works if not work.findings and _needs_draft(work) and not work.untouched])
     for work in works:
         _plan(run, work)
 
@@ -213,6 +215,21 @@ def _needs_draft(work: Work) -> bool:
     return bool({"order", "ship", "pay", "hold"} & set(work.acts))
 
 
+def _untouched(run: DocumentsRun, work: Work) -> bool:
+    """Whether its document is there with just this content, and nothing is left to be shipped or paid.
+
+    What it names need not be looked up then: that somebody has put a product away since is no matter of an old order.
+    """
+    order, standing = work.order, work.standing
+    if order is None or work.ref is None or standing.written is None or standing.cancelled or "hold" in work.acts:
+        return False
+    if standing.booked != planner.content_of(order, run.settings):
+        return False
+    if "ship" in work.acts and without(money.quantities(order), standing.away):
+        return False
+    return "pay" not in work.acts or money.paid(order) == cents(standing.paid)
+
+
 def _documents(run: DocumentsRun, works: Sequence[Work]) -> None:
     """Whether documents are there as they were made, and who else has shipped on them."""
     target = run.target
@@ -276,11 +293,12 @@ def _plan(run: DocumentsRun, work: Work) -> None:
     )
     # of an order whose document is not what it was made as nothing more is done before a person has looked
     amended = "amend" in work.plan.words
-    if work.ref is not None and work.draft is not None and not (amended or work.plan.findings):
+    written = work.draft.order if work.draft is not None else work.standing.written if work.untouched else None
+    if work.ref is not None and written is not None and not (amended or work.plan.findings):
         booked = work.standing.booked in ("", planner.content_of(work.order, settings))
-        differs = booked and not work.standing.cancelled and money.differs(work.draft.order, work.ref)
+        differs = booked and not work.standing.cancelled and money.differs(written, work.ref)
         if differs and settling.OTHER_TOTAL not in work.accepted:
-            work.plan = planner.Plan(findings=(settling.other_total(work, work.draft.order, work.ref),))
+            work.plan = planner.Plan(findings=(settling.other_total(work, written, work.ref),))
             return
     work.notes = (*work.notes, *work.plan.notes)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine import booking, mending, patience
-from pipeline.engine.documents import phases, planning, store
+from pipeline.engine.documents import comparing, phases, planning, store
 from pipeline.engine.documents.work import Work
 from pipeline.ledger import acts
 from pipeline.ledger import orders as order_rows
@@ -64,6 +64,7 @@ def resume(run: DocumentsRun, only: int | None = None) -> None:
                 order_rows.update(conn, row["order_row"], now, state=OrderState.CREATING, next_try=None)
             elif row["act"] in phases.ABSOLUTE:
                 acts.settle(conn, row["id"], acts.DROPPED, now)  # planned again, it has the same key
+        comparing.keep(run, conn)
         unsure = {row["order_row"]: row for row in rows if row["id"] not in found and row["state"] == acts.IN_DOUBT}
         known = {row["order_row"] for row in rows if row["id"] in found}
         for order_row, row in unsure.items():

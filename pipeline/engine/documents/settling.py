@@ -106,6 +106,8 @@ def settle(run: DocumentsRun, conn: Any, work: Work) -> None:
         "tries": 0,
         "next_try": None,
     }
+    if work.untouched and not work.notes and work.row.get("state") == OrderState.CREATED:
+        del values["findings"]  # what was told of it when it was written still holds
     order_rows.update(conn, work.row["id"], now, **values)
     work.row = {**work.row, **values}
     number = work.ref.number if work.ref is not None else ""

@@ -49,6 +49,7 @@ class Work:
     plan: Plan = field(default_factory=Plan)
     ref: DocumentRef | None = None  #: its document, as soon as there is one
     did: list[str] = field(default_factory=list)
+    untouched: bool = False  #: its document is as it is to be: what it names was not looked up
     stopped: bool = False  #: it waits, and nothing more is done about it in this run
 
     @property
