@@ -14,7 +14,7 @@ from pipeline.texts import TN, T, Text, hide_from_now_on
 if TYPE_CHECKING:
     from pipeline.config.model import ClientConfig
     from pipeline.engine.replay.choose import Asked
-    from pipeline.engine.replay.compare import Compared
+    from pipeline.engine.replay.lines import Compared
 
 SHOWN = 200  #: differences that a screen tells one by one
 DAYS = 30  #: that a config is tried on

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.engine.replay.choose import Asked, choose
-from pipeline.engine.replay.compare import Compared, compare, other_client
+from pipeline.engine.replay.compare import compare, other_client
+from pipeline.engine.replay.lines import Compared
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError
 from pipeline.ledger import tables as t

@@ -20,12 +20,13 @@ from pipeline.engine.carrying import Place
 from pipeline.engine.context import Progress, no_progress
 from pipeline.engine.foreseeing import Foreseen, Foresight, Unread
 from pipeline.engine.inbox import chosen
-from pipeline.engine.replay import lines
+from pipeline.engine.replay import lines, papers_compared
 from pipeline.engine.replay.choose import Pick
 from pipeline.engine.replay.copies import Copies, rejected
 from pipeline.engine.replay.drafts import draft_differences
-from pipeline.engine.replay.lines import Line
+from pipeline.engine.replay.lines import Compared, Line
 from pipeline.engine.replay.look import AT_ONCE, place_key
+from pipeline.engine.replay.papers import apart
 from pipeline.engine.runtime import Client, plugin_folder
 from pipeline.errors import ConfigError, Finding
 from pipeline.ledger import files as file_rows
@@ -33,7 +34,6 @@ from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import FileState, OrderState
 from pipeline.ports import Decoded, RemoteFile
 from pipeline.registry import load_registry
-from pipeline.rules.differences import Difference
 from pipeline.texts import TN, T, Text
 
 Row = dict[str, Any]
@@ -42,23 +42,6 @@ _REAL = {
     OrderState.HELD: "held",
     OrderState.NOTHING_TO_DO: "nothing",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One order, or one file as a whole (``order`` is empty): what it was, what it would be, and in what they differ.
-
-    Outcomes are ``created``, ``held``, ``nothing``, ``changed``, ``amended``, ``cancelled`` and ``ignored`` of orders,
-    ``read``, ``quarantined`` and ``untaken`` of files; ``unsound``: there is no sound copy to compare.
-    """
-
-    was: str
-    would: str
-    file: str
-    order: str = ""
-    text: Text | None = None  #: how they differ; None: they do not
-    fields: tuple[Difference, ...] = ()
-    findings: tuple[Finding, ...] = ()  #: why it would be held or quarantined
 
 
 def other_client(client: Client, path: Path) -> Client:
@@ -94,6 +77,8 @@ def compare(
 
     Raises Transient or Refused when the ledger or a target cannot be asked.
     """
+    picks, papers = apart(client, picks)
+    yield from papers_compared.compare(client, other, papers, report)
     with ExitStack() as stack:
         sides = _Side(client, stack), _Side(other, stack, job)
         for start in range(0, len(picks), AT_ONCE):

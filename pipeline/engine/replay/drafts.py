@@ -16,22 +16,30 @@ _REFS = (
     ("user", T("user")),
     ("executor", T("executor")),
 )
+_NAMES = {"firm": T("own company"), "account": T("bank account or cash desk"), "source": T("source")}
 
 
 def draft_differences(before: Action | None, after: Action | None) -> tuple[Difference, ...]:
     """The fields that ``after`` has otherwise; nothing when one of them makes no document."""
     match before, after:
         case CreateDocument(draft=old), CreateDocument(draft=new):
-            return tuple(_of(old, new))
+            return tuple(of_drafts(old, new))
     return ()
 
 
-def _of(old: DocumentDraft, new: DocumentDraft) -> Iterator[Difference]:
+def of_drafts(old: DocumentDraft, new: DocumentDraft) -> Iterator[Difference]:
+    """The fields that ``new`` has otherwise."""
     for name, words in _REFS:
         was, now = getattr(old, name), getattr(new, name)
         if _same(was, now):
             continue
         yield Difference(name, (words,), _ref(was), _ref(now))
+    for kind in sorted({*old.references, *new.references}):
+        was, now = old.references.get(kind), new.references.get(kind)
+        if not _same(was, now):
+            yield Difference(kind, (_NAMES.get(kind) or verbatim(kind),), _ref(was), _ref(now))
+    if not _same(old.delivery, new.delivery):
+        yield Difference("delivery_service", (T("service"),), _ref(old.delivery), _ref(new.delivery))
     yield from _products(old, new)
     if old.rounding != new.rounding:
         yield Difference("rounding", (T("rounding"),), _value(old.rounding), _value(new.rounding))

@@ -15,6 +15,7 @@ from pipeline.errors import Finding
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import OrderState
 from pipeline.model import cents
+from pipeline.rules.differences import Difference
 from pipeline.texts import TN, T, Text, verbatim
 
 Row = dict[str, Any]
@@ -44,6 +45,23 @@ Outcome = Literal[
     "failed",
 ]
 _WAITS = frozenset({"held", "in_doubt", "changed", "quarantined", "pruned", "unsound", "strange", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One order, or one file as a whole (``order`` is empty): what it was, what it would be, and in what they differ.
+
+    Outcomes are ``created``, ``held``, ``nothing``, ``changed``, ``amended``, ``cancelled`` and ``ignored`` of orders,
+    ``read``, ``quarantined`` and ``untaken`` of files; ``unsound``: there is no sound copy to compare.
+    """
+
+    was: str
+    would: str
+    file: str
+    order: str = ""
+    text: Text | None = None  #: how they differ; None: they do not
+    fields: tuple[Difference, ...] = ()
+    findings: tuple[Finding, ...] = ()  #: why it would be held or quarantined
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from pipeline.flow import COUNT_WORDS
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import OrderState
+from pipeline.model import cents
 from pipeline.ports import DocumentRef
 from pipeline.texts import T, Text
 
@@ -217,7 +218,10 @@ def _foreseen(papers: Papers, row: Row, work: Work) -> Line:
         return _line(papers, row, "held", words, work, findings=plan.findings, acts=not known)
     if plan.words:
         did = [phases.COUNTED[one] for one in plan.words]
-        words = T("№{number} would be: {what}.", number=number, what=_joined(did))
+        words = T("№{number} would be: {what}.", number=number, what=joined(did))
+        if did[0] == "created" and work.order is not None:
+            total = T("{total} {currency}", total=cents(work.order.total), currency=work.order.currency)
+            words = T("№{number} would be: {what} ({total}).", number=number, what=joined(did), total=total)
         return _line(papers, row, _SAME.get(did[0], "amended"), words, work, findings=work.notes, acts=True)
     return _settled(papers, row, work, work.ref)
 
@@ -236,7 +240,10 @@ def _done(papers: Papers, row: Row, work: Work) -> Line:
         words = T("№{number}: {what}", number=number, what=why)
         return _line(papers, row, "failed", words, work, findings=findings)
     if work.did:
-        words = T("№{number} is now: {what}.", number=number, what=_joined(work.did))
+        words = T("№{number} is now: {what}.", number=number, what=joined(work.did))
+        if row["document_number"]:
+            words = T("№{number} is document {document} now: {what}.", number=number, what=joined(work.did),
+                      document=row["document_number"])  # fmt: skip
         return _line(papers, row, _SAME.get(work.did[0], "amended"), words, work, findings=work.notes, acts=True)
     return _settled(papers, row, work, work.ref)
 
@@ -260,7 +267,8 @@ def _no_copy(papers: Papers, row: Row) -> Line:
     return _line(papers, row, "unsound", words, findings=(finding,))
 
 
-def _joined(words: Sequence[str]) -> Text:
+def joined(words: Sequence[str]) -> Text:
+    """What is done, or was, in words of the closing line."""
     texts = [COUNT_WORDS[word] for word in words]
     found = texts[0]
     for text in texts[1:]:
