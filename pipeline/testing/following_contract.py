@@ -6,9 +6,9 @@ Subclass a suite in a test module and give it a fixture ``subject`` (a :class:`S
         @pytest.fixture
         def subject(self, tmp_path): ...
 
-What a system cannot show (no stock, no period that can be closed, no way to lose an answer) its subject leaves None,
-and the promise about it is not asked. Payments and statuses: ``settling_contract``; parties and products:
-``naming_contract``.
+What a system cannot show (no stock, no period that can be closed, no way to lose an answer) its subject leaves None
+and says why in ``lacks``: the promise about it is skipped with that reason. Payments and statuses:
+``settling_contract``; parties and products: ``naming_contract``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.ports import (
     ShipDocuments,
     System,
 )
-from pipeline.testing.documents_contract import MOMENT
+from pipeline.testing.documents_contract import MOMENT, capability, needed
 from pipeline.testing.following_subject import (
     GONE,
     Subject,
@@ -152,8 +152,8 @@ class ShipContract:
 
     def test_nothing_leaves_on_a_cancelled_order(self, subject: Subject) -> None:
         system, draft, ref = self.opened(subject)
-        if not isinstance(system, AmendDocuments):
-            return
+        capability(system, AmendDocuments)
+        assert isinstance(system, AmendDocuments)
         one(system.cancel([Cancellation(key="demo/shop/1/cancel/2", ref=ref, status="cancelled")]))
         before = subject.stock()
         held(system.ship([shipment(ref, draft)])[0])
@@ -183,7 +183,7 @@ class ShipContract:
 
     def test_a_shipment_that_a_person_made_is_told_and_counts(self, subject: Subject) -> None:
         if subject.by_hand is None:
-            return
+            needed("by_hand", subject.lacks)
         system, draft, ref = self.opened(subject)
         subject.by_hand(ref, draft)
         (told,) = system.shipments_of([ref])[ref.id]
@@ -193,7 +193,7 @@ class ShipContract:
 
     def test_nothing_leaves_on_a_closed_order(self, subject: Subject) -> None:
         if subject.close is None:
-            return
+            needed("close", subject.lacks)
         system, draft, ref = self.opened(subject)
         subject.close(ref)
         before = subject.stock()
@@ -203,7 +203,7 @@ class ShipContract:
 
     def test_nothing_is_dated_into_a_closed_period(self, subject: Subject) -> None:
         if subject.close_period is None:
-            return
+            needed("close_period", subject.lacks)
         system, draft, ref = self.opened(subject)
         subject.close_period(MOMENT - timedelta(days=30))
         before = subject.stock()
@@ -214,7 +214,7 @@ class ShipContract:
 
     def test_an_answer_that_is_lost_leaves_it_in_doubt_and_a_look_finds_it(self, subject: Subject) -> None:
         if subject.lose_answer is None:
-            return
+            needed("lose_answer", subject.lacks)
         system, draft, ref = self.opened(subject)
         wanted = shipment(ref, draft)
         subject.lose_answer()
@@ -225,7 +225,7 @@ class ShipContract:
 
     def test_what_the_system_says_is_told_in_its_own_words(self, subject: Subject) -> None:
         if subject.refuse is None:
-            return
+            needed("refuse", subject.lacks)
         system, draft, ref = self.opened(subject)
         subject.refuse(WORDS)
         assert WORDS in held(system.ship([shipment(ref, draft)])[0])
@@ -233,7 +233,7 @@ class ShipContract:
 
     def test_two_at_once_ship_once(self, subject: Subject) -> None:
         if not subject.unique:
-            return
+            needed("unique", subject.lacks)
         opened = [self.opened(subject, n) for n in range(1, 7)]
         before = subject.stock()
         wanted = [shipment(ref, draft) for _, draft, ref in opened]
@@ -323,8 +323,8 @@ class ReturnContract:
         """A system may refuse to cancel an order whose goods have left, or do so: what comes back counts as well."""
         before = subject.stock(), subject.reserve()
         system, draft, ref, shipped = self.opened(subject)
-        if not isinstance(system, AmendDocuments):
-            return
+        capability(system, AmendDocuments)
+        assert isinstance(system, AmendDocuments)
         cancellation = Cancellation(key="demo/shop/1/cancel/2", ref=ref, status="refunded")
         (outcome,) = system.cancel([cancellation])
         if outcome.error is not None:
@@ -368,7 +368,7 @@ class ReturnContract:
 
     def test_nothing_is_dated_into_a_closed_period(self, subject: Subject) -> None:
         if subject.close_period is None:
-            return
+            needed("close_period", subject.lacks)
         system, draft, ref, shipped = self.opened(subject)
         subject.close_period(MOMENT - timedelta(days=30))
         held(system.take_back([coming_back(ref, shipped, draft, "1", MOMENT - timedelta(days=31))])[0])
@@ -377,7 +377,7 @@ class ReturnContract:
 
     def test_an_answer_that_is_lost_leaves_it_in_doubt_and_a_look_finds_it(self, subject: Subject) -> None:
         if subject.lose_answer is None:
-            return
+            needed("lose_answer", subject.lacks)
         system, draft, ref, shipped = self.opened(subject)
         wanted = coming_back(ref, shipped, draft)
         subject.lose_answer()
@@ -388,7 +388,7 @@ class ReturnContract:
 
     def test_what_the_system_says_is_told_in_its_own_words(self, subject: Subject) -> None:
         if subject.refuse is None:
-            return
+            needed("refuse", subject.lacks)
         system, draft, ref, shipped = self.opened(subject)
         subject.refuse(WORDS)
         assert WORDS in held(system.take_back([coming_back(ref, shipped, draft)])[0])
@@ -396,7 +396,7 @@ class ReturnContract:
 
     def test_two_at_once_take_back_once(self, subject: Subject) -> None:
         if not subject.unique:
-            return
+            needed("unique", subject.lacks)
         before = subject.stock()
         wanted = [
             coming_back(ref, shipped, draft)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from threading import Barrier
@@ -40,6 +40,8 @@ class Subject:
     refuse: Callable[[str], None] | None = None  #: the next thing to be made is refused with these words
     leaves_again: bool = True  #: what came back may leave once more on the same order document
     unique: bool = True  #: what two sessions make at once under one key is one thing
+    #: What it cannot be asked, by the name of the above -> why there is no such thing: that promise is skipped.
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     def stock(self) -> list[Decimal]:
         """What lies there of each of its products; nothing where the system keeps no stock."""

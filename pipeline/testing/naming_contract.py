@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import Held, InDoubt
 from pipeline.model import Address, Party
 from pipeline.ports import AddProducts, NewProduct, Parties, ProductLookup, ProductNames, RowOutcome, System
-from pipeline.testing.documents_contract import order
+from pipeline.testing.documents_contract import capability, needed, order
 from pipeline.testing.following_contract import WORDS
 from pipeline.testing.following_subject import Subject, at_once
 
@@ -66,7 +66,7 @@ class PartiesContract:
 
     def test_two_that_are_the_same_are_both_told(self, subject: Subject) -> None:
         if subject.twin is None:
-            return
+            needed("twin", subject.lacks)
         system, olena, _ = self.opened(subject)
         subject.twin(replace(OLENA, first_name="Оленка", phone="0671112233", email=""))
         (found,) = system.find_parties([Party(phone="+380671112233")])
@@ -109,7 +109,7 @@ class PartiesContract:
 
     def test_what_the_system_says_is_told_in_its_own_words(self, subject: Subject) -> None:
         if subject.refuse is None:
-            return
+            needed("refuse", subject.lacks)
         before = subject.count("party")
         system = subject.open()
         assert isinstance(system, Parties)
@@ -121,7 +121,7 @@ class PartiesContract:
 
     def test_an_answer_that_is_lost_leaves_it_in_doubt_and_a_look_finds_it(self, subject: Subject) -> None:
         if subject.lose_answer is None:
-            return
+            needed("lose_answer", subject.lacks)
         system = subject.open()
         assert isinstance(system, Parties)
         subject.lose_answer()
@@ -131,7 +131,7 @@ class PartiesContract:
 
     def test_two_at_once_add_one(self, subject: Subject) -> None:
         if not subject.unique:
-            return
+            needed("unique", subject.lacks)
         before = subject.count("party")
         buyers = [order(n, subject.codes).customer for n in range(1, 7)]
 
@@ -165,8 +165,8 @@ class ProductNamesContract:
     def test_all_of_one_name_are_told(self, subject: Subject) -> None:
         system = subject.open()
         assert isinstance(system, ProductNames)
-        if not isinstance(system, AddProducts):
-            return
+        capability(system, AddProducts)
+        assert isinstance(system, AddProducts)
         twins = [NewProduct(code=code, name="Лак «Яхтний» 1 л") for code in ("YACHT-1", "YACHT-01-А")]
         assert not [outcome.error for outcome in system.add_products(twins) if outcome.error]
         (found,) = system.find_by_name(["лак «яхтний»  1 Л"]).values()
@@ -258,7 +258,7 @@ class AddProductsContract:
 
     def test_what_the_system_says_is_told_in_its_own_words(self, subject: Subject) -> None:
         if subject.refuse is None:
-            return
+            needed("refuse", subject.lacks)
         system = self.opened(subject)
         before = subject.count("product")
         subject.refuse(WORDS)
@@ -269,7 +269,7 @@ class AddProductsContract:
 
     def test_an_answer_that_is_lost_leaves_it_in_doubt_and_adds_it_once(self, subject: Subject) -> None:
         if subject.lose_answer is None:
-            return
+            needed("lose_answer", subject.lacks)
         system = self.opened(subject)
         before = subject.count("product")
         subject.lose_answer()
@@ -281,7 +281,7 @@ class AddProductsContract:
 
     def test_two_at_once_add_one(self, subject: Subject) -> None:
         if not subject.unique:
-            return
+            needed("unique", subject.lacks)
         before = subject.count("product")
         wanted = [NewProduct(code=f"А-{n}", name=f"Товар {n}", base="А", base_name="Товари") for n in range(1, 7)]
 

@@ -17,7 +17,7 @@ from pipeline.ports import (
     StatusChange,
     System,
 )
-from pipeline.testing.documents_contract import MOMENT
+from pipeline.testing.documents_contract import MOMENT, needed
 from pipeline.testing.following_contract import WORDS
 from pipeline.testing.following_subject import GONE, Subject, at_once, held, in_doubt, key, one, ordered
 
@@ -93,7 +93,7 @@ class PaymentsContract:
 
     def test_nothing_is_dated_into_a_closed_period(self, subject: Subject) -> None:
         if subject.close_period is None:
-            return
+            needed("close_period", subject.lacks)
         system, wanted = self.opened(subject)
         subject.close_period(MOMENT - timedelta(days=30))
         held(system.pay([replace(wanted, at=MOMENT - timedelta(days=31))])[0])
@@ -102,7 +102,7 @@ class PaymentsContract:
 
     def test_an_answer_that_is_lost_leaves_it_in_doubt_and_a_look_finds_it(self, subject: Subject) -> None:
         if subject.lose_answer is None:
-            return
+            needed("lose_answer", subject.lacks)
         system, wanted = self.opened(subject)
         subject.lose_answer()
         in_doubt(system.pay([wanted])[0])
@@ -112,7 +112,7 @@ class PaymentsContract:
 
     def test_what_the_system_says_is_told_in_its_own_words(self, subject: Subject) -> None:
         if subject.refuse is None:
-            return
+            needed("refuse", subject.lacks)
         system, wanted = self.opened(subject)
         subject.refuse(WORDS)
         assert WORDS in held(system.pay([wanted])[0])
@@ -120,7 +120,7 @@ class PaymentsContract:
 
     def test_two_at_once_note_it_once(self, subject: Subject) -> None:
         if not subject.unique:
-            return
+            needed("unique", subject.lacks)
         wanted = [self.opened(subject, n)[1] for n in range(1, 7)]
 
         def work(system: System) -> list[str]:
@@ -192,14 +192,14 @@ class StatusesContract:
 
     def test_what_the_system_says_is_told_in_its_own_words(self, subject: Subject) -> None:
         if subject.refuse is None:
-            return
+            needed("refuse", subject.lacks)
         system, draft, ref, (status, _) = self.opened(subject)
         subject.refuse(WORDS)
         assert WORDS in held(system.set_statuses([change(draft, ref, status)])[0])
 
     def test_an_answer_that_is_lost_does_no_harm_a_second_time(self, subject: Subject) -> None:
         if subject.lose_answer is None:
-            return
+            needed("lose_answer", subject.lacks)
         system, draft, ref, (status, _) = self.opened(subject)
         subject.lose_answer()
         assert system.set_statuses([change(draft, ref, status)])[0].error is not None

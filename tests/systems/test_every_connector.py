@@ -10,6 +10,7 @@ import pytest
 from pipeline.capabilities import capabilities
 from pipeline.http import HttpClient
 from pipeline.registry import load_registry
+from pipeline.testing.orders_contract import OrdersContract
 from pipeline.testing.sync_contract import SyncContract
 from pipeline.testing.wire_contract import WireContract
 from tests.systems.walk_contract import SourceWalk, TargetWalk
@@ -80,3 +81,15 @@ def test_whoever_takes_products_is_written_to_through_the_faults_of_a_sync(name:
 @pytest.mark.parametrize("suite", [SourceWalk, TargetWalk])
 def test_every_row_of_the_list_of_faults_has_its_case(suite: type) -> None:
     assert [row for row in ROWS if not any(name.startswith(f"test_f{row}_") for name in vars(suite))] == []
+
+
+TARGETS = sorted(name for name in SYSTEMS if "documents" in capabilities(SYSTEMS[name]))
+#: The room whose tests are of another name than the plugin.
+ROOMS = {"quincefin-file": "quincefin"}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_whoever_holds_order_documents_goes_through_their_faults(name: str) -> None:
+    file = HERE / ROOMS.get(name, name) / "test_orders_contract.py"
+    assert subjects(ROOMS.get(name, name), OrdersContract)
+    assert f'"{name}"' in file.read_text(encoding="utf-8"), "it is killed by its own name"

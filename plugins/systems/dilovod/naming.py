@@ -103,13 +103,14 @@ class Naming:
         """
         own = self.reader.env.currency
         taken, how = self.settings.foreign == "own_rate", "`documents: {foreign: own_rate}`"
+        currency = self.currency(draft.order.currency)
         check_foreign(draft.order, own, "Dilovod", taken=taken, setting=how)
         notes: list[str] = [*rate_line(draft.order, own)]
         header: dict[str, Any] = {
             "firm": self._given(draft, "firm", self.settings.firm, new=new),
             "storage": self._storage(draft, new=new),
             "business": self._optional(draft, "business", self.settings.business),
-            "currency": self.currency(draft.order.currency),
+            "currency": currency,
             "person": self._person(draft, new=new),
             "state": self.state(draft),
             "tradeChanel": self._channel(draft),

@@ -66,6 +66,7 @@ class DocumentBook:
         self.reader, self.naming, self.env = reader, naming, env
         self.client, self.lists, self.settings = reader.client, reader.lists, reader.settings
         self.by_line = True  #: KeyCRM reckons discounts of lines as they are meant
+        self.tried = False  #: … which an order of this session has shown
         account = f"{self.settings.url}\0{self.settings.key.get_secret_value()}"
         with _LOCK:
             self._lock = _LOCKS.setdefault(hashlib.sha256(account.encode()).hexdigest(), threading.Lock())
@@ -133,7 +134,8 @@ class DocumentBook:
             body = new_order(draft, articles, names, sums, by_line=self.by_line, unit=self.settings.unit)
             status = self._status(order.status)
             comment = text(body.get("manager_comment"))
-            if status is not None:
+            more = status is not None or (self.by_line and not self.tried and bool(off_lines(order)))
+            if more:  # another request may follow: killed before it, the order is finished by whoever finds it
                 body["manager_comment"] = f"{comment}\n{MAKING}".strip()
             row = self._post(order.source, order.id, body)
             self.lists.forget("source")  # its first order has made it
@@ -171,6 +173,7 @@ class DocumentBook:
     def _to_the_cent(self, draft: DocumentDraft, sums: Sums, row: Row, *, by_line: bool) -> Row:
         """The order with the total that it is to have. Where KeyCRM reckons otherwise, discounts are off the order."""
         if number(row.get("grand_total")) == sums.total:
+            self.tried |= by_line and bool(off_lines(draft.order))
             return row
         path = f"{ORDER}/{ident(row.get('id'))}"
         whole = sums.discount + off_lines(draft.order)
@@ -209,7 +212,7 @@ class DocumentBook:
         body: dict[str, Any] = {}
         if wanted is not None and ident(row.get("status_id")) != wanted:
             body["status_id"] = wanted
-        if wanted is not None or _is_begun(row):
+        if _is_begun(row):
             body["manager_comment"] = comment
         if not body:
             return row

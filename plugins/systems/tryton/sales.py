@@ -206,6 +206,7 @@ class OrderBook:
         """The lines of a sale with their taxes, and the total that they come to. Raises Held."""
         order, taken = draft.order, self.settings.foreign == "own_rate"
         how = "`documents: {foreign: own_rate}`"
+        self.lists.currency(order.currency)  # one that is not there is told first
         check_foreign(order, self.env.currency, "Tryton", taken=taken, setting=how)
         sums, delivery, fee, total = sums_of(draft)
         wanted = []

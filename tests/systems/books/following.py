@@ -90,13 +90,13 @@ def subject(place: Place) -> Subject:
         for table in ("shipments", "returns", "payments", "parties", "products", "documents"):
             when = "UPDATE" if table == "documents" else "INSERT"
             with place.open().database.write() as connection:
-                for statement in _refusals(connection.dialect.name, table, when, said):
+                for statement in refusals(connection.dialect.name, table, when, said):
                     connection.exec_driver_sql(statement)
 
     def lose_answer() -> None:
         broken: list[bool] = []
         for opened in place.opened:
-            event.listen(opened.database._engine, "commit", lambda connection: _commit_and_break(connection, broken))
+            event.listen(opened.database._engine, "commit", lambda connection: commit_and_break(connection, broken))
 
     return Subject(
         open=place.open,
@@ -112,11 +112,12 @@ def subject(place: Place) -> Subject:
         by_hand=by_hand,
         twin=twin,
         refuse=refuse,
-        lose_answer=None if books.database.sqlite else lose_answer,  # a file has no connection that can break
+        lose_answer=None if books.database.sqlite else lose_answer,
+        lacks={"lose_answer": "a file has no connection that can break"} if books.database.sqlite else {},
     )
 
 
-def _refusals(dialect: str, table: str, when: str, words: str) -> list[str]:
+def refusals(dialect: str, table: str, when: str, words: str) -> list[str]:
     """A rule of the database itself that refuses to write into a table."""
     if dialect == "sqlite":
         name = f"no_{table}"
@@ -127,7 +128,7 @@ def _refusals(dialect: str, table: str, when: str, words: str) -> list[str]:
     return [f"{function} $$ {raising} $$", trigger]
 
 
-def _commit_and_break(connection: Connection, broken: list[bool]) -> None:
+def commit_and_break(connection: Connection, broken: list[bool]) -> None:
     """What is written first is there, and the server's answer to that never comes; reading goes on."""
     if broken or connection.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()").scalar() is None:
         return

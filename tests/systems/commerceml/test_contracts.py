@@ -138,7 +138,10 @@ def documents_of(world: Accounting) -> documents.Subject:
     def status(own: str) -> str:
         return str(world.rows("SELECT status FROM documents WHERE id = ?", own)[0]["status"])
 
-    return documents.Subject(world.open, CODES, count, lambda own: document_total(world, own), status=status)
+    own = "documents stand in the exchange's own file until the accounting program fetches them"
+    lacks = {"reserved": f"{own}: nothing is reserved", "close": f"{own}: none is closed here"}
+    total = lambda document: document_total(world, document)  # noqa: E731 - said where it is used
+    return documents.Subject(world.open, CODES, count, total, status=status, lacks=lacks)
 
 
 class TestDocuments(documents.DocumentsContract):
@@ -158,4 +161,9 @@ class TestStatuses(StatusesContract):
     def subject(self, tmp_path: Path) -> following.Subject:
         names = {"new": "Новий", "packed": "Зібрано", "sent": "Відвантажено"}
         plain = documents_of(Accounting(tmp_path, http=True, statuses=names))
-        return following.Subject(plain.open, CODES, lambda _kind: plain.count(), status=plain.status)
+        own = "documents stand in the exchange's own file"
+        lacks = {
+            "refuse": f"{own}: nobody is asked who could refuse",
+            "lose_answer": f"{own}: there is no answer that could be lost",
+        }
+        return following.Subject(plain.open, CODES, lambda _kind: plain.count(), status=plain.status, lacks=lacks)

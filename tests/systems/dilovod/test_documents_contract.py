@@ -42,6 +42,10 @@ def subject_of(one: Base) -> Subject:
         lambda id_: total_of(one, id_),
         (lambda code: one.fake.reserved(good_of(one, code))) if reserves else None,
         lambda id_: status_of(one, id_),
+        lacks={
+            "close": "Dilovod closes no single document: one with a deletion mark or a shipment is left as it is",
+            **({} if reserves else {"reserved": "this base reserves nothing when an order is posted"}),
+        },
     )
 
 

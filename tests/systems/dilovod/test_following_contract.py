@@ -113,6 +113,10 @@ def subject_of(one: Base) -> Subject:
         twin=twin,
         lose_answer=lambda: fake.lose_reply(when=lambda asked: creates(asked) and not refused(one, asked)),
         refuse=refuse,
+        lacks={
+            "close": "Dilovod closes no single document",
+            "close_period": "the fake keeps no closed period: it is refused in Dilovod's words, as all else is",
+        },
     )
 
 
@@ -146,7 +150,8 @@ class TestPayments(PaymentsContract):
 class TestStatuses(StatusesContract):
     @pytest.fixture
     def subject(self, one: Base) -> Subject:
-        return replace(subject_of(one), lose_answer=None)  # a change is absolute, and simply made again
+        why = {**subject_of(one).lacks, "lose_answer": "a change is absolute, and simply made again"}
+        return replace(subject_of(one), lose_answer=None, lacks=why)
 
 
 class TestParties(PartiesContract):

@@ -324,6 +324,8 @@ def test_a_document_that_does_not_say_what_was_sent_is_told_with_its_number(one:
         ({"deliveries": {"nova-poshta": "Немає"}}, {}, "no delivery method Немає"),
         ({"delivery": "NONE"}, {}, "documents: {delivery: …}"),
         ({}, {"currency": "PLN"}, "no currency PLN"),
+        ({}, {"currency": "USD"}, "would reckon it by its own"),
+        ({}, {"currency": "USD", "rate": Decimal("41.50")}, "in USD at 41.50"),
     ],
 )
 def test_f40_what_is_not_known_holds_the_order_with_what_there_is(

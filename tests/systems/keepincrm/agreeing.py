@@ -100,6 +100,7 @@ def subject_of(world: World, **more: Any) -> Subject:
         lambda number: Decimal(row(world, number)["total"]),
         status=lambda number: names[row(world, number)["stage_id"]],
         close=close,
+        lacks={"reserved": "an agreement reserves nothing that the API tells"},
     )
 
 

@@ -92,6 +92,7 @@ class TestDocuments(DocumentsContract):
             codes=CODES,
             count=lambda: len(one.fake.orders()),
             total=lambda key: total(one, key),
+            lacks={"reserved": "whether Quincefin reserves is not known"},
         )
 
 
@@ -108,4 +109,5 @@ class TestAmend(AmendContract):
             total=lambda key: total(one, key),
             status=lambda key: status(one, key),
             close=close,
+            lacks={"reserved": "whether Quincefin reserves is not known"},
         )

@@ -120,7 +120,13 @@ class TestFiles(DocumentsContract):
             rows = [row for row in world.rows() if row["Номер замовлення"] == f"{source}/{own}"]
             return sum((Decimal(row["Сума"]) for row in rows), Decimal(0))
 
-        return documents_contract.Subject(open=world.open, codes=CODES, count=lambda: len(world.orders()), total=total)
+        return documents_contract.Subject(
+            open=world.open,
+            codes=CODES,
+            count=lambda: len(world.orders()),
+            total=total,
+            lacks={"reserved": "a file reserves nothing"},
+        )
 
 
 def test_both_kinds_of_plugin_are_there() -> None:

@@ -141,6 +141,8 @@ def subject(world: Account) -> Subject:
         close_period=lambda at: fake.close(f"{at + timedelta(days=1):%Y-%m-%d}"),
         by_hand=by_hand,
         twin=twin,
+        lose_answer=lambda: fake.lose_reply(path=r"/api/v2/.*/(add|update)$"),
+        lacks={"close": "Quincefin closes no single document"},
         refuse=lambda words: fake.fail(400, {"success": False, "error": words}, path=r"/api/v2/.*/(add|update)$"),
     )
 

@@ -356,6 +356,7 @@ def documents_subject(world: World) -> documents_contract.Subject:
         total=world.total,
         status=world.status,
         close=lambda number: world.run(f"update ORDERS set POSTED = 1 where NUM = '{number}'"),
+        lacks={"reserved": "the tables of another program: what it reserves is its own"},
     )
 
 

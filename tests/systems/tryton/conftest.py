@@ -17,13 +17,14 @@ from tests.servers.tryton import TrytonServer
 from tests.systems.tryton.world import Between, World
 
 HERE = Path(__file__).parent
-LONG = ("test_documents_contract.py", "test_following_contract.py")
+LONG = ("test_documents_contract.py", "test_following_contract.py", "test_orders_contract.py")
 EVERYDAY = frozenset({
     "TestDocuments.test_a_second_create_gives_the_first_document",
     "TestDocuments.test_a_failure_of_one_spares_its_siblings",
     "TestDocuments.test_a_total_that_is_not_the_sum_of_its_parts_is_refused",
     "TestAmendments.test_a_cancelled_document_lives_again_when_it_is_amended",
     "TestAmendments.test_a_closed_document_is_left_as_it_is",
+    "TestOrders.test_what_is_both_cancelled_and_returned_comes_back_once",
     "TestShipments.test_parts_add_up_and_more_than_ordered_is_held",
     "TestReturns.test_goods_of_a_cancelled_order_come_back",
     "TestParties.test_a_buyer_is_found_however_phone_and_mail_are_written",

@@ -14,6 +14,9 @@ from tests.systems.tryton.world import CODES, World
 pytestmark = [pytest.mark.server("tryton"), pytest.mark.xdist_group("tryton")]
 
 
+LACKS = {"reserved": "a sale reserves nothing in Tryton before it is processed"}
+
+
 def subject_of(world: World) -> Subject:
     def close(number: str) -> None:
         """A person confirms it, and Tryton processes it."""
@@ -21,7 +24,7 @@ def subject_of(world: World) -> Subject:
         sale.click("confirm")
         assert sale.state == "processing"
 
-    return Subject(world.open, CODES, lambda: world.count("sale_sale"), world.total, close=close)
+    return Subject(world.open, CODES, lambda: world.count("sale_sale"), world.total, close=close, lacks=LACKS)
 
 
 @pytest.fixture

@@ -94,6 +94,10 @@ def subject_of(world: World) -> Subject:
         party=party,
         product=product,
         close_period=close_period if past else None,
+        lacks={
+            "close": "a sale that is processed is closed by its shipments alone",
+            **({} if past else {"close_period": "Tryton closes no period that has not gone by"}),
+        },
         by_hand=by_hand,
         twin=twin,
         lose_answer=lambda: world.between.lose_reply(when=method(*LAST)),
@@ -103,7 +107,9 @@ def subject_of(world: World) -> Subject:
 
 def alone(world: World) -> Subject:
     """Without two at once: one lock sees to that for all documents, and each takes a real server long."""
-    return replace(subject_of(world), unique=False)
+    given = subject_of(world)
+    why = {**given.lacks, "unique": "one lock sees to that for all documents, as tried with orders and shipments"}
+    return replace(given, unique=False, lacks=why)
 
 
 @pytest.fixture
@@ -135,14 +141,22 @@ class TestReturns(ReturnContract):
 class TestPayments(PaymentsContract):
     @pytest.fixture
     def subject(self, world: World) -> Subject:
-        return replace(alone(world), close_period=None)  # a payment that waits for a person is of no period
+        given = alone(world)
+        why = {**given.lacks, "close_period": "a payment that waits for a person is of no period"}
+        return replace(given, close_period=None, lacks=why)
 
 
 class TestStatuses(StatusesContract):
     @pytest.fixture
     def subject(self, world: World) -> Subject:
         world.between.forget()
-        return replace(subject_of(world), lose_answer=None, refuse=None)
+        given = subject_of(world)
+        why = {
+            **given.lacks,
+            "lose_answer": "a change of the state is absolute, and simply made again",
+            "refuse": "Tryton's words are told wherever it makes something; see test_wire",
+        }
+        return replace(given, lose_answer=None, refuse=None, lacks=why)
 
 
 class TestParties(PartiesContract):
