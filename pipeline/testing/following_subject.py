@@ -111,8 +111,8 @@ def held(outcome: DocumentOutcome) -> str:
 
 
 def in_doubt(outcome: DocumentOutcome) -> None:
-    """It must be InDoubt: whether it was made is to be looked up."""
-    assert isinstance(outcome.error, InDoubt), outcome
+    """It must be InDoubt: whether it was made is to be looked up; unless the system has done so by itself."""
+    assert outcome.ref is not None or isinstance(outcome.error, InDoubt), outcome
 
 
 def at_once(subject: Subject, work: Callable[[System], T]) -> tuple[T, T]:
