@@ -339,3 +339,25 @@ def test_a_new_level_is_held_against_what_the_target_shows(ten: World) -> None:
     assert ten.crm.pushes == []
     (card,) = ten.open_cards()
     assert card["findings"][0]["code"] == "brake-stock"
+
+
+def test_what_has_gone_is_emptied_in_the_warehouses_of_the_step_and_in_no_other(ten: World) -> None:
+    ten.crm.stock["c1", "far"] = (Decimal(8), Decimal(0))
+    del ten.shop.stock["1", ""], ten.shop.content["1"]
+    ten.more = "vanished: zero"
+    assert good(ten.run()).counts["updated"] == 1
+    assert ten.crm.pushes == [("c1", "", Decimal(0))]
+    assert ten.crm.stock["c1", "far"][0] == 8
+
+
+def test_what_has_gone_is_emptied_once_where_the_target_names_its_only_warehouse(tmp_path: Path) -> None:
+    world = World(tmp_path, step="sync-stock", more="vanished: zero")
+    world.crm.places = ("main",)
+    for n in range(1, 4):
+        put(world.shop, single(str(n), f"S-{n}"))
+        put(world.crm, single(f"c{n}", f"S-{n}"))
+        world.shop.stock[str(n), ""] = world.crm.stock[f"c{n}", "main"] = (Decimal(5), Decimal(0))
+    good(world.run())
+    del world.shop.stock["1", ""], world.shop.content["1"]
+    good(world.run(full=True))
+    assert world.crm.pushes == [("c1", "", Decimal(0))]

@@ -157,8 +157,9 @@ def plan_stock(
                 push = Push(_target(target, warehouse, quantity, settings), before, pair.row)
                 (settled if before == quantity else pushes).append(push)
     for offer in gone if settings.vanished == "zero" else ():
-        for (id_there, warehouse), before in there.items():
-            if id_there == offer.id and before != ZERO:
+        for warehouse in settings.warehouses or ("",):  # what lies in others is none of this step's
+            before = there.get((offer.id, warehouse), ZERO)
+            if before != ZERO:
                 pushes.append(Push(_target(offer, warehouse, ZERO, settings), before, None))
     missing = tuple((row, _total(wanted.get(row.offer.id))) for row in matches.missing)
     remarks += [_not_there(row, total, settings.to) for row, total in missing if total and row.key not in unsent]
