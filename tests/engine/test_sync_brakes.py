@@ -397,3 +397,25 @@ def test_what_one_look_found_stays_on_the_card_while_rows_go_through(world: Worl
     assert good(world.run()).counts["updated"] == 1
     (card,) = world.open_cards()
     assert [one["code"] for one in card["findings"]] == ["no-article"]
+
+
+@pytest.mark.parametrize("left", [0, 3])
+def test_a_source_that_always_tells_everything_is_held_between_two_looks_at_everything_too(
+    world: World, left: int
+) -> None:
+    world.shop.traits = replace(world.shop.traits, delta=False)
+    put(world.shop, *[single(str(n), f"S-{n}") for n in range(1, 11)])
+    good(world.run())
+    goods = dict(world.shop.content)
+    world.shop.content = dict(list(goods.items())[:left])
+    for _ in range(2):
+        assert good(world.run()).exit_code == 1
+    (card,) = world.open_cards()
+    assert card["findings"][0]["code"] == ("brake-shrunk" if left else "brake-empty")
+    world.shop.content = dict(list(goods.items())[:6])
+    assert good(world.run()).exit_code == 0, "so many may go"
+    world.shop.content = goods
+    reads = len(world.crm.reads)
+    assert good(world.run()).exit_code == 0
+    assert good(world.run()).counts == {}
+    assert len(world.crm.reads) - reads <= 1

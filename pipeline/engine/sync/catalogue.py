@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.config.model import StepSpec
 from pipeline.engine.sync import accounts, store
 from pipeline.engine.sync import match as matching
-from pipeline.engine.sync.brakes import Braked, Reason, catalogue_reasons, stopped
+from pipeline.engine.sync.brakes import Braked, Reason, catalogue_reasons, source_reasons, stopped
 from pipeline.engine.sync.looks import goods_of
 from pipeline.engine.sync.plan import UNKNOWN, Change, Create, SyncPlan, Update, fingerprint, plan, price_changes, same
 from pipeline.engine.sync.rows import TOLD, Row, priceless, shape
@@ -54,8 +54,9 @@ class CatalogueRun(SyncRun):
             self.needs(self.target, self.settings.to, ApplyCatalogue, TAKES_PRODUCTS)
         self._read_gone()
         seen, made = self._look(traits, full=self.is_full(asked=full))
-        if not seen.full and _blind(made, seen.links):
-            # a price that was never sent would be written over one that nobody has looked at
+        if not seen.full and (_blind(made, seen.links) or self._has_shrunk(seen)):
+            # a price that was never sent would be written over one that nobody has looked at; and a source that tells
+            # too little is looked at whole, so that a person hears of it now
             seen, made = self._look(traits, full=True)
         self.remarks = made.findings
         rows = plan_rows(made, self.ctx.config.zone)
@@ -91,6 +92,18 @@ class CatalogueRun(SyncRun):
         known = {name: link.known for name, link in seen.links.items()}
         made = plan(seen.rows, matches, traits, self.settings, known, self.began, gone=self.went, full=seen.full)
         return seen, made
+
+    def _has_shrunk(self, seen: Observed) -> bool:
+        """Whether a source that told all that it has told too little of what is in step."""
+        if not seen.whole or not seen.links:
+            return False
+        with self.ctx.ledger.read() as conn:
+            if store.verdicts_over(self.ctx.ledger, conn, self.subject)[1]:
+                return False  # a person has said that it is as small as that
+        rows = seen.rows
+        there = {row.key for row in (*rows.sold, *rows.bases.values())} | rows.unpublished | rows.elsewhere
+        lost = [name for name, link in seen.links.items() if link.source_key not in there]
+        return bool(source_reasons(rows.told, lost, len(seen.links), self.settings))
 
     def _read_gone(self) -> None:
         """What had gone, also for other steps between the two: what returns may return to another step's category."""
