@@ -28,6 +28,8 @@ from pipeline.ports import (
     DocumentDraft,
     FormatContext,
     Gate,
+    GoodsFormat,
+    GoodsReader,
     Notifier,
     OrderFormat,
     Pacer,
@@ -299,7 +301,7 @@ class FormatPlugin:
 
     name: str
     summary: Text
-    format: OrderFormat | CatalogueFormat
+    format: OrderFormat | CatalogueFormat | GoodsFormat
     settings: type[Settings] = Settings
     #: For letters: (finding, settings, the config's folder, language of the rule) -> rule and example, or None.
     explain: Callable[[Finding, Any, Path, str], Explained | None] | None = None
@@ -322,6 +324,7 @@ class SystemEnv:
     pacer: Pacer | None = None  #: shares the allowance of its API key; None: it is this object's alone
     #: opens a connection of the config that its settings name (a TransportName); None: there are none
     transport: Callable[[str], Transport] | None = None
+    goods: GoodsReader | None = None  #: the catalogue format that its connection names; None: it names none
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,10 @@ ByFormat = Annotated[
         metavar="FORMAT",
         show_default=False,
         help=str(
-            T("How the files are read: a format of the config's jobs by its name, or a YAML file with a mapping.")
+            T(
+                "How the files are read: a format of the config's jobs, or a connection that reads a catalogue, by its "
+                "name; or a YAML file with a mapping."
+            )
         ),
     ),
 ]
@@ -113,6 +116,8 @@ def _of_config(config: ClientConfig, name: str | None, job: str | None, timezone
     from pipeline.registry import load_registry
 
     registry = load_registry(plugin_folder(config))
+    if job is None and (catalogue := _catalogue(config, registry, name, timezone)) is not None:
+        return catalogue
     if job is not None and job not in config.jobs:
         common.usage(T("There is no job {name}.", name=job), T("Known: {names}.", names=", ".join(config.jobs)))
     found = _steps(config, registry, job, name)
@@ -139,6 +144,33 @@ def _of_config(config: ClientConfig, name: str | None, job: str | None, timezone
         pattern=params.pattern,
         step=registry.steps.get(step.step),
         step_settings=params,
+    )
+
+
+def _catalogue(config: ClientConfig, registry: Registry, name: str | None, timezone: str | None) -> Chosen | None:
+    """The catalogue format of a connection, by its own name or the format's; None: nothing of this is meant."""
+    found = {
+        key: spec
+        for key, spec in config.connections.items()
+        if spec.format_params is not None and name in (None, key, getattr(spec.params, "format").type)  # noqa: B009
+    }
+    if not found or (name is None and _steps(config, registry, None, None)):
+        return None
+    spec = found.get(name or "") or (next(iter(found.values())) if len(found) == 1 else None)
+    if spec is None:
+        common.usage(
+            T("Several connections read catalogues: {names}.", names=", ".join(found)),
+            T("Name one of them: --format CONNECTION."),
+        )
+    assert spec.format_params is not None
+    return Chosen(
+        plugin=registry.formats[getattr(spec.params, "format").type],  # noqa: B009 - of the plugin's own
+        settings=spec.format_params,
+        zone=zone_of(timezone) if timezone else config.zone,
+        client=config.client,
+        currency=config.currency,
+        language=config.catalogue_language,
+        base=config.base,
     )
 
 

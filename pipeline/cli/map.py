@@ -1,4 +1,4 @@
-"""``mistok map try FILE``: how a mapping reads a file: every order field by field, and what of it stays unread."""
+"""``mistok map try FILE``: how a mapping reads a file: every order (or product), and what of it stays unread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.cli.orders import AsJson
 from pipeline.cli.validate import Judged, Verdict, context_for, judge_file, show
 from pipeline.cli.words import Verb, VerbGroup
 from pipeline.errors import ConfigError, Rejected
-from pipeline.ports import Unread
+from pipeline.ports import GoodsFormat, Unread
 from pipeline.rules.differences import field_name
 from pipeline.rules.pricing import order_totals
 from pipeline.texts import TN, T, show_decimal
@@ -37,19 +37,19 @@ _APART = frozenset({"lines", "discounts", "taxes", "extra"})
 
 
 def _add(verb: Any) -> None:
-    help_text = T("Show the orders of a file as they would be read, and what of it stays unread.")
+    help_text = T("Show the orders, or the products, of a file as they would be read, and what of it stays unread.")
     group.command("try", help=str(help_text), epilog=str(common.EXIT_CODES), cls=Verb)(verb)
 
 
 def try_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help=str(T("A file with orders.")), metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help=str(T("A file with orders, or a catalogue.")), metavar="FILE")],
     chosen: ByFormat = None,
     job: ByJob = None,
     timezone: Annotated[
         str | None, typer.Option(show_default=False, help=str(T("Time zone of times without one.")))
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help=str(T("Show every order, not only the first ones.")))] = False,
+    every: Annotated[bool, typer.Option("--all", help=str(T("Show all of it, not only what comes first.")))] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read FILE by a mapping and show what came of it; nothing is taken, booked or changed."""
@@ -57,6 +57,10 @@ def try_(
         by = choose(context, chosen, job, timezone)
         if not file.is_file():
             raise ConfigError(T("There is no file {path}.", path=str(file)), hint=T("Check the name and the folder."))
+        if isinstance(by.plugin.format, GoodsFormat):
+            from pipeline.cli.map_goods import try_goods
+
+            raise typer.Exit(try_goods(file, by, every=every, as_json=as_json))
         verdict = judge_file(file, by)
         unread = _unread(file, by, verdict)
         if as_json:

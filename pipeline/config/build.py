@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Plain
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Literal
 
 from pydantic import Field
 
@@ -23,7 +24,7 @@ from pipeline.config.shape import Loc
 from pipeline.config.suggest import did_you_mean, misspelt, one_of
 from pipeline.config.yaml import Entry, Mapping, Node, Scalar, Sequence
 from pipeline.flow import InboundSettings, InboundStep, OutboundStep, StepPlugin
-from pipeline.ports import CatalogueFormat, OrderFormat
+from pipeline.ports import CatalogueFormat, GoodsFormat, OrderFormat
 from pipeline.registry import Registry
 from pipeline.settings import Settings
 from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings, SyncSettings
@@ -108,10 +109,18 @@ def _connection(
         text = T("Connection type `{type}` is not known.", type=kind)
         checker.unknown("config-unknown-type", (*path, "type"), kind, text, known)
         return None
-    params = checker.settings(model, _with(node.without("type"), defaults), path, who=kind)
-    if params is None:
+    own = node.without("type", *_nameless(model, node))
+    params = checker.settings(model, _with(own, defaults), path, who=kind)
+    before = len(checker.findings)
+    goods = [name for name, one in registry.formats.items() if isinstance(one.format, GoodsFormat)]
+    format_params = _format(
+        checker, path, node, model, params, registry, goods,
+        lambda name: T("A connection `{type}` reads catalogues, and `{name}` reads none.", type=kind, name=name),
+    )  # fmt: skip
+    if params is None or len(checker.findings) > before:
         return None
-    return ConnectionSpec(type=kind, kind="transport" if kind in transports else "system", params=params)
+    family: Literal["transport", "system"] = "transport" if kind in transports else "system"
+    return ConnectionSpec(type=kind, kind=family, params=params, format_params=format_params)
 
 
 def _with(node: Mapping, defaults: Plain[str, str]) -> Mapping:
@@ -267,24 +276,44 @@ def _step(checker: Checker, path: Loc, item: Node, registry: Registry) -> StepSp
         text = T("Step `{name}` is not known.", name=name)
         checker.unknown("config-unknown-type", (*path, "step"), name, text, registry.steps)
         return None
-    # a format without its name is told once, by whoever looks for the name
-    nameless = [
-        key
-        for key in shape.format_fields(plugin.settings)
-        if isinstance(chosen := node.get(key), Mapping) and "type" not in chosen.entries and not short_form(chosen)
-    ]
-    params = checker.settings(plugin.settings, node.without("step", *nameless), path, who=name)
+    own = node.without("step", *_nameless(plugin.settings, node))
+    params = checker.settings(plugin.settings, own, path, who=name)
     formats_before = len(checker.findings)
-    format_params = _format(checker, path, node, plugin, params, registry)
+    format_params = _format(
+        checker, path, node, plugin.settings, params, registry, _formats(plugin, registry),
+        lambda kind: T("Format `{name}` is of the wrong kind for step `{step}`.", name=kind, step=plugin.name),
+    )  # fmt: skip
     if params is None or len(checker.findings) > formats_before:
         return None
     return StepSpec(step=name, params=params, format_params=format_params)
 
 
+def _nameless(model: type[Settings], node: Mapping) -> list[str]:
+    """Formats without their name, which are told once, by whoever looks for the name."""
+    return [
+        key
+        for key in shape.format_fields(model)
+        if isinstance(chosen := node.get(key), Mapping) and "type" not in chosen.entries and not short_form(chosen)
+    ]
+
+
 def _format(
-    checker: Checker, path: Loc, node: Mapping, plugin: StepPlugin, params: Settings | None, registry: Registry
+    checker: Checker,
+    path: Loc,
+    node: Mapping,
+    model: type[Settings],
+    params: Settings | None,
+    registry: Registry,
+    known: list[str],
+    wrong: Callable[[str], Text],
 ) -> Settings | None:
-    for key in shape.format_fields(plugin.settings):
+    """The checked parameters of the format that a step or a connection names.
+
+    Args:
+        known: the formats that it can use.
+        wrong: what is said of another one.
+    """
+    for key in shape.format_fields(model):
         here: Loc = (*path, key)
         chosen = node.get(key)
         own, short = Mapping(node.mark), None
@@ -295,7 +324,7 @@ def _format(
             here = at = (*here, kind)
         elif isinstance(chosen, Mapping):
             own = chosen
-            kind = checker.text(here, own, "type", _formats(plugin, registry))
+            kind = checker.text(here, own, "type", known)
             at = (*here, "type")
         elif isinstance(chosen, Scalar) and chosen.value is not None:
             kind, at = chosen.text, here
@@ -306,7 +335,6 @@ def _format(
                 continue  # the step's own default; a registry without it is a test's
         if kind is None or at in checker.failed:
             return None
-        known = _formats(plugin, registry)
         if kind not in registry.formats:
             text = T("Format `{name}` is not known.", name=kind)
             checker.unknown("config-unknown-type", at, kind, text, known, at_key=short is not None)
@@ -315,7 +343,7 @@ def _format(
             checker.add(
                 "config-value",
                 at,
-                T("Format `{name}` is of the wrong kind for step `{step}`.", name=kind, step=plugin.name),
+                wrong(kind),
                 one_of(kind, known),
                 at_key=short is not None,
             )

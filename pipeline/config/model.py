@@ -74,6 +74,8 @@ class ConnectionSpec(Settings):
     type: str
     kind: Literal["transport", "system"]
     params: Annotated[SerializeAsAny[Settings], Field(repr=False)]
+    format_params: Annotated[SerializeAsAny[Settings] | None, Field(repr=False)] = None
+    """Checked parameters of `params.format`, when the connection has one."""
 
 
 class ArchiveConfig(Settings):

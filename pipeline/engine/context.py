@@ -19,7 +19,7 @@ from pipeline.engine.pacing import LedgerPacer
 from pipeline.errors import ConfigError
 from pipeline.flow import SystemEnv
 from pipeline.ledger.store import Ledger
-from pipeline.ports import Clock, FormatContext, Notice, System, Transport
+from pipeline.ports import Clock, FormatContext, GoodsFormat, GoodsReader, Notice, System, Transport
 from pipeline.registry import Registry
 from pipeline.texts import T, Text
 from pipeline.transports import open_transport
@@ -123,6 +123,19 @@ class RunContext:
             gate=self._gate(name),
             pacer=LedgerPacer(self.ledger),
             transport=self.transport,
+            goods=self._goods(name),
+        )
+
+    def _goods(self, name: str) -> GoodsReader | None:
+        """The catalogue format of a connection, ready to read."""
+        spec = self.config.connections[name]
+        if spec.format_params is None:
+            return None
+        settings = spec.format_params
+        form = self.registry.formats[getattr(spec.params, "format").type].format  # noqa: B009 - of the plugin's own
+        assert isinstance(form, GoodsFormat)
+        return GoodsReader(
+            form.shape(settings), lambda data, file: form.goods(data, settings, self.format_context(file))
         )
 
     def _gate(self, name: str) -> ConnectionGate:

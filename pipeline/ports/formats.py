@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from pipeline.errors import Finding, Where
-from pipeline.model import Order
+from pipeline.model import Offer, Order, StockLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +177,47 @@ class CatalogueFormat(Protocol):
     def checker(self, settings: Any, context: FormatContext) -> CatalogueChecker:
         """A fresh checker for one file."""
         ...
+
+
+# --- catalogues of others ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GoodsShape:
+    """What files of a mapping tell."""
+
+    fields: frozenset[str]  #: of OFFER_FIELDS
+    keys: tuple[str, ...] = ("sku",)  #: article fields of its offers, the usual one first
+    stock: bool = False  #: it tells how much there is
+    warehouses: tuple[str, ...] = ()  #: of its levels; none: they are totals
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """The products of a catalogue file; each one with variants is followed by these."""
+
+    offers: tuple[Offer, ...]
+    levels: tuple[StockLevel, ...] = ()
+    findings: tuple[Finding, ...] = ()  #: rows that are left out, values that could not be read, remarks on the file
+    rows: int = 0  #: how many rows or elements it has for products and variants
+
+
+@runtime_checkable
+class GoodsFormat(Protocol):
+    """Bytes of a catalogue -> what is sold by it. Pure: same bytes, same answer."""
+
+    def goods(self, data: bytes, settings: Any, context: FormatContext) -> Goods:
+        """All that can be read. Raises Rejected (with every finding) when the file as a whole is no such catalogue."""
+        ...
+
+    def shape(self, settings: Any) -> GoodsShape:
+        """What files of these settings tell, whatever stands in them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GoodsReader:
+    """A catalogue format with its parameters, as a connection of the config names it."""
+
+    shape: GoodsShape
+    read: Callable[[bytes, str], Goods]  #: bytes and the file's name; raises Rejected

@@ -29,6 +29,8 @@ from plugins.formats._declared.csvfile import (
     CsvFile,
     CsvRecord,
     Row,
+    Sign,
+    bad_width,
     finding,
     group_names,
     parts_of,
@@ -42,13 +44,6 @@ from plugins.formats._declared.settings import DeclaredSettings, check_mapping, 
 _NUMBERED = re.compile(r"#[1-9][0-9]{0,3}")
 _ALLOW_EMPTY = T("If files without orders are right, write `allow_empty: true`.")
 Records = Iterator[tuple[CsvRecord, Sequence[Finding]]]
-
-
-def _tab(value: object) -> object:
-    return "\t" if value in ("tab", "\\t") else value
-
-
-Sign = Annotated[str, Field(min_length=1, max_length=1), BeforeValidator(_tab)]
 
 
 class RowKinds(Settings):
@@ -231,18 +226,8 @@ def _check_columns(file: CsvFile, settings: CsvSettings, context: FormatContext)
         )
 
 
-def _bad_width(file: CsvFile, row: Row) -> Finding | None:
-    """A row with more cells than there are columns, or fewer: its cells may stand in wrong columns."""
-    extra = any(cell.strip() for cell in row.cells[file.width :])
-    if not extra and len(row.cells) >= file.width:
-        return None
-    text = T("The row has {n} cells, and there are {columns} columns.", n=len(row.cells), columns=file.width)
-    hint = T("A cell that has the delimiter or a line break inside stands in quotes.")
-    return Finding("columns", text, Where(file.file, row.line), hint)
-
-
 def _widths(file: CsvFile, rows: Sequence[Row]) -> list[Finding]:
-    return [wrong for row in rows if (wrong := _bad_width(file, row)) is not None]
+    return [wrong for row in rows if (wrong := bad_width(file, row)) is not None]
 
 
 def _single(file: CsvFile, _settings: CsvSettings) -> Records:

@@ -8,10 +8,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made_by
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from pipeline.api import Finding, Rejected, T, Text, Unread, Where, tidy
 from plugins.formats._declared.convert import Wrong
@@ -21,6 +24,14 @@ from plugins.formats._declared.record import Value, summed
 MAX_CELL = 131_072
 MAX_CELLS = 3_000_000  #: a few hundred MB of memory
 _NUMBERED = re.compile(r"#([1-9][0-9]{0,3})")
+
+
+def _tab(value: object) -> object:
+    return "\t" if value in ("tab", "\\t") else value
+
+
+#: One character of the settings; ``tab`` for a tab.
+Sign = Annotated[str, Field(min_length=1, max_length=1), BeforeValidator(_tab)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class CsvFile:
     file: str
     seen: set[int] | None = None  #: columns that were read, when somebody wants to know
     twins: frozenset[str] = frozenset()  #: names that several columns have
-    _places: dict[str, int] = field(default_factory=dict)
+    _places: dict[str, int] = made_by(default_factory=dict)
 
     def column(self, path: str) -> int | None:
         """Index of the column that a path names; None when there is none."""
@@ -275,6 +286,16 @@ def parts_of(
             yield PartRecord([one or "" for one in found.groups()], group_names(pattern), column, line)
         else:
             yield PartRecord(piece.split(parts) if parts else [piece], {}, column, line)
+
+
+def bad_width(file: CsvFile, row: Row) -> Finding | None:
+    """A row with more cells than there are columns, or fewer: its cells may stand in wrong columns."""
+    extra = any(cell.strip() for cell in row.cells[file.width :])
+    if not extra and len(row.cells) >= file.width:
+        return None
+    text = T("The row has {n} cells, and there are {columns} columns.", n=len(row.cells), columns=file.width)
+    hint = T("A cell that has the delimiter or a line break inside stands in quotes.")
+    return Finding("columns", text, Where(file.file, row.line), hint)
 
 
 def finding(error: Wrong, file: str, line: int, column: str) -> Finding:

@@ -9,7 +9,7 @@ from pipeline.api import DecodedOrder, Finding, FormatContext, Rejected, T, Text
 from plugins.formats._declared.assemble import Assembler
 from plugins.formats._declared.convert import Wrong
 from plugins.formats._declared.record import Record
-from plugins.formats._declared.settings import DeclaredSettings
+from plugins.formats._declared.settings import DeclaredSettings, WaysSettings
 from plugins.formats._declared.take import ways_of
 
 MAX_SIZE = 50_000_000  #: bytes, as the XML parser has it
@@ -49,7 +49,7 @@ def orders_of(
     return orders, notes
 
 
-def text_of(data: bytes, settings: DeclaredSettings, file: str) -> tuple[str, tuple[Finding, ...]]:
+def text_of(data: bytes, settings: WaysSettings, file: str) -> tuple[str, tuple[Finding, ...]]:
     """A file as text, by its byte order mark, else by what is declared, else UTF-8; and remarks. Raises Rejected."""
     if len(data) > MAX_SIZE:
         raise Rejected(

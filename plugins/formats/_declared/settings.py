@@ -19,16 +19,12 @@ PathCheck = Callable[[Loc, str], ValueError | None]
 _FITS = {"number": {"decimal", "percent"}, "date": {"moment", "day"}, "flag": {"flag"}}
 
 
-class DeclaredSettings(Settings):
-    """What XML, CSV and JSON of a client's own have in common."""
+class WaysSettings(Settings):
+    """How values are written in files of a client's own shape."""
 
-    fields: OrderFields
-    """Field of an order -> where it stands."""
-    item: ItemFields
-    """Field of an item -> where it stands, beginning at the item."""
     numbers: NumberStyle = PLAIN
-    """How numbers are written, by an example; anything else is no number and holds the order. `1 234,56` has blanks
-    between thousands and a decimal comma."""
+    """How numbers are written, by an example; anything else is no number. `1 234,56` has blanks between thousands and a
+    decimal comma."""
     dates: str | tuple[str, ...] = "iso"
     """How dates are written: `iso`, `unix` (seconds), `unix-ms`, or a pattern such as `%d.%m.%Y %H:%M`; of several the
     first that fits is taken."""
@@ -38,14 +34,8 @@ class DeclaredSettings(Settings):
     """Words that mean yes, besides `true` and `1`."""
     no: tuple[str, ...] = ()
     """Words that mean no, besides `false` and `0`."""
-    reckon_total: bool = False
-    """The file states no total: it is reckoned from the items, and nothing proves that all of them were read."""
-    allow_empty: bool = False
-    """A file without any order is fine; else it is refused."""
     encoding: str | None = None
     """Encoding of files that declare none and have no byte order mark, such as `windows-1251`."""
-    source: str = ""
-    """Name of the source for orders that name none; the inbox's name when left out."""
     region: str = Field(default="UA", pattern="^[A-Z]{2}$")
     """Country (ISO 3166) that telephones without a country code belong to."""
 
@@ -67,6 +57,21 @@ class DeclaredSettings(Settings):
         return check_zone(value)
 
 
+class DeclaredSettings(WaysSettings):
+    """What XML, CSV and JSON of a client's own have in common."""
+
+    fields: OrderFields
+    """Field of an order -> where it stands."""
+    item: ItemFields
+    """Field of an item -> where it stands, beginning at the item."""
+    reckon_total: bool = False
+    """The file states no total: it is reckoned from the items, and nothing proves that all of them were read."""
+    allow_empty: bool = False
+    """A file without any order is fine; else it is refused."""
+    source: str = ""
+    """Name of the source for orders that name none; the inbox's name when left out."""
+
+
 def check_mapping(settings: DeclaredSettings, own: dict[Loc, str], path_check: PathCheck) -> None:
     """Raises ValidationError with every mistake of a mapping, each at its place. ``own``: the format's own paths."""
     found: list[tuple[Loc, ValueError]] = []
@@ -77,7 +82,14 @@ def check_mapping(settings: DeclaredSettings, own: dict[Loc, str], path_check: P
             text = T("`reckon_total` is for files without a total, and `total` is mapped.")
             hint = T("Leave out one of them.")
         found.append((("fields",), ValueError(text, hint)))
-    for loc, path in [*own.items(), *_eaches(settings)]:
+    check_rules(settings, {**own, **dict(_eaches(settings))}, path_check, found)
+
+
+def check_rules(
+    settings: Settings, paths: dict[Loc, str], path_check: PathCheck, found: list[tuple[Loc, ValueError]]
+) -> None:
+    """Raises ValidationError with what is wrong in the rules and ``paths`` of a mapping, and what was ``found``."""
+    for loc, path in paths.items():
         if wrong := path_check(loc, path):
             found.append((loc, wrong))
     for loc, kind, rule in rules(settings):

@@ -12,7 +12,7 @@ from pipeline.api import Finding, FormatContext, T, Text, Where, field_name, gar
 from plugins.formats._declared.convert import Wrong
 from plugins.formats._declared.record import Record, Value
 from plugins.formats._declared.rule import KindName, Rule
-from plugins.formats._declared.settings import DeclaredSettings
+from plugins.formats._declared.settings import WaysSettings
 from plugins.formats._declared.values import Ways, converted, plain_value, shown
 
 CORRECT = T("Correct it on the site and send the order again.")
@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\ud800-\udfff]")
 Names = tuple[str, ...]
 
 
-def ways_of(settings: DeclaredSettings, context: FormatContext) -> Ways:
+def ways_of(settings: WaysSettings, context: FormatContext) -> Ways:
     """How values are written in the files of these settings."""
     dates = (settings.dates,) if isinstance(settings.dates, str) else settings.dates
     zone = ZoneInfo(settings.timezone) if settings.timezone else context.timezone
