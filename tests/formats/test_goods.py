@@ -136,7 +136,7 @@ def test_variants_inside_of_their_product() -> None:
     assert [(one.kind, one.keys["sku"]) for one in goods.offers] == [
         ("base", "T"), ("variant", "T-M"), ("variant", "T-L"), ("single", "M"), ("single", "C"),
     ]  # fmt: skip
-    assert [(one.code, one.on_hand) for one in goods.levels] == [("T-M", 3)], "nothing said is no zero"
+    assert [(one.code, one.on_hand) for one in goods.levels] == [("T-M", Decimal(3))], "nothing said is no zero"
 
 
 def test_a_tree_of_categories_with_a_loop_and_a_stranger() -> None:
@@ -160,7 +160,7 @@ def test_two_rows_of_one_article_stay_two() -> None:
 def test_stock_by_warehouses_and_what_is_told_of_the_shape() -> None:
     fields = {"code": "A", "stocks": {"main": "M", "second": "S"}, "prices": {"cost": "P"}, "model": "N"}
     goods = table("A;N;P;M;S\nX;m-1;2;1;багато\n", fields=fields)
-    assert [(one.warehouse, one.on_hand, one.offer) for one in goods.levels] == [("main", 1, "X")]
+    assert [(one.warehouse, one.on_hand, one.offer) for one in goods.levels] == [("main", Decimal(1), "X")]
     assert goods.offers[0].keys == {"sku": "X", "model": "m-1"}
     shape = CsvGoods().shape(CsvGoodsSettings.model_validate({"fields": fields}))
     assert shape.fields == {"price.cost", "currency"}
