@@ -82,6 +82,9 @@ def whole(text: str) -> tuple[str, str]:
         return "config.yaml", AROUND_JOBS + indented(rest)
     if head.startswith("- step: "):
         return "config.yaml", AROUND_JOBS + "  job:\n    steps:\n" + indented(indented(indented(text)))
+    if head == "format:" and re.match(r" +\w+-goods:", rest):
+        around = "site: {type: local, path: site}\nsupplier:\n  type: catalogue-file\n  files: site\n"
+        return whole(f"# fragment: connections\n{around}{indented(text)}")
     if head == "format:":
         step = "  job:\n    steps:\n      - step: export-catalogue\n        from: books\n        to: site\n"
         return "config.yaml", AROUND_JOBS + step + indented(indented(indented(indented(text))))
