@@ -184,6 +184,8 @@ def in_brackets(name: str) -> tuple[str, ...]:
 
 def _tidy(article: str) -> str:
     """Without the blanks around it and without unseen characters."""
+    if article.isascii():
+        return article.strip()
     text = unicodedata.normalize("NFKC", article)
     if not text.isascii():
         text = "".join(c for c in text if unicodedata.category(c) != "Cf")

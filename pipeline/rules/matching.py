@@ -36,6 +36,8 @@ DEFAULT_RULES = MatchRules()
 
 def normal_form(article: str, rules: MatchRules = DEFAULT_RULES) -> str:
     """The key under which ``article`` is compared. Idempotent; may be empty when nothing of it counts."""
+    if article.isascii():  # most are: nothing of it has another form in Unicode, and one pass settles it
+        return _folded(article, rules)
     for _ in range(_WORN_OUT):
         once = _pass(article, rules)
         if once == article:
@@ -55,6 +57,10 @@ def _pass(article: str, rules: MatchRules) -> str:
         if rules.spaces:
             # Cf: zero-width characters, BOM, soft hyphen
             article = "".join(c for c in article if unicodedata.category(c) != "Cf")
+    return _folded(article, rules)
+
+
+def _folded(article: str, rules: MatchRules) -> str:
     if rules.case:
         article = article.casefold()
     if rules.dashes == "drop":

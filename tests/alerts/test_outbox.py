@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from pipeline.alerts import notices
 from pipeline.alerts.claims import JUST_NOW, LATE, LEASE
 from pipeline.alerts.outbox import BACK_OFF, DeliveryReport, deliver, listing
+from pipeline.ledger.invitations import invited
 from pipeline.ledger.store import Ledger
 from pipeline.ledger.tables import notices as table
 from pipeline.ledger.tables import row_dict
@@ -152,6 +153,20 @@ def test_no_channel_at_all_is_said(ledger: Ledger, write: Write) -> None:
     write(*orders(1))
     go(ledger)
     assert listing(ledger)[0]["why"].render("en") == "No alert channel is set up in the config."
+
+
+def test_where_pcs_are_told_no_channel_is_no_fault(
+    ledger: Ledger, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    invited(ledger, "olena", by="test")
+    write(*orders(1))
+    with caplog.at_level(logging.WARNING, "mistok.alerts"):
+        go(ledger)
+    assert listing(ledger)[0]["why"].render("en") == "No PC has shown it yet."
+    assert not caplog.records
+    write(*orders(1, 2))
+    go(ledger, Recorder(why="no desktop"))
+    assert "no desktop" in listing(ledger)[0]["why"].render("en")
 
 
 def test_a_refused_one_is_tried_again_after_its_back_off_only(ledger: Ledger, write: Write, clock: ToldClock) -> None:
