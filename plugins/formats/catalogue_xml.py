@@ -17,6 +17,8 @@ from pipeline.api import (
     Chunk,
     FormatContext,
     FormatPlugin,
+    Goods,
+    GoodsShape,
     Settings,
     T,
     known_encoding,
@@ -24,11 +26,14 @@ from pipeline.api import (
 from plugins.formats._columns.rows import PartsColumn, Rows, fields_of
 from plugins.formats._columns.settings import Column
 from plugins.formats._columns.spec import Spec, spec_of
+from plugins.formats._goods.readback import mapping_of
+from plugins.formats._goods.xmlgoods import XmlGoods, XmlGoodsSettings
 from plugins.formats._xmlout.check import Checker
 from plugins.formats._xmlout.layout import NAME, Layout, Leaf, Written, parts_of
 from plugins.formats._xmlout.write import FORBIDDEN, closing, opening, product
 
 _PATH = rf"{NAME}(/{NAME})*"
+_BETWEEN = "\x1f"  #: stands in no text of XML
 _MANY = {"images": "list", "category": "list", "options": "pairs"}
 
 
@@ -192,9 +197,50 @@ class CatalogueXmlSettings(Settings):
         spec = spec_of(column, language, path_separator=self.path_separator, list_separator=self.list_separator)
         return replace(spec, required=column.required or column.field == "code")
 
+    def reading(self, language: str = "") -> XmlGoodsSettings:
+        """The mapping by which a file of these elements is read. Raises ConfigError without one of codes."""
+        columns: list[tuple[str, Column]] = [(f"@{one.header}", one) for one in self.attributes]
+        options: dict[str, str] | None = None
+        steps = ""  #: path of elements of which each is a category of the path
+        for element in self.elements:
+            if element.each and element.field == "options":
+                options = {"each": element.header, "name": f"@{element.key}", "value": "."}
+            elif element.each and element.field == "category":
+                steps = element.header
+            else:
+                columns.append((element.header, element))
+            columns += [(f"{element.header}/@{one.header}", one) for one in element.attributes]
+        mapping = mapping_of(
+            [(path, column) for path, column in columns if column.field is not None],
+            path_separator=self.path_separator,
+            list_separator=self.list_separator,
+            language=self.languages[0] if self.languages else language,
+        )
+        if options is not None:
+            mapping["fields"]["named_options"] = options
+        if steps:
+            mapping["fields"]["category"] = {"path": steps, "join": _BETWEEN}
+            mapping["path_separator"] = _BETWEEN
+        prefixes = {
+            name.removeprefix("xmlns:"): value
+            for name, value in self.root_attributes.items()
+            if name.startswith("xmlns:")
+        }
+        product = f"/{self.root}/{self.item}"
+        own = {"product": product, "encoding": self.encoding, "namespaces": prefixes}
+        return XmlGoodsSettings.model_validate({**mapping, **own})
+
 
 class CatalogueXml:
     """The format; it keeps nothing between files."""
+
+    def goods(self, data: bytes, settings: CatalogueXmlSettings, context: FormatContext) -> Goods:
+        """See GoodsFormat: a file of these elements, whoever wrote it."""
+        return XmlGoods().goods(data, settings.reading(context.language), context)
+
+    def shape(self, settings: CatalogueXmlSettings) -> GoodsShape:
+        """See GoodsFormat."""
+        return XmlGoods().shape(settings.reading())
 
     def fields(self, settings: CatalogueXmlSettings, context: FormatContext) -> Sequence[str]:
         """Which CATALOGUE_FIELDS the elements need."""

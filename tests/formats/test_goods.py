@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from pipeline.errors import Rejected
 from pipeline.model import Offer
 from pipeline.ports import FormatContext, Goods
-from plugins.formats.csv_goods import CsvGoods, CsvGoodsSettings
+from plugins.formats._goods.csvgoods import CsvGoods, CsvGoodsSettings
+from plugins.formats._goods.xmlgoods import XmlGoods, XmlGoodsSettings
 from plugins.formats.json_goods import JsonGoods, JsonGoodsSettings
-from plugins.formats.xml_goods import XmlGoods, XmlGoodsSettings
 
 CONTEXT = FormatContext(
     "acme", ZoneInfo("Europe/Kyiv"), "UAH", "uk-UA", datetime(2026, 11, 28, tzinfo=UTC), "goods.file"

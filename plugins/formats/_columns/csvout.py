@@ -18,6 +18,8 @@ from pipeline.api import (
     Chunk,
     Finding,
     FormatContext,
+    Goods,
+    GoodsShape,
     Settings,
     T,
     Where,
@@ -26,6 +28,8 @@ from pipeline.api import (
 from plugins.formats._columns.rows import Rows, fields_of
 from plugins.formats._columns.settings import Column
 from plugins.formats._columns.spec import Spec, spec_of
+from plugins.formats._goods.csvgoods import CsvGoods, CsvGoodsSettings
+from plugins.formats._goods.readback import mapping_of
 
 LIMIT = 100  #: findings that are told one by one
 _NO_LETTERS = Finding("csv-read", T("The bytes of the file are no letters of its encoding."))
@@ -97,9 +101,33 @@ class CatalogueCsvSettings(Settings):
             for spec, column in zip(made, self.columns, strict=True)
         )
 
+    def reading(self, language: str = "") -> CsvGoodsSettings:
+        """The mapping by which a file of these columns is read. Raises ConfigError without a column of codes."""
+        columns = [
+            (column.header if self.header else f"#{place}", column)
+            for place, column in enumerate(self.columns, 1)
+            if column.field is not None
+        ]
+        mapping = mapping_of(
+            columns,
+            path_separator=self.path_separator,
+            list_separator=self.list_separator,
+            language=self.languages[0] if self.languages else language,
+        )
+        own = {"delimiter": self.delimiter, "header": self.header, "encoding": self.encoding}
+        return CsvGoodsSettings.model_validate({**mapping, **own})
+
 
 class CatalogueCsv:
     """The format; it keeps nothing between files."""
+
+    def goods(self, data: bytes, settings: CatalogueCsvSettings, context: FormatContext) -> Goods:
+        """See GoodsFormat: a file of these columns, whoever wrote it."""
+        return CsvGoods().goods(data, settings.reading(context.language), context)
+
+    def shape(self, settings: CatalogueCsvSettings) -> GoodsShape:
+        """See GoodsFormat."""
+        return CsvGoods().shape(settings.reading())
 
     def fields(self, settings: CatalogueCsvSettings, context: FormatContext) -> Sequence[str]:
         """Which CATALOGUE_FIELDS the columns need."""

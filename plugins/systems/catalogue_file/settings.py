@@ -19,7 +19,8 @@ class CatalogueFileSettings(Settings):
     pattern: str = "*"
     """Name of the file (shell pattern, case ignored); of several the newest is read."""
     format: FormatSpec
-    """How it is read: `xml-goods`, `csv-goods` or `json-goods`, with the mapping."""
+    """How it is read: `xml-goods`, `csv-goods` or `json-goods` with the mapping, or by the columns and elements of a
+    `catalogue-csv` or `catalogue-xml`."""
     max_size: Size = 50_000_000
     """A larger file is refused."""
     max_age: Duration | None = None
