@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from pipeline.cli import common
 from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.flow import InboundSettings, Move, OutboundSettings
-from pipeline.ports import WriteProbe
+from pipeline.ports import OnlyInferred, WriteProbe
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -254,6 +255,7 @@ def _system(ctx: RunContext, name: str, kind: str, *, write_probe: bool) -> Answ
             _try_writes(ctx, name, answer, system)
         else:
             _tell_untried(ctx, name, answer)
+        _tell_verified(ctx, name, answer, system)
         if answer.findings:
             answer.exit_code = common.WAITING
     except MistokError as error:
@@ -270,6 +272,21 @@ def _tell_untried(ctx: RunContext, name: str, answer: Answer) -> None:
         answer.lines.append((None, text))
         hint = T("Runs that need it wait until `mistok check --connect --write-probe` was passed.")
         answer.remarks.append(Finding("untried-writes", text, hint=hint, who=Who.ADMIN))
+
+
+def _tell_verified(ctx: RunContext, name: str, answer: Answer, system: System) -> None:
+    """Of what is only inferred, say so no more where a probe has shown it on this account."""
+    from pipeline.engine import proving
+
+    if not isinstance(system, OnlyInferred) or not (shown := proving.verified(ctx, name, system)):
+        return
+    words, zone = system.inferred(), ctx.config.zone
+    for n, remark in enumerate(answer.remarks):
+        what = remark.about.removeprefix("inferred:")
+        if remark.about != what and what in shown and what in words:
+            day = datetime.fromisoformat(shown[what]).astimezone(zone).date()
+            text = T("Verified on this account on {day}: {what}.", day=day, what=words[what])
+            answer.remarks[n] = replace(remark, code="verified", text=text, hint=None)
 
 
 def _placed(path: Path, name: str, finding: Finding) -> Finding:
@@ -295,9 +312,11 @@ def _try_writes(ctx: RunContext, name: str, answer: Answer, system: System) -> N
         return
     from pipeline.engine import proving
 
-    passed = True
+    passed, shown = True, dict[str, bool]()
     try:
         for one in system.try_writes():
+            if one.proves and one.works is not None:
+                shown[one.proves] = one.works
             if one.works is False and one.needed:
                 passed = False
                 answer.findings.append(Finding("write-probe", one.text, hint=one.hint, who=Who.ADMIN))
@@ -307,7 +326,7 @@ def _try_writes(ctx: RunContext, name: str, answer: Answer, system: System) -> N
         passed = False
         raise
     finally:
-        proving.remember(ctx, name, system, passed=passed)
+        proving.remember(ctx, name, system, passed=passed, shown=shown)
 
 
 def _folder(ctx: RunContext, need: Need, kind: str) -> Answer:

@@ -6,11 +6,13 @@ tried with. Another address, or another setting, is untried again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.documents import DocumentsSettings
 from pipeline.engine.context import RunContext
 from pipeline.errors import Held, Who
 from pipeline.flow import InboundSettings
-from pipeline.ports import Offers, System, UntriedWrites
+from pipeline.ports import Offers, OnlyInferred, System, UntriedWrites
 from pipeline.ports.systems import NEW, PAPERS, STOCK_LEVELS
 from pipeline.settings import Settings
 from pipeline.syncing import CatalogueSyncSettings, StockSyncSettings
@@ -20,14 +22,32 @@ from pipeline.texts import T
 TRIED = "tried-writes"
 
 
-def remember(ctx: RunContext, name: str, system: System, *, passed: bool) -> None:
-    """Keep what came of a probe of the connection ``name``: what it passed with, or nothing."""
-    if not isinstance(system, UntriedWrites):
+def remember(
+    ctx: RunContext, name: str, system: System, *, passed: bool, shown: Mapping[str, bool] | None = None
+) -> None:
+    """Keep what came of a probe of the connection ``name``: what it passed with, or nothing.
+
+    Args:
+        shown: of what is only inferred, whether it was as thought; what was not tried stays as it was.
+    """
+    if not isinstance(system, UntriedWrites | OnlyInferred):
         return
-    tried = sorted(system.untried()) if passed else []
+    now = ctx.clock.now().isoformat()
+    tried = sorted(system.untried()) if passed and isinstance(system, UntriedWrites) else []
+    kept = {**verified(ctx, name, system), **{one: now for one, so in (shown or {}).items() if so}}
+    kept = {one: at for one, at in kept.items() if (shown or {}).get(one, True)}
     with ctx.begin() as conn:
-        value = {"account": system.account, "tried": tried, "at": ctx.clock.now().isoformat()}
+        value = {"account": system.account, "tried": tried, "verified": kept, "at": now}
         ctx.ledger.set_value(conn, TRIED, name, value)
+
+
+def verified(ctx: RunContext, name: str, system: System) -> dict[str, str]:
+    """What of the only inferred a probe has shown on this account: name -> when (ISO 8601)."""
+    if not isinstance(system, OnlyInferred):
+        return {}
+    with ctx.ledger.read() as conn:
+        value = ctx.ledger.get_value(conn, TRIED, name) or {}
+    return dict(value.get("verified") or {}) if value.get("account") == system.account else {}
 
 
 def untried(ctx: RunContext, name: str, uses: frozenset[str] | None = None) -> list[str]:

@@ -47,6 +47,7 @@ class Tried:
     text: Text
     needed: bool = False  #: the config has it switched on
     hint: Text | None = None
+    proves: str = ""  #: name of what is only inferred (see OnlyInferred) until this has worked
 
 
 @runtime_checkable
@@ -94,6 +95,23 @@ class UntriedWrites(Protocol):
 
         Empty where the settings say that they are to be sent untried. Never asks the network.
         """
+        ...
+
+
+@runtime_checkable
+class OnlyInferred(Protocol):
+    """Some of what it does is our reading of its API, until a WriteProbe has shown it on the very account.
+
+    Its ``check`` remarks on each, with ``about`` = ``inferred:NAME``.
+    """
+
+    @property
+    def account(self) -> str:
+        """As :attr:`UntriedWrites.account`."""
+        ...
+
+    def inferred(self) -> Mapping[str, Text]:
+        """What a probe can show: by name, in words. Never asks the network."""
         ...
 
 

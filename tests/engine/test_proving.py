@@ -15,6 +15,7 @@ from pipeline.engine.replay.choose import Asked, choose
 from pipeline.engine.runtime import Client, RunReport
 from pipeline.errors import Held
 from pipeline.testing.documents_target import DocumentsTarget
+from pipeline.texts import Text, verbatim
 from plugins.systems.books.system import Books
 from tests.engine import deciding_world
 from tests.engine.documents import world as orders_world
@@ -153,3 +154,29 @@ def test_a_replay_of_the_orders_of_a_system_waits_too(tmp_path: Path, monkeypatc
     monkeypatch.setattr(DocumentsTarget, "untried", lambda _self: {})
     with Client.open(world.config(), clock=world.clock) as client:
         assert [one.outcome for one in apply(client, choose(client, Asked(all_held=True)), by="anna")] == ["created"]
+
+
+def test_what_is_only_inferred_stands_as_a_probe_last_showed_it(world: World) -> None:
+    @dataclass
+    class Reading(Unseen):
+        def inferred(self) -> Mapping[str, Text]:
+            return {"mark": verbatim("a mark"), "rows": verbatim("rows")}
+
+    world.crm = Reading(FLAT)
+    with world.opened() as client:
+        ctx = RunContext(
+            config=world.config(), registry=client.registry, ledger=client.ledger, archive=client.archive,
+            clock=client.clock, job="check", temp=world.folder,
+        )  # fmt: skip
+
+        def shown(**so: bool) -> set[str]:
+            proving.remember(ctx, "crm", world.crm, passed=False, shown=so)
+            return set(proving.verified(ctx, "crm", world.crm))
+
+        assert proving.verified(ctx, "crm", world.crm) == {}
+        assert shown(mark=True) == {"mark"}
+        assert shown(rows=True) == {"mark", "rows"}, "what was not tried this time stays"
+        assert shown(mark=False) == {"rows"}
+        world.crm.account = "https://two.example/v1"
+        assert proving.verified(ctx, "crm", world.crm) == {}, "another account has shown nothing"
+        assert shown(mark=True) == {"mark"}

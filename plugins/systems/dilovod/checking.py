@@ -6,6 +6,7 @@ It tells what the API cannot do, and what of it is only inferred, so that nobody
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipeline.api import ConfigError, Finding, MistokError, Refused, T, Text, Who
@@ -38,17 +39,20 @@ CANNOT: Sequence[Text] = (
     T("The API has no reserve that could be set, and sets no stock: registers are moved by posted documents alone."),
     T("The API has no variants: each is a good of its own. Pictures, sizes and VAT are not sent."),
 )
-#: What is our reading of it alone. ``True``: a write probe tells.
-INFERRED: Sequence[tuple[Text, bool]] = (
-    (T("our mark in the remark is found again by the operator “contains”"), True),
-    (T("rows that are sent take the place of all that a document had"), True),
-    (T("a posted order can be changed by way of unposting it"), True),
-    (T("a save lifts a deletion mark"), True),
-    (T("sums that are sent with the lines are kept as they are"), True),
-    (T("a shipment and a return take the links that ours have"), True),
-    (T("what may be sold is what lies there less what is reserved"), False),
-    (T("a good without a row in the balance lies nowhere"), False),
-    (T("one request at a time is counted for each key, not for the whole base"), False),
+#: What is our reading of it alone, and a write probe shows: by the name that the probe has for it.
+PROBED: Mapping[str, Text] = {
+    "mark": T("our mark in the remark is found again by the operator “contains”"),
+    "rows": T("rows that are sent take the place of all that a document had"),
+    "unposting": T("a posted order can be changed by way of unposting it"),
+    "lifting": T("a save lifts a deletion mark"),
+    "sums": T("sums that are sent with the lines are kept as they are"),
+    "links": T("a shipment and a return take the links that ours have"),
+}
+#: What no write can show.
+INFERRED: Sequence[Text] = (
+    T("what may be sold is what lies there less what is reserved"),
+    T("a good without a row in the balance lies nowhere"),
+    T("one request at a time is counted for each key, not for the whole base"),
 )
 
 
@@ -194,9 +198,12 @@ def _api(reader: Reader) -> Iterator[Finding]:
         yield _wrong("dilovod-return", T("A return of this base has no link to its shipment or order."))
     elif "baseDoc" not in known:
         yield _remark("dilovod-return", T("A return of this base is linked to its order, and not to its shipment."))
-    for words, probed in INFERRED:
-        hint = T("`mistok check --connect --write-probe` tries it.") if probed else None
-        yield _remark("dilovod-inferred", T("Only inferred: {what}.", what=words), hint)
+    hint = T("`mistok check --connect --write-probe` tries it.")
+    for name, words in PROBED.items():
+        found = _remark("dilovod-inferred", T("Only inferred: {what}.", what=words), hint)
+        yield replace(found, about=f"inferred:{name}")
+    for words in INFERRED:
+        yield _remark("dilovod-inferred", T("Only inferred: {what}.", what=words))
 
 
 def _remark(code: str, words: Text, hint: Text | None = None) -> Finding:

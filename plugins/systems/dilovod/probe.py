@@ -59,25 +59,27 @@ class Probe:
             yield self._try(T("buyers are taken, with their names, and found by telephone"), self._buyer)
             if len(self.made) < 2:
                 return
-            yield self._try(T("orders are taken, with the sums that are sent"), self._new_order)
+            yield self._try(T("orders are taken, with the sums that are sent"), self._new_order, proves="sums")
             if not self.order:
                 return
-            yield self._try(T("our mark in the remark finds an order"), self._found)
-            yield self._try(T("rows of an order can be taken out"), self._fewer_rows)
-            yield self._try(T("orders are posted, and changed by way of unposting them"), self._posted)
-            yield self._try(T("a deletion mark is set, and lifted by a save"), self._lifted, needed=False)
+            yield self._try(T("our mark in the remark finds an order"), self._found, proves="mark")
+            yield self._try(T("rows of an order can be taken out"), self._fewer_rows, proves="rows")
+            what = T("orders are posted, and changed by way of unposting them")
+            yield self._try(what, self._posted, proves="unposting")
+            what = T("a deletion mark is set, and lifted by a save")
+            yield self._try(what, self._lifted, needed=False, proves="lifting")
             yield self._try(T("a shipment is taken (saved, not posted)"), self._shipment)
-            yield self._try(T("a return is taken (saved, not posted)"), self._return)
+            yield self._try(T("a return is taken (saved, not posted)"), self._return, proves="links")
             if self.naming.settings.post_payments:
                 yield self._try(T("a payment is taken, posted and unposted again"), self._posted_payment)
             else:
                 yield self._try(T("a payment is taken (saved, not posted)"), self._payment, needed=False)
 
-    def _try(self, what: Text, act: Callable[[], None], *, needed: bool = True) -> Tried:
+    def _try(self, what: Text, act: Callable[[], None], *, needed: bool = True, proves: str = "") -> Tried:
         try:
             act()
         except _NotSo as error:
-            return Tried(False, T("not so: {what} ({words})", what=what, words=error.words), needed)
+            return Tried(False, T("not so: {what} ({words})", what=what, words=error.words), needed, proves=proves)
         except InDoubt as error:
             self.doubt = True
             words = T("not certain: {what} ({words})", what=what, words=error.text)
@@ -85,8 +87,9 @@ class Probe:
         except (Held, Refused, Transient) as error:
             if isinstance(error, Transient) or (isinstance(error, Refused) and error.code != "rights"):
                 raise
-            return Tried(False, T("not so: {what} ({words})", what=what, words=error.text), needed, error.hint)
-        return Tried(True, what, needed)
+            words = T("not so: {what} ({words})", what=what, words=error.text)
+            return Tried(False, words, needed, error.hint, proves)
+        return Tried(True, what, needed, proves=proves)
 
     # --- what is tried -----------------------------------------------------------------------------------------------
 

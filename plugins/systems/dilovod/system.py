@@ -42,6 +42,7 @@ from pipeline.api import (
     StockLevel,
     System,
     SystemEnv,
+    Text,
     Tried,
     UntriedWrites,
     WriteProbe,
@@ -84,6 +85,10 @@ class Dilovod:
         Remarks tell what the API cannot do, and what of it is only inferred.
         """
         return checking.check(self.reader, self.naming)
+
+    def inferred(self) -> Mapping[str, Text]:
+        """See OnlyInferred."""
+        return checking.PROBED
 
     def try_writes(self) -> Iterator[Tried]:
         """See WriteProbe: a good, a buyer and documents of our own, which have a deletion mark in the end."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from pipeline.api import Refused, Transient, Who
 from plugins.systems.dilovod import checking
 from plugins.systems.dilovod._fake_schema import GOODS, ORDER, PERSONS, RETURN, SALE
-from plugins.systems.dilovod.fake import Quirks, action
+from plugins.systems.dilovod.fake import KEY, Quirks, action
+from tests.e2e.command import here
 from tests.systems.dilovod.base import DOCUMENTS, SAVING, Base, base, blocked, stocked
 
 ONE_FIRM: dict[str, Any] = {"documents": {**DOCUMENTS, "firm": "ФОП Приклад"}, "goods": {"services": "Послуги"}}
@@ -45,9 +50,10 @@ def test_what_the_api_cannot_do_and_what_is_inferred_is_told(one: Base) -> None:
     assert [str(text) for text in checking.CANNOT] == [w for w, f in zip(words, told, strict=True)
                                                       if f.code == "dilovod-cannot"]  # fmt: skip
     assert "Only inferred: a save lifts a deletion mark." in words
-    assert len([one_of for one_of in words if one_of.startswith("Only inferred")]) == len(checking.INFERRED)
+    inferred = [one_of for one_of in words if one_of.startswith("Only inferred")]
+    assert len(inferred) == len(checking.INFERRED) + len(checking.PROBED)
     probed = [finding for finding in told if finding.code == "dilovod-inferred" and finding.hint is not None]
-    assert len(probed) == sum(probed_ for _, probed_ in checking.INFERRED)
+    assert [finding.about for finding in probed] == [f"inferred:{name}" for name in checking.PROBED]
     assert "--write-probe" in str(probed[0].hint)
     assert "firm: ФОП Приклад." in words
     assert "storage: Основний склад, Магазин." in words
@@ -220,3 +226,28 @@ def test_what_could_not_be_marked_is_told_by_its_id(one: Base) -> None:
     assert last.needed
     assert "could not be marked for deletion: 11" in str(last.text)
     assert "by hand" in str(last.hint)
+
+
+# --- by the command --------------------------------------------------------------------------------------------------
+
+
+def test_what_a_probe_has_shown_is_said_to_be_verified_with_its_day(one: Base, tmp_path: Path) -> None:
+    config = {
+        "client": "acme", "timezone": "Europe/Kyiv", "language": "en", "log": {"file": None}, "jobs": {},
+        "connections": {"erp": {"type": "dilovod", "key": KEY, "url": one.url, "per_second": 50, **ONE_FIRM}},
+    }  # fmt: skip
+    (tmp_path / "config.yaml").write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
+
+    def said(*words: str) -> tuple[list[str], list[str]]:
+        shown = here("-c", tmp_path / "config.yaml", "check", "--connect", *words)
+        assert shown.code == 0, shown.all
+        lines = [" ".join(line.split()) for line in shown.all.splitlines()]
+        text = " ".join(lines)
+        return ([name for name, what in checking.PROBED.items() if f"Only inferred: {what}" in text],
+                [name for name, what in checking.PROBED.items() if f": {what}." in text and
+                 f"Verified on this account on {today}: {what}" in text])  # fmt: skip
+
+    today = f"{datetime.now(ZoneInfo('Europe/Kyiv')):%Y-%m-%d}"
+    assert said() == (list(checking.PROBED), [])
+    assert said("--write-probe") == ([], list(checking.PROBED))
+    assert said() == ([], list(checking.PROBED)), "as long as it is this account"
