@@ -27,7 +27,9 @@ def make_app(get: Get) -> typer.Typer:
     def _main() -> None:
         """Verbs are named, though there is one."""
 
-    @app.command(help=str(T("Print the SQL by which an order is written, amended and cancelled; nothing is asked.")))
+    @app.command(
+        help=str(T("Print the SQL by which an order is looked up, written, amended and cancelled; nothing is asked."))
+    )
     def show(
         connection: Annotated[
             str, typer.Argument(help=str(T("Which connection, where there are several; the first by default.")))
@@ -36,7 +38,7 @@ def make_app(get: Get) -> typer.Typer:
             str, typer.Option(help=str(T("For another database than that of `url`: mssql, firebird, mariadb …")))
         ] = "",
     ) -> None:
-        """Print the SQL by which an order is written, amended and cancelled; nothing is asked."""
+        """Print the SQL by which an order is looked up, written, amended and cancelled; nothing is asked."""
         from plugins.systems.sql.showing import script
 
         if dialect and dialect not in DRIVERS:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     literal_column,
     make_url,
     null,
+    or_,
     select,
     update,
 )
@@ -44,10 +45,11 @@ from pipeline.api import (
     Text,
     key_of,
 )
+from plugins.systems.sql.buyers import key_of as key_of_buyer
 from plugins.systems.sql.fitting import said
 from plugins.systems.sql.reckoning import Way, reckon
 from plugins.systems.sql.schema import Bound, untyped
-from plugins.systems.sql.settings import DRIVERS, Columns, ReturnTable, SqlSettings
+from plugins.systems.sql.settings import DRIVERS, Columns, ListTable, ReturnTable, SqlSettings
 from plugins.systems.sql.words import Row
 
 _MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -86,11 +88,13 @@ class _Script:
         above, below = self._tables["orders"], self._tables["lines"]
         key = key_of(self._env.client, self._draft.order.source, self._draft.order.id)
         look = select(above[orders.id], above[orders.number or orders.id]).where(above[orders.key] == _shown(key))
+        yield from self._looked_up()
         yield T("Is the order there already?"), look
+        yield from self._buyer()
         yield T("No: its row, in a transaction of its own."), self._insert(above, orders.columns, {orders.key: key})
         yield T("Which id did it get?"), look
         for place, line in enumerate(self._row.sums.lines, 1):
-            row = replace(self._row, line=line, number=place, product=Ref("1", line.code, line.name))
+            row = replace(self._row, line=line, number=place, product=Ref(str(place), line.code, line.name))
             yield T("Line {n}.", n=place), self._insert(below, lines.columns, {lines.order: literal_column(":id")}, row)
         yield T("COMMIT: all of it, or nothing."), None
         changed = {name: one for name, one in orders.columns.items() if one.sequence is None and one.value != "now"}
@@ -109,6 +113,9 @@ class _Script:
             row = Row(now=_MOMENT, status="cancelled")
             mark = update(above.table).where(where).values(self._values(above, settings.cancel.set, row))
             yield T("The order was cancelled: marked, never deleted."), mark
+        if orders.status is not None:
+            mark = update(above.table).where(where).values({above.columns[orders.status].name: _shown("packed")})
+            yield T("The order got another status."), mark
         if (pays := settings.payments) is not None:
             pay = PaymentDraft(
                 key=f"{self._env.client}/shop/1/pay/1",
@@ -118,8 +125,9 @@ class _Script:
                 at=_MOMENT,
             )
             given = {pays.key: pay.key, pays.order: literal_column(":id")}
-            statement = self._insert(self._tables["payments"], pays.columns, given, Row(now=_MOMENT, pay=pay))
-            yield T("A payment."), statement
+            bound = self._tables["payments"]
+            yield T("Is the payment there already?"), select(bound[pays.id]).where(bound[pays.key] == _shown(pay.key))
+            yield T("A payment."), self._insert(bound, pays.columns, given, Row(now=_MOMENT, pay=pay))
 
         for path, follow in (("shipments", settings.shipments), ("returns", settings.returns)):
             if follow is None:
@@ -129,12 +137,58 @@ class _Script:
             if isinstance(follow, ReturnTable):
                 given[follow.shipment] = literal_column(":shipment")
             row = replace(self._row, at=_MOMENT)
+            bound = self._tables[path]
+            yield (
+                T("Have these goods left, or come back, already?"),
+                select(bound[follow.id]).where(bound[follow.key] == _shown(key_)),
+            )
             yield T("Goods leave, or come back."), self._insert(self._tables[path], follow.columns, given, row)
             line = self._row.sums.lines[0]
             row = replace(row, line=line, number=1, product=Ref("1", line.code, line.name))
             given = {follow.lines.document: literal_column(":document")}
             table = self._tables[f"{path}.lines"]
             yield T("Line {n}.", n=1), self._insert(table, follow.lines.columns, given, row)
+
+    def _looked_up(self) -> Iterator[tuple[Text, Any]]:
+        """What the order refers to."""
+        settings, order = self._settings, self._draft.order
+        if settings.products is not None:
+            codes = [_shown(line.code) for line in order.lines]
+            query = self._listed("products", settings.products)
+            bound = self._tables["products"]
+            yield T("Which goods are meant? By their articles."), query.where(bound[settings.products.code].in_(codes))
+            yield (
+                T("Only for articles that are not there as they are: all, compared in normal form, and by name."),
+                query,
+            )
+        for kind, declared in settings.lists.items():
+            query, bound = self._listed(f"lists.{kind}", declared), self._tables[f"lists.{kind}"]
+            example = _shown(order.status if kind == "status" else order.currency if kind == "currency" else "…")
+            yield T("What is meant? Of the list {kind}.", kind=kind), query.where(bound[declared.code].in_([example]))
+
+    def _listed(self, path: str, declared: ListTable) -> Any:
+        names = [declared.id, declared.code, *([declared.name] if declared.name is not None else [])]
+        return select(*(self._tables[path][name] for name in dict.fromkeys(names)))
+
+    def _buyer(self) -> Iterator[tuple[Text, Any]]:
+        """The buyer, where buyers have a table."""
+        parties, customer = self._settings.parties, self._draft.order.customer
+        if parties is None:
+            return
+        bound, named = self._tables["parties"], parties.match.named()
+        names = [parties.id, *named.values(), *([parties.name] if parties.name is not None else [])]
+        yield (
+            T("Is the buyer there? All are read once for a batch, and compared however they are written."),
+            select(*(bound[name] for name in dict.fromkeys(names))).order_by(bound[parties.id]),
+        )
+        given = {column: value for kind, column in named.items() if (value := getattr(customer, kind))}
+        if not parties.create:
+            return
+        if given:
+            fits = or_(*(bound[column] == _shown(value) for column, value in given.items()))
+            yield T("Has another program added the buyer meanwhile?"), select(bound[parties.id]).where(fits)
+        key = {parties.key: key_of_buyer(customer)} if parties.key is not None else {}
+        yield T("No: the buyer's row."), self._insert(bound, parties.columns, key, Row(now=_MOMENT, buyer=customer))
 
     def _insert(self, bound: Bound, columns: Columns, given: dict[str, Any], row: Row | None = None) -> Any:
         values = self._values(bound, columns, row or self._row)

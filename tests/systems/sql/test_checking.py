@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, select
+from sqlalchemy import event, make_url, select
 
-from pipeline.api import ConfigError, Finding
+from pipeline.api import (
+    Cancellation,
+    ConfigError,
+    DocumentStatuses,
+    Finding,
+    Parties,
+    PaymentDraft,
+    Payments,
+    ProductNames,
+    Ref,
+    ReturnDocuments,
+    ShipDocuments,
+    StatusChange,
+)
 from pipeline.config.load import load_config
-from pipeline.testing.documents_contract import drafts_of, order
+from pipeline.testing.documents_contract import MOMENT, amendment_of, drafts_of, larger, order
+from pipeline.testing.following_subject import coming_back, one, shipment
 from plugins.systems.sql import open_tables
 from plugins.systems.sql.documents import held_for_us
 from plugins.systems.sql.schema import declared, untyped
@@ -207,14 +222,60 @@ def test_for_sql_server_it_is_what_its_admin_can_run(tmp_path: Path) -> None:
     assert made == GOLDEN.read_text(encoding="utf-8").rstrip("\n")
 
 
+def test_every_statement_that_is_run_compiles_for_sql_server(lite: World) -> None:
+    """No SQL Server runs here: what is sent to SQLite in the life of an order is compiled for it, each statement."""
+    lite.usual = FOLLOWING
+    sent: list[Any] = []
+    system = lite.open()
+    event.listen(system.database._engine(), "before_execute", lambda _c, statement, *_rest: sent.append(statement))
+    drafts = drafts_of(system, [order(n, CODES) for n in (1, 2)])
+    ref = system.create(drafts)[0].ref
+    assert ref is not None
+    assert isinstance(system, Parties)
+    assert isinstance(system, ProductNames)
+    assert system.find_by_name(["Ґрунт"])
+    assert system.find([drafts[0].key])
+    assert list(system.all_documents())
+    assert isinstance(system, Payments)
+    assert isinstance(system, DocumentStatuses)
+    assert isinstance(system, ShipDocuments)
+    assert isinstance(system, ReturnDocuments)
+    assert system.find_parties([drafts[0].order.customer])[0]
+    assert system.find_references("status", ["packed"])
+    one(system.amend([amendment_of(system, larger(CODES), ref, "2")]))
+    one(system.set_statuses([StatusChange(key="k", ref=ref, status=Ref("packed", "packed", "Зібрано"))]))
+    pay = PaymentDraft(key="demo/shop/1/pay/1", order=ref, amount=Decimal(5), currency="UAH", at=MOMENT)
+    one(system.pay([pay]))
+    newer = drafts_of(system, [larger(CODES)])[0]
+    shipped = one(system.ship([shipment(ref, newer)]))
+    one(system.take_back([coming_back(ref, shipped, newer)]))
+    one(system.cancel([Cancellation(key="c", ref=ref, status="cancelled")]))
+    dialect = make_url(f"{DRIVERS['mssql'][0]}://").get_dialect()()
+    made = {str(statement.compile(dialect=dialect)) for statement in sent}
+    wanted = {
+        "INSERT INTO": ("ORDERS", "ORDER_LINES", "BUYERS", "PAYMENTS", "SHIPS", "SHIP_LINES", "RETURNS_"),
+        "UPDATE": ("ORDERS",),
+        "DELETE FROM": ("ORDER_LINES",),
+        "FROM": ("GOODS", "STATES", "BUYERS", "ORDERS", "ORDER_LINES", "PAYMENTS", "SHIPS", "RETURNS_"),
+    }
+    for kind, tables in wanted.items():
+        for name in tables:
+            assert any(f"{kind} [{name}]" in text for text in made), f"{kind} {name}"
+    foreign = ("LIMIT", "RETURNING", "FOR UPDATE", "||", "ON CONFLICT", '"')
+    assert [text for text in made if any(word in text for word in foreign)] == []
+
+
 @pytest.mark.parametrize("dialect", ["postgresql", "mariadb", "mysql", "firebird", "sqlite"])
 def test_the_same_for_every_other_database(tmp_path: Path, dialect: str) -> None:
     settings: Any = SqlSettings.model_validate({"url": "sqlite:///x", **SETTINGS, **FOLLOWING})
     made = script(settings, World("sqlite", "sqlite:///x", tmp_path).open().env, dialect)
-    assert made.count("INSERT INTO") == 8
+    assert made.count("INSERT INTO") == 9
+    plain = made.replace('"', "").replace("`", "")
+    looked_up = ("GOODS", "STATES", "BUYERS", "ORDERS")
+    assert [name for name in looked_up if f"FROM {name}" not in plain] == [], "what an order refers to is looked up"
     assert "DELETE FROM" in made
     assert "'cancelled'" in made
-    assert "Шевченко Олена" not in made, "the buyer stands in a table of its own"
+    assert made.count("Шевченко Олена") == 1, "the buyer stands in a table of its own"
 
 
 def test_the_example_of_the_page_takes_an_order(tmp_path: Path) -> None:
