@@ -34,7 +34,9 @@ def packed(name: str, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("version", "encoding", "way"), FORMS)
-def test_orders_go_out_and_what_became_of_them_comes_in(tmp_path: Path, version: str, encoding: str, way: str) -> None:
+def test_orders_go_out_and_what_became_of_them_comes_in(
+    tmp_path: Path, version: str, encoding: Literal["utf-8", "windows-1251"], way: str
+) -> None:
     quirks = Quirks(version=version, encoding=encoding)
     world = Accounting(tmp_path, quirks, http=True, version=version, encoding=encoding)
     for n, code in enumerate(CODES, 1):
