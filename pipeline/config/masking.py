@@ -18,6 +18,8 @@ from pipeline.texts import Arg, Text
 MASK = "•••"
 #: Shorter secrets are masked only where they stand alone: a password `1` must not blot out every number.
 _WHOLE_WORD_BELOW = 4
+#: Characters of a secret from which on it is hidden in the keys of tables, too.
+_IN_KEYS = 8
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
@@ -27,11 +29,15 @@ def mask(text: str, secrets: Iterable[str]) -> str:
 
 
 def mask_any(value: Any, secrets: AbstractSet[str]) -> Any:
-    """The same for every string, key or value, inside dicts, lists and tuples."""
+    """The same for every string, key or value, inside dicts, lists and tuples.
+
+    A key is left alone where the secret is a short word: that of a try-out, "key", is what our own tables call theirs.
+    """
     if isinstance(value, str):
         return mask(value, secrets)
     if isinstance(value, dict):
-        return {mask_any(key, secrets): mask_any(item, secrets) for key, item in value.items()}
+        in_keys = frozenset(one for one in secrets if len(one) >= _IN_KEYS)
+        return {mask_any(key, in_keys): mask_any(item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(mask_any(item, secrets) for item in value)
     return value

@@ -15,7 +15,7 @@ import keyring.backends.fail
 import pytest
 
 from pipeline.config.load import load_config, plugin_folder
-from pipeline.config.masking import MASK, mask
+from pipeline.config.masking import MASK, mask, mask_any
 from pipeline.config.model import ClientConfig
 from pipeline.errors import ConfigError
 from pipeline.registry import Registry
@@ -289,3 +289,15 @@ def test_the_plugin_folder_is_known_though_the_config_is_wrong(tmp_path: Path) -
     path.write_text("a: 'open\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="never closed"):
         plugin_folder(path)
+
+
+def test_a_short_secret_leaves_the_names_of_our_own_tables_alone() -> None:
+    """The key of a try-out is the word "key", and a row of a plan has a column of that name."""
+    row = {
+        "order": "1",
+        "acts": [{"key": "acme/crm/1/create/0", "said": "key"}],
+        "long-secret-value": "long-secret-value",
+    }
+    assert mask_any(row, frozenset({"key", "long-secret-value"})) == {
+        "order": "1", "acts": [{"key": "acme/crm/1/create/0", "said": MASK}], MASK: MASK,
+    }  # fmt: skip

@@ -101,13 +101,13 @@ def ask(order: Order, standing: Standing, found: tuple[tuple[Moved, tuple[Differ
     ref = standing.ref
     where = Where(order=order.number)
     text = T(
-        "Order {number} was changed after it was shipped: {shipments} says other sums than the order has now.",
+        "Order {number} was changed after it was shipped: its shipment {shipments} says other sums than it has now.",
         number=order.number,
         shipments=names(found),
     )
     hint = T(
-        "Accept it, and order document {document} is brought to it; then put {shipments} right by hand, its sum does "
-        "not change by itself. Or reject it, and all stays as it is; or set the order back in its source.",
+        "Accept it, and order document {document} is brought to it; then put shipment {shipments} right by hand, its "
+        "sum does not change by itself. Or reject it, and all stays as it is; or set the order back in its source.",
         document=(ref.number or ref.id) if ref else "—",
         shipments=names(found),
     )
