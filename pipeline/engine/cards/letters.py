@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline import __version__
@@ -133,7 +132,7 @@ class _Writer:
             values = {"source": file["connection"], "when": self._when(file["first_seen"])}
             yield self.say(T("It was read from {source} on {when}.", **values))
             if not self.settled:
-                yield self.say(T("What is named below waits: it has no document yet."))
+                yield self.say(self._waits())
         elif file is not None:
             values = {"file": file["name"], "when": self._when(file["first_seen"])}
             if any(story.card["kind"] == "quarantined" for story in self.own):
@@ -148,13 +147,13 @@ class _Writer:
             elif any(story.card["kind"] == "changed" for story in self.own):
                 yield self.say(T("The order file {file} came on {when}. It changes what was sent before.", **values))
             elif self.settled:
-                yield self.say(self._came(values))
+                yield self.say(T("The order file {file} came on {when} and was read.", **values))
                 yield self.say(T("What is named below is settled by now."))
             elif any(story.card["kind"] == "in_doubt" for story in self.own):
-                yield self.say(self._came(values))
+                yield self.say(T("The order file {file} came on {when} and was read.", **values))
                 yield self.say(T("Whether its order is booked is not known."))
             else:
-                yield self.say(self._came(values))
+                yield self.say(T("The order file {file} came on {when} and was read.", **values))
                 yield self.say(self._waits())
         orders = [self._order_line(story) for story in self.own if story.order]
         if orders:
@@ -163,13 +162,6 @@ class _Writer:
             yield self.say(
                 TN("{n} other order of this file is booked.", "{n} other orders of this file are booked.", taken)
             )
-
-    def _came(self, values: Mapping[str, Any]) -> Text:
-        """A file that came, or an order that its system told."""
-        assert self.file is not None
-        if self.file.get("policy") == "asked":
-            return T("An order of {system} was read on {when}.", system=self.file["connection"], when=values["when"])
-        return T("The order file {file} came on {when} and was read.", **values)
 
     def _waits(self) -> Text:
         made = [bool(story.order["document_number"]) for story in self.own if story.order]

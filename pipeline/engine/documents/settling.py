@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.engine.documents.walk import DocumentsRun
 
 OTHER_TOTAL = "total-differs"  #: a person may accept that the document has another sum
-STATUS_CARD = "status"  #: kind of the card about a status that the target lacks
+STATUS = "status"  #: kind of the card about a status that the target lacks
 NO_STATUS = "unknown-status"  #: the document is there, and keeps the status that it has
 #: What a person has rejected stays so, whatever a run had planned.
 NOT_REJECTED = tuple(state for state in OrderState if state is not OrderState.REJECTED)
@@ -130,18 +130,18 @@ def _statuses(run: DocumentsRun, conn: Any, work: Work) -> None:
     client = run.ctx.client
     lacking = [one for one in work.notes if one.code == NO_STATUS and one.about]
     if not lacking:
-        telling.close_cards(run, conn, work.subject, (STATUS_CARD,), "its document has its status")
+        telling.close_cards(run, conn, work.subject, (STATUS,), "its document has its status")
         return
     if not work.did:
         return
     asked = {
         finding.get("about")
-        for card in cards.listing(conn, client, closed=True, kinds=[STATUS_CARD])
+        for card in cards.listing(conn, client, closed=True, kinds=[STATUS])
         if card["state"] == "open" or card["closed_by"]
         for finding in card["findings"]
     }
     if new := [one for one in lacking if one.about not in asked]:
-        telling.open_card(run, conn, STATUS_CARD, work.subject, new, work.row["file_id"])
+        telling.open_card(run, conn, STATUS, work.subject, new, work.row["file_id"])
 
 
 def alike(run: DocumentsRun, conn: Any, work: Work) -> None:

@@ -46,6 +46,7 @@ from pipeline.ledger import acts, decisions
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import OrderState
+from pipeline.model import cents
 from pipeline.ports import Noticing, Orders, Ref, SeenOrder, System
 from pipeline.rules.keys import key_of
 from pipeline.texts import TN, T, Text
@@ -139,7 +140,7 @@ class DocumentsRun:
                 {
                     "order": work.number,
                     "customer": order.customer.title if order else "",
-                    "total": order.total if order else None,
+                    "total": cents(order.total) if order else None,
                     "currency": order.currency if order else "",
                     "outcome": outcome,
                     "document": (work.ref.number if work.ref else None) or work.row.get("document_number"),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Finding
+from pipeline.model import cents
 from pipeline.texts import TN, T, Text
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def order_row(row: Mapping[str, Any], client: Client, stands: Collection[str] = 
         "source": row["source"],
         "at": row["created"].astimezone(client.config.zone),
         "customer": row["customer"],
-        "total": Decimal(row["total"]) if row["total"] else None,
+        "total": cents(Decimal(row["total"])) if row["total"] else None,
         "currency": row["currency"],
         "items": row["items"],
         "state": row["state"],
