@@ -361,3 +361,21 @@ def test_what_has_gone_is_emptied_once_where_the_target_names_its_only_warehouse
     del world.shop.stock["1", ""], world.shop.content["1"]
     good(world.run(full=True))
     assert world.crm.pushes == [("c1", "", Decimal(0))]
+
+
+def test_what_was_right_in_one_warehouse_is_remembered_beside_what_was_sent_to_another(tmp_path: Path) -> None:
+    world = World(tmp_path, step="sync-stock", more="warehouses: {first: [main], second: [far]}")
+    world.shop.places, world.crm.places = ("main", "far"), ("first", "second")
+    put(world.shop, single("1", "S-1"))
+    put(world.crm, single("c1", "S-1"))
+    world.shop.stock = {("1", "main"): (Decimal(5), Decimal(0)), ("1", "far"): (Decimal(7), Decimal(0))}
+    world.crm.stock = {("c1", "first"): (Decimal(5), Decimal(0)), ("c1", "second"): (Decimal(6), Decimal(0))}
+    good(world.run())
+    world.decide("accept")
+    good(world.run())
+    with world.opened() as client, client.ledger.read() as conn:
+        (kept,) = store.read_links(conn, "acme", "goods/shop>crm/sync-stock").values()
+    assert kept.stock() == {"first": 5, "second": 7}
+    world.shop.reads.clear()
+    good(world.run())
+    assert (world.shop.reads, world.crm.pushes) == ([], [("c1", "second", Decimal(7))])

@@ -260,6 +260,7 @@ class StockRun(SyncRun):
         for some in batches(list(links.values()), 1000):
             with self.ctx.begin() as conn:
                 store.write_links(conn, self.ctx.client, self.link, some, self.ctx.clock.now())
+        seen.links = {**seen.links, **links}  # what is sent to another warehouse of the same is kept beside it
 
     def _push(self, pushes: Sequence[Push], seen: Observed, applied: Applied) -> None:
         assert isinstance(self.target, ApplyStock)
