@@ -148,12 +148,17 @@ class MemorySystem:
 
     def apply_stock(self, targets: Sequence[StockTarget]) -> Sequence[RowOutcome]:
         self._hit()
+        outcomes = []
         for one in targets:
+            if (error := self.refuse.get(one.offer.keys.get("sku", ""))) is not None:
+                outcomes.append(RowOutcome(error=error))
+                continue
+            outcomes.append(RowOutcome((one.offer.id,)))
             place = one.warehouse or (self.places[0] if self.places else "")
             kept = self.stock.get((one.offer.id, place), (Decimal(0), Decimal(0)))[1]
             self.pushes.append((one.offer.id, one.warehouse, one.quantity))
             self.stock[one.offer.id, place] = (one.quantity + (Decimal(0) if one.on_hand else kept), kept)
-        return [RowOutcome((one.offer.id,)) for one in targets]
+        return outcomes
 
 
 _system: type[System] = MemorySystem

@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.engine.context import RunContext
 from pipeline.engine.sync import compare as comparing
+from pipeline.errors import Held
+from pipeline.texts import T
 from tests.engine.in_step import World, good, notes
 from tests.engine.sync_world import FLAT, put, single
 
@@ -361,3 +363,40 @@ def test_a_category_that_is_chosen_no_more_hides_nothing(halves: World) -> None:
     assert "3 products stand in none of the categories of this step any more: A-1, A-2, A-3." in notes(report)
     assert set(shown(halves).values()) == {True}
     assert notes(good(halves.run(full=True))) == ""
+
+
+def test_a_refused_price_is_looked_up_once_and_tried_again_by_short_looks(world: World) -> None:
+    put(world.shop, single("1", "S-1", price=None))
+    good(world.run())
+    world.crm.refuse["S-1"] = Held(T("Not now."))
+    touch(world, "1", price="12.00")
+    assert good(world.run()).exit_code == 1
+    world.crm.reads.clear()
+    assert good(world.run()).exit_code == 1
+    touch(world, "1", price="0.00")
+    assert good(world.run()).exit_code == 1
+    assert world.crm.reads == [], "and what stands there is known"
+    assert [one["findings"][0]["code"] for one in world.open_cards() if one["kind"] == "plan"] == ["brake-prices"]
+    world.crm.refuse.clear()
+    touch(world, "1", price="12.00")
+    assert good(world.run()).counts["updated"] == 1
+
+
+def test_a_refused_level_of_a_new_warehouse_is_looked_up_once(world: World) -> None:
+    world.step = "sync-stock"
+    world.shop.places = world.crm.places = ("main", "far")
+    world.shop.stock = {(n, place): (Decimal(5), Decimal(0)) for n in "12" for place in ("main", "far")}
+    world.crm.stock = {(f"c{n}", "main"): (Decimal(5), Decimal(0)) for n in "12"}
+    world.more = "warehouses: {main: [main]}"
+    good(world.run())
+    world.decide("accept")
+    good(world.run())
+    world.crm.refuse["S-1"] = Held(T("Not now."))
+    world.more = "warehouses: {main: [main], far: [far]}"
+    assert good(world.run()).exit_code == 1
+    assert world.crm.pushes == [("c2", "far", Decimal(5))]
+    world.crm.reads.clear()
+    assert good(world.run()).exit_code == 1
+    world.crm.refuse.clear()
+    assert good(world.run()).counts["updated"] == 1
+    assert world.crm.reads == []

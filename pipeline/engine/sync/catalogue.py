@@ -310,6 +310,7 @@ class CatalogueRun(SyncRun):
         outcomes = self.target.update_offers(changes)
         self.ctx.reach("sync:applied")
         links = []
+        as_they_were = []
         for one, change, outcome in zip(updates, changes, outcomes, strict=True):
             if outcome.error is None:
                 before = seen.links.get(one.target.id)
@@ -318,9 +319,14 @@ class CatalogueRun(SyncRun):
                 kept |= _shown_otherwise(outcome.shown, change.values)
                 sent = _prices({**one.target.values, **change.values}, one.wanted)
                 links.append(self._link(one.row, one.target, before, one.wanted, kept, sent))
+            elif seen.full and (known := seen.links.get(one.target.id)) is not None:
+                # the prices that stand there instead are known, and need not be looked up before each further try
+                there = _prices(one.target.values, change.values)
+                if there.keys() - known.sent.keys():
+                    as_they_were.append(replace(known, sent={**there, **known.sent}))
         judge(outcomes, lambda place: _article(updates[place].row), applied)
         applied.updated += sum(one.error is None for one in outcomes)
-        self._record(links)
+        self._record([*links, *as_they_were])
         self._remember({}, {link.target.id for link in links})
 
     def _vanish(self, made: SyncPlan, applied: Applied) -> None:

@@ -268,9 +268,13 @@ class StockRun(SyncRun):
         self.ctx.reach("sync:applied")
         links: dict[str, Link] = {}
         for one, outcome in zip(pushes, outcomes, strict=True):
+            before = links.get(one.target.offer.id) or seen.links.get(one.target.offer.id)
             if outcome.error is None:
-                before = links.get(one.target.offer.id) or seen.links.get(one.target.offer.id)
                 links[one.target.offer.id] = _link(one, before)
+            elif before is not None and one.before is not None and one.target.warehouse not in before.stock():
+                # what stands there instead is known, and need not be looked up before each further try
+                shown = replace(one.target, quantity=one.before)
+                links[one.target.offer.id] = _link(replace(one, target=shown), before)
         judge(outcomes, lambda place: _article(pushes[place]), applied)
         applied.updated += sum(one.error is None for one in outcomes)
         seen.links = {**seen.links, **links}
