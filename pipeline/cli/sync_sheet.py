@@ -75,6 +75,10 @@ def _lines(row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     return lines or [(*head, "", "", row.get("then", ""))]
 
 
+#: Narrowest and widest column, in characters.
+_NARROW, _WIDE = 8, 60
+
+
 def write_book(
     path: Path, sheets: Sequence[tuple[Text, Sequence[Text], Iterable[Sequence[Any]]]], *, as_text: bool = False
 ) -> None:
@@ -92,12 +96,16 @@ def write_book(
     try:
         with path.open("wb") as file:  # first of all: a workbook that was begun cannot be given up quietly
             book = Workbook(write_only=True)
-            for title, headings, rows in sheets:
+            for title, headings, given in sheets:
                 sheet = book.create_sheet(str(title)[:31])
-                if as_text:
-                    sheet.freeze_panes = "A2"
-                    for place in range(1, len(headings) + 1):
-                        sheet.column_dimensions[get_column_letter(place)].width = 22
+                rows = list(given)
+                sheet.freeze_panes = "A2"
+                for place, heading in enumerate(headings):
+                    longest = max((len(str(row[place] or "")) for row in rows if place < len(row)), default=0)
+                    width = min(max(longest, len(str(heading)), _NARROW) + 2, _WIDE)
+                    sheet.column_dimensions[get_column_letter(place + 1)].width = width
+                if rows:
+                    sheet.auto_filter.ref = f"A1:{get_column_letter(len(headings))}{len(rows) + 1}"
                 cells = [WriteOnlyCell(sheet, value=str(one)) for one in headings]
                 for cell in cells:
                     cell.font = Font(bold=True)

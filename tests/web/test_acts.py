@@ -211,3 +211,31 @@ def test_every_act_that_is_written_down_has_its_words() -> None:
         told |= set(re.findall(r'act="([a-z-]+)"', code)) if "people.record(" in code else set()
     assert {"login", "report", "support-bundle", "user-removed", "pc-invited"} <= told
     assert told <= set(ACTS)
+
+
+def test_looks_at_an_inbox_that_found_nothing_do_not_fill_the_history(world: World) -> None:
+    from datetime import timedelta
+
+    from pipeline.engine.shown.runs import runs_of
+    from pipeline.ledger.tables import runs
+
+    client = world.site.client
+    at = client.clock.now()
+    rows: list[dict[str, Any]] = [
+        {"client": "acme", "job": "orders", "trigger": "watch", "state": "done", "counts": None}
+        | {"started": at + timedelta(seconds=n), "ended": at + timedelta(seconds=n + 1)}
+        for n in range(70)
+    ]
+    rows.append({**rows[-1], "counts": {"created": 3}})
+    rows.append({**rows[-1], "state": "failed", "counts": None})
+    with client.ledger.begin() as conn:
+        conn.execute(runs.insert(), rows)
+    found = runs_of(client, "orders", 60, idle=False)
+    assert [row["trigger"] for row in found] == ["watch", "watch", "person"]
+    assert len(runs_of(client, "orders", 60)) == 60
+    viewer = world.browser("viewer")
+    page = viewer.get("/jobs/orders").text
+    assert page.count('<th scope="row">') == 3
+    assert "Looks that found nothing are left out." in page
+    assert viewer.get("/jobs/orders?every=true").text.count('<th scope="row">') == 60
+    assert "found nothing" not in viewer.get("/jobs/catalogue").text

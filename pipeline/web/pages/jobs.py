@@ -49,14 +49,17 @@ def view(site: Site) -> dict[str, Any]:
 
 
 @router.get("/jobs/{name}")
-def job(request: Request, site: TheSite, who: Someone, name: str) -> Response:
-    """One job with its history."""
+def job(request: Request, site: TheSite, who: Someone, name: str, every: bool = False) -> Response:
+    """One job with its history; looks at an inbox that found nothing are left out of it, but for ``every``."""
     check(site, name)
-    runs = runs_of(site.client, name, SHOWN)
+    watched = site.client.config.jobs[name].watch
+    runs = runs_of(site.client, name, SHOWN, idle=every or not watched)
     data = {
         **view(site),
         "name": name,
         "runs": runs,
+        "every": every,
+        "watched": watched,
         "plot": durations(runs[:PLOTTED]),
         "took": plots.took,
     }
