@@ -125,6 +125,7 @@ class Papers:
             created_at=sale.row.get("create_date"),
             total=sale.total if total is None else total,
             currency=currencies.get(str(link(sale.row.get("currency"))), ""),
+            cancelled=text(sale.row.get("state")) == "cancelled",
         )
 
     # --- from state to state -----------------------------------------------------------------------------------------

@@ -8,7 +8,14 @@ from threading import Barrier
 import pytest
 
 from pipeline.api import DocumentOutcome, Documents
-from pipeline.testing.documents_contract import AmendContract, DocumentsContract, Subject, drafts_of, order
+from pipeline.testing.documents_contract import (
+    AmendContract,
+    DocumentsContract,
+    Subject,
+    amendment_of,
+    drafts_of,
+    order,
+)
 from tests.systems.tryton.world import CODES, World
 
 pytestmark = [pytest.mark.server("tryton"), pytest.mark.xdist_group("tryton")]
@@ -55,3 +62,18 @@ class TestDocuments(DocumentsContract):
 
 class TestAmendments(AmendContract):
     pass
+
+
+@pytest.mark.full
+def test_a_sale_that_a_person_cancels_there_is_told_as_cancelled_until_it_lives_again(world: World) -> None:
+    system = world.open()
+    drafts = drafts_of(system, [order(1, CODES)])
+    ref = system.create(drafts)[0].ref
+    assert ref is not None
+    assert not ref.cancelled
+    world.sale(ref.id).click("cancel")
+    found = world.open().find([drafts[0].key])[drafts[0].key]
+    assert (found.id, found.cancelled) == (ref.id, True)
+    (again,) = world.open().amend([amendment_of(system, order(1, CODES), ref, "2")])
+    assert again.error is None
+    assert not world.open().find([drafts[0].key])[drafts[0].key].cancelled
