@@ -153,3 +153,22 @@ def test_the_connection_is_checked(tmp_path: Path) -> None:
     client(tmp_path, INTO)
     said = run(tmp_path, "check", "--connect")
     assert said.code == 0, said.all
+
+
+def test_f40_an_order_without_a_rate_waits_until_the_config_gives_one(tmp_path: Path) -> None:
+    sample = (SAMPLES / "orders" / "good" / "single.xml").read_text(encoding="utf-8")
+    client(tmp_path, INTO)
+    (tmp_path / "site" / "usd.xml").write_text(sample.replace("UAH", "USD"), encoding="utf-8")
+    said = run(tmp_path, "run", "orders")
+    assert said.code == 1, said.all
+    shown = run(tmp_path, "card", "1").out
+    assert "is in USD, and nothing says at which rate" in shown
+    assert "`rates: {USD: 41.50}`" in shown
+    rated = INTO.replace("goods: any,", "goods: any, rates: {USD: 41.25},")
+    (tmp_path / "config.yaml").write_text(rated, encoding="utf-8")
+    said = run(tmp_path, "run", "orders")
+    assert said.code == 0, said.all
+    world = Accounting(tmp_path, http=True, goods="any")
+    (row,) = world.rows("SELECT body, currency FROM documents")
+    assert row["currency"] == "USD"
+    assert "<Курс>41.25</Курс>" in row["body"]
