@@ -91,6 +91,7 @@ def awkward(codes: Sequence[str]) -> list[Order]:
         made(13, "0.29", line(1, "3", "0.10"), off="0.02", delivery="0.01"),
         made(14, "1000000.01", line(0, "1", "999999.99"), line(1, "2", "0.01")),
         made(15, "45.00", line(2, "2", "5.00"), off="10.00", delivery="45.00"),
+        made(16, "30.50", line(0, "1", "10.00"), line(0, "1", "20.50"), line(0, "1", "0")),
     ]
 
 
@@ -270,6 +271,30 @@ class OrdersContract:
         for outcome in outcomes:
             assert outcome.ref is not None or _held(outcome)
         assert len(made) >= 3, "most of them can be kept"
+
+    def test_one_product_at_two_prices_and_as_a_gift_leaves_as_often_as_it_was_ordered(self, target: Target) -> None:
+        """F42: no line is taken for another one."""
+        system, _ = _drafts(target)
+        assert isinstance(system, System)
+        capability(system, ShipDocuments)
+        before = _amounts(target.on_hand, target)
+        (draft,) = drafts_of(system, [awkward(target.codes)[-1]])
+        (made,) = system.create([draft])
+        assert made.ref is not None, made.error
+        assert target.total(made.ref.id) == draft.order.total
+        assert isinstance(system, ShipDocuments)
+        shipment = Shipment(key="demo/shop/16/ship/1", order=made.ref, draft=draft)
+        (shipped,) = system.ship([shipment])
+        assert shipped.error is None, shipped.error
+        assert shipped.ref is not None
+        after = _amounts(target.on_hand, target)
+        assert after == [amount - n for amount, n in zip(before, (3, 0, 0), strict=False)]
+        capability(system, ReturnDocuments)
+        assert isinstance(system, ReturnDocuments)
+        back = Return(key="demo/shop/16/return/2", order=made.ref, shipment=shipped.ref, draft=draft)
+        (returned,) = system.take_back([back])
+        assert returned.error is None, returned.error
+        assert _amounts(target.on_hand, target) == before
 
     def test_an_order_in_another_currency_is_never_taken_for_one_in_the_targets_own(self, target: Target) -> None:
         """F40: no rate is made up."""
