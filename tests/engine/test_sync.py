@@ -187,6 +187,22 @@ def test_twins_of_the_source_are_held_and_the_others_go_on(world: World) -> None
     assert world.open_cards() == []
 
 
+def test_of_twins_the_one_that_a_person_names_is_kept_in_step_and_the_other_is_left_out(world: World) -> None:
+    put(world.shop, single("1", "AB-1", price="1.00"), single("2", "аb-1", price="2.00"))
+    put(world.crm, single("c1", "AB-1", price="3.00", name="Є"))
+    assert good(world.run()).exit_code == 1
+    world.map("#2", "AB-1")
+    report = good(world.run(full=True, approve=True))
+    assert names(world.crm) == {"Товар 2"}
+    assert (report.counts, report.exit_code) == ({"updated": 1}, 0)
+    assert world.open_cards() == []
+    (result,) = [step.result for step in report.steps]
+    assert result is not None
+    assert ["Товар 1 (1)" in str(one.text) for one in result.remarks] == [True]
+    world.map("#1", "AB-1")
+    assert good(world.run(full=True)).counts["ambiguous"] == 1, "two of them cannot be it"
+
+
 def test_the_first_is_taken_by_the_clients_choice_and_told(world: World) -> None:
     world.more = "match: {ambiguous: first}"
     put(world.shop, single("1", "AB-1", price="1.00"), single("2", "ab-1", price="2.00"))

@@ -88,6 +88,18 @@ def test_numbers_letters_and_days_are_read_as_they_are_declared() -> None:
     assert special.end == datetime(2026, 12, 31, 22, tzinfo=UTC), "the last day is a day of it"
 
 
+def test_what_makes_no_sense_is_told_and_left_out() -> None:
+    fields = {"code": "A", "price": "P", "special_price": "S", "special_start": "F", "special_end": "T", "stock": "R"}
+    goods = table("A;P;S;F;T;R\nX;-5;1;2026-11-29;2026-11-20;-3\nY;5;-1;;;2\n", fields=fields)
+    assert {code: dict(one.values) for code, one in by_code(goods).items()} == {
+        "X": {"currency": "UAH"}, "Y": {"price": Decimal(5), "currency": "UAH"},
+    }  # fmt: skip
+    words = " ".join(text for _, text in told(goods))
+    assert "ends before it begins" in words
+    assert words.count("is below 0") == 2
+    assert [one.on_hand for one in goods.levels] == [Decimal(-3), Decimal(2)], "a debt is one: the engine clamps it"
+
+
 def test_a_number_of_json_is_exact_and_html_stays() -> None:
     goods = document(
         [{"a": "X", "n": "Ім'я", "p": 0.1, "d": "<p>Опис &amp; ще</p>"}],

@@ -86,7 +86,7 @@ def compare(ctx: RunContext, first: str, second: str, keys: Sequence[str] = ()) 
 
 
 #: Findings that keep nobody from being in step.
-QUIET = frozenset({matching.HAS_VARIANTS})
+QUIET = frozenset({matching.HAS_VARIANTS, matching.LEFT_OUT})
 
 
 @dataclass

@@ -92,8 +92,9 @@ class StockRun(SyncRun):
         wanted, unmapped = sellable_by_warehouse(levels, self.settings, seen.rows.members)
         key = self.settings.match.target or traits.keys[0]
         matches = matching.without_bases(matching.match(seen.rows, seen.targets, key, self.settings.match))
-        keys = {row.key for row in seen.rows.sold} | seen.rows.unpublished
-        told = {row.key for row in seen.rows.sold if row.offer.id in wanted}
+        aside = set(seen.rows.aside)  # there, and not sent: a variant of a product that is sent without
+        keys = {row.key for row in seen.rows.sold} | seen.rows.unpublished | aside
+        told = {row.key for row in seen.rows.sold if row.offer.id in wanted} | aside
         gone = [link.target for link in seen.links.values() if link.source_key not in keys]
         made = plan_stock(
             matches, wanted, self._there(seen), self.settings, unmapped=unmapped, findings=seen.rows.findings,

@@ -15,6 +15,8 @@ from pipeline.texts import TN, T
 
 #: Code of the finding about products that are sent without variants and have some in the target.
 HAS_VARIANTS = "has-variants"
+#: Of the finding about a twin in the source of what a person has chosen.
+LEFT_OUT = "twin-left-out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,11 @@ class _Matcher:
             if len(rows) == 1:
                 chosen.append(rows[0])
                 continue
+            given = [row for row in rows if row.given]
+            if len(given) == 1:  # a person has said which of them it is
+                self.findings.append(_left_out(given[0], [row for row in rows if not row.given]))
+                chosen.append(given[0])
+                continue
             self.ambiguous += 1
             take_first = self.settings.ambiguous == "first"
             self.findings.append(_ambiguous(rows, take_first=take_first))
@@ -197,6 +204,17 @@ def without_bases(matches: Matches) -> Matches:
     """The same for what a product with variants has not got itself: its stock is that of its variants."""
     pairs = [replace(one, targets=tuple(two for two in one.targets if two.kind != "base")) for one in matches.pairs]
     return replace(matches, pairs=tuple(one for one in pairs if one.targets))
+
+
+def _left_out(chosen: Row, others: Sequence[Row]) -> Finding:
+    text = T(
+        "{article}: it is {title}, as a person has said; {names} of the source, with the same article, is left out.",
+        article=chosen.article,
+        title=named([chosen.offer]),
+        names=named([row.offer for row in others]),
+    )
+    hint = T("Give it an article of its own in the source.")
+    return Finding(LEFT_OUT, text, Where(element=chosen.article), hint, Who.SITE)
 
 
 def _ambiguous(rows: Sequence[Row], *, take_first: bool) -> Finding:

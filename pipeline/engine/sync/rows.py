@@ -52,6 +52,7 @@ class Row:
     key: str
     product: str  #: what the rows of one product have in common
     hidden: bool = False  #: a variant that the source does not show to buyers: it is hidden there, and never created
+    given: bool = False  #: a person has said of this very thing, by its id, which article is meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +210,10 @@ class _Maker:
     def _row(self, offer: Offer) -> Row:
         article = article_of(offer, self.settings.match.keys)
         # by the source's id a person may tell apart what has the same article, or none
-        meant = self.mappings.get(("sku", f"#{offer.id}")) or self.mappings.get(("sku", article), article)
+        given = self.mappings.get(("sku", f"#{offer.id}"), "")
+        meant = given or self.mappings.get(("sku", article), article)
         key = normal_form(meant, self.rules) if meant else ""
-        return Row(offer, meant, key, offer.product or offer.id)
+        return Row(offer, meant, key, offer.product or offer.id, given=bool(given))
 
 
 def _merged(base: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:

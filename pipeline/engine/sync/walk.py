@@ -17,7 +17,7 @@ from pipeline.engine import schedule
 from pipeline.engine.context import RunContext
 from pipeline.engine.sync import accounts, store
 from pipeline.engine.sync.brakes import Braked
-from pipeline.engine.sync.match import HAS_VARIANTS
+from pipeline.engine.sync.match import HAS_VARIANTS, LEFT_OUT
 from pipeline.engine.sync.rows import Rows
 from pipeline.engine.sync.store import Link
 from pipeline.errors import ConfigError, Finding, InDoubt, Transient, Where, Who
@@ -384,7 +384,7 @@ class SyncRun:
 
 
 #: Remarks that wait for nobody.
-QUIET = frozenset({"kept-otherwise", HAS_VARIANTS})
+QUIET = frozenset({"kept-otherwise", HAS_VARIANTS, LEFT_OUT})
 
 
 def batches(rows: Sequence[X], size: int) -> Iterator[Sequence[X]]:

@@ -21,6 +21,7 @@ from pipeline.api import (
     Text,
     Where,
     Who,
+    field_name,
 )
 from plugins.formats._declared.convert import Wrong
 from plugins.formats._declared.record import Record
@@ -313,13 +314,21 @@ class _Row:
         if rule is None:
             return
         value, clear = self._get(rule, kind, tuple(name.split(".")))
-        if not clear:
+        if not clear or self._below_zero(value, name):
             return
         if value is None:
             if empty is ...:
                 return
             value = empty
         self.values[name] = value
+
+    def _below_zero(self, value: Any, name: str) -> bool:
+        """Whether it is a price or a size below 0, which is told."""
+        if not isinstance(value, Decimal) or value >= 0:
+            return False
+        text = T("{field} is below 0: {value}.", field=field_name(tuple(name.split("."))), value=value)
+        self._taker.find("value", text, self._record.place(), MEND)
+        return True
 
     def _images(self, rule: Rule | None) -> None:
         if rule is None:
@@ -353,13 +362,17 @@ class _Row:
         amount, clear = self._get(fields.special_price, "decimal", ("special_price",))
         start, clear_start = self._get(fields.special_start, "moment", ("special_start",))
         end, clear_end = self._get(fields.special_end, "moment", ("special_end",))
-        if not (clear and clear_start and clear_end):
+        if not (clear and clear_start and clear_end) or self._below_zero(amount, "special_price"):
             return
         if amount is None:
             self.values["specials"] = ()
             return
         if end is not None and self._settings.special_end == "included" and _is_day(end):
             end += timedelta(days=1)
+        if start is not None and end is not None and end <= start:
+            text = T("The special price {price} ends before it begins.", price=amount)
+            self._taker.find("value", text, self._record.place(), MEND)
+            return
         money = Money(amount, str(self.values.get("currency") or self._currency))
         self.values["specials"] = (SpecialPrice(money, start, end),)
 
