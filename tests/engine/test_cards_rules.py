@@ -66,6 +66,8 @@ NATIVE = re.compile(r"plugins/formats/_?order_xml\w*\.py|pipeline/xmlio/schema\.
 
 #: It has codes and rules of its own: see tests/formats/test_commerceml.py.
 COMMERCEML = Path("plugins/formats/commerceml.py")
+#: Files of goods hold no order, and nobody is written a letter about them.
+GOODS = re.compile(r"plugins/formats/(_goods/\w+|(xml|json|csv)_goods)\.py")
 
 #: Files whose codes are given to a function of their own.
 FINDERS = {"_order_xml.py": ("_find", "_agrees"), "assemble.py": ("find", "_agrees"), "take.py": ("find",)}
@@ -120,7 +122,7 @@ def site_codes(but: re.Pattern[str]) -> set[str]:
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             inside = path.relative_to(ROOT)
-            if inside != COMMERCEML and not but.fullmatch(inside.as_posix()):
+            if inside != COMMERCEML and not any(one.fullmatch(inside.as_posix()) for one in (GOODS, but)):
                 found.update(_codes(ast.parse(path.read_text("utf-8")), path.name))
     return found - ELSEWHERE.keys()
 

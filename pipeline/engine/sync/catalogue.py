@@ -28,7 +28,7 @@ from pipeline.engine.sync.walk import (
     batches,
     judge,
 )
-from pipeline.errors import Finding, MistokError
+from pipeline.errors import Finding, MistokError, Who
 from pipeline.flow import StepResult
 from pipeline.model import Offer
 from pipeline.ports import ApplyCatalogue, ApplyStock, OfferChange, Offers, OfferTraits, RowOutcome, Stock, StockTarget
@@ -366,7 +366,7 @@ class CatalogueRun(SyncRun):
             len(names),
             names=", ".join(names[:TOLD]) + (" …" if len(names) > TOLD else ""),
         )
-        seen.remarks = (*seen.remarks, Finding("left-category", text))
+        seen.remarks = (*seen.remarks, Finding("left-category", text, who=Who.ADMIN))
 
     def _let_stock_look(self) -> None:
         """The steps that send stock there believe in what they sent last: let them compare all of it, once."""
