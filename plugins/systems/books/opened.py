@@ -42,10 +42,11 @@ class OpenBooks:
 
     @property
     def account(self) -> str:
-        """See KnowsAccount: where these books are, and which they are; "" for those that no run has used yet."""
+        """See KnowsAccount: where these books are, and which they are; in a dry run, books that nobody has used yet are
+        others than any."""
         with self.reading() as connection:
             own = connection.execute(select(t.facts.c.value).where(t.facts.c.name == IDENTITY)).scalar()
-        return account_mark(place_of(self.settings.url), own) if own else ""
+        return account_mark(place_of(self.settings.url), own or "")
 
     def local_now(self) -> datetime:
         """Now, in the zone of the client."""

@@ -468,7 +468,7 @@ def test_a_language_that_nothing_is_written_in_is_told_and_all_the_rest_goes_on(
 
 
 def test_books_are_known_by_their_place_and_by_themselves(place: Place) -> None:
-    """Not by who logs in, and in a dry run neither: other books in the same place are others."""
+    """Not by who logs in; in a dry run as well, which makes nothing: other books in the same place are others."""
     mine = place.open().account
     assert len(mine) == 32
     assert place.open().account == mine
@@ -479,5 +479,6 @@ def test_books_are_known_by_their_place_and_by_themselves(place: Place) -> None:
         connection.execute(t.facts.update().where(t.facts.c.name == "identity").values(value="other"))
     assert place.open().account not in (mine, "")
     place.dry_run = True
-    with_nothing = Place("sqlite:///none.sqlite3", place.base, dry_run=True)
-    assert with_nothing.open().account == ""
+    with_nothing = Place("sqlite:///books.sqlite3", place.base / "empty", dry_run=True)
+    assert len(with_nothing.open().account) == 32
+    assert not (place.base / "empty").exists()
