@@ -129,15 +129,19 @@ def _parts(
 
 def parts(config: ClientConfig, connect: bool) -> list[tuple[str, Callable[[], Any]]]:
     """What the verbs ``status`` and ``check`` tell of a client."""
-    from pipeline.cli import check, status
-    from pipeline.engine import health
-    from pipeline.engine.runtime import Client
 
+    # imported by each part: a program that was updated under a running service lacks one of them, not the whole bundle
     def how_it_stands() -> Any:
+        from pipeline.cli import status
+        from pipeline.engine import health
+        from pipeline.engine.runtime import Client
+
         with Client.open(config, read_only=True, guarded=False) as client:
             return common.jsonable(status.as_data(config, health.examine(config, client.ledger)))
 
     def checked() -> Any:
+        from pipeline.cli import check
+
         answers, code = check.look(config, connect=connect)
         return common.jsonable(check.as_data(config, answers, code))
 

@@ -136,7 +136,7 @@ class Pool:
             for message in _read(worker.pipe):
                 match message:
                     case LogLine():
-                        _write(message)
+                        write_line(message)
                     case Ready():
                         worker.ready, worker.deadline = True, None
                         self._failures = 0
@@ -204,7 +204,8 @@ def _read(pipe: Wire) -> Iterator[Message]:
         return  # its process has ended, or is about to
 
 
-def _write(line: LogLine) -> None:
+def write_line(line: LogLine) -> None:
+    """Write a line of another process down as if it were one of ours."""
     record = logging.LogRecord(line.logger, line.level, "", 0, dict(line.event), None, None)
     # so that structlog's formatter takes it for one of its own
     record.__dict__.update(_logger=None, _name=logging.getLevelName(line.level).lower())

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from pipeline.config.model import ClientConfig, WebConfig
-from pipeline.engine.pool import Wire
+from pipeline.engine.pool import Wire, write_line
 from pipeline.engine.worker import Boot, LogLine, Mouth, be_quiet_and_mortal, boot_for, send_logs
 from pipeline.errors import ConfigError, MistokError, system_words
 from pipeline.texts import T
@@ -153,7 +153,7 @@ class Page:
             while True:
                 message = self._pipe.recv()
                 if isinstance(message, LogLine):
-                    logging.getLogger(message.logger).log(message.level, dict(message.event))
+                    write_line(message)
         if self._process is not None:
             self._process.join(ENDING)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import sqlite3
@@ -176,3 +177,26 @@ def test_users_are_added_changed_listed_and_removed(tmp_path: Path) -> None:
     assert users(tmp_path, "remove", "OLENA").code == 0
     assert users(tmp_path, "remove", "olena").code == 1
     assert [one["name"] for one in users(tmp_path, "list", "--json").json()] == ["proxied"]
+
+
+def test_lines_of_the_page_are_written_down_as_the_services_own(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    from pipeline.engine.worker import LogLine
+    from pipeline.web.server import Page
+
+    class Pipe:
+        """Says one line, and is closed."""
+
+        def __init__(self) -> None:
+            self.lines = [LogLine("mistok.web", logging.ERROR, {"event": "page_failed", "reference": "ab12"})]
+
+        def recv(self) -> LogLine:
+            if not self.lines:
+                raise EOFError
+            return self.lines.pop()
+
+    page = Page(world.site.client.config, WebConfig(listen="127.0.0.1:0"), print)
+    page._pipe = Pipe()  # type: ignore[assignment]
+    page._listen()
+    (record,) = [one for one in caplog.records if one.name == "mistok.web"]
+    assert record.msg == {"event": "page_failed", "reference": "ab12"}
+    assert hasattr(record, "_logger"), "structlog's formatter takes it for its own, with its fields"

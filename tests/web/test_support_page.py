@@ -39,6 +39,18 @@ def test_a_bundle_is_made_and_taken_along(world: World) -> None:
     assert world.browser("admin").get(where).status_code == HTTPStatus.NOT_FOUND
 
 
+def test_a_part_that_cannot_be_made_is_left_out_with_its_reason(world: World) -> None:
+    def gone() -> None:
+        raise ImportError("the program was updated under the service")
+
+    world.site.support_parts = lambda _config, _connect: [("check.json", gone)]
+    support = world.browser("support")
+    told = task_of(support, support.post("/support/bundle", {"days": "1"}))
+    assert "Not in it" in told
+    assert "check.json: " in told
+    assert "versions.json" in told
+
+
 def test_a_wrong_question_is_told(world: World) -> None:
     support = world.browser("support")
     for fields in ({"days": "0"}, {"days": "many"}, {"days": "9" * 30}, {"orders": " ".join(map(str, range(21)))}):

@@ -35,7 +35,7 @@ LOGS = 20_000_000
 #: Lines of a log that are longer are cut: a stack of a runaway recursion tells itself in its beginning.
 LINE = 20_000
 #: What may go wrong inside of one part; the others are told all the same.
-TROUBLES = (OSError, ValueError, KeyError, TypeError, LookupError, ArithmeticError)
+TROUBLES = (OSError, ValueError, KeyError, TypeError, LookupError, ArithmeticError, ImportError)
 #: Settings of a config that tell of no people: their words may be told everywhere.
 _SETTINGS = ("client", "timezone", "connections", "jobs", "plugins", "archive", "ledger", "log", "web")
 
