@@ -34,7 +34,7 @@ WEB = [name for name in TELLING if name not in FILES and asks_by_http(name)]
 def subjects(name: str, suite: type) -> list[str]:
     """The classes of a system's tests that run a suite, by their text: importing them all takes long."""
     found = []
-    for file in sorted((HERE / name).glob("test_*.py")):
+    for file in sorted((HERE / name.replace("-", "_")).glob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             bases = [ast.unparse(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
             if suite.__name__ in bases:
