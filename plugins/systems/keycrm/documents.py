@@ -139,8 +139,9 @@ class DocumentBook:
                 body["manager_comment"] = f"{comment}\n{MAKING}".strip()
             row = self._post(order.source, order.id, body)
             self.lists.forget("source")  # its first order has made it
-        row = self._to_the_cent(draft, sums, row, by_line=self.by_line)
-        row = self._set_status(status, row, comment)
+            # still alone: another session that finds the mark of its making would finish it beside us
+            row = self._to_the_cent(draft, sums, row, by_line=self.by_line)
+            row = self._set_status(status, row, comment)
         return DocumentOutcome(draft.key, self._ref(row, draft.key))
 
     def _finish(self, draft: DocumentDraft, row: Row) -> Row:
