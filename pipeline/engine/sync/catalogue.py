@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any
 
 from pipeline.config.model import StepSpec
-from pipeline.engine.sync import accounts, store
+from pipeline.engine.sync import accounts, known, store
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync.brakes import Braked, Reason, catalogue_reasons, source_reasons, stopped
 from pipeline.engine.sync.looks import goods_of
@@ -75,7 +75,10 @@ class CatalogueRun(SyncRun):
         if braked and verdict != "accept":
             return self.stop(braked, verdict, made.counts, rows, full=seen.full)
         self.ctx.reach("sync:planned")
+        if known.has_moved(seen.rows, seen.links.values()):
+            self._let_stock_look(lambda stock: stock.source == self.settings.source)
         applied = self._apply(made, seen, traits)
+        self._keep_open(seen)
         result = self.finish(seen, applied, made.findings, made.counts, rows, wake_at=made.wake_at)
         if applied.whole:
             self.compared(in_step=bool(seen.links or made.settled or applied.done))
@@ -89,8 +92,8 @@ class CatalogueRun(SyncRun):
         seen.remarks = (*seen.remarks, *priceless(seen.rows.sold, self.settings, traits))
         key = self.settings.match.target or traits.keys[0]
         matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
-        known = {name: link.known for name, link in seen.links.items()}
-        made = plan(seen.rows, matches, traits, self.settings, known, self.began, gone=self.went, full=seen.full)
+        before = {name: link.known for name, link in seen.links.items()}
+        made = plan(seen.rows, matches, traits, self.settings, before, self.began, gone=self.went, full=seen.full)
         return seen, made
 
     def _has_shrunk(self, seen: Observed) -> bool:
@@ -135,6 +138,9 @@ class CatalogueRun(SyncRun):
         laid_out = goods_of(self.ctx.config, self.settings)
         rows = shape(offers, laid_out, traits, self.mappings, self.step.change)
         links = self.read_links()
+        if since is not None and known.is_unclear(rows, links.values(), self._open()):
+            self.noticed()  # the look at everything tells it anew
+            return self._observe(traits, full=True)
         if not full:
             linked = {link.source_key for link in links.values()}
             if all(row.key in linked for row in rows.sold):
@@ -142,6 +148,22 @@ class CatalogueRun(SyncRun):
                 return Observed(rows, there, links, full, began, whole=since is None, remarks=self.noticed())
         targets = list(self.counted(target.offers(), self.settings.to))
         return Observed(rows, targets, links, full, began, whole=since is None, remarks=self.noticed())
+
+    def _open(self) -> dict[str, list[str]]:
+        """Articles that are several products', or not in step, with the ids of all that have them in the source."""
+        with self.ctx.ledger.read() as conn:
+            return dict(self.ctx.ledger.get_value(conn, store.OPEN, self.link) or {})
+
+    def _keep_open(self, seen: Observed) -> None:
+        """Remember them for looks at some of the source."""
+        before = self._open()
+        if seen.whole:
+            now = known.open_articles(seen.rows, self.read_links().values())
+        else:
+            now = known.opened(seen.rows, seen.links.values(), before)
+        if now != before:
+            with self.ctx.begin() as conn:
+                self.ctx.ledger.set_value(conn, store.OPEN, self.link, now)
 
     # --- brake -------------------------------------------------------------------------------------------------------
 
@@ -241,10 +263,11 @@ class CatalogueRun(SyncRun):
             before = seen.links.get(one.target.id)
             # how the target shows a field that it now shows as sent is nothing to remember
             kept = {name: one.seen[name] for name in one.seen if name in one.wanted}
-            if before is None or (dict(before.wanted), dict(before.seen), before.source_key) != (
+            if before is None or (dict(before.wanted), dict(before.seen), before.source_key, before.source_id) != (
                 {**before.wanted, **one.wanted},
                 kept,
                 one.row.key,
+                one.row.offer.id,
             ):
                 sent = _prices(one.target.values, one.wanted)
                 rows.append(self._link(one.row, one.target, before, one.wanted, kept, sent))
@@ -348,7 +371,7 @@ class CatalogueRun(SyncRun):
             ]
             outcomes = stock.apply_stock(targets)
             self._gone([one.offer for one in targets], outcomes, applied)
-            self._let_stock_look()
+            self._let_stock_look(lambda stock: stock.to == self.settings.to)
 
     def _leave(self, seen: Observed) -> None:
         """What stands in none of the step's categories any more is not kept in step by it, and is no loss either."""
@@ -368,12 +391,12 @@ class CatalogueRun(SyncRun):
         )
         seen.remarks = (*seen.remarks, Finding("left-category", text, who=Who.ADMIN))
 
-    def _let_stock_look(self) -> None:
-        """The steps that send stock there believe in what they sent last: let them compare all of it, once."""
+    def _let_stock_look(self, which: Callable[[StockSyncSettings], bool]) -> None:
+        """Steps that send stock believe in what they sent last, and in who was who: let these compare it all, once."""
         with self.ctx.begin() as conn:
             for job, described in self.ctx.config.jobs.items():
                 for number, spec in enumerate(described.steps):
-                    if isinstance(spec.params, StockSyncSettings) and spec.params.to == self.settings.to:
+                    if isinstance(spec.params, StockSyncSettings) and which(spec.params):
                         link = accounts.present(self.ctx.ledger, conn, store.link_of(job, described.steps, number))
                         store.set_moment(self.ctx.ledger, conn, store.FULL, link, None)
 

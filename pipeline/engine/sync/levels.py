@@ -256,7 +256,11 @@ class StockRun(SyncRun):
         for one in made.settled:
             before = links.get(one.target.offer.id) or seen.links.get(one.target.offer.id)
             link = _link(one, before)
-            if before is None or before.sent != link.sent or before.source_key != link.source_key:
+            if before is None or (before.sent, before.source_key, before.source_id) != (
+                link.sent,
+                link.source_key,
+                link.source_id,
+            ):
                 links[one.target.offer.id] = link
         for some in batches(list(links.values()), 1000):
             with self.ctx.begin() as conn:

@@ -13,7 +13,9 @@ from pipeline.rules.matching import normal_form
 from pipeline.syncing import MatchSettings
 from pipeline.texts import TN, T
 
-#: Code of the finding about products that are sent without variants and have some in the target.
+#: Code of the finding about an article that several products of the source have.
+AMBIGUOUS = "ambiguous-article"
+#: Of the finding about products that are sent without variants and have some in the target.
 HAS_VARIANTS = "has-variants"
 #: Of the finding about a twin in the source of what a person has chosen.
 LEFT_OUT = "twin-left-out"
@@ -235,7 +237,7 @@ def _ambiguous(rows: Sequence[Row], *, take_first: bool) -> Finding:
             names=names,
         )
     return Finding(
-        "ambiguous-article",
+        AMBIGUOUS,
         text,
         Where(element=rows[0].article),
         T(

@@ -20,6 +20,8 @@ from pipeline.syncing import SyncSettings
 
 #: By link: ids, in the target, of what has gone from the source and was in step; whether it was hidden for that.
 GONE = "sync-gone"
+#: By link: see ``known.Open``.
+OPEN = "sync-open"
 CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "compared", "wake"
 #: By a card's subject: up to which decision the verdicts on its plans are over, and which one stands.
 VERDICTS = "sync-verdicts"

@@ -17,7 +17,7 @@ from pipeline.engine import schedule
 from pipeline.engine.context import RunContext
 from pipeline.engine.sync import accounts, store
 from pipeline.engine.sync.brakes import Braked
-from pipeline.engine.sync.match import HAS_VARIANTS, LEFT_OUT
+from pipeline.engine.sync.match import AMBIGUOUS, HAS_VARIANTS, LEFT_OUT
 from pipeline.engine.sync.rows import Rows
 from pipeline.engine.sync.store import Link
 from pipeline.errors import ConfigError, Finding, InDoubt, Transient, Where, Who
@@ -339,7 +339,7 @@ class SyncRun:
             if seen.full:
                 self._card(conn, asking, now)
             else:
-                self._card_of_some(conn, applied, now)
+                self._card_of_some(conn, seen, asking, applied, now)
             if applied.whole:
                 accounts.settle(ctx.ledger, conn, self.step_link, self.memory)
             if applied.done:
@@ -361,15 +361,32 @@ class SyncRun:
             remarks=(*findings, *applied.findings),
         )
 
-    def _card_of_some(self, conn: Any, applied: Applied, now: datetime) -> None:
-        """Between two looks at everything: what has gone through is taken off the card, what has not is put onto it."""
-        ctx = self.ctx
-        before = cards.said(conn, ctx.client, self.subject, "sync")
-        told = {one.where.element for one in applied.findings}
-        over = applied.went | told
-        left = [one for one in before if one.where.element is None or one.where.element not in over]
-        if applied.findings or len(left) < len(before):
-            self._card(conn, [*applied.findings, *left], now)
+    def _card_of_some(
+        self, conn: Any, seen: Observed, findings: Sequence[Finding], applied: Applied, now: datetime
+    ) -> None:
+        """Between two looks at everything: what has gone through is taken off the card, what has not is put onto it.
+
+        That an article is one product's alone, and what is said of no row, is seen by a look at everything only.
+        """
+        before = cards.said(conn, self.ctx.client, self.subject, "sync")
+        tried = {one.where.element for one in applied.findings}
+        named = {row.offer.id for row in seen.rows.sold}
+        told = {(one.code, one.where.element) for one in findings if one.where.element is not None}
+
+        def stands(one: Finding) -> bool:
+            about = one.where.element
+            if about is None or (one.code, about) in told:
+                return about is None
+            if one.code == AMBIGUOUS:
+                return True
+            return about not in (named if one.code == "no-article" else applied.went | tried)
+
+        left = [one for one in before if stands(one)]
+        general = {one.code for one in left if one.where.element is None}
+        new = [one for one in findings if one.code not in QUIET]
+        new = [one for one in new if one.where.element is not None or one.code not in general]
+        if new or len(left) < len(before):
+            self._card(conn, [*new, *left], now)
 
     def _card(self, conn: Any, findings: Sequence[Finding], now: datetime) -> None:
         ctx = self.ctx
