@@ -238,7 +238,7 @@ class DocumentsContract:
                 system.close()
 
         with ThreadPoolExecutor(2) as pool:
-            first, second = (future.result(60) for future in [pool.submit(work), pool.submit(work)])
+            first, second = (future.result(300) for future in [pool.submit(work), pool.submit(work)])
         assert subject.count() == 20
         for one, other in zip(first, second, strict=True):
             assert one.error is None
