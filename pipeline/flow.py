@@ -394,7 +394,17 @@ class DocumentsStep:
     change: Callable[[Order, Any], Order | None] | None = None
     #: codes of findings that a person may take as they are
     acceptable: frozenset[str] = frozenset(
-        {"totals", "taxes", "status", "total-differs", "alike", "changed-order", "shipped-changed", "paid-back"}
+        {
+            "totals",
+            "taxes",
+            "status",
+            "total-differs",
+            "alike",
+            "changed-order",
+            "changed-by-hand",
+            "shipped-changed",
+            "paid-back",
+        }
     )
 
 

@@ -38,6 +38,7 @@ _ACCEPTS: Mapping[str, Text] = {
     "taxes": T("the document gets the taxes that its items make, not those that the order states"),
     "status": T("the document is made although the order came with this status"),
     "changed-order": T("what this card shows holds: the document is brought to it, or marked cancelled"),
+    "changed-by-hand": T("the document was brought to its order in the target by hand, and counts as done"),
     "shipped-changed": T("the order document is brought to it; its shipments are put right by hand"),
     "paid-back": T("the money has been paid back in the target by hand, and counts as paid back"),
     "other-document": T("the document that is there becomes this order's own, as it is"),

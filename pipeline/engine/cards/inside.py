@@ -13,6 +13,7 @@ from pipeline.texts import T, Text, verbatim
 _ONE_DOCUMENT = T("An order has one document. Whether it was made is looked up before anything is made once more.")
 _LIMITS = T("What would shrink or change by more than the limits in the config waits for a person.")
 _LEFT = T("What has left for the buyer is taken back before its order is cancelled or made smaller.")
+_BY_HAND = T("What a system cannot change by itself is brought to its order by whoever keeps the accounts.")
 _SENT = T("A shipment keeps the sums with which it left. Whoever keeps the accounts decides what a later change does.")
 
 #: Code of a finding that people inside mend -> the rule, and how the answer is written; N is the number of the card.
@@ -22,6 +23,7 @@ INSIDE: Mapping[str, tuple[Text, str]] = {
     "brake": (_LIMITS, "mistok resolve N --accept"),
     "shipped-more": (_LEFT, "mistok resolve N --retry"),
     "shipped-otherwise": (_LEFT, "mistok resolve N --retry"),
+    "changed-by-hand": (_BY_HAND, "mistok resolve N --accept"),
     "shipped-changed": (_SENT, "mistok resolve N --accept"),
     "shipped-and-cancelled": (_LEFT, "mistok resolve N --retry"),
 }

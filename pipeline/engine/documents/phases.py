@@ -275,7 +275,8 @@ def _commit(
     ref = outcome.ref
     run.remark(work, outcome.notes)
     acts.settle(conn, act_id, acts.DONE, now, **place_of(ref, doing.content))
-    done(run, conn, work, doing.what, ref, existed=outcome.existed)
+    by_hand = bool(doing.content.get("by_hand"))
+    done(run, conn, work, doing.what, ref, existed=outcome.existed, by_hand=by_hand)
     if doing.what in ("create", "amend") and work.draft is not None:
         # what a target says of a sum is believed: what is not as in the source is told, and nothing more is done
         order = work.draft.order
@@ -289,13 +290,16 @@ def place_of(ref: DocumentRef, content: Mapping[str, Any] | None) -> dict[str, A
     return values | ({"content": {**(content or {}), "tracking": ref.tracking}} if ref.tracking else {})
 
 
-def done(run: DocumentsRun, conn: Any, work: Work, what: str, ref: DocumentRef, *, existed: bool) -> None:
-    """Write down that an act on an order is done, in the caller's transaction."""
+def done(
+    run: DocumentsRun, conn: Any, work: Work, what: str, ref: DocumentRef, *, existed: bool, by_hand: bool = False
+) -> None:
+    """Write down that an act on an order is done, in the caller's transaction. ``by_hand``: a person has done it."""
     ctx, now = run.ctx, run.ctx.clock.now()
     word = COUNTED[what] if ref.id or what != "pay" else "paid-back"
     work.did.append(word)
     data = {"document": ref.number, "id": ref.id} if what != "status" else {}
-    ctx.event(conn, work.subject, "existed" if existed and what == "create" else word, **data)
+    event = "existed" if existed and what == "create" else "amended-by-hand" if by_hand else word
+    ctx.event(conn, work.subject, event, **data)
     run.count(word)
     if what == "create":
         values = document_columns(ref, now)

@@ -27,8 +27,9 @@ ZERO = Decimal(0)
 What = Literal["create", "amend", "pay", "ship", "return", "cancel", "status"]
 #: In this order.
 ORDERED: tuple[What, ...] = ("create", "amend", "pay", "ship", "return", "cancel", "status")
-#: Codes of findings that a person may accept: a changed order, money that was paid back.
-CHANGED, PAID_BACK = "changed-order", "paid-back"
+#: Codes of findings that a person may accept: a changed order, one whose document was brought to it by hand, money that
+#: was paid back.
+CHANGED, BY_HAND, PAID_BACK = "changed-order", "changed-by-hand", "paid-back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ def plan(
     status: str | None = None,
     accepted: Collection[str] = (),
     others: Sequence[DocumentRef] = (),
+    amends: bool = True,
 ) -> Plan:
     """What is to be done.
 
@@ -114,11 +116,12 @@ def plan(
         status: that the target's document is to have; None: it is left alone.
         accepted: codes of findings that a person has taken as they are.
         others: shipments that stand on the document and are not ours.
+        amends: the target can change its documents; else a person does it by hand.
     """
     if "hold" in acts and "status" not in accepted:
         return Plan(findings=(_held_status(order),))
     acts = ("order",) if "hold" in acts else tuple(acts)
-    planner = _Planner(order, acts, standing, draft, settings, accepted, tuple(others))
+    planner = _Planner(order, acts, standing, draft, settings, accepted, tuple(others), amends)
     return planner.plan(status)
 
 
@@ -131,6 +134,7 @@ class _Planner:
     settings: DocumentsSettings
     accepted: Collection[str]
     others: tuple[DocumentRef, ...]
+    amends: bool = True
     doings: list[Doing] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
@@ -195,6 +199,8 @@ class _Planner:
         if policy == "ignore":
             text = T("Order {number} has other content; its document {document} was left as it is.", **self._words())
             self.notes.append(Finding("left-as-it-is", text, self._where(), None, Who.ACCOUNTANT))
+        elif not self.amends:
+            self._by_hand(booked)
         elif late and sent.SENT not in self.accepted:
             self.findings += sent.ask(self.order, standing, late)
         elif policy == "hold" and not late:
@@ -208,6 +214,24 @@ class _Planner:
             self.notes += sent.remark(self.order, late)
             revision = paper.fingerprint(booked, standing.changes)
             self._add("amend", revision, draft=self.draft, booked=booked, content=writing(self.draft))
+
+    def _by_hand(self, booked: str) -> None:
+        """The target cannot change its documents: a person does, and says so."""
+        standing = self.standing
+        assert self.draft is not None
+        assert standing.ref is not None
+        if BY_HAND in self.accepted:
+            revision = paper.fingerprint(booked, standing.changes)
+            content = {**writing(self.draft), "by_hand": True}
+            self._add("amend", revision, draft=self.draft, booked=booked, content=content, exists=standing.ref)
+            return
+        text = T("Order {number} has other content than its document {document}, and {system} cannot change it.",
+                 system=self.settings.to, **self._words())  # fmt: skip
+        hint = T("Change the document there by hand, then accept this: it counts as done. Or reject it, and leave the "
+                 "document as it is.")  # fmt: skip
+        self.findings.append(Finding(BY_HAND, text, self._where(), hint, Who.ACCOUNTANT))
+        if standing.written is not None:
+            self.findings += sent.told(differences(standing.written, self.draft.order), self.order)
 
     # --- goods ---------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from pipeline.errors import Finding, MistokError, Where, Who
 from pipeline.ledger import acts as act_rows
 from pipeline.ledger import decisions
 from pipeline.model import Order, cents
-from pipeline.ports import DocumentRef, Documents, SeenOrder, ShipDocuments
+from pipeline.ports import AmendDocuments, DocumentRef, Documents, SeenOrder, ShipDocuments
 from pipeline.ports.choices import Choice
 from pipeline.rules.keys import key_of
 from pipeline.rules.orders import is_currency, normal_order, order_findings
@@ -290,13 +290,15 @@ def _plan(run: DocumentsRun, work: Work) -> None:
         status=work.target_status if work.acts != ("hold",) else None,
         accepted=work.accepted,
         others=work.others,
+        amends=isinstance(run.target, AmendDocuments),
     )
     # of an order whose document is not what it was made as nothing more is done before a person has looked
     amended = "amend" in work.plan.words
     written = work.draft.order if work.draft is not None else work.standing.written if work.untouched else None
     if work.ref is not None and written is not None and not (amended or work.plan.findings):
         booked = work.standing.booked in ("", planner.content_of(work.order, settings))
-        differs = booked and not work.standing.cancelled and money.differs(written, work.ref)
+        told = booked and not (work.standing.cancelled or work.standing.by_hand)
+        differs = told and money.differs(written, work.ref)
         if differs and settling.OTHER_TOTAL not in work.accepted:
             work.plan = planner.Plan(findings=(settling.other_total(work, written, work.ref),))
             return

@@ -50,6 +50,7 @@ class Standing:
     wrote: str = ""  #: status that we gave the order in its source
     wrote_over: str = ""  #: the status that it had then
     told: Mapping[str, Any] = field(default_factory=dict)  #: all that its source was last told
+    by_hand: bool = False  #: a person has brought the document to its order: the sum that the target tells may be older
     adopted: bool = False  #: a person named the document: the target does not know it by our key
 
     def left(self, shipment: Moved) -> dict[str, Decimal]:
@@ -96,7 +97,9 @@ def _add(found: Standing, row: Row) -> Standing:
             return replace(found, booked=row["revision"], written=written, adopted=adopted, cancelled=False)
         case "amend":
             changes = found.changes + 1
-            return replace(found, booked=row["revision"], written=_written(content), cancelled=False, changes=changes)
+            by_hand = bool(content.get("by_hand"))
+            found = replace(found, changes=changes, by_hand=by_hand, cancelled=False)
+            return replace(found, booked=row["revision"], written=_written(content))
         case "cancel":
             return replace(found, cancelled=True, changes=found.changes + 1)
         case "ship":

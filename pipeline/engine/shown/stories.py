@@ -51,6 +51,7 @@ EVENTS: Mapping[str, Text] = {
     "changed": T("came again with other content: the document was left as it is"),
     "paid-back": T("paid back, as a person entered it in the target"),
     "amended": T("came again with other content: the document was brought to it"),
+    "amended-by-hand": T("brought to its order in the target by hand, as a person said"),
     "cancelled": T("cancelled by the shop: the document was marked so, and its stock is free"),
     "ignored": T("came again with other content: left as it is, as the config says"),
     "older": T("came with older content than is known: the document was left as it is"),

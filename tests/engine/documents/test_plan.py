@@ -374,3 +374,24 @@ def test_items_are_known_by_article_and_without_one_by_name() -> None:
     nameless = OrderLine(code="", name=" Товар  А ", quantity=D(1), price=D(1))
     assert money.line_key(nameless) == "name:товар а"
     assert money.line_key(line("АВ-1")) == money.line_key(line("ab–1"))
+
+
+# --- a target that cannot change its documents -----------------------------------------------------------------------
+
+
+def test_a_change_that_the_target_cannot_make_is_done_by_hand_and_counts_when_a_person_says_so() -> None:
+    settings = {"changed": "hold"}
+    for accepted in ((), {"changed-order"}, {"shipped-changed"}):
+        found = planned(
+            order(line()), ("order",), standing(order()), settings=settings, amends=False, accepted=accepted
+        )
+        assert codes(found)[0] == "changed-by-hand", "it is not offered that the target does it"
+        assert found.doings == ()
+    found = planned(
+        order(line()), ("order",), standing(order()), settings=settings, amends=False, accepted={"changed-by-hand"}
+    )
+    (doing,) = found.doings
+    assert doing.what == "amend"
+    assert doing.exists is not None
+    left = planned(order(line()), ("order",), standing(order()), settings={"changed": "ignore"}, amends=False)
+    assert (codes(left), left.doings) == ([], ())
