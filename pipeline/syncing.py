@@ -114,6 +114,9 @@ class CatalogueSyncSettings(SyncSettings):
     max_price_change: Annotated[Decimal, Field(gt=1)] | None = Decimal(10)
     """How many times higher or lower a price may become before a person is asked, as for one that becomes 0; `null`:
     prices are not looked at."""
+    other_currency: Literal["hold", "ignore"] = "hold"
+    """A price in another currency than the target's: it is not written and told (`hold`), or written by its mere number
+    (`ignore`). Nothing is ever converted."""
 
     @field_validator("fields")
     @classmethod

@@ -79,6 +79,15 @@ class Offers(Protocol):
 
 
 @runtime_checkable
+class OneCurrency(Protocol):
+    """All that it sells is priced in one currency, as in a shop. What takes one with each price leaves it out."""
+
+    def prices_in(self) -> str:
+        """ISO code of that currency. Raises Refused, Transient."""
+        ...
+
+
+@runtime_checkable
 class Noticing(Protocol):
     """It can tell what it noticed while it was read: what was left out, or told otherwise than the system has it."""
 

@@ -99,6 +99,9 @@ def test_another_currency_is_a_difference_and_told_by_the_plan(world: World) -> 
     assert result is not None
     assert [(one.code, one.where.element) for one in result.remarks] == [("other-currency", "A-1")]
     assert "USD" in str(result.remarks[0].text)
+    world.more = "other_currency: ignore"
+    assert compared(world).clean, "the step says that the numbers are right as they are"
+    world.more = ""
     put(world.crm, single("c1", "A-1", price="10", currency="usd"))
     assert compared(world).clean
     assert world.run(dry_run=True).steps[0].result.remarks == ()  # type: ignore[union-attr]

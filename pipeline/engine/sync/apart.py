@@ -41,7 +41,8 @@ def prices_apart(
         for target in pair.targets:
             wanted = values_for(pair.row.offer, settings, _compared(target, traits), traits, at)
             two = {name: (value, target.values[name]) for name, value in wanted.items()}
-            if wanted and (others := other_currencies(pair.row.offer, target)):
+            others = other_currencies(pair.row.offer, target) if settings.other_currency == "hold" else None
+            if wanted and others:
                 two["currency"] = others
             found += [
                 _apart(pair, target, name, ours, theirs)

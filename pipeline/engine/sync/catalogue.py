@@ -12,8 +12,19 @@ from pipeline.config.model import StepSpec
 from pipeline.engine.sync import accounts, known, store
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync.brakes import Braked, Reason, catalogue_reasons, source_reasons, stopped
-from pipeline.engine.sync.looks import goods_of
-from pipeline.engine.sync.plan import UNKNOWN, Change, Create, SyncPlan, Update, fingerprint, plan, price_changes, same
+from pipeline.engine.sync.looks import currency_in, goods_of, tells_prices
+from pipeline.engine.sync.plan import (
+    UNKNOWN,
+    Change,
+    Create,
+    SyncPlan,
+    Update,
+    fingerprint,
+    plan,
+    price_changes,
+    same,
+    with_currency,
+)
 from pipeline.engine.sync.rows import TOLD, Row, priceless, shape
 from pipeline.engine.sync.store import Link
 from pipeline.engine.sync.walk import (
@@ -89,11 +100,15 @@ class CatalogueRun(SyncRun):
     def _look(self, traits: OfferTraits, *, full: bool) -> tuple[Observed, SyncPlan]:
         """Both sides, and what would be done."""
         seen = self._observe(traits, full)
-        seen.remarks = (*seen.remarks, *priceless(seen.rows.sold, self.settings, traits))
         key = self.settings.match.target or traits.keys[0]
         matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
         before = {name: link.known for name, link in seen.links.items()}
-        made = plan(seen.rows, matches, traits, self.settings, before, self.began, gone=self.went, full=seen.full)
+        seen.remarks = (*seen.remarks, *priceless([pair.row for pair in matches.pairs], self.settings, traits))
+        made = plan(
+            seen.rows, matches, traits, self.settings, before, self.began, gone=self.went, full=seen.full,
+            priced=tells_prices(self.source, self.settings),
+            currency=currency_in(self.target) if seen.full or matches.missing else "",  # where it is read as well
+        )  # fmt: skip
         return seen, made
 
     def _has_shrunk(self, seen: Observed) -> bool:
@@ -319,7 +334,7 @@ class CatalogueRun(SyncRun):
         for row, draft, own in zip(one.rows, drafts, outcome.ids, strict=True):
             if one.draft.base.id and draft is one.draft.base:
                 continue  # it was there before
-            wanted = {name: fingerprint(value) for name, value in draft.values.items()}
+            wanted = with_currency({name: fingerprint(value) for name, value in draft.values.items()}, row.offer)
             target = Offer(id=own, product=product, kind=draft.kind, keys=draft.keys)
             links.append(self._link(row, target, None, wanted, {}, _prices(draft.values, draft.values)))
         return links

@@ -11,6 +11,7 @@ from pipeline.engine.context import RunContext
 from pipeline.engine.sync.rows import base_only_of
 from pipeline.flow import SyncStep
 from pipeline.model import Offer
+from pipeline.ports import Offers, OneCurrency, System
 from pipeline.syncing import CatalogueSyncSettings, MatchSettings, StockSyncSettings, SyncSettings, is_price
 
 Change = Callable[[Offer, Any], Offer | None]
@@ -126,3 +127,13 @@ def goods_of_stock(config: ClientConfig, settings: StockSyncSettings) -> Catalog
 def mappings_of(match: MatchSettings, given: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
     """(``sku``, article) -> the target's article: of the config, and over it what people have said."""
     return {**{("sku", code): meant for code, meant in match.aliases.items()}, **given}
+
+
+def tells_prices(source: System, settings: CatalogueSyncSettings) -> bool:
+    """Whether the source can tell the price that the target's is made of."""
+    return isinstance(source, Offers) and settings.map.get("price", "price") in source.offer_traits().reads
+
+
+def currency_in(target: System) -> str:
+    """ISO code of the currency of all prices there; "" where each has its own. Raises Refused, Transient."""
+    return target.prices_in() if isinstance(target, OneCurrency) else ""

@@ -169,6 +169,8 @@ def plan(
     *,
     gone: Mapping[str, bool] | None = None,
     full: bool = True,
+    priced: bool = False,
+    currency: str = "",
 ) -> SyncPlan:
     """What is to be done so that the target is in step at the moment ``at``.
 
@@ -177,8 +179,14 @@ def plan(
         known: by the target's id, what was kept in step before.
         gone: by the target's id, what had gone from the source, and whether it was hidden then: it is shown again.
         full: all of both sides was read, so that what is missing has vanished.
+        priced: the source can tell prices: where it does tell any, that one that it does not tell could not be read.
+        currency: of all prices of the target; "" when that is not known, or when each offer has its own.
     """
-    maker = _Planner(rows, matches, traits, settings, known, at, gone or {})
+    origin = settings.map.get("price", "price")
+    priced = priced and (
+        any(origin in row.offer.values for row in rows.sold) or any("price" in one.wanted for one in known.values())
+    )
+    maker = _Planner(rows, matches, traits, settings, known, at, gone or {}, priced, currency)
     return maker.go(full=full)
 
 
@@ -191,6 +199,8 @@ class _Planner:
     known: Mapping[str, Known]
     at: datetime
     went: Mapping[str, bool]
+    priced: bool
+    currency: str
     updates: list[Update] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     creates: list[Create] = field(default_factory=list)
@@ -259,11 +269,12 @@ class _Planner:
         about = self.settings.fields is None or "published" in self.settings.fields
         if row.hidden and about and "published" not in wanted and target.values.get("published") is not False:
             self.shown.append(row)
-        others = other_currencies(row.offer, target)
-        if others and "currency" not in wanted and any(is_price(name) for name in wanted):
-            self.findings.append(_other_currency(row, others))
-        prints = {name: fingerprint(value) for name, value in wanted.items()}
         before = self.known.get(target.id)
+        if (others := self._others(row, target, wanted, before)) is not None:
+            self.findings.append(_other_currency(row, others))
+            wanted = {name: value for name, value in wanted.items() if not is_price(name)}
+        prints = {name: fingerprint(value) for name, value in wanted.items()}
+        prints = with_currency(prints, row.offer)
         changes: list[Change] = []
         seen: dict[str, str] = {}
         for name, value in wanted.items():
@@ -290,6 +301,19 @@ class _Planner:
         else:
             self.settled.append(Settled(row, target, prints, seen))
 
+    def _others(
+        self, row: Row, target: Offer, wanted: Mapping[str, Any], before: Known | None
+    ) -> tuple[str, str] | None:
+        """The two currencies, where a price would be written by its mere number over one of another currency; the
+        target's is "" where only that its price was of another is known."""
+        ours = currency_of(row.offer)
+        if self.settings.other_currency == "ignore" or "currency" in wanted or not any(map(is_price, wanted)):
+            return None
+        theirs = currency_of(target) or self.currency
+        if ours and not theirs and before is not None and "currency" in before.wanted:
+            return (ours, "") if before.wanted["currency"] != fingerprint(ours) else None
+        return (ours, theirs) if ours and theirs and ours != theirs else None
+
     def _gone(self) -> tuple[Vanish, ...]:
         links = {name: one.source_key for name, one in self.known.items()}
         found = vanished(self.rows, self.matches, self.traits, self.settings, links, self.went)
@@ -301,6 +325,10 @@ class _Planner:
     def _create_all(self, lacking: Sequence[Row]) -> None:
         groups: dict[str, list[Row]] = {}
         there = {pair.row.product: pair.targets for pair in self.matches.bases}
+        if not self.currency:  # what is sold there already tells in what something new is priced, too
+            sold = (*self.matches.only_there, *(one for pair in self.matches.pairs for one in pair.targets))
+            told = {code for one in sold if (code := currency_of(one))}
+            self.currency = told.pop() if len(told) == 1 else ""
         for row in lacking:
             groups.setdefault(
                 row.product if row.offer.kind == "variant" else f"\0{row.offer.id}\0{row.key}", []
@@ -320,6 +348,10 @@ class _Planner:
         if not there and not str(values.get("name", "")).strip():
             self.findings.append(_nameless(base))
             return
+        if variants:
+            variants = [row for row in variants if self._may_be_sold(row)]
+        if not variants and (base.offer.kind == "base" or not self._may_be_sold(base)):
+            return
         for target in there or (None,):
             # of twins in the target each gets the new variants
             draft = ProductDraft(
@@ -338,18 +370,29 @@ class _Planner:
         for row in variants or (base,):
             self._look_at_prices(row, self._new(row.offer))
 
+    def _may_be_sold(self, row: Row) -> bool:
+        """Whether something new has a price at which it may be sold there; what has none is told, and not created."""
+        if "price" not in self.traits.creates or (
+            self.settings.fields is not None and "price" not in self.settings.fields
+        ):
+            return True  # the step is not about prices
+        values = self._new(row.offer)
+        price = values.get("price")
+        told = self.settings.map.get("price", "price") in row.offer.values
+        if (not isinstance(price, Decimal) or price <= 0) and (told or self.priced):
+            self.findings.append(_priceless(row, price))
+            return False
+        ours = currency_of(row.offer)
+        if price is None or "currency" in values or self.settings.other_currency == "ignore":
+            return True
+        if ours and self.currency and ours != self.currency:
+            self.findings.append(_new_in_other_currency(row, ours, self.currency))
+            return False
+        return True
+
     def _look_at_prices(self, row: Row, values: Mapping[str, Any]) -> None:
-        """Tell what is created for nothing, or at a special price far from its price."""
-        article, title, price = row.article or row.offer.id, row.offer.title, values.get("price")
-        if isinstance(price, Decimal) and price <= 0:
-            words = T(
-                "{article} ({title}) is new in the target with the price {price}.",
-                article=article,
-                title=title,
-                price=price,
-            )
-            hint = T("Give it a price in the source; until then nobody should be able to buy it.")
-            self.findings.append(Finding("no-price", words, Where(element=row.article or None), hint, Who.ACCOUNTANT))
+        """Tell what is created at a special price far from its price."""
+        article, price = row.article or row.offer.id, values.get("price")
         for one in values.get("specials") or ():
             beside = _comparable(price, row, one)
             if odd(one, beside, self.settings.max_price_change):
@@ -369,6 +412,10 @@ class _Planner:
         if self.settings.root and chosen and "category" in self.traits.creates and offer.kind != "variant":
             # what stands in no category of the source is new in the root; once there, people may move it
             values.setdefault("category", tuple(part.strip() for part in self.settings.root.split("/")))
+        code = currency_of(offer)
+        takes = "currency" in self.traits.creates and self.settings.other_currency != "ignore"
+        if code and takes and self.currency != code and any(map(is_price, values)):
+            values.setdefault("currency", code)  # a new price is told with its currency where the target takes one
         return values
 
 
@@ -389,25 +436,64 @@ def _not_there(row: Row, close: Sequence[Offer], target: str) -> Finding:
     )
 
 
+def currency_of(offer: Offer) -> str:
+    """ISO code of the currency that an offer tells; "" when it tells none."""
+    return str(offer.values.get("currency") or "").strip().upper()
+
+
+def with_currency(prints: Mapping[str, str], offer: Offer) -> dict[str, str]:
+    """Fingerprints with that of the currency, where there is a price among them: between two looks at everything the
+    target is not asked in what it prices."""
+    code = currency_of(offer)
+    return {"currency": fingerprint(code), **prints} if code and any(map(is_price, prints)) else dict(prints)
+
+
 def other_currencies(ours: Offer, theirs: Offer) -> tuple[str, str] | None:
     """The currencies in which the two price a thing, where both tell one and it is not the same."""
-    one, other = (str(offer.values.get("currency") or "").strip().upper() for offer in (ours, theirs))
+    one, other = currency_of(ours), currency_of(theirs)
     return (one, other) if one and other and one != other else None
 
 
 def _other_currency(row: Row, others: tuple[str, str]) -> Finding:
-    return Finding(
-        "other-currency",
-        T(
-            "{article}: its price is in {ours} in the source and in {theirs} in the target; only numbers are compared.",
+    ours, theirs = others
+    text = T("{article}: its price is in {ours} now, and was in another currency: it is not written.",
+             article=row.article, ours=ours)  # fmt: skip
+    if theirs:
+        text = T(
+            "{article}: its price is in {ours} in the source and in {theirs} in the target: it is not written.",
             article=row.article,
-            ours=others[0],
-            theirs=others[1],
-        ),
-        Where(element=row.article),
-        T("Let both price it in one currency: nothing is converted."),
-        Who.ADMIN,
+            ours=ours,
+            theirs=theirs,
+        )
+    return Finding("other-currency", text, Where(element=row.article), _ONE_CURRENCY, Who.ADMIN)
+
+
+def _new_in_other_currency(row: Row, ours: str, theirs: str) -> Finding:
+    text = T(
+        "{article} ({title}) is not created: its price is in {ours}, and {theirs} is the target's currency.",
+        article=row.article or row.offer.id,
+        title=row.offer.title,
+        ours=ours,
+        theirs=theirs,
     )
+    return Finding("other-currency", text, Where(element=row.article or row.offer.id), _ONE_CURRENCY, Who.ADMIN)
+
+
+_ONE_CURRENCY = T(
+    "Let both price it in one currency: nothing is converted. Where the numbers are right as they are, say "
+    "`other_currency: ignore` in the step."
+)
+
+
+def _priceless(row: Row, price: Any) -> Finding:
+    article = row.article or row.offer.id
+    text = T("{article} ({title}) has no price in the source that can be read: it is not created.",
+             article=article, title=row.offer.title)  # fmt: skip
+    if isinstance(price, Decimal):
+        text = T("{article} ({title}) has the price {price} in the source: it is not created.",
+                 article=article, title=row.offer.title, price=price)  # fmt: skip
+    hint = T("Give it a price in the source: the next run creates it.")
+    return Finding("no-price", text, Where(element=article), hint, Who.ACCOUNTANT)
 
 
 def _still_shown(rows: Sequence[Row], target: str) -> Finding:

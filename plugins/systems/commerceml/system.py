@@ -279,6 +279,10 @@ class ToShop(_End):
         """What was sent so far and confirmed; a shop on CommerceML tells nobody what it has."""
         return iter(self._shelf(refresh=False)[0])
 
+    def prices_in(self) -> str:
+        """The currency in which prices are written."""
+        return self.settings.currency or self.env.currency
+
     def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:  # noqa: ARG002
         """The levels that were sent."""
         return iter(self._shelf(refresh=False)[1])

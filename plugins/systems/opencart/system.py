@@ -108,6 +108,10 @@ class OpenCart:
         """Every product of the store with its variants, or those that were saved since: by product's number."""
         return (item.offer for item in self._items(since))
 
+    def prices_in(self) -> str:
+        """The store's currency."""
+        return self.facts().currency
+
     def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:  # noqa: ARG002
         """All levels, whatever ``since`` is: the shop keeps no time of changes of stock, a sale leaves none."""
         for item in self._items(None):

@@ -80,6 +80,10 @@ class WooCommerce:
         """Every product with its variations, or those of which something was saved since: by product's id."""
         return self.reader.offers(since)
 
+    def prices_in(self) -> str:
+        """The shop's currency. Raises Refused, Transient."""
+        return self.reader.currency()
+
     def levels(self, since: datetime | None = None) -> Iterator[StockLevel]:  # noqa: ARG002
         """All levels, whatever ``since`` is: a sale leaves no time at the product."""
         return self.reader.levels()
