@@ -25,6 +25,7 @@ class Desk:
     began_at: datetime | None = None  #: the same by the clock on the wall, for people
     look_at: float | None = None  #: when to look because something changed, or may have
     look_for: str = "retry"  #: what that look is for: watch, webhook, wake (a price begins or ends) or retry
+    looked: datetime | None = None  #: when its last run began that was not one of another process, by the wall
     asked: str = ""  #: who wants it run now; "" nobody
     broken: str = ""  #: why its last run could not even be told of by itself; the log has it once
 

@@ -112,6 +112,7 @@ class Supervisor:
         self._since = ledger.clock.now()
         self._beaten = float("-inf")
         self._heard_people = float("-inf")
+        self._heard_wakes = float("-inf")
         self._paused: frozenset[str] = frozenset()
         self._inboxes = {name: _inboxes(config, job) for name, job in config.jobs.items()}
 
@@ -186,6 +187,7 @@ class Supervisor:
         elif self._in_office():
             assert self.scheduler is not None
             self._listen_to_people()
+            self._listen_for_wakes()
             for due in self.scheduler.due():
                 self._take(due)
             self._look()
@@ -228,6 +230,24 @@ class Supervisor:
                 else:
                     desk.asked = by
                 asking.taken(self.ledger, job)
+
+    def _listen_for_wakes(self) -> None:
+        """When prices begin or end, whoever has applied them: this service, one before it, a person by hand.
+
+        What is over and was not looked at since is looked at once: a run that a brake stops leaves its moment as it is.
+        """
+        now = time.monotonic()
+        if now - self._heard_wakes < BEAT.total_seconds():
+            return
+        self._heard_wakes = now
+        with self._ledger_may_fail("wakes"):
+            for job, moment in wakes(self.ledger):
+                desk = self.desks.get(job)
+                if desk is None or desk.worker is not None or job in self._paused:
+                    continue
+                if desk.looked is None or desk.looked < moment:
+                    seconds = (moment - self.ledger.clock.now()).total_seconds()
+                    self._look_in(desk, max(seconds, 0.0), "wake")
 
     def _listen_for_silence(self) -> None:
         now = time.monotonic()
@@ -301,6 +321,7 @@ class Supervisor:
             self._look_in(desk, max(ended.wake_in, 0), "wake")
         if ended.state == "skipped":
             # somebody runs it by hand just now; what it leaves is seen at the next look
+            desk.looked = None
             log.info("job_busy_elsewhere", job=order.job)
 
     def _lost(self, worker: Worker) -> None:
@@ -397,6 +418,7 @@ class Supervisor:
             desk.look_at = None  # any run looks
             desk.asked = ""
             desk.worker, desk.began, desk.began_at = worker, now, self.ledger.clock.now()
+            desk.looked = desk.began_at
             # until it tells of its steps, the run as a whole has the time of all of them
             worker.deadline = now + desk.spec.time_limit.total_seconds() * max(len(desk.spec.steps), 1)
 
@@ -435,9 +457,8 @@ class Supervisor:
         for desk in self.desks.values():
             if desk.spec.watch:
                 self._watch(desk, scheduler)
-        for job, seconds in wakes(self.ledger).items():  # a special price begins, whoever was at work before
-            if job in self.desks:
-                self._look_in(self.desks[job], max(seconds, 0), "wake")
+        self._heard_wakes = float("-inf")
+        self._listen_for_wakes()
         if self.hooks is None:
             with self._ledger_may_fail("record"):
                 self.hooks = start_hooks(self.config, self.ledger, lambda job: self.hint(job, "webhook"))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 
+from pipeline.engine.shown.stories import event_words
 from pipeline.engine.shown.words import place_of
 from pipeline.engine.sync.catalogue import plain
 from pipeline.engine.sync.walk import Applied, judge
 from pipeline.errors import Finding, Held, Where
+from pipeline.ledger import tables
 from pipeline.model import SpecialPrice
 from pipeline.ports import RowOutcome
-from pipeline.texts import verbatim
+from pipeline.texts import use_language, verbatim
 from tests.engine.in_step import World, good
-from tests.engine.sync_world import BELOW, put, single, special, uah
+from tests.engine.sync_world import BELOW, put, single, special, uah, with_variants
 
 KYIV = ZoneInfo("Europe/Kyiv")
 START, END = datetime(2026, 11, 30, 22, tzinfo=UTC), datetime(2026, 12, 5, 22, tzinfo=UTC)
@@ -112,3 +116,29 @@ def test_sums_in_a_plan_are_written_as_people_of_the_language_do() -> None:
     ]
     assert english[0] == ("1,389.50", "1,400.00")
     assert (raw[0], raw[5]) == (("1389.50", "1400.00"), ("12345.5", "?"))
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "of_file"),
+    [
+        ("en", "vanished from the source: Фарба", "taken away by the site"),
+        ("uk", "зникло з джерела: Фарба", "сайт забрав його"),
+    ],
+)
+def test_what_has_gone_from_a_source_is_no_file_that_a_site_took_away(
+    tmp_path: Path, language: str, words: str, of_file: str
+) -> None:
+    world = World(tmp_path)
+    world.crm.traits = BELOW
+    size = {"options": {"Розмір": "M"}, "price": Decimal(5)}
+    both = with_variants("10", "T", ("11", "T-1", size), ("12", "T-2", size))
+    put(world.shop, *both)
+    good(world.run())
+    del world.shop.content["12"]
+    good(world.run(full=True))
+    with world.opened() as client, client.ledger.read() as conn:
+        events = conn.execute(sa.select(tables.events.c.data).where(tables.events.c.event == "vanished"))
+        (data,) = events.scalars()
+    use_language(language)
+    assert event_words("vanished", {**data, "title": "Фарба"}) == words
+    assert event_words("vanished", {}) == of_file

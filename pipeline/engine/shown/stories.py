@@ -238,6 +238,9 @@ def event_words(event: str, data: Mapping[str, Any]) -> str:
     """What happened, in the language in use."""
     # the paper of an order that was asked for, not a file that came
     words = str(T("read from its system") if event == "read" and "status" in data else EVENTS.get(event, event))
+    if event == "vanished" and "target" in data:  # a product of a sync, not a file that came
+        words = str(T("vanished from the source"))
+        words += f": {data['title']}" if data.get("title") else ""
     if data.get("document"):
         words += f": {data['document']}"
     if data.get("meant"):

@@ -150,17 +150,13 @@ def set_moment(ledger: Ledger, conn: sa.Connection, kind: str, name: str, at: da
     ledger.set_value(conn, kind, name, {"at": at.isoformat() if at else None})
 
 
-def wakes(ledger: Ledger) -> dict[str, float]:
-    """Job -> seconds until one of its syncs wants to run besides the schedule; below 0 when that is over."""
+def wakes(ledger: Ledger) -> list[tuple[str, datetime]]:
+    """Every moment at which a sync wants to run besides the schedule, over or to come, with its job."""
     v = values
     query = sa.select(v.c.name, v.c.value).where(v.c.client == ledger.client, v.c.kind == WAKE)
-    now = ledger.clock.now()
-    found: dict[str, float] = {}
     with ledger.read() as conn:
-        for row in conn.execute(query):
-            if not row.value.get("at"):
-                continue
-            job = row.name.partition("/")[0]
-            seconds = (datetime.fromisoformat(row.value["at"]) - now).total_seconds()
-            found[job] = min(seconds, found.get(job, seconds))
-    return found
+        return [
+            (row.name.partition("/")[0], datetime.fromisoformat(row.value["at"]))
+            for row in conn.execute(query)
+            if row.value.get("at")
+        ]

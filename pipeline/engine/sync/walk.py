@@ -248,6 +248,8 @@ class SyncRun:
         if full:
             with ctx.begin() as conn:
                 store.set_moment(ctx.ledger, conn, store.FULL, self.link, None)
+        with ctx.ledger.read() as conn:  # of what was applied before; a price that a brake holds begins nowhere
+            woken = store.get_moment(ctx.ledger, conn, store.WAKE, self.link)
         notes = [braked.findings[0].text, *(one.text for one in accounts.told(self.memory))]
         if verdict is None:
             with ctx.begin() as conn:
@@ -269,7 +271,10 @@ class SyncRun:
         else:
             notes.append(T("A person has rejected this plan; nothing is done until the source says something else."))
         shown = {**dict.fromkeys(counts, 0), "waiting": 1} if verdict is None else {}
-        return StepResult(shown, waiting=verdict is None, notes=tuple(notes), details=rows, remarks=self.remarks)
+        return StepResult(
+            shown, waiting=verdict is None, notes=tuple(notes), details=rows, remarks=self.remarks,
+            wake_at=woken if woken is not None and woken > self.began else None,
+        )  # fmt: skip
 
     # --- the first time ----------------------------------------------------------------------------------------------
 
