@@ -174,7 +174,7 @@ class DocumentsSettings(Settings):
     compare_stock: Literal["run", "full", "off"] = "run"
     """After shipments and returns the stock of what moved is compared on both sides, where both tell it: in each run
     that ships or takes back, in the full ones only, or never. Where neither what may be sold nor what lies there is the
-    same, it is told."""
+    same, it is told; where only what lies there differs, once no order that shipped it is under way."""
     full_at: TimeOfDay | None = time(3)
     """The first run after this time of day reads all orders since `since` and looks for the documents of each; the
     others only look at what changed."""

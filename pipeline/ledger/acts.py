@@ -103,6 +103,27 @@ def of_link(conn: sa.Connection, client: str, source: str, into: str, states: Co
     return [row_dict(row) for row in conn.execute(query)]
 
 
+def shipped(
+    conn: sa.Connection, client: str, source: str, into: str, since: datetime, ended: Collection[str]
+) -> list[Row]:
+    """What the shipments made since then moved, of orders of a link whose status is none of ``ended``."""
+    query = (
+        sa.select(acts.c.content)
+        .join(orders, orders.c.id == acts.c.order_row)
+        .join(files, files.c.id == orders.c.file_id)
+        .where(
+            acts.c.client == client,
+            acts.c.act == "ship",
+            acts.c.state == DONE,
+            acts.c.created >= since,
+            orders.c.into == into,
+            files.c.connection == source,
+            orders.c.status.is_(None) | orders.c.status.not_in(list(ended)),
+        )
+    )
+    return [content for content in conn.execute(query).scalars() if content]
+
+
 def waiting_orders(
     conn: sa.Connection, client: str, source: str, into: str, now: datetime | None, limit: int
 ) -> list[Row]:
