@@ -61,7 +61,8 @@ class OnlySettings(Settings):
     """``only:`` of a documents step: which orders are taken."""
 
     statuses: Names = ()
-    """Only orders of these statuses (id, code, name or group), as the source has them."""
+    """Only orders of these statuses (id, code, name or group), as the source has them. One that has its document is
+    followed in every status."""
     sources: Names = ()
     """Only orders of these shops behind the source (name or id, as a CRM tells them)."""
     warehouses: Names = ()

@@ -171,7 +171,7 @@ def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
 
     ``connect``: the statuses of the source, and what both systems can do, are looked at, too.
     """
-    from pipeline.cli.rules import placed, statuses_of, unknown_names
+    from pipeline.cli.rules import placed, ruled, statuses_of, unknown_names
     from pipeline.documents import DocumentsSettings
     from pipeline.engine.documents import rules
 
@@ -189,7 +189,7 @@ def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
                 found += [*unknown_names(config, step.params, known), *_unable(config, step.params)]
             answer.findings.extend(placed(config, name, number, found))
             if not answer.findings and known is not None:
-                answer.lines.append((True, T("every status of {name} has its rule", name=step.params.source)))
+                answer.lines.extend(ruled(step.params, known))
                 words = T("every name that the step gives is known to {name}", name=step.params.to)
                 answer.lines.append((True, words))
             if answer.findings:

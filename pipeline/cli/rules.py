@@ -166,7 +166,8 @@ def looked_at(settings: DocumentsSettings, known: Sequence[Ref] | None) -> tuple
 def _row(row: RuleRow) -> dict[str, Any]:
     from pipeline.engine.documents import rules as rule_words
 
-    return {"status": rule_words.title(row.status), "rule": row.rule, "acts": list(row.acts), "target": row.target}
+    told = {"status": rule_words.title(row.status), "rule": row.rule, "acts": list(row.acts), "target": row.target}
+    return told if row.taken else {**told, "with_document": list(row.followed)}
 
 
 def _show(settings: DocumentsSettings, rows: Sequence[Mapping[str, Any]], found: Sequence[Finding]) -> None:
@@ -178,7 +179,7 @@ def _show(settings: DocumentsSettings, rows: Sequence[Mapping[str, Any]], found:
             **row,
             "status": row["status"] or str(T("(any of the group)")),
             "rule": row["rule"] or "—",
-            "done": ", ".join(_acts(row["acts"])) or str(T("not taken")),
+            "done": ", ".join(_acts(row["acts"])) or _not_taken(row.get("with_document", ())),
             "target": row["target"] or "—",
         }
         for row in rows
@@ -186,6 +187,41 @@ def _show(settings: DocumentsSettings, rows: Sequence[Mapping[str, Any]], found:
     columns = COLUMNS if any(row["target"] != "—" for row in told) else COLUMNS[:-1]
     common.table(columns, told, empty=T("The source has no statuses."))
     common.show_findings(found, of_story=True)
+
+
+def _not_taken(acts: Sequence[str]) -> str:
+    if not acts:
+        return str(T("not taken"))
+    return str(T("not taken; one that has its document: {acts}", acts=", ".join(_acts(acts))))
+
+
+def ruled(settings: DocumentsSettings, known: Sequence[Ref]) -> Iterator[tuple[bool | None, Text]]:
+    """Lines of `mistok check --connect`: that every status has its rule, or what becomes of orders of the others."""
+    from pipeline.engine.documents import rules as rule_words
+
+    taken, passed = rule_words.without_rule(settings, known)
+    if not taken and not passed:
+        yield True, T("every status of {name} has its rule", name=settings.source)
+        return
+    if not taken:
+        yield True, T("every status of {name} whose orders are taken has its rule", name=settings.source)
+    policy = {"hold": "hold", "create-order": "order", "nothing": "nothing"}[settings.unknown_status]
+    done: dict[str, str | Text] = {"name": settings.source, "what": ACTS[policy]}
+    # what a system sorts into a group is known of each order only
+    groups = any(rule_words.is_group(key, known) for key in settings.rules)
+
+    def titles(some: Sequence[Ref]) -> str:
+        return ", ".join(rule_words.title(one) for one in some)
+
+    if taken and groups:
+        yield None, T("statuses of {name} without a rule of their own: {statuses}. Their orders go by the rule of "
+                      "their group, else: {what}", statuses=titles(taken), **done)  # fmt: skip
+    elif taken:
+        yield None, T("statuses of {name} without a rule: {statuses}. With their orders: {what}",
+                      statuses=titles(taken), **done)  # fmt: skip
+    if passed:
+        yield None, T("statuses of {name} that are not taken and have no rule: {statuses}. With an order that has its "
+                      "document and comes to one of them: {what}", statuses=titles(passed), **done)  # fmt: skip
 
 
 def _acts(acts: Sequence[str]) -> Iterator[str]:

@@ -54,6 +54,26 @@ def test_rules_without_gaps_pass_the_check(world: World) -> None:
     assert (said.code, "every status of crm has its rule" in said.out) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("rules", "more", "words"),
+    [
+        ("Confirmed: order", "unknown_status: nothing\n", "without a rule: New (1), To courier (6)"),
+        ("Confirmed: order", "only: {statuses: [Confirmed]}\n", "not taken and have no rule: New (1), To courier (6)"),
+        ("confirmed: order, shipped: order", "", "go by the rule of their group, else: waits for a person"),
+    ],
+    ids=["nothing", "not-taken", "groups"],
+)
+def test_a_status_without_a_rule_is_told_where_it_is_no_fault(world: World, rules: str, more: str, words: str) -> None:
+    world.rules = f"rules: {{{rules}}}\n"
+    world.more = more
+    said = say(world, "check", "--connect")
+    told = " ".join(said.out.split())
+    assert (said.code, words in told, "every status of crm has its rule" in told) == (0, True, False), told
+    if "only" in more:
+        assert "every status of crm whose orders are taken has its rule" in told
+        assert "one that has its document: waits for a person" in " ".join(say(world, "rules", "orders").out.split())
+
+
 def test_a_system_that_cannot_do_what_a_rule_asks_is_told_before_anything_is_done(world: World) -> None:
     world.rules += "back: {number: true}\n"
     text = world.path.read_text("utf-8") if world.path.exists() else ""

@@ -169,9 +169,11 @@ def _named(wanted: Sequence[str], *names: str | None) -> bool:
 def _is_left_out(run: DocumentsRun, work: Work) -> bool:
     """Whether it is none of those that are taken, and there is nothing of it: it was taken when it was another."""
     only, order = run.settings.only, work.order
+    if work.ref is not None:
+        return False
     if only.statuses and not rules.called(only.statuses, work.status, run.statuses, work.group):
         return True
-    if order is None or work.ref is not None:
+    if order is None:
         return False
     return elsewhere(only, order) or bool(only.sources and not of_shops(only, order))
 

@@ -25,6 +25,7 @@ class RuleRow:
     acts: tuple[Act, ...]
     target: str = ""  #: status that the target's document gets
     taken: bool = True  #: orders of it are taken at all, as ``only.statuses`` says
+    followed: tuple[Act, ...] = ()  #: of one that is not taken: what is done with an order that has its document
 
 
 def same(one: str, other: str) -> bool:
@@ -130,8 +131,14 @@ def table(settings: DocumentsSettings, known: Sequence[Ref]) -> list[RuleRow]:
         # what a system sorts into a group is known of each order only
         only = settings.only.statuses
         taken = not only or _chosen(settings, ref, known) or any(is_group(one, known) for one in only)
-        rows.append(RuleRow(ref, key, acts, target, taken) if taken else RuleRow(ref, key, (), "", taken))
+        rows.append(RuleRow(ref, key, acts, target) if taken else RuleRow(ref, key, (), "", taken, acts))
     return rows
+
+
+def without_rule(settings: DocumentsSettings, known: Sequence[Ref]) -> tuple[list[Ref], list[Ref]]:
+    """The statuses that no rule names: those whose orders are taken, and others that orders with a document may get."""
+    rows = [row for row in table(settings, known) if not row.rule]
+    return [row.status for row in rows if row.taken], [row.status for row in rows if not row.taken]
 
 
 def _group(ref: Ref) -> str:

@@ -308,15 +308,15 @@ class DocumentsRun:
                     continue
             group = order.status if order is not None else ""
             chosen = not only.statuses or rules.called(only.statuses, seen.status, self.statuses, group)
-            if not chosen and not self._follows(seen, waiting=True):
+            if not chosen and not self._follows(seen):
                 continue
             yield seen
 
-    def _follows(self, seen: SeenOrder, *, waiting: bool = False) -> bool:
+    def _follows(self, seen: SeenOrder) -> bool:
         """Whether an order that is not among those to be taken was taken before: it has its document, or waits.
 
-        It is followed on: a cancellation that came from elsewhere would be passed over in silence, a card stay for
-        ever. ``waiting``: only one that waits.
+        It is followed on: a cancellation that came from elsewhere, or in a status that the source has got since, would
+        be passed over in silence, a card stay for ever.
         """
         source = self.settings.known_as or (seen.order.source if seen.order is not None else self.settings.source)
         key = key_of(self.ctx.client, source, seen.id)
@@ -325,7 +325,7 @@ class DocumentsRun:
         if row is None or row["into"] != self.settings.to:
             return False
         open_ = OrderState(row["state"]) in WAITING
-        return open_ if waiting else open_ or row["document_id"] is not None or bool(row["document_number"])
+        return open_ or row["document_id"] is not None or bool(row["document_number"])
 
     def _move_on(self) -> None:
         """All that was read is in the ledger: the next run asks for what changes from here on."""

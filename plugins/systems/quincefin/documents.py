@@ -182,7 +182,8 @@ class DocumentBook:
     def is_cancelled(self, row: Row) -> bool:
         """Whether an order has a status of cancelled ones."""
         field = self.settings.fields.status
-        statuses = [self.naming.status(word) for word in ("cancelled", "refunded")]
+        # one whose number is not known here is no matter of what is done now: its name is enough to see it
+        statuses = [self.naming.shown_status(word) for word in ("cancelled", "refunded")]
         return any(one is not None and not differs(row, {field: one}, self.settings) for one in statuses if field)
 
     def reckoned(self, draft: DocumentDraft, *, shipped: bool = False) -> Reckoned:

@@ -166,6 +166,13 @@ class Naming:
         """The status that orders of this one are to have, by the settings; None: nothing is said of it."""
         return self.sent("status", self._of(word, self.settings.orders.statuses, "status"))
 
+    def shown_status(self, word: str) -> int | str | None:
+        """As what an order shows the status of this one, by the settings: its number, or its name where that is not
+        known here. None: nothing is said of it."""
+        said = self.settings.orders.statuses.get(word)
+        found = self.find("status", [said]).get(said) if said is not None else None
+        return ident(found.id) if found is not None else said
+
     def sent(self, kind: str, ref: Ref | None) -> int | str | None:
         """How a reference is sent: its number, or the name of one that the account makes."""
         if ref is None:

@@ -40,6 +40,26 @@ def test_a_card_of_an_order_that_is_not_ours_after_all_is_closed(world: World, s
     assert world.run().counts == {}, "from now on it is passed over"
 
 
+@pytest.mark.parametrize(
+    ("policy", "wanted", "codes"),
+    [("hold", {"held": 1}, ["unknown-status"]), ("nothing", {"known": 1}, []), ("create-order", {"known": 1}, [])],
+)
+@pytest.mark.parametrize("shipped", [False, True])
+def test_an_order_with_its_document_goes_by_the_rules_in_every_status(
+    world: World, policy: str, wanted: dict[str, int], codes: list[str], shipped: bool
+) -> None:
+    """The status “Done” is neither taken nor named by a rule; one without a document is passed over in it."""
+    world.rules = "rules: {Confirmed: order, To courier: [order, ship], Cancelled: cancel}\n"
+    world.more = f"only: {{statuses: [Confirmed, To courier, Cancelled]}}\nunknown_status: {policy}\n"
+    world.put("6" if shipped else "4")
+    world.run()
+    world.put("12", order(id="8", number="8"))
+    world.move("12")
+    assert world.run().counts == wanted
+    assert (world.codes(), list(world.states())) == (codes, ["7"])
+    assert world.run(full=True).counts.get("held", 0) == len(codes), "and a full look says the same"
+
+
 def test_an_order_of_a_loaded_period_is_followed_on(world: World) -> None:
     october = world.clock.now().replace(month=10)
     world.put("4", order(created_at=october))

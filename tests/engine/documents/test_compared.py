@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def stocked(world: World, lies: str = "12", kept: str = "0") -> None:
     world.write("stock.json", {"AB-1": [lies, kept]})
 
 
-def disagree(world: World, **options: object) -> int:
+def disagree(world: World, **options: Any) -> int:
     return world.run(**options).counts.get("disagree", 0)
 
 

@@ -88,6 +88,17 @@ def test_a_status_that_is_not_taken_needs_no_rule() -> None:
     assert codes(rules={"12": ["order", "ship"]}, only={"statuses": ["done"]}) == []
 
 
+def test_what_orders_with_a_document_may_come_to_is_told() -> None:
+    said = settings(rules={"12": ["order", "ship"], "new": "nothing"}, only={"statuses": ["done", "new"]})
+    taken, passed = rules.without_rule(said, KNOWN)
+    assert ([one.id for one in taken], [one.id for one in passed]) == ([], ["4", "19"])
+    rows = {row.status.id: (row.acts, row.followed) for row in rules.table(said, KNOWN)}
+    assert rows["4"] == ((), ("hold",))
+    said = settings(rules={"12": "ship", "1": "nothing", "19": "cancel"}, only={"statuses": ["12"]})
+    rows = {row.status.id: (row.acts, row.followed) for row in rules.table(said, KNOWN)}
+    assert rows["19"] == ((), ("cancel",))
+
+
 def test_without_the_source_only_the_rules_themselves_are_looked_at() -> None:
     assert rules.gaps(settings(rules={"Вигаданий": "order"})) == []
     assert [one.code for one in rules.gaps(settings(rules={"x": "return", "y": "order"}))] == ["return-without-ship"]

@@ -114,6 +114,19 @@ def test_a_discount_spread_anew_over_more_goods_asks_only_where_it_is_more_than_
     assert planned(other, before).findings[0].code == sent.SENT
 
 
+def test_a_piece_more_of_an_order_with_a_discount_waits_and_is_shipped_once_that_is_accepted() -> None:
+    """2 pieces bore all of the discount; of 3 they bear two thirds: the shipment's sum is another one."""
+    before = order(line(price="460.00"), discounts=(Discount(amount=D("7.77")),))
+    now = order(line(price="460.00", quantity="3"), discounts=(Discount(amount=D("7.77")),))
+    found = planned(now, before)
+    assert (found.findings[0].code, found.doings) == (sent.SENT, ())
+    found = planned(now, before, accepted={sent.SENT})
+    assert (found.words, [one.code for one in found.notes]) == (("amend", "ship"), ["shipment-differs"])
+    (shipment,) = (one.draft for one in found.doings if one.what == "ship")
+    assert shipment is not None
+    assert [(one.quantity, one.discount) for one in shipment.order.lines] == [(D(1), D("2.59"))]
+
+
 def test_less_than_has_left_is_told_as_that_whatever_the_rule_does() -> None:
     for acts in (("order",), ("order", "ship")):
         found = planned(order(line(quantity="1"), line("AB-2", "1", "50.00")), acts=acts)

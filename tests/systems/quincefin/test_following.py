@@ -256,6 +256,19 @@ def test_a_warehouse_of_the_shipment_s_own(likeliest: Account) -> None:
     assert likeliest.fake.one("document/outgoing", int(made.id))["Store"] == second
 
 
+def test_a_status_whose_number_is_not_known_stops_nothing_else(likeliest: Account) -> None:
+    """Cancelled orders have one that the account has not told yet: none is seen to have it, but by its name."""
+    known = {name: likeliest.ids[name] for name in STATUSES if name not in ("cancelled", "refunded")}
+    system = likeliest.open(statuses=known)
+    draft, ref, outcome = shipped(likeliest, system)
+    assert one([outcome]).id
+    likeliest.fake.change("order", int(ref.id), Status=likeliest.ids["cancelled"])
+    likeliest.fake.behave(references="objects")
+    other = likeliest.open(statuses=known)
+    assert isinstance(other, ShipDocuments)
+    assert "is cancelled in Quincefin" in held(other.ship([shipment(ref, draft, "2")])[0])
+
+
 @pytest.mark.parametrize("path", ["outgoing", "outgoing_return", "money_bank_income"])
 def test_f03_a_lost_answer_is_looked_up_and_nothing_is_made_twice(likeliest: Account, path: str) -> None:
     system = likeliest.open()
