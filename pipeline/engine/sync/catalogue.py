@@ -419,6 +419,7 @@ class CatalogueRun(SyncRun):
         self.ctx.reach("sync:applied")
         judge(outcomes, lambda place: offers[place].title, applied)
         failed = {offer.id for offer, outcome in zip(offers, outcomes, strict=True) if outcome.error is not None}
+        applied.stuck = applied.stuck or bool(failed)
         self._remember({}, failed)
         self._forget([one for one in offers if one.id not in failed])
 

@@ -276,7 +276,9 @@ class StockRun(SyncRun):
             before = links.get(one.target.offer.id) or seen.links.get(one.target.offer.id)
             if outcome.error is None:
                 links[one.target.offer.id] = _link(one, before)
-            elif before is not None and one.before is not None and one.target.warehouse not in before.stock():
+            elif (
+                one.before is not None and seen.links and (before is None or one.target.warehouse not in before.stock())
+            ):
                 # what stands there instead is known, and need not be looked up before each further try
                 shown = replace(one.target, quantity=one.before)
                 links[one.target.offer.id] = _link(replace(one, target=shown), before)

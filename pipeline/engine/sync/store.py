@@ -20,6 +20,8 @@ from pipeline.syncing import SyncSettings
 
 #: By link: ids, in the target, of what has gone from the source and was in step; whether it was hidden for that.
 GONE = "sync-gone"
+#: By link: what the target refused.
+REFUSED = "sync-refused"
 #: By link: see ``known.Open``.
 OPEN = "sync-open"
 CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "compared", "wake"
@@ -118,6 +120,30 @@ def read_gone(ledger: Ledger, conn: sa.Connection, link: str) -> dict[str, bool]
 def write_gone(ledger: Ledger, conn: sa.Connection, link: str, gone: Mapping[str, bool]) -> None:
     """Keep it, for when it returns."""
     ledger.set_value(conn, GONE, link, dict(gone))
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Articles of rows that the target refused, and that are still to be tried again."""
+
+    names: frozenset[str] = frozenset()
+    at: datetime | None = None  #: when all of them were last tried
+    by_full: bool = False  #: only a look at everything of both sides tries them: some have gone from the source
+
+
+def read_refused(ledger: Ledger, conn: sa.Connection, link: str) -> Refused:
+    """What is still to be tried again."""
+    value = ledger.get_value(conn, REFUSED, link)
+    if not value:
+        return Refused()
+    return Refused(frozenset(value["names"]), datetime.fromisoformat(value["at"]), bool(value["full"]))
+
+
+def write_refused(ledger: Ledger, conn: sa.Connection, link: str, refused: Refused) -> None:
+    """Keep it."""
+    assert refused.at is not None
+    value = {"names": sorted(refused.names), "at": refused.at.isoformat(), "full": refused.by_full}
+    ledger.set_value(conn, REFUSED, link, value)
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ log = structlog.get_logger("mistok.sync")
 X = TypeVar("X")
 #: What changed so shortly before the last look may have been written while it was taken.
 OVERLAP = timedelta(minutes=10)
+#: Rows that a target refused are tried again this often where the source does not tell them anew.
+RETRY = timedelta(hours=1)
 TOLD = 200  #: findings on a card
 FIRST = "brake-first"  #: code of a plan that waits since its two sides were never in step
 SHOWN = 10  #: remarks of a system that are told one by one
@@ -64,6 +66,8 @@ class Applied:
     in_doubt: bool = False
     unconfirmed: int = 0  #: rows that the target has accepted and does not show yet
     refused: int = 0  #: rows that the target did not take
+    refusals: set[str] = field(default_factory=set)  #: their articles
+    stuck: bool = False  #: something that has gone from the source is among them
     later: int = 0  #: rows that it had no answer for
     went: set[str] = field(default_factory=set)  #: articles of rows that have gone through
     new: int = 0  #: products and variants that were created
@@ -73,6 +77,11 @@ class Applied:
     def whole(self) -> bool:
         """Whether nothing was left over."""
         return not self.findings
+
+    @property
+    def tried(self) -> bool:
+        """Whether all was done, or refused: such rows are remembered by themselves, and nothing else is left over."""
+        return len(self.findings) == self.refused and not self.in_doubt
 
     def counts(self, planned: Mapping[str, int]) -> dict[str, int]:
         """What was planned, told by what came of it."""
@@ -170,7 +179,8 @@ class SyncRun:
             return True
         with self.ctx.ledger.read() as conn:
             last = store.get_moment(self.ctx.ledger, conn, store.FULL, self.link)
-        if last is None:
+            refused = store.read_refused(self.ctx.ledger, conn, self.link)
+        if last is None or (refused.by_full and self._are_due(refused)):
             return True
         at: time | None = self.settings.full_at
         return at is not None and last < last_time_of_day(at, self.ctx.config.zone, self.began)
@@ -180,9 +190,26 @@ class SyncRun:
         with self.ctx.ledger.read() as conn:
             at = store.get_moment(self.ctx.ledger, conn, store.CURSOR, self.link)
             woken = store.get_moment(self.ctx.ledger, conn, store.WAKE, self.link)
-        if at is None or (woken is not None and woken <= self.began):
+            refused = store.read_refused(self.ctx.ledger, conn, self.link)
+        if at is None or self._are_due(refused) or (woken is not None and woken <= self.began):
             return None  # a special price has begun or ended: nothing of the product itself has changed
         return at - OVERLAP
+
+    def _are_due(self, refused: store.Refused) -> bool:
+        """Whether refused rows are tried though the source does not tell them: hourly, and when a person asks."""
+        if not refused.names or refused.at is None:
+            return False
+        return self.ctx.trigger in ASKED or self.began >= refused.at + RETRY
+
+    def _keep_refused(self, conn: Any, seen: Observed, applied: Applied) -> None:
+        before = store.read_refused(self.ctx.ledger, conn, self.link)
+        if seen.full or (seen.whole and not before.by_full):  # each of them was tried
+            now = store.Refused(frozenset(applied.refusals), self.began, applied.stuck)
+        else:
+            names = (before.names - applied.went) | applied.refusals
+            now = store.Refused(names, (before.at if before.names else None) or self.began, before.by_full)
+        if (now.names or before.names) and now != before:
+            store.write_refused(self.ctx.ledger, conn, self.link, now)
 
     def read_links(self) -> dict[str, Link]:
         """What is in step."""
@@ -313,7 +340,7 @@ class SyncRun:
         *,
         wake_at: datetime | None,
     ) -> StepResult:
-        """Cards, cursor and the result. The cursor moves only when all was applied."""
+        """Cards, cursor and the result. The cursor moves only when all was applied, but for rows that were refused."""
         ctx = self.ctx
         approved = bool(self.passed)
         counts = applied.counts(counts)
@@ -334,18 +361,19 @@ class SyncRun:
                     state="applied" if applied.done or applied.whole else "undone", digest="",
                     counts=counts, findings=asking, rows=rows, now=now, run_id=ctx.run_id,
                 )  # fmt: skip
-            if applied.whole:
+            self._keep_refused(conn, seen, applied)
+            if applied.tried:
                 store.set_moment(ctx.ledger, conn, store.CURSOR, self.link, seen.began)
                 store.set_moment(ctx.ledger, conn, store.WAKE, self.link, wake_at)
             if applied.in_doubt:
                 store.set_moment(ctx.ledger, conn, store.FULL, self.link, None)
-            elif seen.full and applied.whole:
+            elif seen.full and applied.tried:
                 store.set_moment(ctx.ledger, conn, store.FULL, self.link, seen.began)
             if seen.full:
                 self._card(conn, asking, now)
             else:
                 self._card_of_some(conn, seen, asking, applied, now)
-            if applied.whole:
+            if applied.tried:
                 accounts.settle(ctx.ledger, conn, self.step_link, self.memory)
             if applied.done:
                 ctx.event(conn, self.subject, "synced", link=self.link, **counts)
@@ -405,6 +433,8 @@ class SyncRun:
             ctx.notify(conn, notices.sync(self.subject, ctx.job, serious[0], len(serious)))
 
 
+#: Why a run is there when somebody has asked for it: what was refused may have been mended.
+ASKED = frozenset({"person", "retry"})
 #: Remarks that wait for nobody.
 QUIET = frozenset({"kept-otherwise", HAS_VARIANTS, LEFT_OUT})
 
@@ -440,6 +470,7 @@ def judge(outcomes: Sequence[RowOutcome], name_of: Callable[[int], str], applied
             applied.later += 1
         else:
             applied.refused += 1
+            applied.refusals.add(article)
         first = error.findings[0]
         text = first.text  # a system may begin with the article by itself
         if not article or not str(text).startswith(article):
