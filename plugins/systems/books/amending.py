@@ -32,12 +32,18 @@ Reserve = dict[tuple[int, int], Decimal]  # (product, warehouse) -> quantity
 
 
 def amend(
-    database: Database, amendments: Sequence[Amendment], settings: BooksSettings, now: datetime, *, client: str
+    database: Database,
+    amendments: Sequence[Amendment],
+    settings: BooksSettings,
+    now: datetime,
+    *,
+    client: str,
+    currency: str,
 ) -> Sequence[DocumentOutcome]:
     """Bring documents to a new content; one outcome each, in order. ``now`` is in the zone that times are told in."""
 
     def change(connection: Connection, one: Amendment, row: Any) -> None:
-        batch = Batch(connection, (one.draft,), settings, now, client)
+        batch = Batch(connection, (one.draft,), settings, now, client, currency)
         batch.prepare((one.draft,))
         before = reserved(connection, [row.id])
         batch.free(before)

@@ -33,6 +33,7 @@ from pipeline.api import (
     Who,
     cents,
     order_totals,
+    rate_of,
 )
 from plugins.systems.books import tables as t
 from plugins.systems.books.counters import lock
@@ -85,20 +86,31 @@ def listed(connection: Connection) -> list[ListedDocument]:
 
 
 def create(
-    database: Database, drafts: Sequence[DocumentDraft], settings: BooksSettings, now: datetime, *, client: str
+    database: Database,
+    drafts: Sequence[DocumentDraft],
+    settings: BooksSettings,
+    now: datetime,
+    *,
+    client: str,
+    currency: str,
 ) -> Sequence[DocumentOutcome]:
-    """A document for each draft, idempotent by key and by (client, source, order id); one outcome each, in order."""
+    """A document for each draft, idempotent by key and by (client, source, order id); one outcome each, in order.
+
+    ``currency``: the client's own, in which the books are kept.
+    """
     if not drafts:
         return ()
     outcomes: dict[int, DocumentOutcome] = {}
     try:
         with database.write() as connection:
-            outcomes = Batch(connection, drafts, settings, now, client).run()
+            outcomes = Batch(connection, drafts, settings, now, client, currency).run()
             commit(database, connection)
     except Held as error:
         # something in one of them cannot even be looked up or prepared: each for itself, so that only that one fails
         if len(drafts) > 1:
-            return tuple(create(database, (draft,), settings, now, client=client)[0] for draft in drafts)
+            return tuple(
+                create(database, (draft,), settings, now, client=client, currency=currency)[0] for draft in drafts
+            )
         return (DocumentOutcome(drafts[0].key, error=error),)
     except (Transient, Refused, InDoubt) as error:
         return tuple(DocumentOutcome(draft.key, error=error) for draft in drafts)
@@ -128,8 +140,9 @@ class Batch:
         settings: BooksSettings,
         now: datetime,
         client: str,
+        currency: str,
     ) -> None:
-        self._client = client
+        self._client, self._own = client, currency
         self._connection, self._drafts, self._settings, self._now = connection, drafts, settings, now
         self._outcomes: dict[int, DocumentOutcome] = {}
         self._free: dict[tuple[int, int], Decimal] = {}  # (product, warehouse) -> not reserved by anybody
@@ -248,6 +261,9 @@ class Batch:
                 where=where,
                 code="unknown-currency",
             )
+        rate = order.rate
+        if order.currency != self._own:  # never as if it were one of the books' own for one
+            rate = rate_of(order, self._own, self._settings.rates, "rates")
         warehouse = id_of(draft.warehouse, where)
         if draft.warehouse is None:
             if isinstance(self._warehouse, Held):
@@ -286,7 +302,7 @@ class Batch:
             "user_id": id_of(draft.user, where),
             "executor_id": id_of(draft.executor, where),
             "currency_id": currency,
-            "rate": order.rate,
+            "rate": rate,
             "prices_include_tax": order.prices_include_tax,
             "lines_sum": totals.lines,
             "discount": totals.discount,

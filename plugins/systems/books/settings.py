@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -55,6 +56,11 @@ class BooksSettings(Settings):
     """Buyers who are not known yet are added; `false` holds their orders for a person."""
     oversell: Literal["allow", "hold"] = "allow"
     """Orders for more than is there: `allow` reserves it all the same (the shop is told 0), `hold` asks a person."""
+    rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[Decimal, Field(gt=0)]] = Field(
+        default_factory=dict
+    )
+    """Rate of orders in another currency that state none: `{USD: 41.50}` of the client's own currency for one. Without
+    any rate such an order is held."""
     number_prefix: str = ""
     """Put before the number of every new document, such as `INT-`."""
     matching: Matching = Matching()

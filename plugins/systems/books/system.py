@@ -246,12 +246,14 @@ class Books(Following):
     def create(self, drafts: Sequence[DocumentDraft]) -> Sequence[DocumentOutcome]:
         """A document for each draft: one transaction, one outcome each, in order."""
         self.make_ready()
-        return documents.create(self.database, drafts, self.settings, self.local_now(), client=self.env.client)
+        whose = {"client": self.env.client, "currency": self.env.currency}
+        return documents.create(self.database, drafts, self.settings, self.local_now(), **whose)
 
     def amend(self, amendments: Sequence[Amendment]) -> Sequence[DocumentOutcome]:
         """Bring documents to a new content of their orders; closed ones are Held."""
         self.make_ready()
-        return amending.amend(self.database, amendments, self.settings, self.local_now(), client=self.env.client)
+        whose = {"client": self.env.client, "currency": self.env.currency}
+        return amending.amend(self.database, amendments, self.settings, self.local_now(), **whose)
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[DocumentOutcome]:
         """Mark documents cancelled and free what they reserve; closed ones are Held."""

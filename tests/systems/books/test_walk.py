@@ -159,3 +159,15 @@ def test_killed_at_every_point_it_goes_on_and_makes_one_of_each(tmp_path: Any) -
             shop.run()
         assert (point, shop.counts(), shop.stock()) == (point, [1, 1, 0, 1], {"AB-1": (8, 0), "AB-2": (9, 0)})
         assert shop.cards() == []
+
+
+def test_another_currency_without_a_rate_is_held_and_with_one_the_rate_is_kept(shop: Shop) -> None:
+    (shop.folder / "references.csv").write_text(REFERENCES + "currency;USD;Долар\n", encoding="utf-8")
+    shop.put("4", bought(currency="USD"))
+    shop.put("4", bought(id="8", currency="USD", rate=D("41.25")))
+    shop.run()
+    assert shop.codes() == ["no-rate"]
+    assert shop.sql("SELECT order_id, rate FROM documents") == [("8", 41250000)]
+    shop.target += ", rates: {USD: 41.50}"
+    shop.run(full=True)
+    assert shop.sql("SELECT order_id, rate FROM documents ORDER BY order_id") == [("7", 41500000), ("8", 41250000)]
