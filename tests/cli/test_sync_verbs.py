@@ -161,7 +161,8 @@ def test_products_without_their_variants_are_compared_as_such_both_ways(run: Run
     config.write_text(text, encoding="utf-8")
     seed = folder / "erp.csv"
     seed.write_text(
-        "code;parent;name;category;stock;option:C\nP;;Paint;Paint;;\nP-R;P;;;3;R\nP-G;P;;;4;G\nS;;Single;Other;2;\n",
+        "code;parent;name;category;price;stock;option:C\nP;;Paint;Paint;9;;\nP-R;P;;;9;3;R\nP-G;P;;;9;4;G\n"
+        "S;;Single;Other;5;2;\n",
         encoding="utf-8",
     )
     load(folder, seed)

@@ -80,7 +80,7 @@ def test_its_products_go_into_the_books_once(config: Path, tmp_path: Path) -> No
         return found
 
     first = run("sync", "goods")
-    assert first["counts"]["new"] >= 2
+    assert first["counts"]["new"] >= 1, "what has no readable price is not created"
     again = run("sync", "goods", "--full")
     assert {"new", "updated"} & set(again["counts"]) == set()
-    assert again["counts"]["matched"] >= 2
+    assert again["counts"]["matched"] >= first["counts"]["new"]

@@ -142,8 +142,9 @@ def test_an_old_file_is_refused_and_of_several_the_newest_is_read(run: Run, fold
 
 def test_bad_rows_are_told_and_the_others_go_on(run: Run, folder: Path) -> None:
     write(folder, HEAD + ROWS + ";Без артикула;1,00;;;1;\nBAD;Погана;12.5O;;;багато;\n")
-    said = run("sync", "goods")
+    said = run("sync", "goods", code=1)
     assert "Line 7 is left out" in said.all
+    assert "BAD (Погана) has no price in the source that can be read: it is not created." in said.all
     assert "BAD (line 8): price cannot be read, 12.5O" in said.all
     checked = run("check", "--connect", code=None).all
     assert "BAD (line 8): stock cannot be read, багато" in checked
