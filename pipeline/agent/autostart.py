@@ -41,7 +41,7 @@ def windows_value(words: Sequence[str]) -> str:
 
 
 def systemd_unit(words: Sequence[str]) -> str:
-    """A systemd user unit. Without a token that holds it ends with 3, and is not started again."""
+    """A systemd user unit. Without a token that holds it ends with 3, beside another one with 0: not started again."""
     line = " ".join(_systemd_word(word) for word in words)
     return f"""\
 [Unit]
@@ -50,7 +50,7 @@ After=graphical-session.target network.target
 
 [Service]
 ExecStart={line}
-Restart=always
+Restart=on-failure
 RestartSec=10
 RestartPreventExitStatus=2 3
 

@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import locks
 from pipeline.errors import ConfigError, system_words
 from pipeline.texts import T
 
@@ -29,6 +31,25 @@ class Told:
 def named_for(server: str) -> str:
     """Part of the names of files about a server."""
     return hashlib.sha256(server.encode()).hexdigest()[:12]
+
+
+@contextmanager
+def only_one(folder: Path, server: str) -> Iterator[bool]:
+    """Be the only program that shows this server's popups to this user: False when another does so already.
+
+    Two would each show every popup, and write the same file. Raises ConfigError when the folder cannot be written.
+    """
+    path = folder / f"running-{named_for(server)}.lock"
+    with contextlib.ExitStack() as kept:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            kept.enter_context(locks.held(kept.enter_context(path.open("a+b"))))
+            first = True
+        except BlockingIOError:
+            first = False
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        yield first
 
 
 class State:
@@ -102,7 +123,11 @@ def write_safely(path: Path, data: bytes) -> None:
             os.fsync(out.fileno())
         part.replace(path)
     except OSError as error:
-        raise ConfigError(T("{path} cannot be written: {words}", path=str(path), words=system_words(error))) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(T("{path} cannot be written: {words}", path=str(path), words=system_words(error)))
 
 
 def popup_of(data: str) -> dict[str, Any] | None:

@@ -9,24 +9,21 @@ writer, so that it harms no other.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
-import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
+
+from pipeline import locks
 
 KEPT: Literal["kept"] = "kept"
 DROPPED: Literal["dropped"] = "dropped"
 _MONTH = re.compile(r"\d{4}-\d{2}\.jsonl")
-#: A disk or share that knows no locks says one of these; lines are then appended without.
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _LOCK_PATIENCE = 60.0  #: seconds; whoever holds the lock appends a few lines or drops a few copies
 
 
@@ -123,13 +120,8 @@ class Journal:
     def locked(self) -> Iterator[None]:
         """Be the only writer. Raises OSError when the folder cannot be written or nobody lets go in time."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("a+b") as file:
-            held = _lock(file)
-            try:
-                yield
-            finally:
-                if held:
-                    _unlock(file)
+        with (self.folder / ".lock").open("a+b") as file, locks.held(file, _LOCK_PATIENCE):
+            yield
 
     def append(self, entries: Sequence[Entry], *, sync: bool = True) -> set[Path]:
         """Add entries; call it under :meth:`locked`. Gives the files that were added to.
@@ -236,45 +228,3 @@ def distinct(entries: Iterable[Entry]) -> list[Entry]:
         place = same_file(entry) if entry.direction != "out" else (*same_file(entry), entry.at)
         found.setdefault(place, entry)
     return list(found.values())
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> bool:
-        until = time.monotonic() + _LOCK_PATIENCE
-        while True:
-            file.seek(0)
-            try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            except OSError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.02)
-            else:
-                return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> bool:
-        until = time.monotonic() + _LOCK_PATIENCE
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-                return False
-            else:
-                return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)

@@ -76,24 +76,28 @@ def _follow(context: typer.Context, server: str, secret: str, home: Path, ca: Pa
     import webbrowser
 
     from pipeline.agent.follow import Agent
-    from pipeline.agent.state import State
+    from pipeline.agent.state import State, only_one
     from pipeline.registry import asker
 
-    screen = asker("desktop", {"seconds": seconds})
-    agent = Agent(
-        server,
-        secret,
-        State(home, server),
-        screen,
-        browse=webbrowser.open,
-        say=_say,
-        language=common.options(context).language or "",
-        verify=ssl.create_default_context(cafile=str(ca)) if ca else True,
-    )
-    try:
-        agent.run()
-    finally:
-        screen.close()
+    with only_one(home, server) as first:
+        if not first:  # ends with 0: what starts it with the session must not start it again
+            _say(T("Another mistok alerts shows the popups of {server} on this PC already.", server=server))
+            return
+        screen = asker("desktop", {"seconds": seconds})
+        agent = Agent(
+            server,
+            secret,
+            State(home, server),
+            screen,
+            browse=webbrowser.open,
+            say=_say,
+            language=common.options(context).language or "",
+            verify=ssl.create_default_context(cafile=str(ca)) if ca else True,
+        )
+        try:
+            agent.run()
+        finally:
+            screen.close()
 
 
 def _say(words: Text) -> None:

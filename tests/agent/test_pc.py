@@ -14,7 +14,8 @@ from keyring.errors import NoKeyringError, PasswordDeleteError
 
 from pipeline.agent import autostart, token
 from pipeline.agent.follow import LONGEST_WAIT, waits
-from pipeline.agent.state import State, Told, popup_of
+from pipeline.agent.state import State, Told, only_one, popup_of
+from pipeline.errors import ConfigError
 from tests.e2e.command import mistok
 
 SERVER = "https://mistok.shop.example"
@@ -40,6 +41,27 @@ def test_a_broken_file_is_begun_anew(tmp_path: Path, broken: bytes) -> None:
     (file,) = tmp_path.iterdir()
     file.write_bytes(broken)
     assert (State(tmp_path, SERVER).last, State(tmp_path, SERVER).to_report()) == (0, ())
+
+
+def test_one_program_of_a_user_shows_the_popups_of_a_server(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    with only_one(folder, SERVER) as first, only_one(folder, SERVER) as second:
+        assert (first, second) == (True, False)
+        with only_one(folder, "https://other.example") as other:
+            assert other
+        words = ("--server", SERVER, "--folder", folder, "--token-in-file")
+        answer = mistok("--language", "en", "alerts", *words, cwd=tmp_path, stdin="secret\n")
+        assert answer.code == 0, answer.all  # no failure, so nothing starts it again
+        assert f"Another mistok alerts shows the popups of {SERVER} on this PC already." in answer.out
+        assert State(folder, SERVER).last == 0
+    with only_one(folder, SERVER) as again:  # whoever ended holds nothing
+        assert again
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match="cannot be written"), only_one(tmp_path / "file", SERVER):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -133,6 +155,7 @@ def test_the_systemd_unit_quotes_what_systemd_would_read() -> None:
         f'"--server" "{SERVER}" "--ca" "/home/ол ена/50%%$$\\"x.pem"'
     )
     assert "WantedBy=default.target" in unit
+    assert "Restart=on-failure\n" in unit  # not when it ends with 0: another one runs
     assert "RestartPreventExitStatus=2 3" in unit
 
 
