@@ -14,7 +14,7 @@ from decimal import Decimal
 from pipeline.engine.documents import money
 from pipeline.engine.documents.standing import Moved, Standing
 from pipeline.errors import Finding, Where, Who
-from pipeline.model import Order, OrderLine, cents
+from pipeline.model import Order, OrderLine
 from pipeline.rules.differences import Difference, differences
 from pipeline.texts import T, Text
 
@@ -129,12 +129,10 @@ def remark(order: Order, found: tuple[tuple[Moved, tuple[Difference, ...]], ...]
     """What is told of each shipment that keeps its sums although its order was brought to others."""
     for shipment, some in found:
         text = T(
-            "Shipment {shipment} of order {number} keeps its {total} {currency}, with which it left; now it would say: "
+            "Shipment {shipment} of order {number} keeps the sums with which it left; of what changed since: "
             "{differences}.",
             shipment=shipment.ref.number or shipment.ref.id,
             number=order.number,
-            total=cents(shipment.order.total),
-            currency=shipment.order.currency,
             differences=_joined(some),
         )
         hint = T("Put it right in the target by hand.")
