@@ -22,8 +22,8 @@ import pytest
 from tests.servers.certs import self_signed
 from tests.servers.common import HOST, Server, free_port, open_folder, require, used
 
-# several of them start at once on small machines: little memory, and none of the kernel's few contexts of native AIO
-SMALL = ("--innodb-buffer-pool-size=32M", "--innodb-use-native-aio=0")
+#: Several of them start at once on small machines.
+SMALL = "--innodb-buffer-pool-size=32M"
 
 
 @dataclass
@@ -113,7 +113,7 @@ def start(*, tls: bool = True) -> MariaDb:
     )
     own = [f"--user={user}"] if user else []
     _install(
-        [install, "--no-defaults", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve", *own, *SMALL], data
+        [install, "--no-defaults", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve", *own, SMALL], data
     )
     if user:
         for path in (folder, data, certificate, bootstrap):
@@ -132,7 +132,7 @@ def start(*, tls: bool = True) -> MariaDb:
         *([f"--ssl-{part}={certificate}" for part in ("cert", "key", "ca")] if tls else ["--skip-ssl"]),
         "--skip-name-resolve",
         "--performance-schema=0",
-        *SMALL,
+        SMALL,
         "--innodb-flush-log-at-trx-commit=2",
         "--key-buffer-size=8M",
     ]
