@@ -16,6 +16,8 @@ RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 RUN_NAME = "Mistok alerts"
 UNIT = "mistok-alerts.service"
 LABEL = "ua.mistok.alerts"
+#: Says that what starts it with the session knows no exit codes: where a new start cannot help it ends with 0.
+WITH_SESSION = "--with-session"
 
 
 def command(python: Path, server: str, more: Sequence[str] = ()) -> list[str]:
@@ -66,11 +68,14 @@ def _systemd_word(word: str) -> str:
 
 
 def launch_agent(words: Sequence[str]) -> bytes:
-    """The plist of a macOS LaunchAgent: it is started anew when it fails, and not when it ends with 0."""
+    """The plist of a macOS LaunchAgent: it is started anew when it fails, and not when it ends with 0.
+
+    launchd.plist(5) knows no exit codes that are final, so the program is told to end with 0 there, too.
+    """
     return plistlib.dumps(
         {
             "Label": LABEL,
-            "ProgramArguments": list(words),
+            "ProgramArguments": [*words, WITH_SESSION],
             "RunAtLoad": True,
             "KeepAlive": {"SuccessfulExit": False},
             "ThrottleInterval": 30,

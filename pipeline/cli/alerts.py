@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -44,11 +46,12 @@ def alerts(
     plain_http: Annotated[bool, typer.Option("--plain-http", help=_PLAIN)] = False,
     seconds: Annotated[int, typer.Option(min=1, max=3600, help=_SECONDS)] = 60,
     folder: Annotated[Path | None, typer.Option("--folder", help=_FOLDER, show_default=False)] = None,
+    with_session: Annotated[bool, typer.Option("--with-session", hidden=True)] = False,
 ) -> None:
     """Show popups on this PC, until it is stopped."""
     if context.invoked_subcommand is not None:
         return
-    with common.cards():
+    with _final(with_session), common.cards():
         if uninstall:
             from pipeline.agent import autostart
 
@@ -69,6 +72,17 @@ def alerts(
             _say_all(autostart.install(words, Path.home()))
             return
         _follow(context, address, secret, home, ca, seconds)
+
+
+@contextmanager
+def _final(with_session: bool) -> Iterator[None]:
+    """With 0 ends what a new start would not mend: see autostart.WITH_SESSION."""
+    try:
+        yield
+    except typer.Exit as end:
+        if with_session and end.exit_code in (common.WRONG, common.UNREACHABLE):
+            raise typer.Exit(common.DONE) from end
+        raise
 
 
 def _follow(context: typer.Context, server: str, secret: str, home: Path, ca: Path | None, seconds: int) -> None:

@@ -161,7 +161,8 @@ def test_the_systemd_unit_quotes_what_systemd_would_read() -> None:
 
 def test_the_launch_agent_is_a_plist_with_the_words_as_they_are() -> None:
     made = plistlib.loads(autostart.launch_agent(WORDS))
-    assert made["ProgramArguments"] == WORDS
+    assert made["ProgramArguments"] == [*WORDS, "--with-session"]
+    assert made["KeepAlive"] == {"SuccessfulExit": False}
     assert made["Label"] == autostart.LABEL
     assert made["RunAtLoad"] is True
 
@@ -221,8 +222,11 @@ def test_a_server_that_knows_the_pc_not_ends_it_with_words(tmp_path: Path) -> No
             "--token-in-file",
         )
         answer = mistok(*words, cwd=tmp_path, stdin="wrong\n")
+        started = mistok(*words, "--with-session", cwd=tmp_path)
     finally:
         world.stop()
         world.client.close()
     assert answer.code == 3
     assert "does not know this PC" in answer.err
+    assert "does not know this PC" in started.err
+    assert started.code == 0  # macOS starts anew whatever ends with another one

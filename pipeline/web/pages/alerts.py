@@ -56,21 +56,21 @@ class Reports(BaseModel):
 def pc_of(request: Request, site: TheSite, authorization: Annotated[str, Header()] = "") -> Row:
     """The PC whose token came with the request. Raises Stranger.
 
-    Wrong tokens are counted by address, apart from those of the log-in.
+    Wrong tokens are counted by address, apart from those of the log-in. They hinder no right one: many PCs may come
+    from one address, and one of them is revoked. (A token is too long to be guessed.)
     """
     address: str = request.state.address
-    if (wait := site.attempts.wait("", f"pc {address}")) is not None:
-        raise Stranger(int(wait.total_seconds()) + 1)
     kind, _, token = authorization.partition(" ")
     ledger = site.client.ledger
-    row = None
     if kind.lower() == "bearer" and token.strip():
         with ledger.read() as conn:
             row = pcs.by_token(conn, ledger.client, hashed(token.strip()))
-    if row is None:
-        site.attempts.failed("", f"pc {address}")
-        raise Stranger
-    return row
+        if row is not None:
+            return row
+    if (wait := site.attempts.wait("", f"pc {address}")) is not None:
+        raise Stranger(int(wait.total_seconds()) + 1)
+    site.attempts.failed("", f"pc {address}")
+    raise Stranger
 
 
 ThePC = Annotated[Row, Depends(pc_of)]
