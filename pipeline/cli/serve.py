@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli import common
-from pipeline.errors import MistokError
+from pipeline.errors import ConfigError, MistokError
 from pipeline.texts import TN, T
 
 if TYPE_CHECKING:
-    from pipeline.config.model import ClientConfig
+    import socket
+
+    from pipeline.config.model import ClientConfig, WebConfig
     from pipeline.engine.runtime import Client
+    from pipeline.web.server import Door
 
 
 def serve(
@@ -36,9 +40,10 @@ def serve(
 ) -> None:
     """Run the jobs on their schedules until Ctrl-C or SIGTERM; a second Ctrl-C ends at once."""
     from pipeline.engine.runtime import Client
+    from pipeline.web.server import Door
 
-    with common.cards():
-        config = common.load(context)
+    with common.cards(), closing(Door()) as door:
+        config, refused = common.load(context), ""
         if not _jobs_on(config):
             common.usage(T("{file} has no job that is enabled.", file=str(config.source)))
         words = T("Starting…")
@@ -46,37 +51,75 @@ def serve(
             _log_to_the_screen_too(config)
             common.console().print(str(words))
             with Client.open(config) as client:
-                edited = _serve(client, workers, drain, web=web)
+                edited = _serve(client, workers, drain, door, web=web, refused=refused)
             if not edited:
                 break
-            config, words = _edited(context, config), T("The config was changed: starting with the new one…")
+            before = config
+            config, refused = _edited(context, before, door, web)
+            words = T("The config was changed: starting with the new one…")
+            if config is before:
+                words = T("The new config cannot be used: starting with the old one again…")
         common.console().print(str(T("Stopped.")))
 
 
-def _edited(context: typer.Context, old: ClientConfig) -> ClientConfig:
-    """The config as it is now; the old one when that one cannot be used after all."""
+def _edited(context: typer.Context, old: ClientConfig, door: Door, web: bool | None) -> tuple[ClientConfig, str]:
+    """The config as it is now; the old one when that one cannot be used after all, and the hash of what is refused."""
+    from pipeline.config.load import hash_now
     from pipeline.engine.history import record_config
     from pipeline.engine.runtime import Client
+    from pipeline.engine.tell import escalator, open_channels
 
+    now = hash_now(old.source)
     try:
         new = common.load(context)
         if not _jobs_on(new):
             common.usage(T("{file} has no job that is enabled.", file=str(new.source)))
         with Client.open(new) as client:
+            for channel in open_channels(client):
+                channel.close()
+            escalator(client).stop()
+            _open(door, new, web)
             record_config(client.ledger, str(new.source), ())
-        return new
+        return new, ""
     except MistokError as error:
         common.show_findings(error.findings)
         with Client.open(old) as client:
             record_config(client.ledger, str(old.source), error.findings)
-        return old
+        return old, now
+
+
+def _open(door: Door, config: ClientConfig, web: bool | None) -> socket.socket | None:
+    """What the page listens at; None: no page is wanted. Raises ConfigError, with the line, when it cannot be had."""
+    settings = _wanted(config, web)
+    if settings is None:
+        return None
+    try:
+        return door.open(settings)
+    except ConfigError as error:
+        from pipeline.config.includes import read_config
+        from pipeline.config.places import mark_of
+
+        mark = mark_of(read_config(config.source)[0], "web", "listen")
+        if mark is None:
+            raise
+        placed = [replace(finding, where=mark.where("web.listen")) for finding in error.findings]
+        raise ConfigError(findings=tuple(placed)) from error
+
+
+def _wanted(config: ClientConfig, web: bool | None) -> WebConfig | None:
+    """The settings of the page, where it is wanted."""
+    from pipeline.config.model import WebConfig
+
+    if web is False or (web is None and config.web is None):
+        return None
+    return config.web or WebConfig()
 
 
 def _jobs_on(config: ClientConfig) -> bool:
     return any(job.enabled for job in config.jobs.values())
 
 
-def _serve(client: Client, workers: int | None, drain: float, *, web: bool | None) -> bool:
+def _serve(client: Client, workers: int | None, drain: float, door: Door, *, web: bool | None, refused: str) -> bool:
     """Serve until it is stopped; True when that was because the config was edited."""
     from pipeline.alerts.deliverer import Deliverer
     from pipeline.engine.configwatch import ConfigWatch
@@ -90,7 +133,7 @@ def _serve(client: Client, workers: int | None, drain: float, *, web: bool | Non
         workers=workers,
         drain=drain,
         at_work_now=lambda: _banner(client),
-        edits=ConfigWatch(config),
+        edits=ConfigWatch(config, refused),
     )
     deliverer = Deliverer(
         client.ledger,
@@ -100,7 +143,7 @@ def _serve(client: Client, workers: int | None, drain: float, *, web: bool | Non
         language=config.alerts.language or config.language,
     )
     elsewhere = escalator(client)
-    with supervisor.signals(), _page(client, web):
+    with supervisor.signals(), _page(client, door, web):
         deliverer.start()
         elsewhere.start()
         try:
@@ -112,23 +155,23 @@ def _serve(client: Client, workers: int | None, drain: float, *, web: bool | Non
 
 
 @contextmanager
-def _page(client: Client, web: bool | None) -> Iterator[None]:
+def _page(client: Client, door: Door, web: bool | None) -> Iterator[None]:
     """The page beside the service, where it is wanted. Raises ConfigError when its address cannot be had."""
-    settings = client.config.web
-    if web is False or (web is None and settings is None):
+    settings, listening = _wanted(client.config, web), _open(door, client.config, web)
+    if settings is None:
+        door.close()  # what an older config had
         yield
         return
     from pipeline.cli.support import parts
-    from pipeline.config.model import WebConfig
     from pipeline.web.server import Page
 
     page = Page(
         client.config,
-        settings or WebConfig(),
+        settings,
         lambda line: common.console().print(line, soft_wrap=True, markup=False),
         parts,
     )
-    page.start(client.ledger)
+    page.start(client.ledger, listening)
     try:
         yield
     finally:

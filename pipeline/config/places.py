@@ -193,3 +193,13 @@ def _unknown(word: str, known: set[str], below: str = "") -> ConfigError:
         else T("Key `{key}` is not known here.", key=word)
     )
     return ConfigError(text, hint=one_of(word, known), code="config-unknown-key")
+
+
+def mark_of(root: Node | None, *keys: str) -> Mark | None:
+    """Where this key stands; where what it would stand in does when it is not written itself; else None."""
+    mark, node = None, root
+    for key in keys:
+        if not isinstance(node, Mapping) or key not in node.entries:
+            break
+        mark, node = node.entries[key].key_mark, node.entries[key].node
+    return mark

@@ -44,16 +44,20 @@ class Verdict:
 
 
 class ConfigWatch:
-    """Watches the files of one config. Nothing here blocks: :meth:`look` is called by the service's own loop."""
+    """Watches the files of one config. Nothing here blocks: :meth:`look` is called by the service's own loop.
 
-    def __init__(self, config: ClientConfig) -> None:
+    ``refused``: the hash of an edited config that is right, but could not be taken up; it is left alone until it is
+    edited again.
+    """
+
+    def __init__(self, config: ClientConfig, refused: str = "") -> None:
         self._path = config.source
         # what the service works by, so that an edit that was taken back is none; no secret can be guessed by it
         self._salt = secrets.token_hex(16)
         self._print = fingerprint(config, self._salt)
         self._files = files_of(self._path)
         self._known = self._seen = self._stamp()
-        if hash_now(self._path) != config.config_hash:
+        if hash_now(self._path) not in (config.config_hash, refused):
             self._known = ()  # it was edited while the service was loading
         self._next = time.monotonic() + LOOK_EVERY
         self._check: subprocess.Popen[bytes] | None = None

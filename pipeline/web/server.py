@@ -7,8 +7,10 @@ hold up the service or bring it down. It lives no longer than the service.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import multiprocessing
+import os
 import pickle
 import socket
 import threading
@@ -22,7 +24,7 @@ from pipeline.config.model import ClientConfig, WebConfig
 from pipeline.engine.pool import Wire, write_line
 from pipeline.engine.worker import Boot, LogLine, Mouth, be_quiet_and_mortal, boot_for, send_logs
 from pipeline.errors import ConfigError, MistokError, system_words
-from pipeline.texts import T
+from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -45,7 +47,8 @@ def bound(settings: WebConfig) -> socket.socket:
         family, kind, proto, _name, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         made = socket.socket(family, kind, proto)
         try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # elsewhere it means that two may listen on one address
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(place)
             made.listen(128)
         except OSError:
@@ -54,9 +57,56 @@ def bound(settings: WebConfig) -> socket.socket:
     except OSError as error:
         raise ConfigError(
             T("{address} cannot be listened on: {words}", address=settings.listen, words=system_words(error)),
-            hint=T("Another program has it: set another `listen` of `web`."),
+            hint=_what_to_do(error),
         ) from error
     return made
+
+
+def _what_to_do(error: OSError) -> Text:
+    # look-ups of names (gaierror) have numbers of their own
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return T("This machine has no such address: set one that it has as `listen` of `web`.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return T("The system keeps this port for others: set one from 1024 on in `listen` of `web`.")
+    return T("Another program has it: set another `listen` of `web`.")
+
+
+class Door:
+    """The socket of the page. It is kept while the service starts anew, so that who calls then waits, and is served."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._settings: WebConfig | None = None
+
+    def open(self, settings: WebConfig) -> socket.socket:
+        """The socket that listens where the settings say: the one that there is when it does.
+
+        Raises ConfigError when the address cannot be had. The old one listens on then, where it could be kept.
+        """
+        before, old = self._socket, self._settings
+        if before is not None and old is not None and old.listen == settings.listen:
+            return before
+        try:
+            made = bound(settings)
+        except ConfigError:
+            if before is None or old is None or old.address()[1] != settings.address()[1]:
+                raise
+            # the same port of another address: our own old one may be what is in the way
+            self.close()
+            try:
+                made = bound(settings)
+            except ConfigError:
+                self._socket, self._settings = bound(old), old
+                raise
+        self.close()
+        self._socket, self._settings = made, settings
+        return made
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 class Page:
@@ -79,6 +129,7 @@ class Page:
         self._settings, self._say = settings, say
         boot = boot_for(config)
         self._boot = Boot("", (*boot.payload, settings, support_parts), boot.log_level, boot.secrets)
+        self._door = Door()
         self._socket: socket.socket | None = None
         self._place = settings.address()
         self._process: SpawnProcess | None = None
@@ -92,9 +143,12 @@ class Page:
         host, port = self._place
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def start(self, ledger: Ledger) -> None:
-        """Listen, and tell where. Raises ConfigError when the address cannot be had."""
-        self._socket = bound(self._settings)
+    def start(self, ledger: Ledger, listening: socket.socket | None = None) -> None:
+        """Listen, and tell where. Raises ConfigError when the address cannot be had.
+
+        ``listening``: serve what comes there; it is left open at the end. Without it the page has a socket of its own.
+        """
+        self._socket = listening or self._door.open(self._settings)
         self._place = self._socket.getsockname()[:2]
         outside = (self._settings.url or self.address).rstrip("/")
         self._say(str(T("The page: {address}", address=outside)))
@@ -117,8 +171,7 @@ class Page:
                 self._process.join(ENDING)
         if self._keeper is not None:
             self._keeper.join(ENDING)
-        if self._socket is not None:
-            self._socket.close()
+        self._door.close()
 
     def _begin(self) -> None:
         context = multiprocessing.get_context("spawn")
