@@ -24,7 +24,8 @@ import structlog
 
 from pipeline.config.load import files_of, hash_now
 from pipeline.config.model import ClientConfig
-from pipeline.errors import ConfigError, Finding
+from pipeline.errors import ConfigError, Finding, Where, Who, system_words
+from pipeline.texts import T, Text
 
 log = structlog.get_logger("mistok.config")
 
@@ -32,6 +33,8 @@ log = structlog.get_logger("mistok.config")
 LOOK_EVERY = 1.0
 #: Seconds that a check may take.
 CHECK_LIMIT = 60.0
+#: Seconds after which a check that gave no answer is tried again, though nobody touched the files.
+AGAIN = 60.0
 Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -63,6 +66,7 @@ class ConfigWatch:
         self._check: subprocess.Popen[bytes] | None = None
         self._answer: IO[bytes] | None = None
         self._until = 0.0
+        self._again = float("inf")
 
     def look(self) -> Verdict | None:
         """The verdict on an edit, once, as soon as there is one; None most of the time. Never raises."""
@@ -77,7 +81,9 @@ class ConfigWatch:
             self._seen = stamp  # it may still be being saved
         elif stamp != self._known:
             self._known = stamp
-            self._begin(now)
+            return self._begin(now)
+        elif now >= self._again:
+            return self._begin(now)
         return None
 
     def close(self) -> None:
@@ -90,7 +96,8 @@ class ConfigWatch:
             self._answer.close()
             self._answer = None
 
-    def _begin(self, now: float) -> None:
+    def _begin(self, now: float) -> Verdict | None:
+        self._again = float("inf")
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the check; a pipe could fill up
         command = [sys.executable, "-m", "pipeline.engine.configwatch", str(self._path), self._salt]
         try:
@@ -98,16 +105,24 @@ class ConfigWatch:
                 command, stdout=self._answer, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
         except OSError as error:
-            log.warning("config_not_checked", error=str(error))
-            self.close()
+            return self._not_checked(now, T("it could not be started: {words}", words=system_words(error)))
         self._until = now + CHECK_LIMIT
+        return None
+
+    def _not_checked(self, now: float, why: Text) -> Verdict:
+        """No answer is one, too: people must know that their edit is not in use. It is tried again."""
+        log.warning("config_not_checked", error=why.render("en"), again_in=AGAIN)
+        self.close()
+        self._again = now + AGAIN
+        text = T("The edited config could not be checked: {why}.", why=why)
+        hint = T("A plugin of your own may hang or end the program: `mistok check` shows it. The check is tried again.")
+        return Verdict((Finding("config-not-checked", text, Where(file=str(self._path)), hint, Who.ADMIN),))
 
     def _listen(self, now: float) -> Verdict | None:
         assert self._check is not None
         if self._check.poll() is None:
             if now >= self._until:
-                log.warning("config_not_checked", error="the check took too long")
-                self.close()
+                return self._not_checked(now, T("the check took longer than {n} seconds", n=round(CHECK_LIMIT)))
             return None
         assert self._answer is not None
         self._answer.seek(0)
@@ -116,8 +131,7 @@ class ConfigWatch:
         try:
             answer = json.loads(told)
         except ValueError:
-            log.warning("config_not_checked", error="the check ended without an answer")
-            return None
+            return self._not_checked(now, T("the check ended without an answer"))
         self._files = tuple(Path(name) for name in answer["files"])
         if tuple(name for name, _time, _size in self._known) != tuple(map(str, self._files)):
             self._known = self._seen = self._stamp()

@@ -104,26 +104,33 @@ def test_f53_a_check_that_hangs_or_crashes_is_no_trouble(make_victim: Make, monk
     victim = make_victim("local", "sqlite")
     own = victim.folder / "plugins"
     own.mkdir()
+    mended = victim.folder / "mended"
     watch = ConfigWatch(victim.config())
     (own / "hangs.py").write_text("import time\ntime.sleep(60)\n", "utf-8")
     edit(victim, "language: uk", "language: en")
-    found: list[Verdict | None] = []
-
-    def over() -> bool:
-        found.append(watch.look())
-        return len(found) > 5 and watch._check is None
-
-    until_over(over)
-    assert not any(found), "no verdict, and nothing waited for it"
-    (own / "hangs.py").write_text("import os\nos._exit(3)\n", "utf-8")
-    monkeypatch.setattr(configwatch, "CHECK_LIMIT", 30.0)
+    assert "longer than" in not_checked(watch)
+    (own / "hangs.py").write_text(f"import os\nos.path.exists({str(mended)!r}) or os._exit(3)\n{PLUGIN}", "utf-8")
+    monkeypatch.setattr(configwatch, "CHECK_LIMIT", 60.0)
     edit(victim, "language: en", "language: uk")
-    found.clear()
-    until_over(over)
-    assert not any(found)
+    assert "without an answer" in not_checked(watch)
+    assert watch.look() is None, "not at once"
+    mended.touch()  # what was in its way is gone; no file of the config was touched
+    monkeypatch.setattr(watch, "_again", 0.0)
+    assert next_verdict(watch) == Verdict(changed=True), "tried again by itself"
     watch.close()
     (own / "hangs.py").unlink()
     victim.check(work_left=True)  # nothing has ever run
+
+
+def not_checked(watch: ConfigWatch) -> str:
+    """What is told of a check that gave no answer; it is an alert like a mistake."""
+    verdict = next_verdict(watch)
+    [finding] = verdict.findings
+    assert finding.code == "config-not-checked"
+    assert not verdict.changed
+    assert watch._check is None
+    assert watch._again < float("inf")
+    return str(finding.text)
 
 
 PLUGIN = """
