@@ -94,7 +94,16 @@ def _settle(
     )
     data = {"document": ref.number, "id": ref.id, "by": by, "why": why}
     client.ledger.event(conn, subject, "adopted", data)
-    cards.close(conn, name, subject, OF_ORDER, now, state="resolved", why=why or f"document {ref.number}", by=by)
+    cards.close(
+        conn,
+        name,
+        subject,
+        OF_ORDER,
+        now,
+        state="resolved",
+        why=why or T("document {number} exists", number=ref.number),
+        by=by,
+    )
     return True
 
 

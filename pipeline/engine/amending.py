@@ -130,7 +130,7 @@ def begin(walk: Inbound, conn: sa.Connection, changes: Sequence[Change], now: da
     """
     for change in changes:
         if change.verdict is Verdict.CREATE:  # it goes on as any order does
-            telling.close_cards(walk, conn, change.work.subject, ("changed",), "its document is made")
+            telling.close_cards(walk, conn, change.work.subject, ("changed",), T("its document is made"))
             continue
         if change.goes or change.verdict in (Verdict.BLOCKED, Verdict.HOLD):
             revisions.supersede(conn, change.work.row["id"], change.work.revision)
@@ -177,7 +177,7 @@ def _end(walk: Inbound, conn: sa.Connection, change: Change, now: datetime) -> N
                 values = {"revision": work.revision, "file_id": work.file_id, "line": work.decoded.line}
                 order_rows.update(conn, work.row["id"], now, **values)
                 revisions.supersede(conn, work.row["id"], work.revision)
-                why = "it came again with the content that the document has"
+                why = T("it came again with the content that the document has")
                 telling.close_cards(walk, conn, work.subject, ("changed",), why)
             ctx.event(conn, work.subject, "known", file=work.file_id)
             walk.count("known")
@@ -427,7 +427,9 @@ def _done(walk: Inbound, conn: sa.Connection, change: Change, outcome: DocumentO
     order_rows.update(conn, work.row["id"], now, **values)
     _mark(conn, change, word, now)
     revisions.supersede(conn, work.row["id"], work.revision)
-    telling.close_cards(walk, conn, work.subject, ("changed",), f"document {document} was brought to it")
+    telling.close_cards(
+        walk, conn, work.subject, ("changed",), T("document {number} was brought to it", number=document)
+    )
     data = _event(change) | {"document": document}
     ctx.event(conn, work.subject, word, **data, **({"again": True} if outcome.existed else {}))
     if word == "amended" and order is not None:

@@ -129,7 +129,7 @@ def settle_planned(walk: Inbound, conn: sa.Connection, works: Sequence[Work], no
                 words = file_rows.findings_json((finding,))
                 order_rows.update(conn, work.row["id"], now, state=OrderState.NOTHING_TO_DO, findings=words)
                 walk.ctx.event(conn, _subject(work), "nothing_to_do", findings=words)
-                telling.close_cards(walk, conn, _subject(work), ("held",), "nothing is to be done for it")
+                telling.close_cards(walk, conn, _subject(work), ("held",), T("nothing is to be done for it"))
                 walk.count("nothing")
                 walk.tell(**row_of(work), outcome="nothing", findings=[finding])
             case CreateDocument() | None:
@@ -304,7 +304,9 @@ def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, Docume
     }
     for work, ref, existed in made:
         if _subject(work) in carded:
-            telling.close_cards(walk, conn, _subject(work), ("held", "in_doubt"), f"document {ref.number} exists")
+            telling.close_cards(
+                walk, conn, _subject(work), ("held", "in_doubt"), T("document {number} exists", number=ref.number)
+            )
         _created(walk, conn, work, ref, existed=existed)
     for work, outcome in done:
         if outcome.ref is None:
@@ -479,7 +481,7 @@ def finish_files(walk: Inbound, conn: sa.Connection, files: Sequence[Row], now: 
     file_rows.update(conn, ids - unfinished, now, state=FileState.DONE, findings=None, tries=0)
     for older in file_rows.older_quarantined(conn, walk.ctx.client, ids):
         # the site has mended the file: what was wrong with the one before waits for nobody any more
-        telling.close_cards(walk, conn, f"file:{older}", ("quarantined",), "a newer file took its place")
+        telling.close_cards(walk, conn, f"file:{older}", ("quarantined",), T("a newer file took its place"))
     for row in files:
         state = "checked" if row["id"] in unfinished else "done"
         if row["state"] != state:

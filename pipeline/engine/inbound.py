@@ -239,7 +239,7 @@ class Inbound:
                 ],
                 now,
             )
-            unread.over(self, conn, vanished, "the file is gone from the server")
+            unread.over(self, conn, vanished, T("the file is gone from the server"))
             for row in vanished:
                 file_rows.update(conn, [row["id"]], now, state=FileState.ACKNOWLEDGED, policy="vanished")
                 ctx.event(conn, f"file:{row['id']}", "vanished")
@@ -322,7 +322,7 @@ class Inbound:
                 now,
             )
             sharing.note(ctx.ledger, conn, ctx.archive)
-            unread.over(self, conn, [row for row, _result in staged], "the file was read")
+            unread.over(self, conn, [row for row, _result in staged], T("the file was read"))
             for (row, _result), copy in zip(staged, copies, strict=True):
                 row.update(sha256=copy.sha256, tries=0)
                 ctx.event(conn, f"file:{row['id']}", "archived", sha256=copy.sha256, size=copy.size)

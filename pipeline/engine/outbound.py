@@ -346,7 +346,7 @@ class _Publication:
     def _close_brake(self, conn: sa.Connection) -> None:
         ctx = self.ctx
         approved = ctx.approve or self.verdict == "accept"
-        state, why = ("resolved", "approved") if approved else ("superseded", "")
+        state, why = ("resolved", T("approved")) if approved else ("superseded", "")
         cards.close(conn, ctx.client, self.subject, ["brake"], ctx.clock.now(), state=state, why=why)
 
     # --- what is said --------------------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ def quarantine(walk: Inbound, row: Row, findings: Sequence[Finding]) -> None:
             file_rows.update(conn, [row["id"]], now, **values)
             ctx.event(conn, f"file:{row['id']}", "quarantined", findings=words)
             for older in file_rows.older_quarantined(conn, ctx.client, [row["id"]]):
-                telling.close_cards(walk, conn, f"file:{older}", ("quarantined",), "a newer file took its place")
+                telling.close_cards(walk, conn, f"file:{older}", ("quarantined",), T("a newer file took its place"))
             telling.open_card(walk, conn, "quarantined", f"file:{row['id']}", findings, row["id"])
             ctx.notify(conn, telling.quarantine_notice(row, findings))
     ctx.reach("inbound:quarantined")

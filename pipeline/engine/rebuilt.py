@@ -278,7 +278,7 @@ def _settle(conn: sa.Connection, ledger: Ledger, done: Rebuild, now: datetime) -
             continue
         subject = f"order:{row['id']}"
         ledger.event(conn, subject, "existed", {"document": ref.number, "id": ref.id})
-        why = f"document {ref.number} exists"
+        why = T("document {number} exists", number=ref.number)
         cards.close(conn, ledger.client, subject, ["held"], now, state="resolved", why=why)
 
 

@@ -15,6 +15,7 @@ from pipeline.errors import Finding
 from pipeline.ledger import cards
 from pipeline.model import Money, Order
 from pipeline.ports import DocumentRef, Notice
+from pipeline.texts import Text
 
 if TYPE_CHECKING:
     from pipeline.engine.walking import Walk
@@ -35,7 +36,7 @@ def card_findings(walk: Walk, conn: sa.Connection, subject: str, kind: str) -> l
     return next((row["findings"] for row in reversed(rows) if row["kind"] == kind and row["state"] == "open"), None)
 
 
-def close_cards(walk: Walk, conn: sa.Connection, subject: str, kinds: tuple[str, ...], why: str) -> None:
+def close_cards(walk: Walk, conn: sa.Connection, subject: str, kinds: tuple[str, ...], why: str | Text) -> None:
     """Close the open cards of a subject, because what they asked for has happened."""
     ctx = walk.ctx
     cards.close(conn, ctx.client, subject, kinds, ctx.clock.now(), state="resolved", why=why, by=ctx.by)

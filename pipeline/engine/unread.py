@@ -21,7 +21,7 @@ from pipeline.flow import InboundSettings
 from pipeline.ledger import cards
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import FileState
-from pipeline.texts import T
+from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
     from pipeline.engine.inbound import Inbound
@@ -57,7 +57,7 @@ def tell(walk: Inbound, row: Row, error: MistokError) -> None:
     walk.tell(file=row["name"], outcome="failed", findings=list(findings))
 
 
-def over(walk: Inbound, conn: sa.Connection, rows: Iterable[Mapping[str, Any]], why: str) -> None:
+def over(walk: Inbound, conn: sa.Connection, rows: Iterable[Mapping[str, Any]], why: Text) -> None:
     """Close the cards of files that were read at last, or are gone."""
     for row in rows:
         if row["tries"]:
@@ -78,7 +78,7 @@ def inbox_found(walk: Inbound) -> None:
         known = telling.card_findings(walk, conn, _inbox(walk), INBOX)
     if known is not None:
         with walk.begin() as conn:
-            telling.close_cards(walk, conn, _inbox(walk), (INBOX,), "the folder can be listed again")
+            telling.close_cards(walk, conn, _inbox(walk), (INBOX,), T("the folder can be listed again"))
 
 
 def forget_inboxes(conn: sa.Connection, client: str, taken: Iterable[InboundSettings], now: datetime) -> None:
@@ -86,7 +86,7 @@ def forget_inboxes(conn: sa.Connection, client: str, taken: Iterable[InboundSett
     subjects = {_subject(settings) for settings in taken}
     for card in cards.listing(conn, client, kinds=(INBOX,)):
         if card["subject"] not in subjects:
-            why = "no step of the config takes files from there any more"
+            why = T("no step of the config takes files from there any more")
             cards.close(conn, client, card["subject"], (INBOX,), now, state="superseded", why=why)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from pipeline.errors import Finding
 from pipeline.ledger.tables import OrderState, cards, files, orders, row_dict
+from pipeline.texts import Text
 
 Row = dict[str, Any]
 _CHUNK = 400
@@ -72,10 +74,13 @@ def close(
     now: datetime,
     *,
     state: str,
-    why: str,
+    why: str | Text,
     by: str = "",
 ) -> bool:
-    """Close the open cards of a subject; False when there was none. ``by``: the person who decided it."""
+    """Close the open cards of a subject; False when there was none. ``by``: the person who decided it, whose own words
+    ``why`` then may be; see :func:`reason`."""
+    if isinstance(why, Text):
+        why = json.dumps(why.to_json(), ensure_ascii=False)
     result = conn.execute(
         cards.update()
         .where(
@@ -87,6 +92,13 @@ def close(
         .values(state=state, closed=now, why=why, closed_by=by or None)
     )
     return bool(result.rowcount)
+
+
+def reason(stored: str | None) -> str | None:
+    """Why a card was closed, in the reader's language where it is not a person's own words."""
+    if stored is None or not stored.startswith('{"t": '):
+        return stored
+    return str(Text.from_json(json.loads(stored)))
 
 
 def close_one(conn: sa.Connection, client: str, number: int, now: datetime, *, by: str, why: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -343,3 +344,20 @@ def test_what_is_meant_is_one_known_thing() -> None:
         assert refused.value.hint is not None
     with pytest.raises(ConfigError):
         meant(Shelf(), "warehouse", "main", NOW, "uk-UA")  # it keeps no such list
+
+
+def test_why_a_card_was_closed_is_in_the_readers_language_and_a_persons_words_stay() -> None:
+    from pipeline.ledger.cards import reason
+    from pipeline.texts import T, current_language, use_language
+
+    before = current_language()
+    stored = json.dumps(T("document {number} exists", number="77").to_json(), ensure_ascii=False)
+    try:
+        use_language("uk")
+        assert reason(stored) == "документ 77 існує"
+        use_language("en")
+        assert reason(stored) == "document 77 exists"
+    finally:
+        use_language(before)
+    assert reason("замовник передумав") == "замовник передумав"
+    assert reason(None) is None

@@ -92,7 +92,7 @@ def nothing(run: DocumentsRun, conn: Any, work: Work) -> None:
     values = {"state": OrderState.NOTHING_TO_DO, "findings": words, "tries": 0, "next_try": None}
     order_rows.update(conn, work.row["id"], now, **values)
     run.ctx.event(conn, work.subject, "nothing_to_do", findings=words)
-    telling.close_cards(run, conn, work.subject, ("held", "in_doubt"), "nothing is to be done for it")
+    telling.close_cards(run, conn, work.subject, ("held", "in_doubt"), T("nothing is to be done for it"))
     run.count("nothing")
     run.tell(work, "nothing")
 
@@ -111,7 +111,9 @@ def settle(run: DocumentsRun, conn: Any, work: Work) -> None:
     order_rows.update(conn, work.row["id"], now, **values)
     work.row = {**work.row, **values}
     number = work.ref.number if work.ref is not None else ""
-    telling.close_cards(run, conn, work.subject, ("held", "in_doubt"), f"document {number} is as it should be")
+    telling.close_cards(
+        run, conn, work.subject, ("held", "in_doubt"), T("document {number} is as it should be", number=number)
+    )
     _statuses(run, conn, work)
     if work.did:
         told = tuple(one for one in work.notes if one.code != "alike")  # which has an event of its own
@@ -130,7 +132,7 @@ def _statuses(run: DocumentsRun, conn: Any, work: Work) -> None:
     client = run.ctx.client
     lacking = [one for one in work.notes if one.code == NO_STATUS and one.about]
     if not lacking:
-        telling.close_cards(run, conn, work.subject, (STATUS,), "its document has its status")
+        telling.close_cards(run, conn, work.subject, (STATUS,), T("its document has its status"))
         return
     if not work.did:
         return

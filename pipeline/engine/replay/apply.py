@@ -202,7 +202,7 @@ class _Replay:
             for row in rows:
                 row["state"] = FileState.ARCHIVED
                 self.ctx.event(conn, f"file:{row['id']}", "read-again")
-                telling.close_cards(self.walk, conn, f"file:{row['id']}", ("quarantined",), "it can be read now")
+                telling.close_cards(self.walk, conn, f"file:{row['id']}", ("quarantined",), T("it can be read now"))
 
     def _carry(self, batch: Batch) -> None:
         try:
@@ -334,7 +334,7 @@ class _Replay:
             conn, order["id"], (OrderState.HELD,), now, state=OrderState.NOTHING_TO_DO, findings=findings, next_try=None
         ):
             self.ctx.event(conn, subject, "nothing_to_do", findings=findings)
-            telling.close_cards(self.walk, conn, subject, ("held",), "it can be read now")
+            telling.close_cards(self.walk, conn, subject, ("held",), T("it can be read now"))
 
 
 def _as_it_was(work: Work) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.shown.words import WHO
 from pipeline.errors import Finding, MistokError, Who
+from pipeline.ledger.cards import reason
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def card_row(row: Mapping[str, Any], client: Client) -> dict[str, Any]:
         "findings": findings,
         "closed": row["closed"].astimezone(zone) if row["closed"] else None,
         "closed_by": row["closed_by"],
-        "why": row["why"],
+        "why": reason(row["why"]),
     }
 
 

@@ -352,7 +352,7 @@ class SyncRun:
                 wake_at = min((one for one in (before, wake_at) if one is not None and one > self.began), default=None)
             cards.close(
                 conn, ctx.client, self.subject, ["plan"], now,
-                state="resolved" if approved else "superseded", why="approved" if approved else "",
+                state="resolved" if approved else "superseded", why=T("approved") if approved else "",
             )  # fmt: skip
             self._use_up(conn, seen, applied)
             if applied.done or seen.full:

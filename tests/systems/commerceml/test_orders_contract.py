@@ -30,6 +30,8 @@ class TestOrders(OrdersContract):
             total=lambda own: document_total(world, own),
             kill=lambda: kill("commerceml", given, CODES, base=tmp_path, called="1c"),
             lacks={
+                "reserved": f"{_OWN}: what it reserves is its own",
+                "on_hand": f"{_OWN}: what it has is its own",
                 "refuse": f"{_OWN}: nobody is asked who could refuse",
                 "lose_answer": f"{_OWN}: there is no answer that could be lost",
                 "close_period": f"{_OWN}: its periods are its own, and it tells what became of each",

@@ -63,6 +63,7 @@ def target_of(one: Base) -> Target:
         lose_answer=lambda: fake.lose_reply(when=orders_saved),
         close_period=close_period,
         kill=lambda: kill_waiting(fake, made, "dilovod", settings, CODES, orders_saved),
+        lacks={} if reserves else {"reserved": "an order that is saved and not posted reserves nothing"},
     )
 
 

@@ -33,7 +33,10 @@ def target_of(world: World) -> Target:
         refuse=refuse,
         lose_answer=lambda: fake.lose_reply(when=adds),
         kill=lambda: kill_waiting(fake, lambda: subject.count() > 0, "keepincrm", given, CODES, adds),
-        lacks={"close_period": "a CRM closes no periods"},
+        lacks={
+            "close_period": "a CRM closes no periods",
+            "reserved": "an agreement reserves nothing that the API tells",
+        },
     )
 
 

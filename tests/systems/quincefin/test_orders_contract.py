@@ -44,6 +44,7 @@ def target_of(one: Account) -> Target:
         lose_answer=lambda: fake.lose_reply(when=adds),
         close_period=lambda at: fake.close(f"{at + timedelta(days=1):%Y-%m-%d}"),
         kill=lambda: kill_waiting(fake, lambda: bool(fake.orders()), "quincefin", given, CODES, adds),
+        lacks={"reserved": "whether Quincefin reserves is not known"},
     )
 
 
@@ -82,6 +83,7 @@ class TestFiles(OrdersContract):
             lose_answer=lose_answer,
             kill=lambda: kill("quincefin-file", given, ARTICLES, base=tmp_path, called="files"),
             lacks={
+                "reserved": "a file reserves nothing",
                 "refuse": "nobody reads the file while it is written; what an import refuses it tells the person there",
                 "close_period": "the import there looks at it, long after the file was written",
             },

@@ -32,6 +32,10 @@ def target_of(world: World) -> Target:
         lose_answer=world.lose_answer,
         close_period=close_period,
         kill=lambda: kill("sql", given, CODES, base=world.base, called="shop"),
+        lacks={
+            "reserved": "the tables of another program: what it reserves is its own",
+            "on_hand": "the tables of another program: what it has is its own",
+        },
     )
 
 

@@ -40,7 +40,10 @@ def target_of(world: World) -> Target:
         refuse=refuse,
         lose_answer=lambda: between.lose_reply(when=method("sale.sale.create")),
         kill=kill_one,
-        lacks={"close_period": "a sale is of no period: only its shipments, returns and invoices are"},
+        lacks={
+            "close_period": "a sale is of no period: only its shipments, returns and invoices are",
+            "reserved": "a sale reserves nothing in Tryton before it is processed",
+        },
     )
 
 
