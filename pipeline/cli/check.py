@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import common
+from pipeline.cli import common, pc_names
 from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.flow import InboundSettings, Move, OutboundSettings
 from pipeline.ports import OnlyInferred, WriteProbe
@@ -85,6 +85,8 @@ def look(config: ClientConfig, *, connect: bool = False, write_probe: bool = Fal
     answers = list(_connect(config, write_probe=write_probe)) if connect or write_probe else []
     answers += _rules(config, connect=connect or write_probe)
     answers += _exports(config)
+    if found := pc_names.remarks(config, connect=connect or write_probe):
+        answers.append(Answer("alerts", "tell", remarks=found))
     return answers, max((answer.exit_code for answer in answers), default=common.DONE)
 
 

@@ -195,11 +195,16 @@ def _unknown(word: str, known: set[str], below: str = "") -> ConfigError:
     return ConfigError(text, hint=one_of(word, known), code="config-unknown-key")
 
 
-def mark_of(root: Node | None, *keys: str) -> Mark | None:
-    """Where this key stands; where what it would stand in does when it is not written itself; else None."""
+def mark_of(root: Node | None, *keys: str | int) -> Mark | None:
+    """Where this key or item stands; where what it would stand in does when it is not written itself; else None."""
     mark, node = None, root
     for key in keys:
-        if not isinstance(node, Mapping) or key not in node.entries:
+        if isinstance(node, Mapping) and key in node.entries:
+            entry = node.entries[str(key)]
+            mark, node = entry.key_mark, entry.node
+        elif isinstance(node, Sequence) and isinstance(key, int) and key < len(node.items):
+            node = node.items[key]
+            mark = node.mark
+        else:
             break
-        mark, node = node.entries[key].key_mark, node.entries[key].node
     return mark
