@@ -15,6 +15,8 @@ from pipeline.web.access import Person, Right, Role
 from pipeline.web.proxy import named_user
 from pipeline.web.site import Site
 
+#: What an open page fetches by itself has this header (static/mistok.js): nobody may be sitting there.
+LIVE = "mistok-live"
 COOKIE, CSRF_COOKIE = "mistok", "mistok_csrf"
 MOST = 200_000  #: bytes of a form
 
@@ -61,7 +63,7 @@ def whoever(request: Request, site: TheSite) -> Person | None:
         row = people.session(conn, ledger.client, hashed(token), now, site.settings.idle)
     if row is None:
         return None
-    if people.is_stale(row, now):
+    if LIVE not in request.headers and people.is_stale(row, now):
         with ledger.begin() as conn:
             people.touch(conn, row["token"], now)
     return Person(row["name"], Role(row["role"]), request.state.address, row["csrf"], row["token"])

@@ -120,6 +120,18 @@ def test_a_session_ends_by_itself(world: World) -> None:
     assert idle.get("/").status_code == HTTPStatus.SEE_OTHER
 
 
+def test_an_open_page_that_keeps_itself_up_to_date_is_no_use_of_the_session(world: World) -> None:
+    clock = Clock(world)
+    browser = world.browser("viewer")
+    mine = {"HX-Request": "true", "Mistok-Live": "1"}
+    for _ in range(3):
+        clock.later += timedelta(minutes=39)
+        assert browser.get("/", headers=mine).status_code == HTTPStatus.OK
+    clock.later += timedelta(minutes=4)
+    answer = browser.get("/", headers=mine)
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (HTTPStatus.UNAUTHORIZED, "/login")
+
+
 def test_somebody_who_is_removed_or_given_another_role_is_out_at_once(world: World) -> None:
     from pipeline.ledger import people
 

@@ -303,3 +303,15 @@ CUT = """() => [...document.querySelectorAll('.rows thead th, .state, .rows .who
   }
   return words;
 })"""
+
+
+def test_what_an_open_page_fetches_by_itself_says_so(context: Callable[..., BrowserContext]) -> None:
+    page = context("viewer").pages[0]
+    page.goto("/jobs")
+    asked = """name => {
+        const elt = document.querySelector(name), detail = {elt, headers: {}};
+        elt.dispatchEvent(new CustomEvent("htmx:configRequest", {bubbles: true, detail}));
+        return detail.headers;
+    }"""
+    assert page.evaluate(asked, "#live") == {"Mistok-Live": "1"}
+    assert page.evaluate(asked, "main") == {}

@@ -11,6 +11,10 @@
     part.setAttribute("hx-trigger", "every " + part.dataset.live + "s");
   };
   document.querySelectorAll("[data-live]").forEach(enliven); // before htmx looks at the page
+  // it is the page that asks, and not somebody who uses it: the session may run out
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (isLive(event.detail.elt)) event.detail.headers["Mistok-Live"] = "1";
+  });
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (isLive(event.detail.elt) && busy(event.detail.elt)) event.preventDefault();
   });
