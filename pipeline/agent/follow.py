@@ -123,6 +123,7 @@ class Agent:
 
         headers = {"Last-Event-ID": str(self._state.last)} if self._state.last else {}
         asked = {"language": self._language} if self._language else {}
+        asked["away"] = str(max(0, int(self._clock() - self._heard)))
         try:
             with (
                 self._http(SILENCE) as http,
@@ -165,7 +166,9 @@ class Agent:
 
     def _take(self, event: ServerSentEvent) -> None:
         now = self._clock()
-        asleep, self._heard = now - self._heard > SILENCE, now
+        if now - self._heard > SILENCE and event.event != "hello":
+            raise Stale  # and what was heard last stays known: the server is told for how long this PC was away
+        self._heard = now
         if event.event == "hello":
             hello = json.loads(event.data)
             self._state.begin_at(int(hello["last"]))
@@ -173,8 +176,6 @@ class Agent:
             self._greeted = True
             self._said = ""
             self._say(T("Connected to {server} as {pc}.", server=self._server, pc=hello["pc"]))
-        elif asleep:
-            raise Stale
         elif event.event == "notice":
             popup = popup_of(event.data)
             if popup is not None and popup["last"] > self._state.last:

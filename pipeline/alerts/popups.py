@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
 from typing import Any
@@ -44,13 +44,13 @@ class Popup:
         }
 
 
-def popups_of(rows: Sequence[Row], now: datetime, burst: int) -> list[Popup]:
+def popups_of(rows: Sequence[Row], now: datetime, burst: int, away: timedelta = timedelta(0)) -> list[Popup]:
     """The popups of what a PC has not got yet (``rows`` as ``pipeline.ledger.pcs.after`` gives them).
 
-    Several that have come while it was away, or more than ``burst``, are one.
+    Several that have come while it was ``away`` for long, or more than ``burst``, are one.
     """
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row["seq"])]
-    if came_meanwhile([group[0]["released"] for group in groups], now, burst):
+    if came_meanwhile([group[0]["released"] for group in groups], now, burst, away):
         return [_summary(rows, T("They came while this PC did not listen."))]
     return [_popup(group) for group in groups]
 

@@ -13,7 +13,7 @@ from pipeline.ledger.tables import deliveries, escalations, notices, pcs, row_di
 
 Row = dict[str, Any]
 #: That a PC is connected is written down this often at most.
-_TOUCH = timedelta(minutes=1)
+TOUCH = timedelta(minutes=1)
 #: What became of a popup, and the columns of ``deliveries`` that say so: who opens or deals with it has seen it.
 DID: Mapping[str, tuple[str, ...]] = {"shown": ("shown",), "clicked": ("shown", "clicked"), "done": ("shown", "done")}
 _CHUNK = 400
@@ -75,7 +75,7 @@ def revoke(conn: sa.Connection, client: str, name: str, now: datetime) -> bool:
 
 def is_stale(row: Mapping[str, Any], now: datetime) -> bool:
     """Whether :func:`touch` has something to write."""
-    return row["seen"] is None or now - row["seen"] >= _TOUCH
+    return row["seen"] is None or now - row["seen"] >= TOUCH
 
 
 def touch(conn: sa.Connection, pc_id: int, now: datetime, **values: str) -> None:

@@ -160,9 +160,14 @@ def popups(
     return made if grows else [*made, [one.id for one in rest]]
 
 
-def came_meanwhile(released: Sequence[datetime], now: datetime, burst: int) -> bool:
-    """Whether popups that a PC has not got yet (when each was to come, oldest first) are told as one summary."""
-    return len(released) > burst or (len(released) > 1 and now - released[0] > AWAY)
+def came_meanwhile(released: Sequence[datetime], now: datetime, burst: int, away: timedelta = timedelta(0)) -> bool:
+    """Whether popups that a PC has not got yet (when each was to come, oldest first) are told as one summary.
+
+    ``away``: for how long the PC had not listened before it came back just now; zero while it listens.
+    """
+    if len(released) < 2:
+        return False
+    return len(released) > burst or max(away, now - released[0]) > AWAY
 
 
 # --- when nobody clicked -----------------------------------------------------------------------------------------

@@ -259,6 +259,34 @@ def test_a_pc_that_slept_asks_anew_instead_of_believing_what_it_reads(world: Wor
     assert len(olena.screen.shown) == 2
 
 
+@pytest.mark.parametrize("known_by", ["server", "pc"])
+def test_who_was_away_for_an_hour_gets_one_summary_of_its_last_minutes(world: World, known_by: str) -> None:
+    olena = world.pc("olena")
+    asleep = 0.0
+    olena.clock = lambda: time.time() + asleep
+    ledger = world.client.ledger
+    with olena.on() as agent:
+        world.orders()
+        olena.screen.titles(1)
+        if known_by == "pc":  # it falls asleep, and its connection seems to live
+            world.stop()
+            asleep = 3600.0
+            world.orders(2)
+            world.site.streams.tick()
+            world.serve()
+            assert olena.screen.titles(2)[1] == "2 нові замовлення"
+            return
+        agent.stop()
+    with ledger.begin() as conn:
+        conn.execute(t.pcs.update().values(seen=world.client.clock.now() - timedelta(hours=1)))
+    world.orders(2)
+    world.site.streams.tick()
+    with olena.on():
+        assert olena.screen.titles(2)[1] == "2 нові замовлення"
+        world.orders()  # and now it is here
+        assert olena.screen.titles(3)[2] == title("1004")
+
+
 def test_a_burst_is_one_popup(world: World) -> None:
     olena = world.pc("olena")
     with olena.on():

@@ -135,6 +135,10 @@ def test_who_was_away_gets_one_summary() -> None:
     assert not came_meanwhile([NOW - minute] * 4, NOW, 4)
     assert came_meanwhile([NOW - minute] * 5, NOW, 4)
     assert came_meanwhile([NOW - AWAY - minute, NOW], NOW, 4)
+    late = [NOW - 9 * minute, NOW - 5 * minute, NOW - minute]  # the last minutes of an hour asleep
+    assert not came_meanwhile(late, NOW, 4, away=AWAY)
+    assert came_meanwhile(late, NOW, 4, away=timedelta(hours=1))
+    assert not came_meanwhile(late[:1], NOW, 4, away=timedelta(hours=1))
 
 
 def test_time_to_click_begins_when_people_can_see_it() -> None:

@@ -24,6 +24,8 @@ from pipeline.web.site import Site
 router = APIRouter(include_in_schema=False)
 #: Seconds without anything after which a sign of life is sent; a reader who gets none for three of them is cut off.
 HEARTBEAT = 15.0
+#: Seconds of being away that mean anything: a PC that says more was off for a year.
+_LONGEST = 366 * 86_400
 #: The largest number that both databases keep.
 _LARGEST = 2**63 - 1
 Row = Mapping[str, Any]
@@ -93,30 +95,48 @@ async def stream(
     last_event_id: Annotated[str, Header()] = "",
     user_agent: Annotated[str, Header()] = "",
     language: str = "",
+    away: str = "",
 ) -> Response:
-    """What comes for a PC, from the popup after ``Last-Event-ID`` on."""
-    known = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else 0
+    """What comes for a PC, from the popup after ``Last-Event-ID`` on.
+
+    ``away``: seconds since it last heard of us, as it knows itself. A PC that falls asleep closes no connection, so
+    that it seems to be here for a while; one that was off or has just been started only we know of.
+    """
+    known = _number(last_event_id, _LARGEST)
     chosen = language if language in LANGUAGES else site.streams.language
-    events = _events(site, pc, min(known, _LARGEST), chosen, request.state.address, user_agent[:128])
+    gone = timedelta(seconds=_number(away, _LONGEST))
+    if pc["seen"] is not None:
+        gone = max(gone, site.now() - pc["seen"])
+    events = _events(site, pc, known, chosen, gone, request.state.address, user_agent[:128])
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-async def _events(site: Site, pc: Row, known: int, language: str, address: str, program: str) -> AsyncIterator[bytes]:
+def _number(text: str, largest: int) -> int:
+    return min(int(text[:20]), largest) if text.isascii() and text.isdigit() else 0
+
+
+async def _events(
+    site: Site, pc: Row, known: int, language: str, away: timedelta, address: str, program: str
+) -> AsyncIterator[bytes]:
     listener = site.streams.join(pc["id"], pc["token"])
+    touched = site.now()
     try:
         last = await run_in_threadpool(_begin, site, pc, known, address, program)
         yield _event("hello", last, {"pc": pc["name"], "last": last, "language": language})
         while not listener.over:
             listener.awake.clear()
-            for popup in await run_in_threadpool(_news, site, pc, last, language):
+            for popup in await run_in_threadpool(_news, site, pc, last, language, away):
                 last = popup["last"]
                 yield _event("notice", last, popup)
+            away = timedelta(0)
             try:
                 await asyncio.wait_for(listener.awake.wait(), HEARTBEAT)
             except TimeoutError:
-                await run_in_threadpool(_touch, site, pc, address, program)
                 yield b"event: beat\ndata: {}\n\n"
+            if site.now() - touched >= pcs.TOUCH:  # also when there is news all the time and never a beat
+                touched = site.now()
+                await run_in_threadpool(_touch, site, pc, address, program)
     finally:
         site.streams.leave(listener)
 
@@ -133,10 +153,10 @@ def _begin(site: Site, pc: Row, known: int, address: str, program: str) -> int:
         return pcs.begin_at(conn, ledger.client, pc["id"], known)
 
 
-def _news(site: Site, pc: Row, last: int, language: str) -> list[dict[str, Any]]:
+def _news(site: Site, pc: Row, last: int, language: str, away: timedelta) -> list[dict[str, Any]]:
     with site.client.ledger.read() as conn:
         rows = pcs.after(conn, pc["id"], last)
-    return [one.to_json(language) for one in popups_of(rows, site.now(), site.streams.ways.burst)]
+    return [one.to_json(language) for one in popups_of(rows, site.now(), site.streams.ways.burst, away)]
 
 
 def _touch(site: Site, pc: Row, address: str, program: str) -> None:
