@@ -90,7 +90,17 @@ def install(words: Sequence[str], home: Path, platform: str = sys.platform) -> l
     try:
         if platform == "win32":
             _run_key(windows_value(words))
-            return [T("It starts with Windows now (HKCU, {key}).", key=f"{RUN_KEY}\\{RUN_NAME}")]
+            key = f"{RUN_KEY}\\{RUN_NAME}"
+            try:
+                _begin(words)  # Windows itself looks at the key at the next log-on only
+            except OSError as error:
+                said = T(
+                    "It starts at the next log-on (HKCU, {key}); now it did not: {words}",
+                    key=key,
+                    words=system_words(error),
+                )
+                return [said]
+            return [T("It starts with Windows now (HKCU, {key}), and runs.", key=key)]
         if platform == "darwin":
             path = home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
             _write(path, launch_agent(words))
@@ -108,7 +118,8 @@ def uninstall(home: Path, platform: str = sys.platform) -> list[Text]:
     try:
         if platform == "win32":
             _run_key(None)
-        elif platform == "darwin":
+            return [T("It does not start with the session any more; what runs now ends when you log off.")]
+        if platform == "darwin":
             path = home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
             _tried(["launchctl", "unload", "-w", str(path)])
             path.unlink(missing_ok=True)
@@ -146,6 +157,16 @@ def _tried(words: Sequence[str]) -> Text | str | None:
     except (OSError, subprocess.TimeoutExpired) as error:
         return system_words(error) if isinstance(error, OSError) else str(error)
     return None if done.returncode == 0 else (done.stderr or done.stdout).strip()[:300] or f"exit {done.returncode}"
+
+
+def _begin(words: Sequence[str]) -> None:
+    """Start it beside this program: it goes on when this one and its window have ended. Raises OSError."""
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+    nothing = subprocess.DEVNULL
+    started = subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=nothing, creationflags=flags)  # noqa: S603 - our own words
+    started.returncode = 0  # nobody waits for it
 
 
 def _run_key(value: str | None) -> None:

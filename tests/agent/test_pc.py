@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import plistlib
 import sys
 from pathlib import Path, PureWindowsPath
@@ -185,6 +186,35 @@ def test_it_is_written_and_taken_away(
     assert autostart.uninstall(tmp_path, platform)
     assert not (tmp_path / file).exists()
     assert autostart.uninstall(tmp_path, platform)
+
+
+def test_on_windows_it_is_started_at_once_and_not_at_the_next_log_on_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[str | None] = []
+    begun: list[list[str]] = []
+    monkeypatch.setattr(autostart, "_run_key", keys.append)
+    monkeypatch.setattr(autostart, "_begin", begun.append)
+    (said,) = autostart.install(WORDS, tmp_path, "win32")
+    assert (keys, begun) == ([autostart.windows_value(WORDS)], [WORDS])
+    assert "and runs" in said.render("en")
+
+    def refuse(_words: list[str]) -> None:
+        raise FileNotFoundError(2, "no pythonw")
+
+    monkeypatch.setattr(autostart, "_begin", refuse)
+    (said,) = autostart.install(WORDS, tmp_path, "win32")
+    assert "starts at the next log-on" in said.render("en")
+    (said,) = autostart.uninstall(tmp_path, "win32")
+    assert keys[2:] == [None]
+    assert "ends when you log off" in said.render("en")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipe that is a file")
+def test_what_is_started_gets_its_words_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    autostart._begin([sys.executable, "-S", "-c", f"open({str(tmp_path / 'pipe')!r}, 'w').write('here')"])
+    assert (tmp_path / "pipe").read_text() == "here"  # waits until it has opened the other end
 
 
 # --- the verb --------------------------------------------------------------------------------------------------------
