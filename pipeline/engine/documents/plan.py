@@ -388,9 +388,9 @@ def _held_status(order: Order) -> Finding:
     return Finding("status", text, Where(order=order.number), hint, Who.ACCOUNTANT)
 
 
-def unknown_status(number: str, status: str) -> Finding:
-    """What is told of an order whose status no rule names."""
+def unknown_status(number: str, status: str, key: str) -> Finding:
+    """What is told of an order whose status no rule names; ``key``: how a rule names that status."""
     text = T("Order {number} has the status {status}, and no rule says what becomes of it.", number=number,
              status=status)  # fmt: skip
-    hint = T("Write it into the step: rules: {{{status}: …}}; `nothing` is an answer, too.", status=yaml_word(status))
+    hint = T("Write it into the step: rules: {{{status}: …}}; `nothing` is an answer, too.", status=yaml_word(key))
     return Finding("unknown-status", text, Where(order=number), hint, Who.ADMIN)

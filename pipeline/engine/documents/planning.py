@@ -122,8 +122,8 @@ def _rule(run: DocumentsRun, work: Work) -> None:
         work.choices = (*work.choices, Choice(field="rate", value=f"{work.order.rate:f}", by="order"))
     if found is None:
         name = rules.find(work.status, run.statuses)
-        words = rules.title(name) if name is not None else work.status
-        work.findings = (planner.unknown_status(work.number, words),)
+        words, key = (rules.title(name), name.name or name.id) if name is not None else (work.status, work.status)
+        work.findings = (planner.unknown_status(work.number, words, key),)
         return
     work.acts = found
     if work.order is None and found != ("nothing",):

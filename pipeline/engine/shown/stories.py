@@ -72,6 +72,8 @@ EVENTS: Mapping[str, Text] = {
     "reported": T("the sheet of a day was written"),
     "plan-waits": T("stopped by a brake: nothing was applied"),
     "synced": T("brought in step"),
+    "stock-disagrees": T("the stock of both sides does not agree"),
+    "marked": T("the marker that it is complete was put beside it"),
     "paused": T("paused"),
     "resumed": T("not paused any more"),
 }
