@@ -97,9 +97,9 @@ def said_in_order(order: Order, path: str) -> str:
 
 
 def filled(template: str, order: Order) -> str:
-    """A comment from its template, without empty lines."""
+    """A comment from its template, without empty lines, and without those of which only signs are left (``№``)."""
     words = template.format_map({name: read(order) for name, read in COMMENT_FIELDS.items()})
-    return "\n".join(line for part in words.splitlines() if (line := tidy(part)))
+    return "\n".join(line for part in words.splitlines() if any(map(str.isalnum, line := tidy(part))))
 
 
 def picked(

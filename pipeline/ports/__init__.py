@@ -27,6 +27,7 @@ from pipeline.ports.documents import (
     ReturnDocuments,
     ShipDocuments,
     Shipment,
+    ShipsGoodsAlone,
     StatusChange,
     finished,
 )
@@ -157,6 +158,7 @@ __all__ = [
     "SeenOrder",
     "ShipDocuments",
     "Shipment",
+    "ShipsGoodsAlone",
     "StatusChange",
     "Stock",
     "StockTarget",

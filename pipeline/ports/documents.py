@@ -169,6 +169,15 @@ class ShipDocuments(Protocol):
         ...
 
 
+@runtime_checkable
+class ShipsGoodsAlone(Protocol):
+    """Its shipments may have the goods of an order without what delivery and payment cost."""
+
+    def goods_alone(self) -> bool:
+        """Whether they do, as its settings are."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
     """Goods that come back: the document that takes them in again, on the base of their shipment."""

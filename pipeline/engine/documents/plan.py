@@ -105,6 +105,7 @@ def plan(
     accepted: Collection[str] = (),
     others: Sequence[DocumentRef] = (),
     amends: bool = True,
+    goods_alone: bool = False,
 ) -> Plan:
     """What is to be done.
 
@@ -117,11 +118,12 @@ def plan(
         accepted: codes of findings that a person has taken as they are.
         others: shipments that stand on the document and are not ours.
         amends: the target can change its documents; else a person does it by hand.
+        goods_alone: its shipments have no delivery and no fee.
     """
     if "hold" in acts and "status" not in accepted:
         return Plan(findings=(_held_status(order),))
     acts = ("order",) if "hold" in acts else tuple(acts)
-    planner = _Planner(order, acts, standing, draft, settings, accepted, tuple(others), amends)
+    planner = _Planner(order, acts, standing, draft, settings, accepted, tuple(others), amends, goods_alone)
     return planner.plan(status)
 
 
@@ -135,6 +137,7 @@ class _Planner:
     accepted: Collection[str]
     others: tuple[DocumentRef, ...]
     amends: bool = True
+    goods_alone: bool = False
     doings: list[Doing] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
@@ -193,7 +196,11 @@ class _Planner:
             return
         # a document that was marked deleted comes back with its status, whatever is said of changes
         policy = "amend" if standing.cancelled or CHANGED in self.accepted else self.settings.changed
-        late = sent.changed(self.draft.order, standing) if self.draft is not None and policy != "ignore" else ()
+        late = (
+            sent.changed(self.draft.order, standing, goods_alone=self.goods_alone)
+            if self.draft is not None and policy != "ignore"
+            else ()
+        )
         if self._left_with_more():
             return  # what to do about that comes first
         if policy == "ignore":

@@ -19,7 +19,7 @@ from pipeline.errors import Finding, MistokError, Where, Who
 from pipeline.ledger import acts as act_rows
 from pipeline.ledger import decisions
 from pipeline.model import Order, cents
-from pipeline.ports import AmendDocuments, DocumentRef, Documents, SeenOrder, ShipDocuments
+from pipeline.ports import AmendDocuments, DocumentRef, Documents, SeenOrder, ShipDocuments, ShipsGoodsAlone
 from pipeline.ports.choices import Choice
 from pipeline.rules.keys import key_of
 from pipeline.rules.orders import is_currency, normal_order, order_findings
@@ -293,6 +293,7 @@ def _plan(run: DocumentsRun, work: Work) -> None:
         accepted=work.accepted,
         others=work.others,
         amends=isinstance(run.target, AmendDocuments),
+        goods_alone=isinstance(run.target, ShipsGoodsAlone) and run.target.goods_alone(),
     )
     # of an order whose document is not what it was made as nothing more is done before a person has looked
     amended = "amend" in work.plan.words

@@ -40,13 +40,16 @@ def _is_sum(one: Difference) -> bool:
     return one.before is None or one.after is None or one.path.rsplit("/", 1)[-1] in _OF_LINE
 
 
-def changed(order: Order, standing: Standing) -> tuple[tuple[Moved, tuple[Difference, ...]], ...]:
+def changed(
+    order: Order, standing: Standing, *, goods_alone: bool = False
+) -> tuple[tuple[Moved, tuple[Difference, ...]], ...]:
     """The shipments whose goods are away, and in what their sums are not those that the order has for them now.
 
     Nothing where the order's own sums are what its document was made with: that was asked about before.
 
     Args:
         order: as its document would be written now.
+        goods_alone: shipments have no delivery and no fee there, so these change nothing of one.
     """
     before = standing.written
     if before is not None and not sums_of(differences(before, order)):
@@ -56,17 +59,18 @@ def changed(order: Order, standing: Standing) -> tuple[tuple[Moved, tuple[Differ
         if not any(quantity > 0 for quantity in standing.left(shipment).values()):
             continue
         was = money.with_line_discounts(shipment.order)
-        told = sums_of(differences(was, _now(order, shipment, was)))
+        told = sums_of(differences(was, _now(order, shipment, was, goods_alone=goods_alone)))
         if told:
             found.append((shipment, told))
     return tuple(found)
 
 
-def _now(order: Order, shipment: Moved, was: Order) -> Order:
+def _now(order: Order, shipment: Moved, was: Order, *, goods_alone: bool) -> Order:
     """What that shipment would say if it were made now."""
     whole = money.with_line_discounts(order)
     part, _places = money.part_of(whole, shipment.quantities)
-    bears = shipment.whole or bool(was.delivery.cost or was.payment.fee)  # only a whole one has delivery and fee
+    # only a whole one has delivery and fee, if any has
+    bears = not goods_alone and (shipment.whole or bool(was.delivery.cost or was.payment.fee))
     cost, fee = (whole.delivery.cost, whole.payment.fee) if bears else (was.delivery.cost, was.payment.fee)
     lines = _without_cents(was, part)
     # where more was ordered its total is that of a part: the items tell the difference

@@ -214,6 +214,10 @@ class _Ships(Quincefin):
         """See ShipDocuments."""
         return self.shipment_book.ship(shipments)
 
+    def goods_alone(self) -> bool:
+        """See ShipsGoodsAlone: the order's tab of delivery is no line of a shipment."""
+        return self.settings.orders.delivery == "field" and bool(self.settings.fields.delivery)
+
 
 class _Returns(Quincefin):
     """An account whose API makes returns."""

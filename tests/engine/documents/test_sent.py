@@ -19,10 +19,10 @@ FIRST = order(line(), line("AB-2", "1", "50.00"))
 def planned(now: Order, before: Order = FIRST, acts: tuple[str, ...] = ("order", "ship"), **more: Any) -> Plan:
     """The plan of an order that was shipped as ``before`` and is ``now``."""
     said = settings(**more.pop("settings", {}))
-    accepted = more.pop("accepted", ())
+    accepted, goods_alone = more.pop("accepted", ()), more.pop("goods_alone", False)
     shipments = more.pop("shipments", (replace(moved(before), whole=True),))
     there = standing(before, written=more.pop("written", before), shipments=shipments, **more)
-    return plan(now, acts, there, draft(now), said, accepted=accepted)  # type: ignore[arg-type]
+    return plan(now, acts, there, draft(now), said, accepted=accepted, goods_alone=goods_alone)  # type: ignore[arg-type]
 
 
 def told(found: Plan) -> list[str]:
@@ -49,6 +49,16 @@ def test_another_sum_of_what_has_left_is_asked_about_field_by_field(
     assert (found.findings[0].code, found.doings) == (sent.SENT, ())
     assert any(words in one for one in told(found)), told(found)
     assert "S-1" in str(found.findings[0].text)
+
+
+def test_what_delivery_costs_changes_nothing_of_a_shipment_that_has_goods_alone() -> None:
+    now = order(line(), line("AB-2", "1", "50.00"), delivery=Delivery(cost=D("40.00")))
+    found = planned(now, acts=("order",), goods_alone=True)
+    assert (found.words, found.findings, found.notes) == (("amend",), (), ())
+    dearer = order(line(price="90.00"), line("AB-2", "1", "50.00"), delivery=Delivery(cost=D("40.00")))
+    found = planned(dearer, goods_alone=True)
+    assert found.findings[0].code == sent.SENT
+    assert not any("delivery" in one for one in told(found)), told(found)
 
 
 def test_accepted_it_is_amended_and_the_shipment_that_keeps_its_sum_is_told() -> None:
