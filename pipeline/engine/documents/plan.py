@@ -15,13 +15,14 @@ from typing import Any, Literal
 from pipeline.documents import Act, DocumentsSettings
 from pipeline.engine.documents import money, paper, sent
 from pipeline.engine.documents.standing import Moved, Standing, moving, without, writing
+from pipeline.engine.shown.rows import SHOP_STATUSES
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Order, cents
 from pipeline.ports import DocumentDraft, DocumentRef
 from pipeline.rules.differences import differences
 from pipeline.rules.keys import key_of
 from pipeline.rules.yamlwords import yaml_word
-from pipeline.texts import T, Text
+from pipeline.texts import T, Text, verbatim
 
 ZERO = Decimal(0)
 What = Literal["create", "amend", "pay", "ship", "return", "cancel", "status"]
@@ -147,7 +148,7 @@ class _Planner:
         if not live and "order" not in self.acts:
             if "ship" in self.acts or "pay" in self.acts:
                 return Plan(findings=(self._no_document(),))
-            words = T("Order {number} came as {status}.", number=self.order.number, status=self.order.status)
+            words = T("Order {number} came as {status}.", number=self.order.number, status=_said(self.order.status))
             return Plan(nothing=words)
         if {"order", "ship"} & set(self.acts):
             self._document()
@@ -383,14 +384,19 @@ class _Planner:
         text = T(
             "Order {number} came as {status}: it has no document yet, and the rule of that status makes none.",
             number=self.order.number,
-            status=self.order.status,
+            status=_said(self.order.status),
         )
         hint = T("Nothing is shipped or paid without its order. Write `order` into that rule: `[order, ship]`.")
         return Finding("no-document", text, self._where(), hint, Who.ADMIN)
 
 
+def _said(status: str) -> Text:
+    """A status of an order in words."""
+    return SHOP_STATUSES.get(status) or verbatim(status)
+
+
 def _held_status(order: Order) -> Finding:
-    text = T("Order {number} came as {status}.", number=order.number, status=order.status)
+    text = T("Order {number} came as {status}.", number=order.number, status=_said(order.status))
     hint = T("Orders of this status wait for a person, as `rules` says.")
     return Finding("status", text, Where(order=order.number), hint, Who.ACCOUNTANT)
 
