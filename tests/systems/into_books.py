@@ -37,7 +37,11 @@ class IntoBooks:
             "client": "acme", "timezone": "Europe/Kyiv", "language": "en",
             "connections": {
                 "shop": self.source,
-                "books": {"type": "books", "seed": ["goods.csv", "lists.csv"], "default_account": "bank"},
+                # shops whose dumps are tried sell in dollars; the books are in hryvnias
+                "books": {
+                    "type": "books", "seed": ["goods.csv", "lists.csv"], "default_account": "bank",
+                    "rates": {"USD": "41.50"},
+                },
             },
             "log": {"file": None}, "alerts": {"channels": []},
             "jobs": {"orders": {"steps": [step]}},
