@@ -78,7 +78,7 @@ def until(sock: socket.socket, size: int) -> bytes:
 
 def eventually(true: object) -> bool:
     assert callable(true)
-    end = time.monotonic() + 3
+    end = time.monotonic() + 30
     while not true() and time.monotonic() < end:
         time.sleep(0.01)
     return bool(true())
@@ -113,7 +113,8 @@ def test_a_cut_lets_exactly_so_many_bytes_up(proxy: TcpProxy, echo: Echo, after:
             until(sock, 2000)
     assert eventually(lambda: echo.ends)
     assert (proxy.fired, proxy.up_bytes) == (1, after)
-    assert len(echo.got) == after or (reset and len(echo.got) < after), "a reset throws away what was not read yet"
+    # a reset throws away what was not read yet
+    assert (reset and len(echo.got) <= after) or eventually(lambda: len(echo.got) == after)
     assert echo.ends == (["ConnectionResetError"] if reset else ["closed"])
     with client(proxy) as sock:  # once only
         sock.sendall(b"again")
@@ -156,12 +157,12 @@ def test_a_lost_reply_was_asked_for_and_never_comes(proxy: TcpProxy, echo: Echo)
         assert until(sock, 4) == b"LIST"
         sock.sendall(b"DELE")
         assert until(sock, 4) == b"", "nothing, and then the end"
-    assert bytes(echo.got) == b"LISTDELE"
+    assert eventually(lambda: bytes(echo.got) == b"LISTDELE")
     proxy.lose(after=2, linger=0.1)
     with client(proxy) as sock:
         sock.sendall(b"abcd")
         assert until(sock, 4) == b""
-    assert bytes(echo.got).endswith(b"abcd"), "what the client says still arrives"
+    assert eventually(lambda: bytes(echo.got).endswith(b"abcd")), "what the client says still arrives"
     with client(proxy) as sock:
         sock.sendall(b"well")
         assert until(sock, 4) == b"well"
@@ -195,7 +196,7 @@ def test_more_ports_go_to_the_same_ports_of_the_server(echo: Echo) -> None:
                 sock.sendall(b"goes on")
                 assert until(sock, 7) == b"goes on", "only the other one was cut"
             assert [one.kind for one in proxy.connections] == ["main", "extra"]
-            assert bytes(data.got) == b"da"
+            assert eventually(lambda: bytes(data.got) == b"da")
     finally:
         data.close()
 
