@@ -98,7 +98,10 @@ def reason(stored: str | None) -> str | None:
     """Why a card was closed, in the reader's language where it is not a person's own words."""
     if stored is None or not stored.startswith('{"t": '):
         return stored
-    return str(Text.from_json(json.loads(stored)))
+    try:
+        return str(Text.from_json(json.loads(stored)))
+    except (ValueError, LookupError, TypeError, AttributeError):  # a person wrote what only begins like a text of ours
+        return stored
 
 
 def close_one(conn: sa.Connection, client: str, number: int, now: datetime, *, by: str, why: str | None) -> bool:

@@ -360,4 +360,6 @@ def test_why_a_card_was_closed_is_in_the_readers_language_and_a_persons_words_st
     finally:
         use_language(before)
     assert reason("замовник передумав") == "замовник передумав"
+    for odd in ('{"t": ', '{"t": "x"', '{"t": "{y}", "a": {"x": 1}}', '{"t": 5, "a": []}'):
+        assert reason(odd) == odd, "a person may write anything"
     assert reason(None) is None
