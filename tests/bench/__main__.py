@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.bench import report
+from tests.bench import plot, report
 from tests.bench.lines import LINES, Options
 from tests.bench.measure import ROOT, measure
 
@@ -21,7 +21,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (default: %(default)s)")
     parser.add_argument("--only", choices=LINES, action="append", default=[], help="this line alone; may be repeated")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
-    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--plot", type=Path, metavar="OUT", help="draw them there (SVG)")
+    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md, .json and .svg")
+    parser.add_argument("--from", type=Path, metavar="JSON", dest="given", help="measure nothing: figures of before")
     args = parser.parse_args()
     if min(args.files, args.rows, args.rounds) < 1:
         parser.error("--files, --rows and --rounds are at least 1")
@@ -36,14 +38,21 @@ def main() -> None:
         if sys.stderr.isatty():
             print(f"\r{words:<60}", end="", file=sys.stderr, flush=True)
 
-    figures = measure(Options(args.files, args.rows, args.rounds), args.only, say)
+    if args.given:
+        figures = json.loads(args.given.read_text(encoding="utf-8"))
+    else:
+        figures = measure(Options(args.files, args.rows, args.rounds), args.only, say)
     say("")
     print(report.table(figures))
-    print(f"\n{report.machine(figures)}.")
-    if args.json:
-        args.json.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    print(f"\n{report.reached(figures)}\n{report.machine(figures)}.")
+    docs = ROOT / "docs"
+    if target := args.json or (docs / "benchmarks.json" if args.docs else None):
+        target.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    if target := args.plot or (docs / "benchmarks.svg" if args.docs else None):
+        plot.draw(figures, target)
     if args.docs:
-        (ROOT / "docs" / "benchmarks.md").write_text(report.page(figures), encoding="utf-8")
+        remarks = (Path(__file__).parent / "remarks.md").read_text(encoding="utf-8")
+        (docs / "benchmarks.md").write_text(report.page(figures, remarks), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,9 +27,11 @@ class Stopwatch:
             self.cpu += time.process_time() - cpu
 
 
-def tell(watch: Stopwatch, done: int) -> None:
-    """The last words of a measured process: how long the work took, how much was done, peak memory."""
-    print(json.dumps({"seconds": watch.seconds, "cpu": watch.cpu, "done": done, "peak_mib": peak_mib()}))
+def tell(watch: Stopwatch, done: int, **figures: float) -> None:
+    """The last words of a measured process: how long the work took, how much was done, peak memory; figures of its
+    own by their names."""
+    said = {"seconds": watch.seconds, "cpu": watch.cpu, "done": done, "peak_mib": peak_mib(), "figures": figures}
+    print(json.dumps(said))
 
 
 def peak_mib() -> float:

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,26 +27,54 @@ class Options:
 class Command:
     """One process of one round. It ends with the line of tests/bench/child.py, or tells nothing (``tells``).
 
-    ``expected``: how many must come out done, where that is not the line's own number.
+    ``expected``: how many must come out done, where that is not the line's own number. ``watched``: somebody else's
+    program, whose memory is looked at from outside, with that of its children. ``env``: set besides.
     """
 
     args: Sequence[str]
     tells: bool = True
     expected: int | None = None
+    watched: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class NotHere(Exception):
+    """This machine does not have what a side needs; the words say what."""
 
 
 #: Files that a plain script is given at a distance: it takes a third of a second for each.
 SLOW = 30
 
-#: Prepares one round in a fresh folder, and says what to run there.
+#: Prepares one round in a fresh folder, and says what to run there. Raises NotHere.
 Side = Callable[[Path], Command]
 
 
 @dataclass(frozen=True)
-class Line:
-    """One thing that is measured, with its two sides. ``expected``: how many must come out done.
+class Goal:
+    """What a line should reach: ``of`` a figure, at least or at most ``limit``.
 
-    ``goal`` is the least ratio of the rates (Mistok to plain) that is aimed at; None where none is set.
+    ``of``: ``rate`` (Mistok's through that of ``beside``), ``worst`` (the same in the worst single round), ``time``
+    (Mistok's seconds through those of ``beside``), ``peak`` (MiB), ``peak_ratio`` (Mistok's through that of
+    ``beside``), or a figure that Mistok's side told of itself.
+    """
+
+    of: str
+    limit: float
+    at_least: bool = True
+    beside: str = "plain"
+    title: str = ""  #: where it is another than the line's
+
+    def reached(self, value: float) -> bool:
+        """Is it?"""
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that is measured, with its sides: ``mistok``, mostly ``plain``, maybe others by their names.
+
+    ``expected``: how many must come out done. ``goal``: the least ratio of the rates (Mistok to plain) that is aimed
+    at; None where none is set. ``goals``: all others. ``rounds``: where they are not as many as the others'.
     """
 
     key: str
@@ -56,6 +84,13 @@ class Line:
     note: str
     sides: Mapping[str, Side]
     goal: float | None = None
+    goals: Sequence[Goal] = ()
+    rounds: int | None = None
+
+    @property
+    def all_goals(self) -> Sequence[Goal]:
+        """``goal`` first."""
+        return (*((Goal("rate", self.goal),) if self.goal else ()), *self.goals)
 
 
 class Stage:

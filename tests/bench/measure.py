@@ -9,17 +9,19 @@ import platform
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
-from tests.bench.lines import LINES, Command, Line, Options, Stage, staged
+import psutil
+
+from tests.bench.lines import LINES, Command, Goal, Line, NotHere, Options, Stage, staged
 
 Say = Callable[[str], None]
-SIDES = ("mistok", "plain")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -67,42 +69,106 @@ def _sync(folder: Path) -> float:
 
 
 def _line(line: Line, stage: Stage, rounds: int, say: Say) -> dict[str, Any]:
-    taken: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    rounds = line.rounds or rounds
+    taken: dict[str, list[dict[str, Any]]] = {side: [] for side in line.sides}
+    missing: dict[str, str] = {}
     for number in range(rounds):
-        for side in SIDES if number % 2 == 0 else SIDES[::-1]:
+        for side in tuple(line.sides) if number % 2 == 0 else tuple(line.sides)[::-1]:
+            if side in missing:
+                continue
             say(f"{line.key}: round {number + 1} of {rounds}, {side}")
-            with TemporaryDirectory(dir=stage.folder, prefix=f"{line.key}-") as work:
-                taken[side].append(_round(line, line.sides[side](Path(work)), Path(work)))
-    sides = {side: _medians(line, taken[side]) for side in SIDES}
-    mistok, script = sides["mistok"], sides["plain"]
+            with TemporaryDirectory(dir=stage.folder, prefix=f"{line.key}-", ignore_cleanup_errors=True) as work:
+                try:
+                    command = line.sides[side](Path(work))
+                except NotHere as error:
+                    missing[side] = str(error)
+                else:
+                    taken[side].append(_round(line, command, Path(work)))
+    sides = {side: _medians(line, of_side) for side, of_side in taken.items() if of_side}
+    mistok, script = sides["mistok"], sides.get("plain")
     return {
         "key": line.key,
         "title": line.title,
         "unit": line.unit,
         "count": line.expected,
         "note": line.note,
-        "goal": line.goal,
         "sides": sides,
-        "ratio": _ratio(mistok["rate"], script["rate"]),
-        "ratio_whole": _ratio(mistok["rate_whole"], script["rate_whole"]),
-        "ratio_memory": _ratio(mistok["peak_mib"], script["peak_mib"]),
+        "missing": missing,
+        "goals": [_goal(goal, sides) for goal in line.all_goals],
+        "ratio": _ratio(mistok["rate"], script["rate"]) if script else None,
+        "ratio_whole": _ratio(mistok["rate_whole"], script["rate_whole"]) if script else None,
+        "ratio_memory": _ratio(mistok["peak_mib"], script["peak_mib"]) if script else None,
     }
 
 
-def _round(line: Line, command: Command, work: Path) -> dict[str, float]:
-    begun = time.perf_counter()
-    done = subprocess.run(command.args, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, env=_env(work))
-    whole = time.perf_counter() - begun
-    if done.returncode:
-        raise RuntimeError(f"{line.key}: {' '.join(command.args)} failed:\n{done.stdout}\n{done.stderr}")
-    if not command.tells:
-        return {"seconds": whole, "whole": whole}
-    told = json.loads(done.stdout.splitlines()[-1])
+def _goal(goal: Goal, sides: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    value = _value(goal, sides["mistok"], sides.get(goal.beside))
+    return {**asdict(goal), "value": value, "reached": None if value is None else goal.reached(value)}
+
+
+def _value(goal: Goal, mistok: dict[str, Any], other: dict[str, Any] | None) -> float | None:
+    """What a goal is about, as measured; None when its other side is not on this machine."""
+    match goal.of:
+        case "peak":
+            return float(mistok["peak_mib"])
+        case "rate" | "time" | "worst" | "peak_ratio":
+            if other is None:
+                return None
+        case figure:
+            return float(mistok["figures"][figure])
+    match goal.of:
+        case "rate":
+            return _ratio(mistok["rate"], other["rate"])
+        case "time":
+            return _ratio(mistok["seconds"], other["seconds"])
+        case "worst":
+            share = float(other["done"]) / float(mistok["done"])
+            pairs = zip(mistok["rounds"], other["rounds"], strict=True)
+            return round(min(float(theirs) / float(ours) / share for ours, theirs in pairs), 3)
+    return _ratio(mistok["peak_mib"], other["peak_mib"])
+
+
+def _round(line: Line, command: Command, work: Path) -> dict[str, Any]:
+    env = {**_env(work), **command.env}
+    # to files: what is watched is not read while it runs, and a full pipe would stop it
+    with (work / "said").open("w+b") as out_file, (work / "complained").open("w+b") as err_file:
+        begun = time.perf_counter()
+        with subprocess.Popen(command.args, stdout=out_file, stderr=err_file, cwd=ROOT, env=env) as process:
+            peak = _watched(process) if command.watched else None
+            process.wait()
+        whole = time.perf_counter() - begun
+        out, err = (_text(file) for file in (out_file, err_file))
+    if process.returncode:
+        raise RuntimeError(f"{line.key}: {' '.join(command.args)} failed:\n{out}\n{err}")
     expected = line.expected if command.expected is None else command.expected
+    if not command.tells:
+        return {"seconds": whole, "whole": whole, "done": expected, **({"peak_mib": peak} if peak else {})}
+    told = json.loads(out.splitlines()[-1])
     if told["done"] != expected:
-        raise RuntimeError(f"{line.key}: {told['done']} of {expected} were done:\n{done.stdout}\n{done.stderr}")
-    figures = {"seconds": told["seconds"], "cpu": told["cpu"], "whole": whole, "peak_mib": told["peak_mib"]}
-    return {**figures, "done": told["done"]}
+        raise RuntimeError(f"{line.key}: {told['done']} of {expected} were done:\n{out}\n{err}")
+    named = ("seconds", "cpu", "peak_mib", "done", "figures")
+    return {**{name: told[name] for name in named if name in told}, "whole": whole}
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _watched(process: subprocess.Popen[bytes]) -> float:
+    """The most memory, in MiB, that a program and its children were seen to hold together; returns at its end."""
+    peak = 0
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(process.pid)
+        while process.poll() is None:
+            held = 0
+            for one in (root, *root.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    held += one.memory_info().rss
+            peak = max(peak, held)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+    return peak / 2**20
 
 
 def _env(work: Path) -> dict[str, str]:
@@ -111,21 +177,24 @@ def _env(work: Path) -> dict[str, str]:
     return {**kept, "TMPDIR": str(work), "PYTHONHASHSEED": "0"}
 
 
-def _medians(line: Line, rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
+def _medians(line: Line, rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     peaks = [one["peak_mib"] for one in rounds if "peak_mib" in one]
     cpu = [one["cpu"] for one in rounds if "cpu" in one]
     seconds, whole = median(one["seconds"] for one in rounds), median(one["whole"] for one in rounds)
     done = rounds[0].get("done", line.expected)
+    figures = rounds[0].get("figures", {})
     return {
         "seconds": round(seconds, 4),
         "seconds_whole": round(whole, 4),
         "seconds_cpu": round(median(cpu), 4) if cpu else None,
+        "done": done,
         "rate": round(done / seconds, 2),
         "rate_whole": round(done / whole, 2),
         "peak_mib": round(median(peaks), 1) if peaks else None,
+        "figures": {name: round(median(one["figures"][name] for one in rounds), 4) for name in figures},
         "rounds": [round(one["seconds"], 4) for one in rounds],
     }
 
 
-def _ratio(one: float | None, other: float | None) -> float | None:
-    return round(one / other, 3) if one and other else None
+def _ratio(one: Any, other: Any) -> float | None:
+    return round(float(one) / float(other), 3) if one and other else None

@@ -5,24 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-HEAD = ("", "Mistok", "plain script", "ratio", "goal", "whole runs", "peak MiB")
+HEAD = ("", "Mistok", "beside it", "", "measured", "goal", "reached", "peak MiB")
+#: What a goal's figure is called where it is no ratio of rates.
+_OF = {
+    "rate": "",
+    "worst": "in the worst round",
+    "time": "time",
+    "peak": "peak memory, MiB",
+    "peak_ratio": "peak memory",
+}
+_RATIOS = ("rate", "worst", "time", "peak_ratio")
 
 _PAGE = """\
 # Benchmarks
 
-Made by `uv run python -m tests.bench --docs`; edit nothing here by hand.
+Made by `uv run python -m tests.bench --docs`; edit nothing here by hand. What is not reached, and why, and what was
+tried: [below](#what-is-not-reached).
 
-Every line is measured beside a plain script that does the same as a user would write it, without any safety: no check,
-no archive, no sync, nothing to go on from after a crash. Both run in turns, each in a process of its own, {rounds}
-rounds; the figures are medians. Read the **ratios**: absolute figures move from machine to machine, and from hour to
-hour.
+Every line is measured beside others that do the same: first of all a plain script as a user would write it, without
+any safety (no check, no archive, no sync, nothing to go on from after a crash). All run in turns, each in a process of
+its own, {rounds} rounds where a line does not say otherwise; the figures are medians. Read the **ratios**: absolute
+figures move from machine to machine, and from hour to hour.
 
 {table}
 
-- *ratio*: Mistok's rate through the plain script's, of the work alone (connected, logged in and out again, but with all
-  code loaded before). *whole runs*: the same of whole processes with their start-up.
-- *goal*: the least ratio that is aimed at (“≥”); “–” where none is set. A line below its goal is where the work is.
-- *peak MiB*: the most memory that each process held, Mistok / plain script.
+{reached}
+
+![Each goal, and how far from it we are](benchmarks.svg)
+
+- *measured*: Mistok's rate through that of what stands beside it, of the work alone (connected, logged in and out
+  again, but with all code loaded before), or the figure that the line names.
+- *goal*: the least (“≥”) or the most (“≤”) that is aimed at; “–” where none is set.
+- *peak MiB*: the most memory that each process held, Mistok / what stands beside it.
 
 ## What each line does
 
@@ -34,34 +48,79 @@ hour.
 
 The import's wait for a file to lie still (`stable`) is set to 10 ms, so that the figure tells of work and not of
 waiting; everything else is as by default.
-"""
+
+{remarks}"""
 
 
 def rows(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """One tuple of cells a line."""
-    return [_row(line) for line in figures["lines"]]
+    """One tuple of cells for each goal, and one for each line that has none."""
+    return [row for line in figures["lines"] for row in _rows(line)]
 
 
-def _row(line: Mapping[str, Any]) -> tuple[str, ...]:
-    mistok, script = line["sides"]["mistok"], line["sides"]["plain"]
-    timed = line["unit"] == "starts"
-    return (
-        line["title"],
-        _seconds(mistok["seconds"]) if timed else f"{_number(mistok['rate'])} {line['unit']}/s",
-        _seconds(script["seconds"]) if timed else f"{_number(script['rate'])} {line['unit']}/s",
-        f"{line['ratio']:.2f} x",
-        f"≥ {line['goal']:.2f} x" if line["goal"] else "–",
-        "–" if timed else f"{line['ratio_whole']:.2f} x",
-        f"{mistok['peak_mib']:.0f} / {script['peak_mib']:.0f}" if mistok["peak_mib"] else "–",
-    )
+def _rows(line: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for number, goal in enumerate(line["goals"] or [None]):
+        beside = goal["beside"] if goal else "plain"
+        title = line["title"] if number == 0 else "–"
+        if goal and (words := goal["title"] or _OF.get(goal["of"], goal["of"].replace("_", " "))):
+            title += f": {words}"
+        other = line["sides"].get(beside)
+        found.append(
+            (
+                title,
+                _rate(line, line["sides"]["mistok"]),
+                _rate(line, other) if other else line["missing"].get(beside, "–"),
+                "" if beside == "plain" else beside,
+                _measured(goal) if goal else _ratio(line["ratio"]),
+                _goal(goal) if goal else "–",
+                _verdict(goal["reached"]) if goal else "",
+                _peaks(line["sides"]["mistok"], other),
+            )
+        )
+    return found
 
 
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.0f} ms"
+def _rate(line: Mapping[str, Any], side: Mapping[str, Any]) -> str:
+    if line["unit"] == "starts":
+        return f"{side['seconds'] * 1000:.0f} ms"
+    return f"{side['rate']:,.0f} {line['unit']}/s"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}"
+def _ratio(value: float | None) -> str:
+    return f"{value:.2f} x" if value else "–"
+
+
+def _measured(goal: Mapping[str, Any]) -> str:
+    if goal["value"] is None:
+        return "–"
+    return _ratio(goal["value"]) if goal["of"] in _RATIOS else _plain(goal["value"])
+
+
+def _goal(goal: Mapping[str, Any]) -> str:
+    sign = "≥" if goal["at_least"] else "≤"
+    return f"{sign} {goal['limit']:.2f} x" if goal["of"] in _RATIOS else f"{sign} {_plain(goal['limit'])}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+def _verdict(reached: bool | None) -> str:
+    return "?" if reached is None else "yes" if reached else "no"
+
+
+def _peaks(mistok: Mapping[str, Any], other: Mapping[str, Any] | None) -> str:
+    if not mistok["peak_mib"]:
+        return "–"
+    return f"{mistok['peak_mib']:.0f}" + (f" / {other['peak_mib']:.0f}" if other and other["peak_mib"] else "")
+
+
+def reached(figures: Mapping[str, Any]) -> str:
+    """How many goals are reached, in one sentence."""
+    goals = [goal for line in figures["lines"] for goal in line["goals"]]
+    known = [goal for goal in goals if goal["reached"] is not None]
+    words = f"{sum(goal['reached'] for goal in known)} of {len(known)} goals reached"
+    return words + (f", {len(goals) - len(known)} not measured." if len(known) < len(goals) else ".")
 
 
 def table(figures: Mapping[str, Any]) -> str:
@@ -87,11 +146,16 @@ def machine(figures: Mapping[str, Any]) -> str:
     )
 
 
-def page(figures: Mapping[str, Any]) -> str:
-    """docs/benchmarks.md."""
+def page(figures: Mapping[str, Any], remarks: str = "") -> str:
+    """docs/benchmarks.md. ``remarks``: what people write about the figures (tests/bench/remarks.md)."""
     lines = ["| " + " | ".join(HEAD) + " |", "|---" + "|---:" * (len(HEAD) - 1) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows(figures)]
     notes = "\n".join(f"- **{line['title']}** (`{line['key']}`): {line['note']}." for line in figures["lines"])
     return _PAGE.format(
-        rounds=figures["options"]["rounds"], table="\n".join(lines), notes=notes, machine=machine(figures)
+        rounds=figures["options"]["rounds"],
+        table="\n".join(lines),
+        reached=reached(figures),
+        notes=notes,
+        machine=machine(figures),
+        remarks=remarks,
     )

@@ -16,19 +16,24 @@ from tests.bench.measure import ROOT
 
 @pytest.mark.parametrize("only", [("import", "decode"), pytest.param((), marks=pytest.mark.full)], ids=["some", "all"])
 def test_the_bench_gives_every_line(tmp_path: Path, only: tuple[str, ...]) -> None:
-    out = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "tests.bench", "--files", "5", "--rows", "40", "--rounds", "1", "--json", str(out)]
+    out, picture = tmp_path / "figures.json", tmp_path / "figures.svg"
+    command = [sys.executable, "-m", "tests.bench", "--files", "5", "--rows", "40", "--rounds", "1"]
+    command += ["--json", str(out), "--plot", str(picture)]
     command += [word for key in only for word in ("--only", key)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(out.read_text(encoding="utf-8"))
     assert [line["key"] for line in figures["lines"]] == list(only or LINES)
     for line in figures["lines"]:
-        assert line["ratio"] > 0
-        assert set(line["sides"]) == {"mistok", "plain"}
+        assert line["sides"]["mistok"]["rate"] > 0
+        assert set(line["sides"]).isdisjoint(line["missing"])
         assert line["title"] in done.stdout
+        for goal in line["goals"]:
+            assert goal["value"] is not None or goal["beside"] in line["missing"]
+    assert "goals reached" in done.stdout
+    assert "</svg>" in picture.read_text(encoding="utf-8")
     page = report.page(figures)
-    assert all(f"| {line['title']} |" in page for line in figures["lines"])
+    assert all(f"| {line['title']}" in page for line in figures["lines"])
     assert str(tmp_path) not in json.dumps(figures)
     assert str(ROOT) not in page
 
