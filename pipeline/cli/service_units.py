@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from pipeline.config.clients import ENVIRONMENT
+
 #: Seconds that running steps are given when it is stopped (``serve --drain``), and the manager's patience beyond that.
 DRAIN, PATIENCE = 20, 45
-#: File in the client's folder with NAME=value lines, for secrets that the config takes from the environment.
-ENVIRONMENT = "service.env"
 #: Exit codes after which another start would end the same way.
 NOT_AGAIN = (0, 2)
 
