@@ -9,14 +9,15 @@ import sys
 from pathlib import Path
 
 from tests.bench import plot, report
-from tests.bench.lines import LINES, Options
+from tests.bench.lines import LINES
 from tests.bench.measure import ROOT, measure
+from tests.bench.stage import Options
 
 
 def main() -> None:
     """Measure, print the table, write what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--files", type=int, default=500, help="order files of the import (default: %(default)s)")
+    parser.add_argument("--files", type=int, default=2000, help="order files of the import (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=20_000, help="products of the export (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (default: %(default)s)")
     parser.add_argument("--only", choices=LINES, action="append", default=[], help="this line alone; may be repeated")

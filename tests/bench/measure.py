@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 
 import psutil
 
-from tests.bench.lines import LINES, Command, Goal, Line, NotHere, Options, Stage, staged
+from tests.bench.lines import LINES
+from tests.bench.stage import Command, Goal, Line, NotHere, Options, Stage, staged
 
 Say = Callable[[str], None]
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.bench import disk
 from tests.bench.child import Stopwatch, tell
 
 
@@ -25,12 +26,14 @@ def run(config_path: Path, job: str, word: str) -> None:
     config = load_config(config_path)
     registry = load_registry(None)
     warm(config, registry, SystemClock())
-    watch = Stopwatch()
+    watch, before = Stopwatch(), disk.syncs()
     with watch.running(), _profiled():
         report = run_job(config, job, registry=registry)
+    after = disk.syncs()
     if report.state != "done":
         sys.exit(f"the run ended {report.state}: {[str(f.text) for step in report.steps for f in step.findings]}")
-    tell(watch, report.counts.get(word, 0))
+    done = report.counts.get(word, 0)
+    tell(watch, done, **({"syncs_per_order": (after - before) / done} if after and before is not None and done else {}))
 
 
 def decode(folder: Path) -> None:

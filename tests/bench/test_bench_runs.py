@@ -14,7 +14,11 @@ from tests.bench.lines import LINES
 from tests.bench.measure import ROOT
 
 
-@pytest.mark.parametrize("only", [("import", "decode"), pytest.param((), marks=pytest.mark.full)], ids=["some", "all"])
+@pytest.mark.parametrize(
+    "only",
+    [("import", "decode"), *(pytest.param((key,), marks=pytest.mark.full) for key in LINES)],
+    ids=["some", *LINES],
+)
 def test_the_bench_gives_every_line(tmp_path: Path, only: tuple[str, ...]) -> None:
     out, picture = tmp_path / "figures.json", tmp_path / "figures.svg"
     command = [sys.executable, "-m", "tests.bench", "--files", "5", "--rows", "40", "--rounds", "1"]
@@ -23,7 +27,7 @@ def test_the_bench_gives_every_line(tmp_path: Path, only: tuple[str, ...]) -> No
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(out.read_text(encoding="utf-8"))
-    assert [line["key"] for line in figures["lines"]] == list(only or LINES)
+    assert [line["key"] for line in figures["lines"]] == list(only)
     for line in figures["lines"]:
         assert line["sides"]["mistok"]["rate"] > 0
         assert set(line["sides"]).isdisjoint(line["missing"])
