@@ -124,6 +124,7 @@ from pipeline.ports import (
     OrderChange,
     OrderFormat,
     Orders,
+    OrderStream,
     Pacer,
     Parties,
     PaymentDraft,
@@ -148,6 +149,7 @@ from pipeline.ports import (
     StatusChange,
     Stock,
     StockTarget,
+    StreamedFormat,
     System,
     Transport,
     Tried,
@@ -189,6 +191,7 @@ from pipeline.rules.pricing import (
     order_totals,
     spread,
 )
+from pipeline.rules.repetitions import Repetitions
 from pipeline.rules.searching import fold, matcher
 from pipeline.rules.specials import SpecialCandidate, timeline
 from pipeline.rules.stock import sellable
@@ -219,8 +222,10 @@ from pipeline.texts import LANGUAGES, TN, Arg, T, Text, current_language, show_d
 from pipeline.xmlio import (
     MAX_ERRORS,
     ParsedXml,
+    Piece,
     Schema,
     SchemaError,
+    XmlPieces,
     garbled,
     known_encoding,
     may_be_garbled,
@@ -336,6 +341,7 @@ __all__ = [
     "OrderChange",
     "OrderFormat",
     "OrderLine",
+    "OrderStream",
     "Orders",
     "OutboundSettings",
     "OutboundStep",
@@ -349,6 +355,7 @@ __all__ = [
     "PhpCsvReader",
     "PhpRow",
     "Pick",
+    "Piece",
     "PlanContext",
     "Plugin",
     "Price",
@@ -364,6 +371,7 @@ __all__ = [
     "Refused",
     "Rejected",
     "RemoteFile",
+    "Repetitions",
     "Reply",
     "ReportSettings",
     "ReportStep",
@@ -391,6 +399,7 @@ __all__ = [
     "StockLevel",
     "StockSyncSettings",
     "StockTarget",
+    "StreamedFormat",
     "Strikes",
     "SyncSettings",
     "SyncStep",
@@ -415,6 +424,7 @@ __all__ = [
     "Where",
     "Who",
     "WriteProbe",
+    "XmlPieces",
     "account_mark",
     "added_tax",
     "at_line",

@@ -46,6 +46,8 @@ from pipeline.ports.formats import (
     GoodsReader,
     GoodsShape,
     OrderFormat,
+    OrderStream,
+    StreamedFormat,
     Unread,
 )
 from pipeline.ports.orders import ApplyOrders, Hint, OrderChange, Orders, SeenOrder, Webhooks
@@ -136,6 +138,7 @@ __all__ = [
     "OnlyInferred",
     "OrderChange",
     "OrderFormat",
+    "OrderStream",
     "Orders",
     "Pacer",
     "Parties",
@@ -162,6 +165,7 @@ __all__ = [
     "StatusChange",
     "Stock",
     "StockTarget",
+    "StreamedFormat",
     "System",
     "Transport",
     "Tried",

@@ -94,6 +94,62 @@ class OrderFormat(Protocol):
         ...
 
 
+class OrderStream(Protocol):
+    """A file of many orders that was looked through to its end: nothing outside of its orders is wrong with it.
+
+    Orders are read anew each time they are asked for, and are the same each time; no more of them is in memory than is
+    asked for. An order is known by its place in the file, counted from 0.
+    """
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        """Remarks on the file itself, as of :class:`Decoded`."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Of the format."""
+        ...
+
+    @property
+    def lines(self) -> Sequence[int]:
+        """The line of each order, as its ``line`` says; as many as there are orders."""
+        ...
+
+    @property
+    def repeated(self) -> Sequence[Sequence[int]]:
+        """The places of orders that have one name (source and id), for each name that stands more than once."""
+        ...
+
+    def batches(self, size: int) -> Iterator[Decoded]:
+        """All orders in their order, at most ``size`` of them in each batch, with the remarks on these."""
+        ...
+
+    def pick(self, places: Sequence[int]) -> Sequence[DecodedOrder]:
+        """The orders at these places, in this order."""
+        ...
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        ...
+
+
+@runtime_checkable
+class StreamedFormat(Protocol):
+    """An :class:`OrderFormat` that reads a large file without holding it in memory; a format need not."""
+
+    def decode_stream(self, path: Path, settings: Any, context: FormatContext, scratch: Path) -> OrderStream | None:
+        """What ``decode`` would give for the file at ``path``, batch by batch.
+
+        The file is looked through once before this returns, so that the first order is given only when the last one
+        was seen. ``scratch``: a folder for what does not belong into memory; the stream leaves nothing there when it
+        is closed. None: a file of these settings can only be decoded as a whole.
+
+        Raises Rejected, just as ``decode``, when the file as a whole cannot be accepted.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A slice of the catalogue, column by column: every column has ``length`` values. See CATALOGUE_FIELDS."""

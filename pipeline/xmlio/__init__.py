@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pipeline.xmlio.encoding import garbled, known_encoding, may_be_garbled, read_text
 from pipeline.xmlio.parser import MAX_DEPTH, MAX_NODES, MAX_SIZE, ParsedXml, parse, path_of
+from pipeline.xmlio.pieces import Piece, XmlPieces
 from pipeline.xmlio.schema import MAX_ERRORS, Schema, SchemaError
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "MAX_NODES",
     "MAX_SIZE",
     "ParsedXml",
+    "Piece",
     "Schema",
     "SchemaError",
+    "XmlPieces",
     "garbled",
     "known_encoding",
     "may_be_garbled",

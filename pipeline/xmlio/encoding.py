@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Protocol
 
 from pipeline.errors import Finding, Rejected, Where
 from pipeline.texts import T, Text
@@ -22,6 +26,7 @@ _BARE_WIDE = ((b"<\0?\0", "utf-16-le"), (b"\0<\0?", "utf-16-be"))
 _DECLARED = re.compile(rb"""\A\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
 #: Python knows "encodings" that unpack or unescape (zip, utf-7, idna …); a file may name only those of plain letters.
 _LETTERS = re.compile(r"(ascii|utf-8|utf-(16|32)(-[lb]e)?|cp\d+|iso8859-\d+|koi8-[rtu]|mac-[a-z]+)\Z")
+_HEAD, _CHUNK = 4096, 1 << 20
 _HINT = T('Save the file in UTF-8 and begin it with <?xml version="1.0" encoding="UTF-8"?>.')
 
 
@@ -34,10 +39,111 @@ def read_text(
     Raises Rejected, code ``encoding``, when the bytes are not what they are said to be.
     """
     notes: list[Finding] = []
-    bom, mark = next(((name, mark) for mark, name in _BOMS if data.startswith(mark)), ("", b""))
-    body = data[len(mark) :]
-    wide = bom if bom.startswith(("utf-16", "utf-32")) else next((n for m, n in _BARE_WIDE if body.startswith(m)), "")
-    head = body[:400]
+    encoding, declared, mark = _told(data[:_HEAD], data, file, default_encoding, notes, hint)
+    body = data[mark:]
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise _unreadable(declared, encoding, _place_of(error.start, encoding, (body,)), file, hint) from error
+    if _single_byte(encoding) and not body.isascii() and _is_utf8(body):
+        raise _really_utf8(encoding, file, hint)
+    return text, encoding, tuple(notes)
+
+
+def open_text(
+    path: Path, *, file: str, default_encoding: str | None, scratch: Path, hint: Text = _HINT
+) -> tuple[IO[bytes], str, tuple[Finding, ...]]:
+    """The file at ``path`` as UTF-8 without a byte order mark, for reading, and the rest as :func:`read_text` gives it.
+
+    In memory is no more than a piece. A file in UTF-8 is read where it lies; of another one a copy is made in the
+    folder ``scratch``, which is gone when it is closed. Raises Rejected just as :func:`read_text`, and OSError.
+    """
+    notes: list[Finding] = []
+    with path.open("rb") as source:
+        encoding, declared, mark = _told(source.read(_HEAD), _Lying(path, 0), file, default_encoding, notes, hint)
+    lying = _Lying(path, mark)
+    if not mark and encoding in ("utf-8", "ascii"):
+        _read_through(lying, encoding, declared, None, file, hint)
+        return path.open("rb"), encoding, tuple(notes)
+    copy = TemporaryFile(dir=scratch)  # noqa: SIM115 - given away
+    try:
+        _read_through(lying, encoding, declared, copy, file, hint)
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
+    return copy, encoding, tuple(notes)
+
+
+def _read_through(lying: _Lying, encoding: str, declared: str, copy: IO[bytes] | None, file: str, hint: Text) -> None:
+    try:
+        for text in lying.pieces(encoding):
+            if copy is not None:
+                copy.write(text.encode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError as error:
+        place = _place_of(error.start, encoding, lying.chunks())
+        raise _unreadable(declared, encoding, place, file, hint) from error
+    if _single_byte(encoding) and not lying.isascii() and _is_utf8(lying):
+        raise _really_utf8(encoding, file, hint)
+
+
+class _Body(Protocol):
+    """The bytes of a file, here or where they lie."""
+
+    def isascii(self) -> bool: ...
+
+    def decode(self, encoding: str) -> object: ...
+
+
+class _Lying:
+    """The bytes of a file from ``start`` on, where they lie."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        self._path, self._start = path, start
+
+    def chunks(self) -> Iterator[bytes]:
+        with self._path.open("rb") as source:
+            source.seek(self._start)
+            while chunk := source.read(_CHUNK):
+                yield chunk
+
+    def pieces(self, encoding: str) -> Iterator[str]:
+        """Its text. Raises UnicodeDecodeError, whose ``start`` counts from its beginning."""
+        decoder = codecs.getincrementaldecoder(encoding)()
+        before = 0
+        for chunk, last in _with_last(self.chunks()):
+            kept = len(decoder.getstate()[0])
+            try:
+                yield decoder.decode(chunk, last)
+            except UnicodeDecodeError as error:
+                error.start += before - kept
+                raise
+            before += len(chunk)
+
+    def isascii(self) -> bool:
+        return all(chunk.isascii() for chunk in self.chunks())
+
+    def decode(self, encoding: str) -> None:
+        for _ in self.pieces(encoding):
+            pass
+
+
+def _with_last(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    before = next(chunks, b"")
+    for chunk in chunks:
+        yield before, False
+        before = chunk
+    yield before, True
+
+
+def _told(
+    head: bytes, data: _Body, file: str, default: str | None, notes: list[Finding], hint: Text
+) -> tuple[str, str, int]:
+    """The encoding to read ``data`` by, the one that it declares, and the length of its byte order mark."""
+    bom, mark = next(((name, mark) for mark, name in _BOMS if head.startswith(mark)), ("", b""))
+    head = head[len(mark) :]
+    wide = bom if bom.startswith(("utf-16", "utf-32")) else next((n for m, n in _BARE_WIDE if head.startswith(m)), "")
+    head = head[:400]
     if wide:
         head = head[: len(head) // 4 * 4].decode(wide, "replace").encode("ascii", "replace")
     match = _DECLARED.match(head)
@@ -48,23 +154,17 @@ def read_text(
                 "bom", T("The file begins with a byte order mark ({bom}); it was left out.", bom=bom), Where(file, 1)
             )
         )
-    encoding = _choose(declared, bom, wide, body, default_encoding, file, notes, hint)
-    try:
-        text = body.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise _unreadable(error, declared, encoding, body, file, hint) from error
-    if _single_byte(encoding) and not body.isascii() and _is_utf8(body):
-        # Cyrillic in a single-byte encoding is practically never also valid UTF-8, so this would be read as nonsense.
-        raise Rejected(
-            T(
-                "The file says it is in {encoding}, but it is in UTF-8: its letters would be garbled.",
-                encoding=encoding,
-            ),
-            code="encoding",
-            where=Where(file, 1, 1),
-            hint=hint,
-        )
-    return text, encoding, tuple(notes)
+    return _choose(declared, bom, wide, data, default, file, notes, hint), declared, len(mark)
+
+
+def _really_utf8(encoding: str, file: str, hint: Text) -> Rejected:
+    # Cyrillic in a single-byte encoding is practically never also valid UTF-8, so this would be read as nonsense.
+    return Rejected(
+        T("The file says it is in {encoding}, but it is in UTF-8: its letters would be garbled.", encoding=encoding),
+        code="encoding",
+        where=Where(file, 1, 1),
+        hint=hint,
+    )
 
 
 def known_encoding(name: str) -> str | None:
@@ -78,7 +178,7 @@ def known_encoding(name: str) -> str | None:
 
 
 def _choose(
-    declared: str, bom: str, wide: str, body: bytes, default: str | None, file: str, notes: list[Finding], hint: Text
+    declared: str, bom: str, wide: str, body: _Body, default: str | None, file: str, notes: list[Finding], hint: Text
 ) -> str:
     if declared:
         known = known_encoding(declared)
@@ -169,7 +269,7 @@ def _single_byte(encoding: str) -> bool:
     return encoding.startswith(("cp", "iso8859", "koi8", "latin", "mac", "windows"))
 
 
-def _is_utf8(data: bytes) -> bool:
+def _is_utf8(data: _Body) -> bool:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
@@ -177,14 +277,23 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _unreadable(
-    error: UnicodeDecodeError, declared: str, encoding: str, body: bytes, file: str, hint: Text
-) -> Rejected:
-    start = error.start
-    before = body[:start]
-    line = before.count(b"\n") + 1
-    column = len(before.rsplit(b"\n", 1)[-1].decode(encoding, "ignore")) + 1
-    octet = f"0x{body[start]:02X}" if start < len(body) else ""
+def _place_of(start: int, encoding: str, chunks: Iterable[bytes]) -> tuple[int, int, str]:
+    """Line and column of the byte at ``start``, and how it is shown (empty: there is none)."""
+    line, rest, before, octet = 1, b"", 0, ""
+    for chunk in chunks:
+        if before <= start < before + len(chunk):
+            octet = f"0x{chunk[start - before]:02X}"
+        part = chunk[: max(start - before, 0)]
+        line += part.count(b"\n")
+        rest = part.rpartition(b"\n")[2] if b"\n" in part else rest + part
+        before += len(chunk)
+        if before > start:
+            break
+    return line, len(rest.decode(encoding, "ignore")) + 1, octet
+
+
+def _unreadable(declared: str, encoding: str, place: tuple[int, int, str], file: str, hint: Text) -> Rejected:
+    line, column, octet = place
     what: Text
     if declared:
         what = T(

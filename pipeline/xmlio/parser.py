@@ -94,19 +94,9 @@ def parse(
     from lxml import etree
 
     if len(data) > max_size:
-        raise Rejected(
-            T("The file has {size} bytes; at most {limit} are read.", size=len(data), limit=max_size),
-            code="too-large",
-            where=Where(file),
-            hint=T("Send fewer orders in one file, or have the admin raise max_size."),
-        )
+        raise too_large(file, len(data), max_size)
     if not data.strip(b" \t\r\n\0"):
-        raise Rejected(
-            T("The file is empty."),
-            code="truncated",
-            where=Where(file, 1, 1),
-            hint=T("Write the file under a temporary name and rename it when it is whole."),
-        )
+        raise nothing_in(file)
     if encoding is None:
         text, encoding, notes = read_text(data, file=file, default_encoding=default_encoding)
         utf8 = text.encode("utf-8", "surrogatepass")
@@ -130,6 +120,26 @@ def parse(
     if _deeper_than(max_depth)(root):
         guard.ran(utf8)
     return ParsedXml(root, encoding, notes, file, utf8, guard)
+
+
+def too_large(file: str, size: int, limit: int) -> Rejected:
+    """What is said of so many bytes."""
+    return Rejected(
+        T("The file has {size} bytes; at most {limit} are read.", size=size, limit=limit),
+        code="too-large",
+        where=Where(file),
+        hint=T("Send fewer orders in one file, or have the admin raise max_size."),
+    )
+
+
+def nothing_in(file: str) -> Rejected:
+    """What is said of an empty file."""
+    return Rejected(
+        T("The file is empty."),
+        code="truncated",
+        where=Where(file, 1, 1),
+        hint=T("Write the file under a temporary name and rename it when it is whole."),
+    )
 
 
 @cache
@@ -199,16 +209,19 @@ class _Guard:
     def _run(self, utf8: bytes) -> None:
         self._utf8 = utf8
         self.lines, self.columns = array("L"), array("L")
+        try:
+            self._prepared().Parse(utf8, True)
+        except expat.ExpatError as error:
+            raise self._refusal(error) from error
+        del self._parser  # it knows our methods, and we know it: nobody would free the text
+
+    def _prepared(self) -> expat.XMLParserType:
         self._parser = expat.ParserCreate("utf-8", " ")
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._parser.ordered_attributes = True
-        try:
-            self._parser.Parse(utf8, True)
-        except expat.ExpatError as error:
-            raise self._refusal(error) from error
-        del self._parser  # it knows our methods, and we know it: nobody would free the text
+        return self._parser
 
     def _where(self) -> Where:
         return Where(self._file, self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1)
@@ -224,6 +237,12 @@ class _Guard:
     def _start(self, name: str, attributes: list[str]) -> None:
         self._nodes += 1 + len(attributes) // 2
         local = name.rpartition(" ")[2]
+        self._bounded()
+        self._open.append((local, self._parser.CurrentLineNumber))
+        self.lines.append(self._parser.CurrentLineNumber)
+        self.columns.append(self._parser.CurrentColumnNumber + 1)
+
+    def _bounded(self) -> None:
         if len(self._open) >= self._max_depth:
             raise Rejected(
                 T("More than {limit} elements stand inside one another.", limit=self._max_depth),
@@ -238,9 +257,6 @@ class _Guard:
                 where=self._where(),
                 hint=T("Send fewer orders in one file."),
             )
-        self._open.append((local, self._parser.CurrentLineNumber))
-        self.lines.append(self._parser.CurrentLineNumber)
-        self.columns.append(self._parser.CurrentColumnNumber + 1)
 
     def _end(self, _name: str) -> None:
         self._open.pop()
@@ -282,18 +298,23 @@ class _Guard:
             elif message == expat.errors.XML_ERROR_BAD_CHAR_REF:
                 hint = _CONTROL
         what = T("This is not well-formed XML: {words}.", words=words)
-        if not self.lines:
+        if not self._begun:
             hint = T("An order file begins with <?xml …?> and the element <orders>.")
             if message == expat.errors.XML_ERROR_SYNTAX:
                 what = T("This is not XML at all.")
         return Rejected(what, code="not-xml", where=where, hint=hint)
+
+    @property
+    def _begun(self) -> bool:
+        """Whether any element began."""
+        return bool(self.lines)
 
     def _around(self, message: str) -> tuple[Text, Text] | None:
         """What is said of something that stands before or after the document; None when that is not the trouble."""
         if self._open:
             return None
         start = self._utf8.find(b"<?xml")
-        if start < 0 and not self.lines:
+        if start < 0 and not self._begun:
             start = self._utf8.find(b"<orders")
         before = self._utf8[: max(start, 0)]
         if before and not before.strip():
@@ -307,7 +328,7 @@ class _Guard:
                 T("Did PHP print a warning into the file? Look at the site's log, and set display_errors = Off."),
             )
         at = self._parser.ErrorByteIndex
-        after = self._utf8[at:] if self.lines and at >= 0 else b""
+        after = self._utf8[at:] if self._begun and at >= 0 else b""
         if after and not after.strip(b"\0 \t\r\n"):
             return (
                 T("After the end of the document there are {n} NUL bytes.", n=after.count(b"\0")),

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.errors import ConfigError, Finding, Rejected, Where
 from pipeline.texts import T, Text, verbatim
 from pipeline.xmlio.parser import ParsedXml, parse, path_of
-from pipeline.xmlio.xsd import Declarations, Declared
+from pipeline.xmlio.xsd import Declarations, Declared, alone_in
 
 MAX_ROUNDS = 20
 SHOWN = 60  #: characters of a file's own text in a message
@@ -81,6 +81,7 @@ class Schema:
         self.namespace: str = tree.root.get("targetNamespace", "")
         self.version: str = tree.root.get("version", "")
         self.declarations = Declarations(tree.root)
+        self._alone = frozenset(alone_in(tree.root))
 
     @classmethod
     def load(cls, path: Path) -> Schema:
@@ -93,6 +94,11 @@ class Schema:
                 hint=T("Write the path of the XSD relative to the config, or leave `xsd` out to use the built-in one."),
             ) from error
         return _load(path, stat.st_mtime_ns, stat.st_size)
+
+    def one_by_one(self, root: str, child: str) -> bool:
+        """Whether a document is right when each ``child`` of its ``root`` is: that one alone may stand there, as often
+        as one likes, and nothing must be another, or the same, in all of the document."""
+        return (root, child) in self._alone
 
     def check(self, document: ParsedXml) -> tuple[SchemaError, ...]:
         """Every breach in ``document``, in the order of the file (at most MAX_ERRORS); empty when it conforms."""

@@ -134,6 +134,26 @@ class Declarations:
         return base, allowed
 
 
+def alone_in(schema: Any) -> Iterator[tuple[str, str]]:
+    """(root, child) of global elements that hold a sequence of nothing but one element, any number of times; none when
+    the schema asks of values that they are unique, or refer to one another, in a whole document."""
+    if any(schema.iter(*(f"{XS}{name}" for name in ("key", "keyref", "unique")))):
+        return
+    words = {_local(value) for node in schema.iter() for value in node.attrib.values()}
+    if words & {"ID", "IDREF", "IDREFS", "ENTITY", "ENTITIES"}:
+        return
+    for node in schema.findall(f"{XS}element"):
+        kinds = node.findall(f"{XS}complexType")
+        groups = [part for kind in kinds for part in kind if part.tag not in (f"{XS}annotation", f"{XS}attribute")]
+        if len(groups) != 1 or groups[0].tag != f"{XS}sequence" or set(groups[0].attrib):
+            continue
+        inner = [part for part in groups[0] if part.tag != f"{XS}annotation"]
+        if len(inner) == 1 and inner[0].tag == f"{XS}element" and inner[0].get("maxOccurs") == "unbounded":
+            least = inner[0].get("minOccurs", "1")
+            if least in ("0", "1"):
+                yield node.get("name", ""), inner[0].get("name", "")
+
+
 def _optional(declared: Declared) -> Declared:
     return replace(declared, required=False)
 

@@ -137,7 +137,7 @@ class Reader:
                 name = child.tag[cut:]
                 if name not in found:
                     words = child.text
-                    found[name] = _clean(words) if words else ""
+                    found[name] = clean(words) if words else ""
             self._known[parent] = found
         return found
 
@@ -286,7 +286,7 @@ class Reader:
                 discount=discount,
                 tax_rate=self._decimal(item, "tax-rate"),
                 attributes={
-                    _clean(attribute.get("name", "")): (attribute.text or "").strip()
+                    clean(attribute.get("name", "")): (attribute.text or "").strip()
                     for attribute in self._children(item, "attributes", "attribute")
                 },
                 barcode=self._text(item, "barcode"),
@@ -487,8 +487,7 @@ class Reader:
 
     def _named(self, parent: Any, key: str) -> dict[str, str]:
         found = {
-            _clean(child.get("name", "")): (child.text or "").strip()
-            for child in (parent if parent is not None else ())
+            clean(child.get("name", "")): (child.text or "").strip() for child in (parent if parent is not None else ())
         }
         self._extra.update({f"{key}.{name}": value for name, value in found.items() if value})
         return found
@@ -522,7 +521,8 @@ def canonical(element: Any, namespace: str = "") -> bytes:
     return between_ends.sub(r"\1", before_start.sub("><", words.decode())).encode()
 
 
-def _clean(words: str) -> str:
+def clean(words: str) -> str:
+    """A text with its blanks collapsed."""
     return " ".join(words.split())
 
 

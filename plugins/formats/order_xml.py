@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from pydantic import Field, field_validator
 
@@ -23,11 +25,13 @@ from pipeline.api import (
     FormatContext,
     FormatPlugin,
     OrderFormat,
+    OrderStream,
     ParsedXml,
     Rejected,
     Schema,
     SchemaError,
     Settings,
+    StreamedFormat,
     T,
     Where,
     known_encoding,
@@ -35,7 +39,7 @@ from pipeline.api import (
     path_of,
     schemas,
 )
-from plugins.formats._order_xml import LazyPlaces, Places, Reader, named_places
+from plugins.formats._order_xml import LazyPlaces, Placed, Places, Reader, named_places
 from plugins.formats._order_xml_rules import explain
 
 NAMESPACE = "urn:mistok:order:1"
@@ -76,47 +80,25 @@ class OrderXml:
     def decode(self, data: bytes, settings: OrderXmlSettings, context: FormatContext) -> Decoded:
         """The orders in ``data``. Raises Rejected: not this format, or a mistake outside of any one order."""
         document = parse_xml(data, file=context.file, default_encoding=settings.encoding, max_depth=settings.max_depth)
-        schema = Schema.load(context.base / settings.xsd if settings.xsd else schemas() / "order.xsd")
-        notes = list(document.notes)
-        _check_root(document, context.file)
-        if _move_into(document.root, schema.namespace):
-            notes.append(
-                Finding(
-                    "no-namespace",
-                    T("The file names no namespace; it was read as {namespace}.", namespace=NAMESPACE),
-                    Where(context.file, document.lines[0]),
-                    T("Write <orders xmlns={quoted}>.", quoted=f'"{NAMESPACE}"'),
-                )
-            )
+        schema = schema_of(settings, context)
+        notes = [*document.notes, *rooted(document, schema, context.file)]
         errors = schema.check(document)
         if len(errors) >= MAX_ERRORS:  # the list is cut: what is not on it cannot be called good
             raise Rejected(findings=tuple(error.finding(context.file) for error in errors))
-        # a schema of the client's own may let other things stand beside the orders
-        elements = [element for element in document.root if _local(element) == "order"]
-        positions = {id(order): index for index, order in enumerate(elements)}
-        outside: list[SchemaError] = []
-        inside: dict[int, list[SchemaError]] = defaultdict(list)
-        for error in errors:
-            index = _order_of(error.element, positions)
-            if index is None:
-                outside.append(error)
-            else:
-                inside[index].append(error)
+        orders = orders_of(document)
+        inside, outside = sorted_out(errors, orders)
         if outside:
             raise Rejected(findings=tuple(error.finding(context.file) for error in errors))
-        namespace = _only_namespace(document)
-        if not namespace:
-            _strip(document.root)
-        placed = _Placed(document)
-        line = placed.line if _odd_lines(document.utf8) else _line
-        later = _Later(document.utf8, context.file, len(elements))
-        decoded: list[DecodedOrder] = []
-        for index, element in enumerate(elements):
-            places = LazyPlaces(partial(later.places, index))
-            reader = Reader(element, line, placed, places, settings, context, path_of, namespace)
-            decoded.append(reader.held(inside[index]) if index in inside else reader.order())
-            notes.extend(reader.notes)
-        return Decoded(tuple(decoded), tuple(notes), NAMESPACE)
+        decoded, more = read_orders(document, orders, inside, settings, context)
+        return Decoded(tuple(decoded), (*notes, *more), NAMESPACE)
+
+    def decode_stream(
+        self, path: Path, settings: OrderXmlSettings, context: FormatContext, scratch: Path
+    ) -> OrderStream | None:
+        """The same in pieces. None where the orders of a client's own schema cannot be checked one by one."""
+        from plugins.formats._order_xml_stream import open_stream
+
+        return open_stream(path, settings, context, scratch)
 
     def complete(self, tail: bytes, settings: OrderXmlSettings) -> bool:  # noqa: ARG002 - the port's signature
         """Whether the end is there: ``</orders>``, or something that no waiting would turn into an order file."""
@@ -130,6 +112,105 @@ class OrderXml:
         whole = len(tail) < 4096  # all of it is here
         start = end.removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").lstrip()
         return whole and bool(start) and not start.startswith(b"<")
+
+
+class Place(Protocol):
+    """Where a document stands in its file."""
+
+    def place(self, line: int, column: int) -> tuple[int, int]:
+        """The line and column of the file that these of the document are."""
+        ...
+
+    def line(self, line: int) -> int:
+        """The same of a line alone."""
+        ...
+
+    def path(self, path: str) -> str:
+        """The path in the file of what has this one in the document."""
+        ...
+
+
+def schema_of(settings: OrderXmlSettings, context: FormatContext) -> Schema:
+    """The client's own, or the built-in one. Raises ConfigError."""
+    return Schema.load(context.base / settings.xsd if settings.xsd else schemas() / "order.xsd")
+
+
+def rooted(document: ParsedXml, schema: Schema, file: str) -> list[Finding]:
+    """Remarks on the root of a file, all elements of which are in the schema's namespace then. Raises Rejected."""
+    _check_root(document, file)
+    if not _move_into(document.root, schema.namespace):
+        return []
+    return [
+        Finding(
+            "no-namespace",
+            T("The file names no namespace; it was read as {namespace}.", namespace=NAMESPACE),
+            Where(file, document.lines[0]),
+            T("Write <orders xmlns={quoted}>.", quoted=f'"{NAMESPACE}"'),
+        )
+    ]
+
+
+def orders_of(document: ParsedXml) -> list[Any]:
+    """Its orders: a schema of the client's own may let other things stand beside them."""
+    return [element for element in document.root if _local(element) == "order"]
+
+
+def sorted_out(
+    errors: Iterable[SchemaError], orders: Sequence[Any]
+) -> tuple[dict[int, list[SchemaError]], list[SchemaError]]:
+    """Those inside of each order, and those outside of any."""
+    positions = {id(order): index for index, order in enumerate(orders)}
+    outside: list[SchemaError] = []
+    inside: dict[int, list[SchemaError]] = defaultdict(list)
+    for error in errors:
+        index = _order_of(error.element, positions)
+        if index is None:
+            outside.append(error)
+        else:
+            inside[index].append(error)
+    return inside, outside
+
+
+def read_orders(
+    document: ParsedXml,
+    orders: Sequence[Any],
+    inside: Mapping[int, Sequence[SchemaError]],
+    settings: OrderXmlSettings,
+    context: FormatContext,
+    at: Place | None = None,
+) -> tuple[list[DecodedOrder], list[Finding]]:
+    """The orders of a document, and remarks on them; ``inside``: what is wrong with some of them by the schema.
+
+    ``at``: where the document stands in its file, unless it is all of it.
+    """
+    namespace = _only_namespace(document)
+    if not namespace:
+        _strip(document.root)
+    counted = _Placed(document)
+    placed: Placed = counted
+    line: Callable[[Any], int] = counted.line if _odd_lines(document.utf8) else _line
+    path: Callable[[Any], str] = path_of
+    if at is not None:
+        line, placed, path = _moved(at, line, placed)
+    later = _Later(document.utf8, context.file, len(orders), at)
+    decoded: list[DecodedOrder] = []
+    notes: list[Finding] = []
+    for index, element in enumerate(orders):
+        places = LazyPlaces(partial(later.places, index))
+        reader = Reader(element, line, placed, places, settings, context, path, namespace)
+        decoded.append(reader.held(inside[index]) if index in inside else reader.order())
+        notes.extend(reader.notes)
+    return decoded, notes
+
+
+def _moved(
+    at: Place, line: Callable[[Any], int], placed: Placed
+) -> tuple[Callable[[Any], int], Placed, Callable[[Any], str]]:
+    return (
+        lambda element: at.line(line(element)),
+        lambda element: at.place(*placed(element)),
+        lambda element: at.path(path_of(element)),
+    )
 
 
 def _path(index: int, orders: int) -> str:
@@ -201,19 +282,22 @@ class _Placed:
 class _Later:
     """The file once more, for the places of its orders: kept as its text, and parsed when somebody asks."""
 
-    def __init__(self, utf8: bytes, file: str, orders: int) -> None:
-        self._utf8, self._file, self._many = utf8, file, orders
+    def __init__(self, utf8: bytes, file: str, orders: int, at: Place | None = None) -> None:
+        self._utf8, self._file, self._many, self._at = utf8, file, orders, at
         self._orders: list[Any] | None = None
-        self._placed: _Placed | None = None
+        self._placed: Placed | None = None
 
     def places(self, index: int) -> Places:
         """Of the order with this index."""
         try:
             if self._orders is None or self._placed is None:
                 document = parse_xml(self._utf8, file=self._file, encoding="utf-8", max_depth=_ANY_DEPTH)
-                self._orders = [element for element in document.root if _local(element) == "order"]
+                self._orders = orders_of(document)
                 self._placed = _Placed(document)
-            return named_places(self._orders[index], self._placed, _path(index, self._many))
+                if self._at is not None:
+                    self._placed = _moved(self._at, _line, self._placed)[1]
+            path = _path(index, self._many)
+            return named_places(self._orders[index], self._placed, self._at.path(path) if self._at else path)
         except Rejected:  # two parsers that count differently: then it is told without its place
             return {}
 
@@ -253,6 +337,7 @@ def _order_of(element: Any, positions: dict[int, int]) -> int | None:
 
 
 _: type[OrderFormat] = OrderXml
+_streamed: type[StreamedFormat] = OrderXml
 
 PLUGIN = FormatPlugin(
     name="order-xml",
