@@ -180,12 +180,21 @@ class Archive:
         path = self.find(sha256)
         data = path.read_bytes() if path else b""
         if path is None or hashlib.sha256(data).hexdigest() != sha256:
-            raise MistokError(
-                T("The archive has no sound copy of {name}.", name=sha256),
-                code="archive",
-                hint=T("Restore the archive's folder {folder} from a backup.", folder=str(self.root)),
-            )
+            raise self._unsound(sha256)
         return data
+
+    def _unsound(self, sha256: str) -> MistokError:
+        return MistokError(
+            T("The archive has no sound copy of {name}.", name=sha256),
+            code="archive",
+            hint=T("Restore the archive's folder {folder} from a backup.", folder=str(self.root)),
+        )
+
+    def sound(self, sha256: str) -> Path:
+        """Where the bytes of a hash lie, for what is read in pieces. Raises MistokError as :meth:`read` does."""
+        if not self.verify(sha256):
+            raise self._unsound(sha256)
+        return self._object(sha256)
 
     def verify(self, sha256: str) -> bool:
         """Read the copy again and compare its hash."""

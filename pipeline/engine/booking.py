@@ -34,7 +34,9 @@ from pipeline.texts import T
 if TYPE_CHECKING:
     from pipeline.engine.context import RunContext
     from pipeline.engine.inbound import Inbound
+    from pipeline.engine.parts import Part
     from pipeline.engine.walking import Walk
+    from pipeline.engine.weighing import Scales
 
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
@@ -57,28 +59,41 @@ def book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
             for row, decoded in pending
             for index, one in enumerate(decoded.orders)
         ]
-        with walk.ctx.ledger.read() as conn:
-            known = order_rows.by_keys(conn, {work.key for work in works})
-            outdated = revisions.outdated(conn, {row["id"] for row, _decoded in pending})
-            ids = {row["id"] for row in known.values()}
-            waiting = revisions.with_waiting(conn, ids) | revisions.asked_of(conn, walk.ctx.client, ids)
-
-        def standing(
-            work: Work,
-            outdated: Collection[tuple[Any, int, str]] = outdated,
-            waiting: Collection[int] = waiting,
-        ) -> Standing:
-            order = work.row.get("id")
-            if (order, work.file_id, work.revision) in outdated:
-                return "older"
-            stands = by_state(work)
-            # what its document has comes again while other content is on its way there, or a person is asked about it:
-            # which is the shop's last word?
-            return "changed" if stands == "same" and order in waiting else stands
-
-        found = sort_out(works, amending.settle_left_behind(walk, works, known), scales.standing(standing))
+        found = _sorted(walk, works, scales)
         carry(walk, found, [row for row, _decoded in pending if row["id"] not in found.deferred])
         pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
+
+
+def book_part(walk: Inbound, row: Row, part: Part, scales: Scales) -> None:
+    """The same for some of the orders of a large file, whose ``row`` is marked done when all of them were booked."""
+    found = _sorted(walk, part.works, scales, part.again)
+    carry(walk, found, ())
+    if found.fresh and row.get("counted"):  # it was read up to here, and that is more than last time
+        with walk.begin() as conn:
+            file_rows.update(conn, [row["id"]], walk.ctx.clock.now(), tries=0)
+        row["counted"] = False
+
+
+def _sorted(walk: Inbound, works: Sequence[Work], scales: Scales, again: Collection[int] = ()) -> Sorted:
+    """Works sorted by what the ledger knows; ``again``: places in their file that only repeat one before."""
+    with walk.ctx.ledger.read() as conn:
+        known = order_rows.by_keys(conn, {work.key for work in works})
+        ids = {row["id"] for row in known.values()}
+        outdated = revisions.outdated(conn, {work.file_id for work in works}, ids)
+        waiting = revisions.with_waiting(conn, ids) | revisions.asked_of(conn, walk.ctx.client, ids)
+
+    def standing(work: Work) -> Standing:
+        if work.index in again:
+            return "same"
+        order = work.row.get("id")
+        if (order, work.file_id, work.revision) in outdated:
+            return "older"
+        stands = by_state(work)
+        # what its document has comes again while other content is on its way there, or a person is asked about it:
+        # which is the shop's last word?
+        return "changed" if stands == "same" and order in waiting else stands
+
+    return sort_out(works, amending.settle_left_behind(walk, works, known), scales.standing(standing))
 
 
 # --- carrying ----------------------------------------------------------------------------------------------------
@@ -113,7 +128,7 @@ def carry(walk: Inbound, sorted_out: Sorted, files: Sequence[Row]) -> None:
             finish_files(walk, conn, files, now)
     ctx.reach("inbound:begun")
     if to_create:
-        create(walk, to_create, files)
+        create(walk, to_create, files, begun=True)
     if to_amend:
         amending.apply(walk, to_amend, files)
 
@@ -220,14 +235,14 @@ def says(ref: DocumentRef, now: datetime) -> dict[str, Any] | None:
     return {"total": f"{ref.total:f}", "currency": ref.currency, "at": now.isoformat()}
 
 
-def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row]) -> None:
+def create(walk: Inbound, works: Sequence[Work], files: Sequence[Row], *, begun: bool = False) -> None:
     """Have the target make the documents of planned works: found first, then made, then committed.
 
-    ``files`` are those that the works came in with; none for orders that went on later.
+    ``files`` are those that are done with these works. ``begun``: their keys are written down; else they are, first.
     """
     ctx = walk.ctx
     target = planning.documents(ctx.system(walk.settings.into))
-    if not files:  # their keys are written down before the target is called, as for new ones
+    if not begun:  # as for new ones, before the target is called
         with walk.begin() as conn:
             # not those that a person has rejected since they were planned
             going = order_rows.set_creating(conn, [work.row["id"] for work in works], ctx.clock.now())

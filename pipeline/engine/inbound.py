@@ -126,7 +126,8 @@ class Inbound:
 
     def trouble(self, error: MistokError) -> None:
         """Remember what did not work although the run goes on: told at its end as a failure of the job."""
-        self.troubles.append(error)
+        if all((error.code, type(error)) != (known.code, type(known)) for known in self.troubles):
+            self.troubles.append(error)  # of very many orders, say, that a target does not take: one word
 
     def _troubles(self) -> tuple[Finding, ...]:
         by_code = {error.code: error.findings[0] for error in reversed(self.troubles)}

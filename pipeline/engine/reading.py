@@ -7,20 +7,21 @@ one at a time, and are quarantined after TRIES, so that the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from pipeline.engine import acknowledge, booking, telling
+from pipeline.engine import acknowledge, amending, booking, parts, telling
 from pipeline.engine.stopping import OutOfTime
-from pipeline.errors import Finding, MistokError, Rejected, Transient, Where, Who
+from pipeline.errors import Finding, MistokError, Rejected, Transient, Where, Who, system_words
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import revisions
 from pipeline.ledger.tables import FileState
-from pipeline.ports import Decoded, RemoteFile
+from pipeline.ports import Decoded, RemoteFile, StreamedFormat
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -91,10 +92,91 @@ def process(walk: Inbound, rows: Sequence[Row]) -> None:
         _settle_twins(walk, twins, before)
     known = {row["id"] for row in twins}
     fresh = [row for row in rows if row["id"] not in known]
-    for start in range(0, len(fresh), booking.AT_ONCE):  # so that no more orders than these are in memory
-        read = [(row, _decode(walk, row)) for row in fresh[start : start + booking.AT_ONCE]]
+    for together in _together(walk, fresh):
+        if _is_large(walk, together[0]) and _take_in_parts(walk, together[0]):
+            continue
+        read = [(row, _decode(walk, row)) for row in together]
         _book(walk, [(row, decoded) for row, decoded in read if decoded is not None])
     acknowledge.rows(walk, [row["id"] for row in rows])
+
+
+def _together(walk: Inbound, rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Files that are read at once, so that no more orders than these are in memory: a large one by itself."""
+    group: list[Row] = []
+    for row in rows:
+        if group and (len(group) == booking.AT_ONCE or _is_large(walk, row) or _is_large(walk, group[0])):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+def _is_large(walk: Inbound, row: Row) -> bool:
+    return isinstance(walk.format, StreamedFormat) and row["size"] >= walk.settings.stream_from
+
+
+def _take_in_parts(walk: Inbound, row: Row) -> bool:
+    """Carry the orders of a large file, part by part. False: it cannot be read so.
+
+    Nothing is booked before the file was looked through to its end. Killed in between, the next run begins anew, and
+    finds the orders that were booked by their keys; the file is done when all of them were carried.
+    """
+    ctx = walk.ctx
+    try:
+        path = ctx.archive.sound(row["sha256"])
+    except MistokError:
+        acknowledge.unsound(walk, row)
+        return True
+    with ExitStack() as until_the_end:
+        try:
+            context = walk.format_context(row["name"])
+            stream = parts.opened(walk.format, path, 0, walk.format_settings, context, ctx.temp)
+            if stream is None:
+                return False
+            until_the_end.callback(stream.close)
+            whole = parts.Parts(stream, row, ctx.client, walk.settings.batch)
+        except Rejected as error:
+            quarantine(walk, row, error.findings)
+            return True
+        except MistokError:
+            raise
+        except OSError as error:
+            raise _no_room(row, error) from error
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a format may raise anything
+            _failed(walk, row, error, "format_failed")
+            return True
+        _book_parts(walk, row, whole)
+    return True
+
+
+def _book_parts(walk: Inbound, row: Row, whole: parts.Parts) -> None:
+    ctx = walk.ctx
+    try:
+        scales = amending.scales(walk)
+        for part in whole:
+            walk.hold_on()
+            booking.book_part(walk, row, part, scales)
+            ctx.progress(part.done, len(whole), T("orders"))
+            ctx.reach("inbound:part")
+        with walk.begin() as conn:
+            booking.finish_files(walk, conn, [row], ctx.clock.now())
+    except Rejected as error:  # of a file that was looked through: its format does not keep its word
+        _failed(walk, row, error, "format_failed")
+    except MistokError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a format may raise anything
+        _failed(walk, row, error, "booking_failed")
+
+
+def _no_room(row: Row, error: OSError) -> Transient:
+    name = str(row["name"])
+    return Transient(
+        T("{file} cannot be read in parts: {words}.", file=name, words=system_words(error)),
+        code="disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "scratch",
+        where=Where(file=name),
+        hint=T("Make room in the folder for temporary files (TMPDIR); it goes on by itself."),
+    )
 
 
 def _book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:

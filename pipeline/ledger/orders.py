@@ -85,9 +85,10 @@ def add_sightings(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> Non
     """Write down appearances; one that is there already (a run that was resumed) stays as it is."""
     here = (sightings.c.order_row, sightings.c.file_id, sightings.c.line)
     known: set[tuple[int, int, int | None]] = set()
-    wanted = sorted({row["file_id"] for row in rows})
+    # by their orders: a large file has very many appearances
+    wanted = sorted({row["order_row"] for row in rows})
     for start in range(0, len(wanted), _CHUNK):
-        query = sa.select(*here).where(sightings.c.file_id.in_(wanted[start : start + _CHUNK]))
+        query = sa.select(*here).where(sightings.c.order_row.in_(wanted[start : start + _CHUNK]))
         known.update((row[0], row[1], row[2]) for row in conn.execute(query))
     fresh = []
     for row in rows:

@@ -161,12 +161,14 @@ def outgrown(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:
     return found
 
 
-def outdated(conn: sa.Connection, file_ids: Collection[int]) -> set[tuple[int, int, str]]:
-    """(order, file, revision) of what these files hold and was found older than what is known of the order."""
+def outdated(conn: sa.Connection, file_ids: Collection[int], order_ids: Collection[int]) -> set[tuple[int, int, str]]:
+    """(order, file, revision) of what these files hold of these orders and was found older than what is known."""
     found: set[tuple[int, int, str]] = set()
-    known = sorted(file_ids)
+    wanted, known = set(file_ids), sorted(order_ids)
     columns = (sightings.c.order_row, sightings.c.file_id, sightings.c.revision)
     for start in range(0, len(known), _CHUNK):
-        here = sightings.c.file_id.in_(known[start : start + _CHUNK]) & (sightings.c.outcome == "older")
-        found.update((row[0], row[1], row[2]) for row in conn.execute(sa.select(*columns).where(here)))
+        here = sightings.c.order_row.in_(known[start : start + _CHUNK]) & (sightings.c.outcome == "older")
+        found.update(
+            (row[0], row[1], row[2]) for row in conn.execute(sa.select(*columns).where(here)) if row[1] in wanted
+        )
     return found

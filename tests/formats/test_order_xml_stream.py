@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.api import Decoded, DecodedOrder, Finding, OrderFormat, Rejected, Schema, StreamedFormat, schemas
+from pipeline.api import Decoded, DecodedOrder, Finding, Rejected
 from pipeline.xmlio import pieces
 from plugins.formats.order_xml import NAMESPACE, OrderXml, OrderXmlSettings
 from tests.formats.test_order_xml import CUSTOMER, HEAD, ITEM, SAMPLES, TAIL, context
