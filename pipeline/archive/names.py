@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
@@ -27,11 +27,11 @@ def safe_name(name: str) -> str:
     return flat
 
 
-def names_for(folder: Path, name: str) -> Iterator[Path]:
+def names_for(folder: str, name: str) -> Iterator[str]:
     """``name`` in ``folder``, then ``name~2``, ``name~3`` …: one of them is free."""
-    yield folder / name
+    yield f"{folder}{os.sep}{name}"
     stem, dot, ending = name.rpartition(".")
     number = 2
     while True:
-        yield folder / (f"{stem}~{number}.{ending}" if dot and stem else f"{name}~{number}")
+        yield folder + os.sep + (f"{stem}~{number}.{ending}" if dot and stem else f"{name}~{number}")
         number += 1

@@ -11,37 +11,46 @@ one by one, and after a power cut one may be missing or empty.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
-import shutil
-import stat
-import sys
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.archive.disk import (
+    FULL,
+    copy,
+    digest,
+    finish,
+    named,
+    read_back,
+    remove,
+    renamed,
+    shown,
+    still_is,
+    write_read_only,
+)
 from pipeline.archive.journal import Entry, Journal
 from pipeline.archive.names import names_for, safe_name
 from pipeline.archive.syncing import Syncing
 from pipeline.errors import MistokError, Transient, system_words
 from pipeline.texts import T
 
-_BLOCK = 1 << 20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Bytes of a file that may wait in memory for the others of its batch.
+SMALL = 32 * 1024
 _LEFT_BEHIND = 86_400  #: seconds after which a file that nobody finished is surely nobody's
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveItem:
-    """A local file to keep: where it lies, and the name people know it by."""
+    """A file to keep: where it lies (or its bytes, when it is in memory), and the name people know it by."""
 
-    path: Path
+    path: Path | None
     name: str
     client: str
     at: datetime  #: aware, in the client's zone: its date names the view's folder
@@ -52,6 +61,7 @@ class ArchiveItem:
     raw: bytes | None = None  #: the name on the wire where it is not UTF-8 of ``name``
     job: str = ""
     rows: int | None = None  #: products in a published catalogue
+    data: bytes | None = None  #: its bytes, where it lies nowhere yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +111,27 @@ class Archive:
 
     def _kept_and_shown(self, items: Sequence[ArchiveItem], disk: Syncing) -> list[ArchiveCopy] | None:
         """The copies, read back; None when one of them is gone again."""
-        hashes = self._store([item.path for item in items], disk)
+        stored = self._store(items, disk)
+        days: dict[tuple[datetime, str], str] = {}
         copies = []
-        for item, (sha, size) in zip(items, hashes, strict=True):
-            path = self._object(sha)
+        for item, one in zip(items, stored, strict=True):
+            name = self._name(one.sha256)
             try:
-                found, data = _read_back(str(path))
-                if found == sha:
-                    copies.append(ArchiveCopy(sha, size, path, self._show(item, sha, data)))
-                    continue
+                sound = still_is(name, one.sha256, one.data)
             except FileNotFoundError:
-                if path.exists():
+                if os.path.exists(name):  # noqa: PTH110 - a text, as it goes on
                     raise
                 return None
-            raise MistokError(
-                T("The archive copy {name} does not read back as written.", name=sha),
-                code="archive",
-                hint=T("Check the disk of the archive; nothing was deleted on the server."),
-            )
+            if not sound:
+                raise MistokError(
+                    T("The archive copy {name} does not read back as written.", name=one.sha256),
+                    code="archive",
+                    hint=T("Check the disk of the archive; nothing was deleted on the server."),
+                )
+            if (item.at, item.client) not in days:
+                days[item.at, item.client] = self._day(item)
+            view = self._show(days[item.at, item.client], item, one)
+            copies.append(ArchiveCopy(one.sha256, one.size, Path(name), Path(view)))
         return copies
 
     def _enter(self, items: Sequence[ArchiveItem], copies: Sequence[ArchiveCopy]) -> set[Path] | None:
@@ -127,7 +140,7 @@ class Archive:
         From then on nobody drops them: retention looks at the journal under the same lock.
         """
         with self.journal.locked():
-            if not all(copy.path.is_file() for copy in copies):
+            if not all(map(os.path.isfile, (copy.path for copy in copies))):
                 return None
             entries = [self._entry(item, copy) for item, copy in zip(items, copies, strict=True)]
             return self.journal.append(entries, sync=False)
@@ -146,7 +159,7 @@ class Archive:
             raw=item.raw.hex() if item.raw is not None else "",
             job=item.job,
             rows=item.rows,
-            view=copy.view.relative_to(self.root).as_posix(),
+            view="/".join(copy.view.parts[-4:]),
         )
 
     def identity(self, *, make: bool = True) -> str:
@@ -162,8 +175,8 @@ class Archive:
                 partial = self._partial_folder() / uuid.uuid4().hex
                 try:
                     partial.write_text(uuid.uuid4().hex + "\n", encoding="ascii")
-                    _finish(partial)
-                    _named(partial, path)  # or another process was quicker
+                    finish(partial)
+                    named(partial, path)  # or another process was quicker
                 finally:
                     remove(partial)
             return path.read_text(encoding="ascii").strip()
@@ -199,7 +212,7 @@ class Archive:
     def verify(self, sha256: str) -> bool:
         """Read the copy again and compare its hash."""
         try:
-            return _read_back(self._name(sha256))[0] == sha256
+            return still_is(self._name(sha256), sha256)
         except FileNotFoundError:
             return False
 
@@ -215,9 +228,9 @@ class Archive:
         """
         partial = self._partial_folder() / uuid.uuid4().hex
         try:
-            _copy(path, partial)
+            copy(path, partial)
             with Syncing(partial.parent) as disk:
-                return digest(partial) == sha256 and bool(self._store([partial], disk)) and self.verify(sha256)
+                return digest(partial) == sha256 and bool(self._store_one(partial, disk)) and self.verify(sha256)
         finally:
             with contextlib.suppress(OSError):  # what went wrong is told by the error before it
                 remove(partial)
@@ -252,43 +265,42 @@ class Archive:
     def _name(self, sha256: str) -> str:
         return f"{self._objects}{os.sep}{sha256[:2]}{os.sep}{sha256}"
 
-    def _store(self, sources: Sequence[Path], disk: Syncing) -> list[tuple[str, int]]:
-        """Hash and size of each; their bytes are on the disk under their hashes when this returns."""
-        stored: list[tuple[str, int]] = []
+    def _store_one(self, source: Path, disk: Syncing) -> Sequence[_Stored]:
+        return self._store([ArchiveItem(source, source.name, "", datetime.now(UTC))], disk)
+
+    def _store(self, items: Sequence[ArchiveItem], disk: Syncing) -> list[_Stored]:
+        """Hash, size and (of all but large files) bytes of each; they are on the disk when this returns."""
+        stored: list[_Stored] = []
         partials: dict[str, str] = {}
-        partial_folder = str(self._partial_folder())
-        folders: dict[str, Path] = {}
+        batch = f"{self._partial_folder()}{os.sep}{uuid.uuid4().hex}-"
         try:
-            for source in sources:
-                sha, data = _read_back(str(source))
-                stored.append((sha, len(data) if data is not None else source.stat().st_size))
-                if sha in partials:
-                    continue
-                if sha[:2] not in folders:
-                    folders[sha[:2]] = self._object(sha).parent
-                    folders[sha[:2]].mkdir(parents=True, exist_ok=True)
-                if not self.verify(sha):
-                    partials[sha] = f"{partial_folder}{os.sep}{uuid.uuid4().hex}"
-                    _write_read_only(data, source, partials[sha])
+            for item in items:
+                one = _read(item)
+                sha = one.sha256
+                if sha not in partials and not self.verify(sha):
+                    partials[sha] = f"{batch}{len(stored)}"
+                    write_read_only(one.data, item.path, partials[sha])
+                # of a whole batch only small files are in memory
+                stored.append(one if one.size <= SMALL else replace(one, data=None))
             if os.name == "nt":  # it syncs no file that is read-only
                 for partial in partials.values():
-                    _finish(Path(partial))
+                    finish(Path(partial))
             else:
-                disk.sync(list(map(Path, partials.values())))
+                disk.sync(list(partials.values()))
             for sha, partial in list(partials.items()):
-                target = self._object(sha)
+                target = self._name(sha)
                 # A copy that is there but unsound (a broken disk) is set aside under another name, never overwritten.
-                if target.exists():
+                if os.path.exists(target):  # noqa: PTH110 - a text, as it goes on
                     if self.verify(sha):
                         continue  # another process was quicker
-                    target.rename(target.with_name(f"{sha}.unsound-{uuid.uuid4().hex[:8]}"))
-                Path(partial).rename(target)
+                    renamed(target, f"{target}.unsound-{uuid.uuid4().hex[:8]}")
+                renamed(partial, target)
                 del partials[sha]
         finally:
             for partial in partials.values():
                 remove(Path(partial))
         # also of copies that were there already: whoever put them there may have been killed before this
-        self._sync_folders(folders.values(), disk)
+        self._sync_folders({os.path.dirname(self._name(one.sha256)) for one in stored}, disk)  # noqa: PTH120
         return stored
 
     def _partial_folder(self) -> Path:
@@ -303,18 +315,19 @@ class Archive:
                 if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
                     remove(path)
 
-    def _sync_folders(self, folders: Iterable[Path], disk: Syncing, files: Collection[Path] = ()) -> None:
+    def _sync_folders(self, folders: Iterable[str | Path], disk: Syncing, files: Collection[Path] = ()) -> None:
         """Their names, and those of the folders above them, which may be as new; with them the bytes of ``files``."""
         if os.name == "nt":
             disk.sync(files)
             return  # NTFS keeps names in its journal; a folder cannot be opened for syncing there
-        above = {
-            parent for folder in (*folders, *(file.parent for file in files)) for parent in (folder, *folder.parents)
-        }
-        within = [folder for folder in above if folder.is_relative_to(self.root)]
-        if not self._rooted:
-            within += self._above_root()
-        disk.sync([*files, *within])
+        root = str(self.root)
+        within = {root}
+        for folder in (*map(str, folders), *(str(file.parent) for file in files)):
+            above = folder
+            while above and above not in within:  # all of them lie below the root
+                within.add(above)
+                above = os.path.dirname(above)  # noqa: PTH120 - of hundreds, the quicker one
+        disk.sync([*files, *within, *(() if self._rooted else self._above_root())])
         self._rooted = True
 
     def _above_root(self) -> Iterator[Path]:
@@ -327,25 +340,29 @@ class Archive:
             if os.access(folder, os.R_OK):  # one that we may not even read had its names before us
                 yield folder
 
-    def _show(self, item: ArchiveItem, sha256: str, data: bytes | None) -> Path:
-        """The name in the view; ``data`` are the bytes, unless they are many."""
-        folder = self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client)
+    def _day(self, item: ArchiveItem) -> str:
+        return str(self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client))
+
+    def _show(self, folder: str, item: ArchiveItem, one: _Stored) -> str:
+        """The name in the view's ``folder``."""
         partial = self.root / "partial" / uuid.uuid4().hex
         written = False
         try:
             for path in names_for(folder, safe_name(item.name)):
-                if path.exists():
-                    if path.is_file() and digest(path) == sha256:
+                if one.data is not None and os.name != "nt" and shown(one.data, path):
+                    return path
+                if os.path.lexists(path):
+                    if os.path.isfile(path) and still_is(path, one.sha256, one.data):  # noqa: PTH113
                         return path
                     continue  # another file of this name, or this one after somebody edited it
                 if not written:
-                    folder.mkdir(parents=True, exist_ok=True)
-                    if data is None:
-                        _copy(self._object(sha256), partial)
+                    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+                    if one.data is None:
+                        copy(self._object(one.sha256), partial)
                     else:
-                        partial.write_bytes(data)
+                        partial.write_bytes(one.data)
                     written = True
-                if _named(partial, path):
+                if named(partial, Path(path)):
                     return path
         finally:
             if written:
@@ -353,90 +370,23 @@ class Archive:
         raise AssertionError("unreachable: the names never end")
 
 
-def _read_back(path: str) -> tuple[str, bytes | None]:
-    """The hash of a file, and its bytes unless they are many."""
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - called for every copy again and again: the quicker one
-        if os.fstat(file.fileno()).st_size > _BLOCK:
-            return hashlib.file_digest(file, "sha256").hexdigest(), None
-        data = file.readall()
-        return hashlib.sha256(data).hexdigest(), data
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    sha256: str
+    size: int
+    data: bytes | None  #: of a small file
 
 
-def _write_read_only(data: bytes | None, source: Path, target: str) -> None:
-    """A new file of these bytes, or those of ``source``, that nobody writes to any more."""
-    # opened for writing by us alone: the rights are for whoever opens it next; Windows gives them when it is synced
-    rights = 0o666 if os.name == "nt" else 0o444
-    writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), rights)
-    with os.fdopen(writer, "wb") as sink:
-        if data is not None:
-            sink.write(data)
-        else:
-            with source.open("rb") as reader:
-                shutil.copyfileobj(reader, sink, _BLOCK)
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """The bytes of ``source`` under a new name, with the rights of any new file."""
-    with source.open("rb") as reader, target.open("xb") as writer:
-        if sys.platform == "linux":
-            try:
-                # shares the blocks where the disk can
-                while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
-                    pass
-            except OSError as error:
-                if error.errno in _FULL:
-                    raise  # every other reason not to (an old kernel, a share) is none against copying by hand
-                reader.seek(0)
-                writer.seek(0)
-                writer.truncate()
-        shutil.copyfileobj(reader, writer, _BLOCK)
-
-
-def _named(partial: Path, path: Path) -> bool:
-    """Whether ``partial`` now is ``path``; False when that name was taken: it is never overwritten."""
-    if os.name != "nt":
-        try:
-            # a rename would overwrite
-            os.link(partial, path)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno in _FULL or path.exists():
-                raise
-        else:
-            partial.unlink()
-            return True
-    try:
-        partial.rename(path)  # Windows refuses a taken name; disks without links have no better way
-    except FileExistsError:
-        return False
-    return True
-
-
-def _finish(path: Path) -> None:
-    """Nobody writes to it any more, and its bytes are on the disk."""
-    # opened for writing: Windows syncs nothing else
-    with path.open("r+b") as file:
-        path.chmod(stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o444)
-        os.fsync(file.fileno())
-
-
-def remove(path: Path) -> None:
-    """Delete one of our own copies, if it is there, also where a read-only file cannot be deleted."""
-    try:
-        path.unlink(missing_ok=True)
-    except PermissionError:
-        path.chmod(0o600)
-        path.unlink(missing_ok=True)
+def _read(item: ArchiveItem) -> _Stored:
+    if item.path is None:
+        data = item.data or b""
+        return _Stored(hashlib.sha256(data).hexdigest(), len(data), data)
+    sha, read = read_back(str(item.path))
+    return _Stored(sha, len(read) if read is not None else item.path.stat().st_size, read)
 
 
 def _trouble(error: OSError, root: Path) -> Transient:
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return Transient(
             T("The disk of the archive {folder} is full.", folder=str(root)),
             code="disk-full",

@@ -44,19 +44,19 @@ class Syncing:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def sync(self, paths: Collection[Path]) -> None:
+    def sync(self, paths: Collection[Path | str]) -> None:
         """These files and folders are safe from a power cut when this returns. Raises OSError, the first that happens.
 
         Files of Windows must be writable.
         """
         if len(paths) < MANY or not self._whole(paths):
-            _at_once(_sync, paths)
+            _at_once(_sync, [Path(path) for path in paths])
 
-    def _whole(self, paths: Collection[Path]) -> bool:
+    def _whole(self, paths: Collection[Path | str]) -> bool:
         if self._all is None or self._descriptor is None:
             return False
         disk = os.fstat(self._descriptor).st_dev
-        return all(path.stat().st_dev == disk for path in paths) and self._all(self._descriptor)
+        return all(os.stat(path).st_dev == disk for path in paths) and self._all(self._descriptor)  # noqa: PTH116
 
 
 @cache

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.archive.disk import digest, remove
 from pipeline.archive.journal import DROPPED, Entry, Index
 from pipeline.archive.names import safe_name
-from pipeline.archive.store import Archive, digest, remove
+from pipeline.archive.store import Archive
 
 #: (done, total): called often
 Tell = Callable[[int, int | None], None]

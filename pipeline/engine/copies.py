@@ -187,7 +187,7 @@ def extract(archive: Archive, found: Sequence[Found], to: Path) -> list[tuple[Fo
 
 
 def _write(source: Path, to: Path, name: str, sha: str) -> Path:
-    for path in names_for(to, name):
+    for path in map(Path, names_for(str(to), name)):
         try:
             target = path.open("xb")
         except FileExistsError:

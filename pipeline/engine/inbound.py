@@ -28,7 +28,7 @@ from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState
-from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile, wire_text
+from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile, read_small, wire_text
 from pipeline.settings import Settings
 from pipeline.texts import T
 
@@ -38,6 +38,8 @@ LEASE = timedelta(seconds=90)
 #: Seconds after which an inbox that somebody else works on is worth another look.
 BUSY_AGAIN = 30.0
 BATCH_BYTES = 64_000_000
+#: Bytes of a file that goes to the archive from memory, without a copy on the disk before.
+SMALL = 16 * 1024
 TAIL = 4096
 Row = dict[str, Any]
 
@@ -297,9 +299,9 @@ class Inbound:
                         modified=result.file.modified,
                         raw=result.file.raw,
                         job=ctx.job,
+                        data=result.data,
                     )
                     for row, result in staged
-                    if result.path
                 ]
             )
         ctx.reach("inbound:kept")
@@ -328,24 +330,24 @@ class Inbound:
                 row.update(sha256=copy.sha256, tries=0)
                 ctx.event(conn, f"file:{row['id']}", "archived", sha256=copy.sha256, size=copy.size)
         ctx.reach("inbound:archived")
-        reading.process(self, [row for row, _result in staged])
+        # what was read back from the archive just now need not be read once more
+        data = {row["id"]: result.data for row, result in staged if result.data is not None}
+        reading.process(self, [row for row, _result in staged], data)
 
     def _stage(self, rows: dict[RemoteFile, Row], folder: Path) -> list[tuple[Row, ReadResult]]:
         staged = []
-        for result in self.ctx.transport(self.settings.inbox).read_many(list(rows), folder):
+        for result in read_small(self.ctx.transport(self.settings.inbox), list(rows), folder, SMALL):
             row = rows[result.file]
             if result.error is not None:
                 unread.tell(self, row, result.error)
-            elif result.path is not None and self._whole(row, result.path):
+            elif self._whole(row, _end(result)):
                 staged.append((row, result))
         order = {row["id"]: place for place, row in enumerate(rows.values())}
         return sorted(staged, key=lambda pair: order[pair[0]["id"]])
 
-    def _whole(self, row: Row, path: Path) -> bool:
-        with path.open("rb") as source:
-            source.seek(max(path.stat().st_size - TAIL, 0))
-            if self.format.complete(source.read(), self.format_settings):
-                return True
+    def _whole(self, row: Row, end: bytes) -> bool:
+        if self.format.complete(end, self.format_settings):
+            return True
         ctx = self.ctx
         now = ctx.clock.now()
         if now - row["stable_since"] >= self.settings.grace:
@@ -361,6 +363,16 @@ class Inbound:
         self.count("waiting")
         self.tell(file=row["name"], outcome="waiting", findings=[finding])
         return False
+
+
+def _end(result: ReadResult) -> bytes:
+    """The last bytes of a fetched file."""
+    if result.data is not None:
+        return result.data[-TAIL:]
+    assert result.path is not None
+    with result.path.open("rb") as source:
+        source.seek(max(result.path.stat().st_size - TAIL, 0))
+        return source.read()
 
 
 def _age(look: Look) -> tuple[Any, ...]:

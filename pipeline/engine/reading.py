@@ -8,7 +8,7 @@ one at a time, and are quarantined after TRIES, so that the others go on.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -75,8 +75,9 @@ def _uncount(walk: Inbound, ids: Sequence[int], now: datetime) -> None:
         file_rows.update(conn, [one for one in ids if one not in walk.stumbled], now, tries=0)
 
 
-def process(walk: Inbound, rows: Sequence[Row]) -> None:
-    """Read archived files, book their orders, acknowledge what is done.
+def process(walk: Inbound, rows: Sequence[Row], data: Mapping[int, bytes] | None = None) -> None:
+    """Read archived files, book their orders, acknowledge what is done. ``data``: by the ids of rows, the bytes of
+    copies that were read back a moment ago; all others are read from the archive.
 
     Raises Transient or Refused when the ledger or the target cannot be used; all goes on with the next run.
     """
@@ -92,10 +93,11 @@ def process(walk: Inbound, rows: Sequence[Row]) -> None:
         _settle_twins(walk, twins, before)
     known = {row["id"] for row in twins}
     fresh = [row for row in rows if row["id"] not in known]
+    at_hand = data or {}
     for together in _together(walk, fresh):
         if _is_large(walk, together[0]) and _take_in_parts(walk, together[0]):
             continue
-        read = [(row, _decode(walk, row)) for row in together]
+        read = [(row, _decode(walk, row, at_hand.get(row["id"]))) for row in together]
         _book(walk, [(row, decoded) for row, decoded in read if decoded is not None])
     acknowledge.rows(walk, [row["id"] for row in rows])
 
@@ -194,14 +196,15 @@ def _book(walk: Inbound, read: Sequence[tuple[Row, Decoded]]) -> None:
         _failed(walk, row, error, "booking_failed")
 
 
-def _decode(walk: Inbound, row: Row) -> Decoded | None:
+def _decode(walk: Inbound, row: Row, data: bytes | None) -> Decoded | None:
     """The orders of an archived file; None when it was set aside, or is to be tried again."""
     ctx = walk.ctx
-    try:
-        data = ctx.archive.read(row["sha256"])
-    except MistokError:
-        acknowledge.unsound(walk, row)
-        return None
+    if data is None:
+        try:
+            data = ctx.archive.read(row["sha256"])
+        except MistokError:
+            acknowledge.unsound(walk, row)
+            return None
     try:
         return walk.format.decode(data, walk.format_settings, walk.format_context(row["name"]))
     except Rejected as error:

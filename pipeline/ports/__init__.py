@@ -84,7 +84,16 @@ from pipeline.ports.systems import (
     WriteProbe,
 )
 from pipeline.ports.telling import Asker, Clock, Delivered, Notice, Notifier
-from pipeline.ports.transports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport, wire_text
+from pipeline.ports.transports import (
+    Capabilities,
+    FileOutcome,
+    ReadResult,
+    ReadsSmall,
+    RemoteFile,
+    Transport,
+    read_small,
+    wire_text,
+)
 
 __all__ = [
     "CATALOGUE_FIELDS",
@@ -149,6 +158,7 @@ __all__ = [
     "ProductNames",
     "R",
     "ReadResult",
+    "ReadsSmall",
     "Ref",
     "ReferenceLists",
     "References",
@@ -175,5 +185,6 @@ __all__ = [
     "WriteProbe",
     "finished",
     "open_gate",
+    "read_small",
     "wire_text",
 ]

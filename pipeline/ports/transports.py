@@ -32,13 +32,15 @@ def wire_text(file: RemoteFile) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """What came of one file of ``read_many``: a whole local copy at ``path``, or ``error``."""
+    """What came of one file of ``read_many``: a whole local copy at ``path``, or ``error``. Of ``read_small`` maybe its
+    bytes, ``data``, instead of a copy."""
 
     file: RemoteFile
     path: Path | None = None
     size: int = 0
     sha256: str = ""
     error: MistokError | None = None
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +136,19 @@ class Transport(Protocol):
     def close(self) -> None:
         """End the session; the next call opens a new one."""
         ...
+
+
+@runtime_checkable
+class ReadsSmall(Protocol):
+    """A transport that can hand over small files without a copy on the disk."""
+
+    def read_small(self, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
+        """As :meth:`Transport.read_many`; files of up to ``limit`` bytes may come as their bytes."""
+        ...
+
+
+def read_small(transport: Transport, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
+    """Fetch files, those of up to ``limit`` bytes without a copy on the disk where the transport can do that."""
+    if isinstance(transport, ReadsSmall):
+        return transport.read_small(files, into, limit)
+    return transport.read_many(files, into)

@@ -21,7 +21,7 @@ from typing import Protocol
 import pytest
 
 from pipeline.errors import Changed, ConfigError, FolderMissing, Refused, Transient
-from pipeline.ports import RemoteFile, Transport
+from pipeline.ports import RemoteFile, Transport, read_small
 from pipeline.transports.wrap import Retrying
 
 #: Names as sites really make them; every one must come through as it is.
@@ -164,6 +164,11 @@ class TransportContract:
         assert result.path is not None
         assert result.path.read_bytes() == data
         assert [path.name for path in into.iterdir()] == [result.path.name]
+        (small,) = read_small(transport, [listed], into, 1000)
+        assert small.error is None
+        assert small.data is None or size <= 1000, "only small files are handed over in memory"
+        assert (small.data if small.path is None else small.path.read_bytes()) == data
+        assert (small.size, small.sha256) == (size, result.sha256)
         transport.close()
 
     def test_bytes_stay_bytes(self, subject: Subject, tmp_path: Path) -> None:

@@ -60,9 +60,12 @@ class SftpTransport:
         return self._run(self._list(folder), folder)
 
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
+        return self.read_small(files, into, -1)  # not even an empty one
+
+    def read_small(self, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
         waiting = iter(files)
         while group := list(islice(waiting, GROUP)):
-            yield from self._read_group(group, into)
+            yield from self._read_group(group, into, limit)
 
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
         folder, name = common.clean_folder(folder), common.clean_name(name)
@@ -196,7 +199,7 @@ class SftpTransport:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def _read_group(self, group: Sequence[RemoteFile], into: Path) -> Iterator[ReadResult]:
+    def _read_group(self, group: Sequence[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
         """Read them. Those under way when a session breaks are suspects: they are read once more on a new session, one
         by one, so that a file which kills the connection spoils only itself. Those that the server would not open
         beside so many others are read again with fewer at once."""
@@ -211,7 +214,7 @@ class SftpTransport:
             refused: set[int] = set()
             try:
                 wire = self._wire()
-                for number, outcome in self._results(wire, self._reads(batch, into, began, wire.chunk), at_once):
+                for number, outcome in self._results(wire, self._reads(batch, into, limit, began, wire.chunk), at_once):
                     if isinstance(outcome.error, _NotOpened) and at_once > 1:
                         refused.add(number)
                         continue
@@ -233,11 +236,11 @@ class SftpTransport:
                 suspects = [number for number in (*suspects, *began) if number in left]
 
     def _reads(
-        self, batch: dict[int, RemoteFile], into: Path, began: Numbers, chunk: int
+        self, batch: dict[int, RemoteFile], into: Path, limit: int, began: Numbers, chunk: int
     ) -> Iterator[tuple[object, w.Task[ReadResult], int]]:
         for number, file in batch.items():
             began.append(number)
-            yield number, self._read(file, into, chunk), min(file.size, WINDOW * chunk) + 1
+            yield number, self._read(file, into, limit, chunk), min(file.size, WINDOW * chunk) + 1
 
     def _results(
         self, wire: w.Wire, tasks: Iterable[tuple[object, w.Task[ReadResult], int]], in_flight: int
@@ -260,12 +263,13 @@ class SftpTransport:
         if failure:
             raise failure
 
-    def _read(self, file: RemoteFile, into: Path, chunk: int) -> w.Task[ReadResult]:
+    def _read(self, file: RemoteFile, into: Path, limit: int, chunk: int) -> w.Task[ReadResult]:
         if error := common.unusable(file):
             return common.failed(file, error)
         path = self._path(file.folder, common.wire_name(file))
         copy = common.local_copy(into)
         handle, result, begun = b"", None, False
+        kept: bytes | None = None
         try:
             (opened,) = yield [w.open_read(path)]
             handle = opened.handle()
@@ -277,7 +281,10 @@ class SftpTransport:
                 data, attributes = replies[0].data(), replies[1].attributes()
                 if len(data) >= file.size or attributes.size != file.size:
                     whole = len(data), hashlib.sha256(data).hexdigest(), attributes
-                    copy.write_bytes(data)
+                    if file.size <= limit:
+                        kept = data
+                    else:
+                        copy.write_bytes(data)
                 else:  # the server gives a file in smaller pieces
                     (opened,) = yield [w.open_read(path)]
                     handle = opened.handle()
@@ -291,7 +298,7 @@ class SftpTransport:
                 return common.failed(file, error)
             if size != file.size:
                 return common.failed(file, common.short(file.name, file.size, size))
-            result = ReadResult(file, copy, size, digest)
+            result = ReadResult(file, copy if kept is None else None, size, digest, data=kept)
         except w.SftpStatus as status:
             if handle:
                 yield [w.close(handle)]
@@ -306,7 +313,7 @@ class SftpTransport:
                 yield [w.close(handle)]
             return common.failed(file, common.disk(copy, problem))
         finally:
-            if result is None:  # also when the session died under it
+            if result is None and kept is None:  # also when the session died under it
                 copy.unlink(missing_ok=True)
         return result
 

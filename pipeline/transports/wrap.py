@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import MistokError, Transient
-from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
+from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport, read_small
 from pipeline.transports import common
 
 R = TypeVar("R")
@@ -71,9 +71,17 @@ class Retrying(_Wrapper):
         return self._try(lambda: self.inner.list(folder))
 
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
+        return self._read(files, lambda some: self.inner.read_many(some, into))
+
+    def read_small(self, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
+        return self._read(files, lambda some: read_small(self.inner, some, into, limit))
+
+    def _read(
+        self, files: Iterable[RemoteFile], read: Callable[[Iterable[RemoteFile]], Iterator[ReadResult]]
+    ) -> Iterator[ReadResult]:
         for pause in self._pauses:
             again: Files = []
-            for result in self.inner.read_many(files, into):
+            for result in read(files):
                 if isinstance(result.error, Transient):
                     again.append(result.file)
                 else:
@@ -82,7 +90,7 @@ class Retrying(_Wrapper):
                 return
             files = again
             self._wait(pause)
-        yield from self.inner.read_many(files, into)
+        yield from read(files)
 
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
         return self._try(lambda: self.inner.write(folder, name, source))
@@ -140,6 +148,9 @@ class DryRun(_Wrapper):
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
         return self.inner.read_many(files, into)
 
+    def read_small(self, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
+        return read_small(self.inner, files, into, limit)
+
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
         return RemoteFile(common.clean_folder(folder), common.clean_name(name), common.source_size(source))
 
@@ -177,7 +188,13 @@ class Logged(_Wrapper):
         return files
 
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
-        for result in self.inner.read_many(files, into):
+        return self._read(self.inner.read_many(files, into))
+
+    def read_small(self, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
+        return self._read(read_small(self.inner, files, into, limit))
+
+    def _read(self, results: Iterator[ReadResult]) -> Iterator[ReadResult]:
+        for result in results:
             self._file("read", result.file, result.error)
             yield result
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_a_copy_is_found_by_hash_and_by_name(tmp_path: Path) -> None:
     assert copy.view.read_bytes() == data
     assert list(archive.hashes()) == [copy.sha256]
     assert archive.view_of(copy.sha256) == [copy.view]
+
+
+@pytest.mark.parametrize("data", [b"", b"small", b"x" * 2_000_000], ids=["empty", "small", "large"])
+def test_bytes_in_memory_are_kept_as_a_file_is(tmp_path: Path, data: bytes) -> None:
+    archive = Archive(tmp_path / "archive")
+    (copy,) = archive.keep_many([ArchiveItem(None, "a.xml", "acme", AT, data=data)])
+    assert copy == archive.keep(_file(tmp_path, "a.xml", data), client="acme", name="a.xml", at=AT)
+    assert copy.size == len(data)
+    assert archive.read(copy.sha256) == copy.view.read_bytes() == data
+    assert copy.path.stat().st_mode & 0o222 == 0
+    assert list((archive.root / "partial").iterdir()) == []
 
 
 def test_the_same_file_twice_is_one_copy_and_one_name(tmp_path: Path) -> None:
@@ -81,6 +93,30 @@ def test_a_missing_copy_is_told(tmp_path: Path) -> None:
     assert archive.view_of("0" * 64) == []
     with pytest.raises(MistokError):
         archive.read("0" * 64)
+
+
+def test_a_copy_that_does_not_read_back_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, read = Archive(tmp_path / "archive"), os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, size).replace(b"good", b"evil"))
+    with pytest.raises(MistokError, match="does not read back"):
+        archive.keep_many([ArchiveItem(None, "a.xml", "acme", AT, data=b"good")])
+    assert not (archive.root / "view").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a descriptor tells its file")
+def test_a_full_disk_leaves_no_half_file_in_the_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, write = Archive(tmp_path / "archive"), os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if "view" in Path(f"/proc/self/fd/{descriptor}").readlink().parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:2])  # as much as it likes
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(Transient, match="full"):
+        archive.keep_many([ArchiveItem(None, "a.xml", "acme", AT, data=b"whole")])
+    assert [path for path in (archive.root / "view").rglob("*") if path.is_file()] == []
+    assert [archive.read(sha) for sha in archive.hashes()] == [b"whole"]
 
 
 def test_a_full_disk_is_transient_and_leaves_no_half_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +210,7 @@ def test_a_taken_read_only_name_goes_as_windows_wants_it(tmp_path: Path, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Path, "rename", full)
+        broken.setattr(os, "rename", full)
         with pytest.raises(Transient, match="full"):
             archive.keep(_file(tmp_path, "a.xml", b"half"), client="acme", name="a.xml", at=AT)
     assert list((tmp_path / "archive" / "partial").iterdir()) == []
