@@ -49,13 +49,12 @@ class Entry:
     def line(self) -> bytes:
         """The entry as one line."""
         data: dict[str, Any] = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if isinstance(value, datetime):
-                value = value.isoformat()
-            if value not in ("", None) or one.name == "direction":
-                data[one.name] = value
-        return json.dumps(data, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        for name in _NAMES:
+            value = getattr(self, name)
+            if value is None or (value == "" and name != "direction"):
+                continue
+            data[name] = value.isoformat() if name in _MOMENTS else value
+        return _to_json(data).encode() + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> Entry | None:
@@ -71,6 +70,12 @@ class Entry:
             return None
         sound = re.fullmatch(r"[0-9a-f]{64}", entry.sha256) and entry.what in (KEPT, DROPPED)
         return entry if sound else None
+
+
+_NAMES = tuple(one.name for one in fields(Entry))
+_MOMENTS = frozenset({"at", "modified"})
+#: Kept: ``json.dumps`` with arguments makes a new one for each line.
+_to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def _moment(text: str) -> datetime:
@@ -132,9 +137,11 @@ class Journal:
         Raises OSError, and leaves nothing half-written where the disk lets it take that back.
         """
         by_month: dict[Path, list[bytes]] = {}
+        paths: dict[datetime, Path] = {}  # those of one batch came at one moment
         for entry in entries:
-            path = self.folder / f"{entry.at.astimezone(UTC):%Y-%m}.jsonl"
-            by_month.setdefault(path, []).append(entry.line())
+            if entry.at not in paths:
+                paths[entry.at] = self.folder / f"{entry.at.astimezone(UTC):%Y-%m}.jsonl"
+            by_month.setdefault(paths[entry.at], []).append(entry.line())
         for path, lines in by_month.items():
             _append(path, b"".join(lines), sync=sync)
         return set(by_month)

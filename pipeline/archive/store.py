@@ -66,12 +66,22 @@ class ArchiveItem:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveCopy:
-    """A kept file: its hash, where its bytes lie, and its name in the view."""
+    """A kept file: its hash, where its bytes lie, and its name in the view (both also as texts)."""
 
     sha256: str
     size: int
-    path: Path
-    view: Path
+    place: str
+    shown: str
+
+    @property
+    def path(self) -> Path:
+        """Where its bytes lie."""
+        return Path(self.place)
+
+    @property
+    def view(self) -> Path:
+        """Its name in the view."""
+        return Path(self.shown)
 
 
 class Archive:
@@ -104,7 +114,7 @@ class Archive:
                     if copies is not None and written is not None:
                         break
                     # some were here from long ago, and retention has dropped them between our look and now
-                self._sync_folders({copy.view.parent for copy in copies}, disk, written)
+                self._sync_folders({os.path.dirname(copy.shown) for copy in copies}, disk, written)  # noqa: PTH120
         except OSError as error:
             raise _trouble(error, self.root) from error
         return copies
@@ -131,7 +141,7 @@ class Archive:
             if (item.at, item.client) not in days:
                 days[item.at, item.client] = self._day(item)
             view = self._show(days[item.at, item.client], item, one)
-            copies.append(ArchiveCopy(one.sha256, one.size, Path(name), Path(view)))
+            copies.append(ArchiveCopy(one.sha256, one.size, name, view))
         return copies
 
     def _enter(self, items: Sequence[ArchiveItem], copies: Sequence[ArchiveCopy]) -> set[Path] | None:
@@ -140,7 +150,7 @@ class Archive:
         From then on nobody drops them: retention looks at the journal under the same lock.
         """
         with self.journal.locked():
-            if not all(map(os.path.isfile, (copy.path for copy in copies))):
+            if not all(os.path.isfile(copy.place) for copy in copies):  # noqa: PTH113 - texts, as they go on
                 return None
             entries = [self._entry(item, copy) for item, copy in zip(items, copies, strict=True)]
             return self.journal.append(entries, sync=False)
@@ -159,7 +169,7 @@ class Archive:
             raw=item.raw.hex() if item.raw is not None else "",
             job=item.job,
             rows=item.rows,
-            view="/".join(copy.view.parts[-4:]),
+            view=copy.shown[len(str(self.root)) :].replace(os.sep, "/").lstrip("/"),
         )
 
     def identity(self, *, make: bool = True) -> str:

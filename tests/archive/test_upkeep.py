@@ -110,7 +110,7 @@ def test_what_is_dropped_between_the_look_and_the_line_is_kept_anew(
     copy = keep(archive, b"same")
     real, went = Archive._show, [False]
 
-    def late(self: Archive, *more: object) -> Path:
+    def late(self: Archive, *more: object) -> str:
         if not went[0]:
             went[0] = True
             drop(Archive(archive.root), copy.sha256)
