@@ -53,6 +53,7 @@ VERBS = (
     Lazy("compare", "sync:compare", T("Compare two systems by their articles, prices and stock.")),
     Lazy("jobs", "jobs:jobs", T("List the jobs: when each ran last, and its next five runs.")),
     Lazy("serve", "serve:serve", T("Run the jobs on their schedules until it is stopped.")),
+    Lazy("worker", "worker:worker", T("Run the jobs of many clients beside other workers, on one machine or on many.")),
     Lazy(
         "status",
         "status:status",

@@ -91,7 +91,7 @@ def last_slots(ledger: Ledger, jobs: Mapping[str, JobConfig], *, remember: bool 
     with ledger.begin() if remember else ledger.read() as conn:
         for name, job in jobs.items():
             known = ledger.get_value(conn, "schedule", name) or {}
-            print_now = _fingerprint(job)
+            print_now = schedule_print(job)
             if known.get("schedule") != print_now:
                 if remember:
                     ledger.set_value(conn, "schedule", name, {"schedule": print_now, "since": now.isoformat()})
@@ -107,7 +107,8 @@ def last_slots(ledger: Ledger, jobs: Mapping[str, JobConfig], *, remember: bool 
     return found
 
 
-def _fingerprint(job: ScheduleSettings) -> str:
+def schedule_print(job: ScheduleSettings) -> str:
+    """What tells a job's times from other ones."""
     words = {"every": str(job.every), "at": list(job.at), "cron": job.cron}
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -212,7 +212,11 @@ class _LogToService(logging.Handler):
             key: value if isinstance(value, (int, float, bool, str)) else str(value) for key, value in event.items()
         }
         # what is not logged by structlog has passed no mask yet
-        self._say(LogLine(record.name, record.levelno, mask_any(plain, self._secrets)))
+        self._say(LogLine(record.name, record.levelno, mask_any(plain, self._secrets | known_secrets)))
+
+
+#: What this process was told of besides, when it serves more than one client.
+known_secrets: set[str] = set()
 
 
 def send_logs(say: Mouth, boot: Boot) -> None:

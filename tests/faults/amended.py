@@ -36,8 +36,9 @@ def check(client: Client) -> None:
         }
     engine.dispose()
     micro = 1_000_000 if url.drivername.startswith("sqlite") else 1
+    mine = (t.orders.c.state == "created") & (t.orders.c.client == client.ledger.client)
     with client.ledger.read() as conn:
-        orders = [t.row_dict(row) for row in conn.execute(sa.select(t.orders).where(t.orders.c.state == "created"))]
+        orders = [t.row_dict(row) for row in conn.execute(sa.select(t.orders).where(mine))]
         open_cards = {row.subject for row in conn.execute(sa.select(t.cards).where(t.cards.c.state == "open"))}
         seen = list(conn.execute(sa.select(t.sightings)))
         files = {row.id: row for row in conn.execute(sa.select(t.files))}

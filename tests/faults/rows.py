@@ -91,5 +91,7 @@ FAULTS: tuple[Fault, ...] = tuple(
         (58, "nothing arrives for unusually long", "an alarm that tells a quiet shop from a broken pipe"),
         (59, "10,000 files at once", "oldest first, in batches, in flat memory; one popup"),
         (60, "a file locked by an antivirus", "tried again"),
+        (61, "one of several workers is killed in the middle of runs", "others go on with its jobs; each order once"),
+        (62, "PostgreSQL is restarted while workers run", "they wait for it and go on; each order once"),
     )
 )

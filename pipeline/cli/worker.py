@@ -1,0 +1,137 @@
+"""``mistok worker DIR``: take the runs of the clients in a folder from a queue, beside other workers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import common
+from pipeline.errors import ConfigError
+from pipeline.texts import TN, T
+
+if TYPE_CHECKING:
+    from pipeline.engine.fleet.roster import Clients
+
+#: Where the queue's address is looked for when it is not given.
+ENVIRONMENT = "MISTOK_QUEUE"
+
+
+def worker(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help=str(T("Folder with the clients' folders; or one client's own.")))
+    ] = Path(),
+    queue: Annotated[
+        str,
+        typer.Option(
+            "--queue-database",
+            help=str(T("PostgreSQL address of the queue; ${env:NAME} takes it from the environment.")),
+        ),
+    ] = f"${{env:{ENVIRONMENT}}}",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=str(T("Only clients whose names fit, such as 'a*'; may be given again."))),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help=str(T("How many runs at once.")))] = 4,
+    drain: Annotated[
+        float, typer.Option(min=0, help=str(T("Seconds that running steps are given when it is stopped.")))
+    ] = 20.0,
+    silence: Annotated[
+        float,
+        typer.Option(
+            min=2,
+            help=str(T("Seconds without a sign of life after which a worker's jobs go to others; the same for all.")),
+        ),
+    ] = 30.0,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help=str(T("Show what it would work on, and whether the queue answers; then end."))),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
+) -> None:
+    """Take runs from a queue, beside other workers, until Ctrl-C or SIGTERM; a second one ends at once."""
+    with common.cards(as_json=as_json):
+        from pipeline import logs
+        from pipeline.engine.fleet.queue import conninfo, needed, prepare
+        from pipeline.engine.fleet.roster import Clients
+
+        needed()
+        url = _address(queue)
+        conninfo(url)
+        clients = Clients(folder, only or ())
+        for one in clients.broken:
+            common.show_findings(one.findings, as_json=as_json and not check)
+        if check:
+            prepare(url)
+            raise typer.Exit(_show(clients, url, as_json=as_json))
+        if not clients.members:
+            common.usage(T("No client in {folder} can be worked on.", folder=str(folder)))
+        secrets = {secret for one in clients.members.values() for secret in one.config.secrets}
+        logs.configure(level="info", secrets=secrets | set(_passwords(url)))
+        from pipeline.engine.fleet.worker import FleetWorker
+
+        out = common.console()
+        names = len(clients.members)
+        out.print(str(TN("Starting with {n} client…", "Starting with {n} clients…", names)))
+        FleetWorker(
+            clients,
+            url,
+            concurrency=concurrency,
+            silence=silence,
+            drain=drain,
+            at_work=lambda: out.print(
+                str(T("At work. Ctrl-C stops it: what is running is given its time; a second one ends at once."))
+            ),
+        ).run()
+        out.print(str(T("Stopped.")))
+
+
+def _address(given: str) -> str:
+    """The queue's address, from the environment where it says so. Raises ConfigError when it is not there."""
+    if given.startswith("${env:") and given.endswith("}"):
+        name = given[len("${env:") : -1]
+        found = os.environ.get(name, "")
+        if not found:
+            raise ConfigError(
+                T("The queue has no address: {name} is not set.", name=name),
+                hint=T("Give --queue-database, or set {name}: postgresql://USER:PASSWORD@HOST/DATABASE.", name=name),
+            )
+        return found
+    return given
+
+
+def _passwords(url: str) -> list[str]:
+    from pipeline.config.masking import secrets_of
+
+    return list(secrets_of(url))
+
+
+def _show(clients: Clients, url: str, *, as_json: bool) -> int:
+    """What there is to work on, and who works on it now; gives the exit code."""
+    from pipeline.engine.fleet.standing import look
+
+    state = look(url)
+    rows: list[dict[str, Any]] = [
+        {
+            "client": name,
+            "jobs": sum(job.enabled for job in member.config.jobs.values()),
+            "ledger": "SQLite" if member.said()["ledger"] else "PostgreSQL",
+            "workers": [one.host for one in state.workers if one.alive and name in one.clients],
+        }
+        for name, member in clients.members.items()
+    ]
+    broken = [{"client": one.name, "findings": [common.finding_row(f) for f in one.findings]} for one in clients.broken]
+    if as_json:
+        common.print_json({"clients": rows, "broken": broken, "queue": state.as_data()})
+    else:
+        columns = (
+            ("client", T("Client")),
+            ("jobs", T("Jobs")),
+            ("ledger", T("Ledger")),
+            ("workers", T("Workers at work")),
+        )
+        shown = [{**row, "workers": ", ".join(row["workers"])} for row in rows]
+        common.table(columns, shown, empty=T("There is no client to work on."))
+    return common.WRONG if broken or not rows else common.DONE

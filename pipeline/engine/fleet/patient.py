@@ -1,0 +1,90 @@
+"""Procrastinate's way to PostgreSQL, for workers that outlive a restart of the database: they wait for it.
+
+Procrastinate's own worker ends when its heartbeat, its listening or its asking for jobs meets a broken connection. Here
+each statement is tried again until the database is back. Said twice, none does harm: an ask that was heard the first
+time is refused by its ``queueing_lock``, an end that was written is not found again, and a job that was handed out and
+never arrived is put back (:meth:`pipeline.engine.fleet.queue.Queue.put_back_one`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+import psycopg
+import structlog
+from procrastinate import PsycopgConnector
+from procrastinate.connector import Notify
+from procrastinate.exceptions import ConnectorException
+
+log = structlog.get_logger("mistok.queue")
+
+R = TypeVar("R")
+#: Seconds between two tries: the first, and the longest.
+FIRST, LONGEST = 0.2, 5.0
+
+
+class PatientConnector(PsycopgConnector):
+    """As its parent, patient."""
+
+    def __init__(self, **words: Any) -> None:
+        super().__init__(**words)
+        self.away = False  #: whether the database did not answer the last time
+        self.back = float("-inf")  #: when it was back from being away, by the steady clock
+        self.given_up = False  #: the worker ends at once: no more patience
+
+    async def execute_query_async(self, query: Any, **arguments: Any) -> None:
+        """One statement. The end of a job that is over already, or was put back meanwhile, is no news."""
+        try:
+            await self._patiently(lambda: super(PatientConnector, self).execute_query_async(query, **arguments))
+        except ConnectorException as error:
+            if not isinstance(error.__cause__, psycopg.errors.RaiseException) or "was not found" not in str(
+                error.__cause__
+            ):
+                raise
+            log.warning("job_ended_twice", error=str(error.__cause__).splitlines()[0])
+
+    async def execute_query_one_async(self, query: Any, **arguments: Any) -> dict[str, Any]:
+        """One statement that gives one row."""
+        one: Callable[[], Awaitable[dict[str, Any]]] = lambda: super(  # noqa: E731 - so that mypy knows what it gives
+            PatientConnector, self
+        ).execute_query_one_async(query, **arguments)
+        return await self._patiently(one)
+
+    async def execute_query_all_async(self, query: Any, **arguments: Any) -> list[dict[str, Any]]:
+        """One statement that gives rows."""
+        rows: Callable[[], Awaitable[list[dict[str, Any]]]] = lambda: super(  # noqa: E731 - the same
+            PatientConnector, self
+        ).execute_query_all_async(query, **arguments)
+        return await self._patiently(rows)
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listen, for as long as it is wanted."""
+        names = list(channels)
+        await self._patiently(lambda: super(PatientConnector, self).listen_notify(on_notification, names))
+
+    async def _patiently(self, do: Callable[[], Awaitable[R]]) -> R:
+        wait = FIRST
+        while True:
+            try:
+                result = await do()
+            except ConnectorException as error:
+                if self.given_up or not is_broken(error):
+                    raise
+                if not self.away:
+                    self.away = True
+                    log.error("queue_away", error=str(error.__cause__).strip())
+            else:
+                if self.away:
+                    self.away, self.back = False, time.monotonic()
+                    log.info("queue_back")
+                return result
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST)
+
+
+def is_broken(error: ConnectorException) -> bool:
+    """Whether the connection broke or could not be had, rather than the database having an objection."""
+    return isinstance(error.__cause__, (psycopg.OperationalError, psycopg.InterfaceError))

@@ -1,0 +1,370 @@
+"""The queue: Procrastinate's tables in a PostgreSQL database, and beside them which workers are alive.
+
+Two kinds of jobs lie in it. A *run* is to be begun as soon as a worker is free; its ``lock`` is the client, so that one
+run of a client is under way at a time, and its ``queueing_lock`` the client, the job and what asks for it, so that none
+waits twice. A *timer* waits for its moment (``schedule_at``) and then only asks for a run; it has no lock, since a job
+that waits for its moment would hold up all later jobs of the same lock (``procrastinate_fetch_job_v2``). The schedules
+of Procrastinate itself know UTC only: the moments are ours.
+
+Each client is a queue of its own, named after it, and its timers are another: a worker listens to those of its clients,
+and takes nothing that it could not run. Jobs are deleted as they end; what came of them is in the client's ledger.
+
+Delivery is at least once: a worker that falls silent has its jobs put back, and what was done twice is recognised by
+the ledger's leases and keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from pipeline.errors import ConfigError, Transient
+from pipeline.texts import T
+
+if TYPE_CHECKING:
+    import psycopg
+
+log = structlog.get_logger("mistok.queue")
+
+RUN, TIMER, KEEP = "mistok.run", "mistok.timer", "mistok.keep"
+#: The queue of what workers do for each other, such as putting back the jobs of one that died.
+KEEPERS = "mistok-keepers"
+#: The lock of a database that becomes a queue: one at a time.
+_MAKING = 727276
+#: A queue's name is a part of a notification channel, of at most 63 bytes with ``procrastinate_queue_v1#`` before it.
+_LONGEST = 34
+_TIMERS = ":t"
+#: What a person asks for goes before what the clock does.
+FIRST = 1_000_000
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS mistok_workers (
+    owner text PRIMARY KEY,
+    seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+    said jsonb NOT NULL,
+    clients jsonb NOT NULL
+);
+CREATE TABLE IF NOT EXISTS mistok_queue (made_by text NOT NULL);
+CREATE INDEX IF NOT EXISTS mistok_runs_by_lock ON procrastinate_jobs (lock)
+    WHERE status IN ('todo', 'doing') AND lock IS NOT NULL;
+CREATE INDEX IF NOT EXISTS mistok_jobs_by_queue ON procrastinate_jobs (queue_name, scheduled_at)
+    WHERE status IN ('todo', 'doing');
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A run that is asked for. ``why``: ``plan`` (look what the schedule says), ``watch``, ``retry``, ``webhook``,
+    ``wake``, ``person``; or ``tell``: deliver the notices that wait (no job).
+    """
+
+    client: str
+    job: str
+    why: str
+    by: str = ""
+    tries: int = 0
+    schedule: str = ""  #: of a timer, by which schedule it was set
+
+    @property
+    def once(self) -> str:
+        """What no two of may wait."""
+        return f"{self.client}/{self.job}/{family(self.why)}"
+
+
+def read_ask(given: Mapping[str, Any]) -> Ask:
+    """A run as :func:`arguments` wrote it, also by a newer Mistok that tells more."""
+    return Ask(**{name: given[name] for name in Ask.__dataclass_fields__ if name in given})
+
+
+def timer_of(ask: Ask) -> str:
+    """What no two timers of may be set."""
+    return f"timer/{ask.client}/{ask.job}/{ask.why}"
+
+
+def family(why: str) -> str:
+    """Hints are one and the same; what the schedule says, and what a person wants, are runs of their own."""
+    return why if why in ("plan", "person", "tell") else "look"
+
+
+def queue_of(client: str, *, timers: bool = False) -> str:
+    """The name of a client's queue: the client's own, or the beginning of it and a hash where that is long."""
+    name = client
+    if len(name) > _LONGEST:
+        name = f"{name[: _LONGEST - 9]}-{hashlib.sha256(client.encode()).hexdigest()[:8]}"
+    return name + _TIMERS if timers else name
+
+
+def conninfo(url: str) -> str:
+    """A queue's URL as libpq has it. Raises ConfigError for one that is not of PostgreSQL."""
+    scheme, colon, rest = url.partition("://")
+    if not colon or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise ConfigError(
+            T("The queue is a PostgreSQL database, and this is no address of one."),
+            hint=T("Write postgresql://USER:PASSWORD@HOST/DATABASE."),
+        )
+    return f"postgresql://{rest}"
+
+
+def needed() -> None:
+    """Raise ConfigError where the extra is not installed."""
+    try:
+        import procrastinate  # noqa: F401 - only whether it is there
+        import psycopg_pool  # noqa: F401 - the same
+    except ImportError as error:
+        raise ConfigError(
+            T("A queue needs an extra: {words}", words=str(error)), hint=T("pip install mistok[fleet]")
+        ) from error
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """A plain connection to the queue's database, each statement a transaction. Raises ConfigError or Transient."""
+    needed()
+    import psycopg
+    from psycopg.rows import dict_row
+
+    try:
+        return psycopg.connect(conninfo(url), autocommit=True, row_factory=dict_row, connect_timeout=10)
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(T("The queue's address cannot be used: {words}", words=str(error))) from error
+    except psycopg.OperationalError as error:
+        raise silent(error) from error
+
+
+def silent(error: Exception) -> Transient:
+    """What is said of a queue that does not answer."""
+    return Transient(
+        T("The queue does not answer: {words}", words=str(error).strip()),
+        code="queue",
+        hint=T("Check that its PostgreSQL runs and lets this machine in; workers go on by themselves."),
+    )
+
+
+def prepare(url: str) -> None:
+    """Make the database a queue, or see that it is one that the installed Procrastinate can use.
+
+    Raises ConfigError for one of another version, Transient when it does not answer.
+    """
+    needed()
+    import psycopg
+    from procrastinate.schema import SchemaManager
+
+    with connect(url) as conn:
+        try:
+            conn.execute("SELECT pg_advisory_lock(%s)", [_MAKING])
+            if not is_there(conn):
+                with conn.transaction():
+                    conn.execute(SchemaManager.get_schema())
+            missing = [name for name in _FUNCTIONS if not _has(conn, name)]
+            if missing:
+                raise ConfigError(
+                    T(
+                        "The queue was made by another version of Procrastinate: it lacks {names}.",
+                        names=", ".join(missing),
+                    ),
+                    hint=T(
+                        "Stop all workers and apply Procrastinate's migrations, or give them a new, empty database: "
+                        "timers are set anew from the ledgers."
+                    ),
+                )
+            with conn.transaction():
+                conn.execute(_TABLES)
+        except psycopg.OperationalError as error:
+            raise silent(error) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise ConfigError(
+                T("The queue's tables cannot be made: {words}", words=str(error)),
+                hint=T("Let its user create tables in the database, at the first start at least."),
+            ) from error
+
+
+#: What Procrastinate's statements call, in the versions that this was written for.
+_FUNCTIONS = (
+    "procrastinate_defer_jobs_v1",
+    "procrastinate_fetch_job_v2",
+    "procrastinate_finish_job_v1",
+    "procrastinate_retry_job_v2",
+    "procrastinate_register_worker_v1",
+)
+
+
+def is_there(conn: psycopg.Connection[Any]) -> bool:
+    """Whether the database is a queue."""
+    row = conn.execute("SELECT to_regclass('procrastinate_jobs') AS it").fetchone()
+    return row is not None and row["it"] is not None
+
+
+def _has(conn: psycopg.Connection[Any], function: str) -> bool:
+    row = conn.execute("SELECT 1 AS it FROM pg_proc WHERE proname = %s", [function]).fetchone()
+    return row is not None
+
+
+# --- asking ------------------------------------------------------------------------------------------------------
+
+#: The place of a new run in the row: by turns, so that a client with many runs waits behind one with few. Each run of a
+#: client is a turn behind its last one that is not over, and none is before the turn that is served now
+#: (start-time fair queueing, Goyal, Vin and Cheng 1996, with runs of one size).
+_TURN = """
+SELECT GREATEST(COALESCE(min(-priority), 0), COALESCE(max(-priority) FILTER (WHERE lock = %(lock)s) + 1, 0)) AS turn
+FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND lock IS NOT NULL AND priority <= 0
+"""
+
+
+def arguments(ask: Ask) -> dict[str, Any]:
+    """A run as Procrastinate keeps it."""
+    return {
+        "client": ask.client,
+        "job": ask.job,
+        "why": ask.why,
+        "by": ask.by,
+        "tries": ask.tries,
+        "schedule": ask.schedule,
+    }
+
+
+def options(ask: Ask, turn: int) -> dict[str, Any]:
+    """How Procrastinate treats it. Notices are told whatever of the client runs."""
+    return {
+        "lock": None if ask.why == "tell" else ask.client,
+        "queueing_lock": ask.once,
+        "queue": queue_of(ask.client),
+        "priority": FIRST if ask.why in ("person", "tell") else -turn,
+    }
+
+
+def ask_now(url: str, ask: Ask) -> bool:
+    """Ask for a run from outside of a worker, such as the page; False: it waits already. Raises ConfigError, Transient.
+
+    A database that is no queue yet has no worker either: nothing is asked.
+    """
+    import psycopg
+    from psycopg.types.json import Jsonb
+
+    with connect(url) as conn:
+        if not is_there(conn):
+            return False
+        row = conn.execute(_TURN, {"lock": ask.client}).fetchone()
+        chosen = options(ask, int(row["turn"]) if row else 0)
+        try:
+            conn.execute(
+                "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(%s, %s, %s, %s, %s, %s, NULL)]"
+                "::procrastinate_job_to_defer_v1[])",
+                [chosen["queue"], RUN, chosen["priority"], chosen["lock"], ask.once, Jsonb(arguments(ask))],
+            )
+        except psycopg.errors.UniqueViolation:
+            return False
+    return True
+
+
+class Queue:
+    """The queue as a worker uses it, from its event loop. It waits for a database that is away, as long as that takes.
+
+    Args:
+        url: of its database.
+        connections: how many it may hold open, besides the one that listens.
+    """
+
+    def __init__(self, url: str, *, connections: int = 4) -> None:
+        needed()
+        import procrastinate
+
+        from pipeline.engine.fleet.patient import PatientConnector
+
+        self.connector = PatientConnector(conninfo=conninfo(url), min_size=1, max_size=connections)
+        self.app = procrastinate.App(connector=self.connector)
+
+    async def ask(self, ask: Ask) -> bool:
+        """Ask for a run; False: one of its kind waits already."""
+        from procrastinate.exceptions import AlreadyEnqueued
+
+        row = await self.connector.execute_query_one_async(_TURN, lock=ask.client)
+        task = self.app.configure_task(RUN, **options(ask, int(row["turn"])))
+        try:
+            await task.defer_async(**arguments(ask))
+        except AlreadyEnqueued:
+            return False
+        return True
+
+    async def set_timer(self, ask: Ask, at: datetime, *, again: bool = False) -> None:
+        """Ask for a run at a moment. One that is set already stays, or with ``again`` is set anew."""
+        from procrastinate.exceptions import AlreadyEnqueued
+
+        once = timer_of(ask)
+        queue = queue_of(ask.client, timers=True)
+        task = self.app.configure_task(TIMER, queueing_lock=once, queue=queue, schedule_at=at)
+        for _ in range(3):
+            try:
+                await task.defer_async(**arguments(ask))
+                return
+            except AlreadyEnqueued:
+                if not again:
+                    return
+                await self.connector.execute_query_async(
+                    "DELETE FROM procrastinate_jobs WHERE queueing_lock = %(once)s AND status = 'todo'", once=once
+                )
+
+    async def waiting_for(self, clients: Sequence[str]) -> dict[str, str]:
+        """The queueing locks of all runs and timers of these clients that are not over, with their schedules."""
+        queues = [queue_of(client, timers=timers) for client in clients for timers in (False, True)]
+        rows = await self.connector.execute_query_all_async(
+            "SELECT queueing_lock, args->>'schedule' AS schedule FROM procrastinate_jobs "
+            "WHERE status IN ('todo', 'doing') AND queue_name = ANY(%(q)s)",
+            q=queues,
+        )
+        return {str(row["queueing_lock"]): str(row["schedule"] or "") for row in rows}
+
+    async def put_back(self, silence: float) -> int:
+        """Let others have the jobs of workers that said nothing for so many seconds; gives how many."""
+        manager = self.app.job_manager
+        count = 0
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=silence):
+            count += await self._put_back(job)
+        return count
+
+    async def put_back_one(self, job_id: int) -> None:
+        """Let somebody have a job that is said to be under way and is not: the answer was lost on its way."""
+        for job in await self.app.job_manager.list_jobs_async(id=job_id, status="doing"):
+            await self._put_back(job)
+
+    async def _put_back(self, job: Any) -> int:
+        from datetime import UTC
+
+        from procrastinate.exceptions import ConnectorException
+        from procrastinate.jobs import Status
+
+        log.warning("job_put_back", job=job.queueing_lock, tries=job.attempts + 1)
+        try:
+            await self.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
+        except ConnectorException:  # another one like it waits already, or another worker was quicker
+            try:
+                await self.app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+            except ConnectorException:
+                return 0
+        return 1
+
+    async def say(self, owner: str, said: Mapping[str, Any], clients: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """A sign of life of a worker; gives all that were heard in the last minutes, with the seconds since."""
+        from psycopg.types.json import Jsonb
+
+        await self.connector.execute_query_async(
+            "INSERT INTO mistok_workers (owner, said, clients) VALUES (%(owner)s, %(said)s, %(clients)s) "
+            "ON CONFLICT (owner) DO UPDATE SET seen = clock_timestamp(), said = excluded.said, "
+            "clients = excluded.clients",
+            owner=owner,
+            said=Jsonb(dict(said)),
+            clients=Jsonb(dict(clients)),
+        )
+        await self.connector.execute_query_async(
+            "DELETE FROM mistok_workers WHERE seen < clock_timestamp() - interval '7 days'"
+        )
+        return await self.connector.execute_query_all_async(HEARD)
+
+
+HEARD = (
+    "SELECT owner, seen, said, clients, extract(epoch FROM clock_timestamp() - seen)::float AS silence "
+    "FROM mistok_workers ORDER BY owner"
+)

@@ -1,0 +1,262 @@
+"""The step processes of one worker: a bounded pool that all its clients share, in a thread of its own.
+
+A process belongs to nobody until it has loaded a client's own plugins; from then on it serves that client alone, and is
+ended when its place is needed. What takes longer than its time is ended as in a single service.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+
+import structlog
+
+from pipeline.clock import SystemClock
+from pipeline.config.model import ClientConfig
+from pipeline.engine import history
+from pipeline.engine.endings import stopped, timed_out, worker_lost
+from pipeline.engine.fleet.steps import TELLING, FleetOrder, boot
+from pipeline.engine.pool import Pool, Worker
+from pipeline.engine.worker import Boot, Ended, Failed, StepBegun
+from pipeline.errors import Finding, MistokError
+from pipeline.ledger.store import Ledger
+
+log = structlog.get_logger("mistok.worker")
+
+_LONGEST_WAIT = 1.0
+#: Seconds that the end of a run is given to be written down when the worker stops.
+_RECORDING = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A run that did not end by itself. ``state``: failed, timed_out, interrupted."""
+
+    state: str
+    finding: Finding
+
+
+Answer = Ended | Broken
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """An order that waits or is under way."""
+
+    order: FleetOrder
+    config: ClientConfig
+    answer: Future[Answer] = field(default_factory=Future)
+    began: datetime | None = None
+
+    def limit(self, step: int | None = None) -> timedelta:
+        """How long a step may take; without one: the run, until it tells of its steps."""
+        spec = self.config.jobs.get(self.order.job)
+        if spec is None:
+            return TELLING
+        return spec.time_limit * (1 if step is not None else max(len(spec.steps), 1))
+
+
+class Room(threading.Thread):
+    """So many step processes. Start it, :meth:`submit`, and :meth:`end` it; safe from any thread."""
+
+    def __init__(self, size: int, start_with: Boot | None = None) -> None:
+        super().__init__(name="mistok-room", daemon=True)
+        self.pool = Pool(start_with or boot(), size)
+        self._lock = threading.Lock()
+        self._waiting: deque[Task] = deque()
+        self._running: dict[Worker, Task] = {}
+        self._bound: dict[Worker, str] = {}  #: processes that have loaded a client's own plugins
+        self._recording: list[threading.Thread] = []
+        self._numbers = 0
+        self._ending = False
+        self._cut = False
+        self._wake_in, self._wake_out = Pipe(duplex=False)
+
+    def submit(self, order: FleetOrder, config: ClientConfig) -> Future[Answer]:
+        """Have it done as soon as a process is free."""
+        with self._lock:
+            self._numbers += 1
+            task = Task(replace(order, number=self._numbers), config)
+            self._waiting.append(task)
+        self._wake()
+        return task.answer
+
+    def cut_off(self) -> None:
+        """End all that runs, now: the drain's time is over."""
+        self._cut = True
+        self._wake()
+
+    def end(self) -> None:
+        """End the processes and the thread; returns when they are gone."""
+        self._ending = True
+        self._wake()
+        self.join()
+
+    @property
+    def ready(self) -> bool:
+        """Whether its processes have loaded."""
+        return self.pool.warm()
+
+    def under_way(self) -> list[tuple[str, str, int]]:
+        """Client, job and step of what runs now."""
+        with self._lock:
+            return [(task.order.load.client, task.order.job, one.step) for one, task in self._running.items()]
+
+    def _wake(self) -> None:
+        with self._lock:
+            if not self._wake_in.poll():
+                self._wake_out.send_bytes(b"!")
+
+    # --- the thread ----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Hand orders out, listen, and end what takes too long, until :meth:`end`."""
+        try:
+            while not self._ending:
+                self.pool.fill()
+                self._listen()
+                self._hand_out()
+                self._beat()
+                self._sleep()
+        finally:
+            for worker in list(self._running):
+                worker.end("drain", now=True)
+                worker.process.join()
+                self._lost(worker)
+            self.pool.close()
+            self._give_back()
+            for one in self._recording:
+                one.join(_RECORDING)
+
+    def _sleep(self) -> None:
+        moment = self.pool.next_moment()
+        wait([self._wake_in, *self.pool.waitables()], _LONGEST_WAIT if moment is None else min(moment, _LONGEST_WAIT))
+        while self._wake_in.poll():
+            self._wake_in.recv_bytes()
+
+    def _beat(self) -> None:
+        if self._cut:
+            for worker in self._running:
+                worker.end("drain")
+            self._give_back()
+        for worker in self.pool.beat():
+            worker.end("limit" if worker.order else "loading")
+
+    def _give_back(self) -> None:
+        """What waits is not begun any more."""
+        while self._waiting:
+            self._answer(self._waiting.popleft(), Broken("interrupted", stopped("")))
+
+    def _hand_out(self) -> None:
+        while self._waiting and not self._cut:
+            task = self._waiting[0]
+            worker = self._free_for(task)
+            if worker is None:
+                return
+            with self._lock:
+                self._waiting.popleft()
+            if not self.pool.give(worker, task.order):
+                self._waiting.appendleft(task)
+                return
+            if task.order.load.own:
+                self._bound[worker] = task.order.load.client
+            task.began = SystemClock().now()
+            worker.deadline = time.monotonic() + task.limit().total_seconds()
+            with self._lock:
+                self._running[worker] = task
+
+    def _free_for(self, task: Task) -> Worker | None:
+        free = [worker for worker in self.pool.workers if worker.free]
+        load = task.order.load
+        if load.own:
+            mine = [worker for worker in free if self._bound.get(worker) == load.client]
+            if mine:
+                return mine[0]
+        unbound = [worker for worker in free if worker not in self._bound]
+        if unbound:
+            return unbound[0]
+        for worker in free[:1]:  # it makes room: a new one, that belongs to nobody, takes its place
+            worker.end("room", now=True)
+        return None
+
+    def _listen(self) -> None:
+        dead = self.pool.dead()
+        for worker, message in self.pool.messages():
+            order = worker.order
+            if order is None or getattr(message, "number", None) != order.number:
+                continue  # of a run that was given up already
+            task = self._running[worker]
+            match message:
+                case StepBegun(step=step):
+                    worker.step = step
+                    worker.deadline = time.monotonic() + task.limit(step).total_seconds()
+                case Ended() as ended:
+                    self._free(worker)
+                    self._answer(task, ended)
+                case Failed(finding=finding):
+                    self._free(worker)
+                    self._answer(task, Broken("failed", finding))
+        for worker in dead:
+            self._lost(worker)
+
+    def _lost(self, worker: Worker) -> None:
+        task, why, code = self._running.get(worker), worker.why, worker.process.exitcode
+        if task is not None:
+            job, step = task.order.job, worker.step
+            self._free(worker)
+            spec = task.config.jobs.get(job)
+            if why == "limit":
+                name = spec.steps[step].step if spec and spec.steps else ""
+                broken = Broken("timed_out", timed_out(job, name, task.limit(step)))
+            elif why == "drain":
+                broken = Broken("interrupted", stopped(job))
+            else:
+                broken = Broken("interrupted", worker_lost(job, code))
+            log.error("run_broken", client=task.order.load.client, job=job, state=broken.state, exit_code=code)
+            self._answer(task, broken)
+        if worker in self.pool.workers:
+            self._bound.pop(worker, None)
+            if worker.process.exitcode is not None:
+                self.pool.bury(worker)
+
+    def _free(self, worker: Worker) -> None:
+        worker.order, worker.deadline = None, None
+        with self._lock:
+            self._running.pop(worker, None)
+
+    def _answer(self, task: Task, answer: Answer) -> None:
+        if not isinstance(answer, Broken) or task.began is None or not task.order.job:
+            task.answer.set_result(answer)
+            return
+        # a ledger that hangs must not hold up the others
+        recording = threading.Thread(target=self._record, args=(task, answer), name="mistok-record", daemon=True)
+        self._recording = [one for one in self._recording if one.is_alive()] + [recording]
+        recording.start()
+
+    def _record(self, task: Task, broken: Broken) -> None:
+        """Nobody was left to write down how it ended. The ledger may not answer: then the next run says so."""
+        config, order = task.config, task.order
+        try:
+            ledger = Ledger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
+            try:
+                history.record_broken_end(
+                    ledger,
+                    order.job,
+                    broken.state,
+                    broken.finding,
+                    trigger="schedule" if order.trigger == "plan" else order.trigger,
+                    scheduled_for=order.scheduled_for,
+                    begun=task.began,
+                )
+            finally:
+                ledger.close()
+        except MistokError as error:
+            log.error("end_not_written", client=config.client, job=order.job, error=error.text.render("en"))
+        finally:
+            task.answer.set_result(broken)

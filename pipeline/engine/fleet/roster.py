@@ -1,0 +1,164 @@
+"""The clients that one worker has, and whether the workers beside it have the same ones.
+
+Machines that share a client must share its ledger and its archive. That cannot be seen from one machine, so each worker
+tells the others what it has; of two that do not fit the one that came later leaves the client alone.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import structlog
+
+from pipeline.archive import Archive
+from pipeline.config.clients import Found, Roster, ledger_file, read_client, without_twins
+from pipeline.config.model import ClientConfig
+from pipeline.engine.fleet.steps import Load, load_of
+from pipeline.errors import Finding, MistokError, Who
+from pipeline.texts import T
+
+log = structlog.get_logger("mistok.worker")
+
+APART = "clients-apart"  #: code of the finding of a client that lies on two machines without being shared
+VERSIONS = "clients-versions"  #: code of the finding of a client whose config is another one elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One client of this worker."""
+
+    config: ClientConfig
+    load: Load
+
+    def said(self) -> dict[str, str]:
+        """What other workers are told of it."""
+        file = ledger_file(self.config)
+        try:
+            archive = Archive(self.config.path(self.config.archive.path)).identity(make=False)
+        except MistokError:
+            archive = ""
+        return {
+            "config": self.config.config_hash[:16],
+            "ledger": f"{platform.node()}:{file}" if file else "",
+            "archive": archive or "",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another worker that is alive: since when (ISO, UTC), where, and what it has."""
+
+    owner: str
+    since: str
+    host: str
+    clients: Mapping[str, Mapping[str, str]]
+
+
+class Clients:
+    """The clients in ``folder`` whose names fit one of ``only`` (patterns such as ``a*``; none: all)."""
+
+    def __init__(self, folder: Path, only: Sequence[str] = ()) -> None:
+        self.folder, self.only = folder, tuple(only)
+        self._roster = Roster(folder)
+        self._found = {one: read_client(one) for one in self._roster.folders}
+        self.members: dict[str, Member] = {}
+        self.broken: tuple[Found, ...] = ()
+        self.findings: dict[str, Finding] = {}  #: what does not fit with other workers, by client
+        self.left_alone: frozenset[str] = frozenset()
+        self._sort()
+
+    @property
+    def served(self) -> dict[str, Member]:
+        """The clients whose runs this worker takes."""
+        return {name: one for name, one in self.members.items() if name not in self.left_alone}
+
+    def look(self) -> bool:
+        """Whether something changed: folders that came or went, configs that were edited. A wrong edit changes nothing
+        but is told; the config before it works on.
+        """
+        changes = self._roster.look()
+        if not changes:
+            return False
+        for folder in changes.gone:
+            self._found.pop(folder, None)
+        for folder in (*changes.added, *changes.edited):
+            new, old = read_client(folder), self._found.get(folder)
+            if new.config is None and old is not None and old.config is not None:
+                for finding in new.findings[:1]:
+                    log.error("config_wrong", client=old.name, error=finding.text.render("en"), instead="the old one")
+                continue
+            self._found[folder] = new
+        self._sort()
+        return True
+
+    def _sort(self) -> None:
+        members: dict[str, Member] = {}
+        broken: list[Found] = []
+        for one in without_twins(self._found.values()):
+            if self.only and not any(fnmatchcase(one.name, pattern) for pattern in self.only):
+                continue
+            if one.config is None:
+                broken.append(one)
+                continue
+            known = self.members.get(one.name)
+            try:
+                load = load_of(one.config)
+            except MistokError as error:
+                broken.append(Found(one.folder, None, error.findings))
+                continue
+            same = known is not None and known.load.payload == load.payload
+            members[one.name] = known if known is not None and same else Member(one.config, load)
+        self.members, self.broken = members, tuple(broken)
+
+    def compare(self, others: Sequence[Other], since: str, owner: str) -> None:
+        """See what does not fit with other workers, and leave alone what this one came too late for."""
+        findings: dict[str, Finding] = {}
+        left: set[str] = set()
+        for other in others:
+            for name, theirs in other.clients.items():
+                member = self.members.get(name)
+                if member is None:
+                    continue
+                mine = member.said()
+                if not _fits(mine, theirs):
+                    findings[name] = _apart(name, other)
+                    if (other.since, other.owner) < (since, owner):
+                        left.add(name)
+                elif mine["config"] != theirs.get("config"):
+                    findings.setdefault(name, _versions(name, other))
+        for name, finding in findings.items():
+            if self.findings.get(name) != finding:
+                log.error(finding.code, client=name, error=finding.text.render("en"))
+        self.findings, self.left_alone = findings, frozenset(left)
+
+
+def _fits(mine: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
+    if mine["ledger"] != theirs.get("ledger", ""):
+        return False
+    archives = {mine["archive"], theirs.get("archive", "")} - {""}  # one that has kept no file yet has no name
+    return len(archives) < 2
+
+
+def _apart(name: str, other: Other) -> Finding:
+    return Finding(
+        APART,
+        T("Client {client} is on {host}, too, with another ledger or archive.", client=name, host=other.host),
+        hint=T(
+            "Workers on several machines need the ledger on PostgreSQL and one archive folder for all (a share). Or "
+            "let one machine alone have the client: mistok worker --only."
+        ),
+        who=Who.ADMIN,
+    )
+
+
+def _versions(name: str, other: Other) -> Finding:
+    return Finding(
+        VERSIONS,
+        T("Client {client} has another config on {host}.", client=name, host=other.host),
+        hint=T("Bring the client's folder to the same state on all machines."),
+        who=Who.ADMIN,
+    )

@@ -1,0 +1,377 @@
+"""``mistok worker``: takes the runs of its clients from the queue, and has them done in step processes.
+
+It computes nothing that another worker could not compute as well: what the schedule says is asked of the ledger in the
+step process, and what comes next is a timer in the queue. So workers come and go as they like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from pipeline import __version__
+from pipeline.engine.fleet.queue import (
+    KEEP,
+    KEEPERS,
+    RUN,
+    TIMER,
+    Ask,
+    Queue,
+    family,
+    prepare,
+    queue_of,
+    read_ask,
+    timer_of,
+)
+from pipeline.engine.fleet.room import Broken, Room
+from pipeline.engine.fleet.roster import Clients, Member, Other
+from pipeline.engine.fleet.steps import FleetEnded, FleetOrder
+from pipeline.engine.history import schedule_print
+from pipeline.engine.watch import poll_every
+from pipeline.ledger.store import owner_name
+
+if TYPE_CHECKING:
+    from procrastinate import JobContext
+    from procrastinate.worker import Worker
+
+log = structlog.get_logger("mistok.worker")
+
+#: Seconds between two looks for runs and timers that nobody has told of.
+LOOK_EVERY = 1.0
+TIMERS_EVERY = 0.5
+#: Seconds between two looks at whether each job has its timer.
+SEEN_TO_EVERY = 60.0
+#: Seconds after which a run that broke off is looked at again.
+AFTER_BREAK = 30.0
+
+
+class FleetWorker:
+    """One worker.
+
+    Args:
+        clients: those that it has.
+        url: of the queue's database.
+        concurrency: how many runs at once.
+        silence: seconds without a sign of life after which a worker's jobs are put back; all workers of a queue should
+            have the same.
+        drain: seconds that running steps are given when it is stopped.
+        at_work: called once, when it begins to take runs.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        url: str,
+        *,
+        concurrency: int = 4,
+        silence: float = 30.0,
+        drain: float = 20.0,
+        at_work: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.clients, self.url = clients, url
+        self.concurrency, self.silence, self.drain = concurrency, silence, drain
+        self.owner = owner_name()
+        self._since = datetime.now(UTC).isoformat()
+        self._at_work: Callable[[], None] | None = at_work
+        self._room = Room(concurrency)
+        self._stops = 0
+        self._stopping = asyncio.Event()
+        self._workers: list[Worker] = []
+        self._mine: set[int] = set()  #: ids of the jobs that are really under way here
+        self._astray: set[int] = set()
+        self._runs: list[str] = []  # these two are the workers' own lists, changed in place when clients come and go
+        self._timers: list[str] = [KEEPERS]
+        self._ended = {"done": 0, "failed": 0}
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until SIGTERM or Ctrl-C. Raises ConfigError or Transient when the queue cannot be used at the start."""
+        prepare(self.url)
+        # psycopg waits on sockets, which the usual loop of Windows cannot do
+        factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(self._live())
+
+    async def _live(self) -> None:
+        logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # what it meets is told by us
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+        loop = asyncio.get_running_loop()
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                number = signal.Signals[name]
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._asked_to_stop))
+        self._room.start()
+        self._queue = Queue(self.url)
+        self._add_tasks()
+        try:
+            async with self._queue.app.open_async():
+                self._choose_queues()
+                work = [
+                    asyncio.create_task(self._keep_at(self._runs, self.concurrency, LOOK_EVERY), name="runs"),
+                    asyncio.create_task(self._keep_at(self._timers, 4, TIMERS_EVERY), name="timers"),
+                ]
+                alive = asyncio.create_task(self._say_so(), name="alive")
+                await self._until_done(work, alive)
+                alive.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await alive
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._say("stopped"), 2)
+        finally:
+            await asyncio.to_thread(self._room.end)
+
+    def _asked_to_stop(self) -> None:
+        self._stops += 1
+        if self._stops == 1:
+            log.info("draining", running=[f"{c}/{j}" for c, j, _ in self._room.under_way()], seconds=self.drain)
+        for worker in self._workers:
+            worker.stop()  # type: ignore[no-untyped-call]  # the library's own
+        self._stopping.set()
+        if self._stops > 1:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        self._queue.connector.given_up = True
+        self._room.cut_off()
+
+    async def _until_done(self, work: list[asyncio.Task[None]], alive: asyncio.Task[None]) -> None:
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([stopping, *work, alive], return_when=asyncio.FIRST_COMPLETED)
+        if alive.done():
+            alive.result()  # it never ends by itself: this raises what went wrong
+        stopping.cancel()
+        done, pending = await asyncio.wait(work, timeout=self.drain)
+        if pending:
+            self._cut_off()
+            # what was cut off is put back for others; a queue that is away learns of it by our silence
+            _done, pending = await asyncio.wait(pending, timeout=15)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _keep_at(self, queues: list[str], concurrency: int, every: float) -> None:
+        """Take jobs from these queues; begin anew when Procrastinate's worker ends though nobody stopped it."""
+        from procrastinate.exceptions import ConnectorException
+        from procrastinate.worker import Worker
+
+        while not self._stopping.is_set():
+            worker = Worker(
+                self._queue.app,
+                queues=queues,
+                name=self.owner,
+                concurrency=concurrency,
+                fetch_job_polling_interval=every,
+                abort_job_polling_interval=60.0,
+                delete_jobs="always",
+                install_signal_handlers=False,
+                update_heartbeat_interval=self.silence / 3,
+                stalled_worker_timeout=self.silence,
+            )
+            self._workers.append(worker)
+            try:
+                await worker.run()  # type: ignore[no-untyped-call]  # the same
+            except ConnectorException as error:  # as when it was taken for dead, and its name was struck off
+                log.warning("begins_anew", error=str(error.__cause__ or error).strip())
+                await asyncio.sleep(1)
+            finally:
+                self._workers.remove(worker)
+
+    def _choose_queues(self) -> None:
+        names = sorted(self.clients.served)
+        self._runs[:] = [queue_of(name) for name in names] or [f"{KEEPERS}-none"]
+        self._timers[:] = [KEEPERS, *(queue_of(name, timers=True) for name in names)]
+
+    # --- jobs ----------------------------------------------------------------------------------------------------
+
+    def _add_tasks(self) -> None:
+        app = self._queue.app
+        app.task(name=RUN, pass_context=True, retry=_again())(self._run)
+        app.task(name=TIMER, pass_context=True, retry=_again())(self._timer)
+        keep = app.task(name=KEEP, queue=KEEPERS, queueing_lock=KEEP)(self._keep)
+        app.periodic(cron="* * * * * */5")(keep)  # the sixth field: every five seconds
+
+    async def _run(self, context: JobContext, /, **given: Any) -> None:
+        ask = read_ask(given)
+        member = self._member(ask)
+        assert context.job.id is not None
+        self._mine.add(context.job.id)
+        try:
+            order = FleetOrder(
+                0, ask.job, ask.why, None, ask.by, load=member.load, again=context.job.attempts > 0, tries=ask.tries
+            )
+            answer = await asyncio.wrap_future(self._room.submit(order, member.config))
+            if isinstance(answer, Broken) and answer.state == "interrupted" and self._stopping.is_set():
+                raise PutBack(ask.once)
+            assert isinstance(answer, (Broken, FleetEnded))
+            failed = isinstance(answer, Broken) or answer.state == "failed"
+            self._ended["failed" if failed else "done"] += 1
+            if ask.why != "tell":
+                await self._afterwards(member, ask, answer)
+        finally:
+            self._mine.discard(context.job.id)
+
+    def _member(self, ask: Ask) -> Member:
+        member = self.clients.served.get(ask.client)
+        if member is None:  # its folder went while the job was on its way to us
+            log.error("client_not_here", client=ask.client, job=ask.job)
+            raise PutBack(ask.once)
+        return member
+
+    async def _afterwards(self, member: Member, ask: Ask, answer: FleetEnded | Broken) -> None:
+        """Set the timers of what comes next, before the run is over for the queue."""
+        spec = member.config.jobs.get(ask.job)
+        if spec is None:
+            return
+        queue, now = self._queue, datetime.now(UTC)
+        planned = replace(ask, why="plan", by="", tries=0, schedule=schedule_print(spec))
+        look = replace(planned, why="watch")
+        if isinstance(answer, Broken):
+            if spec.enabled:
+                await queue.set_timer(planned, now + timedelta(seconds=AFTER_BREAK), again=True)
+                if spec.watch:
+                    await queue.set_timer(look, now + poll_every(spec))
+            return
+        if answer.more:
+            await queue.ask(planned)
+        elif answer.following is not None:
+            await queue.set_timer(planned, answer.following, again=True)
+        again = answer.again_in
+        if again is not None and (spec.watch or answer.state in ("failed", "skipped")):
+            tries = ask.tries + 1 if answer.state == "skipped" else 0
+            why = "watch" if spec.watch else "retry"
+            await queue.set_timer(replace(look, why=why, tries=tries), now + timedelta(seconds=again), again=True)
+        elif spec.watch and spec.enabled:
+            await queue.set_timer(look, now + poll_every(spec))
+        if answer.wake_in is not None:
+            await queue.set_timer(
+                replace(look, why="wake"), now + timedelta(seconds=max(answer.wake_in, 0)), again=True
+            )
+        if answer.notices and answer.state != "idle" and member.config.alerts.channels:
+            await queue.ask(Ask(ask.client, "", "tell"))
+
+    async def _timer(self, context: JobContext, /, **given: Any) -> None:
+        """A moment has come: ask for the run."""
+        assert context.job.id is not None
+        self._mine.add(context.job.id)
+        try:
+            ask = read_ask(given)
+            self._member(ask)
+            await self._queue.ask(ask)
+        finally:
+            self._mine.discard(context.job.id)
+
+    async def _keep(self, timestamp: int) -> None:
+        """Put back what workers that died have left. After the database was away all have been silent for a while."""
+        del timestamp
+        if time.monotonic() - self._queue.connector.back > self.silence:
+            await self._queue.put_back(self.silence)
+
+    # --- signs of life -------------------------------------------------------------------------------------------
+
+    async def _say_so(self) -> None:
+        seen_to, changed = float("-inf"), False
+        while True:
+            changed = await asyncio.to_thread(self.clients.look) or changed
+            before = set(self.clients.served)
+            await self._say("draining" if self._stops else "working")
+            if before != set(self.clients.served) or changed:
+                self._choose_queues()
+            if not self._stops and (changed or time.monotonic() - seen_to > SEEN_TO_EVERY):
+                await self._see_to_timers()
+                seen_to, changed = time.monotonic(), False
+                if self._at_work is not None:
+                    log.info("working", clients=len(self.clients.served), concurrency=self.concurrency)
+                    self._at_work()
+                    self._at_work = None
+            await self._look_for_astray()
+            await asyncio.sleep(min(self.silence / 3, 5.0))
+
+    async def _say(self, state: str) -> None:
+        clients = {name: one.said() for name, one in self.clients.served.items()}
+        rows = await self._queue.say(self.owner, {**self._said(), "state": state}, clients)
+        self.clients.compare(
+            [
+                Other(
+                    str(row["owner"]),
+                    str(row["said"].get("since", "")),
+                    str(row["said"].get("host", "")),
+                    row["clients"],
+                )
+                for row in rows
+                if row["owner"] != self.owner and row["silence"] <= self.silence and row["said"]["state"] != "stopped"
+            ],
+            self._since,
+            self.owner,
+        )
+
+    def _said(self) -> dict[str, Any]:
+        return {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "version": __version__,
+            "since": self._since,
+            "concurrency": self.concurrency,
+            "silence": self.silence,
+            "folder": str(self.clients.folder),
+            "running": [{"client": client, "job": job, "step": step} for client, job, step in self._room.under_way()],
+            "ended": self._ended,
+            "apart": {name: finding.code for name, finding in self.clients.findings.items()},
+        }
+
+    async def _see_to_timers(self) -> None:
+        """Every job of every client has its timer, or a run that will set it. Twice is once, by the queue's locks."""
+        served = self.clients.served
+        waiting = await self._queue.waiting_for(list(served))
+        for name, member in served.items():
+            for job, spec in member.config.jobs.items():
+                if not spec.enabled:
+                    continue
+                schedule = schedule_print(spec)
+                plan, look = Ask(name, job, "plan", schedule=schedule), Ask(name, job, "watch", schedule=schedule)
+                known = waiting.get(timer_of(plan)) if plan.once not in waiting else schedule
+                if (spec.every or spec.at or spec.cron) and known != schedule:
+                    await self._queue.ask(plan)
+                if spec.watch and not {timer_of(look), f"{name}/{job}/{family('watch')}"} & set(waiting):
+                    await self._queue.ask(look)
+
+    async def _look_for_astray(self) -> None:
+        """Jobs that the queue believes to be here, and that never arrived, seen so twice."""
+        astray: set[int] = set()
+        for worker in self._workers:
+            if worker.worker_id is not None:
+                found = await self._queue.app.job_manager.list_jobs_async(worker_id=worker.worker_id, status="doing")
+                astray |= {job.id for job in found if job.id is not None and job.id not in self._mine}
+        for job_id in astray & self._astray:
+            await self._queue.put_back_one(job_id)
+        self._astray = astray
+
+
+class PutBack(Exception):
+    """Another worker is to have this job, or this one later."""
+
+
+def _again() -> Any:
+    """Puts back what is to be put back; a job that failed is not begun anew by the queue: its timers see to it."""
+    from procrastinate import BaseRetryStrategy, RetryDecision
+
+    class Again(BaseRetryStrategy):
+        def get_retry_decision(self, *, exception: BaseException, job: Any) -> RetryDecision | None:
+            del job
+            return RetryDecision(retry_at=datetime.now(UTC)) if isinstance(exception, PutBack) else None
+
+    return Again()
