@@ -281,6 +281,7 @@ class StepResult:
     unreachable: bool = False  #: among ``findings`` is a server or system that did not answer
     again_in: float | None = None  #: seconds after which another look is worth it (a file was not whole yet)
     left_alone: bool = False  #: somebody else was at it: nothing was done, and how it stands is not known
+    more: bool = False  #: it made room for others (``RunContext.slice_is_over``): the job's next run goes on, soon
     wake_at: datetime | None = None  #: a run is wanted at this moment besides the schedule's (a special price begins)
     plan: Any = None  #: what a dry run would do, as a value
     remarks: tuple[Finding, ...] = ()  #: all that it came upon, dry or not: rows for workbooks and --json

@@ -63,6 +63,10 @@ class Lazily(Mapping[str, P]):
         return len(self._places)
 
 
+#: What the names of modules of clients' own plugins begin with.
+OWN = "mistok_client_"
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """Every plugin by kind and name, and where each came from."""
@@ -86,7 +90,7 @@ class Source:
         """The name its module goes by: of the whole path, so that two clients' files of one name never meet, and of the
         content, so that a file is run once however often it is looked for, and anew when it was changed."""
         print_ = hashlib.sha256(str(self.path.resolve()).encode() + b"\0" + self.code).hexdigest()[:16]
-        return f"mistok_client_{print_}_{self.path.stem}"
+        return f"{OWN}{print_}_{self.path.stem}"
 
 
 @dataclass(frozen=True, slots=True)

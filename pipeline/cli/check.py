@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import common, pc_names
+from pipeline.cli import common, many, pc_names
+from pipeline.cli.many import Folder
 from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.flow import InboundSettings, Move, OutboundSettings
 from pipeline.ports import OnlyInferred, WriteProbe
@@ -54,6 +55,7 @@ class Answer:
 
 def check(
     context: typer.Context,
+    folder: Folder = None,
     connect: Annotated[
         bool,
         typer.Option("--connect", help=str(T("Try every server: login, rights, rename, delete (with an own file)."))),
@@ -71,12 +73,15 @@ def check(
 ) -> None:
     """Check the config, and with --connect every server."""
     with common.cards(as_json=as_json):
+        clients = many.many(context, folder)
+        if clients is not None:
+            raise typer.Exit(many.check(context, clients, connect=connect, write_probe=write_probe, as_json=as_json))
         config = common.load(context)
         answers, code = look(config, connect=connect, write_probe=write_probe)
         if as_json:
             common.print_json(as_data(config, answers, code))
         else:
-            _show(config, answers)
+            show(config, answers)
     raise typer.Exit(code)
 
 
@@ -410,7 +415,7 @@ def _failed(answer: Answer, error: MistokError) -> None:
     )
 
 
-def _show(config: ClientConfig, answers: list[Answer]) -> None:
+def show(config: ClientConfig, answers: list[Answer]) -> None:
     from rich.text import Text as Rich
 
     out = common.console()

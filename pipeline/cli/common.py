@@ -103,9 +103,15 @@ def load(context: typer.Context) -> ClientConfig:
 def load_path(chosen: Options, *, logged: bool = True) -> ClientConfig:
     """The same, by the options given before the verb. Not ``logged``: for verbs that leave nothing in its folder."""
     from pipeline import logs
+    from pipeline.config.clients import is_folder_of_clients
     from pipeline.config.load import language_of, load_config
     from pipeline.config.masking import mask
 
+    if chosen.config.is_dir() and is_folder_of_clients(chosen.config):
+        usage(
+            T("{folder} has many clients, and this verb is about one.", folder=str(chosen.config)),
+            T("Name its config: --config {path}", path=str(chosen.config / "CLIENT" / "config.yaml")),
+        )
     try:
         config = load_config(chosen.config)
     except ConfigError:

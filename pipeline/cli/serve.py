@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli import common
+from pipeline.cli.many import Folder, many
 from pipeline.errors import ConfigError, MistokError
 from pipeline.texts import TN, T
 
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 
 def serve(
     context: typer.Context,
+    folder: Folder = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help=str(T("How many jobs run at once (default: up to 4).")))
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help=str(T("How many jobs run at once (default: up to 4; for many clients, more).")),
+        ),
     ] = None,
     drain: Annotated[
         float, typer.Option(min=0, help=str(T("Seconds that running steps are given when it is stopped.")))
@@ -43,6 +50,12 @@ def serve(
     from pipeline.web.server import Door
 
     with common.cards(), closing(Door()) as door:
+        clients = many(context, folder)
+        if clients is not None:
+            from pipeline.cli.serve_many import serve_many
+
+            serve_many(context, clients, workers, drain)
+            return
         config, refused = common.load(context), ""
         if not _jobs_on(config):
             common.usage(T("{file} has no job that is enabled.", file=str(config.source)))

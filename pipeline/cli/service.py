@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -198,17 +199,16 @@ class _Manager:
 
 
 def _manager(context: typer.Context, *, system: bool, user: str) -> _Manager:
-    config = common.load(context)
-    path = config.source.resolve()
+    named, path = _whose(context)
     if PLATFORM == "win32":
         if system:
             common.usage(T("--system is for Linux."), T("A service of Windows is one of the whole machine anyway."))
-        return _Manager("windows", Service(config.client, command(), path))
+        return _Manager("windows", named)
     if PLATFORM == "darwin":
         if system:
             common.usage(T("--system is for Linux."), T("On macOS an agent of your session is made."))
-        service = Service(config.client, command(), path)
-        output = config.path("logs") / "serve.out"
+        service = named
+        output = Path(service.folder) / "logs" / "serve.out"
         agents = Path.home() / "Library" / "LaunchAgents"
         return _Manager(
             "launchd",
@@ -216,13 +216,25 @@ def _manager(context: typer.Context, *, system: bool, user: str) -> _Manager:
             agents / f"{service_units.launchd_label(service)}.plist",
             service_units.launchd_agent(service, output),
         )
-    service = Service(config.client, command(), path, (user or _owner(path)) if system else "")
+    service = replace(named, user=(user or _owner(path)) if system else "")
     folder = UNITS if system else _own_units()
     remarks = () if system else (
         T("It runs while you are logged in; to let it run from the machine's start on: loginctl enable-linger"),
     )  # fmt: skip
     content = service_units.systemd_unit(service).encode("utf-8")
     return _Manager("systemd", service, folder / f"{service.name}.service", content, system, remarks)
+
+
+def _whose(context: typer.Context) -> tuple[Service, Path]:
+    """The service of the client, or of the folder of clients, that the call is about; and its config or folder."""
+    from pipeline.cli.many import many
+
+    folder = many(context, None)
+    if folder is not None:
+        return Service(re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name), command(), folder, many=True), folder
+    config = common.load(context)
+    path = config.source.resolve()
+    return Service(config.client, command(), path), path
 
 
 def command() -> list[str]:
@@ -252,7 +264,7 @@ def _owner(path: Path) -> str:
         common.usage(
             T("Say with --user who the service is to run as."),
             T("The config is root's; a user of its own is safer, and must be able to write to {folder}.",
-              folder=str(path.parent)),
+              folder=str(path if path.is_dir() else path.parent)),
         )  # fmt: skip
     return name
 

@@ -28,6 +28,7 @@ class Service:
     command: Sequence[str]
     config: PurePath
     user: str = ""  #: of a unit of the whole system: who it runs as
+    many: bool = False  #: ``config`` is a folder of clients
 
     @property
     def name(self) -> str:
@@ -36,8 +37,13 @@ class Service:
 
     @property
     def folder(self) -> PurePath:
-        """Where it works: the client's folder."""
-        return self.config.parent
+        """Where it works: the client's folder, or that of all clients."""
+        return self.config if self.many else self.config.parent
+
+    @property
+    def about(self) -> str:
+        """What it is, in a line."""
+        return f"Mistok for {'the clients in ' if self.many else ''}{self.client}: catalogue out, orders in"
 
     @property
     def words(self) -> list[str]:
@@ -54,7 +60,7 @@ def systemd_unit(service: Service) -> str:
     system = bool(service.user)
     lines = [
         "[Unit]",
-        f"Description=Mistok for {service.client}: catalogue out, orders in",
+        f"Description={service.about}",
         # a server that is away for a night is no reason to give up
         "StartLimitIntervalSec=0",
     ]
@@ -145,6 +151,6 @@ def windows_calls(service: Service, shawl: str = "shawl") -> list[list[str]]:
     return [
         [*made, "--", *service.words],
         ["sc", "config", service.name, "start=", "delayed-auto"],
-        ["sc", "description", service.name, f"Mistok for {service.client}: catalogue out, orders in"],
+        ["sc", "description", service.name, service.about],
         ["sc", "start", service.name],
     ]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import common
+from pipeline.cli import common, many
+from pipeline.cli.many import Folder
 from pipeline.engine.shown.jobs import STATES, left_out_words
 from pipeline.engine.shown.troubles import ROOMS, gigabytes, headline, other_troubles, placed, service_words, troubles
 from pipeline.errors import ConfigError, MistokError, Transient
@@ -27,6 +28,7 @@ NAGIOS = {0: (0, "OK"), 1: (1, "WARNING"), 2: (3, "UNKNOWN"), 3: (2, "CRITICAL")
 
 def status(
     context: typer.Context,
+    folder: Folder = None,
     max_age: Annotated[
         str, typer.Option("--max-age", help=str(T("A service that was silent for longer is not alive: 60s, 5m.")))
     ] = "60s",
@@ -42,6 +44,9 @@ def status(
     with common.cards(as_json=as_json):
         if nagios and as_json:
             common.usage(T("--nagios and --json do not go together."), T("Nagios reads one line of text."))
+        clients = many.many(context, folder)
+        if clients is not None:
+            raise typer.Exit(many.status(context, clients, _duration(max_age), nagios=nagios, as_json=as_json))
         raise typer.Exit(_guarded(context, max_age, nagios=nagios, as_json=as_json))
 
 

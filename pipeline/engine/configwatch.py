@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import structlog
 
+from pipeline.config.clients import Stamp, stamp_of
 from pipeline.config.load import files_of, hash_now
 from pipeline.config.model import ClientConfig
 from pipeline.errors import ConfigError, Finding, Where, Who, system_words
@@ -35,7 +37,6 @@ LOOK_EVERY = 1.0
 CHECK_LIMIT = 60.0
 #: Seconds after which a check that gave no answer is tried again, though nobody touched the files.
 AGAIN = 60.0
-Stamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,29 @@ class ConfigWatch:
     """Watches the files of one config. Nothing here blocks: :meth:`look` is called by the service's own loop.
 
     ``refused``: the hash of an edited config that is right, but could not be taken up; it is left alone until it is
-    edited again.
+    edited again. ``environ``: where its secrets are looked up (this process's own environment by default). ``more``:
+    another file that decides what it is, beside those that it names. ``every``: seconds between two looks.
     """
 
-    def __init__(self, config: ClientConfig, refused: str = "") -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        refused: str = "",
+        *,
+        environ: Callable[[], Mapping[str, str]] | None = None,
+        more: Path | None = None,
+        every: float = LOOK_EVERY,
+    ) -> None:
         self._path = config.source
+        self._environ, self._more, self._every = environ, (more,) if more else (), every
         # what the service works by, so that an edit that was taken back is none; no secret can be guessed by it
         self._salt = secrets.token_hex(16)
         self._print = fingerprint(config, self._salt)
-        self._files = files_of(self._path)
+        self._files = (*files_of(self._path), *self._more)
         self._known = self._seen = self._stamp()
         if hash_now(self._path) not in (config.config_hash, refused):
             self._known = ()  # it was edited while the service was loading
-        self._next = time.monotonic() + LOOK_EVERY
+        self._next = time.monotonic() + self._every
         self._check: subprocess.Popen[bytes] | None = None
         self._answer: IO[bytes] | None = None
         self._until = 0.0
@@ -75,7 +86,7 @@ class ConfigWatch:
             return self._listen(now)
         if now < self._next:
             return None
-        self._next = now + LOOK_EVERY
+        self._next = now + self._every
         stamp = self._stamp()
         if stamp != self._seen:
             self._seen = stamp  # it may still be being saved
@@ -101,8 +112,13 @@ class ConfigWatch:
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the check; a pipe could fill up
         command = [sys.executable, "-m", "pipeline.engine.configwatch", str(self._path), self._salt]
         try:
+            environ = self._environ() if self._environ is not None else None
+        except ConfigError as error:  # the file of its secrets is wrong
+            self.close()
+            return Verdict(error.findings)
+        try:
             self._check = subprocess.Popen(  # noqa: S603 - our own module
-                command, stdout=self._answer, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command, stdout=self._answer, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ
             )
         except OSError as error:
             return self._not_checked(now, T("it could not be started: {words}", words=system_words(error)))
@@ -132,22 +148,14 @@ class ConfigWatch:
             answer = json.loads(told)
         except ValueError:
             return self._not_checked(now, T("the check ended without an answer"))
-        self._files = tuple(Path(name) for name in answer["files"])
+        self._files = (*(Path(name) for name in answer["files"]), *self._more)
         if tuple(name for name, _time, _size in self._known) != tuple(map(str, self._files)):
             self._known = self._seen = self._stamp()
         findings = tuple(Finding.from_json(data) for data in answer["findings"])
         return Verdict(findings, changed=not findings and answer["print"] != self._print)
 
     def _stamp(self) -> Stamp:
-        found = []
-        for path in self._files:
-            try:
-                status = path.stat()
-            except OSError:
-                found.append((str(path), -1, -1))
-            else:
-                found.append((str(path), status.st_mtime_ns, status.st_size))
-        return tuple(found)
+        return stamp_of(self._files)
 
 
 def fingerprint(config: ClientConfig, salt: str) -> str:

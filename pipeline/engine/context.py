@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,6 +67,8 @@ class RunContext:
     report: Progress = no_progress
     #: Called at each named point between effects (``inbound:archived``). Crash tests and `mistok selftest` stop there.
     reach: Callable[[str], None] = go_on
+    #: When the step is to make room for others (by the steady clock); None: it has all the time that it wants.
+    slice_ends: float | None = None
     _transports: dict[str, Transport] = field(default_factory=dict)
     _systems: dict[str, System] = field(default_factory=dict)
     _told: dict[sa.Connection, _Told] = field(default_factory=dict)
@@ -79,6 +82,11 @@ class RunContext:
     def base(self) -> Path:
         """The config's folder."""
         return self.config.base
+
+    @property
+    def slice_is_over(self) -> bool:
+        """Whether others wait to work: what is left is for the job's next run, which follows soon."""
+        return self.slice_ends is not None and time.monotonic() >= self.slice_ends
 
     def progress(self, done: int, total: int | None, what: Text) -> None:
         """Tell how far it is."""

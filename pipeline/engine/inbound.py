@@ -62,6 +62,7 @@ class Inbound:
     stumbled: set[int] = field(default_factory=set)  #: files that their reader stumbled over in this run
     set_aside: set[int] = field(default_factory=set)  #: files that were quarantined in this run
     markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by wire_text, as at the last look
+    more: bool = False  #: it makes room for others in the middle of what is there
     hands_off: bool = False  #: the remote folder is left alone: what is due there is done by the job's next run
 
     def __post_init__(self) -> None:
@@ -106,6 +107,7 @@ class Inbound:
             findings=self._troubles(),
             unreachable=any(isinstance(error, (Transient, Refused)) for error in self.troubles),
             again_in=min((wait for wait in (again_in, self.back_in) if wait is not None), default=None),
+            more=self.more,
         )
 
     @contextmanager
@@ -170,6 +172,8 @@ class Inbound:
             # counted from the end of the first look: a slow listing must not use up the time for the second one
             until = until or clock.now() + patience
             self._take([look for look in looks if look.verdict is Verdict.READY])
+            if self.more:
+                return 0.0
             pending = [look for look in looks if look.verdict in (Verdict.NEW, Verdict.GROWING, Verdict.WAITING)]
             if not pending:
                 return None
@@ -265,6 +269,9 @@ class Inbound:
             self._take_batch(batch)
             done += len(batch)
             self.ctx.progress(done, len(ordered), T("files"))
+            if done < len(ordered) and self.ctx.slice_is_over:
+                self.more = True
+                return
 
     def _take_batch(self, looks: Sequence[Look]) -> None:
         ctx = self.ctx

@@ -19,7 +19,7 @@ from pipeline.engine import offspring
 from pipeline.engine.worker import Boot, Failed, LogLine, Message, Order, Ready, main
 
 if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
+    from multiprocessing.process import BaseProcess
 
 log = structlog.get_logger("mistok.pool")
 
@@ -49,7 +49,7 @@ class Wire(Protocol):
 class Worker:
     """One process as the pool sees it. Times are of the steady clock."""
 
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Wire
     ready: bool = False
     order: Order | None = None
@@ -97,13 +97,16 @@ class Pool:
         """Start the workers that are missing; after failures, less and less eagerly."""
         if self.closing or time.monotonic() < self._refill_at:
             return
-        context = multiprocessing.get_context("spawn")
         while len(self.workers) < self.size:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=main, args=(theirs, self.boot), name="mistok-worker")
-            process.start()
-            theirs.close()
-            self.workers.append(Worker(process, ours, deadline=time.monotonic() + LOADING))
+            self.start(multiprocessing.get_context("spawn"))
+
+    def start(self, context: Any) -> None:
+        """Start one worker, in the way of this context of ``multiprocessing``."""
+        ours, theirs = context.Pipe()
+        process = context.Process(target=main, args=(theirs, self.boot), name="mistok-worker")
+        process.start()
+        theirs.close()
+        self.workers.append(Worker(process, ours, deadline=time.monotonic() + LOADING))
 
     def free(self) -> Worker | None:
         """A worker that waits for work."""
@@ -136,7 +139,7 @@ class Pool:
             for message in _read(worker.pipe):
                 match message:
                     case LogLine():
-                        write_line(message)
+                        self.write(message)
                     case Ready():
                         worker.ready, worker.deadline = True, None
                         self._failures = 0
@@ -144,6 +147,14 @@ class Pool:
                         log.error("worker_cannot_start", error=message.finding.text.render("en"))
                     case _:
                         yield worker, message
+
+    def write(self, line: LogLine) -> None:
+        """Write a worker's line of the log down."""
+        write_line(line)
+
+    def over(self, worker: Worker, *, well: bool | None) -> None:  # noqa: ARG002 - of one client: all places are its own
+        """Its run is over; ``well``: whether it did its work (None: it was cut off)."""
+        worker.order, worker.deadline = None, None
 
     def dead(self) -> list[Worker]:
         """Workers whose process has ended. What they said last is still to be read before they are buried."""

@@ -36,6 +36,8 @@ DAILY = timedelta(hours=24)
 LEASE = timedelta(minutes=30)
 SUBJECT = "archive"
 _CHUNK = 400
+#: One service of many clients goes through so many archives at a time.
+_AT_ONCE = threading.Semaphore(2)
 _OPEN_ORDERS = (OrderState.NEW, OrderState.CREATING, OrderState.HELD, OrderState.IN_DOUBT)
 #: Why a copy stays, in the order in which reasons are looked at.
 WAITS, ON_ITS_WAY, LAST, YOUNG, UNKNOWN = "waits", "on_its_way", "last", "young", "unknown"
@@ -315,6 +317,10 @@ class Daily:
             self._thread.join()
 
     def _run(self) -> None:
+        with _AT_ONCE:
+            self._prune()
+
+    def _prune(self) -> None:
         try:
             with self._ledger.read() as conn:
                 last = self._ledger.get_value(conn, "retention", "last") or {}

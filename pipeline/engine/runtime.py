@@ -6,6 +6,7 @@ import os
 import secrets as random_names
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -79,6 +80,7 @@ class RunReport:
     run_id: int | None = None
     exit_code: int = DONE
     again_in: float | None = None
+    more: bool = False  #: it made room for others in the middle of its work
 
     @property
     def wake_at(self) -> datetime | None:
@@ -107,6 +109,7 @@ class RunOptions:
     full: bool = False  #: of a sync: compare everything of both sides
     since: datetime | None = None
     until: datetime | None = None
+    slice: float | None = None  #: seconds after which an inbound step makes room for others between two batches
 
 
 @dataclass
@@ -130,6 +133,7 @@ class Client:
         clock: Clock | None = None,
         read_only: bool = False,
         guarded: bool = True,
+        kind: type[Ledger] = Ledger,
     ) -> Client:
         """Open the client's state.
 
@@ -137,6 +141,7 @@ class Client:
             read_only: (dry runs) make no file: a missing ledger is an empty temporary one.
             guarded: refuse a ledger that is missing or empty beside an archive that is not: somebody has lost it.
                 False, with ``read_only``: an empty temporary one stands in for one that is lost or damaged.
+            kind: how the ledger is waited for.
 
         Raises ConfigError or Transient when the ledger cannot be used.
         """
@@ -150,7 +155,7 @@ class Client:
                 raise without
         stack = ExitStack()
         try:
-            ledger = _open_ledger(config, clock, stack, read_only=read_only and missing)
+            ledger = _open_ledger(config, clock, stack, read_only=read_only and missing, kind=kind)
         except ConfigError as error:
             if guarded or not read_only or error.code != guard.DAMAGED:
                 raise
@@ -174,12 +179,14 @@ class Client:
         self.close()
 
 
-def _open_ledger(config: ClientConfig, clock: Clock, stack: ExitStack, *, read_only: bool) -> Ledger:
+def _open_ledger(
+    config: ClientConfig, clock: Clock, stack: ExitStack, *, read_only: bool, kind: type[Ledger] = Ledger
+) -> Ledger:
     base, url = config.base, config.ledger.url
     if read_only:
         base = Path(stack.enter_context(TemporaryDirectory(prefix="mistok-", ignore_cleanup_errors=True)))
         url = "sqlite:///ledger.sqlite3"
-    ledger = Ledger(url, client=config.client, base=base, clock=clock)
+    ledger = kind(url, client=config.client, base=base, clock=clock)
     stack.callback(ledger.close)
     return ledger
 
@@ -281,6 +288,7 @@ class _Run:
 
     def _steps(self) -> list[StepReport]:
         reports: list[StepReport] = []
+        ends = time.monotonic() + self.options.slice if self.options.slice is not None else None
         with TemporaryDirectory(prefix="mistok-run-", ignore_cleanup_errors=True) as temp:
             for number, spec in enumerate(self.spec.steps):
                 self.reach(f"step:{number}")  # the supervisor's time limit counts from here
@@ -301,12 +309,15 @@ class _Run:
                     until=self.options.until,
                     report=self.report,
                     reach=self.reach,
+                    slice_ends=ends,
                 )
                 try:
                     with self._limited(spec) if self.end_at_limit else nullcontext():
                         reports.append(_run_step(spec, ctx, number))
                 finally:
                     ctx.close()
+                if (result := reports[-1].result) is not None and result.more:
+                    break  # the steps behind it wait until it is through
                 if reports[-1].findings and number + 1 < len(self.spec.steps):
                     log.info("steps_left_out", job=self.job, after=spec.step)
                     break
@@ -405,7 +416,8 @@ class _Run:
             for seconds in (step.again_in, step.result.again_in if step.result else None)
             if seconds is not None
         ]
-        report = RunReport(self.job, state, tuple(steps), self.run_id, exit_code, min(again, default=None))
+        more = any(step.result is not None and step.result.more for step in steps)
+        report = RunReport(self.job, state, tuple(steps), self.run_id, exit_code, min(again, default=None), more)
         if self.run_id is not None:
             reference = next((step.reference for step in steps if step.reference), "")
             record_end(

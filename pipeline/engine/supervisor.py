@@ -9,15 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from multiprocessing import Pipe
 from multiprocessing.connection import wait
-from types import FrameType
 from typing import Any
 
 import structlog
@@ -34,6 +30,7 @@ from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.retention import Daily
 from pipeline.engine.scheduler import Due, Scheduler
 from pipeline.engine.sync.store import wakes
+from pipeline.engine.waking import STOPPING, Pace, Waker, calls_on
 from pipeline.engine.watch import Watch, poll_every, watch_for
 from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_for
 from pipeline.errors import Finding, Transient
@@ -43,16 +40,10 @@ from pipeline.ledger.store import Lease, Ledger
 log = structlog.get_logger("mistok.serve")
 
 LEASE = "serve"
-LEASE_TIME = timedelta(seconds=20)
 #: A ledger that failed within so many seconds before fails still: on a full disk one write works and the next does not.
 STILL_THE_SAME = 60.0
-BEAT = timedelta(seconds=5)
 #: A hint of a change waits this long for others; then a job looks at most this often because of hints (seconds).
 SETTLE, GAP = 0.1, 0.5
-#: The longest sleep (seconds): Windows sees Ctrl-C only between waits, and a clock may be set.
-LONGEST_WAIT = 0.5
-#: Seconds between two looks at what people ask for.
-ASKED_EVERY = 1.0
 #: Seconds between two thoughts on whether the inboxes are unusually quiet.
 QUIET_EVERY = 60.0
 
@@ -71,6 +62,8 @@ class Supervisor:
         edits: watches the config's files. A wrong edit is told, and changes nothing. After a right one the service
             stops, with ``edited`` set, so that its owner starts it anew: in the first moment in which no run is under
             way. After ``drain`` seconds it begins no further ones, so that this moment comes.
+        pool, pace, waker, watch: what it shares with other clients, when it is one of many: where its workers come
+            from, how often it looks, what ends the sleep of the loop, and how a job's inboxes are watched.
     """
 
     def __init__(
@@ -83,11 +76,17 @@ class Supervisor:
         boot: Boot | None = None,
         at_work_now: Callable[[], None] | None = None,
         edits: ConfigWatch | None = None,
+        pool: Pool | None = None,
+        pace: Pace | None = None,
+        waker: Waker | None = None,
+        watch: Callable[[str, Callable[[], None]], Watch] | None = None,
     ) -> None:
         self.config, self.ledger, self.drain = config, ledger, drain
         self.desks = {name: Desk(name, job) for name, job in config.jobs.items() if job.enabled}
         size = workers or min(4, max(1, len(self.desks)))
-        self.pool = Pool(boot or boot_for(config), size)
+        self.pool = pool or Pool(boot or boot_for(config), size)
+        self._pace = pace or Pace()
+        self._watch_for = watch or (lambda job, hint: watch_for(config, job, hint))
         self.scheduler: Scheduler | None = None
         self.watches: list[Watch] = []
         self.hooks: Hooks | None = None  #: None: it listens for none now
@@ -98,8 +97,7 @@ class Supervisor:
         self._drained_by: float | None = None
         self._hints: dict[str, str] = {}  #: job -> what it looks for
         self._hints_lock = threading.Lock()
-        self._wake_in, self._wake_out = Pipe(duplex=False)
-        self._wake_lock = threading.Lock()
+        self._waker = waker or Waker()
         self._standing_by = False
         self._failed: dict[str, float] = {}  #: by code, when the ledger failed last
         self._at_work_now = at_work_now
@@ -126,41 +124,24 @@ class Supervisor:
     def stop(self) -> None:
         """Begin no more runs and drain; asked a second time, end at once. Safe from threads and signal handlers."""
         self._stops += 1
-        self._wake()
+        self._waker.wake()
 
     def hint(self, job: str, trigger: str = "watch") -> None:
         """Something changed where ``job`` takes its files from, or what it reads. Safe from threads."""
         with self._hints_lock:
             self._hints[job] = trigger
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._wake_lock.acquire(blocking=False):  # whoever holds it is waking the loop right now
-            try:
-                if not self._wake_in.poll():
-                    self._wake_out.send_bytes(b"!")
-            finally:
-                self._wake_lock.release()
+        self._waker.wake()
 
     @contextmanager
     def signals(self) -> Iterator[None]:
         """Ctrl-C, SIGTERM and Windows' Ctrl-Break stop the service while this lasts (main thread only)."""
-        names = ["SIGINT", "SIGTERM", "SIGBREAK"]
-        before: dict[signal.Signals, Any] = {}
 
-        def asked(_signal: int, _frame: FrameType | None) -> None:
+        def asked() -> None:
             self.edited = False  # whoever wants it to end does not want it to start anew
             self.stop()
 
-        for name in names:
-            if hasattr(signal, name):
-                number = signal.Signals[name]
-                before[number] = signal.signal(number, asked)
-        try:
+        with calls_on(STOPPING, asked):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -168,19 +149,25 @@ class Supervisor:
         """Serve until :meth:`stop`. Raises Transient when the ledger does not answer at the start."""
         self.pool.fill()
         try:
-            while not self._done():
-                self._round()
-                self._sleep()
+            while not self.done:
+                self.turn()
+                wait([self._waker.waitable, *self.pool.waitables()], self.idle())
+                self._waker.heard()
         finally:
-            if self._edits is not None:
-                self._edits.close()
-            self._stop_watching()
-            self._stop_hooks()
-            self._end_all()
-            self.pool.close()
-            self._resign()
+            self.close()
 
-    def _round(self) -> None:
+    def close(self) -> None:
+        """End at once whatever still runs, and say so."""
+        if self._edits is not None:
+            self._edits.close()
+        self._stop_watching()
+        self._stop_hooks()
+        self._end_all()
+        self.pool.close()
+        self._resign()
+
+    def turn(self) -> None:
+        """Do what is to be done now. Whoever runs the loop calls it when :meth:`idle` is over or something came."""
         self._listen()
         if self._stops:
             self._drain()
@@ -208,7 +195,7 @@ class Supervisor:
     def _beat(self) -> None:
         """A sign of life, from the very loop that works: who is stuck falls silent."""
         now = time.monotonic()
-        if now - self._beaten < BEAT.total_seconds():
+        if now - self._beaten < self._pace.beat:
             return
         self._beaten = now
         with self._ledger_may_fail("beat"):
@@ -217,7 +204,7 @@ class Supervisor:
     def _listen_to_people(self) -> None:
         """Jobs that are to run now, and those that are to be left alone."""
         now = time.monotonic()
-        if now - self._heard_people < ASKED_EVERY:
+        if now - self._heard_people < self._pace.asked:
             return
         self._heard_people = now
         with self._ledger_may_fail("asked"):
@@ -237,7 +224,7 @@ class Supervisor:
         What is over and was not looked at since is looked at once: a run that a brake stops leaves its moment as it is.
         """
         now = time.monotonic()
-        if now - self._heard_wakes < BEAT.total_seconds():
+        if now - self._heard_wakes < self._pace.beat:
             return
         self._heard_wakes = now
         with self._ledger_may_fail("wakes"):
@@ -270,20 +257,27 @@ class Supervisor:
         with self._ledger_may_fail("config"):
             history.record_config(self.ledger, str(self.config.source), verdict.findings)
 
-    def _sleep(self) -> None:
+    def idle(self) -> float:
+        """Seconds until the next turn, when nothing comes before."""
         now = time.monotonic()
-        waits = [LONGEST_WAIT]
-        if self.scheduler is not None and not self._stops and (idle := self.scheduler.idle()) is not None:
-            waits.append(idle)
+        waits = [self._pace.longest_wait]
+        if self.scheduler is not None and not self._stops and (seconds := self.scheduler.idle()) is not None:
+            waits.append(seconds)
         if (moment := self.pool.next_moment()) is not None:
             waits.append(moment)
-        if self.pool.free() is not None:
-            waits += [d.look_at - now for d in self.desks.values() if d.look_at is not None and d.worker is None]
-        wait([self._wake_in, *self.pool.waitables()], max(min(waits), 0.0))
-        while self._wake_in.poll():
-            self._wake_in.recv_bytes()
+        # what is over already waits for a worker, which is heard
+        looks = [desk.look_at for desk in self.desks.values() if desk.look_at is not None and desk.worker is None]
+        waits += [at - now for at in looks if at > now]
+        return max(min(waits), 0.0)
 
-    def _done(self) -> bool:
+    @property
+    def stops(self) -> int:
+        """How often it was asked to stop."""
+        return self._stops
+
+    @property
+    def done(self) -> bool:
+        """Whether it was asked to stop, and nothing runs any more."""
         return bool(self._stops) and not self.pool.busy()
 
     # --- workers -------------------------------------------------------------------------------------------------
@@ -306,16 +300,16 @@ class Supervisor:
                         desk.broken = finding.code
                         log.error("run_failed", job=order.job, code=finding.code, error=finding.text.render("en"))
                     self._broken(order, "failed", finding)
-                    self._free(worker, order)
+                    self._free(worker, order, well=False)
         for worker in dead:
             self._lost(worker)
 
     def _ended(self, worker: Worker, order: Order, ended: Ended) -> None:
         desk = self.desks[order.job]
         desk.broken = ""
-        self._free(worker, order)
+        self._free(worker, order, well=ended.state != "failed")
         # a server that was away or refused us, an inbox that somebody else held: the run is made up for later
-        if ended.again_in is not None and (desk.spec.watch or ended.state in ("failed", "skipped")):
+        if ended.again_in is not None and (desk.spec.watch or ended.more or ended.state in ("failed", "skipped")):
             self._look_in(desk, ended.again_in, "watch" if desk.spec.watch else "retry")
         if ended.wake_in is not None:
             self._look_in(desk, max(ended.wake_in, 0), "wake")
@@ -339,13 +333,13 @@ class Supervisor:
             else:
                 log.error("worker_lost", job=order.job, exit_code=code)
                 self._broken(order, "interrupted", worker_lost(order.job, code))
-            self._free(worker, order)
+            self._free(worker, order, well=None if why == "drain" else False)
         elif worker.ready and not self._stops:
             log.warning("idle_worker_lost", exit_code=code)
         self.pool.bury(worker)
 
-    def _free(self, worker: Worker, order: Order) -> None:
-        worker.order, worker.deadline = None, None
+    def _free(self, worker: Worker, order: Order, *, well: bool | None) -> None:
+        self.pool.over(worker, well=well)
         self.desks[order.job].worker = None
 
     def _broken(self, order: Order, state: str, finding: Finding) -> None:
@@ -410,7 +404,8 @@ class Supervisor:
             due = desk.waiting[0] if desk.waiting and not desk.asked else None
             self._orders += 1
             trigger = due.trigger if due else "person" if desk.asked else desk.look_for
-            order = Order(self._orders, desk.name, trigger, due.scheduled_for if due else None, desk.asked)
+            slot = due.scheduled_for if due else None
+            order = Order(self._orders, desk.name, trigger, slot, desk.asked, self._pace.slice)
             if not self.pool.give(worker, order):
                 continue
             if due:
@@ -429,18 +424,18 @@ class Supervisor:
         now = time.monotonic()
         # before a worker is warm there is nobody to run what would be due
         waits_for_workers = self._lease is not None and self.scheduler is None and self.pool.warm()
-        if now - self._renewed < BEAT.total_seconds() and self._renewed and not waits_for_workers:
+        if now - self._renewed < self._pace.beat and self._renewed and not waits_for_workers:
             return self.at_work
         self._renewed = now
         with self._ledger_may_fail("lease"):
             if self._lease is None:
-                self._lease = self.ledger.acquire(LEASE, LEASE_TIME)
+                self._lease = self.ledger.acquire(LEASE, self._pace.lease)
                 if self._lease is None:
                     if not self._standing_by:
                         self._standing_by = True
                         log.warning("standing_by", why="another mistok serve is at work on this client")
                     return False
-            elif not self.ledger.renew(self._lease, LEASE_TIME):
+            elif not self.ledger.renew(self._lease, self._pace.lease):
                 log.warning("taken_over", why="another mistok serve took over while this one did not answer")
                 self._lease, self._standing_by = None, True
                 self._leave_office()
@@ -479,7 +474,7 @@ class Supervisor:
         sharing.alarm(self.ledger, finding)
 
     def _watch(self, desk: Desk, scheduler: Scheduler) -> None:
-        watch = watch_for(self.config, desk.name, lambda: self.hint(desk.name))
+        watch = self._watch_for(desk.name, lambda: self.hint(desk.name))
         self.watches.append(watch)
         watch.ensure()
 

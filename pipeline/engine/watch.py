@@ -155,6 +155,12 @@ def poll_every(spec: JobConfig) -> timedelta:
 
 def watch_for(config: ClientConfig, job: str, hint: Callable[[], None]) -> Watch:
     """What watches the inboxes of ``job``: the local ones by events, the others not at all."""
+    folders = inboxes_of(config, job)
+    return FolderWatch(job, folders, hint) if folders else NoWatch()
+
+
+def inboxes_of(config: ClientConfig, job: str) -> list[Path]:
+    """The folders of this machine that ``job`` takes its files from."""
     folders: list[Path] = []
     for step in config.jobs[job].steps:
         if not isinstance(step.params, InboundSettings):
@@ -170,7 +176,7 @@ def watch_for(config: ClientConfig, job: str, hint: Callable[[], None]) -> Watch
             transport.close()
         if path is not None:
             folders.append(path)
-    return FolderWatch(job, folders, hint) if folders else NoWatch()
+    return folders
 
 
 def is_share(folder: Path) -> bool:

@@ -44,6 +44,7 @@ class Order:
     trigger: str
     scheduled_for: datetime | None = None
     by: str = ""  #: who has asked for it
+    slice: float | None = None  #: seconds after which it makes room for others, where it can, and comes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Ended:
     counts: Mapping[str, int] = field(default_factory=dict)
     again_in: float | None = None
     wake_in: float | None = None
+    more: bool = False  #: its slice was over: it goes on when it is its turn again
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Boot:
     payload: Any
     log_level: str = "info"
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)  #: what is set for its process alone
 
 
 def boot_for(config: ClientConfig) -> Boot:
@@ -115,21 +118,24 @@ def boot_for(config: ClientConfig) -> Boot:
     return Boot(RUN_JOBS, payload, config.log.level, config.secrets)
 
 
-def job_runner(payload: tuple[tuple[Source, ...], bytes]) -> Runner:
+def job_runner(payload: tuple[tuple[Source, ...], bytes], *, warmed: bool = True) -> Runner:
     """The real runner: loads plugins and config, and what a run will need, before the first run asks for it.
 
-    Raises ConfigError for a plugin that does not load.
+    Not ``warmed``: for a process that is made for the very run that waits. Raises ConfigError for a plugin that does
+    not load.
     """
     from pipeline.clock import SystemClock
     from pipeline.engine.runtime import RunOptions, run_job
-    from pipeline.engine.warming import warm
     from pipeline.registry import load_registry
 
     sources, pickled = payload
     registry = load_registry(sources=sources)
     config: ClientConfig = pickle.loads(pickled)  # noqa: S301 - made by our own parent a moment ago
     clock = SystemClock()
-    warm(config, registry, clock)
+    if warmed:
+        from pipeline.engine.warming import warm
+
+        warm(config, registry, clock)
 
     def run(order: Order, step_begins: Callable[[int], None]) -> Ended:
         def reach(point: str) -> None:
@@ -137,10 +143,10 @@ def job_runner(payload: tuple[tuple[Source, ...], bytes]) -> Runner:
             if kind == "step":
                 step_begins(int(number))
 
-        options = RunOptions(trigger=order.trigger, scheduled_for=order.scheduled_for, by=order.by)
+        options = RunOptions(trigger=order.trigger, scheduled_for=order.scheduled_for, by=order.by, slice=order.slice)
         report = run_job(config, order.job, options, registry=registry, clock=clock, reach=reach)
         wake_in = (report.wake_at - clock.now()).total_seconds() if report.wake_at else None
-        return Ended(order.number, report.state, dict(report.counts), report.again_in, wake_in)
+        return Ended(order.number, report.state, dict(report.counts), report.again_in, wake_in, report.more)
 
     return run
 
@@ -148,6 +154,7 @@ def job_runner(payload: tuple[tuple[Source, ...], bytes]) -> Runner:
 def main(pipe: Connection, boot: Boot) -> None:
     """A worker's life: load, then run what comes over ``pipe`` until it is closed."""
     be_quiet_and_mortal()
+    os.environ.update(boot.environ)
     try:
         _live(pipe, boot)
     except Stop:

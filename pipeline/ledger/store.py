@@ -89,6 +89,10 @@ class Ledger:
     Raises ConfigError for a URL that cannot be used, Transient when the database does not answer.
     """
 
+    #: How long a writer waits for another one of SQLite (milliseconds), and what a server's driver is told besides.
+    busy: int = BUSY
+    to_connect: Mapping[str, Any] = {}
+
     def __init__(self, url: str, *, client: str, base: Path, clock: Clock) -> None:
         self.client = client
         self.clock = clock
@@ -100,7 +104,7 @@ class Ledger:
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.engine = sa.create_engine(self.url, json_serializer=_to_json, **_pool(self.url))
+            self.engine = sa.create_engine(self.url, json_serializer=_to_json, **_pool(self.url, self.to_connect))
         except (ImportError, sa.exc.ArgumentError) as error:
             raise ConfigError(
                 T("The ledger's url cannot be used: {words}", words=str(error)),
@@ -109,7 +113,7 @@ class Ledger:
                 else T("Write sqlite:///ledger.sqlite3, for example."),
             ) from error
         if self.path:
-            _tune_sqlite(self.engine)
+            _tune_sqlite(self.engine, self.busy)
         with contextlib.ExitStack() as opened:
             opened.callback(self.engine.dispose)
             try:
@@ -433,8 +437,11 @@ def shown_url(url: str, base: Path) -> str:
     return _resolve(url, base).render_as_string(hide_password=True)
 
 
-def _pool(url: sa.URL) -> dict[str, Any]:
-    return {} if url.drivername.startswith("sqlite") else {"pool_pre_ping": True, "pool_size": 5}
+def _pool(url: sa.URL, to_connect: Mapping[str, Any]) -> dict[str, Any]:
+    if url.drivername.startswith("sqlite"):
+        return {}
+    told = {name: value for name, value in to_connect.items() if name not in url.query}
+    return {"pool_pre_ping": True, "pool_size": 5, "connect_args": told}
 
 
 def _to_json(value: Any) -> str:
@@ -443,13 +450,13 @@ def _to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _tune_sqlite(engine: sa.Engine) -> None:
+def _tune_sqlite(engine: sa.Engine, busy: int) -> None:
     # pysqlite's own transactions begin late and silently; ours begin at once (writers) or on purpose (readers).
     @sa.event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (f"busy_timeout={BUSY}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (f"busy_timeout={busy}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import lines_disk, lines_drop, made
+from tests.bench import lines_clients, lines_disk, lines_drop, made
 from tests.bench.stage import SLOW, Command, Goal, Line, Side, Stage, ours, plain
 
 
@@ -178,4 +178,5 @@ LINES: Mapping[str, Callable[[Stage], Line]] = {
     "decode": _decode,
     "book": _book,
     "help": _help,
+    "clients-300": lines_clients.clients,
 }

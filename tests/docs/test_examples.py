@@ -18,6 +18,7 @@ from pipeline.config.includes import read_config
 from pipeline.config.load import load_config
 from pipeline.config.reference import with_tables
 from pipeline.config.schema import built_in, config_schema, schema_text
+from pipeline.config.service import ServiceConfig, load_service
 from pipeline.config.yaml import plain
 from pipeline.engine.runtime import run_job
 from pipeline.registry import load_registry
@@ -120,6 +121,10 @@ def test_there_are_examples() -> None:
 def test_every_example_loads(block: tuple[str, int, str], tmp_path: Path) -> None:
     page = block[0]
     plugins = example_plugins(tmp_path)
+    if block[2].startswith("# fragment: service.yaml\n"):  # of a folder of clients: no part of a config
+        (tmp_path / "service.yaml").write_text(block[2], encoding="utf-8")
+        assert load_service(tmp_path) != ServiceConfig()
+        return
     for other_page, _, other in BLOCKS:
         if other_page == page and other.startswith("# fragment: ") and (found := whole(other))[0] != "config.yaml":
             (tmp_path / found[0]).write_text(found[1], encoding="utf-8")

@@ -26,6 +26,7 @@ from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig, StepS
 from pipeline.engine import history, supervisor
 from pipeline.engine.configwatch import Verdict
 from pipeline.engine.supervisor import Supervisor
+from pipeline.engine.waking import Pace
 from pipeline.engine.worker import Boot
 from pipeline.flow import InboundSettings
 from pipeline.ledger.store import Ledger
@@ -286,7 +287,7 @@ def test_f58_the_service_itself_notices_an_unusual_silence(place: Path, monkeypa
 
 
 def test_one_service_works_and_the_other_takes_over(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.engine.supervisor.BEAT", timedelta(seconds=0.5))
+    monkeypatch.setattr("pipeline.engine.supervisor.Pace", lambda: Pace(beat=0.5))
     with serving(place, {"tick": {"every": "1s"}}) as first:
         until(lambda: begun(place, "tick"))
         with serving(place, {"tick": {"every": "1s"}}) as second:

@@ -1,0 +1,180 @@
+"""Verbs over a folder of clients: how each of them stands, and what is wrong with any."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import common
+from pipeline.errors import Finding, MistokError
+from pipeline.texts import TN, T, Text, hide_from_now_on, use_language
+
+if TYPE_CHECKING:
+    from pipeline.config.clients import Found
+    from pipeline.engine.health import Level
+
+#: Where verbs that know folders of clients take one.
+Folder = Annotated[
+    Path | None,
+    typer.Argument(
+        help=str(T("A client's folder, or one with a folder for each of many clients (default: --config).")),
+        show_default=False,
+    ),
+]
+
+
+def many(context: typer.Context, folder: Path | None) -> Path | None:
+    """The folder of clients that is meant by the call; None: one client is, whose config is chosen then.
+
+    A folder with a config of its own is that client's. Raises ConfigError when there is no such folder.
+    """
+    from pipeline.config.clients import is_folder_of_clients
+
+    options = common.options(context)
+    if folder is not None:
+        if not folder.is_dir():
+            common.usage(
+                T("There is no folder {path}.", path=str(folder)),
+                T("Name the folder of a client, or one with a folder for each client."),
+            )
+        options.config = folder
+    place = options.config
+    if place.is_dir() and is_folder_of_clients(place):
+        return place.resolve()
+    return None
+
+
+def read(context: typer.Context, folder: Path) -> tuple[Found, ...]:
+    """Every client there, with the language of the service in use, and all their secrets masked."""
+    from pipeline.config.clients import read_clients
+    from pipeline.config.masking import mask
+    from pipeline.config.service import load_service
+
+    settings = load_service(folder)
+    use_language(common.options(context).language or os.environ.get("MISTOK_LANGUAGE") or settings.language)
+    found = read_clients(folder)
+    secrets = frozenset(secret for one in found if one.config is not None for secret in one.config.secrets)
+    hide_from_now_on(lambda words: mask(words, secrets))
+    return found
+
+
+# --- check -------------------------------------------------------------------------------------------------------
+
+
+def check(context: typer.Context, folder: Path, *, connect: bool, write_probe: bool, as_json: bool) -> int:
+    """Check every config; the worst exit code."""
+    from pipeline.cli import check as one_client
+
+    worst, rows = common.DONE, []
+    clients = read(context, folder)
+    for found in clients:
+        if found.config is None:
+            code = common.WRONG
+            rows.append({"client": found.name, "findings": found.findings, "exit_code": code})
+            if not as_json:
+                common.console().print(str(T("{client}: the config is wrong.", client=found.name)), markup=False)
+                common.show_findings(found.findings, of_story=True)
+        else:
+            answers, code = one_client.look(found.config, connect=connect, write_probe=write_probe)
+            rows.append(one_client.as_data(found.config, answers, code))
+            if not as_json:
+                one_client.show(found.config, answers)
+        worst = max(worst, code, key=_ORDER.index)
+    if as_json:
+        common.print_json({"clients": rows, "exit_code": worst})
+    else:
+        good = sum(found.config is not None for found in clients)
+        words = TN("{n} client, {good} of them with a good config.", "{n} clients, {good} of them with a good config.",
+                   len(clients), good=good)  # fmt: skip
+        common.console().print(str(words))
+    return worst
+
+
+_ORDER = (common.DONE, common.WAITING, common.UNREACHABLE, common.WRONG)
+
+# --- status ------------------------------------------------------------------------------------------------------
+
+LEVELS = {"well": T("well"), "trouble": T("trouble"), "down": T("down"), "wrong": T("wrong config")}
+CODES = {"well": common.DONE, "trouble": common.WAITING, "down": common.UNREACHABLE, "wrong": common.WRONG}
+COLUMNS = (
+    ("client", T("Client")),
+    ("state", T("State")),
+    ("last", T("Last run")),
+    ("running", T("Runs now")),
+    ("told", T("What is wrong")),
+)
+
+
+def status(context: typer.Context, folder: Path, age: timedelta, *, nagios: bool, as_json: bool) -> int:
+    """How every client stands; the exit code is that of the worst, where a wrong config is no worse than a client that
+    nobody serves."""
+    rows = list(_standings(read(context, folder), age))
+    worst = max((row["level"] for row in rows), key=("well", "trouble", "wrong", "down").index)
+    code = CODES[worst]
+    count = {level: sum(row["level"] == level for row in rows) for level in LEVELS}
+    told = "; ".join(f"{LEVELS[level]}: {n}" for level, n in count.items() if n)
+    if nagios:
+        from pipeline.cli.status import NAGIOS
+
+        bad = ", ".join(row["client"] for row in rows if row["level"] != "well")
+        print(f"MISTOK {NAGIOS[code][1]} - {told}{f' ({bad})' if bad else ''}")
+        return NAGIOS[code][0]
+    if as_json:
+        common.print_json({"clients": rows, "level": worst, "exit_code": code})
+        return code
+    shown = [row | {"state": LEVELS[row["level"]], "told": _short(row["troubles"])} for row in rows]
+    common.table(COLUMNS, shown, empty=T("There is no client."))
+    common.console().print(told, markup=False)
+    return code
+
+
+def _short(troubles: list[Text | str]) -> str:
+    more = f" (+{len(troubles) - 1})" if len(troubles) > 1 else ""
+    return f"{troubles[0]}{more}" if troubles else ""
+
+
+def _standings(clients: tuple[Found, ...], age: timedelta) -> Iterator[dict[str, Any]]:
+    for found in clients:
+        if found.config is None:
+            yield _row(found, "wrong", troubles=[_placed(one) for one in found.findings])
+            continue
+        try:
+            yield _standing(found, age)
+        except MistokError as error:  # such as a ledger that does not answer
+            yield _row(found, "down", troubles=[error.text])
+
+
+def _standing(found: Found, age: timedelta) -> dict[str, Any]:
+    from pipeline.engine import health
+    from pipeline.engine.runtime import Client
+    from pipeline.engine.shown.troubles import troubles
+    from pipeline.registry import load_registry
+
+    config = found.config
+    assert config is not None
+    with Client.open(config, registry=load_registry(), read_only=True) as client:
+        health_now = health.examine(config, client.ledger, max_age=age)
+        level: Level = health.level(config, health_now)
+    last = max((job.last.started for job in health_now.jobs if job.last), default=None)
+    return _row(
+        found,
+        level.value,
+        last=last.astimezone(config.zone) if last else None,
+        running=", ".join(job.name for job in health_now.jobs if job.running_since),
+        troubles=list(troubles(config, health_now)),
+    )
+
+
+def _row(found: Found, level: str, **more: Any) -> dict[str, Any]:
+    row = {"client": found.name, "level": level, "folder": found.folder, "last": None, "running": "", "troubles": []}
+    return row | more
+
+
+def _placed(finding: Finding) -> str:
+    place = common.place_of(finding)
+    return f"{place}: {finding.text}" if place else str(finding.text)

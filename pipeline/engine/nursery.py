@@ -1,0 +1,266 @@
+"""The workers of many clients. They are forked off one process that has loaded everything but no client.
+
+That process (``forkserver`` of multiprocessing) has neither a client's plugins nor its secrets, so nothing of one
+client ever is in a process of another, and a worker is there in milliseconds. Windows cannot fork: there each is
+started anew.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from pipeline.config.model import ClientConfig
+from pipeline.engine.pool import Pool, Worker
+from pipeline.engine.slots import Place, Slots
+from pipeline.engine.worker import Boot, Ended, LogLine, Order, Runner, job_runner
+
+if TYPE_CHECKING:
+    from pipeline.registry import Source
+
+log = structlog.get_logger("mistok.pool")
+
+RUN_ONE = "pipeline.engine.nursery:client_runner"
+#: Seconds that a worker which was let go is given to end by itself.
+LEAVING = 5.0
+
+
+class Nursery:
+    """How workers are made here. ``ready``: whether one can be had without a wait."""
+
+    def __init__(self) -> None:
+        self.ready = sys.platform == "win32"
+        self.how: Any = multiprocessing.get_context("spawn" if self.ready else "forkserver")
+
+    def open(self, wake: Callable[[], None]) -> None:
+        """Let the process that workers come from load, meanwhile; ``wake`` is called when it is through."""
+        if self.ready:
+            return
+        self.how.set_forkserver_preload([__name__])
+
+        def first() -> None:
+            try:
+                process = self.how.Process(target=_nothing, name="mistok-nursery")
+                process.start()
+                process.join()
+            except OSError as error:  # what comes next is told of by whoever needs a worker
+                log.error("no_worker", error=str(error))
+            self.ready = True
+            wake()
+
+        threading.Thread(target=first, name="mistok-nursery", daemon=True).start()
+
+
+def _nothing() -> None:
+    """The first child is there to see that there is one."""
+
+
+Payload = tuple[tuple["Source", ...], bytes, bool]
+
+
+def boot_of(config: ClientConfig, payload: Payload, environ: Mapping[str, str]) -> Boot:
+    """What a worker of this client is started with. ``payload``: its own plugins, its pickled config, and whether its
+    notices go out by a channel of its own plugins."""
+    return Boot(RUN_ONE, payload, config.log.level, config.secrets, dict(environ))
+
+
+def client_runner(payload: Payload) -> Runner:
+    """The runner of one of many clients: it asks no system to be warm, since a run waits for it."""
+    sources, pickled, tells = payload
+    run = job_runner((sources, pickled), warmed=False)
+    if not tells:
+        return run
+
+    def and_tell(order: Order, step_begins: Callable[[int], None]) -> Ended:
+        ended = run(order, step_begins)
+        _tell(sources, pickled)
+        return ended
+
+    return and_tell
+
+
+def _tell(sources: tuple[Source, ...], pickled: bytes) -> None:
+    """Deliver by the client's own channels, which the service does not load."""
+    from pipeline.engine.runtime import Client
+    from pipeline.engine.tell import deliver_waiting
+    from pipeline.errors import Transient
+    from pipeline.registry import load_registry
+
+    with suppress(Transient), Client.open(pickle.loads(pickled), registry=load_registry(sources=sources)) as client:  # noqa: S301 - of our own
+        deliver_waiting(client)
+
+
+@dataclass(slots=True)
+class Left:
+    """A worker that is not wanted any more, on its way out."""
+
+    worker: Worker
+    until: float
+
+
+class ClientPool(Pool):
+    """The workers of one client among many: made when it is its turn, and kept as long as nobody needs their room."""
+
+    def __init__(self, name: str, boot: Boot, slots: Slots, how: Any) -> None:
+        super().__init__(boot, slots.size)
+        self.name, self._slots, self._how = name, slots, how
+        self._turns: list[Place] = []  #: given, not used yet
+        self._used: dict[Worker, Place] = {}
+        self._idle_since: dict[Worker, float] = {}
+        self.ended: Callable[[], None] = lambda: None  #: called when a run is over
+
+    def turn(self, place: Place) -> None:
+        """It is this client's turn: a worker of it runs, or begins to load."""
+        self._turns.append(place)
+        self.fill()
+
+    def settle(self) -> None:
+        """Give back a turn that a ready worker could have used and did not."""
+        while self._turns and super().free() is not None:
+            self._slots.back(self._turns.pop(), time.monotonic(), well=None)
+
+    def fill(self) -> None:
+        """Start the workers for which it is this client's turn."""
+        if self.closing or time.monotonic() < self._refill_at:
+            return
+        while sum(worker.order is None and not worker.why for worker in self.workers) < len(self._turns):
+            self.start(self._how)
+
+    def free(self) -> Worker | None:
+        """A worker that may be given work now; None: this client waits for its turn."""
+        if self.closing or time.monotonic() < self._refill_at:
+            return None
+        if not self._turns:
+            self._slots.want(self.name)
+            return None
+        return super().free()
+
+    def warm(self) -> bool:
+        """Workers are made when they are needed."""
+        return True
+
+    def give(self, worker: Worker, order: Order) -> bool:
+        """Hand an order over; the turn is used by it."""
+        if not super().give(worker, order):
+            return False
+        self._used[worker] = self._turns.pop()
+        self._idle_since.pop(worker, None)
+        return True
+
+    def over(self, worker: Worker, *, well: bool | None) -> None:
+        """The turn is over."""
+        super().over(worker, well=well)
+        self._idle_since[worker] = time.monotonic()
+        place = self._used.pop(worker, None)
+        if place is not None:
+            self._slots.back(place, time.monotonic(), well=well)
+        self.ended()
+
+    def bury(self, worker: Worker) -> None:
+        """Take a dead worker out; one that ended while it loaded has used its turn."""
+        loading = not worker.ready
+        super().bury(worker)
+        self._idle_since.pop(worker, None)
+        if loading and self._turns:
+            self._slots.back(self._turns.pop(), time.monotonic(), well=False)
+
+    def next_moment(self) -> float | None:
+        """Seconds until a worker is out of time, or may be started again after it could not load."""
+        now = time.monotonic()
+        moments = [m for worker in self.workers for m in (worker.deadline, worker.kill_at) if m is not None]
+        if self._refill_at > now:
+            moments.append(self._refill_at)
+        return max(min(moments) - now, 0.0) if moments else None
+
+    def write(self, line: LogLine) -> None:
+        """With the client's name."""
+        super().write(replace(line, event={**line.event, "client": self.name}))
+
+    def idle(self) -> list[tuple[float, Worker]]:
+        """Workers that nobody needs now, and since when."""
+        if self._turns:
+            return []
+        free = [worker for worker in self.workers if worker.free]
+        return [(self._idle_since.get(worker, 0.0), worker) for worker in free]
+
+    def let_go(self, worker: Worker) -> Left:
+        """Make room: its process ends, as it is told no more."""
+        self.workers.remove(worker)
+        self._idle_since.pop(worker, None)
+        worker.pipe.close()
+        return Left(worker, time.monotonic() + LEAVING)
+
+    def close(self) -> None:
+        """End every worker, and want nothing more."""
+        super().close()
+        for place in (*self._turns, *self._used.values()):
+            self._slots.back(place, time.monotonic(), well=None)
+        self._turns.clear()
+        self._used.clear()
+        self._slots.forget(self.name)
+
+
+def has_left(left: Left) -> bool:
+    """Whether its process is gone; one that does not go by itself is ended."""
+    process = left.worker.process
+    if process.is_alive():
+        if time.monotonic() >= left.until:
+            left.worker.kill()
+        return False
+    process.join()
+    process.close()
+    return True
+
+
+def _load() -> None:
+    """What a run needs, loaded once, before any client is known."""
+    import importlib
+
+    from pipeline.engine.warming import import_for_orders
+    from pipeline.registry import load_registry
+
+    for name in (
+        "paramiko",
+        "psutil",
+        "sqlalchemy.dialects.sqlite",
+        "pipeline.engine.acknowledge",
+        "pipeline.engine.inbound",
+        "pipeline.engine.outbound",
+        "pipeline.engine.runtime",
+        "pipeline.engine.sync.catalogue",
+        "pipeline.engine.sync.levels",
+        "pipeline.engine.documents.walk",
+        "pipeline.transports.ftp",
+        "pipeline.transports.sftp",
+    ):
+        importlib.import_module(name)
+    import_for_orders()
+    registry = load_registry()
+    for plugins in (registry.formats, registry.systems, registry.steps):
+        for name in plugins:
+            plugins[name]
+    gc.freeze()  # what all share is not looked through again in each
+
+
+def _is_nursery() -> bool:
+    """Whether this process is the one that workers are forked off: it imports this module, and nobody else has."""
+    return multiprocessing.current_process().name == "MainProcess" and "from multiprocessing.forkserver" in " ".join(
+        sys.orig_argv
+    )
+
+
+if _is_nursery():
+    if sys.platform != "win32":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it reaches the whole group; the service says when to end
+    _load()
