@@ -1,4 +1,5 @@
-"""Folders of an FTP or FTPS server. One file at a time: FTP cannot have two transfers on one connection."""
+"""Folders of an FTP or FTPS server. One file at a time: FTP cannot have two transfers on one connection. What is no
+transfer (looks, deletes, renames) is asked for many files together."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who
+from pipeline.errors import FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.ports import Capabilities, FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
-from pipeline.texts import T, Text
-from pipeline.transports import common
+from pipeline.texts import T
+from pipeline.transports import common, ftp_ahead
+from pipeline.transports.ftp_data import finish, piece_of, put_over, upload
 from pipeline.transports.ftp_listing import (
     FILE,
     FOLDER,
@@ -25,11 +28,23 @@ from pipeline.transports.ftp_listing import (
     parse_mlsd,
     parse_moment,
 )
-from pipeline.transports.ftp_session import FtpSettings, Session, as_words, connect, finish, is_rights, piece_of, said
+from pipeline.transports.ftp_probe import Probed, probe
+from pipeline.transports.ftp_session import (
+    AHEAD,
+    FtpSettings,
+    Manners,
+    Session,
+    as_words,
+    connect,
+    is_rights,
+    said,
+)
 
 R = TypeVar("R")
 Entries = list[Entry]  # inside the class, list is the port's own word
 Outcomes = list[FileOutcome]
+Commands = tuple[str, ...]
+Act = Callable[[RemoteFile], Commands]
 Times = dict[bytes, tuple[tuple[int, bytes], datetime | None]]
 _WIRE = "latin-1"
 
@@ -40,13 +55,21 @@ class FtpTransport:
     Between the look and the delete a window of one round trip remains: FTP has no compare-and-delete.
     """
 
-    def __init__(self, name: str, settings: FtpSettings, *, base: Path, gate: Gate = open_gate) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: FtpSettings,
+        *,
+        base: Path,
+        gate: Gate = open_gate,
+        manners: Manners | None = None,
+    ) -> None:
         self.name = name
         self._settings = settings
         self._base = base
         self._gate = gate
+        self._manners = manners or Manners()
         self._session: Session | None = None
-        self._home = ""
         self._here: str | None = None
         self._curt = False  #: the server ends its TLS data connections without saying so
         self._empty_reply = ""  #: the error by which the server last answered the listing of an empty folder
@@ -83,11 +106,11 @@ class FtpTransport:
         self._run(lambda: self._enter(folder))
         self._run(lambda: self._undo_swap(folder, target, backup))
         try:
-            self._run(lambda: self._upload(partial, source))
+            self._run(lambda: upload(self._ftp, partial, source))
             size = self._run(lambda: self._size(folder, partial))
             if size != expected:
                 raise common.short(name, expected, -1 if size is None else size)
-            self._run(lambda: self._replace(partial, target, backup))
+            self._run(lambda: put_over(self._ftp, partial, target, backup))
         except MistokError:
             with suppress(MistokError):
                 self._run(lambda: self._undo_swap(folder, target, backup))
@@ -100,27 +123,22 @@ class FtpTransport:
         return _remote(folder, entry)
 
     def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
-        def delete(file: RemoteFile) -> FileOutcome:
-            self._ftp.voidcmd(f"DELE {self._wire(file)}")
-            return FileOutcome(file, done=True)
-
-        return self._each(files, delete)
+        return self._each(files, lambda file: (f"DELE {self._wire(file)}",))
 
     def move_many(self, files: Iterable[RemoteFile], to: str) -> Sequence[FileOutcome]:
         to = common.clean_folder(to)
         self.make_folder(to)
         taken = self._run(lambda: {entry.name for entry in self._entries(to)})
 
-        def move(file: RemoteFile) -> FileOutcome:
+        def move(file: RemoteFile) -> Commands:
             raw = common.wire_name(file)
             for twin in common.twins(raw.decode("utf-8", "surrogateescape")):
                 name = twin.encode("utf-8", "surrogateescape")
-                if name in taken:
-                    continue
-                self._ftp.rename(raw.decode(_WIRE), self._absolute(to).rstrip("/") + "/" + name.decode(_WIRE))
-                taken.add(name)
-                return FileOutcome(file, done=True)
-            return common.undone(file, common.no_free_name(file, to))
+                if name not in taken:
+                    taken.add(name)
+                    target = self._absolute(to).rstrip("/") + "/" + name.decode(_WIRE)
+                    return f"RNFR {raw.decode(_WIRE)}", f"RNTO {target}"
+            raise common.no_free_name(file, to)
 
         return self._each(files, move)
 
@@ -164,12 +182,7 @@ class FtpTransport:
     def _connected(self) -> None:
         if self._session is not None:
             return
-        session = self._gate(lambda: connect(self.name, self._settings, self._base))
-        self._session = session
-        try:
-            self._home = session.pwd() or "/"
-        except ftplib.error_perm:
-            self._home = "/"
+        self._session = self._gate(lambda: connect(self.name, self._settings, self._base, self._manners))
 
     def _run(self, act: Callable[[], R]) -> R:
         try:
@@ -199,7 +212,7 @@ class FtpTransport:
 
     def _absolute(self, folder: str) -> str:
         root = self._settings.root
-        home = "" if root.startswith("/") else self._home
+        home = "" if root.startswith("/") else self._manners.home
         parts = [part for part in (home, self._encode(root), self._encode(folder)) if part.strip("/")]
         return "/" + "/".join(part.strip("/") for part in parts) if parts else "/"
 
@@ -288,15 +301,25 @@ class FtpTransport:
             for entry in entries:
                 line = (entry.size, entry.stamp)
                 before = known.get(entry.name)
-                exact = before[1] if before and before[0] == line else self._modified(folder, entry.name)
-                now[entry.name] = (line, exact)
+                if before and before[0] == line:
+                    now[entry.name] = before
+            asked = [entry for entry in entries if entry.name not in now]
+            for entry, exact in zip(asked, self._moments(folder, [entry.name for entry in asked]), strict=True):
+                now[entry.name] = (entry.size, entry.stamp), exact
             self._times[folder] = now
             entries = [replace(entry, modified=now[entry.name][1]) for entry in entries]
         return [_remote(folder, entry) for entry in entries]
 
+    def _moments(self, folder: str, names: Sequence[bytes]) -> Sequence[datetime | None]:
+        if "MLST" in self._ftp.features:
+            return [self._modified(folder, name) for name in names]
+        asked = [wire for wire in (name.decode(_WIRE) for name in names) if common.usable(wire) is None]
+        self._enter(folder)
+        found = dict(zip(asked, ftp_ahead.moments(self._ftp, asked), strict=True))
+        return [found.get(name.decode(_WIRE)) for name in names]
+
     def _has(self, command: str) -> bool:
-        # a server without FEAT may well know the command: ask, and it says no
-        return command in self._ftp.features or not self._ftp.features
+        return ftp_ahead.knows(self._ftp, command)
 
     def _modified(self, folder: str, name: bytes) -> datetime | None:
         """The exact time of a file, where the server tells it."""
@@ -396,37 +419,6 @@ class FtpTransport:
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def _upload(self, partial: str, source: Path | bytes) -> None:
-        self._ftp.binary()
-        try:
-            conn = self._ftp.transfercmd(f"STOR {partial}")
-        except ftplib.error_perm as error:
-            if str(error)[:3] not in ("550", "553"):
-                raise
-            self._ftp.voidcmd(f"DELE {partial}")  # left by a killed run, on a server that does not write over
-            conn = self._ftp.transfercmd(f"STOR {partial}")
-        try:
-            for piece in common.source_chunks(source):
-                conn.sendall(piece)
-        finally:
-            finish(conn)
-        self._ftp.voidresp()
-
-    def _replace(self, partial: str, name: str, backup: str) -> None:
-        """Rename over; servers that refuse get a swap, and the old file back when that fails."""
-        ftp = self._ftp
-        try:
-            ftp.rename(partial, name)
-            return
-        except ftplib.error_perm:
-            ftp.rename(name, backup)
-        try:
-            ftp.rename(partial, name)
-        except ftplib.Error:
-            ftp.rename(backup, name)
-            raise
-        ftp.voidcmd(f"DELE {backup}")
-
     def _undo_swap(self, folder: str, name: str, backup: str) -> None:
         """A swap that was cut in the middle left the old file under its other name: it is served again."""
         self._enter(folder)
@@ -437,30 +429,69 @@ class FtpTransport:
         else:
             self._ftp.voidcmd(f"DELE {backup}")
 
-    def _each(self, files: Iterable[RemoteFile], act: Callable[[RemoteFile], FileOutcome]) -> Sequence[FileOutcome]:
+    def _each(self, files: Iterable[RemoteFile], act: Act) -> Sequence[FileOutcome]:
+        """``act`` gives the commands that are to be done to a file when it still is the version that was listed."""
         outcomes: Outcomes = []
         dead: MistokError | None = None
-        for file in files:
-            if dead:
-                outcomes.append(common.undone(file, dead))
-                continue
-            try:
-                try:
-                    outcome = self._run(lambda file=file: self._checked(file, act))  # type: ignore[misc]
-                except Transient:
-                    try:
-                        self._run(self._connected)
-                    except MistokError as error:
-                        dead = error
-                        raise
-                    # what was done although its reply was lost is gone now, and counts as done
-                    outcome = self._run(lambda file=file: self._checked(file, act))  # type: ignore[misc]
-            except MistokError as error:
-                outcome = common.undone(file, error)
-            outcomes.append(outcome)
+        waiting = iter(files)
+        while batch := list(islice(waiting, AHEAD)):
+            known: dict[int, FileOutcome] = {}
+            if not dead and len(batch) > 1 and self._manners.ahead is not False:
+                with suppress(MistokError):  # what could not be done so is done one by one, and its error told there
+                    self._run(lambda: self._together(batch, act, known))  # noqa: B023 - called at once
+            for number, file in enumerate(batch):
+                if (outcome := known.get(number)) is None:
+                    outcome, dead = self._one(file, act, dead)
+                outcomes.append(outcome)
         return outcomes
 
-    def _checked(self, file: RemoteFile, act: Callable[[RemoteFile], FileOutcome]) -> FileOutcome:
+    def _together(self, batch: Sequence[RemoteFile], act: Act, known: dict[int, FileOutcome]) -> None:
+        """Look at the files all at once, then do ``act`` to all that are as they were; those of the first one's folder
+        (others are rare, and are done one by one)."""
+        folder = batch[0].folder
+        here = {n: file for n, file in enumerate(batch) if file.folder == folder and common.unusable(file) is None}
+        for file in here.values():
+            self._times.get(folder, {}).pop(common.wire_name(file), None)
+        self._enter(folder)
+        names = [self._wire(file) for file in here.values()]
+        seen = ftp_ahead.looks(self._ftp, names, times=any(file.modified for file in here.values()))
+        listed: set[bytes] | None = None
+        acts: dict[int, Commands] = {}
+        for (number, file), (size, modified) in zip(here.items(), seen, strict=True):
+            if size is None:
+                listed = {entry.name for entry in self._entries(folder)} if listed is None else listed
+                if common.wire_name(file) not in listed:
+                    known[number] = FileOutcome(file, done=True, gone=True)
+            elif changed := common.altered(file, size, modified):
+                known[number] = common.undone(file, changed)
+            else:
+                try:
+                    acts[number] = act(file)
+                except MistokError as error:
+                    known[number] = common.undone(file, error)
+        for number, done in zip(acts, ftp_ahead.done(self._ftp, list(acts.values())), strict=True):
+            if done:
+                known[number] = FileOutcome(batch[number], done=True)
+
+    def _one(self, file: RemoteFile, act: Act, dead: MistokError | None) -> tuple[FileOutcome, MistokError | None]:
+        """One file alone, and whether the server is dead by now."""
+        if dead:
+            return common.undone(file, dead), dead
+        try:
+            try:
+                return self._run(lambda: self._checked(file, act)), None
+            except Transient:
+                try:
+                    self._run(self._connected)
+                except MistokError as error:
+                    dead = error
+                    raise
+                # what was done although its reply was lost is gone now, and counts as done
+                return self._run(lambda: self._checked(file, act)), None
+        except MistokError as error:
+            return common.undone(file, error), dead
+
+    def _checked(self, file: RemoteFile, act: Act) -> FileOutcome:
         """``act`` on the file when it still is the version that was listed."""
         if error := common.unusable(file):
             return common.undone(file, error)
@@ -471,7 +502,11 @@ class FtpTransport:
         if changed := common.altered(file, size, modified):
             return common.undone(file, changed)
         try:
-            return act(file)
+            *first, last = act(file)
+            for command in first:
+                self._ftp.sendcmd(command)
+            self._ftp.voidcmd(last)
+            return FileOutcome(file, done=True)
         except ftplib.error_perm as problem:
             if not self._is_listed(file):
                 return FileOutcome(file, done=True, gone=True)
@@ -523,72 +558,16 @@ class FtpTransport:
                 with suppress(ftplib.error_perm):
                     self._ftp.voidcmd(f"DELE {name}")
 
-    # --- probing -------------------------------------------------------------------------------------------------
-
     def _probe(self, folder: str) -> Capabilities:
         self._enter(folder)
-        ftp, findings = self._ftp, list[Finding]()
-        one = common.probe_name()
-        two = one + "-2"
-
-        def tried(act: Callable[[], object], word: str) -> bool:
-            try:
-                act()
-            except ftplib.error_perm as error:
-                findings.append(self._lacks(folder, common.ACTS[word], word, error))
-                return False
-            return True
-
-        rename = over = delete = times = None
-        try:
-            write = tried(lambda: self._upload_new(one), "write")
-            if write:
-                times = self._modified(folder, one.encode("ascii")) is not None
-                rename = tried(lambda: ftp.rename(one, two), "rename")
-                if rename:
-                    self._upload_new(one)
-                    try:
-                        ftp.rename(one, two)
-                        over = True
-                    except ftplib.error_perm:
-                        over = False
-                        findings.append(common.cannot_rename_over(self._settings.host))
-                delete = tried(lambda: ftp.voidcmd(f"DELE {two if rename else one}"), "delete")
-        finally:
-            for left in (one, two):  # also when a person stops it
-                with suppress(ftplib.Error, OSError, EOFError):
-                    ftp.voidcmd(f"DELE {left}")
-        return Capabilities(
-            listing=True,
-            write=write,
-            rename=rename,
-            rename_over=over,
-            rename_by="" if over is None else "rename" if over else "swap",
-            delete=delete,
-            exact_times=times,
-            server=ftp.banner,
-            features=tuple(f"{word} {rest}".strip() for word, rest in ftp.features.items()),
+        place = Probed(
+            session=self._ftp,
+            settings=self._settings,
+            shown=self._shown(folder),
             empty_reply=self._empty_reply,
-            round_trip=common.median_time(lambda: ftp.voidcmd("NOOP")),
-            findings=tuple(findings),
+            modified=lambda name: self._modified(folder, name),
         )
-
-    def _upload_new(self, name: str) -> None:
-        self._ftp.binary()
-        conn = self._ftp.transfercmd(f"STOR {name}")
-        try:
-            conn.sendall(b"mistok")
-        finally:
-            finish(conn)
-        self._ftp.voidresp()
-
-    def _lacks(self, folder: str, act: Text, word: str, error: ftplib.Error) -> Finding:
-        return Finding(
-            f"rights-{word}",
-            T("{folder}: {act} is refused: {words}", folder=self._shown(folder), act=act, words=as_words(error)),
-            hint=T("Ask the server's admin for the right to do this as user {user}.", user=self._settings.user),
-            who=Who.ADMIN,
-        )
+        return probe(place)
 
 
 def _remote(folder: str, entry: Entry) -> RemoteFile:

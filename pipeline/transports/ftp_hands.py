@@ -16,7 +16,6 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from pipeline.errors import MistokError
-from pipeline.ports import RemoteFile
 
 log = structlog.get_logger("mistok.transports")
 
@@ -47,6 +46,7 @@ class Hand(Protocol):
 
 H = TypeVar("H", bound=Hand)
 R = TypeVar("R", bound=Outcome)
+U = TypeVar("U")  #: what is taken at once: a file, or a handful of them
 
 
 class Hands(Generic[H]):
@@ -63,20 +63,23 @@ class Hands(Generic[H]):
 
     def share(
         self,
-        files: Sequence[RemoteFile],
-        act: Callable[[H, RemoteFile], R],
-        own: Callable[[Iterator[RemoteFile]], Iterator[R]],
+        units: Sequence[U],
+        act: Callable[[H, U], Sequence[R]],
+        own: Callable[[Iterator[U]], Iterator[R]],
+        *,
+        worth: int = WORTH,
     ) -> Iterator[R]:
-        """Do ``act`` on each of ``files`` with all hands; ``own`` does the same, one by one, on the first connection.
+        """Do ``act`` on each of ``units`` with all hands; ``own`` does the same, one by one, on the first connection.
+        A hand more is called when ``worth`` units are left for each.
 
         What a hand could not do because its connection was lost is done by the first one. All outcomes, in no order,
         when nothing is on its way any more.
         """
-        if min(self._most, len(files) // WORTH) < 1:
-            yield from own(iter(files))
+        if min(self._most, len(units) // worth) < 1:
+            yield from own(iter(units))
             return
         self.stopped = False
-        shift = _Shift(self, deque(files), act)
+        shift = _Shift(self, deque(units), act, worth)
         try:
             for _ in range(1 + len(self._idle)):
                 shift.call()
@@ -105,9 +108,9 @@ class Hands(Generic[H]):
         with self._lock:
             self._idle.append(hand)
 
-    def wanted(self, at_work: int, left: int) -> bool:
-        """Whether one more is worth it."""
-        return at_work < min(self._most, left // WORTH)
+    def wanted(self, at_work: int, worth: int) -> bool:
+        """Whether one more is worth it, when there is work for so many."""
+        return at_work < min(self._most, worth)
 
     def refused(self, at_work: int, error: MistokError) -> None:
         """One more was not let in while so many were. It is said once."""
@@ -118,32 +121,32 @@ class Hands(Generic[H]):
             log.info("fewer_connections", connection=self._name, connections=at_work + 1, words=str(error))
 
 
-class _Shift(Generic[H, R]):
-    """One sharing of files among hands."""
+class _Shift(Generic[H, R, U]):
+    """One sharing of work among hands."""
 
-    def __init__(self, hands: Hands[H], files: deque[RemoteFile], act: Callable[[H, RemoteFile], R]) -> None:
-        self._hands, self._files, self._act = hands, files, act
+    def __init__(self, hands: Hands[H], units: deque[U], act: Callable[[H, U], Sequence[R]], worth: int) -> None:
+        self._hands, self._units, self._act, self._worth = hands, units, act, worth
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._busy: list[H] = []
         self._stopped = False
         self._outcomes: list[R] = []
         self._broken: list[BaseException] = []
-        self.again: list[RemoteFile] = []  #: what has to be done on the first connection
+        self.again: list[U] = []  #: what has to be done on the first connection
 
-    def next_ones(self) -> Iterator[RemoteFile]:
-        """Files that nobody has taken yet."""
+    def next_ones(self) -> Iterator[U]:
+        """What nobody has taken yet."""
         while True:
             try:
-                file = self._files.popleft()
+                unit = self._units.popleft()
             except IndexError:
                 return
-            yield file
+            yield unit
 
     def call(self) -> None:
         """Set one more hand to work, if that is worth it."""
         with self._lock:
-            if self._stopped or not self._hands.wanted(len(self._busy), len(self._files)):
+            if self._stopped or not self._hands.wanted(len(self._busy), len(self._units) // self._worth):
                 return
             hand = self._hands.take()
             self._busy.append(hand)
@@ -167,7 +170,7 @@ class _Shift(Generic[H, R]):
         self._hands.stopped = True
         with self._lock:
             self._stopped = True
-            self._files.clear()
+            self._units.clear()
             busy = list(self._busy)
         for hand in busy:
             hand.close()
@@ -177,12 +180,12 @@ class _Shift(Generic[H, R]):
     def _work(self, hand: H) -> None:
         try:
             if self._ready(hand):
-                for file in self.next_ones():
-                    outcome = self._act(hand, file)
-                    if outcome.error is not None and not hand.connected:
-                        self.again.append(file)
+                for unit in self.next_ones():
+                    outcomes = self._act(hand, unit)
+                    if not hand.connected and any(outcome.error is not None for outcome in outcomes):
+                        self.again.append(unit)
                         break
-                    self._outcomes.append(outcome)
+                    self._outcomes += outcomes
         except BaseException as error:  # noqa: BLE001 - it is raised again where the caller waits
             self._broken.append(error)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,8 +12,8 @@ from pipeline.errors import MistokError, Transient
 from pipeline.ports import FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
 from pipeline.transports import common
 from pipeline.transports.ftp import FtpTransport
-from pipeline.transports.ftp_hands import Hands
-from pipeline.transports.ftp_session import FtpSettings
+from pipeline.transports.ftp_hands import WORTH, Hands
+from pipeline.transports.ftp_session import AHEAD, FtpSettings
 
 R = TypeVar("R")
 
@@ -42,9 +42,8 @@ class FtpManyTransport(FtpTransport):
         self._hands = Hands(name, settings.connections - 1, self._hand)
 
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
-        def read(hand: FtpHand, file: RemoteFile) -> ReadResult:
-            (result,) = hand.read_many([file], into)
-            return result
+        def read(hand: FtpHand, file: RemoteFile) -> Sequence[ReadResult]:
+            return list(hand.read_many([file], into))
 
         def own(some: Iterator[RemoteFile]) -> Iterator[ReadResult]:
             return FtpTransport.read_many(self, some, into)
@@ -54,17 +53,20 @@ class FtpManyTransport(FtpTransport):
             yield from self._hands.share(group, read, own) if self._there() else own(iter(group))
 
     def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
-        def delete(hand: FtpHand, file: RemoteFile) -> FileOutcome:
-            (outcome,) = hand.delete_many([file])
-            return outcome
+        def delete(hand: FtpHand, some: Sequence[RemoteFile]) -> Sequence[FileOutcome]:
+            return hand.delete_many(some)
 
-        def own(some: Iterator[RemoteFile]) -> Iterator[FileOutcome]:
-            yield from FtpTransport.delete_many(self, some)
+        def own(groups: Iterator[Sequence[RemoteFile]]) -> Iterator[FileOutcome]:
+            yield from FtpTransport.delete_many(self, chain.from_iterable(groups))
 
         files = list(files)
         for file in files:
             self._times.get(file.folder, {}).pop(common.wire_name(file), None)
-        shared = self._hands.share(files, delete, own) if self._there() else own(iter(files))
+        together = 1 if self._manners.ahead is False else AHEAD
+        if len(files) <= together or not self._there():
+            return FtpTransport.delete_many(self, files)
+        groups = [files[at : at + together] for at in range(0, len(files), together)]
+        shared = self._hands.share(groups, delete, own, worth=WORTH if together == 1 else 1)
         outcomes = {outcome.file: outcome for outcome in shared}
         return [outcomes[file] for file in files]
 
@@ -79,7 +81,7 @@ class FtpManyTransport(FtpTransport):
         return self._session is not None
 
     def _hand(self) -> FtpHand:
-        return FtpHand(self.name, self._settings, base=self._base, gate=self._while_wanted)
+        return FtpHand(self.name, self._settings, base=self._base, gate=self._while_wanted, manners=self._manners)
 
     def _while_wanted(self, connect: Callable[[], R]) -> R:
         if self._hands.stopped:

@@ -11,7 +11,10 @@ import hashlib
 import re
 import socket
 import ssl
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +28,12 @@ _WIRE = "latin-1"
 _THIRTY, _FIFTEEN = parse_duration("30s"), parse_duration("15s")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 Tls = Literal["none", "explicit", "implicit"]
+#: So many small commands are sent before the reply to the first of them is awaited.
+AHEAD = 32
+#: Seconds that a server has for the first two that it is sent so.
+_TRIAL = 5.0
+#: Words by which servers say with the number of a wrong login (530) that too many are logged in already.
+_CROWDED = re.compile(r"(too many|max\w*)( \S+){0,4}? (connect|client|user|session)", re.IGNORECASE)
 
 
 class FtpSettings(Settings):
@@ -149,14 +158,36 @@ def is_rights(error: ftplib.Error) -> bool:
     return any(word in str(error).lower() for word in _RIGHTS)
 
 
+@dataclass
+class Manners:
+    """What was learnt of a server, for all connections to it: asked once, and known to those that come later."""
+
+    features: dict[str, str] | None = None
+    home: str = ""
+    #: whether it takes commands that are sent before it has answered those before; None: not tried yet
+    ahead: bool | None = None
+    broken: int = 0  #: so many connections ended while it had such commands
+
+
+Reply = str | ftplib.Error
+Replies = list[Reply]
+
+
 class Session(ftplib.FTP):
     """One control connection. Names and replies on it are latin-1 text that stands for bytes."""
 
-    def __init__(self, settings: FtpSettings, context: ssl.SSLContext | None, pins: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        settings: FtpSettings,
+        context: ssl.SSLContext | None,
+        pins: tuple[str, ...],
+        manners: Manners | None = None,
+    ) -> None:
         super().__init__(encoding=_WIRE)
         self._settings = settings
         self._context = context
         self._pins = pins
+        self.manners = manners or Manners()
         self.features: dict[str, str] = {}
         self.banner = ""
         self._binary = False
@@ -201,6 +232,8 @@ class Session(ftplib.FTP):
         try:
             self.login(name, secret)
         except ftplib.error_perm as error:
+            if _CROWDED.search(as_words(error)):
+                raise ftplib.error_temp(str(error)) from error  # noqa: S321 - only its kind
             raise Refused(
                 T(
                     "{host} refused the login of {user}: {words}",
@@ -211,14 +244,83 @@ class Session(ftplib.FTP):
                 code="login",
                 hint=T("Mend user, password or tls of the connection. It is not tried again at once."),
             ) from error
+        if self.manners.features is not None and self.manners.ahead:
+            self.features = dict(self.manners.features)
+            self._agree_at_once()
+            return
         if self._context is not None:
             self.voidcmd("PBSZ 0")
             self.voidcmd("PROT P")
         self._ask_features()
-        if "UTF8" in self.features and settings.encoding.lower().replace("-", "") == "utf8":
+        if self._takes_utf8():
             with suppress(ftplib.error_perm):  # most servers speak it without being asked
                 self.voidcmd("OPTS UTF8 ON")
         self.binary()
+        self.manners.features = dict(self.features)
+        try:
+            self.manners.home = self.pwd() or "/"
+        except ftplib.error_perm:
+            self.manners.home = "/"
+
+    def _agree_at_once(self) -> None:
+        """The same with a server that is known already, in one round trip."""
+        needed = [] if self._context is None else ["PBSZ 0", "PROT P"]
+        liked = ["OPTS UTF8 ON"] if self._takes_utf8() else []
+        for command, reply in zip([*liked, *needed, "TYPE I"], self.ask_many([*liked, *needed, "TYPE I"]), strict=True):
+            if isinstance(reply, ftplib.Error) and command not in liked:
+                raise reply
+        self._binary = True
+
+    def _takes_utf8(self) -> bool:
+        return "UTF8" in self.features and self._settings.encoding.lower().replace("-", "") == "utf8"
+
+    def ask_many(self, commands: Sequence[str]) -> Replies:
+        """The reply to each of ``commands``, none of which may transfer anything; a "no" is among them as an error.
+
+        Many are asked before the first answer is awaited, where the server takes that: it is tried once with two that
+        do nothing, and given up when it goes wrong. Raises the network's errors.
+        """
+        if self.manners.ahead is None and len(commands) > 1:
+            self._try_ahead()
+        waiting, replies = iter(commands), Replies()
+        while some := list(islice(waiting, AHEAD if self.manners.ahead else 1)):
+            try:
+                replies += self._ask_ahead(some)
+            except (OSError, EOFError) as error:
+                if len(some) > 1:
+                    self._broke(error)
+                raise
+        return replies
+
+    def _ask_ahead(self, commands: Sequence[str]) -> Iterator[Reply]:
+        assert self.sock is not None
+        if any(c in command for command in commands for c in "\r\n"):
+            raise ValueError("a line end in a command")
+        self.sock.sendall("".join(command + "\r\n" for command in commands).encode(_WIRE))
+        for _ in commands:
+            try:
+                yield self.getresp()
+            except (ftplib.error_perm, ftplib.error_temp) as error:
+                if str(error).startswith("421"):
+                    raise  # it says goodbye
+                yield error
+
+    def _try_ahead(self) -> None:
+        assert self.sock is not None
+        self.sock.settimeout(min(_TRIAL, self._settings.timeout.total_seconds()))
+        try:
+            list(self._ask_ahead(["NOOP", "NOOP"]))
+        except (OSError, EOFError) as error:
+            self._broke(error)
+            raise
+        self.manners.ahead = True
+        self.sock.settimeout(self._settings.timeout.total_seconds())
+
+    def _broke(self, error: Exception) -> None:
+        """It went wrong while there were questions ahead: silence is not borne twice, a break may be the network's."""
+        self.manners.broken += 1
+        if isinstance(error, TimeoutError) or self.manners.broken > 1:
+            self.manners.ahead = False
 
     def binary(self) -> None:
         """Be in binary mode. After a listing it is asked for anew: some servers are in text mode then, and would
@@ -295,31 +397,15 @@ class Unpinned(Exception):
         self.seen = seen
 
 
-def piece_of(conn: socket.socket, size: int) -> bytes | None:
-    """The next piece of a data connection: empty at its end, None where TLS ended without the other side saying so."""
-    try:
-        return conn.recv(size)
-    except ssl.SSLEOFError:
-        return None
-
-
-def finish(conn: socket.socket) -> None:
-    """Say goodbye on a data connection and close it. What matters is the server's reply and the size, not this."""
-    if isinstance(conn, ssl.SSLSocket):
-        with suppress(OSError, ValueError):
-            conn.settimeout(5)
-            conn.unwrap()
-    conn.close()
-
-
-def connect(name: str, settings: FtpSettings, base: Path) -> Session:
-    """A new session, logged in. Raises Transient, HostKeyRefused, Refused, ConfigError."""
+def connect(name: str, settings: FtpSettings, base: Path, manners: Manners | None = None) -> Session:
+    """A new session, logged in; ``manners``: what other sessions have learnt, and learn from this one. Raises
+    Transient, HostKeyRefused, Refused, ConfigError."""
     context: ssl.SSLContext | None = None
     pins: tuple[str, ...] = ()
     if settings.tls != "none":
         pins = pinned_certificates(settings, base)
         context = _context(settings, base, verify=not pins)
-    session = Session(settings, context, pins)
+    session = Session(settings, context, pins, manners)
     try:
         with said(settings):
             try:
