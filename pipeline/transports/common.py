@@ -238,7 +238,7 @@ def source_size(source: Path | bytes) -> int:
     try:
         return source.stat().st_size
     except OSError as error:
-        raise _unreadable(source, error) from error
+        raise unreadable(source, error) from error
 
 
 def source_chunks(source: Path | bytes, size: int = CHUNK) -> Iterator[bytes]:
@@ -252,7 +252,7 @@ def source_chunks(source: Path | bytes, size: int = CHUNK) -> Iterator[bytes]:
             while piece := stream.read(size):
                 yield piece
     except OSError as error:
-        raise _unreadable(source, error) from error
+        raise unreadable(source, error) from error
 
 
 def disk(path: Path, error: OSError) -> Transient:
@@ -263,7 +263,8 @@ def disk(path: Path, error: OSError) -> Transient:
     )
 
 
-def _unreadable(source: Path, error: OSError) -> Transient:
+def unreadable(source: Path, error: OSError) -> Transient:
+    """A local file that is to be sent cannot be read."""
     return Transient(
         T("{path} could not be read: {words}", path=str(source), words=system_words(error)),
         hint=T("Look at this machine's disk and at the rights on the file."),

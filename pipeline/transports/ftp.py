@@ -185,6 +185,7 @@ class FtpTransport:
         self._session = self._gate(lambda: connect(self.name, self._settings, self._base, self._manners))
 
     def _run(self, act: Callable[[], R]) -> R:
+        ahead = self._manners.ahead
         try:
             with said(self._settings):
                 self._connected()
@@ -192,7 +193,9 @@ class FtpTransport:
         except BaseException as error:  # Ctrl-C too: the answer to come is not that of the next question
             if isinstance(error, Transient) or not isinstance(error, MistokError):
                 self.close()
-            raise
+            if not isinstance(error, Transient) or ahead is False or self._manners.ahead is not False:
+                raise
+        return self._run(act)  # the server does not bear to be asked ahead, as is known now
 
     def _encode(self, name: str) -> str:
         """A name of ours -> latin-1 text that stands for its bytes. Raises Refused."""

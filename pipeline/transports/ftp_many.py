@@ -77,7 +77,7 @@ class FtpManyTransport(FtpTransport):
     def _there(self) -> bool:
         """Whether the first connection is: where it is not, more of them are none either."""
         with suppress(MistokError):
-            self._run(self._connected)
+            self._run(lambda: self._ftp.try_ahead())  # noqa: PLW0108 - there is no session before it runs
         return self._session is not None
 
     def _hand(self) -> FtpHand:

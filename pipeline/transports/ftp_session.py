@@ -244,7 +244,7 @@ class Session(ftplib.FTP):
                 code="login",
                 hint=T("Mend user, password or tls of the connection. It is not tried again at once."),
             ) from error
-        if self.manners.features is not None and self.manners.ahead:
+        if self.manners.features is not None:
             self.features = dict(self.manners.features)
             self._agree_at_once()
             return
@@ -280,8 +280,8 @@ class Session(ftplib.FTP):
         Many are asked before the first answer is awaited, where the server takes that: it is tried once with two that
         do nothing, and given up when it goes wrong. Raises the network's errors.
         """
-        if self.manners.ahead is None and len(commands) > 1:
-            self._try_ahead()
+        if len(commands) > 1:
+            self.try_ahead()
         waiting, replies = iter(commands), Replies()
         while some := list(islice(waiting, AHEAD if self.manners.ahead else 1)):
             try:
@@ -305,7 +305,11 @@ class Session(ftplib.FTP):
                     raise  # it says goodbye
                 yield error
 
-    def _try_ahead(self) -> None:
+    def try_ahead(self) -> None:
+        """Find out whether the server takes commands ahead, unless that is known. Raises the network's errors: it may
+        be of no use after that."""
+        if self.manners.ahead is not None:
+            return
         assert self.sock is not None
         self.sock.settimeout(min(_TRIAL, self._settings.timeout.total_seconds()))
         try:

@@ -8,25 +8,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
+
+import structlog
 
 from pipeline.errors import FolderMissing, MistokError, Refused, Transient
 from pipeline.ports import Capabilities, FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
 from pipeline.texts import T
 from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
+from pipeline.transports.sftp_bulk import FAR, READ_AHEAD, WIDE, Lanes, Pieces, fetch, send
 from pipeline.transports.sftp_probe import Probed, probe
 from pipeline.transports.sftp_replies import checked, failed, is_kind, moment
 from pipeline.transports.sftp_session import BROKEN_LOGIN, Session, SftpSettings, connect, said
 
+log = structlog.get_logger("mistok.transports")
 R = TypeVar("R")
 
 #: Bytes of files that may be in memory at once.
 BUDGET = 8_000_000
 #: Files are read and handed over in groups of this size, so that nothing is in flight while the caller works.
 GROUP = 512
-#: Data packets in flight of one large file.
-WINDOW = 16
+_MOMENT = 0.5  #: seconds
 __all__ = ["SftpSettings", "SftpTransport"]
 
 
@@ -51,6 +54,7 @@ class SftpTransport:
         self._session: Session | None = None
         self._broken_logins = 0
         self._posix_rename: bool | None = None
+        self._alone = False  #: a file goes over one channel: the server has let no more in, or failed with them
         self._in_flight = settings.in_flight  #: less when the server does not open so many files at once
 
     # --- the port ------------------------------------------------------------------------------------------------
@@ -74,8 +78,8 @@ class SftpTransport:
         expected = common.source_size(source)
         self._run(self._undo_swap(target, backup), folder)
         try:
-            size = self._run(self._upload(partial, source), folder)
-            if size != expected:
+            size = self._put(partial, source, expected, folder)
+            if size != expected or common.source_size(source) != expected:
                 raise common.short(name, expected, size)
             seen = self._run(self._replace(partial, target, backup), folder)
         except MistokError:
@@ -240,7 +244,7 @@ class SftpTransport:
     ) -> Iterator[tuple[object, w.Task[ReadResult], int]]:
         for number, file in batch.items():
             began.append(number)
-            yield number, self._read(file, into, limit, chunk), min(file.size, WINDOW * chunk) + 1
+            yield number, self._read(file, into, limit, chunk), min(file.size, READ_AHEAD) + 1
 
     def _results(
         self, wire: w.Wire, tasks: Iterable[tuple[object, w.Task[ReadResult], int]], in_flight: int
@@ -290,7 +294,7 @@ class SftpTransport:
                     handle = opened.handle()
             if whole is None:
                 with copy.open("wb") as target:
-                    whole = yield from self._body(handle, file, target, chunk)
+                    whole = yield from fetch(handle, file.size, target, chunk)
                 yield [w.close(handle)]
                 handle = b""
             size, digest, attributes = whole
@@ -316,29 +320,6 @@ class SftpTransport:
             if result is None and kept is None:  # also when the session died under it
                 copy.unlink(missing_ok=True)
         return result
-
-    def _body(
-        self, handle: bytes, file: RemoteFile, target: BinaryIO, chunk: int
-    ) -> w.Task[tuple[int, str, w.Attributes]]:
-        """Read up to one byte more than was listed, window by window, and the attributes with the last of them."""
-        digest, offset = hashlib.sha256(), 0
-        limit = file.size + 1
-        while True:
-            starts = range(offset, min(limit, offset + WINDOW * chunk), chunk)
-            asked = [(start, min(chunk, limit - start)) for start in starts]
-            replies = yield [*(w.read(handle, *span) for span in asked), w.fstat(handle)]
-            attributes = replies.pop().attributes()
-            for (start, length), reply in zip(asked, replies, strict=True):
-                data = reply.data()
-                if start != offset:
-                    break  # an earlier piece came short: ask again from there
-                target.write(data)
-                digest.update(data)
-                offset += len(data)
-                if not data or len(data) < length:
-                    break
-            if not data or offset >= limit or (attributes.size is not None and offset >= attributes.size):
-                return offset, digest.hexdigest(), attributes
 
     # --- tasks ---------------------------------------------------------------------------------------------------
 
@@ -376,27 +357,63 @@ class SftpTransport:
         yield [w.close(handle)]
         return found
 
-    def _upload(self, path: bytes, source: Path | bytes) -> w.Task[int]:
-        chunk = self._wire().chunk
+    def _put(self, path: bytes, source: Path | bytes, size: int, folder: str) -> int:
+        """Send ``source`` to the partial file at ``path``: a large one to a far server over several channels, where it
+        allows them. Gives its size as the server tells it."""
+        wire = self._wire()
+        if self._settings.channels > 1 and not self._alone and size >= WIDE and wire.quickest > FAR:
+            try:
+                return self._put_wide(wire, path, source, size, folder)
+            except MistokError:
+                self._alone = True  # whatever it was: over one channel it works, or says what it is
+        return self._run(self._upload(path, Pieces(source, size, self._wire().chunk)), folder)
+
+    def _put_wide(self, wire: w.Wire, path: bytes, source: Path | bytes, size: int, folder: str) -> int:
+        session, settings = self._session, self._settings
+        assert session is not None
+        pieces = Pieces(source, size, wire.chunk)
+
+        def drive(lane: w.Wire, task: w.Task[int]) -> int:
+            with said(settings):
+                sent = self._spoken(lambda: lane.run(task))
+            session.give(lane)
+            return sent
+
+        def call() -> w.Wire | None:
+            try:
+                return session.lane(settings)
+            except Exception as error:  # noqa: BLE001 - whatever hinders one more channel, the first one is there
+                if not self._alone:
+                    self._alone = True
+                    log.info("fewer_channels", connection=self.name, words=str(error))
+                return None
+
+        lanes = Lanes(path, pieces, call, drive, settings.channels - 1)
+        try:
+            return self._run(self._upload(path, pieces, lanes), folder)
+        except BaseException:
+            pieces.stopped = True
+            self.close()  # which ends what the others are at
+            with suppress(Exception):
+                lanes.join(_MOMENT)
+            raise
+
+    def _upload(self, path: bytes, pieces: Pieces, lanes: Lanes | None = None) -> w.Task[int]:
         (opened,) = yield [w.open_write(path)]
         handle = opened.handle()
-        offset = 0
         try:
-            window: list[w.Request] = []
-            for piece in common.source_chunks(source, chunk):
-                window.append(w.write(handle, offset, piece))
-                offset += len(piece)
-                if len(window) == WINDOW:
-                    yield from checked(window)
-                    window = []
-            yield from checked(window)
+            if lanes:
+                lanes.start()
+            sent = yield from send(handle, pieces)
+            if lanes:
+                sent += lanes.join()
             (seen,) = yield [w.fstat(handle)]
             size = seen.attributes().size
         except (w.SftpStatus, MistokError):
             yield [w.close(handle)]
             raise
         yield from checked([w.close(handle)])
-        return offset if size is None else size
+        return sent if size is None or sent < size else size
 
     def _replace(self, partial: bytes, target: bytes, backup: bytes) -> w.Task[w.Attributes]:
         """Rename ``partial`` over ``target``. Servers that cannot do it in one act get a swap through ``backup``."""

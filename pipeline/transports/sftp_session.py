@@ -6,6 +6,7 @@ import base64
 import hashlib
 import logging
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -28,6 +29,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 #: Code of the Transient for a line that ended in the middle of a login: the network's fault, or a server's manner to
 #: refuse. Whoever sees it twice in a row takes it for the latter.
 BROKEN_LOGIN = "login-broken"
+#: Bytes that may be on their way to us on one channel: more than is ever asked for at once, so that only this decides.
+_WINDOW = 1 << 24
 _THIRTY, _FIFTEEN = parse_duration("30s"), parse_duration("15s")
 
 
@@ -60,6 +63,8 @@ class SftpSettings(Settings):
     """How long connecting and logging in may take."""
     in_flight: Annotated[int, Field(ge=1, le=1024)] = 256
     """Small files that are read or deleted at once over the one connection; fewer where the server opens no more."""
+    channels: Annotated[int, Field(ge=1, le=8)] = 3
+    """Channels of the connection over which a large file is sent to a far server; fewer where it lets no more in."""
 
     @field_validator("host_key", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
@@ -108,8 +113,23 @@ class Session:
 
     def __init__(self, transport: paramiko.Transport, wire: Wire) -> None:
         self._transport = transport
+        self._lanes: list[Wire] = []
+        self._lock = threading.Lock()
         self.wire = wire
         self.server = transport.remote_version
+
+    def lane(self, settings: SftpSettings) -> Wire:
+        """A channel more, for one thread, until it is given back. Raises what paramiko and the network raise when there
+        is none to be had."""
+        with self._lock:
+            if self._lanes:
+                return self._lanes.pop()
+        return Wire(_channel(self._transport, settings))
+
+    def give(self, lane: Wire) -> None:
+        """It has nothing to do, and may be asked for again."""
+        with self._lock:
+            self._lanes.append(lane)
 
     def close(self) -> None:
         """End it; never raises."""
@@ -131,9 +151,7 @@ def connect(name: str, settings: SftpSettings, base: Path) -> Session:
             _log_in(transport, settings, keys)
             transport.set_keepalive(30)
             try:
-                channel = transport.open_session(timeout=settings.connect_timeout.total_seconds())
-                channel.settimeout(settings.timeout.total_seconds())
-                channel.invoke_subsystem("sftp")
+                channel = _channel(transport, settings)
             except paramiko.SSHException as error:
                 if not transport.is_active():
                     raise
@@ -145,6 +163,13 @@ def connect(name: str, settings: SftpSettings, base: Path) -> Session:
     except BaseException:
         transport.close()
         raise
+
+
+def _channel(transport: paramiko.Transport, settings: SftpSettings) -> paramiko.Channel:
+    channel = transport.open_session(window_size=_WINDOW, timeout=settings.connect_timeout.total_seconds())
+    channel.settimeout(settings.timeout.total_seconds())
+    channel.invoke_subsystem("sftp")
+    return channel
 
 
 def start(settings: SftpSettings, key_types: Sequence[str] = ()) -> paramiko.Transport:

@@ -4,15 +4,17 @@ Paramiko's own client decodes every name as UTF-8 (a windows-1251 name ends the 
 it asks again (a file costs seven round trips). This one keeps names as bytes and runs many small tasks at once; it uses
 nothing of paramiko but the public channel.
 
-A *task* is a generator: it yields a list of requests and is given the list of their replies.
+A *task* is a generator: it yields a list of requests and is given the list of their replies. A task that moves a large
+file yields :class:`Ahead` instead, and is given replies as they come, while others are still awaited.
 """
 
 from __future__ import annotations
 
 import struct
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 R = TypeVar("R")
@@ -34,7 +36,12 @@ SAFE_CHUNK = 32 * 1024
 LARGE_CHUNK = 255 * 1024
 #: So many bytes of requests are gathered before they are sent, unless there is something to wait for.
 _SEND = 32 * 1024
+#: The channel is given no more at once, and fills one SSH packet with it: it copies what is left of a longer text for
+#: each packet anew.
+_PIECE = 32 * 1024 - 64
 _HEAD = struct.Struct(">IBI")
+#: As much is taken of the channel at once: what is left there is moved in memory each time.
+_TAKE = 1 << 24
 #: A longer packet is not SFTP (a login banner read as a length, most often).
 MAX_PACKET = 1 << 20
 
@@ -105,6 +112,16 @@ class Reply:
             return b""
         return _text(self.expect(DATA).body, 0)[0]
 
+    def view(self) -> memoryview:
+        """As ``data``, without a copy."""
+        if self.kind == STATUS and _int(self.body, 0) == EOF:
+            return memoryview(b"")
+        body = self.expect(DATA).body
+        size = _int(body, 0)
+        if 4 + size > len(body):
+            raise ProtocolError("a packet is too short")
+        return memoryview(body)[4 : 4 + size]
+
     def attributes(self) -> Attributes:
         """What a stat gave. Raises SftpStatus."""
         return _attributes(self.expect(ATTRS).body, 0)[0]
@@ -126,6 +143,12 @@ class Reply:
         return self
 
 
+class Ahead(list[Request]):
+    """Requests (or none) that are sent besides those that the task still awaits. It goes on with the reply to the
+    oldest of all of them, and to those after it that have come as well. A task that has asked so takes all replies
+    before it yields a plain list again."""
+
+
 Task = Generator[list[Request], list[Reply], R]
 
 
@@ -134,7 +157,20 @@ class _Running(Generic[R]):
     task: Task[R]
     weight: int
     missing: int = 0
-    replies: list[Reply | None] | None = None
+    ahead: bool = False  #: it goes on with the first reply, not with the last
+    base: int = 0  #: the number of the first of ``replies`` in all that it has asked
+    replies: deque[Reply | None] = field(default_factory=deque)
+
+    def ready(self) -> list[Reply] | None:
+        """The replies with which it can go on; None while they are to come."""
+        if self.missing and not self.ahead:
+            return None
+        taken: list[Reply] = []
+        while self.replies and (reply := self.replies[0]) is not None:
+            taken.append(reply)
+            self.replies.popleft()
+        self.base += len(taken)
+        return taken or None
 
 
 class Wire:
@@ -146,11 +182,13 @@ class Wire:
         self._at = 0  #: so much of the buffer was read already
         self._ready = bytearray()  #: packets that go out before the next wait, together
         self._next = 0
+        self.quickest = float("inf")  #: seconds of the quickest run so far: a round trip, when one of them asked once
         self._expected: dict[int, tuple[_Running[object], int]] = {}
         channel.sendall(struct.pack(">IBI", 5, INIT, 3))
-        kind, body = self._packet()
+        kind, start, end = self._packet()
         if kind != VERSION:
             raise ProtocolError("no SFTP version came")
+        body = bytes(self._buffer[start:end])
         self.extensions: dict[bytes, bytes] = {}
         at = 4
         while at < len(body):
@@ -177,8 +215,10 @@ class Wire:
     def run(self, task: Task[R]) -> R:
         """Drive one task to its end."""
         results: list[R] = []
+        begun = time.monotonic()
         for _, result in self.run_many([((), task, 1)], in_flight=1, budget=1):
             results.append(result)
+        self.quickest = min(self.quickest, time.monotonic() - begun)
         return results[0]
 
     def run_many(
@@ -233,9 +273,8 @@ class Wire:
                     return
                 continue
             state = self._receive()
-            if state.missing or state.replies is None:
+            if (replies := state.ready()) is None:
                 continue
-            replies = [reply for reply in state.replies if reply is not None]
             if (end := self._advance(state, replies)) is not None:
                 key, _ = running.pop(id(state))
                 load -= state.weight
@@ -248,39 +287,44 @@ class Wire:
     def _advance(self, state: _Running[R], replies: list[Reply] | None) -> tuple[R] | None:
         try:
             requests = next(state.task) if replies is None else state.task.send(replies)
-            while not requests:
+            while not requests and not state.replies:
                 requests = state.task.send([])
         except StopIteration as stop:
             return (stop.value,)
-        state.missing = len(requests)
-        state.replies = [None] * len(requests)
-        packets = self._ready
-        for position, request in enumerate(requests):
+        state.ahead = isinstance(requests, Ahead)
+        for request in requests:
+            position = state.base + len(state.replies)
+            state.replies.append(None)
+            state.missing += 1
             number = self._next
             self._next = (self._next + 1) & 0xFFFFFFFF
             self._expected[number] = (state, position)  # type: ignore[assignment]  # each run's own kind of result
+            packets = self._ready
             packets += _HEAD.pack(len(request.body) + 5, request.kind, number)
             packets += request.body
-        if len(packets) >= _SEND:
-            self._send()
+            if len(packets) >= _SEND:
+                self._send()
         return None
 
     def _send(self) -> None:
         packets, self._ready = self._ready, bytearray()
-        self._channel.sendall(bytes(packets))
+        with memoryview(packets) as view:
+            for at in range(0, len(view), _PIECE):
+                self._channel.sendall(bytes(view[at : at + _PIECE]))
 
     def _receive(self) -> _Running[R]:
-        kind, body = self._packet()
-        entry = self._expected.pop(_int(body, 0), None)
+        kind, start, end = self._packet()
+        entry = self._expected.pop(_int(self._buffer, start) if end - start >= 4 else -1, None)
         if entry is None:
             raise ProtocolError("a reply came that nobody asked for")
         state, position = entry
-        assert state.replies is not None
-        state.replies[position] = Reply(kind, body[4:])
+        with memoryview(self._buffer) as view:
+            state.replies[position - state.base] = Reply(kind, bytes(view[start + 4 : end]))
         state.missing -= 1
         return state  # type: ignore[return-value]  # the run that asked is the run that reads
 
-    def _packet(self) -> tuple[int, bytes]:
+    def _packet(self) -> tuple[int, int, int]:
+        """The kind of the next packet, and where in the buffer its content begins and ends."""
         self._fill(4)
         length = _int(self._buffer, self._at)
         if not 1 <= length <= MAX_PACKET:
@@ -288,7 +332,7 @@ class Wire:
         self._fill(4 + length)
         start = self._at + 5
         self._at = start + length - 1
-        return self._buffer[start - 1], bytes(self._buffer[start : self._at])
+        return self._buffer[start - 1], start, self._at
 
     def _fill(self, size: int) -> None:
         """At least ``size`` unread bytes in the buffer."""
@@ -299,7 +343,7 @@ class Wire:
         if self._ready:  # we are going to wait: everything that is to be asked goes out first
             self._send()
         while len(self._buffer) < size:
-            piece = self._channel.recv(1 << 17)
+            piece = self._channel.recv(_TAKE)
             if not piece:
                 raise ProtocolError("the server closed the session")
             self._buffer += piece
@@ -323,6 +367,11 @@ def open_write(path: bytes) -> Request:
     return Request(OPEN, string(path) + struct.pack(">II", FLAG_WRITE | FLAG_CREATE | FLAG_TRUNCATE, 0))
 
 
+def open_more(path: bytes) -> Request:
+    """Open a file for writing that is written to already, as it is."""
+    return Request(OPEN, string(path) + struct.pack(">II", FLAG_WRITE, 0))
+
+
 def read(handle: bytes, offset: int, length: int) -> Request:
     """Read ``length`` bytes at ``offset``."""
     return Request(READ, string(handle) + struct.pack(">QI", offset, length))
@@ -330,7 +379,7 @@ def read(handle: bytes, offset: int, length: int) -> Request:
 
 def write(handle: bytes, offset: int, data: bytes) -> Request:
     """Write ``data`` at ``offset``."""
-    return Request(WRITE, string(handle) + struct.pack(">Q", offset) + string(data))
+    return Request(WRITE, b"".join((string(handle), struct.pack(">QI", offset, len(data)), data)))
 
 
 def close(handle: bytes) -> Request:
