@@ -40,8 +40,8 @@ def normal_form(article: str, rules: MatchRules = DEFAULT_RULES) -> str:
         return _folded(article, rules)
     for _ in range(_WORN_OUT):
         once = _pass(article, rules)
-        if once == article:
-            break
+        if once == article or once.isascii():  # what has become plain has been folded: another pass changes nothing
+            return once
         article = once
     return article
 
@@ -49,9 +49,9 @@ def normal_form(article: str, rules: MatchRules = DEFAULT_RULES) -> str:
 def _pass(article: str, rules: MatchRules) -> str:
     if rules.compatibility:
         article = unicodedata.normalize("NFKC", article)
+    if rules.lookalikes and not article.isascii():
+        article = article.translate(_LATIN)
     if not article.isascii():
-        if rules.lookalikes:
-            article = article.translate(_LATIN)
         if rules.dashes != "keep":
             article = "".join("-" if unicodedata.category(c) == "Pd" or c in _MINUS else c for c in article)
         if rules.spaces:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import lines_clients, lines_disk, lines_drop, made
+from tests.bench import lines_clients, lines_disk, lines_drop, lines_sync, made
 from tests.bench.stage import SLOW, Command, Goal, Line, Side, Stage, ours, plain
 
 
@@ -175,6 +175,7 @@ LINES: Mapping[str, Callable[[Stage], Line]] = {
     "ftp-40ms": _import_ftp,
     "ftps-40ms": _import_ftps,
     "export": _export,
+    "plan-100k": lines_sync.planned,
     "decode": _decode,
     "book": _book,
     "help": _help,

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.engine.runtime import Client
-from pipeline.engine.sync.plan import fingerprint
+from pipeline.engine.sync.prints import fingerprint
 from pipeline.errors import Finding, Held, InDoubt, Transient
 from pipeline.ledger import plans as plan_rows
 from pipeline.model import Money

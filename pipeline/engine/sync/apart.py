@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.engine.sync.match import Match
-from pipeline.engine.sync.plan import other_currencies, same
+from pipeline.engine.sync.plan import other_currencies
+from pipeline.engine.sync.prints import same
 from pipeline.engine.sync.rows import values_for
 from pipeline.engine.sync.stock import sellable_by_warehouse
 from pipeline.model import Offer, StockLevel

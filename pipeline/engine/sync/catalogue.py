@@ -19,14 +19,14 @@ from pipeline.engine.sync.plan import (
     Create,
     SyncPlan,
     Update,
-    fingerprint,
     plan,
     price_changes,
-    same,
     with_currency,
 )
+from pipeline.engine.sync.prints import fingerprint, prices_among, shown_otherwise
 from pipeline.engine.sync.rows import TOLD, Row, priceless, shape
 from pipeline.engine.sync.store import Link
+from pipeline.engine.sync.unchanged import one_run, uncollected
 from pipeline.engine.sync.walk import (
     FIRST,
     PRODUCTS,
@@ -58,6 +58,10 @@ class CatalogueRun(SyncRun):
 
     def run(self, *, full: bool = False) -> StepResult:
         """Do it. Raises ConfigError, Refused and Transient (both sides untouched, or what was done is recorded)."""
+        with one_run():
+            return self._run(full=full)
+
+    def _run(self, *, full: bool) -> StepResult:
         self.enter()
         traits = self.traits()
         self.needs(self.source, self.settings.source, Offers, PRODUCTS)
@@ -99,13 +103,16 @@ class CatalogueRun(SyncRun):
 
     def _look(self, traits: OfferTraits, *, full: bool) -> tuple[Observed, SyncPlan]:
         """Both sides, and what would be done."""
+        with uncollected():
+            return self._looked(traits, full)
+
+    def _looked(self, traits: OfferTraits, full: bool) -> tuple[Observed, SyncPlan]:
         seen = self._observe(traits, full)
         key = self.settings.match.target or traits.keys[0]
         matches = matching.match(seen.rows, seen.targets, key, self.settings.match)
-        before = {name: link.known for name, link in seen.links.items()}
         seen.remarks = (*seen.remarks, *priceless([pair.row for pair in matches.pairs], self.settings, traits))
         made = plan(
-            seen.rows, matches, traits, self.settings, before, self.began, gone=self.went, full=seen.full,
+            seen.rows, matches, traits, self.settings, seen.links, self.began, gone=self.went, full=seen.full,
             priced=tells_prices(self.source, self.settings),
             currency=currency_in(self.target) if seen.full or matches.missing else "",  # where it is read as well
         )  # fmt: skip
@@ -258,7 +265,7 @@ class CatalogueRun(SyncRun):
                 self._create(some, applied)
                 self.ctx.progress(applied.done, total, T("writing {name}", name=self.settings.to))
             for more in batches(made.updates, traits.batch):
-                self._update(more, seen, applied)
+                self._update(more, made, seen, applied)
                 self.ctx.progress(applied.done, total, T("writing {name}", name=self.settings.to))
             self._vanish(made, applied)
             self._leave(seen)
@@ -275,17 +282,19 @@ class CatalogueRun(SyncRun):
         """What is in step already, for the first time or in another way than was known."""
         rows = []
         for one in made.settled:
-            before = seen.links.get(one.target.id)
+            before, mark = seen.links.get(one.target.id), made.mark(one)
+            if before is not None and (before.seen, before.source_key, before.source_id) == (
+                one.seen, one.row.key, one.row.offer.id,
+            ) and mark and mark == before.mark:  # fmt: skip
+                continue  # the fingerprints are as they were, too
+            wanted = made.wanted(one)
             # how the target shows a field that it now shows as sent is nothing to remember
-            kept = {name: one.seen[name] for name in one.seen if name in one.wanted}
-            if before is None or (dict(before.wanted), dict(before.seen), before.source_key, before.source_id) != (
-                {**before.wanted, **one.wanted},
-                kept,
-                one.row.key,
-                one.row.offer.id,
-            ):
-                sent = _prices(one.target.values, one.wanted)
-                rows.append(self._link(one.row, one.target, before, one.wanted, kept, sent))
+            kept = {name: one.seen[name] for name in one.seen if name in wanted}
+            if before is None or (
+                dict(before.wanted), dict(before.seen), before.source_key, before.source_id, before.mark,
+            ) != ({**before.wanted, **wanted}, kept, one.row.key, one.row.offer.id, mark):  # fmt: skip
+                sent = prices_among(one.target.values, wanted)
+                rows.append(self._link(one.row, one.target, before, wanted, kept, sent, mark))
         for some in batches(rows, 1000):
             with self.ctx.begin() as conn:
                 store.write_links(conn, self.ctx.client, self.link, some, self.ctx.clock.now())
@@ -336,10 +345,10 @@ class CatalogueRun(SyncRun):
                 continue  # it was there before
             wanted = with_currency({name: fingerprint(value) for name, value in draft.values.items()}, row.offer)
             target = Offer(id=own, product=product, kind=draft.kind, keys=draft.keys)
-            links.append(self._link(row, target, None, wanted, {}, _prices(draft.values, draft.values)))
+            links.append(self._link(row, target, None, wanted, {}, prices_among(draft.values, draft.values)))
         return links
 
-    def _update(self, updates: Sequence[Update], seen: Observed, applied: Applied) -> None:
+    def _update(self, updates: Sequence[Update], made: SyncPlan, seen: Observed, applied: Applied) -> None:
         assert isinstance(self.target, ApplyCatalogue)
         changes = [
             OfferChange(offer=one.target, values={change.name: change.after for change in one.changes})
@@ -354,12 +363,13 @@ class CatalogueRun(SyncRun):
                 before = seen.links.get(one.target.id)
                 seen_before = before.seen if before else {}
                 kept = {name: mark for name, mark in seen_before.items() if name not in change.values}
-                kept |= _shown_otherwise(outcome.shown, change.values)
-                sent = _prices({**one.target.values, **change.values}, one.wanted)
-                links.append(self._link(one.row, one.target, before, one.wanted, kept, sent))
+                kept |= shown_otherwise(outcome.shown, change.values)
+                wanted = made.wanted(one)
+                sent = prices_among({**one.target.values, **change.values}, wanted)
+                links.append(self._link(one.row, one.target, before, wanted, kept, sent, made.mark(one)))
             elif seen.full and (known := seen.links.get(one.target.id)) is not None:
                 # the prices that stand there instead are known, and need not be looked up before each further try
-                there = _prices(one.target.values, change.values)
+                there = prices_among(one.target.values, change.values)
                 if there.keys() - known.sent.keys():
                     as_they_were.append(replace(known, sent={**there, **known.sent}))
         judge(outcomes, lambda place: _article(updates[place].row), applied)
@@ -447,10 +457,12 @@ class CatalogueRun(SyncRun):
         wanted: Mapping[str, str],
         seen: Mapping[str, str],
         sent: Mapping[str, str],
+        mark: int = 0,
     ) -> Link:
         return Link(
             target, row.key, row.offer.id,
             {**(before.wanted if before else {}), **wanted}, dict(seen), {**(before.sent if before else {}), **sent},
+            mark,
         )  # fmt: skip
 
 
@@ -480,16 +492,6 @@ def _blind(made: SyncPlan, links: Mapping[str, Link]) -> bool:
 
 def _article(row: Row) -> str:
     return row.article or row.offer.title
-
-
-def _shown_otherwise(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, str]:
-    """Fingerprints of the fields that a target at once showed otherwise than they were sent."""
-    return {name: fingerprint(shown[name]) for name in sent if name in shown and not same(shown[name], sent[name])}
-
-
-def _prices(values: Mapping[str, Any], among: Mapping[str, Any]) -> dict[str, str]:
-    """The prices among what was sent, as text."""
-    return {name: str(values[name]) for name in among if is_price(name) and isinstance(values.get(name), Decimal)}
 
 
 def _told(updates: Sequence[Update], zone: tzinfo) -> list[Finding]:

@@ -297,7 +297,8 @@ def _link(push: Push, before: Link | None) -> Link:
     row = push.row
     key = row.key if row else before.source_key if before else ""
     source_id = row.offer.id if row else before.source_id if before else ""
-    return Link(offer, key, source_id, before.wanted if before else {}, before.seen if before else {}, sent)
+    return Link(offer, key, source_id, before.wanted if before else {}, before.seen if before else {}, sent,
+                before.mark if before else 0)  # fmt: skip
 
 
 def _blind(made: StockPlan) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pipeline.engine.sync.rows import Row, Rows
+from pipeline.engine.sync.unchanged import uncollected
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer
 from pipeline.rules.matching import normal_form
@@ -21,8 +23,7 @@ HAS_VARIANTS = "has-variants"
 LEFT_OUT = "twin-left-out"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """One row and all that it is in the target: several are twins there, and each of them is kept in step."""
 
     row: Row
@@ -55,7 +56,8 @@ def match(rows: Rows, targets: Iterable[Offer], key_name: str, settings: MatchSe
     Args:
         key_name: the target's article field.
     """
-    return _Matcher(rows, key_name, settings).go(targets)
+    with uncollected():
+        return _Matcher(rows, key_name, settings).go(targets)
 
 
 @dataclass
@@ -65,44 +67,53 @@ class _Matcher:
     settings: MatchSettings
     findings: list[Finding] = field(default_factory=list)
     ambiguous: int = 0
+    own: Mapping[str, Sequence[Row]] | None = None  #: the rows by their keys, once they are asked for
 
     def go(self, targets: Iterable[Offer]) -> Matches:
-        there: dict[str, list[Offer]] = defaultdict(list)
-        bases_there: dict[str, list[Offer]] = defaultdict(list)
+        there: dict[str, tuple[Offer, ...]] = {}
+        bases_there: dict[str, tuple[Offer, ...]] = {}
         by_product: dict[str, Offer] = {}
-        every: list[Offer] = []
-        for offer in targets:
-            key = target_key(offer, self.key_name, self.settings)
-            every.append(offer)
+        every = targets if isinstance(targets, Sequence) else list(targets)
+        known = {row.article: row.key for row in self.rows.sold}  # most are written alike in both
+        for offer in every:
+            article = offer.keys.get(self.key_name, "")
+            key = known.get(article) or target_key(offer, self.key_name, self.settings)
             if offer.kind == "base":
                 by_product[offer.product or offer.id] = offer
                 if key:
-                    bases_there[key].append(offer)
+                    bases_there[key] = (*bases_there.get(key, ()), offer)
             elif key:
-                there[key].append(offer)
-        chosen = self._one_row_each(self.by_key(self.rows.sold))
+                there[key] = (*there[key], offer) if key in there else (offer,)
+        chosen = self._one_row_each(self.rows.sold)
         pairs: list[Match] = []
         missing: list[Row] = []
         used: set[str] = set()
         whole: set[str] = set()  #: products of the target that are matched whole
         twins = 0
         for row in chosen:
-            found = (*there.get(row.key, ()), *self._whole(row, there, bases_there, by_product))
+            found = there.get(row.key, ())
+            if by_product:
+                found = (*found, *self._whole(row, there, bases_there, by_product))
             if not found:
                 missing.append(row)
                 continue
-            if len(found) > 1:
+            pairs.append(tuple.__new__(Match, (row, found)))  # Match(…), in half its time
+            if len(found) == 1:
+                used.add(found[0].id)
+            else:
                 twins += 1
                 self.findings.append(_twins(row, found))
-            pairs.append(Match(row, found))
-            used.update(one.id for one in found)
-            whole.update({one.product or one.id for one in found if one.kind == "base"})
+                used.update(one.id for one in found)
+            if by_product:
+                whole.update({one.product or one.id for one in found if one.kind == "base"})
         matched_bases = self._bases(pairs, bases_there, by_product)
         used.update(one.id for pair in matched_bases for one in pair.targets)
         if whole:
             self.findings.append(_with_variants([by_product[name] for name in sorted(whole) if name in by_product]))
         # the variants of what is matched whole are neither ours nor strangers
-        left = [one for one in every if one.id not in used and not (one.kind == "variant" and one.product in whole)]
+        left = [] if len(used) == len(every) else [
+            one for one in every if one.id not in used and not (one.kind == "variant" and one.product in whole)
+        ]  # fmt: skip
         only_there = tuple(one for one in left if one.kind != "base")
         left_bases = tuple(one for one in left if one.kind == "base")
         return Matches(
@@ -124,7 +135,7 @@ class _Matcher:
         sold = {one.product for one in there.get(row.key, ())}
         found = {one.id: one for one in bases_there.get(row.key, ()) if (one.product or one.id) not in sold}
         if not found and not sold and (parts := self.rows.parts.get(row.offer.id)):
-            own = self.by_key(self.rows.sold)
+            own = self.own = self.own or self.by_key(self.rows.sold)
             of_variants = [one for key in parts if key not in own for one in there.get(key, ())]
             bases = [by_product[one.product] for one in of_variants if one.product in by_product]
             found = {one.id: one for one in bases if target_key(one, self.key_name, self.settings) not in own}
@@ -138,9 +149,11 @@ class _Matcher:
             found.setdefault(row.key, []).append(row)
         return found
 
-    def _one_row_each(self, by_key: Mapping[str, list[Row]]) -> list[Row]:
+    def _one_row_each(self, sold: Sequence[Row]) -> Sequence[Row]:
+        if len({row.key for row in sold}) == len(sold):
+            return sold
         chosen: list[Row] = []
-        for rows in by_key.values():
+        for rows in self.by_key(sold).values():
             if len(rows) == 1:
                 chosen.append(rows[0])
                 continue
@@ -157,9 +170,11 @@ class _Matcher:
         return chosen
 
     def _bases(
-        self, pairs: Sequence[Match], by_key: Mapping[str, list[Offer]], by_product: Mapping[str, Offer]
+        self, pairs: Sequence[Match], by_key: Mapping[str, Sequence[Offer]], by_product: Mapping[str, Offer]
     ) -> tuple[Match, ...]:
         """Products with variants: known by their own article, else by the products of their matched variants."""
+        if not self.rows.bases:
+            return ()
         found: dict[str, dict[str, Offer]] = defaultdict(dict)
         for product, row in self.rows.bases.items():
             for offer in by_key.get(row.key, ()) if row.key else ():
@@ -204,7 +219,7 @@ def _with_variants(bases: Sequence[Offer]) -> Finding:
 
 def without_bases(matches: Matches) -> Matches:
     """The same for what a product with variants has not got itself: its stock is that of its variants."""
-    pairs = [replace(one, targets=tuple(two for two in one.targets if two.kind != "base")) for one in matches.pairs]
+    pairs = [Match(one.row, tuple(two for two in one.targets if two.kind != "base")) for one in matches.pairs]
     return replace(matches, pairs=tuple(one for one in pairs if one.targets))
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
 
+from pipeline.engine.sync import said
 from pipeline.engine.sync.match import Matches
 from pipeline.engine.sync.near import near
-from pipeline.engine.sync.rows import TOLD, Row, Rows, next_change, of_variant, values_for
+from pipeline.engine.sync.prints import fingerprint, print_of_text, same
+from pipeline.engine.sync.rows import Row, Rows, next_change, values_for
+from pipeline.engine.sync.unchanged import Glance, allowed_of, uncollected
 from pipeline.engine.sync.vanishing import Vanish, vanished
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
 from pipeline.ports import OfferTraits, ProductDraft
 from pipeline.syncing import CatalogueSyncSettings, is_price
-from pipeline.texts import TN, T, Text
+from pipeline.texts import T, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class Change:
     name: str
     before: Any
     after: Any
+
+
+_NOTHING: Mapping[str, str] = {}
 
 
 class _Unknown:
@@ -59,28 +63,35 @@ class Update:
     row: Row
     target: Offer
     changes: tuple[Change, ...]
-    wanted: Mapping[str, str] = field(default_factory=dict)  #: fingerprints of all fields that it is to have
+    #: fingerprints of all fields that it is to have; None: see ``SyncPlan.wanted``
+    prints: Mapping[str, str] | None = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """An offer of the target that is as it should be; ``seen`` are fingerprints of how the target keeps it."""
+class Settled(NamedTuple):
+    """An offer of the target that is as it should be; ``seen`` are fingerprints of how the target keeps it.
+
+    ``prints`` are fingerprints of all fields that it is to have; None: see ``SyncPlan.wanted``.
+    """
 
     row: Row
     target: Offer
-    wanted: Mapping[str, str]
+    prints: Mapping[str, str] | None
     seen: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Protocol):
     """What the ledger knows of an offer of the target that was kept in step: fingerprints by field, of what was sent
     (``wanted``) and of how the target then showed it (``seen``)."""
 
-    target_id: str
-    source_key: str
-    wanted: Mapping[str, str] = field(default_factory=dict)
-    seen: Mapping[str, str] = field(default_factory=dict)
+    @property
+    def source_key(self) -> str: ...
+    @property
+    def wanted(self) -> Mapping[str, str]: ...
+    @property
+    def seen(self) -> Mapping[str, str]: ...
+    @property
+    def mark(self) -> int:
+        """Of the row as it was last sent; see unchanged.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,64 +110,22 @@ class SyncPlan:
     full: bool = True
     aside: Mapping[str, Text] = field(default_factory=dict)  #: key of what the source has and does not send -> why
 
+    #: made when asked for: most of what is in step is as it was, and the ledger has them already
+    marks: Callable[[Row, Offer], int] = field(default=lambda _row, _target: 0, compare=False)
+    prints: Callable[[Row, Offer], Mapping[str, str]] = field(default=lambda _row, _target: {}, compare=False)
+
+    def wanted(self, one: Settled | Update) -> Mapping[str, str]:
+        """Fingerprints of all fields that something is to have."""
+        return self.prints(one.row, one.target) if one.prints is None else one.prints
+
+    def mark(self, one: Settled | Update) -> int:
+        """The mark of what the source has of it, see unchanged.py; 0: none."""
+        return self.marks(one.row, one.target) if one.prints is None else 0
+
     @property
     def empty(self) -> bool:
         """Whether nothing is to be done."""
         return not (self.creates or self.updates or any(one.act != "keep" for one in self.vanished))
-
-
-def fingerprint(value: Any) -> str:
-    """Tells two values of a field apart; equal numbers written in two ways are one."""
-    match value:  # most fields are texts and numbers: no need to make JSON of them
-        case str():
-            words = "s" + value
-        case Decimal():
-            words = "n" + format(value.normalize(), "f")
-        case _:
-            words = "j" + json.dumps(_canonical(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return format(value.normalize(), "f")
-        case datetime():
-            return value.astimezone(UTC).isoformat()
-        case date():
-            return value.isoformat()
-        case SpecialPrice():
-            return [
-                _canonical(value.money.amount),
-                value.money.currency,
-                _canonical(value.start),
-                _canonical(value.end),
-            ]
-        case Mapping():
-            return {str(name): _canonical(one) for name, one in value.items()}
-        case str() | bool() | int() | None:
-            return value
-        case _ if isinstance(value, Iterable):
-            return [_canonical(one) for one in value]
-        case _:
-            return str(value)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values of a field mean the same. Texts: blanks at the ends and the kind of line ends do not count."""
-    if one == other:
-        return True
-    if isinstance(one, str) and isinstance(other, str):
-        return _text(one) == _text(other)
-    if one is None or other is None:
-        return (one or ()) == (other or ()) if not isinstance(one or other, Decimal) else False
-    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return False
-
-
-def _text(value: str) -> str:
-    return re.sub(r"\r\n?", "\n", value).replace("\u00a0", " ").strip()
 
 
 def plan(
@@ -187,7 +156,8 @@ def plan(
         any(origin in row.offer.values for row in rows.sold) or any("price" in one.wanted for one in known.values())
     )
     maker = _Planner(rows, matches, traits, settings, known, at, gone or {}, priced, currency)
-    return maker.go(full=full)
+    with uncollected():
+        return maker.go(full=full)
 
 
 @dataclass
@@ -207,20 +177,26 @@ class _Planner:
     findings: list[Finding] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
     near: Mapping[str, tuple[Offer, ...]] = field(default_factory=dict)
+    glances: dict[str, Glance] = field(default_factory=dict)  #: by the kind of the target's offer
     shown: list[Row] = field(default_factory=list)  #: variants that the source hides and the target cannot
 
     def go(self, *, full: bool) -> SyncPlan:
         lacking = [row for row in self.matches.missing if not row.hidden]
         self.near = near(lacking, self.matches.only_there) if full else {}
-        for pair in (*self.matches.bases, *self.matches.pairs):
-            for target in pair.targets:
-                self._bring(pair.row, target)
+        glances, went, settle = self.glances, self.went, self.settled.append
+        for row, targets in chain(self.matches.bases, self.matches.pairs):
+            for target in targets:
+                glance = glances.get(target.kind) or self._glance(target.kind)
+                if glance.is_same(row, target) and not (went and went.get(target.id)):
+                    settle(tuple.__new__(Settled, (row, target, None, _NOTHING)))  # Settled(…), in half its time
+                else:
+                    self._bring(row, target)
         if self.settings.create and self.traits.creates:
             self._create_all(lacking)
         else:
-            self.findings += [_not_there(row, self.near.get(row.key, ()), self.settings.to) for row in lacking]
+            self.findings += [said.not_there(row, self.near.get(row.key, ()), self.settings.to) for row in lacking]
         if self.shown:
-            self.findings.append(_still_shown(self.shown, self.settings.to))
+            self.findings.append(said.still_shown(self.shown, self.settings.to))
         gone = self._gone() if full else ()
         if any(name in self.traits.writes or name in self.traits.creates for name in ("price", "specials")):
             self._wake(lacking)
@@ -245,61 +221,108 @@ class _Planner:
             min(self.wakes, default=None),
             full,
             self.rows.aside,
+            lambda row, target: glances[target.kind].mark(row.offer, target),
+            self._prints,
         )
+
+    def _glance(self, kind: str) -> Glance:
+        known = self.known
+
+        def mark_of(name: str) -> int:
+            one = known.get(name)
+            return one.mark if one else 0
+
+        found = self.glances[kind] = Glance(kind, self.settings, self.traits, self.at, mark_of, self._is_priced_in)
+        return found
+
+    def _prints(self, row: Row, target: Offer) -> Mapping[str, str]:
+        """Fingerprints of all that the target is to have of a row of which nothing odd is to be said."""
+        wanted = values_for(row.offer, self.settings, allowed_of(target, self.traits), self.traits, self.at)
+        if target.kind == "variant":
+            wanted.pop("published", None)  # that it is shown goes without saying
+        return with_currency({name: fingerprint(value) for name, value in wanted.items()}, row.offer)
+
+    def _is_priced_in(self, row: Row, target: Offer) -> bool:
+        """Whether no other currency stands in the way of a row's price."""
+        ours = row.offer.values.get("currency")
+        theirs = target.values.get("currency") or self.currency
+        if not ours or ours == theirs:
+            return True
+        if theirs:
+            return currency_of(row.offer) == (currency_of(target) or self.currency)
+        before = self.known.get(target.id)
+        said = before.wanted.get("currency") if before else None
+        return said is None or said == print_of_text(currency_of(row.offer))
 
     def _wake(self, lacking: Sequence[Row]) -> None:
         rows = [pair.row for pair in self.matches.pairs] + (list(lacking) if self.settings.create else [])
-        self.wakes += [moment for row in rows if (moment := next_change(row.offer, self.at)) is not None]
+        self.wakes += [
+            moment
+            for row in rows
+            if row.offer.values.get("specials") and (moment := next_change(row.offer, self.at)) is not None
+        ]
 
     def _bring(self, row: Row, target: Offer) -> None:
-        allowed = self.traits.writes
-        if target.kind == "variant":
-            own = {"published"} if self.traits.hides(target) else set()
-            allowed = frozenset(name for name in allowed if of_variant(name) or name in own) - self.traits.fixed
-        elif target.kind == "base":
-            allowed = frozenset(name for name in allowed if not of_variant(name))
-        wanted = values_for(row.offer, self.settings, allowed, self.traits, self.at)
+        wanted = values_for(row.offer, self.settings, allowed_of(target, self.traits), self.traits, self.at)
+        usual = True  # nothing of what is wanted depends on the target
         if not str(wanted.get("name", "x")).strip():
             del wanted["name"]
-            self.findings.append(_nameless(row))
-        if target.kind == "variant" and wanted.get("published") and target.values.get("published") is not False:
-            del wanted["published"]  # that it is shown goes without saying
+            self.findings.append(said.nameless(row))
+            usual = False
+        if target.kind == "variant" and "published" in wanted:
+            if wanted["published"] and target.values.get("published") is not False:
+                del wanted["published"]  # that it is shown goes without saying
+            else:
+                usual = False
         if self.went.get(target.id) and self.traits.hides(target):
             wanted.setdefault("published", True)
+            usual = False
         about = self.settings.fields is None or "published" in self.settings.fields
         if row.hidden and about and "published" not in wanted and target.values.get("published") is not False:
             self.shown.append(row)
         before = self.known.get(target.id)
         if (others := self._others(row, target, wanted, before)) is not None:
-            self.findings.append(_other_currency(row, others))
+            self.findings.append(said.other_currency(row, others))
             wanted = {name: value for name, value in wanted.items() if not is_price(name)}
-        prints = {name: fingerprint(value) for name, value in wanted.items()}
-        prints = with_currency(prints, row.offer)
-        changes: list[Change] = []
-        seen: dict[str, str] = {}
-        for name, value in wanted.items():
-            sent = before.wanted.get(name) if before else None
-            if name not in target.values:  # it takes it and does not tell it
-                if sent != prints[name]:
-                    changes.append(Change(name, UNKNOWN, value))
-                continue
-            there = target.values[name]
-            if same(there, value):
-                continue
-            shown = fingerprint(there)
-            kept = before.seen.get(name) if before else None
-            # the target keeps it in its own way (it tidies HTML): what was sent and what it shows are both as they were
-            # after the last time. A price or a yes is what it is: another one was put there by somebody.
-            if sent == prints[name] and (kept == shown or (kept is None and isinstance(there, str | tuple))):
-                seen[name] = shown
-                if kept is None:
-                    self.findings.append(_kept_otherwise(row, target, name))
-                continue
-            changes.append(Change(name, there, value))
+            usual = False
+        changes, seen = self._differing(row, target, wanted, before)
+        prints = None
+        if not usual:
+            prints = with_currency({name: fingerprint(value) for name, value in wanted.items()}, row.offer)
         if changes:
             self.updates.append(Update(row, target, tuple(changes), prints))
         else:
             self.settled.append(Settled(row, target, prints, seen))
+
+    def _differing(
+        self, row: Row, target: Offer, wanted: Mapping[str, Any], before: Known | None
+    ) -> tuple[list[Change], Mapping[str, str]]:
+        """What is to change; and fingerprints of the fields that the target keeps in its own way."""
+        changes: list[Change] = []
+        seen: dict[str, str] = {}
+        for name, value in wanted.items():
+            told = name in target.values
+            there = target.values[name] if told else UNKNOWN
+            if told and same(there, value):
+                continue
+            sent = before.wanted.get(name) if before else None
+            as_sent = sent is not None and sent == fingerprint(value)
+            if not told:  # it takes it and does not tell it
+                if not as_sent:
+                    changes.append(Change(name, UNKNOWN, value))
+                continue
+            kept = before.seen.get(name) if before else None
+            # the target keeps it in its own way (it tidies HTML): what was sent and what it shows are both as they were
+            # after the last time. A price or a yes is what it is: another one was put there by somebody.
+            if as_sent:
+                shown = fingerprint(there)
+                if kept == shown or (kept is None and isinstance(there, str | tuple)):
+                    seen[name] = shown
+                    if kept is None:
+                        self.findings.append(said.kept_otherwise(row, target, name))
+                    continue
+            changes.append(Change(name, there, value))
+        return changes, seen
 
     def _others(
         self, row: Row, target: Offer, wanted: Mapping[str, Any], before: Known | None
@@ -323,6 +346,8 @@ class _Planner:
     # --- new ---------------------------------------------------------------------------------------------------------
 
     def _create_all(self, lacking: Sequence[Row]) -> None:
+        if not lacking:
+            return
         groups: dict[str, list[Row]] = {}
         there = {pair.row.product: pair.targets for pair in self.matches.bases}
         if not self.currency:  # what is sold there already tells in what something new is priced, too
@@ -346,7 +371,7 @@ class _Planner:
     def _create(self, base: Row, variants: Sequence[Row], there: Sequence[Offer] = ()) -> None:
         values = self._new(base.offer)
         if not there and not str(values.get("name", "")).strip():
-            self.findings.append(_nameless(base))
+            self.findings.append(said.nameless(base))
             return
         if variants:
             variants = [row for row in variants if self._may_be_sold(row)]
@@ -380,13 +405,13 @@ class _Planner:
         price = values.get("price")
         told = self.settings.map.get("price", "price") in row.offer.values
         if (not isinstance(price, Decimal) or price <= 0) and (told or self.priced):
-            self.findings.append(_priceless(row, price))
+            self.findings.append(said.priceless(row, price))
             return False
         ours = currency_of(row.offer)
         if price is None or "currency" in values or self.settings.other_currency == "ignore":
             return True
         if ours and self.currency and ours != self.currency:
-            self.findings.append(_new_in_other_currency(row, ours, self.currency))
+            self.findings.append(said.new_in_other_currency(row, ours, self.currency))
             return False
         return True
 
@@ -419,23 +444,6 @@ class _Planner:
         return values
 
 
-def _not_there(row: Row, close: Sequence[Offer], target: str) -> Finding:
-    example = f"sku:{row.article}={next(iter(close[0].keys.values()), '…') if close else '…'}"
-    hint = T("Create it there, or say which one is meant: mistok resolve CARD --map {example}", example=example)
-    if close:
-        names = ", ".join(f"{one.title} ({next(iter(one.keys.values()), one.id)})" for one in close)
-        hint = T("Near to it are: {codes}. If it is one of them: mistok resolve CARD --map {example}",
-                 codes=names, example=example)  # fmt: skip
-    return Finding(
-        "not-there",
-        T("{article} ({title}) is not in {target}.", article=row.article, title=row.offer.title, target=target),
-        Where(element=row.article),
-        hint,
-        Who.ACCOUNTANT,
-        about=f"sku:{row.article}",
-    )
-
-
 def currency_of(offer: Offer) -> str:
     """ISO code of the currency that an offer tells; "" when it tells none."""
     return str(offer.values.get("currency") or "").strip().upper()
@@ -452,86 +460,6 @@ def other_currencies(ours: Offer, theirs: Offer) -> tuple[str, str] | None:
     """The currencies in which the two price a thing, where both tell one and it is not the same."""
     one, other = currency_of(ours), currency_of(theirs)
     return (one, other) if one and other and one != other else None
-
-
-def _other_currency(row: Row, others: tuple[str, str]) -> Finding:
-    ours, theirs = others
-    text = T("{article}: its price is in {ours} now, and was in another currency: it is not written.",
-             article=row.article, ours=ours)  # fmt: skip
-    if theirs:
-        text = T(
-            "{article}: its price is in {ours} in the source and in {theirs} in the target: it is not written.",
-            article=row.article,
-            ours=ours,
-            theirs=theirs,
-        )
-    return Finding("other-currency", text, Where(element=row.article), _ONE_CURRENCY, Who.ADMIN)
-
-
-def _new_in_other_currency(row: Row, ours: str, theirs: str) -> Finding:
-    text = T(
-        "{article} ({title}) is not created: its price is in {ours}, and {theirs} is the target's currency.",
-        article=row.article or row.offer.id,
-        title=row.offer.title,
-        ours=ours,
-        theirs=theirs,
-    )
-    return Finding("other-currency", text, Where(element=row.article or row.offer.id), _ONE_CURRENCY, Who.ADMIN)
-
-
-_ONE_CURRENCY = T(
-    "Let both price it in one currency: nothing is converted. Where the numbers are right as they are, say "
-    "`other_currency: ignore` in the step."
-)
-
-
-def _priceless(row: Row, price: Any) -> Finding:
-    article = row.article or row.offer.id
-    text = T("{article} ({title}) has no price in the source that can be read: it is not created.",
-             article=article, title=row.offer.title)  # fmt: skip
-    if isinstance(price, Decimal):
-        text = T("{article} ({title}) has the price {price} in the source: it is not created.",
-                 article=article, title=row.offer.title, price=price)  # fmt: skip
-    hint = T("Give it a price in the source: the next run creates it.")
-    return Finding("no-price", text, Where(element=article), hint, Who.ACCOUNTANT)
-
-
-def _still_shown(rows: Sequence[Row], target: str) -> Finding:
-    articles = list(dict.fromkeys(row.article for row in rows))
-    text = TN(
-        "{n} variant is not shown to buyers in the source, and {target} cannot hide it: {names}.",
-        "{n} variants are not shown to buyers in the source, and {target} cannot hide them: {names}.",
-        len(articles),
-        target=target,
-        names=", ".join(articles[:TOLD]) + (" …" if len(articles) > TOLD else ""),
-    )
-    hint = T("Take it off there by hand, or let its stock in the source be 0.")
-    return Finding("still-shown", text, Where(element=articles[0]), hint, Who.ADMIN)
-
-
-def _nameless(row: Row) -> Finding:
-    return Finding(
-        "no-name",
-        T("{article} has no name in the source.", article=row.article or row.offer.id),
-        Where(element=row.article or row.offer.id),
-        T("Fill it in; everything else of the catalogue goes on."),
-        Who.SITE,
-    )
-
-
-def _kept_otherwise(row: Row, target: Offer, name: str) -> Finding:
-    return Finding(
-        "kept-otherwise",
-        T(
-            "{article}: the target shows `{name}` otherwise than it was sent ({id}). It is left so.",
-            article=row.article or row.offer.title,
-            name=name,
-            id=target.id,
-        ),
-        Where(element=row.article),
-        T("Look at it there once: the system may tidy it in its own way."),
-        Who.ADMIN,
-    )
 
 
 def jumps(before: Decimal, after: Decimal, times: Decimal) -> bool:

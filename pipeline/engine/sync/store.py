@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.config.model import StepSpec
-from pipeline.engine.sync.plan import Known
 from pipeline.ledger.store import Ledger
 from pipeline.ledger.tables import links, values
 from pipeline.model import Offer
@@ -24,6 +23,8 @@ GONE = "sync-gone"
 REFUSED = "sync-refused"
 #: By link: see ``known.Open``.
 OPEN = "sync-open"
+#: Among the fingerprints of a link: the mark of the whole row.
+_MARK = "*"
 CURSOR, FULL, COMPARED, WAKE = "sync-cursor", "sync-full", "compared", "wake"
 #: By a card's subject: up to which decision the verdicts on its plans are over, and which one stands.
 VERDICTS = "sync-verdicts"
@@ -55,11 +56,7 @@ class Link:
     wanted: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
     sent: Mapping[str, str] = field(default_factory=dict)  #: prices by field, stock by ``stock:WAREHOUSE``
-
-    @property
-    def known(self) -> Known:
-        """For the plan."""
-        return Known(self.target.id, self.source_key, self.wanted, self.seen)
+    mark: int = 0  #: of the source's row as it was last in step, see unchanged.py; 0: none
 
     def stock(self) -> dict[str, Decimal]:
         """Warehouse -> the level last sent."""
@@ -73,7 +70,9 @@ def read_links(conn: sa.Connection, client: str, link: str) -> dict[str, Link]:
     for row in conn.execute(query):
         prices = {name: Decimal(text) for name, text in row.sent.items() if not name.startswith("stock:")}
         offer = Offer(id=row.target_id, product=row.product, kind=row.kind, keys=row.keys, values=prices)
-        found[row.target_id] = Link(offer, row.source_key, row.source_id, row.wanted, row.seen, row.sent)
+        wanted = dict(row.wanted)
+        mark = wanted.pop(_MARK, 0)
+        found[row.target_id] = Link(offer, row.source_key, row.source_id, wanted, row.seen, row.sent, int(mark))
     return found
 
 
@@ -89,7 +88,7 @@ def write_links(conn: sa.Connection, client: str, link: str, rows: Iterable[Link
             "kind": one.target.kind,
             "product": one.target.product,
             "keys": dict(one.target.keys),
-            "wanted": dict(one.wanted),
+            "wanted": {**one.wanted, _MARK: one.mark} if one.mark else dict(one.wanted),
             "seen": dict(one.seen),
             "sent": dict(one.sent),
             "updated": now,
