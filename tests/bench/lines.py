@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import lines_clients, lines_disk, lines_drop, lines_sync, made
+from tests.bench import lines_clients, lines_disk, lines_drop, lines_sync, made, n8n
 from tests.bench.stage import SLOW, Command, Goal, Line, Side, Stage, ours, plain
 
 
@@ -29,14 +29,23 @@ def _import(stage: Stage) -> Line:
 
 def _import_far(stage: Stage) -> Line:
     few = min(stage.options.files, SLOW)
+
+    def n8n_side(work: Path) -> Command:
+        n8n.program()
+        server, folder = stage.server, stage.fill_inbox("inbox", few)
+        words = (str(work), str(stage.far()), server.user, str(server.key), folder)
+        return Command((sys.executable, "-m", "tests.bench.n8n", *words), expected=few)
+
     return Line(
         "import-40ms",
         "The same from 40 ms away",
         "files",
         stage.options.files,
-        f"as above, through a proxy that holds everything back for 20 ms each way; the plain script takes {few} files",
-        _importers(stage, stage.far(), few),
+        f"as above, through a proxy that holds everything back for 20 ms each way; the plain script and n8n "
+        f"take {few} files; n8n does list, download, XML to JSON, insert into SQLite and delete, without its start-up",
+        {**_importers(stage, stage.far(), few), "n8n": n8n_side},
         goal=200,
+        goals=(Goal("rate", 200, beside="n8n"), Goal("peak_ratio", 0.2, at_least=False, beside="n8n")),
     )
 
 
