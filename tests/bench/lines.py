@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import lines_clients, lines_disk, lines_drop, lines_sync, made, n8n
+from tests.bench import lines_clients, lines_disk, lines_drop, lines_sync, lines_transfer, made, n8n
 from tests.bench.stage import SLOW, Command, Goal, Line, Side, Stage, ours, plain
 
 
@@ -183,6 +183,11 @@ LINES: Mapping[str, Callable[[Stage], Line]] = {
     "drop": lines_drop.dropped,
     "ftp-40ms": _import_ftp,
     "ftps-40ms": _import_ftps,
+    "moved-40ms": lines_transfer.moved_far,
+    "put": lines_transfer.put,
+    "get": lines_transfer.get,
+    "put-40ms": lines_transfer.put_far,
+    "get-40ms": lines_transfer.get_far,
     "export": _export,
     "plan-100k": lines_sync.planned,
     "decode": _decode,
