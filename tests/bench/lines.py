@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import lines_clients, lines_disk, lines_drop, lines_sync, lines_transfer, made, n8n
+from tests.bench import lines_big, lines_clients, lines_disk, lines_drop, lines_sync, lines_transfer, made, n8n
 from tests.bench.stage import SLOW, Command, Goal, Line, Side, Stage, ours, plain
 
 
@@ -180,6 +180,7 @@ LINES: Mapping[str, Callable[[Stage], Line]] = {
     "import-40ms": _import_far,
     "import-2ms": lines_disk.slow_disk,
     "book-2ms": lines_disk.booked_on_slow_disk,
+    "big-file": lines_big.big_file,
     "drop": lines_drop.dropped,
     "ftp-40ms": _import_ftp,
     "ftps-40ms": _import_ftps,
