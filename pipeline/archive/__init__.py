@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pipeline.archive import upkeep
+from pipeline.archive.disk import digest
 from pipeline.archive.journal import Entry, Index, Journal
 from pipeline.archive.names import safe_name
 from pipeline.archive.store import Archive, ArchiveCopy, ArchiveItem
 
-__all__ = ["Archive", "ArchiveCopy", "ArchiveItem", "Entry", "Index", "Journal", "safe_name", "upkeep"]
+__all__ = ["Archive", "ArchiveCopy", "ArchiveItem", "Entry", "Index", "Journal", "digest", "safe_name", "upkeep"]

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from pipeline.alerts import notices
-from pipeline.engine import booking, mending, patience, planning, telling
+from pipeline.engine import booking, mending, parts, patience, planning, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Sorted
 from pipeline.engine.weighing import CANCELLED, Change, Scales, Verdict
@@ -62,7 +62,11 @@ def scales(walk: Inbound) -> Scales:
     def decode(data: bytes, name: str) -> Sequence[Any]:
         return walk.format.decode(data, walk.format_settings, walk.format_context(name)).orders
 
-    return Scales(walk.ctx, walk.step, walk.settings, decode)
+    def large(file: Row) -> Any:
+        settings, context = walk.format_settings, walk.format_context(file["name"])
+        return parts.archived(walk.ctx, walk.format, walk.settings.stream_from, settings, context, file)
+
+    return Scales(walk.ctx, walk.step, walk.settings, decode, large)
 
 
 def weigh(walk: Inbound, sorted_out: Sorted) -> list[Change]:

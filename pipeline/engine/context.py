@@ -20,7 +20,7 @@ from pipeline.engine.pacing import LedgerPacer
 from pipeline.errors import ConfigError
 from pipeline.flow import SystemEnv
 from pipeline.ledger.store import Ledger
-from pipeline.ports import Clock, FormatContext, GoodsFormat, GoodsReader, Notice, System, Transport
+from pipeline.ports import Clock, FormatContext, GoodsFormat, GoodsReader, Notice, OrderStream, System, Transport
 from pipeline.registry import Registry
 from pipeline.texts import T, Text
 from pipeline.transports import open_transport
@@ -72,6 +72,8 @@ class RunContext:
     _transports: dict[str, Transport] = field(default_factory=dict)
     _systems: dict[str, System] = field(default_factory=dict)
     _told: dict[sa.Connection, _Told] = field(default_factory=dict)
+    #: large files that are read at places, open until the run ends, by their bytes and what reads them
+    streams: dict[tuple[str, int, str], OrderStream] = field(default_factory=dict)
 
     @property
     def client(self) -> str:
@@ -193,5 +195,8 @@ class RunContext:
         for system in self._systems.values():
             with contextlib.suppress(OSError):
                 system.close()
+        for stream in self.streams.values():
+            stream.close()
         self._transports.clear()
         self._systems.clear()
+        self.streams.clear()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import structlog
 
-from pipeline.engine import booking, planning
+from pipeline.archive import digest
+from pipeline.engine import booking, parts, planning
 from pipeline.engine.context import RunContext
+from pipeline.engine.parts import Part
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import Standing, by_state, sort_out
 from pipeline.engine.weighing import Change, Scales, Verdict
@@ -18,7 +21,7 @@ from pipeline.errors import Finding, MistokError, Rejected, Where, Who
 from pipeline.flow import CreateDocument, HoldOrder, InboundSettings, InboundStep, NothingToDo
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.tables import OrderState
-from pipeline.ports import Decoded, DocumentRef, FormatContext, OrderFormat, finished
+from pipeline.ports import Decoded, DocumentRef, FormatContext, OrderFormat, StreamedFormat, finished
 from pipeline.settings import Settings
 from pipeline.texts import T
 
@@ -108,30 +111,49 @@ class Foresight:
         Raises Transient or Refused when the ledger or the target cannot be asked.
         """
         pending = list(read)
-        standing = self.scales.standing(self.standing) if self.scales is not None else self.standing
         told: dict[int, Foreseen] = {}
         works: list[Work] = []
         while pending:
-            again = [work for work in works_of(pending, self.ctx.client) if wanted(work)]
-            rows = self._rows(again)
-            found = sort_out(again, {**({} if self.blank else rows), **self._come}, standing)
-            for work in found.fresh if self.blank else ():
-                work.row = rows.get(work.key, {})
-            if found.fresh:
-                told.update((id(one.work), one) for one in self._plan(found.fresh))
-            if self.blank and found.changed:
-                told.update((id(one.work), one) for one in self._by_policy(found.changed))
-                found.changed = []
-            elif found.changed and self.scales is not None:
-                told.update((id(one.work), one) for one in self._weighed(found.changed, self.scales))
-            for outcome, known in _known(found.same, found.changed, found.older):
-                for work in known:
-                    told.setdefault(id(work), Foreseen(work, outcome, (), work.row.get("document_number")))
-            works.extend(work for work in again if work.file_id not in found.deferred)
-            pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
+            together = [work for work in works_of(pending, self.ctx.client) if wanted(work)]
+            found, deferred = self._foreseen(together)
+            told.update(found)
+            works.extend(work for work in together if work.file_id not in deferred)
+            pending = [pair for pair in pending if pair[0]["id"] in deferred]
         files = {row["id"]: place for place, (row, _decoded) in enumerate(read)}
         works.sort(key=lambda work: files[work.file_id])
         return [told[id(work)] for work in works if id(work) in told]
+
+    def look_at(self, part: Part, *, last: bool) -> list[Foreseen]:
+        """The same of a part of a large file. ``last``: no other file comes after it, so that nothing of it is kept."""
+        told, _deferred = self._foreseen(part.works, part.again)
+        if last:
+            for work in part.works:
+                self._come.pop(work.key, None)
+        return [told[id(work)] for work in part.works if id(work) in told]
+
+    def _foreseen(self, works: Sequence[Work], again: Collection[int] = ()) -> tuple[dict[int, Foreseen], set[int]]:
+        """The outcome of each work (by identity), and the files that wait for another one of these."""
+        usual = self.scales.standing(self.standing) if self.scales is not None else self.standing
+        rows = self._rows(works)
+        found = sort_out(
+            works,
+            ChainMap(self._come, {} if self.blank else rows),
+            lambda work: "same" if work.index in again else usual(work),
+        )
+        for work in found.fresh if self.blank else ():
+            work.row = rows.get(work.key, {})
+        told: dict[int, Foreseen] = {}
+        if found.fresh:
+            told.update((id(one.work), one) for one in self._plan(found.fresh))
+        if self.blank and found.changed:
+            told.update((id(one.work), one) for one in self._by_policy(found.changed))
+            found.changed = []
+        elif found.changed and self.scales is not None:
+            told.update((id(one.work), one) for one in self._weighed(found.changed, self.scales))
+        for outcome, known in _known(found.same, found.changed, found.older):
+            for work in known:
+                told.setdefault(id(work), Foreseen(work, outcome, (), work.row.get("document_number")))
+        return told, found.deferred
 
     def _rows(self, works: Sequence[Work]) -> dict[str, Row]:
         with self.ctx.ledger.read() as conn:
@@ -185,16 +207,23 @@ class Foresight:
             yield Foreseen(work, outcome, (), work.row.get("document_number"))
 
 
-def decode(order_format: OrderFormat, data: bytes, settings: Settings, context: FormatContext) -> Decoded | Unread:
-    """The orders in ``data``, or why there are none. A mistake of a client's own format is logged with a reference."""
+def decode(
+    order_format: OrderFormat, path: Path, least: int, settings: Settings, context: FormatContext, scratch: Path
+) -> Decoded | Unread:
+    """The orders of a file (read in parts from ``least`` bytes on), or why there are none.
+
+    A mistake of a client's own format is logged with a reference.
+    """
     try:
-        return order_format.decode(data, settings, context)
+        if path.stat().st_size < least or not isinstance(order_format, StreamedFormat):
+            return order_format.decode(path.read_bytes(), settings, context)
+        return Decoded(tuple(parts.orders(order_format, path, least, settings, context, scratch)))
     except Rejected as error:
         return Unread("quarantined", error.findings)
     except MistokError as error:
         return Unread("failed", error.findings)
     except (Exception, SystemExit) as error:
-        reference = hashlib.sha256(data).hexdigest()[:8]
+        reference = digest(path)[:8]
         log.error("format_failed", reference=reference, file=context.file, exc_info=error)
         return Unread("failed", (program_failed(context.file, error, reference),))
 

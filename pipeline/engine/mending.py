@@ -7,13 +7,13 @@ are looked up, never created a second time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from pipeline.engine import amending, booking, patience, planning, sharing, telling
+from pipeline.engine import amending, booking, parts, patience, planning, sharing, telling
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import sort_out
 from pipeline.errors import MistokError, Refused, Transient
@@ -34,6 +34,7 @@ FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=6)
 DOUBT_PAUSE = timedelta(seconds=30)
 LONGEST_DOUBT = timedelta(hours=1)
+REST = 20  #: so many times as long as it took, a large file with held orders is left alone
 DOUBT_TOLD = 5  #: after so many look-ups a person is told again
 
 
@@ -62,11 +63,36 @@ def mend(walk: Inbound) -> None:
         with walk.begin() as conn:
             ctx.ledger.set_value(conn, "mended", cursor, following)
     held = [row for row in held if row["updated"] < walk.started]  # not those that this very run has held
+    held = _rested(walk, held, now)
     if stuck or held:
         plan_again(walk, [*stuck, *held], now)
+        _remember(walk, held, now)
     if doubtful:
         look_up(walk, doubtful, now)
     amending.carry_on(walk)
+
+
+def _rested(walk: Inbound, held: Sequence[Row], now: datetime) -> list[Row]:
+    """Without those whose large file was looked through not long ago: that takes its time, and may not at every run."""
+    with walk.ctx.ledger.read() as conn:
+        wait = {
+            file: walk.ctx.ledger.get_value(conn, "mended", f"file:{file}") for file in {row["file_id"] for row in held}
+        }
+    if walk.ctx.trigger == "person":
+        return list(held)
+    return [row for row in held if not (until := wait[row["file_id"]]) or datetime.fromisoformat(until) <= now]
+
+
+def _remember(walk: Inbound, held: Sequence[Row], begun: datetime) -> None:
+    with walk.ctx.ledger.read() as conn:
+        files = file_rows.by_ids(conn, {row["file_id"] for row in held})
+    large = [file for file, row in files.items() if row["size"] >= walk.settings.stream_from]
+    if large:
+        now = walk.ctx.clock.now()
+        until = now + REST * (now - begun)
+        with walk.begin() as conn:
+            for file in large:
+                walk.ctx.ledger.set_value(conn, "mended", f"file:{file}", until.isoformat())
 
 
 def plan_again(walk: Inbound, rows: Sequence[Row], now: datetime) -> None:
@@ -104,9 +130,7 @@ def works_of(walk: Inbound, rows: Sequence[Row]) -> list[Work]:
     works: list[Work] = []
     for file_id, file in files.items():
         wanted = {row["key"]: row for row in rows if row["file_id"] == file_id}
-        whole = [planning.make_work(file, index, one, ctx.client) for index, one in enumerate(_decode(walk, file))]
-        # sorted as when it came, so that an order that stands twice in the file stays held
-        for work in sort_out(whole, {}).fresh:
+        for work in _works_in(walk, file, wanted.values()):
             row = wanted.get(work.key)
             if row is not None and row["revision"] == work.revision:
                 work.row = row
@@ -114,13 +138,21 @@ def works_of(walk: Inbound, rows: Sequence[Row]) -> list[Work]:
     return works
 
 
-def _decode(walk: Inbound, file: Row) -> Sequence[Any]:
+def _works_in(walk: Inbound, file: Row, rows: Collection[Row]) -> Sequence[Work]:
+    """The works of a file, of a large one those of ``rows``; an order that stands twice in it stays held."""
     ctx = walk.ctx
     if not file["sha256"]:
         return ()
     try:
+        context = walk.format_context(file["name"])
+        large = parts.archived(ctx, walk.format, walk.settings.stream_from, walk.format_settings, context, file)
+        if large is not None:
+            return list(large.at_lines({row["line"] for row in rows}))
         data = ctx.archive.read(file["sha256"])
-        return walk.format.decode(data, walk.format_settings, walk.format_context(file["name"])).orders
+        orders = walk.format.decode(data, walk.format_settings, context).orders
+        # sorted as when it came
+        whole = [planning.make_work(file, index, one, ctx.client) for index, one in enumerate(orders)]
+        return sort_out(whole, {}).fresh
     except (Transient, Refused):
         raise
     except MistokError as error:

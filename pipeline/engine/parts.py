@@ -7,19 +7,22 @@ marked as told already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.engine import planning
+from pipeline.engine.context import RunContext
 from pipeline.engine.planning import Work
 from pipeline.errors import Finding, Rejected, Where
-from pipeline.ports import FormatContext, OrderFormat, OrderStream, StreamedFormat
+from pipeline.ports import DecodedOrder, FormatContext, OrderFormat, OrderStream, StreamedFormat
 from pipeline.settings import Settings
 from pipeline.texts import T
 
 MOST_TWINS = 1000  #: orders that stand there with other content as well; more are no slip
+MOST_OPEN = 4  #: files that are read at places in one run
 _AT_ONCE = 50
 
 
@@ -44,17 +47,61 @@ def opened(
     return order_format.decode_stream(path, settings, context, scratch)
 
 
+def orders(
+    order_format: OrderFormat, path: Path, least: int, settings: Settings, context: FormatContext, scratch: Path
+) -> Iterator[DecodedOrder]:
+    """The orders of a file one by one, of a large one a few at a time in memory. Raises what the format raises."""
+    stream = opened(order_format, path, least, settings, context, scratch)
+    if stream is None:
+        yield from order_format.decode(path.read_bytes(), settings, context).orders
+        return
+    with closing(stream):
+        for batch in stream.batches(_AT_ONCE):
+            yield from batch.orders
+
+
+def archived(
+    ctx: RunContext,
+    order_format: OrderFormat,
+    least: int,
+    settings: Settings,
+    context: FormatContext,
+    file: Mapping[str, Any],
+) -> Parts | None:
+    """The archived file of a ledger row, to be read at places; it stays open until the run ends. None: as a whole.
+
+    Raises MistokError when there is no sound copy of it, and what the format raises.
+    """
+    path = ctx.archive.object_of(file["sha256"])
+    if not isinstance(order_format, StreamedFormat) or not path.is_file() or path.stat().st_size < least:
+        return None
+    known = (str(file["sha256"]), id(settings), context.source)
+    if known not in ctx.streams:
+        path = ctx.archive.sound(file["sha256"])
+        stream = order_format.decode_stream(path, settings, context, ctx.temp)
+        if stream is None:
+            return None
+        while len(ctx.streams) >= MOST_OPEN:
+            ctx.streams.pop(next(iter(ctx.streams))).close()
+        ctx.streams[known] = stream
+    return Parts(ctx.streams[known], file, ctx.client, _AT_ONCE)
+
+
 class Parts:
     """The orders of a stream as works, in parts of at most ``size`` orders (and the twins of these)."""
 
     def __init__(self, stream: OrderStream, file: Mapping[str, Any], client: str, size: int) -> None:
-        """``file``: its ledger row, or what stands for one. Raises Rejected when too many orders stand there twice."""
+        """``file``: its ledger row, or what stands for one."""
         self._stream, self._file, self._client, self._size = stream, file, client, size
         self._twins: dict[int, list[int]] = {}  # the first appearance -> the later ones with other content
         self._pulled: set[int] = set()
         self._again: set[int] = set()
-        for places in stream.repeated:
-            self._compare(places)
+        self._compared = False
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return str(self._file["name"])
 
     def __len__(self) -> int:
         """How many orders there are."""
@@ -62,6 +109,7 @@ class Parts:
 
     def __iter__(self) -> Iterator[Part]:
         """All of them, in their order."""
+        self.compare()
         place = 0
         for batch in self._stream.batches(self._size):
             works: list[Work] = []
@@ -74,12 +122,21 @@ class Parts:
             again = frozenset(work.index for work in works if work.index in self._again)
             yield Part(works, again, batch.notes, place)
 
-    def at_lines(self, lines: set[int]) -> Iterator[Work]:
-        """The orders that begin at these lines and stand there once, or alike."""
+    def at_lines(self, lines: Collection[int | None], *, twins: bool = False) -> Iterator[Work]:
+        """The orders that begin at these lines; ``twins``: also those that stand there with other content as well."""
         found = [place for place, line in enumerate(self._stream.lines) if line in lines]
-        found = [place for place in found if place not in self._pulled and place not in self._twins]
+        if not twins:
+            self.compare()
+            found = [place for place in found if place not in self._pulled and place not in self._twins]
         for start in range(0, len(found), _AT_ONCE):
             yield from self._picked(found[start : start + _AT_ONCE])
+
+    def compare(self) -> None:
+        """Look at the orders that stand there more than once. Raises Rejected when too many of them differ."""
+        if not self._compared:
+            for places in self._stream.repeated:
+                self._compare(places)
+            self._compared = True
 
     def _compare(self, places: Any) -> None:
         first: dict[str, tuple[int, str]] = {}
@@ -103,10 +160,9 @@ class Parts:
         return planning.make_work(self._file, place, decoded, self._client)
 
     def _too_many(self, work: Work) -> Rejected:
-        name = str(self._file["name"])
         return Rejected(
-            T("More than {n} orders stand twice in {file} with different content.", n=MOST_TWINS, file=name),
+            T("More than {n} orders stand twice in {file} with different content.", n=MOST_TWINS, file=self.name),
             code="twin-order",
-            where=Where(name, work.decoded.line, order=work.number),
+            where=Where(self.name, work.decoded.line, order=work.number),
             hint=T("Send a file in which each order stands once."),
         )

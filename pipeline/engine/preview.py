@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.engine import amending, reading
+from pipeline.archive import digest
+from pipeline.engine import amending, parts, reading
 from pipeline.engine.context import RunContext
 from pipeline.engine.foreseeing import Foreseen, Foresight, Unread, decode
 from pipeline.engine.inbox import chosen, in_period
+from pipeline.engine.parts import Parts
 from pipeline.engine.weighing import Scales
-from pipeline.errors import Finding, Where
+from pipeline.errors import Finding, MistokError, Rejected, Where
 from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
-from pipeline.ports import Decoded, DecodedOrder, OrderFormat, ReadResult
+from pipeline.ports import Decoded, DecodedOrder, FormatContext, OrderFormat, OrderStream, ReadResult
 from pipeline.settings import Settings
-from pipeline.texts import T
+from pipeline.texts import TN, T
 
 Row = dict[str, Any]
+LISTED = 1000  #: orders of one large file in the table; the others are counted
+TAIL = 4096
 #: What a run says of orders for which nothing is to be done.
 _WORDS = {"same": "known", "exists": "known", "refused": "rejected-again"}
 _COUNTED = {"older": "known", "rejected-again": "known"}
@@ -46,46 +52,99 @@ def preview(
     source = f"{settings.inbox}/{settings.folder}".strip("/")
     order_format = plugin.format
 
-    def again(data: bytes, name: str) -> Sequence[DecodedOrder]:
-        return order_format.decode(data, format_settings, replace(ctx.format_context(name), source=source)).orders
+    def about(name: str) -> FormatContext:
+        return replace(ctx.format_context(name), source=source)
 
-    foresight = Foresight(step, settings, ctx, scales=Scales(ctx, step, settings, again))
+    def again(data: bytes, name: str) -> Sequence[DecodedOrder]:
+        return order_format.decode(data, format_settings, about(name)).orders
+
+    def in_parts(row: Row) -> Parts | None:
+        return parts.archived(ctx, order_format, settings.stream_from, format_settings, about(row["name"]), row)
+
+    foresight = Foresight(step, settings, ctx, scales=Scales(ctx, step, settings, again, in_parts))
     batch: list[tuple[Row, Decoded]] = []
+    more: Counter[str] = Counter()
     with TemporaryDirectory(dir=ctx.temp, prefix="preview-") as folder:
         for number, result in enumerate(transport.read_many(taken, Path(folder)), 1):
             ctx.progress(number, len(taken), T("files"))
-            context = replace(ctx.format_context(result.file.name), source=source)
-            match _read(result, order_format, format_settings, context):
+            # a number that no file of the ledger has
+            row = {"id": -number, "name": result.file.name}
+            match _read(result, order_format, settings.stream_from, format_settings, about(result.file.name), ctx.temp):
                 case Unread(outcome=outcome, findings=findings):
                     details.append(_whole(result.file.name, outcome, findings))
                 case (sha256, Decoded() as decoded):
-                    # a number that no file of the ledger has
-                    batch.append(({"id": -number, "name": result.file.name, "sha256": sha256}, decoded))
+                    batch.append(({**row, "sha256": sha256}, decoded))
+                case (sha256, stream):
+                    details.extend(_row(one) for one in foresight.look(batch))
+                    batch.clear()
+                    with closing(stream):
+                        file = {**row, "sha256": sha256}
+                        last = number == len(taken)
+                        _look_through(ctx, foresight, Parts(stream, file, ctx.client, settings.batch), details, more,
+                                      last=last)  # fmt: skip
+            if result.path is not None:
+                result.path.unlink(missing_ok=True)
             if len(batch) == settings.batch:
                 details.extend(_row(one) for one in foresight.look(batch))
                 batch.clear()
         details.extend(_row(one) for one in foresight.look(batch))
     counts: dict[str, int] = {"files": len(listed)}
-    for row in details:
-        word = _COUNTED.get(row["outcome"], row["outcome"])
-        counts[str(word)] = counts.get(str(word), 0) + 1
+    for told in (*(row["outcome"] for row in details), *more.elements()):
+        word = str(_COUNTED.get(told, told))
+        counts[word] = counts.get(word, 0) + 1
     waits = any(counts.get(word) for word in ("held", "quarantined", "changed"))
-    return StepResult(counts, waiting=waits, details=details)
+    notes = (TN("{n} more order is counted, and not listed.", "{n} more orders are counted, and not listed.",
+                more.total()),) if more else ()  # fmt: skip
+    return StepResult(counts, waiting=waits, details=details, notes=notes)
+
+
+def _look_through(
+    ctx: RunContext, foresight: Foresight, whole: Parts, details: list[Row], more: Counter[str], *, last: bool
+) -> None:
+    """What would come of the orders of a large file: the first ones are listed, the others counted (``more``)."""
+    name, listed = whole.name, 0
+    try:
+        whole.compare()
+        for part in whole:
+            for one in foresight.look_at(part, last=last):
+                if listed < LISTED:
+                    details.append(_row(one))
+                    listed += 1
+                else:
+                    more[_WORDS.get(one.outcome, one.outcome)] += 1
+            ctx.progress(part.done, len(whole), T("orders"))
+    except Rejected as error:
+        details.append(_whole(name, "quarantined", error.findings))
 
 
 def _read(
-    result: ReadResult, order_format: OrderFormat, format_settings: Settings, context: Any
-) -> Unread | tuple[str, Decoded]:
+    result: ReadResult,
+    order_format: OrderFormat,
+    least: int,
+    format_settings: Settings,
+    context: FormatContext,
+    scratch: Path,
+) -> Unread | tuple[str, Decoded | OrderStream]:
     if result.error is not None or result.path is None:
         return Unread("failed", result.error.findings if result.error else ())
-    data = result.path.read_bytes()
-    result.path.unlink()
-    if not order_format.complete(data[-4096:], format_settings):
-        name = result.file.name
-        words = T("The end of {file} is missing; it may still be on its way.", file=name)
-        return Unread("waiting", (Finding("incomplete", words, Where(file=name)),))
-    decoded = decode(order_format, data, format_settings, context)
-    return decoded if isinstance(decoded, Unread) else (hashlib.sha256(data).hexdigest(), decoded)
+    path, name = result.path, result.file.name
+    with path.open("rb") as source:
+        source.seek(max(path.stat().st_size - TAIL, 0))
+        if not order_format.complete(source.read(), format_settings):
+            words = T("The end of {file} is missing; it may still be on its way.", file=name)
+            return Unread("waiting", (Finding("incomplete", words, Where(file=name)),))
+    try:
+        stream = parts.opened(order_format, path, least, format_settings, context, scratch)
+    except Rejected as error:
+        return Unread("quarantined", error.findings)
+    except MistokError:
+        raise
+    except (Exception, SystemExit):  # noqa: BLE001 - read as a whole, it says what happened
+        stream = None
+    if stream is not None:
+        return digest(path), stream
+    decoded = decode(order_format, path, sys.maxsize, format_settings, context, scratch)
+    return decoded if isinstance(decoded, Unread) else (digest(path), decoded)
 
 
 def _whole(name: str, outcome: str, findings: tuple[Finding, ...]) -> Row:

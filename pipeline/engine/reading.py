@@ -115,7 +115,7 @@ def _together(walk: Inbound, rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 def _is_large(walk: Inbound, row: Row) -> bool:
-    return isinstance(walk.format, StreamedFormat) and row["size"] >= walk.settings.stream_from
+    return row["size"] >= walk.settings.stream_from and isinstance(walk.format, StreamedFormat)
 
 
 def _take_in_parts(walk: Inbound, row: Row) -> bool:
@@ -138,6 +138,7 @@ def _take_in_parts(walk: Inbound, row: Row) -> bool:
                 return False
             until_the_end.callback(stream.close)
             whole = parts.Parts(stream, row, ctx.client, walk.settings.batch)
+            whole.compare()
         except Rejected as error:
             quarantine(walk, row, error.findings)
             return True

@@ -26,7 +26,7 @@ from pipeline.archive import Entry, Index, safe_name, upkeep
 from pipeline.archive.journal import distinct
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig
-from pipeline.engine import guard, planning
+from pipeline.engine import guard, parts, planning
 from pipeline.engine.carrying import Place, document_places, places
 from pipeline.engine.context import Progress, RunContext, no_progress
 from pipeline.engine.inbox import chosen
@@ -233,7 +233,7 @@ class _Planner:
                 self._remark("archive-missing", entry, T("The copy of {name} is missing.", name=entry.name))
             return
         try:
-            data = archive.read(entry.sha256)
+            path = archive.sound(entry.sha256)
         except MistokError:
             self._remark("archive-unsound", entry, T("The copy of {name} is damaged.", name=entry.name))
             return
@@ -242,7 +242,7 @@ class _Planner:
         if twin is not row:
             row.twin_of = twin
             return
-        self._read(row, data)
+        self._read(row, path)
 
     @cached_property
     def _twins(self) -> dict[str, FileRow]:
@@ -252,23 +252,23 @@ class _Planner:
         hint = T("Its orders are not added. The file: mistok archive extract {sha}", sha=entry.sha256[:12])
         self.done.findings.append(Finding(code, text, Where(file=entry.name), hint, Who.ADMIN))
 
-    def _read(self, row: FileRow, data: bytes) -> None:
+    def _read(self, row: FileRow, path: Path) -> None:
         place, entry = row.place, row.entry
         assert place is not None
         plugin = self.client.registry.formats[place.settings.format.type]
         assert isinstance(plugin.format, OrderFormat)
         context = replace(self.ctx.format_context(entry.name), source=f"{entry.connection}/{entry.folder}".strip("/"))
+        file = {"id": 0, "name": entry.name, "sha256": entry.sha256}
+        least, settings = place.settings.stream_from, place.spec.format_params or Settings()
         try:
-            decoded = plugin.format.decode(data, place.spec.format_params or Settings(), context)
+            orders = parts.orders(plugin.format, path, least, settings, context, self.ctx.temp)
+            row.seen = [_seen(planning.make_work(file, n, one, self.ctx.client)) for n, one in enumerate(orders)]
         except Rejected as error:
             row.unread = error.findings
             return
         except Exception:
             log.exception("format_failed", file=entry.name)  # the next run tells of it, with its card
             row.settled = False
-            return
-        file = {"id": 0, "name": entry.name, "sha256": entry.sha256}
-        row.seen = [_seen(planning.make_work(file, n, one, self.ctx.client)) for n, one in enumerate(decoded.orders)]
 
     # --- orders --------------------------------------------------------------------------------------------------
 

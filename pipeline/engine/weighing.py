@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
 from pipeline.engine import planning
 from pipeline.engine.context import RunContext
+from pipeline.engine.parts import Parts
 from pipeline.engine.planning import Work
 from pipeline.engine.sorting import UNSETTLED, Standing
 from pipeline.errors import Finding, MistokError
@@ -86,6 +87,8 @@ class Scales:
     step: InboundStep
     settings: InboundSettings
     decode: Decode
+    #: a large archived file, to be read at places; None for one that is decoded as a whole
+    parts: Callable[[Row], Parts | None] = lambda _file: None
     _read: dict[int, Mapping[tuple[str, str], Order]] = field(default_factory=dict)
     _values: PlanContext | None = None
 
@@ -194,14 +197,33 @@ class Scales:
     def content(self, file_id: int, key: str, revision: str) -> Order | None:
         """The order of that revision as a file had it, normalised; None when the file cannot be read any more."""
         if file_id not in self._read:
-            self._read[file_id] = self._contents(file_id)
+            with self.ctx.ledger.read() as conn:
+                file = file_rows.by_id(conn, file_id)
+            if file is None or not file["sha256"]:
+                return None
+            if (found := self._single(file, key, revision)) is not None:
+                return found or None
+            self._read[file_id] = self._contents(file)
         return self._read[file_id].get((key, revision))
 
-    def _contents(self, file_id: int) -> Mapping[tuple[str, str], Order]:
-        with self.ctx.ledger.read() as conn:
-            file = file_rows.by_id(conn, file_id)
-        if file is None or not file["sha256"]:
-            return {}
+    def _single(self, file: Row, key: str, revision: str) -> Order | Literal[False] | None:
+        """That order of a large file; False when it cannot be read any more, None for a file that is none."""
+        try:
+            large = self.parts(file)
+            if large is None:
+                return None
+            with self.ctx.ledger.read() as conn:
+                lines = revisions.lines_of(conn, file["id"], key, revision)
+            for work in large.at_lines(lines, twins=True):
+                if (work.key, work.revision) == (key, revision):
+                    return self._normal(work.decoded.order) or False
+        except MistokError as error:
+            log.warning("not_read_again", file=file["name"], code=error.code, error=error.text.render("en"))
+        except Exception:
+            log.exception("format_failed", file=file["name"])
+        return False
+
+    def _contents(self, file: Row) -> Mapping[tuple[str, str], Order]:
         try:
             decoded = self.decode(self.ctx.archive.read(file["sha256"]), file["name"])
         except MistokError as error:

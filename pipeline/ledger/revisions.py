@@ -172,3 +172,13 @@ def outdated(conn: sa.Connection, file_ids: Collection[int], order_ids: Collecti
             (row[0], row[1], row[2]) for row in conn.execute(sa.select(*columns).where(here)) if row[1] in wanted
         )
     return found
+
+
+def lines_of(conn: sa.Connection, file_id: int, key: str, revision: str) -> set[int | None]:
+    """Where in that file the order of this key stands with this content."""
+    query = (
+        sa.select(sightings.c.line)
+        .join(orders, orders.c.id == sightings.c.order_row)
+        .where(orders.c.key == key, sightings.c.file_id == file_id, sightings.c.revision == revision)
+    )
+    return set(conn.execute(query).scalars())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,7 +76,7 @@ class Copies:
             return self._unfetched(row, place)
         archive = self.client.archive
         try:
-            data = archive.read(row["sha256"])
+            path = archive.sound(row["sha256"])
         except MistokError as error:
             return self._no_copy(row, error)
         config = self.client.config
@@ -91,7 +93,8 @@ class Copies:
             source=f"{row['connection']}/{row['folder']}".strip("/"),
             base=config.base,
         )
-        return decode(plugin.format, data, place.spec.format_params or Settings(), context)
+        least, settings = place.settings.stream_from, place.spec.format_params or Settings()
+        return decode(plugin.format, path, least, settings, context, Path(gettempdir()))
 
     def _names(self) -> str:
         return ", ".join(dict.fromkeys(place.job for place in self._places.values()))
