@@ -10,10 +10,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, LogConfig
+from pipeline.lightlog import structlog
 from pipeline.logfile import LogFile
 
 Processor = Callable[

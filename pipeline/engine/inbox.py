@@ -7,17 +7,20 @@ settings and the time. A file's age is counted from our own first look: a server
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 from pipeline.flow import InboundSettings
 from pipeline.ledger.tables import FileState
 from pipeline.ports import RemoteFile, wire_text
 
 Row = dict[str, Any]
+_Match: TypeAlias = Callable[[str], re.Match[str] | None]
 RETRY_ASIDE = timedelta(minutes=5)
 UNREAD_TRIES = 3  #: a file that cannot be fetched so often is told of, whatever the reason
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
@@ -57,9 +60,16 @@ def pause(tries: int) -> timedelta:
 def chosen(name: str, settings: InboundSettings) -> bool:
     """Whether a name is one that the step takes: its pattern, none of the ignored ones, case aside."""
     lower = name.lower()
-    return fnmatch.fnmatchcase(lower, settings.pattern.lower()) and not any(
-        fnmatch.fnmatchcase(lower, pattern.lower()) for pattern in settings.ignore
-    )
+    wanted, ignored = _patterns(settings.pattern, settings.ignore)
+    return wanted(lower) is not None and ignored(lower) is None
+
+
+@lru_cache(maxsize=64)
+def _patterns(pattern: str, ignore: tuple[str, ...]) -> tuple[_Match, _Match]:
+    """What a lower name is to match, and all that it is not to match in one go: a folder may list thousands."""
+    nothing = "(?!)"
+    ignored = "|".join(fnmatch.translate(one.lower()) for one in ignore) or nothing
+    return re.compile(fnmatch.translate(pattern.lower())).match, re.compile(ignored).match
 
 
 def judge(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
+PART = 250  #: orders of a large file that are in memory at once, at most
 TRIES = 3  #: after so many failures to read it a file is quarantined
 
 
@@ -137,7 +138,7 @@ def _take_in_parts(walk: Inbound, row: Row) -> bool:
             if stream is None:
                 return False
             until_the_end.callback(stream.close)
-            whole = parts.Parts(stream, row, ctx.client, walk.settings.batch)
+            whole = parts.Parts(stream, row, ctx.client, min(walk.settings.batch, PART))
             whole.compare()
         except Rejected as error:
             quarantine(walk, row, error.findings)

@@ -22,6 +22,7 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from pipeline import lightlog  # noqa: F401 - before all that loads structlog
 from pipeline.config.masking import mask_any
 from pipeline.config.model import ClientConfig
 from pipeline.engine import offspring

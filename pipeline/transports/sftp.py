@@ -343,7 +343,7 @@ class SftpTransport:
         (opened,) = yield [w.simple(w.OPENDIR, self._path(folder))]
         handle = opened.handle()
         found: _Names = []
-        ahead, ended = 1, False
+        ahead, ended = 4, False  # so that of most folders the end comes with the names
         while not ended:
             replies = yield [w.readdir(handle)] * ahead
             ahead = 16  # a folder that does not fit one packet is likely a large one

@@ -61,7 +61,7 @@ class SftpSettings(Settings):
     """How long the server may be silent in the middle of work."""
     connect_timeout: Duration = Field(default=_FIFTEEN, validate_default=True)
     """How long connecting and logging in may take."""
-    in_flight: Annotated[int, Field(ge=1, le=1024)] = 256
+    in_flight: Annotated[int, Field(ge=1, le=1024)] = 512
     """Small files that are read or deleted at once over the one connection; fewer where the server opens no more."""
     channels: Annotated[int, Field(ge=1, le=8)] = 3
     """Channels of the connection over which a large file is sent to a far server; fewer where it lets no more in."""

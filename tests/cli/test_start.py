@@ -31,6 +31,14 @@ def test_the_help_loads_no_verb_and_nothing_heavy() -> None:
     assert loaded & HEAVY == set()
 
 
+def test_a_process_that_runs_jobs_holds_nothing_for_a_developers_console() -> None:
+    code = "import pipeline.engine.worker, pipeline.logs, sys; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+    loaded = set(said.stdout.split())
+    assert "structlog.dev" in loaded
+    assert loaded & {"rich", "pygments", "attr"} == set()
+
+
 def test_every_verb_is_where_the_table_says() -> None:
     assert all(callable(verb.load()) for verb in VERBS)
     assert len({verb.name for verb in VERBS}) == len(VERBS)
