@@ -21,7 +21,6 @@ import json
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +30,9 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from pipeline.allowance import Allowance
 from pipeline.errors import ConfigError, InDoubt, MistokError, Refused, Transient, system_words
 from pipeline.ports import Gate, Limits, Pacer, open_gate
 from pipeline.texts import T, Text, verbatim
@@ -122,8 +123,7 @@ class LocalPacer:
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
-        self._hits: dict[str, deque[float]] = {}
-        self._until: dict[str, float] = {}
+        self._used: dict[str, Allowance] = {}
         self._flights: dict[str, threading.BoundedSemaphore] = {}
 
     @contextmanager
@@ -134,10 +134,15 @@ class LocalPacer:
             with self._lock:
                 flight = self._flights.setdefault(key, threading.BoundedSemaphore(limits.in_flight))
             flight.acquire()
+        name = uuid4().hex
         try:
-            while wait := self._wait(key, limits):
+            while wait := self._wait(key, limits, name):
                 self._sleep(wait)
-            yield
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._used[key].land(name, self._clock())
         finally:
             if flight:
                 flight.release()
@@ -145,35 +150,17 @@ class LocalPacer:
     def leave_alone(self, key: str, seconds: float) -> None:
         """See Pacer."""
         with self._lock:
-            self._until[key] = max(self._until.get(key, 0.0), self._clock() + seconds)
+            used = self._used.setdefault(key, Allowance())
+            used.until = max(used.until, self._clock() + seconds)
 
-    def _wait(self, key: str, limits: Limits) -> float:
+    def _wait(self, key: str, limits: Limits, name: str) -> float:
         with self._lock:
             now = self._clock()
-            hits = self._hits.setdefault(key, deque())
-            wait = next_turn(hits, now, limits, self._until.get(key, 0.0))
+            used = self._used.setdefault(key, Allowance())
+            wait = used.wait(now, limits)
             if wait <= 0:
-                hits.append(now)
-            return max(wait, 0.0)
-
-
-def next_turn(hits: deque[float], now: float, limits: Limits, until: float = 0.0) -> float:
-    """Seconds until one more request is allowed; 0: now. Drops from ``hits`` what no window counts any more.
-
-    Args:
-        hits: the moments of the requests before, oldest first.
-        until: the server asked to be left alone until then.
-    """
-    while hits and hits[0] <= now - 60:
-        hits.popleft()
-    wait = until - now
-    if limits.per_minute and len(hits) >= limits.per_minute:
-        wait = max(wait, hits[-limits.per_minute] + 60 - now)
-    if limits.per_second:
-        gap = 1 / limits.per_second
-        if hits and hits[-1] + gap > now:
-            wait = max(wait, hits[-1] + gap - now)
-    return max(wait, 0.0)
+                used.take(name, now, limits)
+            return wait
 
 
 _pacer: type[Pacer] = LocalPacer

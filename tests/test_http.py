@@ -7,7 +7,6 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, InDoubt, Refused, Transient
-from pipeline.http import HttpClient, LocalPacer, Reply, dumps, next_turn, retry_after
+from pipeline.http import HttpClient, LocalPacer, Reply, dumps, retry_after
 from pipeline.ports import Limits
 from pipeline.testing.fakehttp import FakeApi, FakeServer
 from tests.http_world import echo_api, served
@@ -230,32 +229,6 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
 )  # fmt: skip
 def test_retry_after_is_seconds_or_a_date(said: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": said}, datetime(2026, 11, 29, 10, tzinfo=UTC)) == seconds
-
-
-@given(st.lists(st.floats(0, 5), min_size=1, max_size=300), st.integers(1, 20))
-def test_no_minute_ever_has_more_requests_than_allowed(gaps: list[float], allowed: int) -> None:
-    limits = Limits(per_minute=allowed)
-    hits: deque[float] = deque()
-    went: list[float] = []
-    now = 0.0
-    for gap in gaps:
-        now += gap
-        while wait := next_turn(hits, now, limits):
-            now += wait
-        hits.append(now)
-        went.append(now)
-    for place, moment in enumerate(went):
-        inside = [one for one in went[place:] if one < moment + 60]
-        assert len(inside) <= allowed
-
-
-def test_the_allowance_is_used_to_the_full() -> None:
-    limits, hits, now = Limits(per_minute=60), deque[float](), 0.0
-    for _ in range(180):
-        while wait := next_turn(hits, now, limits):
-            now += wait
-        hits.append(now)
-    assert now == pytest.approx(120), "three minutes' worth take two minutes and a moment"
 
 
 def test_one_at_a_time_is_one_at_a_time() -> None:

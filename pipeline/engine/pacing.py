@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import sqlalchemy as sa
 
-from pipeline.http import next_turn
+from pipeline import allowance
+from pipeline.allowance import Allowance
+from pipeline.errors import Transient
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease, Ledger, owner_is_dead
 from pipeline.ports import Limits, Pacer
 
 KIND = "pace"
 #: A request under way counts so long at most when its process is gone without a word.
-FLIGHT = timedelta(minutes=2)
+FLIGHT = timedelta(seconds=allowance.FLIGHT)
 _LOOK = 0.02  #: seconds between two looks for a free place
 
 
@@ -26,6 +28,7 @@ _LOOK = 0.02  #: seconds between two looks for a free place
 class _Turn:
     """One turn that is waited for. What it has slept has passed, whatever a clock says that stands still."""
 
+    name: str = field(default_factory=lambda: uuid4().hex)
     began: datetime | None = None
     slept: float = 0.0  #: seconds
 
@@ -47,11 +50,17 @@ class LedgerPacer:
         """See Pacer. Raises Transient when the ledger does not answer."""
         lease = self._board(key, limits.in_flight) if limits.in_flight else None
         try:
-            if limits.per_minute or limits.per_second:
-                turn = _Turn()
-                while wait := self._wait(key, limits, turn):
-                    self._nap(wait, turn)
-            yield
+            if not limits.per_minute and not limits.per_second:
+                yield
+                return
+            turn = _Turn()
+            while wait := self._wait(key, limits, turn):
+                self._nap(wait, turn)
+            try:
+                yield
+            finally:
+                if limits.per_minute:
+                    self._land(key, turn)
         finally:
             if lease is not None:
                 self._ledger.release(lease)
@@ -61,9 +70,9 @@ class LedgerPacer:
         with self._ledger.begin() as conn:
             self._alone(conn, key)
             now = self._ledger.database_now(conn).timestamp()
-            state = self._ledger.get_value(conn, KIND, key) or {}
-            state["until"] = max(state.get("until", 0.0), now + seconds)
-            self._ledger.set_value(conn, KIND, key, state)
+            used = Allowance.read(self._ledger.get_value(conn, KIND, key), now)
+            used.until = max(used.until, now + seconds)
+            self._ledger.set_value(conn, KIND, key, used.said)
 
     def _nap(self, seconds: float, turn: _Turn) -> None:
         self._sleep(seconds)
@@ -74,15 +83,21 @@ class LedgerPacer:
         with self._ledger.begin() as conn:
             self._alone(conn, key)
             now = turn.now(self._ledger.database_now(conn)).timestamp()
-            state = self._ledger.get_value(conn, KIND, key) or {}
-            # a clock that was set back must not make anybody wait for hours
-            hits = deque(hit for hit in state.get("hits", ()) if hit <= now)
-            until = state.get("until", 0.0)
-            wait = next_turn(hits, now, limits, until if until <= now + 24 * 3600 else 0.0)
+            used = Allowance.read(self._ledger.get_value(conn, KIND, key), now)
+            wait = used.wait(now, limits)
             if wait <= 0:
-                hits.append(now)
-                self._ledger.set_value(conn, KIND, key, {"hits": list(hits), "until": until})
+                used.take(turn.name, now, limits)
+                self._ledger.set_value(conn, KIND, key, used.said)
             return wait
+
+    def _land(self, key: str, turn: _Turn) -> None:
+        """The request is answered: from now on it counts by this moment."""
+        with suppress(Transient), self._ledger.begin() as conn:  # unsaid, it counts as under way a while longer
+            self._alone(conn, key)
+            now = turn.now(self._ledger.database_now(conn)).timestamp()
+            used = Allowance.read(self._ledger.get_value(conn, KIND, key), now)
+            used.land(turn.name, now)
+            self._ledger.set_value(conn, KIND, key, used.said)
 
     def _board(self, key: str, places: int) -> Lease:
         turn = _Turn()

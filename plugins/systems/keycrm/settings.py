@@ -12,8 +12,8 @@ from pipeline.api import ApiKey, Duration, ServiceUrl, Settings, T
 
 #: https://openapi.keycrm.app/v1 of the vendor's OpenAPI document, version 1.2.0.
 URL = "https://openapi.keycrm.app/v1"
-#: 60 requests a minute are allowed (the same document); a few are left to whoever else uses the key.
-PER_MINUTE = 55
+#: Requests a minute that are allowed (the same document).
+PER_MINUTE = 60
 
 
 class SpecialFields(Settings):
@@ -81,7 +81,7 @@ class KeyCrmSettings(Settings):
     """Requests in a minute, of all programs of Mistok that use this key together; KeyCRM allows 60."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds to wait for an answer."""
-    batch: Annotated[int, Field(ge=1, le=1000)] = 100
+    batch: Annotated[int, Field(ge=1, le=1000)] = 500
     """Rows that one write takes."""
     max_pages: Annotated[int, Field(ge=1)] = 2000
     """A list of more pages (of 50 rows) than this is a failure, and never read in part."""

@@ -42,7 +42,7 @@ class SleepingClock(Clock):
 
 
 class Fast(Pacer):
-    """Nobody waits: the client's own pacer would really stand still for the rest of the minute after 55 requests."""
+    """Nobody waits: the client's own pacer would really stand still for the rest of the minute after 60 requests."""
 
     @contextmanager
     def turn(self, key: str, limits: Any) -> Iterator[None]:

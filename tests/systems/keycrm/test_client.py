@@ -191,7 +191,7 @@ def test_the_allowance_of_the_key_is_kept(one: Account) -> None:
     one.pacer = Pacer()
     ids(client_of(one))
     ids(client_of(one, per_minute=20))
-    assert [limit for _key, limit in turns] == [55, 20]
+    assert [limit for _key, limit in turns] == [60, 20]
     assert turns[0][0] == turns[1][0], "one key, one allowance"
     assert "key" not in {key for key, _limit in turns}, "it is never told"
 
