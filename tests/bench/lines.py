@@ -191,6 +191,7 @@ LINES: Mapping[str, Callable[[Stage], Line]] = {
     "get-40ms": lines_transfer.get_far,
     "export": _export,
     "plan-100k": lines_sync.planned,
+    "api-budget": lines_sync.inside_the_limit,
     "decode": _decode,
     "book": _book,
     "help": _help,

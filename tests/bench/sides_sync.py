@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from tests.bench.child import Stopwatch, tell
 from tests.bench.made_sync import FIELDS, NOW, TRAITS, offers
+
+BATCH = 4  #: rows of one request of the API
 
 
 def plan(count: int) -> None:
@@ -53,11 +56,38 @@ def compare(count: int) -> None:
     tell(watch, same + len(changed))
 
 
+def budget(folder: Path, minutes: int) -> None:
+    """Writes of so many minutes' worth and one more to an API of 60 requests a minute: by a run of the engine's own
+    with its ledger, over HTTP, on a clock that passes by waiting and by travelling alone."""
+    from tests.engine.limited import Quirks, scale
+
+    spent, refused, requests, watch = [], 0, 0, Stopwatch()
+    rows = BATCH * (60 * minutes + 1)
+    for window in ("sliding", "fixed"):
+        (folder / window).mkdir()
+        with scale(folder / window, quirks=Quirks(window), largest=BATCH) as made:
+            made.fill(rows)
+            made.run()
+            made.clock.sleep(120)
+            made.change(1)
+            made.api.forget()
+            begun = made.clock.seconds
+            with watch.running():
+                done = made.run().counts["updated"]
+            spent.append((made.clock.seconds - begun) / (60 * minutes))
+            refused += made.api.refused
+            requests += len(made.api.asked())
+    figures = {"budget": max(spent), "requests": requests / 2 / (60 * minutes + 1), "refused": float(refused)}
+    tell(watch, done, **figures)
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["plan", count]:
             plan(int(count))
         case ["compare", count]:
             compare(int(count))
+        case ["budget", folder, minutes]:
+            budget(Path(folder), int(minutes))
         case other:
             sys.exit(f"not a side of a line: {other}")
