@@ -21,7 +21,7 @@ from pipeline.archive import Archive
 from pipeline.clock import SystemClock
 from pipeline.config.masking import mask, mask_any
 from pipeline.config.model import ClientConfig, JobConfig, StepSpec
-from pipeline.engine import alarms, guard, lastwords, offspring, unread
+from pipeline.engine import alarms, garbage, guard, lastwords, offspring, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.endings import mark_of, no_result, record_end, timed_out, unexpected
 from pipeline.engine.keeping import Keeper
@@ -225,6 +225,7 @@ def run_job(
             hint=T("Its jobs are: {names}.", names=", ".join(config.jobs)),
         )
     with (
+        garbage.seldom(),
         hiding(lambda words: mask(words, config.secrets)),
         Client.open(config, registry=registry, clock=clock, read_only=options.dry_run) as client,
     ):
