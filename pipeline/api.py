@@ -54,6 +54,7 @@ from pipeline.flow import (
     Wanted,
 )
 from pipeline.http import HttpClient, Reply
+from pipeline.manyrows import insert_rows, run_rows
 from pipeline.model import (
     CENT,
     Address,
@@ -442,6 +443,7 @@ __all__ = [
     "full_name",
     "garbled",
     "included_tax",
+    "insert_rows",
     "is_currency",
     "is_price",
     "json_flag",
@@ -479,6 +481,7 @@ __all__ = [
     "renewed",
     "rntrc_ok",
     "row_by_row",
+    "run_rows",
     "said_in_order",
     "schemas",
     "sellable",

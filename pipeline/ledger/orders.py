@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.ledger.tables import FileState, OrderState, files, orders, row_dict, set_each, sightings
+from pipeline.manyrows import insert_rows
 
 Row = dict[str, Any]
 _CHUNK = 400
@@ -33,8 +34,7 @@ def by_keys(conn: sa.Connection, keys: Collection[str]) -> dict[str, Row]:
 
 def insert(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """New orders, all columns given alike."""
-    if rows:
-        conn.execute(orders.insert(), [dict(row) for row in rows])
+    insert_rows(conn, orders, rows)
 
 
 def update(conn: sa.Connection, row_id: int, now: datetime, **values: Any) -> None:
@@ -96,8 +96,7 @@ def add_sightings(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> Non
         if place not in known:
             known.add(place)
             fresh.append(dict(row))
-    if fresh:
-        conn.execute(sightings.insert(), fresh)
+    insert_rows(conn, sightings, fresh)
 
 
 def unfinished_files(conn: sa.Connection, file_ids: Collection[int]) -> set[int]:

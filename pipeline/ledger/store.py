@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -24,6 +25,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from pipeline.errors import ConfigError, Transient, system_words
 from pipeline.ledger import tables as t
 from pipeline.ledger.reserve import Reserve
+from pipeline.manyrows import insert_rows
 from pipeline.ports import Clock, Notice
 from pipeline.texts import T
 
@@ -231,8 +233,7 @@ class Ledger:
     ) -> None:
         """Write many rows of :meth:`event_row` and :meth:`notice_row`, in one statement each."""
         for table, rows in ((t.events, events), (t.notices, notices)):
-            if rows:
-                conn.execute(table.insert(), [dict(row) for row in rows])
+            insert_rows(conn, table, rows)
 
     def get_value(self, conn: sa.Connection, kind: str, name: str) -> Any:
         """The small value kept under ``kind`` and ``name``, or None."""
@@ -444,10 +445,8 @@ def _pool(url: sa.URL, to_connect: Mapping[str, Any]) -> dict[str, Any]:
     return {"pool_pre_ping": True, "pool_size": 5, "connect_args": told}
 
 
-def _to_json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+#: Kept: ``json.dumps`` with arguments makes a new one for each value.
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _tune_sqlite(engine: sa.Engine, busy: int) -> None:

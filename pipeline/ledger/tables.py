@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -26,8 +27,11 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    Update,
     bindparam,
 )
+
+from pipeline.manyrows import run_rows
 
 metadata = MetaData(
     naming_convention={
@@ -504,10 +508,15 @@ def set_each(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], 
     """Set values row by row, in one statement: each mapping has ``id`` and the columns to set (the same in all)."""
     if not rows:
         return
-    columns = [name for name in rows[0] if name != "id"]
-    statement = (
-        table.update()
-        .where(table.c.id == bindparam("row_id"))
-        .values({**{name: bindparam(f"new_{name}") for name in columns}, "updated": now})
+    columns = tuple(name for name in rows[0] if name != "id")
+    run_rows(
+        conn,
+        _set_each(table, columns),
+        [{"row_id": row["id"], "new_updated": now, **{f"new_{name}": row[name] for name in columns}} for row in rows],
     )
-    conn.execute(statement, [{"row_id": row["id"], **{f"new_{name}": row[name] for name in columns}} for row in rows])
+
+
+@lru_cache(maxsize=64)
+def _set_each(table: Table, columns: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*columns, "updated")}
+    return table.update().where(table.c.id == bindparam("row_id")).values(values)

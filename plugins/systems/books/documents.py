@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, Insert, select, tuple_, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from pipeline.api import (
@@ -32,8 +33,10 @@ from pipeline.api import (
     Where,
     Who,
     cents,
+    insert_rows,
     order_totals,
     rate_of,
+    run_rows,
 )
 from plugins.systems.books import tables as t
 from plugins.systems.books.counters import lock
@@ -417,11 +420,9 @@ class Batch:
 
     def _insert(self, rows: Sequence[Rows]) -> None:
         connection = self._connection
-        connection.execute(insert(t.documents), [made.document for made in rows])
-        if lines := [line for made in rows for line in made.lines]:
-            connection.execute(insert(t.document_lines), lines)
-        if taxes := [tax for made in rows for tax in made.taxes]:
-            connection.execute(insert(t.document_taxes), taxes)
+        insert_rows(connection, t.documents, [made.document for made in rows])
+        insert_rows(connection, t.document_lines, [line for made in rows for line in made.lines])
+        insert_rows(connection, t.document_taxes, [tax for made in rows for tax in made.taxes])
         reserve: dict[tuple[int, int], Decimal] = {}
         for made in rows:
             for place, quantity in made.reserve.items():
@@ -491,22 +492,26 @@ def add_on_hand(connection: Connection, amounts: Mapping[tuple[int, int], Decima
 def _add(connection: Connection, column: str, amounts: Mapping[tuple[int, int], Decimal], now: datetime) -> None:
     if not amounts:
         return
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as add
-    else:
-        from sqlalchemy.dialects.postgresql import insert as add  # type: ignore[assignment]
-    new = add(t.stock)
-    new = new.on_conflict_do_update(
-        index_elements=["product_id", "warehouse_id"],
-        set_={column: t.stock.c[column] + new.excluded[column], "updated_at": now},
-    )
     # ordered, so that two writers lock rows in one order
     rows = [
         {"product_id": product, "warehouse_id": place, "on_hand": _NONE, "reserved": _NONE, "updated_at": now}
         | {column: quantity}
         for (product, place), quantity in sorted(amounts.items())
     ]
-    connection.execute(new, rows)
+    run_rows(connection, _adding(column, connection.dialect.name), rows)
+
+
+@cache
+def _adding(column: str, dialect: str) -> Insert:
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as add
+    else:
+        from sqlalchemy.dialects.postgresql import insert as add  # type: ignore[assignment]
+    new = add(t.stock)
+    return new.on_conflict_do_update(
+        index_elements=["product_id", "warehouse_id"],
+        set_={column: t.stock.c[column] + new.excluded[column], "updated_at": new.excluded.updated_at},
+    )
 
 
 def _ref(row: Any) -> DocumentRef:
@@ -570,12 +575,15 @@ def _party(party: Party) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """For JSON: records as objects, exact numbers and dates as text, empty things left out."""
-    if isinstance(value, str):
+    kind: Any = type(value)
+    if kind is str or value is None:
         return value
-    if is_dataclass(value):
-        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if kind is Decimal:
+        return str(value)
+    if names := _fields(kind):
+        return {name: _plain(part) for name in names if (part := getattr(value, name)) not in _NOTHING}
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items() if part not in (None, "", {}, ())}
+        return {name: _plain(part) for name, part in value.items() if part not in _NOTHING}
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     if isinstance(value, Decimal):
@@ -583,3 +591,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     return value
+
+
+_NOTHING: tuple[Any, ...] = (None, "", {}, ())
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if isinstance(kind, type) and is_dataclass(kind) else ()

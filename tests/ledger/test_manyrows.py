@@ -1,0 +1,134 @@
+"""Many rows by one statement: what is stored, and what is refused, is what SQLAlchemy would have stored and refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.ledger.tables import Moment
+from pipeline.manyrows import insert_rows, run_rows
+from plugins.systems.books.tables import Exact
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+metadata = sa.MetaData()
+things = sa.Table(
+    "things",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", Moment),
+    sa.Column("day", sa.Date),
+    sa.Column("amount", Exact),
+    sa.Column("good", sa.Boolean),
+    sa.Column("data", sa.JSON(none_as_null=True)),
+    sa.Column("name", sa.String(64), unique=True),
+)
+defaulted = sa.Table(
+    "defaulted",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String, default="without a name"),
+)
+
+
+def row(number: int, **values: Any) -> dict[str, Any]:
+    plain = {
+        "id": number,
+        "at": NOON,
+        "day": date(2026, 11, number),
+        "amount": Decimal("1.50") * number,
+        "good": number % 2 == 0,
+        "data": {"n": number, "words": "Ґрунт"},
+        "name": f"№{number}",
+    }
+    return plain | values
+
+
+@pytest.fixture
+def conn() -> Iterator[sa.Connection]:
+    engine = sa.create_engine("sqlite://", json_serializer=lambda value: json.dumps(value, ensure_ascii=False))
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+ROWS = (
+    [row(1), row(2), row(3)],
+    [row(1, at=None, amount=None, data=None), row(2), row(3, day=None, name=None)],
+    # equal, and not written alike
+    [row(1, data=1), row(2, data=True), row(3, data=1.0)],
+    [row(1, amount=Decimal("1.5")), row(2, amount=Decimal("1.500000")), row(3, amount=Decimal("-0"))],
+    [row(1, at=NOON.astimezone(timezone(timedelta(hours=2)))), row(2)],
+    [row(1)],
+)
+
+
+def _raw(conn: sa.Connection, table: str) -> list[Any]:
+    return [tuple(one) for one in conn.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id")]
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_rows_are_stored_as_sqlalchemy_stores_them(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    conn.execute(things.insert(), rows)
+    wanted = _raw(conn, "things")
+    conn.execute(things.delete())
+    insert_rows(conn, things, rows)
+    assert _raw(conn, "things") == wanted
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"amount": 1.5}, sa.exc.StatementError),
+        ({"amount": Decimal("0.0000001")}, sa.exc.StatementError),
+        ({"amount": 1}, sa.exc.StatementError),  # equal to a number that is right
+        ({"at": datetime(2026, 11, 20, 12, 0)}, sa.exc.StatementError),
+        ({"name": "№1"}, sa.exc.IntegrityError),
+        ({"data": {1, 2}}, sa.exc.StatementError),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_as_sqlalchemy_refuses_it(
+    conn: sa.Connection, values: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error), conn.begin_nested():
+        insert_rows(conn, things, [row(1, amount=Decimal(1)), row(2, **values)])
+    assert _raw(conn, "things") == []
+
+
+def test_a_column_that_was_forgotten_is_refused(conn: sa.Connection) -> None:
+    lacking = row(2)
+    del lacking["name"]
+    with pytest.raises(sa.exc.StatementError):
+        insert_rows(conn, things, [row(1), lacking])
+
+
+def test_defaults_of_columns_are_given(conn: sa.Connection) -> None:
+    insert_rows(conn, defaulted, [{"id": 1}, {"id": 2}])
+    assert _raw(conn, "defaulted") == [(1, "without a name"), (2, "without a name")]
+
+
+def test_an_update_by_rows(conn: sa.Connection) -> None:
+    insert_rows(conn, things, [row(1), row(2)])
+    change = (
+        things.update()
+        .where(things.c.id == sa.bindparam("row_id"))
+        .values(amount=sa.bindparam("new_amount"), data=sa.bindparam("new_data"))
+    )
+    news: list[dict[str, Any]] = [
+        {"row_id": 1, "new_amount": Decimal("7.25"), "new_data": None},
+        {"row_id": 2, "new_amount": None, "new_data": ["a"]},
+    ]
+    run_rows(conn, change, news)
+    found = conn.execute(sa.select(things.c.id, things.c.amount, things.c.data).order_by(things.c.id)).all()
+    assert [tuple(one) for one in found] == [(1, Decimal("7.25"), None), (2, None, ["a"])]
+
+
+def test_no_rows_are_nothing(conn: sa.Connection) -> None:
+    insert_rows(conn, things, [])
+    assert _raw(conn, "things") == []
