@@ -6,10 +6,10 @@ Money is Decimal with a currency, codes are strings (``0042`` stays ``0042``), d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 CENT = Decimal("0.01")
 
@@ -17,6 +17,17 @@ CENT = Decimal("0.01")
 def cents(amount: Decimal) -> Decimal:
     """``amount`` rounded half up to two places, as Ukrainian accounting rounds."""
     return amount.quantize(CENT, ROUND_HALF_UP)
+
+
+_Record = TypeVar("_Record")
+
+
+def changed(record: _Record, news: Mapping[str, Any]) -> _Record:
+    """The record with these values, or itself when it has them already: as a rule nothing is to be put right, and a
+    new record takes longer than a look."""
+    if all(getattr(record, name) == value for name, value in news.items()):
+        return record
+    return replace(record, **news)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from pipeline.errors import Finding, Where
-from pipeline.model import Order, OrderLine, cents
+from pipeline.model import Order, OrderLine, cents, changed
 from pipeline.rules.parties import normal_party, tidy
 from pipeline.rules.pricing import Totals, order_totals
 from pipeline.texts import T
@@ -29,18 +29,18 @@ def normal_order(order: Order) -> Order:
     """Names, phones, mails, codes and the currency in one notation; nothing is added or left out."""
     delivery = order.delivery
     if delivery.recipient is not None:
-        delivery = replace(delivery, recipient=normal_party(delivery.recipient))
-    return replace(
-        order,
-        currency=order.currency.strip().upper(),
-        status=order.status.strip().casefold(),
-        customer=normal_party(order.customer),
-        delivery=delivery,
-        lines=tuple(
-            replace(line, code=line.code.strip(), name=tidy(line.name), number=line.number or n)
+        delivery = changed(delivery, {"recipient": normal_party(delivery.recipient)})
+    news = {
+        "currency": order.currency.strip().upper(),
+        "status": order.status.strip().casefold(),
+        "customer": normal_party(order.customer),
+        "delivery": delivery,
+        "lines": tuple(
+            changed(line, {"code": line.code.strip(), "name": tidy(line.name), "number": line.number or n})
             for n, line in enumerate(order.lines, 1)
         ),
-    )
+    }
+    return changed(order, news)
 
 
 def order_findings(
@@ -103,26 +103,20 @@ def line_findings(order: Order, line: OrderLine, *, code_needed: bool = True) ->
     if not line.code and (code_needed or not line.name):
         text = T("Item {n} ({name}) has no code.", n=line.number, name=line.name)
         yield Finding("no-code", text, where, T("Fill the article of the product on the site."))
-    for code, wrong, text in (
-        (
-            "quantity",
-            line.quantity <= 0,
-            T("Item {code}: a quantity of {value} cannot be.", code=line.code, value=line.quantity),
-        ),
-        ("price", line.price < 0, T("Item {code}: a price of {value} cannot be.", code=line.code, value=line.price)),
-        (
-            "discount",
-            line.discount < 0 or line.discount > max(cents(line.price * line.quantity), ZERO),
-            T(
-                "Item {code}: a discount of {value} on {sum} cannot be.",
-                code=line.code,
-                value=line.discount,
-                sum=cents(line.price * line.quantity),
-            ),
-        ),
-    ):
-        if wrong:
-            yield Finding(code, text, where, _ASK_SITE)
+    if line.quantity <= 0:
+        text = T("Item {code}: a quantity of {value} cannot be.", code=line.code, value=line.quantity)
+        yield Finding("quantity", text, where, _ASK_SITE)
+    if line.price < 0:
+        text = T("Item {code}: a price of {value} cannot be.", code=line.code, value=line.price)
+        yield Finding("price", text, where, _ASK_SITE)
+    if line.discount and (line.discount < 0 or line.discount > max(cents(line.price * line.quantity), ZERO)):
+        text = T(
+            "Item {code}: a discount of {value} on {sum} cannot be.",
+            code=line.code,
+            value=line.discount,
+            sum=cents(line.price * line.quantity),
+        )
+        yield Finding("discount", text, where, _ASK_SITE)
 
 
 def _number_findings(order: Order, where: Where) -> list[Finding]:

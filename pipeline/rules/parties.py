@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from pipeline.errors import Finding, Where
-from pipeline.model import Party
+from pipeline.model import Party, changed
 from pipeline.texts import T
 
 _BETWEEN_PHONES = re.compile(r"[,;/\n]|\s(?:або|или|or)\s")
@@ -15,7 +14,7 @@ _WORDS_BEFORE = re.compile(r"^[^\d+]*(?=[\d+(])")
 _WORDS_AROUND = re.compile(r"[^\W\d_]")
 _PATRONYMIC = re.compile(r"(?:ович|евич|йович|івна|ївна|овна|евна)$", re.IGNORECASE)
 _RARE_PATRONYMIC = re.compile(r"(?:[иі]ч|ічна|инична)$", re.IGNORECASE)  # Ілліч, Лукич; but surnames end so as well
-_SPACES = re.compile(r"\s+")
+_UKRAINIAN = re.compile(r"\+380([0-9]{9})")
 
 
 @lru_cache(maxsize=4096)  # one order is asked for the same number several times over
@@ -26,6 +25,8 @@ def phone(text: str, region: str = "UA") -> str:
     """
     import phonenumbers
 
+    if (written := _UKRAINIAN.fullmatch(text)) and _ukrainian_mobile().fullmatch(written[1]):
+        return text  # as nearly all sites write it; the library takes a tenth of a millisecond to say the same
     for piece in _BETWEEN_PHONES.split(text):
         part = _WORDS_AROUND.split(_WORDS_BEFORE.sub("", piece))[0]  # "тел. 044 123-45-67 дод. 12"
         digits = re.sub(r"\D", "", part)
@@ -47,6 +48,19 @@ def phone(text: str, region: str = "UA") -> str:
     return ""
 
 
+@cache
+def _ukrainian_mobile() -> re.Pattern[str]:
+    """National numbers that are valid as those of mobiles, by the library's own rules."""
+    import phonenumbers
+
+    rules = phonenumbers.PhoneMetadata.metadata_for_region("UA")
+    mobile = rules.mobile if rules else None
+    every = rules.general_desc if rules else None
+    if mobile is None or every is None or 9 not in mobile.possible_length:
+        return re.compile(r"(?!)")  # rules of another shape: the library is asked
+    return re.compile(rf"(?=(?:{every.national_number_pattern})\Z)(?:{mobile.national_number_pattern})")
+
+
 def edrpou_ok(text: str) -> bool:
     """Whether ``text`` is an EDRPOU number (8 digits) with a right check digit."""
     from stdnum.ua import edrpou
@@ -63,7 +77,7 @@ def rntrc_ok(text: str) -> bool:
 
 def tidy(text: str) -> str:
     """``text`` with every run of white space (also no-break spaces) as one space, none at the ends."""
-    return _SPACES.sub(" ", text.replace("\u200b", "")).strip()
+    return " ".join(text.replace("\u200b", "").split())
 
 
 def full_name(text: str) -> tuple[str, str, str]:
@@ -96,17 +110,17 @@ def normal_party(party: Party, region: str = "UA") -> Party:
 
     A telephone that cannot be read stays as it was written: a person may still make sense of it.
     """
-    return replace(
-        party,
-        first_name=tidy(party.first_name),
-        last_name=tidy(party.last_name),
-        middle_name=tidy(party.middle_name),
-        company=tidy(party.company),
-        edrpou=tidy(party.edrpou),
-        tax_number=tidy(party.tax_number),
-        phone=phone(party.phone, region) or tidy(party.phone),
-        email=tidy(party.email).lower(),
-    )
+    news = {
+        "first_name": tidy(party.first_name),
+        "last_name": tidy(party.last_name),
+        "middle_name": tidy(party.middle_name),
+        "company": tidy(party.company),
+        "edrpou": tidy(party.edrpou),
+        "tax_number": tidy(party.tax_number),
+        "phone": phone(party.phone, region) or tidy(party.phone),
+        "email": tidy(party.email).lower(),
+    }
+    return changed(party, news)
 
 
 def party_findings(party: Party, where: Where, region: str = "UA") -> tuple[Finding, ...]:

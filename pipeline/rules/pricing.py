@@ -120,6 +120,27 @@ def order_totals(order: Order) -> Totals:
     What the order states as its total only decides between the two ways of rounding, and the taxes that it states
     are compared: see ``tax_tolerance``. Quantities and prices are taken as they are: validate first.
     """
+    # An order is reckoned when it is validated, when it is planned and when it is booked. Nothing here can change, so
+    # that the very same parts make the very same sums; they are kept with them, as a number of an object says nothing
+    # of the next one at its place.
+    kept = (order.lines, order.delivery, order.payment, order.discounts, order.taxes, order.total)
+    if not all(type(part) is tuple for part in (order.lines, order.discounts, order.taxes)):
+        return _reckoned(order)
+    key = (*map(id, kept), bool(order.prices_include_tax))
+    found = _known.get(key)
+    if found is None:
+        if len(_known) >= _KEPT:
+            _known.clear()
+        found = _known[key] = (_reckoned(order), kept)
+    return found[0]
+
+
+#: Sums by the identities of what they were made of, with these.
+_known: dict[tuple[int, ...], tuple[Totals, object]] = {}
+_KEPT = 256  # a few batches of orders
+
+
+def _reckoned(order: Order) -> Totals:
     parts = _parts(order)
     exact = _reckon(order, parts)
     rounded = [cents(part) for part in parts]

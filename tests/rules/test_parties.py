@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,3 +133,20 @@ def test_remarks_name_what_a_person_should_look_at() -> None:
     good = Party(phone=KYIVSTAR, edrpou="1759013776", email="olena@example.com")
     assert party_findings(good, Where()) == ()
     assert party_findings(Party(), Where()) == ()
+
+
+@given(st.integers(0, 10**9 - 1))
+def test_a_number_that_is_taken_as_it_is_written_is_what_the_library_makes_of_it(rest: int) -> None:
+    import phonenumbers
+
+    written = f"+380{rest:09d}"
+    number = phonenumbers.parse(written, "UA")
+    valid = phonenumbers.is_valid_number(number)
+    made = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid else ""
+    assert phone(written) == made
+
+
+def test_a_party_that_is_right_already_is_the_same_one() -> None:
+    party = Party(last_name="Шевченко", phone=KYIVSTAR, email="olena@example.com")
+    assert normal_party(party) is party
+    assert normal_party(replace(party, last_name=" Шевченко\u200b")) == party

@@ -248,3 +248,26 @@ def test_the_parts_always_make_the_total(
     assert all(part == part.quantize(D("0.01")) for part in parts)
     for made, of in zip(totals.line_sums, one.lines, strict=True):
         assert abs(made - (of.price * of.quantity - of.discount)) < D("0.01")
+
+
+def test_the_same_parts_are_reckoned_once_and_other_ones_anew() -> None:
+    one = order(line("10.00", "3", rate="20"))
+    assert order_totals(one) is order_totals(replace(one, currency="EUR", status="paid"))
+    assert order_totals(replace(one, lines=(line("11.00", "3"),))).total == D("33.00")
+    assert order_totals(replace(one, delivery=Delivery(cost=D(5)))).total == D("35.00")
+    assert order_totals(replace(one, discounts=(Discount(amount=D(5)),))).total == D("25.00")
+    assert order_totals(replace(one, payment=Payment(fee=D(2)))).total == D("32.00")
+    assert order_totals(replace(one, prices_include_tax=False)).total == D("36.00")
+
+
+def test_parts_that_can_change_are_reckoned_each_time() -> None:
+    lines = [line("10.00")]
+    loose = replace(order(line("1.00")), lines=lines)  # type: ignore[arg-type]
+    assert order_totals(loose).total == D("10.00")
+    lines.append(line("5.00"))
+    assert order_totals(loose).total == D("15.00")
+
+
+def test_sums_stay_right_when_very_many_orders_come() -> None:
+    for number in range(1, 600):
+        assert order_totals(order(line(f"{number}.00"))).total == D(number)
