@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any
 
 from pipeline.api import (
@@ -137,7 +138,7 @@ class Reader:
                 name = child.tag[cut:]
                 if name not in found:
                     words = child.text
-                    found[name] = clean(words) if words else ""
+                    found[name] = " ".join(words.split()) if words else ""
             self._known[parent] = found
         return found
 
@@ -156,8 +157,9 @@ class Reader:
         return [child for one in outer for child in one.iterchildren(self._namespace + each)]
 
     def _note(self, parent: Any, name: str) -> str:
-        child = self._child(parent, name)
-        words = (child.text or "") if child is not None else ""
+        if not self._text(parent, name):
+            return ""
+        words = self._child(parent, name).text or ""
         return "\n".join(line.rstrip() for line in words.strip().splitlines())
 
     # --- the order ---
@@ -187,8 +189,8 @@ class Reader:
                 T("The order is a draft: the buyer has not finished it."),
                 T("Send the order when it is placed (order_created=1)."),
             )
-        exact = sum((line.price * line.quantity - line.discount for line in lines), Decimal(0))
-        if lines:  # an order without items is told as that, not by its sums
+        if lines and self._text(element, "subtotal"):  # an order without items is told as that, not by its sums
+            exact = sum((line.price * line.quantity - line.discount for line in lines), Decimal(0))
             by_line = sum((line.sum for line in lines), Decimal(0))
             self._agrees("subtotal", element, "subtotal", cents(exact), by_line)
         for name in ("status-code", "status-name", "user-id", "ip", "hash"):
@@ -234,9 +236,12 @@ class Reader:
     def _lines(self, items: Any) -> tuple[OrderLine, ...]:
         lines = []
         for number, item in enumerate(items if items is not None else (), start=1):
+            texts = self._texts(item)
+            text = texts.get
             quantity = self._decimal(item, "quantity", required=True) or Decimal(0)
             price = self._decimal(item, "price", required=True) or Decimal(0)
-            if price * quantity >= HUGE:
+            exact = price * quantity
+            if exact >= HUGE:
                 self._find(
                     "number",
                     self._child(item, "quantity"),
@@ -249,11 +254,10 @@ class Reader:
                     number,
                 )
                 continue
-            gross = cents(price * quantity)
-            discount = self._decimal(item, "discount")
-            percent = self._decimal(item, "discount-percent")
+            discount = self._decimal(item, "discount") if "discount" in texts else None
+            percent = self._decimal(item, "discount-percent") if "discount-percent" in texts else None
             if percent is not None:
-                by_percent = (price * quantity * percent / 100).quantize(CENT, ROUND_HALF_UP)
+                by_percent = (exact * percent / 100).quantize(CENT, ROUND_HALF_UP)
                 if discount is not None and abs(discount - by_percent) > TOLERANCE:
                     self._find(
                         "discount",
@@ -269,7 +273,7 @@ class Reader:
                     )
                 discount = by_percent if discount is None else discount
             discount = discount or Decimal(0)
-            if discount > gross:
+            if (discount or exact < 0) and discount > (gross := cents(exact)):
                 self._find(
                     "discount",
                     item,
@@ -278,26 +282,29 @@ class Reader:
                     number,
                 )
             line = OrderLine(
-                code=self._text(item, "code"),
-                name=self._text(item, "name"),
+                code=text("code", ""),
+                name=text("name", ""),
                 quantity=quantity,
                 price=price,
-                unit=self._text(item, "unit"),
+                unit=text("unit", ""),
                 discount=discount,
-                tax_rate=self._decimal(item, "tax-rate"),
+                tax_rate=self._decimal(item, "tax-rate") if "tax-rate" in texts else None,
                 attributes={
                     clean(attribute.get("name", "")): (attribute.text or "").strip()
                     for attribute in self._children(item, "attributes", "attribute")
                 },
-                barcode=self._text(item, "barcode"),
+                barcode=text("barcode", ""),
                 number=number,
-                comment=self._note(item, "comment"),
+                comment=self._note(item, "comment") if "comment" in texts else "",
                 source_line=self._line(item),
             )
-            self._agrees("line-total", item, "total", line.sum, number=number)
-            texts = self._texts(item)
-            self._extra.update({f"item[{number}].{name}": texts[name] for name in _ITEM_EXTRA if texts.get(name)})
-            self._named(self._child(item, "fields"), f"item[{number}].field")
+            if text("total"):
+                self._agrees("line-total", item, "total", line.sum, number=number)
+            for name in _ITEM_EXTRA:
+                if value := text(name):
+                    self._extra[f"item[{number}].{name}"] = value
+            if "fields" in texts:
+                self._named(self._child(item, "fields"), f"item[{number}].field")
             lines.append(line)
         return tuple(lines)
 
@@ -391,9 +398,8 @@ class Reader:
 
     def _decimal(self, parent: Any, name: str, *, required: bool = False) -> Decimal | None:
         words = self._text(parent, name)
-        if words and len(words) <= _DIGITS and _NUMBER.fullmatch(words):
-            value = Decimal(words)
-            return value or abs(value)  # -0 is 0
+        if words and (value := _number(words)) is not None:
+            return value
         if words or required:
             self._bad_value(parent, name, words)
         return None
@@ -519,6 +525,14 @@ def canonical(element: Any, namespace: str = "") -> bytes:
         words = words.replace(f' xmlns="{namespace[1:-1]}"'.encode(), b"", 1)
     before_start, between_ends = _WITH_RETURNS if b"&#xD;" in words else _PLAIN
     return between_ends.sub(r"\1", before_start.sub("><", words.decode())).encode()
+
+
+@lru_cache(maxsize=4096)  # rates, quantities and prices come again and again
+def _number(words: str) -> Decimal | None:
+    if len(words) > _DIGITS or not _NUMBER.fullmatch(words):
+        return None
+    value = Decimal(words)
+    return value or abs(value)  # -0 is 0
 
 
 def clean(words: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,7 +103,9 @@ class OrderXml:
     def complete(self, tail: bytes, settings: OrderXmlSettings) -> bool:  # noqa: ARG002 - the port's signature
         """Whether the end is there: ``</orders>``, or something that no waiting would turn into an order file."""
         end = tail.replace(b"\0", b"").rstrip()  # UTF-16 of ASCII tags is the tags with NULs between
-        if _EMPTY_ROOT.search(end):
+        if end.endswith(b"</orders>"):
+            return True  # of nearly all: nothing that follows a tag, and may, ends so
+        if end.endswith(b"/>") and _EMPTY_ROOT.search(end):
             return True
         closed = _CLOSED.search(end)
         if closed:
@@ -132,7 +134,7 @@ class Place(Protocol):
 
 def schema_of(settings: OrderXmlSettings, context: FormatContext) -> Schema:
     """The client's own, or the built-in one. Raises ConfigError."""
-    return Schema.load(context.base / settings.xsd if settings.xsd else schemas() / "order.xsd")
+    return Schema.load(context.base / settings.xsd if settings.xsd else _built_in())
 
 
 def rooted(document: ParsedXml, schema: Schema, file: str) -> list[Finding]:
@@ -218,8 +220,13 @@ def _path(index: int, orders: int) -> str:
     return f"orders/order[{index + 1}]" if orders > 1 else "orders/order"
 
 
+@cache
+def _built_in() -> Path:
+    return schemas() / "order.xsd"
+
+
 def _inner_names() -> frozenset[str]:
-    schema = Schema.load(schemas() / "order.xsd")
+    schema = Schema.load(_built_in())
     return frozenset(declared.name for path, declared in schema.declarations.walk() if "/" in path)
 
 
