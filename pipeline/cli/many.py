@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli import common
-from pipeline.errors import Finding, MistokError
-from pipeline.texts import TN, T, Text, hide_from_now_on, use_language
+from pipeline.texts import TN, T, hide_from_now_on, use_language
 
 if TYPE_CHECKING:
     from pipeline.config.clients import Found
-    from pipeline.engine.health import Level
 
 #: Where verbs that know folders of clients take one.
 Folder = Annotated[
@@ -99,82 +96,38 @@ _ORDER = (common.DONE, common.WAITING, common.UNREACHABLE, common.WRONG)
 
 # --- status ------------------------------------------------------------------------------------------------------
 
-LEVELS = {"well": T("well"), "trouble": T("trouble"), "down": T("down"), "wrong": T("wrong config")}
 CODES = {"well": common.DONE, "trouble": common.WAITING, "down": common.UNREACHABLE, "wrong": common.WRONG}
 COLUMNS = (
     ("client", T("Client")),
     ("state", T("State")),
     ("last", T("Last run")),
     ("running", T("Runs now")),
+    ("cards", T("Cards")),
     ("told", T("What is wrong")),
 )
 
 
 def status(context: typer.Context, folder: Path, age: timedelta, *, nagios: bool, as_json: bool) -> int:
-    """How every client stands; the exit code is that of the worst, where a wrong config is no worse than a client that
-    nobody serves."""
-    rows = list(_standings(read(context, folder), age))
-    worst = max((row["level"] for row in rows), key=("well", "trouble", "wrong", "down").index)
-    code = CODES[worst]
-    count = {level: sum(row["level"] == level for row in rows) for level in LEVELS}
-    told = "; ".join(f"{LEVELS[level]}: {n}" for level, n in count.items() if n)
+    """How every client stands; the exit code is that of the worst."""
+    from pipeline.engine.shown.standings import LEVELS, in_short, standing, worst
+    from pipeline.registry import load_registry
+
+    registry = load_registry()
+    found = [standing(one, registry, age) for one in read(context, folder)]
+    level = worst(found)
+    code, told = CODES[level], in_short(found)
     if nagios:
         from pipeline.cli.status import NAGIOS
 
-        bad = ", ".join(row["client"] for row in rows if row["level"] != "well")
+        bad = ", ".join(one.client for one in found if one.level != "well")
         print(f"MISTOK {NAGIOS[code][1]} - {told}{f' ({bad})' if bad else ''}")
         return NAGIOS[code][0]
     if as_json:
-        common.print_json({"clients": rows, "level": worst, "exit_code": code})
+        common.print_json({"clients": [one.row() for one in found], "level": level, "exit_code": code})
         return code
-    shown = [row | {"state": LEVELS[row["level"]], "told": _short(row["troubles"])} for row in rows]
-    common.table(COLUMNS, shown, empty=T("There is no client."))
+    rows = [
+        {**one.row(), "state": LEVELS[one.level], "running": ", ".join(one.running), "told": one.told} for one in found
+    ]
+    common.table(COLUMNS, rows, empty=T("There is no client."))
     common.console().print(told, markup=False)
     return code
-
-
-def _short(troubles: list[Text | str]) -> str:
-    more = f" (+{len(troubles) - 1})" if len(troubles) > 1 else ""
-    return f"{troubles[0]}{more}" if troubles else ""
-
-
-def _standings(clients: tuple[Found, ...], age: timedelta) -> Iterator[dict[str, Any]]:
-    for found in clients:
-        if found.config is None:
-            yield _row(found, "wrong", troubles=[_placed(one) for one in found.findings])
-            continue
-        try:
-            yield _standing(found, age)
-        except MistokError as error:  # such as a ledger that does not answer
-            yield _row(found, "down", troubles=[error.text])
-
-
-def _standing(found: Found, age: timedelta) -> dict[str, Any]:
-    from pipeline.engine import health
-    from pipeline.engine.runtime import Client
-    from pipeline.engine.shown.troubles import troubles
-    from pipeline.registry import load_registry
-
-    config = found.config
-    assert config is not None
-    with Client.open(config, registry=load_registry(), read_only=True) as client:
-        health_now = health.examine(config, client.ledger, max_age=age)
-        level: Level = health.level(config, health_now)
-    last = max((job.last.started for job in health_now.jobs if job.last), default=None)
-    return _row(
-        found,
-        level.value,
-        last=last.astimezone(config.zone) if last else None,
-        running=", ".join(job.name for job in health_now.jobs if job.running_since),
-        troubles=list(troubles(config, health_now)),
-    )
-
-
-def _row(found: Found, level: str, **more: Any) -> dict[str, Any]:
-    row = {"client": found.name, "level": level, "folder": found.folder, "last": None, "running": "", "troubles": []}
-    return row | more
-
-
-def _placed(finding: Finding) -> str:
-    place = common.place_of(finding)
-    return f"{place}: {finding.text}" if place else str(finding.text)

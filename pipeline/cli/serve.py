@@ -54,7 +54,7 @@ def serve(
         if clients is not None:
             from pipeline.cli.serve_many import serve_many
 
-            serve_many(context, clients, workers, drain)
+            serve_many(context, clients, workers, drain, web=web)
             return
         config, refused = common.load(context), ""
         if not _jobs_on(config):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +31,9 @@ def settings_of(context: typer.Context, folder: Path) -> ServiceConfig:
     return settings
 
 
-def serve_many(context: typer.Context, folder: Path, workers: int | None, drain: float) -> None:
+def serve_many(
+    context: typer.Context, folder: Path, workers: int | None, drain: float, *, web: bool | None = None
+) -> None:
     """Serve every client in ``folder`` until it is stopped."""
     from pipeline import logs
     from pipeline.engine.house import House
@@ -47,9 +51,33 @@ def serve_many(context: typer.Context, folder: Path, workers: int | None, drain:
     )
     house.opened = lambda member: _opened(house, member)
     house.begun = lambda: _begun(house, settings)
-    with house.signals():
+    with house.signals(), _page(folder, settings, web):
         house.run()
     out.print(str(T("Stopped.")))
+
+
+@contextmanager
+def _page(folder: Path, settings: ServiceConfig, web: bool | None) -> Iterator[None]:
+    """The page of all clients beside the service, where it is wanted. Raises ConfigError when its address is taken."""
+    from pipeline.config.model import WebConfig
+
+    if web is False or (web is None and settings.web is None):
+        yield
+        return
+    from pipeline.cli.support import parts
+    from pipeline.engine.runtime import Client
+    from pipeline.web.server import ManyPage
+    from pipeline.web.street import house_config
+
+    config, wanted = house_config(folder, settings.language), settings.web or WebConfig()
+    out = common.console()
+    page = ManyPage(config, wanted, lambda line: out.print(line, soft_wrap=True, markup=False), parts)
+    with Client.open(config) as client:
+        page.start(client.ledger)
+    try:
+        yield
+    finally:
+        page.stop()
 
 
 def _opened(house: House, member: Member) -> None:

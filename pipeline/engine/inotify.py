@@ -20,6 +20,10 @@ _CLOSE_WRITE, _MOVED_TO, _CREATE, _MODIFY, _ATTRIB = 0x8, 0x80, 0x100, 0x2, 0x4
 _DELETE_SELF, _MOVE_SELF, _OVERFLOW, _IGNORED = 0x400, 0x800, 0x4000, 0x8000
 _MASK = _CLOSE_WRITE | _MOVED_TO | _CREATE | _MODIFY | _ATTRIB | _DELETE_SELF | _MOVE_SELF
 _EVENT = struct.Struct("iIII")
+#: As inotify_init1(2) has them; systems without it have not.
+_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+#: Named once, so that types are checked for every system on any.
+PLATFORM: str = sys.platform
 
 
 class Inotify:
@@ -27,7 +31,7 @@ class Inotify:
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = int(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._fd = int(self._libc.inotify_init1(_FLAGS))
         if self._fd < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
@@ -134,7 +138,7 @@ class SharedWatch:
 
 def inotify() -> Inotify | None:
     """A watcher for many, where the system has one."""
-    if sys.platform != "linux":
+    if PLATFORM != "linux":
         return None
     try:
         return Inotify()

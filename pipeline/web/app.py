@@ -83,6 +83,20 @@ def make_app(site: Site) -> FastAPI:
     return app
 
 
+def make_front(site: Site) -> FastAPI:
+    """The pages of those who look after many clients: the list of them, and who may see it."""
+    from pipeline.web.pages import access, audit, clients, login
+
+    app = FastAPI(title="Mistok", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.site = site
+    for room in (login, clients, access, audit):
+        app.include_router(room.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.add_middleware(Guard, site=site)
+    _tell_errors(app)
+    return app
+
+
 def _tell_errors(app: FastAPI) -> None:
     @app.exception_handler(NeedsLogin)
     def needs_login(request: Request, _error: NeedsLogin) -> Response:

@@ -18,6 +18,7 @@ from pipeline.web.site import Site
 #: What an open page fetches by itself has this header (static/mistok.js): nobody may be sitting there.
 LIVE = "mistok-live"
 COOKIE, CSRF_COOKIE = "mistok", "mistok_csrf"
+MANY_COOKIE = "mistok_all"  #: of many clients: the session of one who looks after all of them, see street.py
 MOST = 200_000  #: bytes of a form
 
 
@@ -58,7 +59,23 @@ def whoever(request: Request, site: TheSite) -> Person | None:
         return _by_proxy(request, site, name)
     token = request.cookies.get(cookie_name(COOKIE, request), "")
     if not token:
+        return _of_the_house(request, site)
+    with ledger.read() as conn:
+        row = people.session(conn, ledger.client, hashed(token), now, site.settings.idle)
+    if row is None:
+        return _of_the_house(request, site)
+    if LIVE not in request.headers and people.is_stale(row, now):
+        with ledger.begin() as conn:
+            people.touch(conn, row["token"], now)
+    return Person(row["name"], Role(row["role"]), request.state.address, row["csrf"], row["token"])
+
+
+def _of_the_house(request: Request, site: Site) -> Person | None:
+    """One who looks after all clients, logged in there; None: this is no page of many, or nobody is."""
+    token = request.cookies.get(cookie_name(MANY_COOKIE, request), "")
+    if site.house is None or not token:
         return None
+    ledger, now = site.house.client.ledger, site.now()
     with ledger.read() as conn:
         row = people.session(conn, ledger.client, hashed(token), now, site.settings.idle)
     if row is None:

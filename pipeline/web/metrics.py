@@ -37,12 +37,17 @@ def healthz(site: TheSite) -> Response:
 @router.get("/metrics")
 def metrics(request: Request, site: TheSite) -> Response:
     """For Prometheus. Raises Forbidden for whoever does not come from where the settings let metrics be read from."""
-    proxied = "x-forwarded-for" in request.headers and not is_trusted(request.state.peer, site.settings.proxy)
-    if proxied or not _is_within(request.state.address, site.settings.metrics):
+    if not may_measure(request, site):
         raise Forbidden("role")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Collector(site))
     return Response(generate_latest(registry), media_type=CONTENT)
+
+
+def may_measure(request: Request, site: Site) -> bool:
+    """Whether whoever asks comes from where the settings let metrics be read from."""
+    proxied = "x-forwarded-for" in request.headers and not is_trusted(request.state.peer, site.settings.proxy)
+    return not proxied and _is_within(request.state.address, site.settings.metrics)
 
 
 def _is_within(address: str, networks: Iterable[str]) -> bool:

@@ -58,9 +58,17 @@ MENU: Sequence[tuple[str, str, Text, Right]] = (
 )
 
 
-def menu(person: Person) -> list[tuple[str, str, Text, Right]]:
+#: The menu of those who look after many clients, on the page of all of them.
+FRONT: Sequence[tuple[str, str, Text, Right]] = (
+    ("clients", "/", T("Clients"), Right.SEE),
+    ("access", "/access", T("Access"), Right.USERS),
+    ("audit", "/audit", T("Log"), Right.AUDIT),
+)
+
+
+def menu(person: Person, front: bool = False) -> list[tuple[str, str, Text, Right]]:
     """The pages that this person may see."""
-    return [entry for entry in MENU if person.may(entry[3])]
+    return [entry for entry in (FRONT if front else MENU) if person.may(entry[3])]
 
 
 def link(path: str, **query: Any) -> str:
@@ -103,6 +111,8 @@ def page(
                 "zone": config.timezone,
                 "language": request.state.language,
                 "here": here,
+                "front": site.standings is not None,
+                "of_many": site.house is not None and person is not None,
                 "path": request.url.path,
                 "self": link(request.url.path, **dict(request.query_params)),
                 "now": site.now().astimezone(config.zone),

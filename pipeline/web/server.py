@@ -127,8 +127,7 @@ class Page:
         support_parts: SupportParts | None = None,
     ) -> None:
         self._settings, self._say = settings, say
-        boot = boot_for(config)
-        self._boot = Boot("", (*boot.payload, settings, support_parts), boot.log_level, boot.secrets)
+        self._boot, self._main = self._life(config, settings, support_parts)
         self._door = Door()
         self._socket: socket.socket | None = None
         self._place = settings.address()
@@ -136,6 +135,13 @@ class Page:
         self._pipe: Wire | None = None
         self._ended = threading.Event()
         self._keeper: threading.Thread | None = None
+
+    def _life(
+        self, config: ClientConfig, settings: WebConfig, parts: SupportParts | None
+    ) -> tuple[Boot, Callable[[Connection, Boot, socket.socket], None]]:
+        """What its process is started with, and what it does."""
+        boot = boot_for(config)
+        return Boot("", (*boot.payload, settings, parts), boot.log_level, boot.secrets), main
 
     @property
     def address(self) -> str:
@@ -178,7 +184,7 @@ class Page:
         ours, theirs = context.Pipe()
         assert self._socket is not None
         self._process = context.Process(
-            target=main, args=(theirs, self._boot, self._socket), name="mistok-page", daemon=False
+            target=self._main, args=(theirs, self._boot, self._socket), name="mistok-page", daemon=False
         )
         self._process.start()
         theirs.close()
@@ -211,6 +217,48 @@ class Page:
             self._process.join(ENDING)
 
 
+class ManyPage(Page):
+    """The page of many clients. ``config``: of the service itself, see ``pipeline.web.street.house_config``."""
+
+    def _life(
+        self, config: ClientConfig, settings: WebConfig, parts: SupportParts | None
+    ) -> tuple[Boot, Callable[[Connection, Boot, socket.socket], None]]:
+        boot = boot_for(config)
+        return Boot("", (*boot.payload, settings, parts), boot.log_level, boot.secrets), main_of_many
+
+
+def main_of_many(pipe: Connection, boot: Boot, listening: socket.socket) -> None:
+    """The life of the page of many clients."""
+    be_quiet_and_mortal()
+    send_logs(Mouth(pipe), boot)
+    try:
+        _serve_many(pipe, boot.payload, listening)
+    except MistokError as error:
+        log.error("page_failed", error=error.text.render("en"))
+        raise SystemExit(1) from error
+
+
+def _serve_many(pipe: Connection, payload: Any, listening: socket.socket) -> None:
+    from pipeline.engine.runtime import Client
+    from pipeline.web.app import make_app, make_front
+    from pipeline.web.site import Site
+    from pipeline.web.street import Standings, Street
+
+    _sources, pickled, settings, parts = payload
+    config: ClientConfig = pickle.loads(pickled)  # noqa: S301 - made by our own parent a moment ago
+    with Client.open(config) as client:
+        standings = Standings(config.base)
+        site = Site(client, settings, standings=standings)
+        street = Street(config.base, site, make_front(site), settings, parts, make_app)
+        standings.start()
+
+        def end() -> None:
+            standings.close()
+            street.close()
+
+        _answer(street, listening, pipe, end)
+
+
 def first_link(ledger: Ledger, settings: WebConfig) -> str:
     """A token of the link that makes the first user; empty when there are users, or the proxy names them."""
     from pipeline.ledger import people
@@ -236,8 +284,6 @@ def main(pipe: Connection, boot: Boot, listening: socket.socket) -> None:
 
 
 def _serve(pipe: Connection, payload: Any, listening: socket.socket) -> None:
-    import uvicorn
-
     from pipeline.config.masking import mask
     from pipeline.engine.runtime import Client
     from pipeline.registry import load_registry
@@ -249,31 +295,38 @@ def _serve(pipe: Connection, payload: Any, listening: socket.socket) -> None:
     registry = load_registry(sources=sources)
     config: ClientConfig = pickle.loads(pickled)  # noqa: S301 - made by our own parent a moment ago
     hide_from_now_on(lambda words: mask(words, config.secrets))
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # that it has started is said by us
     with Client.open(config, registry=registry) as client:
         site = Site(client, settings, support_parts=parts)
         site.streams.start()
-        app = make_app(site)
-        # proxy_headers: whom to believe is ours to say, see proxy.py
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-                timeout_graceful_shutdown=2,
-                h11_max_incomplete_event_size=32_768,
-            )
+        # streams would hold the server up: nobody ends them but we
+        _answer(make_app(site), listening, pipe, site.streams.close)
+
+
+def _answer(app: Any, listening: socket.socket, pipe: Connection, at_the_end: Callable[[], None]) -> None:
+    """Answer requests until ``pipe`` is closed; ``at_the_end`` ends what goes on by itself."""
+    import uvicorn
+
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # that it has started is said by us
+    # proxy_headers: whom to believe is ours to say, see proxy.py
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=32_768,
         )
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # the service says when to end
+    )
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # the service says when to end
 
-        def end() -> None:
-            with contextlib.suppress(EOFError, OSError):
-                pipe.recv()
-            server.should_exit = True
-            site.streams.close()  # they would hold the server up: nobody ends them but we
+    def end() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            pipe.recv()
+        server.should_exit = True
+        at_the_end()
 
-        threading.Thread(target=end, name="mistok-page-end", daemon=True).start()
-        server.run(sockets=[listening])
+    threading.Thread(target=end, name="mistok-page-end", daemon=True).start()
+    server.run(sockets=[listening])

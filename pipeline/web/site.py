@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config.model import ClientConfig, WebConfig
 from pipeline.engine.runtime import Client
@@ -15,6 +15,9 @@ from pipeline.web.limits import Attempts
 from pipeline.web.passwords import Passwords
 from pipeline.web.streams import Streams
 from pipeline.web.tasks import Tasks
+
+if TYPE_CHECKING:
+    from pipeline.web.street import Standings
 
 #: Parts of a support bundle that the command line makes: (name, maker of data), given whether to try the servers.
 SupportParts = Callable[[ClientConfig, bool], Sequence[tuple[str, Callable[[], Any]]]]
@@ -29,6 +32,8 @@ class Site:
     passwords: Passwords = field(default_factory=Passwords)
     tasks: Tasks = field(default_factory=Tasks)
     support_parts: SupportParts | None = None
+    house: Site | None = None  #: of one of many: the site of those who look after all of them
+    standings: Standings | None = None  #: of that site itself: how each client stands
     attempts: Attempts = field(init=False)
     streams: Streams = field(init=False)
 

@@ -71,6 +71,12 @@ class Streams:
         if thread is not None:
             thread.join(5)
 
+    @property
+    def listened(self) -> bool:
+        """Whether any PC follows."""
+        with self._lock:
+            return bool(self._listeners)
+
     def join(self, pc_id: int, token: str) -> Listener:
         """A new stream of a PC that came with this token (its hash); the oldest of too many ends."""
         made = Listener(pc_id, token)

@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.command import mistok
 from tests.e2e.many import ORDERS, Many, silent, until
 
+pytestmark = pytest.mark.full
 HEALTHY = ("anna", "bohdan", "vira")
 
 
@@ -134,10 +135,9 @@ def test_clients_come_go_and_are_mended_while_it_works(served: Served) -> None:
     until(lambda: len(many.documents("anna")) == 3, running, many)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal of POSIX")
 def test_it_stops_when_it_is_told_to(served: Served) -> None:
     """The last one: it ends the service of them all."""
-    if sys.platform == "win32":
-        pytest.skip("a signal of POSIX")
     served.running.send_signal(signal.SIGTERM)
     assert served.running.wait(240) == 0
     assert "Stopped." in served.many.said()

@@ -42,7 +42,7 @@ class Fleet:
     """So many clients in one folder, one ledger database for all of them, and a queue."""
 
     folder: Path
-    server: Postgres
+    server: Postgres | None  #: None: each ledger is a file
     ledger: str
     queue: str
     clients: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Fleet:
             invariants.check(config, inboxes=[self.inbox(name)], dropped=self.dropped[name], again=again)
             made = len(invariants.books_rows(config))
             assert made == len(self.dropped[name]), f"{name}: {made} documents of {len(self.dropped[name])} orders"
-        tally.note("ledger", "postgres")
+        tally.note("ledger", "postgres" if self.ledger.startswith("postgres") else "sqlite")
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

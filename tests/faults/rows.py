@@ -93,5 +93,6 @@ FAULTS: tuple[Fault, ...] = tuple(
         (60, "a file locked by an antivirus", "tried again"),
         (61, "one of several workers is killed in the middle of runs", "others go on with its jobs; each order once"),
         (62, "PostgreSQL is restarted while workers run", "they wait for it and go on; each order once"),
+        (63, "the service of many clients is killed while they run", "all go on with the next one; each order once"),
     )
 )

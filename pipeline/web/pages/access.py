@@ -129,13 +129,15 @@ def _shown(
     pc: dict[str, Any] | None = None,
     user: dict[str, Any] | None = None,
 ) -> Response:
-    own = str(request.base_url).rstrip("/")
+    own = (site.settings.url or str(request.base_url)).rstrip("/")
+    if site.house is not None:  # one of many
+        own += f"/c/{site.client.config.client}"
     data = {
         **view(site, who),
         "wrong": wrong,
         "pc": pc,
         "user": user,
-        "address": (site.settings.url or own).rstrip("/"),
+        "address": own,
         "by_proxy": _named_by_proxy(site),
     }
     status = HTTPStatus.OK if wrong is None else HTTPStatus.UNPROCESSABLE_ENTITY

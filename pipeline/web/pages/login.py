@@ -89,6 +89,9 @@ def log_out(request: Request, site: TheSite, who: Someone, fields: Form) -> Resp
     ledger = site.client.ledger
     with ledger.begin() as conn:
         people.end_session(conn, who.token)
+    if site.house is not None:  # who looks after all clients leaves all their pages
+        with site.house.client.ledger.begin() as conn:
+            people.end_session(conn, who.token)
     site.record(who, "logout")
     answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     drop_cookie(answer, request, COOKIE)

@@ -1,0 +1,87 @@
+"""How each of many clients stands, in a row: for the list of the page and of ``mistok status DIR``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.clients import Found
+from pipeline.engine import health
+from pipeline.engine.history import SILENT
+from pipeline.engine.runtime import Client
+from pipeline.engine.shown.troubles import placed, troubles
+from pipeline.errors import MistokError
+from pipeline.registry import Registry
+from pipeline.texts import T, Text
+
+LEVELS = {"well": T("well"), "trouble": T("trouble"), "down": T("down"), "wrong": T("wrong config")}
+#: From the best to the worst: whom nobody serves is worse off than who has a config that is told to be wrong.
+WORSE = ("well", "trouble", "wrong", "down")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One client: its level (see ``LEVELS``), when a run of it began last, what runs now, what waits, what is wrong."""
+
+    client: str
+    folder: Path
+    level: str
+    last: datetime | None = None
+    running: tuple[str, ...] = ()
+    cards: int = 0
+    troubles: tuple[Text | str, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """For --json and tables."""
+        return {
+            "client": self.client,
+            "level": self.level,
+            "folder": self.folder,
+            "last": self.last,
+            "running": list(self.running),
+            "cards": self.cards,
+            "troubles": [str(words) for words in self.troubles],
+        }
+
+    @property
+    def told(self) -> str:
+        """What is wrong, in a line."""
+        more = f" (+{len(self.troubles) - 1})" if len(self.troubles) > 1 else ""
+        return f"{self.troubles[0]}{more}" if self.troubles else ""
+
+
+def standing(found: Found, registry: Registry, age: timedelta = SILENT) -> Standing:
+    """How this client stands. ``age``: a service that was silent for longer is not alive. Raises nothing of ours."""
+    config = found.config
+    if config is None:
+        return Standing(found.name, found.folder, "wrong", troubles=tuple(map(placed, found.findings)))
+    try:
+        with Client.open(config, registry=registry, read_only=True) as client:
+            now = health.examine(config, client.ledger, max_age=age)
+            level = health.level(config, now)
+    except MistokError as error:  # such as a ledger that does not answer
+        return Standing(found.name, found.folder, "down", troubles=(error.text,))
+    last = max((job.last.started for job in now.jobs if job.last), default=None)
+    return Standing(
+        found.name,
+        found.folder,
+        level.value,
+        last.astimezone(config.zone) if last else None,
+        tuple(job.name for job in now.jobs if job.running_since),
+        sum(now.cards.values()),
+        tuple(troubles(config, now)),
+    )
+
+
+def worst(standings: Sequence[Standing]) -> str:
+    """The level of the one that stands worst."""
+    return max((one.level for one in standings), key=WORSE.index, default="well")
+
+
+def in_short(standings: Sequence[Standing]) -> str:
+    """How many stand how."""
+    count = {level: sum(one.level == level for one in standings) for level in LEVELS}
+    return "; ".join(f"{LEVELS[level]}: {n}" for level, n in count.items() if n)
