@@ -5,21 +5,25 @@ For the developer of a site. Products, currencies and whether an order came befo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.cli import common
 from pipeline.cli.formats import ByFormat, ByJob, Chosen, choose, zone_of
+from pipeline.engine import parts
 from pipeline.errors import ConfigError, Finding, MistokError, Rejected, Where, Who, system_words
-from pipeline.flow import InboundStep, PlanContext, StepPlugin
+from pipeline.flow import InboundSettings, InboundStep, PlanContext, StepPlugin
 from pipeline.model import Order
-from pipeline.ports import DecodedOrder, FormatContext, OrderFormat
+from pipeline.ports import DecodedOrder, FormatContext, OrderFormat, OrderStream
 from pipeline.settings import Settings
 from pipeline.texts import TN, T, Text
 
@@ -27,6 +31,13 @@ VERDICTS = {
     "accepted": T("good"),
     "held": T("would be held: some orders wait for a person"),
     "quarantined": T("refused: nothing of it would be taken"),
+}
+LISTED = 1000  #: orders of a large file that are listed, and remarks on it
+_AT_ONCE = 50
+_LEFT_OUT: Mapping[str, Callable[[int], Text]] = {
+    "accepted": lambda n: TN("{n} more order is good.", "{n} more orders are good.", n),
+    "held": lambda n: TN("{n} more order would be held.", "{n} more orders would be held.", n),
+    "notes": lambda n: TN("{n} more remark is left out.", "{n} more remarks are left out.", n),
 }
 
 
@@ -48,6 +59,12 @@ class Verdict:
     orders: tuple[Judged, ...] = ()
     findings: tuple[Finding, ...] = ()  #: of the file itself
     notes: tuple[Finding, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)  #: of a large file: what is counted, and not listed
+
+    @property
+    def count(self) -> int:
+        """How many orders there are."""
+        return len(self.orders) + self.left_out.get("accepted", 0) + self.left_out.get("held", 0)
 
     def to_json(self) -> dict[str, Any]:
         """For ``--json``; findings in the language in use, amounts as strings."""
@@ -69,6 +86,7 @@ class Verdict:
                 }
                 for one in self.orders
             ],
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
         }
 
 
@@ -166,8 +184,15 @@ def judge_file(path: Path, chosen: Chosen) -> Verdict:
     order_format, context = chosen.plugin.format, context_for(path, chosen)
     if not isinstance(order_format, OrderFormat):
         common.usage(T("Format `{name}` reads no orders.", name=chosen.plugin.name))
+    least = getattr(chosen.step_settings, "stream_from", InboundSettings.model_fields["stream_from"].default)
     try:
+        stream = parts.opened(order_format, path, least, chosen.settings, context, Path(gettempdir()))
+        if stream is not None:
+            with closing(stream):
+                return _judge_large(path, stream, context, chosen)
         data = path.read_bytes()
+    except Rejected as error:
+        return Verdict(path, "quarantined", findings=error.findings)
     except OSError as error:
         finding = Finding(
             "unreadable",
@@ -187,6 +212,55 @@ def judge_file(path: Path, chosen: Chosen) -> Verdict:
     return Verdict(path, outcome, orders, (), (*decoded.notes, *twins))
 
 
+def _judge_large(path: Path, stream: OrderStream, context: FormatContext, chosen: Chosen) -> Verdict:
+    """The same of a large file: what is wrong is listed, LISTED orders at most, and all else is counted."""
+    twins: dict[int, Finding] = {}
+    notes: list[Finding] = list(stream.notes)
+    for places in stream.repeated:
+        first = next(iter(stream.pick(places[:1])))
+        for start in range(1, len(places), _AT_ONCE):
+            here = places[start : start + _AT_ONCE]
+            for place, other in zip(here, stream.pick(here), strict=True):
+                if (first.source, first.id) != (other.source, other.id):
+                    continue
+                found = _twin(first, other, context.file)
+                if first.fragment == other.fragment:
+                    notes.append(found)
+                else:
+                    twins[place] = replace(found, where=replace(found.where, line=other.line))
+                    twins.setdefault(places[0], replace(found, where=replace(found.where, line=first.line)))
+    listed: list[Judged] = []
+    left_out: Counter[str] = Counter()
+    place = 0
+    for batch in stream.batches(_AT_ONCE):
+        for decoded in batch.orders:
+            one = _judge_order(decoded, context, chosen.step, chosen.step_settings)
+            if place in twins:
+                one = replace(one, findings=(twins[place], *one.findings))
+            place += 1
+            if one.findings and len(listed) < LISTED:
+                listed.append(one)
+            else:
+                left_out["held" if one.findings else "accepted"] += 1
+        notes.extend(batch.notes)
+        left_out["notes"] += max(len(notes) - LISTED, 0)
+        del notes[LISTED:]
+    outcome = "held" if listed else "accepted"
+    return Verdict(path, outcome, tuple(listed), (), tuple(notes), {word: n for word, n in left_out.items() if n})
+
+
+def _twin(first: DecodedOrder, second: DecodedOrder, file: str) -> Finding:
+    """What is said of an order that stands there a second time."""
+    values: dict[str, Any] = {"number": second.number, "first": first.line or 0, "second": second.line or 0}
+    if first.fragment == second.fragment:
+        text = T("Order №{number} stands twice with the same content (lines {first} and {second}).", **values)
+        hint = T("It is taken once. Write each order once.")
+    else:
+        text = T("Order №{number} stands twice with different content (lines {first} and {second}).", **values)
+        hint = T("Nobody can say which one is meant: send a file in which it stands once.")
+    return Finding("twin-order", text, Where(file, second.line, order=second.id), hint)
+
+
 def _twins(orders: Sequence[Judged], file: str) -> tuple[tuple[Judged, ...], tuple[Finding, ...]]:
     """The orders, held where one number stands for different content; and remarks on those that stand there twice."""
     first: dict[tuple[str, str], int] = {}
@@ -200,18 +274,14 @@ def _twins(orders: Sequence[Judged], file: str) -> tuple[tuple[Judged, ...], tup
         if earlier == place:
             continue
         other = orders[earlier].decoded
-        values: dict[str, Any] = {"number": decoded.number, "first": other.line or 0, "second": decoded.line or 0}
+        found = _twin(other, decoded, file)
         if other.fragment == decoded.fragment:
-            text = T("Order №{number} stands twice with the same content (lines {first} and {second}).", **values)
-            hint = T("It is taken once. Write each order once.")
-            remarks.append(Finding("twin-order", text, Where(file, decoded.line, order=decoded.id), hint))
+            remarks.append(found)
             continue
-        text = T("Order №{number} stands twice with different content (lines {first} and {second}).", **values)
-        hint = T("Nobody can say which one is meant: send a file in which it stands once.")
         for at in (earlier, place):
             held = judged[at]
-            finding = Finding("twin-order", text, Where(file, held.decoded.line, order=decoded.id), hint)
-            if all(known.code != finding.code for known in held.findings):
+            if all(known.code != found.code for known in held.findings):
+                finding = replace(found, where=replace(found.where, line=held.decoded.line))
                 judged[at] = replace(held, findings=(finding, *held.findings))
     return tuple(judged), tuple(remarks)
 
@@ -251,12 +321,14 @@ def show(verdicts: Sequence[Verdict]) -> None:
         for one in verdict.orders:
             out.print(Rich("  " + str(_order_line(one)), style="yellow" if one.findings else ""))
             _show_findings(out, one.findings, "    ")
+        for word, count in verdict.left_out.items():
+            out.print("  " + str(_LEFT_OUT[word](count)))
         for note in verdict.notes:
             out.print(Rich("  " + str(T("Remark: {words}", words=note.text)), style="dim"))
             if note.hint:
                 out.print(Rich("    → " + str(note.hint), style="dim"))
     counts = {outcome: sum(verdict.outcome == outcome for verdict in verdicts) for outcome in VERDICTS}
-    orders = sum(len(verdict.orders) for verdict in verdicts)
+    orders = sum(verdict.count for verdict in verdicts)
     out.print(
         str(
             T(

@@ -10,7 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from pipeline.cli.validate import judge, validate
+from pipeline.cli.validate import judge, show, validate
+from pipeline.engine import parts
 from pipeline.errors import ConfigError
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "orders"
@@ -143,3 +144,34 @@ def test_an_order_without_items_is_told_as_that_first(tmp_path: Path) -> None:
     (verdict,) = judge([path], {})
     assert verdict.orders[0].findings[0].code == "no-items"
     assert verdict.orders[0].findings[0].where.element == "orders/order/items"
+
+
+def test_a_large_file_is_judged_alike_and_told_in_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (SAMPLES / "good" / "single.xml").read_text("utf-8")
+    start, end = text.index("  <order>"), text.index("</orders>")
+    orders = [text[start:end].replace("4701", str(10_000 + number)) for number in range(120)]
+    orders[7] = orders[7].replace("<total>", "<total>1")
+    orders += [orders[3], orders[90].replace("</order>", "<comment>x</comment></order>")]
+    path = tmp_path / "big.xml"
+    path.write_text(text[:start] + "".join(orders) + text[end:], encoding="utf-8")
+    real = parts.opened
+    monkeypatch.setattr(parts, "opened", lambda form, path, _least, *more: real(form, path, 0, *more))
+    (large,) = judge([path], {})
+    with monkeypatch.context() as small:
+        small.setattr(parts, "opened", lambda *_: None)
+        (whole,) = judge([path], {})
+    wrong = [one for one in whole.orders if one.findings]
+    assert [one.decoded.id for one in wrong] == ["10007", "10090", "10090"]
+    assert large.orders == tuple(wrong)
+    assert (large.outcome, large.notes, large.count) == ("held", whole.notes, 122)
+    assert large.to_json()["left_out"] == {"accepted": 119}
+    monkeypatch.setattr("pipeline.cli.validate.LISTED", 1)
+    (short,) = judge([path], {})
+    assert (len(short.orders), short.left_out) == (1, {"accepted": 119, "held": 2})
+    show([short])
+    said = capsys.readouterr().out.replace("\u00a0", "").replace(",", "")
+    assert "119 more orders are good." in said
+    assert "2 more orders would be held." in said
+    assert "Orders: 122." in said
