@@ -192,6 +192,18 @@ def in_file(conn: sa.Connection, file_id: int) -> list[Row]:
     return [row_dict(row) for row in conn.execute(query)]
 
 
+def count_in_file(conn: sa.Connection, file_id: int, state: OrderState, without: Collection[int]) -> int:
+    """How many orders in that state appeared in a file, those ``without`` aside."""
+    here = (sightings.c.file_id == file_id) & (orders.c.state == str(state))
+    query = sa.select(sa.func.count()).select_from(sightings.join(orders, orders.c.id == sightings.c.order_row))
+    count = int(conn.execute(query.where(here)).scalar_one())
+    known = sorted(without)
+    for start in range(0, len(known), _CHUNK):
+        some = orders.c.id.in_(known[start : start + _CHUNK])
+        count -= int(conn.execute(query.where(here & some)).scalar_one())
+    return count
+
+
 def files_of(conn: sa.Connection, order_row: int) -> list[int]:
     """Ids of the files that an order appeared in, first one first."""
     query = sa.select(sightings.c.file_id).where(sightings.c.order_row == order_row).order_by(sightings.c.id)

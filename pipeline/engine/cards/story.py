@@ -19,6 +19,7 @@ from pipeline.ledger.tables import OrderState
 from pipeline.xmlio.encoding import read_text
 
 Row = dict[str, Any]
+LARGEST = 20_000_000  #: bytes of a file that is shown beside what is wrong with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,8 @@ def load(client: Client, shown: Sequence[Row]) -> list[Story]:
     with client.ledger.read() as conn:
         files = file_rows.by_ids(conn, {card["file_id"] for card in shown if card["file_id"]})
         orders = order_rows.by_ids(conn, {card["order_row"] for card in shown if card["order_row"]})
-        own = {card["order_row"] for card in shown}
-        taken = {
-            file_id: sum(
-                row["state"] == OrderState.CREATED and row["id"] not in own for row in order_rows.in_file(conn, file_id)
-            )
-            for file_id in files
-        }
+        own = {card["order_row"] for card in shown if card["order_row"]}
+        taken = {file_id: order_rows.count_in_file(conn, file_id, OrderState.CREATED, own) for file_id in files}
     texts: dict[int, str] = {}
     stories = []
     for card in shown:
@@ -68,8 +64,10 @@ def load(client: Client, shown: Sequence[Row]) -> list[Story]:
 
 
 def text_of(client: Client, file: Row) -> str:
-    """The archived file as text, as well as it can be read; empty when there is no sound copy of it."""
-    if not file["sha256"]:
+    """The archived file as text, as well as it can be read; empty when there is no sound copy of it, or it is so large
+    that it does not belong into memory."""
+    path = client.archive.find(file["sha256"]) if file["sha256"] else None
+    if path is None or path.stat().st_size > LARGEST:
         return ""
     try:
         data = client.archive.read(file["sha256"])
