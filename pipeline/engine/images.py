@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from pipeline.engine.context import RunContext
 from pipeline.errors import Finding, FolderMissing, Who
 from pipeline.flow import ImageSettings
 from pipeline.ledger.tables import values
-from pipeline.ports import RemoteFile
+from pipeline.ports import RemoteFile, Upload, write_many
 from pipeline.texts import TN, T
 
 KIND = "image"  #: of the values that remember what was sent
@@ -83,7 +83,7 @@ class Images:
     def _send(self, group: Sequence[RemoteFile], remembered: Mapping[str, Mapping[str, Any]]) -> int:
         source, target = self._ctx.transport(self._settings.copy_from), self._ctx.transport(self._to)
         done: dict[str, dict[str, Any]] = {}
-        sent = 0
+        uploads: dict[Upload, str] = {}
         folder = self._ctx.temp / "images"
         folder.mkdir(exist_ok=True)
         for result in source.read_many(group, folder):
@@ -99,14 +99,23 @@ class Images:
                 if home not in self._folders:
                     target.make_folder(home)
                     self._folders.add(home)
-                target.write(home, PurePosixPath(name).name, result.path)
-                sent += 1
+                uploads[Upload(home, PurePosixPath(name).name, result.path)] = key
+            else:
+                result.path.unlink(missing_ok=True)
             done[key] = {"size": result.size, "modified": at, "sha256": result.sha256}
-            result.path.unlink(missing_ok=True)
+        errors = []
+        for written in write_many(target, uploads):
+            if isinstance(written.upload.source, Path):
+                written.upload.source.unlink(missing_ok=True)
+            if written.error is not None:
+                errors.append(written.error)
+                del done[uploads[written.upload]]
         with self._ctx.begin() as conn:
             for key, value in done.items():
                 self._ctx.ledger.set_value(conn, KIND, key, value)
-        return sent
+        if errors:
+            raise errors[0]
+        return len(uploads)
 
     def _listed(self, connection: str, root: str, names: Collection[str], *, must_exist: bool) -> dict[str, RemoteFile]:
         """The files among ``names`` that are there, by name (which may begin with a folder)."""

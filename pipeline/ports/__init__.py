@@ -91,8 +91,13 @@ from pipeline.ports.transports import (
     ReadsSmall,
     RemoteFile,
     Transport,
+    Upload,
+    WritesMany,
+    Written,
     read_small,
     wire_text,
+    write_each,
+    write_many,
 )
 
 __all__ = [
@@ -181,10 +186,15 @@ __all__ = [
     "Tried",
     "Unread",
     "UntriedWrites",
+    "Upload",
     "Webhooks",
     "WriteProbe",
+    "WritesMany",
+    "Written",
     "finished",
     "open_gate",
     "read_small",
     "wire_text",
+    "write_each",
+    "write_many",
 ]

@@ -138,6 +138,50 @@ class Transport(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file that is to be written, as of :meth:`Transport.write`."""
+
+    folder: str
+    name: str
+    source: Path | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of one :class:`Upload`: the file as the server has it now, or ``error``."""
+
+    upload: Upload
+    file: RemoteFile | None = None
+    error: MistokError | None = None
+
+
+@runtime_checkable
+class WritesMany(Protocol):
+    """A transport that writes several files side by side."""
+
+    def write_many(self, uploads: Iterable[Upload]) -> Iterator[Written]:
+        """Each with all that :meth:`Transport.write` promises for it. One result an upload, in any order."""
+        ...
+
+
+def write_many(transport: Transport, uploads: Iterable[Upload]) -> Iterator[Written]:
+    """Write files, side by side where the transport can do that. One result an upload, in any order."""
+    if isinstance(transport, WritesMany):
+        return transport.write_many(uploads)
+    return write_each(transport, uploads)
+
+
+def write_each(transport: Transport, uploads: Iterable[Upload]) -> Iterator[Written]:
+    """Write files one after another; an error of one is its result."""
+    for upload in uploads:
+        try:
+            written = Written(upload, transport.write(upload.folder, upload.name, upload.source))
+        except MistokError as error:
+            written = Written(upload, error=error)
+        yield written
+
+
 @runtime_checkable
 class ReadsSmall(Protocol):
     """A transport that can hand over small files without a copy on the disk."""

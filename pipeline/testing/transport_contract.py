@@ -21,7 +21,7 @@ from typing import Protocol
 import pytest
 
 from pipeline.errors import Changed, ConfigError, FolderMissing, Refused, Transient
-from pipeline.ports import RemoteFile, Transport, read_small
+from pipeline.ports import RemoteFile, Transport, Upload, read_small, write_many
 from pipeline.transports.wrap import Retrying
 
 #: Names as sites really make them; every one must come through as it is.
@@ -327,6 +327,40 @@ class TransportContract:
         assert read == expected
         assert all(outcome.done for outcome in transport.delete_many(files))
         assert list(transport.list(subject.folder)) == []
+        transport.close()
+
+    def test_files_written_side_by_side_are_each_as_written_alone(self, subject: Subject, tmp_path: Path) -> None:
+        """Old ones are replaced, an error spoils only its own file, the later of two of one name stays."""
+        for number in range(0, 30, 3):
+            subject.far.put(f"{number:02}.jpg", b"old")
+        expected = {f"{number:02}.jpg": os.urandom(number * 1000) for number in range(30)}
+        uploads = []
+        for number, (name, data) in enumerate(expected.items()):
+            source = tmp_path / name
+            source.write_bytes(data)
+            uploads.append(Upload(subject.folder, name, source if number % 2 else data))
+        twins = [Upload(subject.folder, "a.jpg", b"first"), Upload(subject.folder, "a.jpg", b"second")]
+        clash = [Upload(subject.folder, "b.jpg", b"b"), Upload(subject.folder, "b.jpg.part", b"no partial of ours")]
+        wrong = [Upload(subject.folder, "../c.jpg", b"c"), Upload(subject.folder, "d.jpg", tmp_path / "not there")]
+        wrong += [Upload(f"{subject.folder}/none", "e.jpg", b"e")]
+        transport = subject.open()
+        results = list(write_many(transport, [*uploads, *twins, *clash, *wrong]))
+        assert len(results) == len(uploads) + 7
+        errors = {written.upload: written.error for written in results if written.error}
+        assert set(errors) == set(wrong)
+        assert isinstance(errors[wrong[0]], ConfigError)
+        assert isinstance(errors[wrong[1]], Transient)
+        assert isinstance(errors[wrong[2]], FolderMissing)
+        assert all(
+            written.file is not None
+            and (written.file.name, written.file.folder) == (written.upload.name, subject.folder)
+            for written in results
+            if not written.error
+        )
+        there = dict(subject.far.files())
+        assert there == {**expected, "a.jpg": b"second", "b.jpg": b"b", "b.jpg.part": b"no partial of ours"}
+        listed = {file.name: file for file in transport.list(subject.folder)}
+        assert {name: file.size for name, file in listed.items()} == {name: len(data) for name, data in there.items()}
         transport.close()
 
     def test_a_closed_transport_opens_again(self, subject: Subject) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 from pipeline.errors import Changed, ConfigError, Finding, MistokError, Refused, Transient, Who, system_words
-from pipeline.ports import FileOutcome, ReadResult, RemoteFile
+from pipeline.ports import FileOutcome, ReadResult, RemoteFile, Upload
 from pipeline.texts import T, Text
 
 #: Ending of files that are still being written. InboundSettings.ignore leaves such names alone by default.
@@ -104,6 +104,20 @@ def unusable(file: RemoteFile) -> MistokError | None:
     if usable(wire_name(file).decode("latin-1")) is None:
         return None
     return usable(file.name) or _unusable(file.name)
+
+
+def apart(uploads: Sequence[Upload]) -> tuple[list[Upload], list[Upload]]:
+    """(those that may be written side by side, the rest): no two of the first touch one name on the server."""
+    taken: set[tuple[str, str]] = set()
+    first: list[Upload] = []
+    rest: list[Upload] = []
+    for upload in uploads:
+        home = upload.folder.replace("\\", "/").strip("/").casefold()
+        names = (upload.name, partial_name(upload.name), partial_name(upload.name, BACKUP))
+        mine = {(home, name.casefold()) for name in names}
+        (rest if taken & mine else first).append(upload)
+        taken |= mine
+    return first, rest
 
 
 def partial_name(name: str, ending: str = PARTIAL) -> str:
@@ -239,6 +253,14 @@ def source_size(source: Path | bytes) -> int:
         return source.stat().st_size
     except OSError as error:
         raise unreadable(source, error) from error
+
+
+def size_if_any(source: Path | bytes) -> int:
+    """As ``source_size``; 0 when it cannot be read, which whoever sends it is told."""
+    try:
+        return source_size(source)
+    except Transient:
+        return 0
 
 
 def source_chunks(source: Path | bytes, size: int = CHUNK) -> Iterator[bytes]:

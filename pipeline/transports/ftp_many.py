@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import MistokError, Transient
-from pipeline.ports import FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
+from pipeline.ports import (
+    FileOutcome,
+    Gate,
+    ReadResult,
+    RemoteFile,
+    Transport,
+    Upload,
+    Written,
+    open_gate,
+    write_each,
+)
 from pipeline.transports import common
 from pipeline.transports.ftp import FtpTransport
 from pipeline.transports.ftp_hands import WORTH, Hands
@@ -69,6 +79,22 @@ class FtpManyTransport(FtpTransport):
         shared = self._hands.share(groups, delete, own, worth=WORTH if together == 1 else 1)
         outcomes = {outcome.file: outcome for outcome in shared}
         return [outcomes[file] for file in files]
+
+    def write_many(self, uploads: Iterable[Upload]) -> Iterator[Written]:
+        """See :class:`pipeline.ports.WritesMany`."""
+
+        def store(hand: FtpHand, upload: Upload) -> Sequence[Written]:
+            return list(write_each(hand, [upload]))
+
+        def own(some: Iterator[Upload]) -> Iterator[Written]:
+            return write_each(self, some)
+
+        waiting = list(uploads)
+        while waiting:
+            some, waiting = common.apart(waiting)
+            yield from self._hands.share(some, store, own) if len(some) > 1 and self._there() else own(iter(some))
+            for upload in some:
+                self._times.pop(upload.folder.strip("/"), None)  # what a hand wrote has another time now
 
     def close(self) -> None:
         super().close()

@@ -13,28 +13,42 @@ from typing import TypeAlias, TypeVar
 import structlog
 
 from pipeline.errors import FolderMissing, MistokError, Refused, Transient
-from pipeline.ports import Capabilities, FileOutcome, Gate, ReadResult, RemoteFile, Transport, open_gate
+from pipeline.ports import (
+    Capabilities,
+    FileOutcome,
+    Gate,
+    ReadResult,
+    RemoteFile,
+    Transport,
+    Upload,
+    Written,
+    open_gate,
+    write_each,
+)
 from pipeline.texts import T
 from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
 from pipeline.transports.sftp_bulk import FAR, READ_AHEAD, WIDE, Lanes, Pieces, fetch, send
 from pipeline.transports.sftp_probe import Probed, probe
-from pipeline.transports.sftp_replies import checked, failed, is_kind, moment
+from pipeline.transports.sftp_replies import checked, entries, failed, is_kind, moment
 from pipeline.transports.sftp_session import BROKEN_LOGIN, Session, SftpSettings, connect, said
+from pipeline.transports.sftp_swap import Swap
 
 log = structlog.get_logger("mistok.transports")
 R = TypeVar("R")
+U = TypeVar("U")
 
 #: Bytes of files that may be in memory at once.
 BUDGET = 8_000_000
 #: Files are read and handed over in groups of this size, so that nothing is in flight while the caller works.
 GROUP = 512
+#: Small files that are written side by side.
+WRITES = 32
 _MOMENT = 0.5  #: seconds
 __all__ = ["SftpSettings", "SftpTransport"]
 
 
 Numbers: TypeAlias = list[int]  # inside the class, list is the port's own word
-_Names: TypeAlias = list[tuple[bytes, bytes, "w.Attributes"]]
 _Act: TypeAlias = Callable[[], R]
 _Each: TypeAlias = Callable[[RemoteFile], "w.Task[FileOutcome]"]
 
@@ -53,7 +67,7 @@ class SftpTransport:
         self._gate = gate
         self._session: Session | None = None
         self._broken_logins = 0
-        self._posix_rename: bool | None = None
+        self._swap = Swap()
         self._alone = False  #: a file goes over one channel: the server has let no more in, or failed with them
         self._in_flight = settings.in_flight  #: less when the server does not open so many files at once
 
@@ -72,23 +86,29 @@ class SftpTransport:
             yield from self._read_group(group, into, limit)
 
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
-        folder, name = common.clean_folder(folder), common.clean_name(name)
-        partial, target = self._path(folder, common.partial_name(name)), self._path(folder, name)
-        backup = self._path(folder, common.partial_name(name, common.BACKUP))
+        folder, name, partial, target, backup = self._places(folder, name)
         expected = common.source_size(source)
-        self._run(self._undo_swap(target, backup), folder)
+        self._run(self._swap.undo(target, backup), folder)
         try:
             size = self._put(partial, source, expected, folder)
             if size != expected or common.source_size(source) != expected:
                 raise common.short(name, expected, size)
-            seen = self._run(self._replace(partial, target, backup), folder)
+            seen = self._run(self._swap.replace(partial, target, backup), folder)
         except MistokError:
             with suppress(MistokError):
-                self._run(self._undo_swap(target, backup), folder)
+                self._run(self._swap.undo(target, backup), folder)
             with suppress(MistokError, w.SftpStatus):
                 self._run(checked([w.simple(w.REMOVE, partial)]), folder)
             raise
         return RemoteFile(folder, name, seen.size if seen.size is not None else size, moment(seen))
+
+    def write_many(self, uploads: Iterable[Upload]) -> Iterator[Written]:
+        waiting = list(uploads)
+        while waiting:
+            some, waiting = common.apart(waiting)
+            small = [upload for upload in some if common.size_if_any(upload.source) < WIDE]
+            yield from self._write_together(small)
+            yield from write_each(self, [upload for upload in some if upload not in small])
 
     def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
         return self._outcomes(files, self._delete)
@@ -325,7 +345,7 @@ class SftpTransport:
 
     def _list(self, folder: str) -> w.Task[Sequence[RemoteFile]]:
         found: list[RemoteFile] = []
-        for raw, long_name, attributes in (yield from self._names(folder)):
+        for raw, long_name, attributes in (yield from entries(self._path(folder))):
             if is_kind(attributes, long_name, stat.S_ISREG, (b"d", b"l"), listed=False):
                 name, kept = common.decode_name(raw)
                 found.append(RemoteFile(folder, name, attributes.size or 0, moment(attributes), kept))
@@ -334,28 +354,9 @@ class SftpTransport:
     def _folders(self, folder: str) -> w.Task[Sequence[str]]:
         return [
             common.decode_name(raw)[0]
-            for raw, long_name, attributes in (yield from self._names(folder))
+            for raw, long_name, attributes in (yield from entries(self._path(folder)))
             if is_kind(attributes, long_name, stat.S_ISDIR, (b"d",), listed=True)
         ]
-
-    def _names(self, folder: str) -> w.Task[_Names]:
-        """Everything in ``folder`` but itself and its parent."""
-        (opened,) = yield [w.simple(w.OPENDIR, self._path(folder))]
-        handle = opened.handle()
-        found: _Names = []
-        ahead, ended = 4, False  # so that of most folders the end comes with the names
-        while not ended:
-            replies = yield [w.readdir(handle)] * ahead
-            ahead = 16  # a folder that does not fit one packet is likely a large one
-            for reply in replies:
-                try:
-                    found += [entry for entry in reply.names() if entry[0] not in (b".", b"..")]
-                except w.SftpStatus as status:
-                    if status.code != w.EOF:
-                        raise
-                    ended = True
-        yield [w.close(handle)]
-        return found
 
     def _put(self, path: bytes, source: Path | bytes, size: int, folder: str) -> int:
         """Send ``source`` to the partial file at ``path``: a large one to a far server over several channels, where it
@@ -398,6 +399,62 @@ class SftpTransport:
                 lanes.join(_MOMENT)
             raise
 
+    def _write_together(self, uploads: Sequence[Upload]) -> Iterator[Written]:
+        """Small files side by side. Those that were not written for a reason that may pass get a second chance, on a
+        new session or beside fewer others."""
+        left = dict(enumerate(uploads))
+        for at_once in (min(WRITES, self._in_flight), 1):
+            results: dict[int, Written] = {}
+            broken: MistokError | None = None
+            try:
+                with said(self._settings):
+                    wire = self._wire()
+                    weights = {number: common.size_if_any(upload.source) + 1 for number, upload in left.items()}
+                    tasks = [(at, self._store(upload, wire.chunk), weights[at]) for at, upload in left.items()]
+                    self._spoken(lambda: _collect(wire, tasks, at_once, left, results))  # noqa: B023 - called at once
+            except MistokError as error:
+                self.close()
+                broken = error
+            for number, written in results.items():
+                if isinstance(written.error, Transient) and at_once > 1:
+                    left[number] = written.upload
+                else:
+                    yield written
+            if not left:
+                return
+        for upload in left.values():
+            assert broken is not None
+            yield Written(upload, error=broken)
+
+    def _store(self, upload: Upload, chunk: int) -> w.Task[Written]:
+        """As :meth:`write`, as one task; an error is a result."""
+        folder = upload.folder
+        partial = b""
+        try:
+            folder, name, path, target, backup = self._places(folder, upload.name)
+            expected = common.source_size(upload.source)
+            yield from self._swap.undo(target, backup)
+            partial = path
+            size = yield from self._upload(partial, Pieces(upload.source, expected, chunk))
+            if size != expected or common.source_size(upload.source) != expected:
+                raise common.short(name, expected, size)
+            seen = yield from self._swap.replace(partial, target, backup)
+            size = seen.size if seen.size is not None else size
+            return Written(upload, RemoteFile(folder, name, size, moment(seen)))
+        except (w.SftpStatus, MistokError) as problem:
+            error = problem if isinstance(problem, MistokError) else self._refused(problem, self._shown(folder))
+            if partial:
+                with suppress(w.SftpStatus):
+                    yield from self._swap.undo(target, backup)
+                yield [w.simple(w.REMOVE, partial)]
+            return Written(upload, error=error)
+
+    def _places(self, folder: str, name: str) -> tuple[str, str, bytes, bytes, bytes]:
+        """Folder and name cleaned, and the paths of the partial file, of the file, and of the old one in a swap."""
+        folder, name = common.clean_folder(folder), common.clean_name(name)
+        partial, backup = common.partial_name(name), common.partial_name(name, common.BACKUP)
+        return folder, name, self._path(folder, partial), self._path(folder, name), self._path(folder, backup)
+
     def _upload(self, path: bytes, pieces: Pieces, lanes: Lanes | None = None) -> w.Task[int]:
         (opened,) = yield [w.open_write(path)]
         handle = opened.handle()
@@ -414,50 +471,6 @@ class SftpTransport:
             raise
         yield from checked([w.close(handle)])
         return sent if size is None or sent < size else size
-
-    def _replace(self, partial: bytes, target: bytes, backup: bytes) -> w.Task[w.Attributes]:
-        """Rename ``partial`` over ``target``. Servers that cannot do it in one act get a swap through ``backup``."""
-        if self._posix_rename is not False:
-            (reply,) = yield [w.posix_rename(partial, target)]
-            try:
-                reply.check()
-            except w.SftpStatus as status:
-                if status.code in (w.NO_SUCH_FILE, w.PERMISSION_DENIED):
-                    raise
-                if status.code == w.UNSUPPORTED:
-                    self._posix_rename = False
-                yield from self._swap(partial, target, backup)
-        else:
-            yield from self._swap(partial, target, backup)
-        (seen,) = yield [w.simple(w.LSTAT, target)]
-        # the file is in place, and its size was checked before: a refused look does not undo that
-        return w.Attributes() if failed(seen) else seen.attributes()
-
-    def _swap(self, partial: bytes, target: bytes, backup: bytes) -> w.Task[None]:
-        (direct,) = yield [w.rename(partial, target)]
-        if not failed(direct):
-            yield [w.simple(w.REMOVE, backup)]  # what a killed swap left
-            return
-        (there,) = yield [w.simple(w.LSTAT, target)]
-        if failed(there) or not stat.S_ISREG(there.attributes().mode or stat.S_IFREG):
-            direct.check()
-        yield [w.simple(w.REMOVE, backup)]
-        yield from checked([w.rename(target, backup)])
-        (moved,) = yield [w.rename(partial, target)]
-        if failed(moved):
-            yield from checked([w.rename(backup, target)])
-            moved.check()
-        yield [w.simple(w.REMOVE, backup)]
-
-    def _undo_swap(self, target: bytes, backup: bytes) -> w.Task[None]:
-        """A swap that was cut in the middle left the old file under its other name: it is served again."""
-        old, now = yield [w.simple(w.LSTAT, backup), w.simple(w.LSTAT, target)]
-        if failed(old):
-            return
-        if failed(now):
-            yield from checked([w.rename(backup, target)])
-        else:
-            yield [w.simple(w.REMOVE, backup)]
 
     def _outcomes(self, files: Iterable[RemoteFile], act: _Each, in_flight: int = 0) -> Sequence[FileOutcome]:
         results: dict[int, FileOutcome] = {}
@@ -566,10 +579,10 @@ class SftpTransport:
 
 def _collect(
     wire: w.Wire,
-    tasks: Iterable[tuple[object, w.Task[FileOutcome], int]],
+    tasks: Iterable[tuple[object, w.Task[R], int]],
     in_flight: int,
-    left: dict[int, RemoteFile],
-    results: dict[int, FileOutcome],
+    left: dict[int, U],
+    results: dict[int, R],
 ) -> None:
     for key, result in wire.run_many(tasks, in_flight=in_flight, budget=BUDGET):
         assert isinstance(key, int)

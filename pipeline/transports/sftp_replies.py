@@ -37,3 +37,23 @@ def is_kind(
 def moment(attributes: w.Attributes) -> datetime | None:
     """When it was written, if the server tells."""
     return common.from_epoch(attributes.mtime) if attributes.mtime is not None else None
+
+
+def entries(folder: bytes) -> w.Task[list[tuple[bytes, bytes, w.Attributes]]]:
+    """Everything in ``folder`` but itself and its parent: (name, long name, attributes). Raises SftpStatus."""
+    (opened,) = yield [w.simple(w.OPENDIR, folder)]
+    handle = opened.handle()
+    found: list[tuple[bytes, bytes, w.Attributes]] = []
+    ahead, ended = 4, False  # so that of most folders the end comes with the names
+    while not ended:
+        replies = yield [w.readdir(handle)] * ahead
+        ahead = 16  # a folder that does not fit one packet is likely a large one
+        for reply in replies:
+            try:
+                found += [entry for entry in reply.names() if entry[0] not in (b".", b"..")]
+            except w.SftpStatus as status:
+                if status.code != w.EOF:
+                    raise
+                ended = True
+    yield [w.close(handle)]
+    return found

@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import MistokError, Transient
-from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport, read_small
+from pipeline.ports import (
+    Capabilities,
+    FileOutcome,
+    ReadResult,
+    RemoteFile,
+    Transport,
+    Upload,
+    Written,
+    read_small,
+    write_each,
+    write_many,
+)
 from pipeline.transports import common
 
 R = TypeVar("R")
@@ -95,6 +106,20 @@ class Retrying(_Wrapper):
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
         return self._try(lambda: self.inner.write(folder, name, source))
 
+    def write_many(self, uploads: Iterable[Upload]) -> Iterator[Written]:
+        for pause in self._pauses:
+            again: Uploads = []
+            for written in write_many(self.inner, uploads):
+                if isinstance(written.error, Transient):
+                    again.append(written.upload)
+                else:
+                    yield written
+            if not again:
+                return
+            uploads = again
+            self._wait(pause)
+        yield from write_many(self.inner, uploads)
+
     def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
         return self._each(files, self.inner.delete_many)
 
@@ -154,6 +179,9 @@ class DryRun(_Wrapper):
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
         return RemoteFile(common.clean_folder(folder), common.clean_name(name), common.source_size(source))
 
+    def write_many(self, uploads: Iterable[Upload]) -> Iterator[Written]:
+        return write_each(self, uploads)
+
     def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
         return [FileOutcome(file, done=True) for file in files]
 
@@ -203,6 +231,12 @@ class Logged(_Wrapper):
         self._file("write", file, None)
         return file
 
+    def write_many(self, uploads: Iterable[Upload]) -> Iterator[Written]:
+        for written in write_many(self.inner, uploads):
+            upload = written.upload
+            self._file("write", written.file or RemoteFile(upload.folder, upload.name, 0), written.error)
+            yield written
+
     def delete_many(self, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
         return self._outcomes("delete", self._told("delete", lambda: self.inner.delete_many(files)))
 
@@ -242,6 +276,7 @@ class Logged(_Wrapper):
             self._log.info(act, **where, **fields)
 
 
+Uploads = list[Upload]
 Files = list[RemoteFile]  # inside the classes, list is the port's own word
 _retrying: type[Transport] = Retrying
 _dry: type[Transport] = DryRun

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.archive import Archive
-from pipeline.errors import ConfigError, FolderMissing, Held
+from pipeline.errors import ConfigError, FolderMissing, Held, Refused
 from pipeline.flow import FormatPlugin
 from pipeline.ledger import tables as t
 from pipeline.ports import RemoteFile
@@ -344,6 +344,28 @@ def test_images_in_folders_keep_them(world: World) -> None:
     assert result.counts["images"] == 1
     assert set(world.site.files["pictures/2026"]) == {"a.jpg"}
     assert any("secret.txt" in str(note) for note in result.notes)
+
+
+def test_one_image_that_is_refused_costs_the_others_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The export stops with what the server says; the images beside it are there and recorded."""
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        world.disk.write("photos", name, name.encode())
+    world.rows[0] |= {"image": "a.jpg", "images": ("b.jpg", "c.jpg")}
+    write = MemoryTransport.write
+
+    def refuses(site: MemoryTransport, folder: str, name: str, source: Path | bytes) -> RemoteFile:
+        if name == "b.jpg":
+            raise Refused("no room for b.jpg")
+        return write(site, folder, name, source)
+
+    monkeypatch.setattr(MemoryTransport, "write", refuses)
+    with pytest.raises(Refused, match="no room"):
+        world.run(images=PICTURES)
+    assert set(world.site.files["pictures"]) == {"a.jpg", "c.jpg"}
+    assert "catalogue.csv" not in world.files
+    monkeypatch.undo()
+    assert world.run(images=PICTURES).counts["images"] == 1
+    assert set(world.site.files["pictures"]) == {"a.jpg", "b.jpg", "c.jpg"}
 
 
 def test_an_image_killed_half_way_is_sent_by_the_next_run(world: World) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.errors import Changed, MistokError, Transient
-from pipeline.testing.sftpd import SftpServer
+from pipeline.errors import Changed, MistokError, Refused, Transient
+from pipeline.ports import Upload
+from pipeline.testing.sftpd import Cut, SftpServer
 from pipeline.transports import sftp, sftp_bulk
 from pipeline.transports import sftp_wire as w
 from tests.transports.test_sftp_faults import _open
@@ -226,3 +227,43 @@ def test_a_server_in_small_pieces_and_a_change_on_the_way(server: SftpServer, tm
     assert isinstance(result.error, Changed)
     assert isinstance(result.error, MistokError)
     transport.close()
+
+
+def test_files_side_by_side_outlive_a_connection_that_breaks_once(server: SftpServer, tmp_path: Path) -> None:
+    """All are there whole, and no partial file; so with a server that opens few files at once."""
+    broken: list[str] = []
+
+    def fault(word: str, path: str) -> int | None:
+        if word == "write" and path.startswith("07") and not broken:
+            broken.append(path)
+            raise Cut
+        return None
+
+    server.fault = fault
+    transport = _open(server, tmp_path)
+    uploads = [Upload("", f"{number:02}.jpg", bytes([number]) * 50_000) for number in range(20)]
+    results = list(transport.write_many(uploads))
+    assert broken
+    assert [written.error for written in results] == [None] * 20
+    there = {path.name: path.read_bytes() for path in server.root.iterdir()}
+    assert there == {upload.name: upload.source for upload in uploads}
+    transport.close()
+
+
+def test_a_refused_file_spoils_only_itself_and_a_dead_server_is_told_of_each(
+    server: SftpServer, tmp_path: Path
+) -> None:
+    (server.root / "03.jpg").write_bytes(b"old")
+    server.fault = lambda word, path: 3 if "rename" in word and path.startswith("03") else None
+    transport = _open(server, tmp_path)
+    uploads = [Upload("", f"{number:02}.jpg", b"new") for number in range(8)]
+    errors = {written.upload.name: written.error for written in transport.write_many(uploads) if written.error}
+    assert set(errors) == {"03.jpg"}
+    assert isinstance(errors["03.jpg"], Refused)
+    there = {path.name: path.read_bytes() for path in server.root.iterdir()}
+    assert there == {upload.name: b"old" if upload.name == "03.jpg" else b"new" for upload in uploads}
+    transport.close()
+    server.stop()
+    results = list(transport.write_many(uploads))
+    assert len(results) == 8
+    assert all(isinstance(written.error, Transient) for written in results)
