@@ -6,7 +6,6 @@ import errno
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from pathlib import Path
 
 from pipeline.engine.context import RunContext
@@ -14,7 +13,19 @@ from pipeline.engine.prices import PriceList
 from pipeline.engine.selling import Selling
 from pipeline.errors import ConfigError, Finding, Held, Transient, Who, system_words
 from pipeline.flow import OutboundSettings, OutboundStep
-from pipeline.ports import Batch, Catalogue, CatalogueFormat, FormatContext, Noticing, Offers, Stock, System
+from pipeline.ports import (
+    Batch,
+    Catalogue,
+    CatalogueFormat,
+    CatalogueMoment,
+    FormatContext,
+    Noticing,
+    Offers,
+    Stock,
+    System,
+    kept_of,
+    texts_of,
+)
 from pipeline.settings import Settings
 from pipeline.texts import T, Text
 
@@ -45,9 +56,10 @@ class Encoder:
     ctx: RunContext
     _prices: PriceList | None = None
 
-    def encode(self) -> Encoded:
+    def encode(self, moment: CatalogueMoment | None = None) -> Encoded:
         """Write the file into the run's temporary folder, and check every piece of it.
 
+        ``moment``: which one of the system to read; that of now when not given.
         Raises ConfigError (no catalogue there), Transient (the disk is full), and what the system raises.
         """
         ctx = self.ctx
@@ -57,7 +69,7 @@ class Encoder:
         self._prices = PriceList() if self._looks_at_prices() else None
         checker = self.format.checker(self.format_settings, self.context)
         digest = hashlib.sha256()
-        batches = self._batches(system, encoded)
+        batches = self._batches(moment or system, encoded)
         chunks = self.format.encode(batches, self.format_settings, self.context)
         try:
             with encoded.path.open("wb") as file:
@@ -101,13 +113,20 @@ class Encoder:
             encoded.notes.append(Finding("no-stock", text, who=Who.ADMIN))
         return made
 
-    def _batches(self, system: Catalogue | Selling, encoded: Encoded) -> Iterator[Batch]:
-        looked_at = tuple(self.step.fields(self.settings)) if self.step.fields else ()
+    def fields(self) -> tuple[str, ...]:
+        """All that the system is asked for."""
         pictures = ("image", "images") if self.settings.images else ()
         asked = self.format.fields(self.format_settings, self.context)
-        priced = ("code", "price") if self._prices is not None else ()
-        fields = (*asked, *looked_at, *pictures, *priced)
-        for whole in system.batches(tuple(dict.fromkeys(fields)), at=self.context.now):
+        priced = ("code", "price") if self._looks_at_prices() else ()
+        return tuple(dict.fromkeys((*asked, *self._looked_at(), *pictures, *priced)))
+
+    def _looked_at(self) -> tuple[str, ...]:
+        return tuple(self.step.fields(self.settings)) if self.step.fields else ()
+
+    def _batches(self, system: Catalogue | CatalogueMoment | Selling, encoded: Encoded) -> Iterator[Batch]:
+        looked_at = self._looked_at()
+        pictures = self.settings.images is not None
+        for whole in system.batches(self.fields(), at=self.context.now):
             batch = self._kept(whole, looked_at) if looked_at else whole
             if self._prices is not None:
                 columns = batch.columns
@@ -127,12 +146,27 @@ class Encoder:
     def _kept(self, batch: Batch, looked_at: Sequence[str]) -> Batch:
         if self.step.keep is None:
             return batch
-        rows = zip(*(batch.columns[name] for name in looked_at), strict=True)
-        kept = [self.step.keep(dict(zip(looked_at, row, strict=True)), self.settings) for row in rows]
+        kept = self._choice(batch, looked_at)
         if all(kept):
             return batch
-        columns = {name: list(compress(column, kept)) for name, column in batch.columns.items()}
-        return Batch(sum(kept), columns)
+        return Batch(sum(kept), {name: kept_of(column, kept) for name, column in batch.columns.items()})
+
+    def _choice(self, batch: Batch, looked_at: Sequence[str]) -> list[bool]:
+        """What the step keeps of each row. Where equal texts are equal values, it is asked once for each."""
+        keep, settings = self.step.keep, self.settings
+        assert keep is not None
+        columns = [batch.columns[name] for name in looked_at]
+        texts = [found for column in columns if (found := texts_of(column)) is not None]
+        if len(texts) < len(columns):
+            values = zip(*columns, strict=True)
+            return [keep(dict(zip(looked_at, row, strict=True)), settings) for row in values]
+        keys = list(zip(*texts, strict=True))
+        first = {key: row for row, key in enumerate(keys)}
+        chosen = {
+            key: keep({name: column[row] for name, column in zip(looked_at, columns, strict=True)}, settings)
+            for key, row in first.items()
+        }
+        return [chosen[key] for key in keys]
 
 
 def unable(system: type, name: str, settings: OutboundSettings) -> tuple[Text, Text] | None:

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.alerts import notices
-from pipeline.engine import prices
+from pipeline.engine import prices, unchanged
 from pipeline.engine.context import RunContext
 from pipeline.engine.encoding import Encoded, Encoder
 from pipeline.engine.images import Images
@@ -23,7 +23,7 @@ from pipeline.engine.published import Memory
 from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient, Where, Who
 from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, StepResult
 from pipeline.ledger import cards, decisions
-from pipeline.ports import CatalogueFormat, RemoteFile
+from pipeline.ports import CatalogueFormat, Moments, RemoteFile
 from pipeline.settings import Settings
 from pipeline.texts import TN, T, Text
 
@@ -57,7 +57,9 @@ class _Publication:
                 hint=T("Give the step a format for catalogues, such as joomshopping-csv."),
             )
         self.settings = settings
+        self.plugin = plugin
         self.ctx = ctx
+        self._looked: Sequence[RemoteFile] | None = None
         self.context = ctx.format_context(settings.name)
         self.encoder = Encoder(step, settings, plugin.format, format_settings, self.context, ctx)
         #: what cards, events and notices of this file are filed under
@@ -68,11 +70,11 @@ class _Publication:
 
     def run(self) -> StepResult:
         ctx, settings = self.ctx, self.settings
-        encoded = self.encoder.encode()
+        last = self.memory.last()
+        encoded = self._encoded(last)
         ctx.reach("outbound:encoded")
         if encoded.findings:
             self._refuse(encoded)
-        last = self.memory.last()
         if (brake := self._brake(encoded, last)) and not ctx.approve:
             self.verdict = self._verdict(encoded)
             if self.verdict != "accept":
@@ -96,6 +98,55 @@ class _Publication:
             self._mark_late(encoded, listed)
         action = "unchanged" if unchanged else "uploaded"
         return self._result(encoded, last, action, images=sent, notes=images.notes if images else ())
+
+    # --- what would be published -----------------------------------------------------------------------------------
+
+    def _encoded(self, last: dict[str, Any] | None) -> Encoded:
+        """The new file; where the source and all else are surely what they were, only what is known of it."""
+        system = self.ctx.system(self.settings.source)
+        how = None
+        if last is not None and last["rows"] >= unchanged.FROM and self.settings.only_changed and not self.ctx.full:
+            encoder = self.encoder
+            how = unchanged.marking(
+                system,
+                encoder.step,
+                self.settings,
+                self.plugin,
+                encoder.format_settings,
+                self.context,
+                encoder.fields(),
+            )
+        if last is None or how is None or not isinstance(system, Moments):
+            return self.encoder.encode()
+        with system.moment() as moment:
+            known = self.memory.mark()
+            valid = known is not None and (known.sha256, known.key) == (last["sha256"], how.key)
+            if known is not None and valid and how.of(moment) == known.mark and self._lies_there(last):
+                path = self.ctx.temp / "catalogue.part"
+                return Encoded(path, known.sha256, last["size"], last["rows"], notes=list(known.notes))
+            encoded = self.encoder.encode(moment)
+            again = encoded.sha256 == last["sha256"] and not encoded.findings and len(encoded.notes) <= unchanged.NOTES
+            if again and not self.ctx.dry_run and (made := how.of(moment)) is not None:
+                self.memory.set_mark(unchanged.Mark(encoded.sha256, how.key, made, tuple(encoded.notes)))
+            return encoded
+
+    def _lies_there(self, last: dict[str, Any]) -> bool:
+        """Whether the server has the file as we left it. What it lists is remembered for the rest of the run."""
+        try:
+            listed = self.ctx.transport(self.settings.to).list(self.settings.folder)
+        except FolderMissing:
+            return False
+        there = self._find(self.settings.name, listed)
+        if there is None or self.memory.under_way() or not self._as_left(there, last):
+            return False
+        self._looked = listed
+        return True
+
+    @staticmethod
+    def _as_left(there: RemoteFile, last: dict[str, Any]) -> bool:
+        # Where the server tells no time, the size is all there is.
+        same_time = there.modified is None or there.modified == last["remote_modified"]
+        return there.size == last["size"] and same_time
 
     # --- what is wrong ---------------------------------------------------------------------------------------------
 
@@ -174,7 +225,7 @@ class _Publication:
         """What lies in the folder; a folder that is missing is made (and told), when the connection's root is there."""
         transport, folder = self.ctx.transport(self.settings.to), self.settings.folder
         try:
-            return transport.list(folder)
+            return transport.list(folder) if self._looked is None else self._looked
         except FolderMissing:
             transport.list("")  # a root that is missing, such as a share that is not mounted, is an error
             transport.make_folder(folder)
@@ -207,9 +258,7 @@ class _Publication:
         there = self._find(self.settings.name, listed)
         if last is None or there is None or self.memory.under_way():
             return False
-        # Where the server tells no time, the size is all there is.
-        same_time = there.modified is None or there.modified == last["remote_modified"]
-        if there.size == last["size"] and same_time:
+        if self._as_left(there, last):
             return False
         names = {"file": self.settings.name, "connection": self.settings.to}
         text = (

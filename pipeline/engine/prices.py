@@ -7,17 +7,48 @@ catalogue of a million products needs no table of its own and no file of the las
 from __future__ import annotations
 
 import base64
+import operator
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
+from itertools import islice, zip_longest
 
 from pipeline.errors import Finding, Where, Who
+from pipeline.ports import texts_of
 from pipeline.texts import TN, T
 
+_PIECE = 1 << 18  #: bytes of rows that are looked at together
+_SORTED, _UNSORTED = "sorted:", "rows:"  #: how a packed list begins
 SHOWN = 5  #: prices that are told one by one
 #: What separates the fields and rows of the packed form; codes and numbers hold neither.
 _FIELD, _ROW = "\x1f", "\x1e"
+
+
+class _Prices:
+    """The prices of one batch; rows are made of them when they are asked for."""
+
+    def __init__(
+        self, codes: Sequence[str], prices: Sequence[Decimal | None], specials: Sequence[Decimal | None] | None
+    ) -> None:
+        self.codes, self._prices, self._specials = codes, prices, specials
+
+    def rows(self) -> Iterator[str]:
+        """A row for each product."""
+        specials = _texts(self._specials) if self._specials is not None else [""] * len(self.codes)
+        for code, price, special in zip(self.codes, _texts(self._prices), specials, strict=True):
+            yield f"{code}{_FIELD}{price}{_FIELD}{special}{_ROW}"
+
+    @cached_property
+    def by_code(self) -> dict[str, str]:
+        """The rows by their codes."""
+        return dict(zip(self.codes, self.rows(), strict=True))
+
+
+def _texts(column: Sequence[Decimal | None]) -> Sequence[str]:
+    texts = texts_of(column)
+    return ["" if value is None else str(value) for value in column] if texts is None else texts
 
 
 @dataclass
@@ -27,29 +58,33 @@ class PriceList:
     _packer: zlib._Compress = field(default_factory=lambda: zlib.compressobj(6))
     _parts: list[bytes] = field(default_factory=list)
 
-    _seen: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    _sorted: bool = True
+    _last: str = ""
+    _seen: tuple[_Prices, _Prices] = field(default_factory=lambda: (_Prices((), (), ()), _Prices((), (), ())))
 
     def see(
         self, codes: Sequence[str], prices: Sequence[Decimal | None], specials: Sequence[Decimal | None] | None
     ) -> None:
         """The next products of the source. The format may write some of them one batch later, or not at all."""
-        empty: Sequence[Decimal | None] = specials if specials is not None else [None] * len(codes)
-        batch = {
-            code: f"{code}{_FIELD}{'' if price is None else price}{_FIELD}{'' if special is None else special}{_ROW}"
-            for code, price, special in zip(codes, prices, empty, strict=True)
-        }
-        self._seen = (self._seen[1], batch)
+        self._seen = (self._seen[1], _Prices(codes, prices, specials))
 
     def add(self, codes: Sequence[str]) -> None:
         """The next rows of the file, by their codes."""
         before, now = self._seen
-        rows = (now.get(code) or before.get(code, "") for code in codes)
-        self._parts.append(self._packer.compress("".join(rows).encode()))
+        if self._sorted and codes:
+            self._sorted = self._last < codes[0] and all(map(operator.lt, codes, islice(codes, 1, None)))
+            self._last = codes[-1]
+        if list(codes) == list(now.codes):
+            rows = "".join(now.rows())
+        else:
+            rows = "".join(now.by_code.get(code) or before.by_code.get(code, "") for code in codes)
+        self._parts.append(self._packer.compress(rows.encode()))
 
     def finish(self) -> str:
         """All of them, packed; nothing can be added any more."""
         self._parts.append(self._packer.flush())
-        return base64.b85encode(b"".join(self._parts)).decode("ascii")
+        mark = _SORTED if self._sorted else _UNSORTED
+        return mark + base64.b64encode(b"".join(self._parts)).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +110,99 @@ class Jump:
 
 def unpack(packed: str) -> Iterator[tuple[str, str, str]]:
     """(code, price, special price) of each row, as they were written; empty where there is none."""
-    rows = zlib.decompress(base64.b85decode(packed)).decode().split(_ROW)
-    for row in rows[:-1]:
-        code, price, special = row.split(_FIELD)
-        yield code, price, special
+    for rows in _pieces(packed):
+        for row in rows:
+            yield _fields(row)
+
+
+def _pieces(packed: str) -> Iterator[list[str]]:
+    """The rows, some thousands at a time."""
+    mark, colon, text = packed.partition(":")
+    # a list without a mark is of an older Mistok; no sign of its alphabet is a colon
+    data = base64.b64decode(text) if colon else base64.b85decode(mark)
+    unpacker, rest = zlib.decompressobj(), b""
+    while data:
+        piece = rest + unpacker.decompress(data, _PIECE)
+        data = unpacker.unconsumed_tail
+        end = piece.rfind(_ROW.encode()) + 1
+        rest = piece[end:]
+        if end:
+            yield piece[: end - 1].decode().split(_ROW)
+
+
+def _fields(row: str) -> tuple[str, str, str]:
+    code, price, special = row.split(_FIELD)
+    return code, price, special
+
+
+def _changed(before: str, after: str) -> Iterator[tuple[str, str]]:
+    """The rows of products that are in both lists and not the same.
+
+    Lists that are in order of codes are merged, and nothing is kept of them. Of others, what is not at the same place
+    waits for its partner.
+    """
+    merged = before.startswith(_SORTED) and after.startswith(_SORTED)
+    waiting: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    sides = _pieces(before), _pieces(after)
+    rows: list[list[str]] = [[], []]
+    while True:
+        for side in (0, 1):
+            if not rows[side]:
+                rows[side] = next(sides[side], [])
+        old, new = rows
+        common = min(len(old), len(new))
+        if common and old[:common] == new[:common]:
+            rows = [old[common:], new[common:]]
+            continue
+        if merged:
+            if not common:
+                return
+            taken = yield from _merge(old, new)
+        else:
+            if not (old or new):
+                return
+            taken = yield from _meet(old, new, waiting)
+        rows = [old[taken[0] :], new[taken[1] :]]
+
+
+def _merge(old: list[str], new: list[str]) -> Generator[tuple[str, str], None, tuple[int, int]]:
+    """Both in order, until one of them is over; gives how many rows of each are done with."""
+    one = two = 0
+    while one < len(old) and two < len(new):
+        was, now = old[one], new[two]
+        if was == now:
+            one, two = one + 1, two + 1
+            continue
+        code, other = was.partition(_FIELD)[0], now.partition(_FIELD)[0]
+        if code == other:
+            yield was, now
+        one, two = one + (code <= other), two + (other <= code)
+    return one, two
+
+
+def _meet(
+    old: list[str], new: list[str], waiting: tuple[dict[str, str], dict[str, str]]
+) -> Generator[tuple[str, str], None, tuple[int, int]]:
+    """In no order: whose partner has not come yet waits."""
+    was_waiting, now_waiting = waiting
+    for was, now in zip_longest(old, new):
+        if was == now:
+            continue
+        if was is not None:
+            code = was.partition(_FIELD)[0]
+            partner = now_waiting.pop(code, None)
+            if partner is None:
+                was_waiting[code] = was
+            elif partner != was:
+                yield was, partner
+        if now is not None:
+            code = now.partition(_FIELD)[0]
+            partner = was_waiting.pop(code, None)
+            if partner is None:
+                now_waiting[code] = now
+            elif partner != now:
+                yield partner, now
+    return len(old), len(new)
 
 
 def jumps(before: str, after: str, times: Decimal) -> Iterator[Jump]:
@@ -86,11 +210,9 @@ def jumps(before: str, after: str, times: Decimal) -> Iterator[Jump]:
 
     Both are packed lists. A special price that ends or begins is no jump; a product that is new or gone is none either.
     """
-    known = {code: (price, special) for code, price, special in unpack(before)}
-    for code, *now in unpack(after):
-        old = known.get(code)
-        if old is None or old == tuple(now):
-            continue
+    for was_row, now_row in _changed(before, after):
+        code, *old = _fields(was_row)
+        _, *now = _fields(now_row)
         for place, (was, will) in enumerate(zip(old, now, strict=True)):
             special = place == 1
             if was == will or not was or (special and not will):
@@ -102,17 +224,21 @@ def jumps(before: str, after: str, times: Decimal) -> Iterator[Jump]:
 
 def brake(before: str, after: str, times: Decimal, file: str) -> tuple[Finding, ...]:
     """What is said of prices that changed too much: how many, and the first of them; nothing when all is well."""
-    found = list(jumps(before, after, times))
+    number, found = 0, []
+    for jump in jumps(before, after, times):
+        number += 1
+        if number <= SHOWN:
+            found.append(jump)
     if not found:
         return ()
     text = T(
         "{file} would change {prices} to 0, to nothing, or by more than {times} times. {first}",
         file=file,
-        prices=TN("{n} price", "{n} prices", len(found)),
+        prices=TN("{n} price", "{n} prices", number),
         times=times,
         first=found[0].finding(file).text,
     )
     return (
         Finding("brake", text, Where(file=file), None, Who.ACCOUNTANT),
-        *(jump.finding(file) for jump in found[:SHOWN]),
+        *(jump.finding(file) for jump in found),
     )

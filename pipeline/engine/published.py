@@ -9,12 +9,14 @@ import sqlalchemy as sa
 
 from pipeline.engine import sharing
 from pipeline.engine.context import RunContext
+from pipeline.engine.unchanged import Mark
 from pipeline.flow import OutboundSettings
 from pipeline.ledger.tables import publications
 from pipeline.ports import RemoteFile
 
 UNDER_WAY = "publishing"  #: kind of the value that says what is being sent
 PRICES = "prices"  #: kind of the value that holds the prices of the last publication
+MARK = "catalogue-mark"  #: kind of the value that says of which source the published file is made (unchanged.py)
 MARKER = "marker"  #: kind of the value that says which marker was written, and for which content
 
 
@@ -96,6 +98,17 @@ class Memory:
         """The prices that are published now; None: they are not looked at, so that none are remembered."""
         if packed is not None or self.ctx.ledger.get_value(conn, PRICES, self.place):
             self.ctx.ledger.set_value(conn, PRICES, self.place, {"packed": packed})
+
+    def mark(self) -> Mark | None:
+        """The mark of the source that the published file was found to be made of, if there is one."""
+        with self.ctx.ledger.read() as conn:
+            kept = self.ctx.ledger.get_value(conn, MARK, self.place)
+        return Mark.from_json(kept) if kept else None
+
+    def set_mark(self, mark: Mark) -> None:
+        """From now on the same source needs no reading."""
+        with self.ctx.begin() as conn:
+            self.ctx.ledger.set_value(conn, MARK, self.place, mark.to_json())
 
     def marker(self) -> Marker | None:
         """The marker that was written last, if it was not taken away by us."""

@@ -6,6 +6,7 @@ An adapter states its conformance in one line, ``_: type[Transport] = SftpTransp
 
 from __future__ import annotations
 
+from pipeline.ports.columns import PART, ColumnRows, TextColumn, columns_of, kept_of, mapped_column, texts_of
 from pipeline.ports.documents import (
     AddProducts,
     AmendDocuments,
@@ -72,7 +73,9 @@ from pipeline.ports.syncing import (
 from pipeline.ports.systems import (
     AddsReferences,
     Catalogue,
+    CatalogueMoment,
     KnowsAccount,
+    Moments,
     OnlyInferred,
     ProductLookup,
     Ref,
@@ -104,6 +107,7 @@ __all__ = [
     "CATALOGUE_FIELDS",
     "NOT_SHOWN",
     "OFFER_FIELDS",
+    "PART",
     "AddProducts",
     "AddsReferences",
     "AmendDocuments",
@@ -118,9 +122,11 @@ __all__ = [
     "Catalogue",
     "CatalogueChecker",
     "CatalogueFormat",
+    "CatalogueMoment",
     "CatalogueReader",
     "Chunk",
     "Clock",
+    "ColumnRows",
     "Decoded",
     "DecodedOrder",
     "Delivered",
@@ -141,6 +147,7 @@ __all__ = [
     "KnowsAccount",
     "Limits",
     "ListedDocument",
+    "Moments",
     "NewProduct",
     "Notice",
     "Noticing",
@@ -182,6 +189,7 @@ __all__ = [
     "StockTarget",
     "StreamedFormat",
     "System",
+    "TextColumn",
     "Transport",
     "Tried",
     "Unread",
@@ -191,9 +199,13 @@ __all__ = [
     "WriteProbe",
     "WritesMany",
     "Written",
+    "columns_of",
     "finished",
+    "kept_of",
+    "mapped_column",
     "open_gate",
     "read_small",
+    "texts_of",
     "wire_text",
     "write_each",
     "write_many",

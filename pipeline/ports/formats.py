@@ -220,7 +220,12 @@ class CatalogueReader(Protocol):
 
 @runtime_checkable
 class CatalogueFormat(Protocol):
-    """Columns -> bytes, and bytes as the shop will read them."""
+    """Columns -> bytes, and bytes as the shop will read them.
+
+    A format may have an attribute ``steady`` that is true: the bytes then depend on the batches, the settings, and the
+    context's time zone, currency and language alone (not on the time of the run, nor on a file). Of such a format the
+    engine need not write an unchanged catalogue again to know that it is the same.
+    """
 
     def fields(self, settings: Any, context: FormatContext) -> Sequence[str]:
         """Which CATALOGUE_FIELDS it needs."""

@@ -5,6 +5,7 @@ An object has any of these capabilities; the engine asks by isinstance, never by
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -129,6 +130,30 @@ class Catalogue(Protocol):
 
     def count(self) -> int:
         """How many products ``batches`` will give (for progress)."""
+        ...
+
+
+class CatalogueMoment(Protocol):
+    """The catalogue as it is at one moment of its database."""
+
+    def batches(self, fields: Sequence[str], *, at: datetime, size: int = 1000) -> Iterator[Batch]:
+        """As :meth:`Catalogue.batches`."""
+        ...
+
+    def mark(self, fields: Sequence[str], *, at: datetime) -> str | None:
+        """A hash over all that ``batches`` of these fields are made of: while it is the same, so are they.
+
+        It costs a fraction of reading them, and may change with what they do not show. None where there is none.
+        """
+        ...
+
+
+@runtime_checkable
+class Moments(Protocol):
+    """A Catalogue whose moment can be held, and looked at more than once."""
+
+    def moment(self) -> AbstractContextManager[CatalogueMoment]:
+        """Holds this moment until it is left, while others may write. Raises Transient, Refused."""
         ...
 
 

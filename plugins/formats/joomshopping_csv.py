@@ -27,6 +27,8 @@ from plugins.formats._joomshopping.write import Writer
 class JoomShoppingCsv:
     """The format; it keeps nothing between files."""
 
+    steady = True
+
     def fields(self, settings: JoomShoppingSettings, context: FormatContext) -> Sequence[str]:
         """Which CATALOGUE_FIELDS the chosen columns need."""
         return layout(settings, context).fields

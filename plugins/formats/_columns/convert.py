@@ -11,7 +11,7 @@ from functools import cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from pipeline.api import Batch, T, Text
+from pipeline.api import PART, Batch, T, Text, mapped_column, texts_of
 from plugins.formats._columns.problems import NO_PRICE
 from plugins.formats._columns.settings import TEMPLATE_FIELD
 from plugins.formats._columns.spec import DATE, Spec, default_spec
@@ -23,6 +23,7 @@ class Problem(Protocol):
     def __call__(self, row: int, column: str, code: str, text: Text, hint: Text | None = None) -> None: ...
 
 
+_CELL = "\x1e"  #: between cells of a column that is looked at as one text
 _BREAKS = re.compile(r"\r\n|[\n\r\t]")
 
 
@@ -33,7 +34,7 @@ def cells(spec: Spec, batch: Batch, zone: ZoneInfo, *, keep_breaks: bool, proble
     made = _template(spec, batch, zone, problem) if spec.template is not None else _field(spec, batch, zone, problem)
     if spec.table:
         made = [spec.table.get(cell, cell) for cell in made]
-    if not keep_breaks:
+    if not keep_breaks and not (spec.kind == "decimal" and spec.field and not spec.table):
         made = _without_breaks(made)
     if spec.required and "" in made:
         for row, cell in enumerate(made):
@@ -70,15 +71,17 @@ def _field(spec: Spec, batch: Batch, zone: ZoneInfo, problem: Problem) -> list[s
     values = batch.columns[spec.field]
     match spec.kind:
         case "text":
+            if set(map(type, values)) == {str}:
+                return list(values)
             return ["" if value is None else str(value) for value in values]
         case "decimal" | "integer":
             return _decimals(spec, values, problem)
         case "date":
             return _dates(spec, values, zone)
         case "flag":
-            return [spec.yes if value else spec.no for value in values]
+            return mapped_column(values, lambda value: spec.yes if value else spec.no)
         case "leaf":
-            return [value[-1] if value else "" for value in values]
+            return mapped_column(values, lambda value: value[-1] if value else "")
         case "path" | "list":
             return _joined(spec, values, problem)
         case "pairs":
@@ -87,23 +90,38 @@ def _field(spec: Spec, batch: Batch, zone: ZoneInfo, problem: Problem) -> list[s
 
 def _decimals(spec: Spec, values: Sequence[Decimal | None], problem: Problem) -> list[str]:
     fewest, most = spec.places
-    made = ["" if value is None else str(value) for value in values]
-    if fewest and _plain_decimals(fewest, most).fullmatch("\n".join(made) + "\n"):
-        return made if spec.decimal_mark == "." else [cell.replace(".", spec.decimal_mark) for cell in made]
+    texts = texts_of(values)
+    if texts is None:
+        texts = ["" if value is None else str(value) for value in values]
+    # one price is that of many products: each different text is looked at once
+    different = set(texts)
+    if fewest and _plain_decimals(fewest, most).fullmatch("\n".join(different) + "\n"):
+        made = list(texts)
+    else:
+        made = _fitted(spec, values, texts, different, problem)
+    return made if spec.decimal_mark == "." else [cell.replace(".", spec.decimal_mark) for cell in made]
+
+
+def _fitted(
+    spec: Spec, values: Sequence[Decimal | None], texts: list[str], different: set[str], problem: Problem
+) -> list[str]:
+    fewest, most = spec.places
     zeros = "0" * fewest
-    made = []
-    add = made.append
-    for row, value in enumerate(values):
-        if value is None:
-            add("")
-            continue
-        text = str(value)
+    cells = {"": ""}
+    for text in different:
         whole, point, fraction = text.partition(".")
         if len(fraction) <= most and whole.removeprefix("-").isdecimal() and (fraction.isdecimal() or not point):
-            add(f"{whole}.{fraction}{zeros[len(fraction) :]}" if fraction or fewest else whole)
-        else:
-            add(_odd_decimal(spec, value, row, problem))
-    return made if spec.decimal_mark == "." else [cell.replace(".", spec.decimal_mark) for cell in made]
+            cells[text] = f"{whole}.{fraction}{zeros[len(fraction) :]}" if fraction or fewest else whole
+    if different <= cells.keys():
+        return list(map(cells.__getitem__, texts))
+    made = []
+    for row, text in enumerate(texts):
+        cell = cells.get(text)
+        value = values[row]
+        if cell is None and value is not None:
+            cell = _odd_decimal(spec, value, row, problem)
+        made.append(cell or "")
+    return made
 
 
 @cache
@@ -146,12 +164,19 @@ def _odd_decimal(spec: Spec, value: Decimal, row: int, problem: Problem) -> str:
 def _dates(spec: Spec, values: Sequence[datetime | None], zone: ZoneInfo) -> list[str]:
     if spec.date_format == DATE:
         # isoformat is several times faster than strftime and gives the same.
-        return ["" if at is None else at.astimezone(zone).isoformat(" ", "seconds")[:19] for at in values]
-    return ["" if at is None else at.astimezone(zone).strftime(spec.date_format) for at in values]
+        return mapped_column(
+            values, lambda at: "" if at is None else at.astimezone(zone).isoformat(" ", "seconds")[:19]
+        )
+    return mapped_column(values, lambda at: "" if at is None else at.astimezone(zone).strftime(spec.date_format))
 
 
 def _joined(spec: Spec, values: Sequence[Sequence[str]], problem: Problem) -> list[str]:
     separator = spec.separator
+    texts = texts_of(values)
+    if texts is not None and len(separator) == 1 and separator != _CELL:
+        whole = _CELL.join(texts)
+        if separator not in whole and whole.count(_CELL) == len(texts) - 1:
+            return whole.replace(PART, separator).split(_CELL)
     made = [separator.join(parts) for parts in values]
     for row, (cell, parts) in enumerate(zip(made, values, strict=True)):
         if parts and cell.count(separator) != len(parts) - 1:
@@ -160,6 +185,9 @@ def _joined(spec: Spec, values: Sequence[Sequence[str]], problem: Problem) -> li
 
 
 def _pairs(spec: Spec, values: Sequence[Mapping[str, str]], problem: Problem) -> list[str]:
+    texts = texts_of(values)
+    if texts is not None and not any(texts):
+        return [""] * len(texts)
     made: list[str] = []
     for row, options in enumerate(values):
         made.append(spec.separator.join(f"{name}:{value}" for name, value in options.items()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from itertools import compress
 
-from pipeline.api import Batch, Finding, Held, T, Text, Where, Who
+from pipeline.api import Batch, Finding, Held, T, Text, Where, Who, kept_of
 
 LIMIT = 100  #: findings that are told one by one; the rest is a number
 
@@ -88,5 +88,5 @@ class Problems:
 
 def only(batch: Batch, keep: list[bool]) -> Batch:
     """The rows of a batch that are kept."""
-    columns = {name: list(compress(column, keep)) for name, column in batch.columns.items()}
+    columns = {name: kept_of(column, keep) for name, column in batch.columns.items()}
     return Batch(sum(keep), columns)

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
-from pipeline.api import PHP_LINE_LIMIT, Chunk, Finding, PhpCsvReader, PhpRow, T, Text, Where
+from pipeline.api import PHP_LINE_LIMIT, Chunk, ColumnRows, Finding, PhpCsvReader, PhpRow, T, Text, Where
 from plugins.formats._joomshopping.layout import Layout
 from plugins.formats._joomshopping.shop import Shop
 
 LIMIT = 100  #: findings that are told one by one; the rest is a number
+_BLANKS = " \t\v\f"
+_LATE_QUOTE = re.compile(r'\n[ \t\v\f]+"')
 WINDOW = 5_000  #: rows that are waited for before they count as lost
 
 
@@ -25,10 +27,6 @@ class Checker:
         self._delimiter = layout.settings.delimiter.encode()
         self._readings = tuple(_Reading(layout, utf8=utf8) for utf8 in (True, False))
         self._header = layout.settings.header
-        # one pattern for each first byte: a search for a class of first bytes takes many times as long
-        self._spaced_quotes = tuple(
-            re.compile(before + rb'[ \t\v\f]+"') for before in (rb"\A", rb"\n", re.escape(self._delimiter))
-        )
         self._shop = Shop(layout)
         self._told = 0
 
@@ -69,10 +67,6 @@ class Checker:
         """
         if b"\\" in data or b"\r" in data or not data.endswith(b"\n"):
             return False
-        if any(blank + b'"' in data for blank in (b" ", b"\t", b"\v", b"\f")) and any(
-            pattern.search(data) for pattern in self._spaced_quotes
-        ):
-            return False
         if len(data) >= PHP_LINE_LIMIT and max(map(len, data.split(b"\n"))) >= PHP_LINE_LIMIT - 1:
             return False
         try:
@@ -80,9 +74,19 @@ class Checker:
             lines = io.StringIO(text, newline="")
             # strict: a quote that is still open at the end, or followed by more, is left to the slow reader.
             read = csv.reader(lines, delimiter=self._layout.settings.delimiter, strict=True)
-            return list(map(tuple, read)) == list(map(tuple, rows))
+            if list(read) != list(map(list, rows)):
+                return False
         except (csv.Error, UnicodeDecodeError):
             return False
+        return not any(map(_opens_late, rows.columns if isinstance(rows, ColumnRows) else rows))
+
+
+def _opens_late(cells: Sequence[str]) -> bool:
+    """Whether one of ``cells`` begins with blanks and then a quote: PHP takes it for the cell's own, csv does not."""
+    joined = "\n" + "\n".join(cells)
+    if '"' not in joined or not any("\n" + blank in joined for blank in _BLANKS):
+        return False
+    return _LATE_QUOTE.search(joined) is not None
 
 
 class _Reading:

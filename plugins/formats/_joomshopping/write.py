@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from pipeline.api import Batch, Chunk, Finding, Held, T, Where
+from pipeline.api import Batch, Chunk, ColumnRows, Finding, Held, T, Where
 from plugins.formats._columns.convert import cells
 from plugins.formats._columns.problems import Found, Problems, only
 from plugins.formats._columns.spec import Spec
 from plugins.formats._joomshopping.layout import Layout
 
+_CELL = "\x1e"  #: between cells of a column that is looked at as one text
 # PHP up to 7 lets a backslash shield across following letters beyond ASCII, PHP 8 only the next one: both are avoided.
 _TRAP = re.compile(r"\\(?=[^\x00-\x7f]*(?:\"|\Z))")
 
@@ -73,7 +74,7 @@ class Writer:
             written.append(quoted)
         lines = map(self._delimiter.join, zip(*written, strict=True))
         data = ("\n".join(lines) + "\n").encode(self._layout.codec)
-        return Chunk(data, codes, list(zip(*meant, strict=True)), tuple(self._notes))
+        return Chunk(data, codes, ColumnRows(meant, len(codes)), tuple(self._notes))
 
     def _safe(self, column: list[str], codes: list[str], spec: Spec) -> tuple[list[str], list[str]]:
         """The cells as they are meant, with backslashes made harmless, and the same as they stand in the file."""
@@ -107,9 +108,14 @@ class Writer:
                 '"' + cell.replace('"', '""') + '"' if not cell or self._needs_quotes(cell) else cell for cell in column
             ]
         joined = "".join(column) if joined is None else joined
-        # Four looks for one character are much faster than one for a class of them.
-        if not any(sign in joined for sign in (self._delimiter, '"', "\n", "\r")):
-            return column
+        # Looks for one character after another are much faster than one for a class of them.
+        match [sign for sign in (self._delimiter, '"', "\n", "\r") if sign in joined]:
+            case []:
+                return column
+            case [sign]:
+                return [f'"{cell}"' if sign in cell else cell for cell in _doubled(column)]
+            case [sign, '"']:
+                return [f'"{cell}"' if '"' in cell or sign in cell else cell for cell in _doubled(column)]
         search = self._quotable.search
         return ['"' + cell.replace('"', '""') + '"' if search(cell) else cell for cell in column]
 
@@ -172,3 +178,9 @@ class Writer:
                     ),
                     T("Rename one of them, write the whole path (`category: path`) or allow it (`same_leaf: allow`)."),
                 )
+
+
+def _doubled(column: list[str]) -> list[str]:
+    """The cells with their quotes doubled: all at once, which is several times as fast as one by one."""
+    doubled = _CELL.join(column).replace('"', '""').split(_CELL)
+    return doubled if len(doubled) == len(column) else [cell.replace('"', '""') for cell in column]

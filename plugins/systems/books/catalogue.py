@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from pipeline.api import (
     CATALOGUE_FIELDS,
+    PART,
     Batch,
     ConfigError,
     MatchRules,
@@ -33,11 +34,14 @@ from pipeline.api import (
     Ref,
     SpecialPrice,
     T,
+    TextColumn,
     Variant,
     normal_form,
 )
 from plugins.systems.books import tables as t
 from plugins.systems.books.database import Database
+from plugins.systems.books.marks import mark
+from plugins.systems.books.pages import TextPages, ahead, column_of, parts
 from plugins.systems.books.store import SEPARATOR
 
 _ZERO = Decimal("0.00")
@@ -62,30 +66,119 @@ def batches(database: Database, fields: Sequence[str], at: datetime, size: int) 
     for name in fields:
         _check_field(name)
     with database.read() as connection:
-        paths = paths_of(connection) if "category" in fields else {}
-        statement, names, converts = _statement(fields, connection.dialect.name == "sqlite")
-        last = ""
-        while True:
-            page = statement.where(t.products.c.code > last).order_by(t.products.c.code).limit(size)
-            rows = connection.execute(page).all()
-            if not rows:
-                return
-            raw = dict(zip(names, zip(*rows, strict=True), strict=True))
-            span = (last, raw["#code"][-1])
-            last = span[1]
-            columns: dict[str, Sequence[Any]] = {}
-            extra = _extra(connection, fields, raw, span, at)
-            for name in fields:
-                if name == "category":
-                    columns[name] = [paths.get(i, ()) for i in raw["#category"]]
-                elif name in extra:
-                    columns[name] = extra[name]
-                else:
-                    convert = converts.get(name)
-                    columns[name] = convert(raw[name]) if convert else raw[name]
-            yield Batch(len(rows), columns)
-            if len(rows) < size:
-                return
+        yield from Moment(connection).batches(fields, at=at, size=size)
+
+
+class Moment:
+    """The catalogue of one moment: an open transaction that only reads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def batches(self, fields: Sequence[str], *, at: datetime, size: int = 1000) -> Iterator[Batch]:
+        """As :func:`batches`."""
+        for name in fields:
+            _check_field(name)
+        return ahead(_Reader(self._connection, fields, at, size).next)
+
+    def mark(self, fields: Sequence[str], *, at: datetime) -> str | None:
+        """A hash over the tables that ``batches`` would read; None on PostgreSQL, and for odd signs (see marks.py)."""
+        return mark(self._connection, fields, at) if self._connection.dialect.name == "sqlite" else None
+
+
+class _Reader:
+    """Reads page after page of one moment."""
+
+    def __init__(self, connection: Connection, fields: Sequence[str], at: datetime, size: int) -> None:
+        self._connection, self._fields, self._at, self._size = connection, fields, at, size
+        self._paths = paths_of(connection) if "category" in fields else {}
+        sqlite = connection.dialect.name == "sqlite"
+        self._statement, self._names, self._converts = _statement(fields, sqlite)
+        self._texts = TextPages(connection, self._statement, self._names, fields) if sqlite else None
+        self._last = ""
+        self._ended = False
+
+    def next(self) -> Batch | None:
+        """The next page; None at the end."""
+        if self._ended:
+            return None
+        batch = self._of_texts(self._texts) if self._texts else None
+        batch = batch or self._of_rows()
+        self._ended = batch.length < self._size
+        return batch if batch.length else None
+
+    def _of_texts(self, pages: TextPages) -> Batch | None:
+        page = pages.after(self._last, self._size)
+        if page is None:
+            return None
+        self._last = page.last
+        columns = {name: column_of(name, page.texts[name]) for name in self._fields if name in page.texts}
+        if page.length and "category" in self._fields:
+            known = {str(i): PART.join(path) for i, path in self._paths.items()}
+            columns["category"] = TextColumn([known.get(i, "") for i in page.texts["#category"]], parts)
+        if page.length and "#special" in page.texts:
+            ids = page.texts["#id"]
+            asked = [int(i) for i, has in zip(ids, page.texts["#special"], strict=True) if has == "1"]
+            columns |= self._specials([int(i) for i in ids], _group(self._connection, select(t.specials), asked))
+        return Batch(page.length, columns)
+
+    def _specials(self, ids: Sequence[int], rows: Mapping[int, list[Any]]) -> dict[str, Sequence[Any]]:
+        chosen = {i: _choose(group, self._at) for i, group in rows.items()}
+        return {
+            "special_price": [c.amount if (c := chosen.get(i)) else None for i in ids],
+            "special_start": [c.start_at if (c := chosen.get(i)) else None for i in ids],
+            "special_end": [c.end_at if (c := chosen.get(i)) else None for i in ids],
+        }
+
+    def _of_rows(self) -> Batch:
+        page = self._statement.where(t.products.c.code > self._last).order_by(t.products.c.code).limit(self._size)
+        rows = self._connection.execute(page).all()
+        if not rows:
+            return Batch(0, {})
+        raw = dict(zip(self._names, zip(*rows, strict=True), strict=True))
+        span = (self._last, raw["#code"][-1])
+        self._last = span[1]
+        columns: dict[str, Sequence[Any]] = {}
+        extra = self._extra(raw, span)
+        for name in self._fields:
+            if name == "category":
+                columns[name] = [self._paths.get(i, ()) for i in raw["#category"]]
+            elif name in extra:
+                columns[name] = extra[name]
+            else:
+                convert = self._converts.get(name)
+                columns[name] = convert(raw[name]) if convert else raw[name]
+        return Batch(len(rows), columns)
+
+    def _extra(self, raw: Mapping[str, Any], span: Span) -> dict[str, Sequence[Any]]:
+        """Columns that need a look into tables with many rows a product."""
+        connection, fields = self._connection, self._fields
+        ids = raw["#id"]
+        extra: dict[str, Sequence[Any]] = {}
+        if any(name in fields for name in _SPECIAL):
+            rows = connection.execute(_within(select(t.specials), t.specials, span)).all()
+            extra |= self._specials(ids, _grouped(rows, {}))
+        if "stock" in fields:
+            left = select(t.stock.c.product_id, type_coerce(_left(), t.Exact)).group_by(t.stock.c.product_id)
+            levels = {row[0]: row[1] for row in connection.execute(_within(left, t.stock, span))}
+            missing = [i for i in ids if i not in levels]
+            of_variants = _variant_stock(connection, missing)
+            extra["stock"] = [levels.get(i) or of_variants.get(i) or _ZERO for i in ids]
+        if "image" in fields or "images" in fields:
+            shown = select(t.images).order_by(t.images.c.product_id, t.images.c.position)
+            pictures = _grouped(connection.execute(_within(shown, t.images, span)).all(), {})
+            inside = set(ids)
+            bases = {parent for parent in raw["#parent"] if parent and parent not in inside}
+            pictures |= _group(connection, shown, sorted(bases))
+            main: list[str] = []
+            others: list[tuple[str, ...]] = []
+            for i, parent in zip(ids, raw["#parent"], strict=True):
+                own: Sequence[Any] = pictures.get(i) or pictures.get(parent) or ()
+                first = bool(own) and own[0][1] == 0  # position 0 is the main one
+                main.append(own[0][2] if first else "")
+                others.append(tuple([x[2] for x in (own[1:] if first else own)]))
+            extra["image"], extra["images"] = main, others
+        return extra
 
 
 def products(database: Database, since: datetime | None, chunk: int = 500) -> Iterator[Product]:
@@ -252,41 +345,6 @@ def _amounts(column: Sequence[Any]) -> Sequence[Any]:
 
 def _texts_of(column: Sequence[Any]) -> Sequence[Any]:
     return ["" if value is None else str(value) for value in column]
-
-
-def _extra(
-    connection: Connection, fields: Sequence[str], raw: Mapping[str, Any], span: Span, at: datetime
-) -> dict[str, Sequence[Any]]:
-    """Columns that need a look into tables with many rows a product."""
-    ids = raw["#id"]
-    extra: dict[str, Sequence[Any]] = {}
-    if any(name in fields for name in _SPECIAL):
-        rows = connection.execute(_within(select(t.specials), t.specials, span)).all()
-        chosen = {i: _choose(group, at) for i, group in _grouped(rows, {}).items()}
-        extra["special_price"] = [c.amount if (c := chosen.get(i)) else None for i in ids]
-        extra["special_start"] = [c.start_at if (c := chosen.get(i)) else None for i in ids]
-        extra["special_end"] = [c.end_at if (c := chosen.get(i)) else None for i in ids]
-    if "stock" in fields:
-        left = select(t.stock.c.product_id, type_coerce(_left(), t.Exact)).group_by(t.stock.c.product_id)
-        levels = {row[0]: row[1] for row in connection.execute(_within(left, t.stock, span))}
-        missing = [i for i in ids if i not in levels]
-        of_variants = _variant_stock(connection, missing)
-        extra["stock"] = [levels.get(i) or of_variants.get(i) or _ZERO for i in ids]
-    if "image" in fields or "images" in fields:
-        shown = select(t.images).order_by(t.images.c.product_id, t.images.c.position)
-        pictures = _grouped(connection.execute(_within(shown, t.images, span)).all(), {})
-        inside = set(ids)
-        bases = {parent for parent in raw["#parent"] if parent and parent not in inside}
-        pictures |= _group(connection, shown, sorted(bases))
-        main: list[str] = []
-        others: list[tuple[str, ...]] = []
-        for i, parent in zip(ids, raw["#parent"], strict=True):
-            own: Sequence[Any] = pictures.get(i) or pictures.get(parent) or ()
-            first = bool(own) and own[0][1] == 0  # position 0 is the main one
-            main.append(own[0][2] if first else "")
-            others.append(tuple([x[2] for x in (own[1:] if first else own)]))
-        extra["image"], extra["images"] = main, others
-    return extra
 
 
 def _within(statement: Select[Any], table: Table, span: Span) -> Select[Any]:

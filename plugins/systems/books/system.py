@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.api import (
     Batch,
     Cancellation,
     Catalogue,
+    CatalogueMoment,
     ConfigError,
     DocumentDraft,
     DocumentList,
@@ -104,6 +106,13 @@ class Books(Following):
         """All products and variants column by column, ordered by code."""
         self.make_ready()
         return catalogue.batches(self.database, fields, at, size)
+
+    @contextmanager
+    def moment(self) -> Iterator[CatalogueMoment]:
+        """The catalogue as it is now, however long it is looked at."""
+        self.make_ready()
+        with self.database.read() as connection:
+            yield catalogue.Moment(connection)
 
     def count(self) -> int:
         """How many rows ``batches`` will give."""
