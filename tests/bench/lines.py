@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import lines_big, lines_clients, lines_disk, lines_drop, lines_sync, lines_transfer, made, n8n
+from tests.bench import (
+    lines_big,
+    lines_catalogue,
+    lines_clients,
+    lines_disk,
+    lines_drop,
+    lines_sync,
+    lines_transfer,
+    made,
+    n8n,
+)
 from tests.bench.stage import SLOW, Command, Goal, Line, Side, Stage, ours, plain
 
 
@@ -192,6 +202,9 @@ LINES: Mapping[str, Callable[[Stage], Line]] = {
     "export": _export,
     "plan-100k": lines_sync.planned,
     "api-budget": lines_sync.inside_the_limit,
+    "catalogue-1m": lines_catalogue.whole,
+    "catalogue-2m": lines_catalogue.twice,
+    "catalogue-unchanged": lines_catalogue.unchanged,
     "decode": _decode,
     "book": _book,
     "help": _help,

@@ -112,7 +112,7 @@ def _value(goal: Goal, mistok: dict[str, Any], other: dict[str, Any] | None) -> 
     match goal.of:
         case "peak":
             return float(mistok["peak_mib"])
-        case "rate" | "time" | "worst" | "peak_ratio":
+        case "rate" | "time" | "time_to_file" | "worst" | "peak_ratio":
             if other is None:
                 return None
         case figure:
@@ -122,6 +122,8 @@ def _value(goal: Goal, mistok: dict[str, Any], other: dict[str, Any] | None) -> 
             return _ratio(mistok["rate"], other["rate"])
         case "time":
             return _ratio(mistok["seconds"], other["seconds"])
+        case "time_to_file":
+            return _ratio(mistok["figures"]["seconds_to_file"], other["seconds"])
         case "worst":
             share = float(other["done"]) / float(mistok["done"])
             pairs = zip(mistok["rounds"], other["rounds"], strict=True)

@@ -177,7 +177,18 @@ def book(folder: Path, work: Path) -> None:
     tell(watch, len(orders))
 
 
-def write_catalogue(books: Path, target: Path) -> None:
+#: the same in three languages and with variants: 30 columns, as `variants: rows` writes them
+_CATALOGUE_30 = (
+    _CATALOGUE.replace("SELECT p.code,", "SELECT p.code, '', '',")
+    .replace("ru.description,", "ru.description, bg.name, bg.short_description, bg.description,")
+    .replace(
+        "LEFT JOIN prices price",
+        "LEFT JOIN product_texts bg ON bg.product_id = p.id AND bg.language = 'bg-BG'\nLEFT JOIN prices price",
+    )
+)
+
+
+def write_catalogue(books: Path, target: Path, query: str = _CATALOGUE) -> None:
     """csv.writer over a cursor."""
     watch, done = Stopwatch(), 0
     with watch.running():
@@ -185,7 +196,7 @@ def write_catalogue(books: Path, target: Path) -> None:
         with target.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=";", lineterminator="\n")
             writer.writerow(_HEADER.split(";"))
-            for row in database.execute(_CATALOGUE):
+            for row in database.execute(query):
                 writer.writerow(row)
                 done += 1
     tell(watch, done)
@@ -237,5 +248,7 @@ if __name__ == "__main__":
             book(Path(folder), Path(work))
         case ["export", books, target]:
             write_catalogue(Path(books), Path(target))
+        case ["export-30", books, target]:
+            write_catalogue(Path(books), Path(target), _CATALOGUE_30)
         case other:
             sys.exit(f"not a line of the bench: {other}")

@@ -11,10 +11,11 @@ _OF = {
     "rate": "",
     "worst": "in the worst round",
     "time": "time",
+    "time_to_file": "time to the checked file",
     "peak": "peak memory, MiB",
     "peak_ratio": "peak memory",
 }
-_RATIOS = ("rate", "worst", "time", "peak_ratio")
+_RATIOS = ("rate", "worst", "time", "time_to_file", "peak_ratio")
 
 _PAGE = """\
 # Benchmarks

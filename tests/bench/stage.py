@@ -54,8 +54,8 @@ class Goal:
     """What a line should reach: ``of`` a figure, at least or at most ``limit``.
 
     ``of``: ``rate`` (Mistok's through that of ``beside``), ``worst`` (the same in the worst single round), ``time``
-    (Mistok's seconds through those of ``beside``), ``peak`` (MiB), ``peak_ratio`` (Mistok's through that of
-    ``beside``), or a figure that Mistok's side told of itself.
+    (Mistok's seconds through those of ``beside``), ``time_to_file`` (the same, up to the checked file), ``peak`` (MiB),
+    ``peak_ratio`` (Mistok's through that of ``beside``), or a figure that Mistok's side told of itself.
     """
 
     of: str
