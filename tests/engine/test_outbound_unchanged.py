@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from pipeline.engine import unchanged
+from pipeline.flow import OutboundStep
 from pipeline.ledger import tables as t
 from pipeline.ports import Batch
-from tests.engine.outbound_world import CSV, STEP, Shelf, World, product
+from tests.engine.outbound_world import CSV, Shelf, World, product
 
 
 @dataclass
@@ -121,7 +122,7 @@ def test_a_folder_that_is_gone_is_made_again(world: World, shelf: Marked) -> Non
         {"only_published": False},
         {"min_rows": 2},
         {"only_changed": False},
-        {"step": replace(STEP, keep=lambda row, settings: True)},
+        {"step": OutboundStep(keep=lambda row, settings: True)},
         {"images": {"from": "disk", "to": "site", "folder": "photos"}},
     ],
 )
