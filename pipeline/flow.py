@@ -342,6 +342,8 @@ class SystemPlugin:
     cli: Callable[[Callable[..., tuple[Any, SystemEnv]]], typer.Typer] | None = None
     #: the classes of what ``open`` gives, by the settings one or another; imported when it is called
     classes: Callable[[], Sequence[type]] = tuple
+    #: every class of ``classes`` tells a catalogue (see ``Catalogue``), which then is known without importing any
+    exports: bool = False
     #: groups of settings that may be left out, but that a new connection is best begun with
     begins: tuple[str, ...] = ()
 

@@ -208,8 +208,8 @@ def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
 
 def _exports(config: ClientConfig) -> list[Answer]:
     """The exports whose system tells no products, or has no files of images to send."""
-    from pipeline.engine.encoding import unable
-    from pipeline.engine.runtime import plugin_folder
+    from pipeline.engine.exportable import unable_of
+    from pipeline.engine.ownplugins import plugin_folder
     from pipeline.registry import load_registry
 
     answers = []
@@ -219,11 +219,8 @@ def _exports(config: ClientConfig) -> list[Answer]:
             if not isinstance(step.params, OutboundSettings):
                 continue
             source = step.params.source
-            found = [
-                unable(one, source, step.params) for one in registry.systems[config.connections[source].type].classes()
-            ]
-            # where the settings choose between several, one that can is enough to say nothing here
-            if found and all(found) and (wrong := found[0]):
+            plugin = registry.systems[config.connections[source].type]
+            if wrong := unable_of(plugin, source, step.params):
                 answer = Answer(name, step.step, exit_code=common.WAITING)
                 answer.findings.append(Finding("capability", wrong[0], hint=wrong[1], who=Who.ADMIN))
                 answers.append(answer)

@@ -17,11 +17,11 @@ def remarks(config: ClientConfig, *, connect: bool) -> list[Finding]:
 
     ``connect``: also a ledger on a server is asked.
     """
+    if not config.alerts.tell or not (connect or config.ledger.url.startswith("sqlite")):
+        return []
     from pipeline.engine.runtime import Client
     from pipeline.ledger import pcs
 
-    if not config.alerts.tell or not (connect or config.ledger.url.startswith("sqlite")):
-        return []
     try:
         with Client.open(config, read_only=True, guarded=False) as client, client.ledger.read() as conn:
             live = [str(row["name"]) for row in pcs.listing(conn, config.client, live=True)]

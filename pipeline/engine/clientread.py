@@ -104,7 +104,7 @@ class Reading:
 
 
 def _read(folder: Path, environ: Mapping[str, str] | None) -> Read:
-    from pipeline.engine.runtime import plugin_folder as own_plugins
+    from pipeline.engine.ownplugins import plugin_folder as own_plugins
     from pipeline.registry import own_sources
 
     found = read_client(folder, environ=environ)

@@ -160,7 +160,7 @@ class ConfigWatch:
 
 def fingerprint(config: ClientConfig, salt: str) -> str:
     """What this config is and does, in short: its YAML, its secrets, and the client's own plugins."""
-    from pipeline.engine.runtime import plugin_folder
+    from pipeline.engine.ownplugins import plugin_folder
     from pipeline.registry import own_sources
 
     digest = hashlib.sha256(f"{salt}\0{config.config_hash}".encode())

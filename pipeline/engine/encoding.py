@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.engine.context import RunContext
+from pipeline.engine.exportable import unable
 from pipeline.engine.prices import PriceList
 from pipeline.engine.selling import Selling
 from pipeline.errors import ConfigError, Finding, Held, Transient, Who, system_words
@@ -27,7 +28,7 @@ from pipeline.ports import (
     texts_of,
 )
 from pipeline.settings import Settings
-from pipeline.texts import T, Text
+from pipeline.texts import T
 
 
 @dataclass
@@ -167,23 +168,6 @@ class Encoder:
             for key, row in first.items()
         }
         return [chosen[key] for key in keys]
-
-
-def unable(system: type, name: str, settings: OutboundSettings) -> tuple[Text, Text] | None:
-    """Why a system of this class cannot be exported, and what to do; None where it can."""
-    if issubclass(system, Catalogue):
-        return None
-    if not issubclass(system, Offers):
-        return (
-            T("The system {name} tells no products: there is nothing to export.", name=name),
-            T("Export from a system that can tell its products; mistok plugins tells what each can do."),
-        )
-    if settings.images is not None:
-        return (
-            T("{name} tells the addresses of its images; there are no files to send.", name=name),
-            T("Take `images` out of the step: the file names the addresses themselves."),
-        )
-    return None
 
 
 def _local_trouble(error: OSError, path: Path) -> Transient:

@@ -25,6 +25,7 @@ from pipeline.engine import alarms, garbage, guard, lastwords, offspring, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.endings import mark_of, no_result, record_end, timed_out, unexpected
 from pipeline.engine.keeping import Keeper
+from pipeline.engine.ownplugins import plugin_folder
 from pipeline.engine.shown import configs
 from pipeline.engine.shown.stories import STARTED_BY
 from pipeline.errors import ConfigError, Finding, MistokError, Refused, Transient
@@ -189,13 +190,6 @@ def _open_ledger(
     ledger = kind(url, client=config.client, base=base, clock=clock)
     stack.callback(ledger.close)
     return ledger
-
-
-def plugin_folder(config: ClientConfig) -> Path | None:
-    """The client's own plugins, if it has a folder of them."""
-    folder = config.path(config.plugins) if config.plugins else config.base / "plugins"
-    # The repository's own `plugins/` package is not a client's folder.
-    return folder if folder.is_dir() and not (folder / "__init__.py").exists() else None
 
 
 def run_job(

@@ -111,7 +111,7 @@ class Boot:
 
 def boot_for(config: ClientConfig) -> Boot:
     """A worker's start for the jobs of this client."""
-    from pipeline.engine.runtime import plugin_folder
+    from pipeline.engine.ownplugins import plugin_folder
     from pipeline.registry import own_sources
 
     # pickled here: the client's own classes can be read only after its plugins were loaded, just those that we have

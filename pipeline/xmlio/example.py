@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from xml.sax.saxutils import escape
+from html import escape
 
 from pipeline.xmlio.xsd import Declarations, Declared
 
@@ -29,7 +29,7 @@ def _lines(declared: Declared, depth: int) -> list[str]:
     indent = "  " * depth
     attributes = "".join(f' {name}="…"' for name, required in declared.attributes if required)
     if not declared.children:
-        value = escape(declared.example or (declared.allowed[0] if declared.allowed else "…"))
+        value = escape(declared.example or (declared.allowed[0] if declared.allowed else "…"), quote=False)
         return [f"{indent}<{declared.name}{attributes}>{value}</{declared.name}>"]
     inner = [child for child in declared.children if child.required]
     if not inner:

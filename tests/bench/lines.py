@@ -22,6 +22,8 @@ from tests.bench import (
 )
 from tests.bench.stage import SLOW, Command, Goal, Line, Side, Stage, ours, plain
 
+ROOT = Path(__file__).parents[2]
+
 
 def _import(stage: Stage) -> Line:
     return Line(
@@ -184,6 +186,27 @@ def _help(_stage: Stage) -> Line:
     )
 
 
+def _check(_stage: Stage) -> Line:
+    main = "import sys; from pipeline.cli import main; sys.argv[:] = ['mistok', *sys.argv[1:]]; main()"
+
+    def mistok(work: Path) -> Command:
+        shutil.copy(ROOT / "config.yaml", work)
+        return Command((sys.executable, "-c", main, "--config", str(work / "config.yaml"), "check"), tells=False)
+
+    return Line(
+        "check",
+        "`mistok check` of the sample config",
+        "starts",
+        1,
+        "every key of the config, its plugins' settings, what the jobs ask of each other; beside it: python -c pass",
+        {
+            "mistok": mistok,
+            "plain": lambda _work: Command((sys.executable, "-c", "pass"), tells=False),
+        },
+        goal=1 / 40,
+    )
+
+
 #: In the order of the table.
 LINES: Mapping[str, Callable[[Stage], Line]] = {
     "import": _import,
@@ -208,5 +231,6 @@ LINES: Mapping[str, Callable[[Stage], Line]] = {
     "decode": _decode,
     "book": _book,
     "help": _help,
+    "check": _check,
     "clients-300": lines_clients.clients,
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from pipeline.cli.verbs import VERBS, of_systems, system
+from pipeline.ports import Catalogue
 from pipeline.registry import load_registry
 from pipeline.texts import _compiled
 from tests.e2e.command import here
@@ -29,6 +31,28 @@ def test_the_help_loads_no_verb_and_nothing_heavy() -> None:
     loaded = set(said.stdout.rpartition("LOADED")[2].split())
     assert "typer" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_a_check_of_the_config_opens_no_ledger_and_no_connection(tmp_path: Path) -> None:
+    """Only what this config's plugins need for their settings is loaded: no database, no wire, no step."""
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    code = (
+        f"import sys; sys.argv = ['mistok', '--config', {str(tmp_path / 'config.yaml')!r}, 'check']\n"
+        "from pipeline.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: print('LOADED', end.code, *{name.partition('.')[0] for name in sys.modules})"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+    ended, *loaded = said.stdout.rpartition("LOADED")[2].split()
+    assert ended in ("0", "None")
+    assert "pydantic" in loaded
+    assert set(loaded) & (HEAVY - {"pydantic", "structlog", "rich"} | {"httpx", "urllib3", "http"}) == set()
+
+
+def test_a_system_that_is_known_to_tell_a_catalogue_does() -> None:
+    told = [plugin for plugin in load_registry().systems.values() if plugin.exports]
+    assert [one.name for one in told] == ["books"]
+    assert all(issubclass(one, Catalogue) for plugin in told for one in plugin.classes())
 
 
 def test_a_process_that_runs_jobs_holds_nothing_for_a_developers_console() -> None:

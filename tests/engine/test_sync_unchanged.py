@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -208,3 +209,18 @@ def test_the_collector_is_left_as_it_was() -> None:
         assert gc.isenabled()
         assert gc.get_freeze_count() > 0
     assert gc.get_freeze_count() == 0
+
+
+def test_a_plan_that_is_done_with_is_gone_without_the_collector() -> None:
+    """Of hundreds of thousands of records none waits for the collector of cycles."""
+    step = CatalogueSyncSettings.model_validate({"from": "a", "to": "b"})
+    own = product("s")
+    before = sys.getrefcount(own)
+    gc.disable()
+    try:
+        made, rows = planned([own], [product("t", name="Емаль")], step, SHOP, {}, {}, "")
+        assert sys.getrefcount(own) > before
+        del made, rows
+        assert sys.getrefcount(own) == before
+    finally:
+        gc.enable()

@@ -21,7 +21,8 @@ from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.engine import asking, backoff, history, worker
 from pipeline.engine.fleet.settling import Before, Settled, settle
-from pipeline.engine.runtime import Client, RunOptions, plugin_folder, run_job
+from pipeline.engine.ownplugins import plugin_folder
+from pipeline.engine.runtime import Client, RunOptions, run_job
 from pipeline.engine.scheduler import Due
 from pipeline.engine.worker import Boot, Ended, Order, Runner
 from pipeline.flow import InboundSettings

@@ -20,6 +20,7 @@ from pipeline.engine.carrying import Place
 from pipeline.engine.context import Progress, no_progress
 from pipeline.engine.foreseeing import Foreseen, Foresight, Unread
 from pipeline.engine.inbox import chosen
+from pipeline.engine.ownplugins import plugin_folder
 from pipeline.engine.replay import lines, papers_compared
 from pipeline.engine.replay.choose import Pick
 from pipeline.engine.replay.copies import Copies, rejected
@@ -27,7 +28,7 @@ from pipeline.engine.replay.drafts import draft_differences
 from pipeline.engine.replay.lines import Compared, Line
 from pipeline.engine.replay.look import AT_ONCE, place_key
 from pipeline.engine.replay.papers import apart
-from pipeline.engine.runtime import Client, plugin_folder
+from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows

@@ -42,7 +42,8 @@ def main(file: str) -> int:
     """Run the job that ``file`` names until it ends or dies."""
     from pipeline.config.load import load_config
     from pipeline.config.masking import mask
-    from pipeline.engine.runtime import plugin_folder, run_job
+    from pipeline.engine.ownplugins import plugin_folder
+    from pipeline.engine.runtime import run_job
     from pipeline.engine.selftest.made_up import Trial, throw_away
     from pipeline.logs import configure
     from pipeline.registry import load_registry

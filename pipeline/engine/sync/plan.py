@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pipeline.engine.sync import said
 from pipeline.engine.sync.match import Matches
 from pipeline.engine.sync.near import near
-from pipeline.engine.sync.prints import fingerprint, print_of_text, same
+from pipeline.engine.sync.prints import currency_of, fingerprint, same
 from pipeline.engine.sync.rows import Row, Rows, next_change, values_for
-from pipeline.engine.sync.unchanged import Glance, allowed_of, uncollected
+from pipeline.engine.sync.unchanged import Glance, Known, allowed_of, uncollected
 from pipeline.engine.sync.vanishing import Vanish, vanished
 from pipeline.errors import Finding, Where, Who
 from pipeline.model import Offer, SpecialPrice
@@ -77,21 +77,6 @@ class Settled(NamedTuple):
     target: Offer
     prints: Mapping[str, str] | None
     seen: Mapping[str, str]
-
-
-class Known(Protocol):
-    """What the ledger knows of an offer of the target that was kept in step: fingerprints by field, of what was sent
-    (``wanted``) and of how the target then showed it (``seen``)."""
-
-    @property
-    def source_key(self) -> str: ...
-    @property
-    def wanted(self) -> Mapping[str, str]: ...
-    @property
-    def seen(self) -> Mapping[str, str]: ...
-    @property
-    def mark(self) -> int:
-        """Of the row as it was last sent; see unchanged.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +211,7 @@ class _Planner:
         )
 
     def _glance(self, kind: str) -> Glance:
-        known = self.known
-
-        def mark_of(name: str) -> int:
-            one = known.get(name)
-            return one.mark if one else 0
-
-        found = self.glances[kind] = Glance(kind, self.settings, self.traits, self.at, mark_of, self._is_priced_in)
+        found = self.glances[kind] = Glance(kind, self.settings, self.traits, self.at, self.known, self.currency)
         return found
 
     def _prints(self, row: Row, target: Offer) -> Mapping[str, str]:
@@ -241,18 +220,6 @@ class _Planner:
         if target.kind == "variant":
             wanted.pop("published", None)  # that it is shown goes without saying
         return with_currency({name: fingerprint(value) for name, value in wanted.items()}, row.offer)
-
-    def _is_priced_in(self, row: Row, target: Offer) -> bool:
-        """Whether no other currency stands in the way of a row's price."""
-        ours = row.offer.values.get("currency")
-        theirs = target.values.get("currency") or self.currency
-        if not ours or ours == theirs:
-            return True
-        if theirs:
-            return currency_of(row.offer) == (currency_of(target) or self.currency)
-        before = self.known.get(target.id)
-        said = before.wanted.get("currency") if before else None
-        return said is None or said == print_of_text(currency_of(row.offer))
 
     def _wake(self, lacking: Sequence[Row]) -> None:
         rows = [pair.row for pair in self.matches.pairs] + (list(lacking) if self.settings.create else [])
@@ -442,11 +409,6 @@ class _Planner:
         if code and takes and self.currency != code and any(map(is_price, values)):
             values.setdefault("currency", code)  # a new price is told with its currency where the target takes one
         return values
-
-
-def currency_of(offer: Offer) -> str:
-    """ISO code of the currency that an offer tells; "" when it tells none."""
-    return str(offer.values.get("currency") or "").strip().upper()
 
 
 def with_currency(prints: Mapping[str, str], offer: Offer) -> dict[str, str]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from pipeline.model import SpecialPrice
+from pipeline.model import Offer, SpecialPrice
 from pipeline.syncing import is_price
 
 
@@ -83,3 +83,8 @@ def shown_otherwise(shown: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[s
 def prices_among(values: Mapping[str, Any], among: Mapping[str, Any]) -> dict[str, str]:
     """The prices among what was sent, as text."""
     return {name: str(values[name]) for name in among if is_price(name) and isinstance(values.get(name), Decimal)}
+
+
+def currency_of(offer: Offer) -> str:
+    """ISO code of the currency that an offer tells; "" when it tells none."""
+    return str(offer.values.get("currency") or "").strip().upper()

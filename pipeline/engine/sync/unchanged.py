@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
+from pipeline.engine.sync.prints import currency_of, print_of_text
 from pipeline.engine.sync.rows import MEASURES, Row, of_variant
 from pipeline.model import Offer
 from pipeline.ports import OfferTraits
@@ -71,14 +72,29 @@ def allowed_of(target: Offer, traits: OfferTraits) -> frozenset[str]:
     return allowed
 
 
+class Known(Protocol):
+    """What the ledger knows of an offer of the target that was kept in step: fingerprints by field, of what was sent
+    (``wanted``) and of how the target then showed it (``seen``)."""
+
+    @property
+    def source_key(self) -> str: ...
+    @property
+    def wanted(self) -> Mapping[str, str]: ...
+    @property
+    def seen(self) -> Mapping[str, str]: ...
+    @property
+    def mark(self) -> int:
+        """Of the row as it was last sent; see Glance.mark."""
+
+
 class Glance:
     """Compares whole rows with offers of the target of one kind (single, base, variant).
 
     Args:
         traits: of the target.
         at: the moment of the plan.
-        mark_of: target's id -> the mark in the ledger; 0 where there is none.
-        priced_in: whether a row's prices may be written over those of this offer of the target.
+        known: by the target's id, what is in step.
+        currency: of all prices of the target; "" when that is not known.
     """
 
     def __init__(
@@ -87,8 +103,8 @@ class Glance:
         settings: CatalogueSyncSettings,
         traits: OfferTraits,
         at: datetime,
-        mark_of: Callable[[str], int],
-        priced_in: Callable[[Row, Offer], bool],
+        known: Mapping[str, Known],
+        currency: str,
     ) -> None:
         allowed = allowed_of(Offer(kind=kind), traits)  # type: ignore[arg-type]
         if kind == "variant":
@@ -98,7 +114,7 @@ class Glance:
         chosen = sorted(name for name in allowed if settings.fields is None or name in settings.fields)
         self.fields = {name: settings.map.get(name, name) for name in chosen}
         self.kind, self._at = kind, at
-        self._mark_of, self._priced_in = mark_of, priced_in
+        self._known, self._currency = known, currency
         self.holds = settings.other_currency != "ignore"
         self.root = tuple(part.strip() for part in settings.root.split("/")) if settings.root else ()
         # a special price stands beside the price, under its own name, and the target switches it; or nothing is priced
@@ -134,14 +150,27 @@ class Glance:
                 return False
             if layout.rooted and (own := source[layout.rooted]) and (*self.root, *own) != there["category"]:
                 return False
-            if layout.priced and not self._priced_in(row, target):
+            if layout.priced and not self._is_priced_in(row, target):
                 return False
             if self.kind == "variant" and not _is_shown(source, there):
                 return False
             if layout.untold:
-                mark = self._mark_of(target.id)
-                return mark != 0 and mark == self.mark(row.offer, target)
+                before = self._known.get(target.id)
+                if before is None or not before.mark or before.mark != self.mark(row.offer, target):
+                    return False
         return not row.hidden
+
+    def _is_priced_in(self, row: Row, target: Offer) -> bool:
+        """Whether no other currency stands in the way of a row's price."""
+        ours = row.offer.values.get("currency")
+        theirs = target.values.get("currency") or self._currency
+        if not ours or ours == theirs:
+            return True
+        if theirs:
+            return currency_of(row.offer) == (currency_of(target) or self._currency)
+        before = self._known.get(target.id)
+        said = before.wanted.get("currency") if before else None
+        return said is None or said == print_of_text(currency_of(row.offer))
 
     def mark(self, own: Offer, target: Offer) -> int:
         """The mark of what the source has of it; 0 where that is not plain."""

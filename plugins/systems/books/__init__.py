@@ -42,4 +42,5 @@ PLUGIN = SystemPlugin(
     open=open_books,
     cli=verbs,
     classes=classes,
+    exports=True,
 )
