@@ -137,7 +137,7 @@ class Declarations:
 def alone_in(schema: Any) -> Iterator[tuple[str, str]]:
     """(root, child) of global elements that hold a sequence of nothing but one element, any number of times; none when
     the schema asks of values that they are unique, or refer to one another, in a whole document."""
-    if any(schema.iter(*(f"{XS}{name}" for name in ("key", "keyref", "unique")))):
+    if next(schema.iter(*(f"{XS}{name}" for name in ("key", "keyref", "unique"))), None) is not None:
         return
     words = {_local(value) for node in schema.iter() for value in node.attrib.values()}
     if words & {"ID", "IDREF", "IDREFS", "ENTITY", "ENTITIES"}:
