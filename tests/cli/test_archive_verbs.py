@@ -168,7 +168,7 @@ def test_a_copy_that_nothing_tells_of_is_no_trouble_for_ever(shop: Path) -> None
     with Client.open(load_config(shop / "config.yaml")) as client:
         (shop / "half.xml").write_bytes(b"<orders/>")
         with Syncing(shop) as disk:
-            client.archive._store([shop / "half.xml"], disk)
+            client.archive._store_one(shop / "half.xml", disk)
     found = data(shop, "archive", "verify")
     assert (len(found["without_line"]), found["findings"]) == (1, [])
 
