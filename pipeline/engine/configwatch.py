@@ -62,10 +62,11 @@ class ConfigWatch:
         *,
         environ: Callable[[], Mapping[str, str]] | None = None,
         more: Path | None = None,
-        every: float = LOOK_EVERY,
+        every: float | None = None,
     ) -> None:
         self._path = config.source
-        self._environ, self._more, self._every = environ, (more,) if more else (), every
+        self._environ, self._more = environ, (more,) if more else ()
+        self._every = LOOK_EVERY if every is None else every
         # what the service works by, so that an edit that was taken back is none; no secret can be guessed by it
         self._salt = secrets.token_hex(16)
         self._print = fingerprint(config, self._salt)
