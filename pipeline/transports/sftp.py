@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -372,7 +373,7 @@ class SftpTransport:
     def _put_wide(self, wire: w.Wire, path: bytes, source: Path | bytes, size: int, folder: str) -> int:
         session, settings = self._session, self._settings
         assert session is not None
-        pieces = Pieces(source, size, wire.chunk)
+        pieces, told = Pieces(source, size, wire.chunk), threading.Lock()
 
         def drive(lane: w.Wire, task: w.Task[int]) -> int:
             with said(settings):
@@ -384,8 +385,9 @@ class SftpTransport:
             try:
                 return session.lane(settings)
             except Exception as error:  # noqa: BLE001 - whatever hinders one more channel, the first one is there
-                if not self._alone:
-                    self._alone = True
+                with told:
+                    first, self._alone = not self._alone, True
+                if first:
                     log.info("fewer_channels", connection=self.name, words=str(error))
                 return None
 

@@ -31,8 +31,14 @@ def server(tmp_path: Path) -> Iterator[FtpServer]:
 
 
 def _open(port: int, base: Path, **more: object) -> FtpManyTransport:
-    login = {"host": "127.0.0.1", "port": port, "user": "shop", "password": "s3cret", "timeout": 5}
+    login = {"host": "127.0.0.1", "port": port, "user": "shop", "password": "s3cret", "timeout": 60}
     return FtpManyTransport("shop", FtpSettings.model_validate({**login, **more}), base=base)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, a server that answers is not taken for one that does not."""
+    monkeypatch.setattr(ftp_session, "_TRIAL", 60)
 
 
 def _left(server: FtpServer) -> set[str]:

@@ -117,7 +117,7 @@ BIG = b"".join(number.to_bytes(4, "big") for number in range(500_000))
 def test_a_large_file_goes_over_several_channels(server: SftpServer, tmp_path: Path, as_file: bool) -> None:
     source = tmp_path / "big"
     source.write_bytes(BIG)
-    transport = _open(server, tmp_path)
+    transport = _open(server, tmp_path, timeout=60)
     for _ in range(2):  # the second time the channels are there
         written = transport.write("", "catalogue.csv", source if as_file else BIG)
         assert written.size == len(BIG)
@@ -138,7 +138,7 @@ def test_the_further_channels_do_their_part(
 ) -> None:
     """All of it, when the first one leaves it to them."""
     monkeypatch.setattr(sftp, "send", _nothing)
-    transport = _open(server, tmp_path)
+    transport = _open(server, tmp_path, timeout=60)
     assert transport.write("", "catalogue.csv", BIG).size == len(BIG)
     assert (server.root / "catalogue.csv").read_bytes() == BIG
     transport.close()
@@ -152,7 +152,7 @@ def test_a_server_that_lets_one_channel_in_is_sent_it_over_that(
         raise OSError("no more sessions")
 
     monkeypatch.setattr("pipeline.transports.sftp_session.Session.lane", refused)
-    transport = _open(server, tmp_path)
+    transport = _open(server, tmp_path, timeout=60)
     with capture_logs() as said:
         for name in ("one", "two"):
             transport.write("", name, BIG)
@@ -181,7 +181,7 @@ def test_a_channel_that_fails_costs_nothing_but_time(
         raise w.ProtocolError("the server closed the session")
 
     monkeypatch.setattr(sftp_bulk.Lanes, "_lane", fails)
-    transport = _open(server, tmp_path)
+    transport = _open(server, tmp_path, timeout=60)
     assert transport.write("", "catalogue.csv", BIG).size == len(BIG)
     assert (server.root / "catalogue.csv").read_bytes() == BIG
     assert [path.name for path in server.root.iterdir()] == ["catalogue.csv"]
@@ -203,7 +203,7 @@ def test_a_source_that_changes_meanwhile_is_not_published(
             stream.write(b"more")
 
     monkeypatch.setattr(sftp_bulk.Pieces, "take", grows)
-    transport = _open(server, tmp_path)
+    transport = _open(server, tmp_path, timeout=60)
     with pytest.raises(Transient):
         transport.write("", "catalogue.csv", source)
     assert {path.name: path.read_bytes() for path in server.root.iterdir()} == {"catalogue.csv": b"old"}
@@ -214,7 +214,7 @@ def test_a_server_in_small_pieces_and_a_change_on_the_way(server: SftpServer, tm
     """It gives 3,000 bytes however many are asked; then a file that changed since it was listed."""
     (server.root / "big").write_bytes(BIG[:200_000])
     server.piece = 3000
-    transport = _open(server, tmp_path)
+    transport = _open(server, tmp_path, timeout=60)
     into = tmp_path / "into"
     into.mkdir()
     files = transport.list("")
@@ -240,7 +240,7 @@ def test_files_side_by_side_outlive_a_connection_that_breaks_once(server: SftpSe
         return None
 
     server.fault = fault
-    transport = _open(server, tmp_path)
+    transport = _open(server, tmp_path, timeout=60)
     uploads = [Upload("", f"{number:02}.jpg", bytes([number]) * 50_000) for number in range(20)]
     results = list(transport.write_many(uploads))
     assert broken
@@ -255,7 +255,7 @@ def test_a_refused_file_spoils_only_itself_and_a_dead_server_is_told_of_each(
 ) -> None:
     (server.root / "03.jpg").write_bytes(b"old")
     server.fault = lambda word, path: 3 if "rename" in word and path.startswith("03") else None
-    transport = _open(server, tmp_path)
+    transport = _open(server, tmp_path, timeout=60)
     uploads = [Upload("", f"{number:02}.jpg", b"new") for number in range(8)]
     errors = {written.upload.name: written.error for written in transport.write_many(uploads) if written.error}
     assert set(errors) == {"03.jpg"}
