@@ -6,6 +6,7 @@ Linux, with a C compiler. Real disks of servers take 1 to 10 ms for a sync; the 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ def slow(folder: Path, milliseconds: float) -> Mapping[str, str]:
     Raises NotHere.
     """
     compiler = shutil.which("cc") or shutil.which("gcc")
-    if sys.platform != "linux" or compiler is None:
+    if platform.system() != "Linux" or compiler is None:
         raise NotHere("not on this machine (Linux with a C compiler)")
     library, count = folder / "disk.so", folder / "syncs"
     if not library.exists():

@@ -48,6 +48,11 @@ class Fleet:
     clients: list[str] = field(default_factory=list)
     dropped: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
+    def restart_postgresql(self, how: str) -> None:
+        """``how``: as ``pg_ctl --mode`` names it."""
+        assert self.server is not None
+        self.server.restart(how)
+
     def add(self, name: str, files: int) -> None:
         """A client with so many order files in its inbox."""
         ends.made()

@@ -11,7 +11,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline.archive import store, upkeep
+from pipeline.archive import disk, upkeep
 from pipeline.config.load import load_config
 from pipeline.engine import retention
 from pipeline.engine.runtime import Client
@@ -28,7 +28,7 @@ def main(path: str, point: str, nth: str) -> int:
             if left == 0:
                 os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    real = store.remove
+    real = disk.remove
 
     def remove(one: Path) -> None:
         real(one)

@@ -55,10 +55,10 @@ def test_f62_postgresql_is_restarted_while_workers_run(fleet: Fleet) -> None:
         fleet.add(f"c{number}", 8)
     with fleet.worker("one") as one, fleet.worker("two") as two:
         fleet.until(lambda: 0 < fleet.left() < 28)
-        fleet.server.restart("immediate")
+        fleet.restart_postgresql("immediate")
         tally.note("kills")
         fleet.until(lambda: fleet.left() < 16)
-        fleet.server.restart("fast")
+        fleet.restart_postgresql("fast")
         fleet.until(lambda: not fleet.left())
         fleet.drop("c0", 1)
         fleet.until(lambda: not fleet.left())
@@ -75,7 +75,7 @@ def test_f61_f62_thirty_clients_two_workers_one_dies_and_postgresql_is_restarted
         fleet.add(f"c{number:02}", 3)
     with fleet.worker("one") as one, fleet.worker("two") as two:
         fleet.until(lambda: 0 < fleet.left() < 80)
-        fleet.server.restart("immediate")
+        fleet.restart_postgresql("immediate")
         fleet.until(lambda: fleet.left() < 50)
         kill(one)
         fleet.until(lambda: not fleet.left())
