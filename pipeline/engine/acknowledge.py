@@ -6,7 +6,7 @@ card, and the remote file still is the version that was read (the transport comp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,11 @@ def all_done(walk: Inbound) -> None:
     _acknowledge(walk, [row for row in done if row["id"] not in refused or _due(walk, row)])
 
 
-def rows(walk: Inbound, ids: Collection[int]) -> None:
-    """Acknowledge those of the given files that are done."""
+def rows(walk: Inbound, taken: Sequence[Row]) -> None:
+    """Acknowledge those of the given files that the ledger says are done."""
     with walk.ctx.ledger.read() as conn:
-        known = file_rows.by_ids(conn, ids)
-    _acknowledge(walk, [known[one] for one in ids if one in known and known[one]["state"] == FileState.DONE])
+        done = file_rows.among(conn, [row["id"] for row in taken], FileState.DONE)
+    _acknowledge(walk, [row for row in taken if row["id"] in done])
 
 
 def set_aside(walk: Inbound, row: Row) -> None:

@@ -455,7 +455,9 @@ def _acknowledge(client: Client, file: Row, *, by: str) -> Text:
     try:
         with carrying.opened(client, place, by=by) as walk, carrying.holding(walk) as ours:
             if ours:
-                acknowledge.rows(walk, [file["id"]])
+                with client.ledger.read() as conn:
+                    now = file_rows.by_ids(conn, [file["id"]])
+                acknowledge.rows(walk, list(now.values()))
     except (Transient, Refused) as error:
         return T("{words} The next run of job {job} carries on.", words=error.text, job=place.job)
     with client.ledger.read() as conn:

@@ -333,8 +333,8 @@ class Inbound:
             )
             sharing.note(ctx.ledger, conn, ctx.archive)
             unread.over(self, conn, [row for row, _result in staged], T("the file was read"))
-            for (row, _result), copy in zip(staged, copies, strict=True):
-                row.update(sha256=copy.sha256, tries=0)
+            for (row, result), copy in zip(staged, copies, strict=True):
+                row.update(sha256=copy.sha256, tries=0, size=result.file.size, modified=result.file.modified)
                 ctx.event(conn, f"file:{row['id']}", "archived", sha256=copy.sha256, size=copy.size)
         ctx.reach("inbound:archived")
         # what was read back from the archive just now need not be read once more

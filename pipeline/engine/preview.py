@@ -65,6 +65,7 @@ def preview(
     batch: list[tuple[Row, Decoded]] = []
     more: Counter[str] = Counter()
     with TemporaryDirectory(dir=ctx.temp, prefix="preview-") as folder:
+        size = min(settings.batch, reading.PART)
         for number, result in enumerate(transport.read_many(taken, Path(folder)), 1):
             ctx.progress(number, len(taken), T("files"))
             # a number that no file of the ledger has
@@ -80,11 +81,11 @@ def preview(
                     with closing(stream):
                         file = {**row, "sha256": sha256}
                         last = number == len(taken)
-                        _look_through(ctx, foresight, Parts(stream, file, ctx.client, settings.batch), details, more,
+                        _look_through(ctx, foresight, Parts(stream, file, ctx.client, size), details, more,
                                       last=last)  # fmt: skip
             if result.path is not None:
                 result.path.unlink(missing_ok=True)
-            if len(batch) == settings.batch:
+            if len(batch) == size:
                 details.extend(_row(one) for one in foresight.look(batch))
                 batch.clear()
         details.extend(_row(one) for one in foresight.look(batch))

@@ -100,7 +100,7 @@ def process(walk: Inbound, rows: Sequence[Row], data: Mapping[int, bytes] | None
             continue
         read = [(row, _decode(walk, row, at_hand.get(row["id"]))) for row in together]
         _book(walk, [(row, decoded) for row, decoded in read if decoded is not None])
-    acknowledge.rows(walk, [row["id"] for row in rows])
+    acknowledge.rows(walk, rows)
 
 
 def _together(walk: Inbound, rows: Sequence[Row]) -> Iterator[list[Row]]:

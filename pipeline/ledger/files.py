@@ -121,6 +121,16 @@ def by_ids(conn: sa.Connection, ids: Collection[int]) -> dict[int, Row]:
     return found
 
 
+def among(conn: sa.Connection, ids: Collection[int], state: FileState) -> set[int]:
+    """Those of the given rows that are in a state."""
+    found: set[int] = set()
+    known = sorted(ids)
+    for start in range(0, len(known), _CHUNK):
+        query = sa.select(files.c.id).where(files.c.id.in_(known[start : start + _CHUNK]), files.c.state == state)
+        found.update(conn.execute(query).scalars())
+    return found
+
+
 def done_with_hash(conn: sa.Connection, client: str, hashes: Collection[str]) -> dict[str, int]:
     """For each hash that this client has had processed before: the id of the first such file."""
     found: dict[str, int] = {}
@@ -165,6 +175,9 @@ def forget(conn: sa.Connection, file_id: int) -> None:
 
 def older_quarantined(conn: sa.Connection, client: str, ids: Collection[int]) -> list[int]:
     """Quarantined files that these ones have taken the place of: the same name in the same inbox."""
+    any_at_all = sa.select(files.c.id).where(files.c.client == client, files.c.state == FileState.QUARANTINED).limit(1)
+    if conn.execute(any_at_all).first() is None:
+        return []
     newer = files.alias("newer")
     known = sorted(ids)
     found: list[int] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,10 @@ ACTS: Mapping[str, Text] = {
     "rename-over": T("renaming over an existing file"),
     "delete": T("deleting a file"),
 }
+
+
+#: No name, the folder itself, the one above it, or a control character or separator anywhere.
+_UNUSABLE = re.compile(r"\A\.{0,2}\Z|[/\x00-\x1f\x7f]")
 
 
 def clean_folder(folder: str) -> str:
@@ -87,9 +92,7 @@ def usable(name: str) -> MistokError | None:
 
     A listing is a stranger's word: a name with a separator in it would reach another folder than the one listed.
     """
-    if name in ("", ".", "..") or "/" in name or any(ord(c) < 32 or ord(c) == 127 for c in name):
-        return _unusable(name)
-    return None
+    return _unusable(name) if _UNUSABLE.search(name) else None
 
 
 def _unusable(name: str) -> Refused:
