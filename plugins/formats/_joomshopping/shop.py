@@ -98,7 +98,8 @@ class Shop:
         long = max(map(len, column)) > CODE_LENGTH
         stored = [cell[:CODE_LENGTH] for cell in column] if long else column
         # MySQL compares without trailing blanks.
-        stored = [self._fold(cell.rstrip(" ")) for cell in stored]
+        stored = [cell.rstrip(" ") for cell in stored] if any(" " in cell for cell in stored) else stored
+        stored = self._folded(stored)
         twins = self._codes.add(stored, codes)
         if not long and not twins:
             return
@@ -113,6 +114,11 @@ class Shop:
             if row in twins:
                 text = T("to the shop its code is the same as that of product {other}", other=twins[row])
                 self._add(product, spec, "csv-code-twin", text, T("Give one of them another code."))
+
+    def _folded(self, codes: Sequence[str]) -> Sequence[str]:
+        """All at once, which is several times as fast as one by one."""
+        folded = self._fold("\n".join(codes)).split("\n")
+        return folded if len(folded) == len(codes) else [self._fold(code) for code in codes]
 
     def _name(self, spec: Spec, column: Sequence[str], codes: Sequence[str]) -> None:
         if max(map(len, column)) <= NAME_LENGTH:
@@ -160,7 +166,8 @@ class Shop:
                 self._add(product, spec, "csv-encoding", text, T("Use plain Latin letters there, or export in UTF-8."))
 
     def _number(self, spec: Spec, column: Sequence[str], codes: Sequence[str], digits: tuple[int, int]) -> None:
-        if _PLAIN.fullmatch("\n".join(set(column)) + "\n"):
+        different = set(column) if spec.required else set(column) - {""}
+        if _PLAIN.fullmatch("\n".join(different) + "\n" if different else ""):
             return
         for cell, product in zip(column, codes, strict=True):
             if not cell and not spec.required:

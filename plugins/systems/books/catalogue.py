@@ -41,7 +41,7 @@ from pipeline.api import (
 from plugins.systems.books import tables as t
 from plugins.systems.books.database import Database
 from plugins.systems.books.marks import mark
-from plugins.systems.books.pages import TextPages, ahead, column_of, parts
+from plugins.systems.books.pages import TextPages, ahead, column_of, decimal_of, parts
 from plugins.systems.books.store import SEPARATOR
 
 _ZERO = Decimal("0.00")
@@ -123,11 +123,14 @@ class _Reader:
         return Batch(page.length, columns)
 
     def _specials(self, ids: Sequence[int], rows: Mapping[int, list[Any]]) -> dict[str, Sequence[Any]]:
-        chosen = {i: _choose(group, self._at) for i, group in rows.items()}
+        chosen = {i: one for i, group in rows.items() if (one := _choose(group, self._at)) is not None}
+        prices = {i: str(one.amount) for i, one in chosen.items()}
+        starts = {i: one.start_at.isoformat() for i, one in chosen.items() if one.start_at is not None}
+        ends = {i: one.end_at.isoformat() for i, one in chosen.items() if one.end_at is not None}
         return {
-            "special_price": [c.amount if (c := chosen.get(i)) else None for i in ids],
-            "special_start": [c.start_at if (c := chosen.get(i)) else None for i in ids],
-            "special_end": [c.end_at if (c := chosen.get(i)) else None for i in ids],
+            "special_price": TextColumn([prices.get(i, "") for i in ids], decimal_of),
+            "special_start": TextColumn([starts.get(i, "") for i in ids], _time_of),
+            "special_end": TextColumn([ends.get(i, "") for i in ids], _time_of),
         }
 
     def _of_rows(self) -> Batch:
@@ -337,6 +340,10 @@ def _statement(fields: Sequence[str], sqlite: bool) -> tuple[Select[Any], list[s
     if "category" in fields:
         add("#category", func.coalesce(p.c.category_id, _PARENT.c.category_id))
     return select(*columns).select_from(source), names, converts
+
+
+def _time_of(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _amounts(column: Sequence[Any]) -> Sequence[Any]:

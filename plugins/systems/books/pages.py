@@ -126,12 +126,13 @@ def column_of(name: str, cells: list[str]) -> Sequence[Any]:
     """A field's column, of the texts that a page has for it."""
     base = name.partition(".")[0]
     if base in ("price", "tax_rate", "weight", "stock"):
-        return TextColumn(list(map(_amounts.__getitem__, cells)), _decimal)
+        return TextColumn(list(map(_amounts.__getitem__, cells)), decimal_of)
     parse = _PARSED.get(name)
     return TextColumn(cells, parse) if parse else cells
 
 
-def _decimal(text: str) -> Decimal | None:
+def decimal_of(text: str) -> Decimal | None:
+    """An amount's text -> the amount."""
     return Decimal(text) if text else None
 
 
