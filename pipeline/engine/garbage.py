@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: New containers between two looks at the youngest: a batch of 50 orders makes about as many; a few MB.
-YOUNGEST = 50_000
+#: New containers between two looks at the youngest: half of what a batch of 50 orders makes; a MB or two.
+YOUNGEST = 20_000
 
 _lock = threading.Lock()
 _inside = 0
