@@ -282,6 +282,7 @@ def as_data(config: ClientConfig, found: Health) -> dict[str, Any]:
             }
             for service in found.services
         ],
+        **({"queue": dict(found.queue)} if found.queue is not None else {}),
         "jobs": [
             {
                 "job": job.name,

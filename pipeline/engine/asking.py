@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
 
-_NOW, _PAUSED = "asked-for", "paused"
+NOW, _PAUSED = "asked-for", "paused"  #: kinds of small values of the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Asked:
 def standing(ledger: Ledger) -> Asked:
     """What is asked. Raises Transient when the ledger does not answer."""
     v = t.values
-    query = sa.select(v.c.kind, v.c.name, v.c.value).where(v.c.client == ledger.client, v.c.kind.in_((_NOW, _PAUSED)))
+    query = sa.select(v.c.kind, v.c.name, v.c.value).where(v.c.client == ledger.client, v.c.kind.in_((NOW, _PAUSED)))
     now: dict[str, str] = {}
     paused: dict[str, Pause] = {}
     with ledger.read() as conn:
         for kind, name, value in conn.execute(query):
-            if kind == _NOW:
+            if kind == NOW:
                 now[name] = str(value["by"])
             else:
                 at = datetime.fromisoformat(value["at"])
@@ -53,12 +53,12 @@ def standing(ledger: Ledger) -> Asked:
 
 def run_now(ledger: Ledger, job: str, *, by: str) -> None:
     """Ask the service to run a job as soon as a worker is free; asked twice before it began, it runs once."""
-    _set(ledger, _NOW, job, {"by": by, "at": ledger.clock.now().isoformat()})
+    _set(ledger, NOW, job, {"by": by, "at": ledger.clock.now().isoformat()})
 
 
 def taken(ledger: Ledger, job: str) -> None:
     """The service will run it."""
-    _forget(ledger, _NOW, job)
+    _forget(ledger, NOW, job)
 
 
 def pause(ledger: Ledger, job: str, *, by: str, why: str = "") -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -75,6 +76,9 @@ class Service:
     last: datetime | None = None
     age: timedelta | None = None
     other_config: bool = False  #: it works by another config than the one in the file
+    queue: Mapping[str, Any] | None = (
+        None  #: of one that is a worker beside others: what of the client lies in the queue
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,13 @@ class Health:
         """Whether nobody does the work that a service should do."""
         working = (Life.ALIVE, Life.STARTING, Life.STANDBY)
         return not any(service.life in working for service in self.services)
+
+    @property
+    def queue(self) -> Mapping[str, Any] | None:
+        """What of the client lies in the queue of workers (``waiting``, ``running``, ``workers``, ``oldest`` in
+        seconds), as the last worker said; None: no workers have it.
+        """
+        return next((one.queue for one in self.services if one.life is Life.ALIVE and one.queue), None)
 
 
 def examine(config: ClientConfig, ledger: Ledger, *, max_age: timedelta = history.SILENT) -> Health:
@@ -267,6 +278,7 @@ def _service(config: ClientConfig, beat: Beat, now: datetime, max_age: timedelta
         beat.at,
         age,
         bool(value.get("config_hash")) and value["config_hash"] != config.config_hash,
+        value.get("queue"),
     )
 
 

@@ -236,7 +236,7 @@ def record_config(ledger: Ledger, file: str, findings: Sequence[Finding]) -> Non
 SILENT = timedelta(seconds=60)
 #: what services that are gone said last is kept for so long
 _BEATS_KEPT = timedelta(days=7)
-_BEATS = "heartbeat"
+BEATS = "heartbeat"  #: the kind of these small values
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def beat(ledger: Ledger, value: Mapping[str, Any], *, owner: str | None = None) 
     name = owner or ledger.owner
     with ledger.begin() as conn:
         now = ledger.database_now(conn)
-        ledger.set_value(conn, _BEATS, name, {**value, "at": now.isoformat()})
+        ledger.set_value(conn, BEATS, name, {**value, "at": now.isoformat()})
 
 
 def forget_old_beats(ledger: Ledger) -> None:
@@ -261,13 +261,13 @@ def forget_old_beats(ledger: Ledger) -> None:
     v = t.values
     with ledger.begin() as conn:
         old = ledger.clock.now() - _BEATS_KEPT
-        conn.execute(v.delete().where(v.c.client == ledger.client, v.c.kind == _BEATS, v.c.updated < old))
+        conn.execute(v.delete().where(v.c.client == ledger.client, v.c.kind == BEATS, v.c.updated < old))
 
 
 def beats(ledger: Ledger) -> tuple[list[Beat], datetime]:
     """The last sign of life of every service of the client, newest first, and what time it is by the same clock."""
     v = t.values
-    query = sa.select(v.c.name, v.c.updated, v.c.value).where(v.c.client == ledger.client, v.c.kind == _BEATS)
+    query = sa.select(v.c.name, v.c.updated, v.c.value).where(v.c.client == ledger.client, v.c.kind == BEATS)
     with ledger.read() as conn:
         rows = conn.execute(query).all()
         now = ledger.database_now(conn)
@@ -284,7 +284,7 @@ def client_of(ledger: Ledger, source: str) -> str | None:
     For a config that does not say any more whose it is. Raises Transient when the ledger does not answer.
     """
     v = t.values
-    query = sa.select(v.c.client, v.c.value).where(v.c.kind == _BEATS).order_by(v.c.updated.desc())
+    query = sa.select(v.c.client, v.c.value).where(v.c.kind == BEATS).order_by(v.c.updated.desc())
     with ledger.read() as conn:
         return next((str(row.client) for row in conn.execute(query) if row.value.get("config") == source), None)
 

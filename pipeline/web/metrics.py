@@ -111,6 +111,18 @@ def _service(found: Health) -> Iterator[Metric]:
     if ages:
         name, words = "mistok_service_last_sign_seconds", "Seconds since the service's last sign of life."
         yield GaugeMetricFamily(name, words, value=min(ages))
+    if found.queue is not None:
+        for what, words in _QUEUE.items():
+            yield GaugeMetricFamily(f"mistok_queue_{what}", words, value=float(found.queue.get(what.split("_")[0], 0)))
+
+
+#: Of a client whose jobs come over the queue of workers.
+_QUEUE = {
+    "waiting": "Runs that wait in the queue.",
+    "running": "Runs of the queue that are under way.",
+    "workers": "Workers that are alive and have the client.",
+    "oldest_seconds": "How long the oldest of them has waited.",
+}
 
 
 def _jobs(found: Health) -> Iterator[Metric]:

@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from pipeline.config.load import load_config
+from pipeline.engine import asking
 from pipeline.engine.fleet import standing
-from pipeline.engine.runtime import RunOptions, RunReport, run_job
+from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
+from pipeline.ledger import tables as t
 from pipeline.resources import samples
 from tests.faults import ends, invariants, tally
 from tests.servers.postgresql import Postgres
@@ -124,9 +128,17 @@ class Fleet:
             assert time.monotonic() - start < seconds, self.said()
             time.sleep(0.02)
 
-    def busy(self) -> list[standing.WorkerState]:
-        """The workers that are at a run now, as far as they have said."""
-        return [one for one in self.state().workers if one.alive and one.running]
+    def ask(self, name: str, *, by: str) -> None:
+        """Somebody wants its job run now, on the page."""
+        with Client.open(load_config(self.folder / name)) as client:
+            asking.run_now(client.ledger, "orders", by=by)
+
+    def triggers(self, name: str) -> list[str]:
+        """What began the runs that are over, oldest first."""
+        with Client.open(load_config(self.folder / name)) as client, client.ledger.read() as conn:
+            r = t.runs.c
+            query = sa.select(r.trigger).where(r.client == name, r.state == "done").order_by(r.id)
+            return list(conn.execute(query).scalars())
 
     def check(self) -> None:
         """The promises, client by client."""

@@ -1,11 +1,13 @@
-"""The step processes of one worker: a bounded pool that all its clients share, in a thread of its own.
+"""The step processes of one worker: a bounded pool for all its clients, in a thread of its own.
 
-A process belongs to nobody until it has loaded a client's own plugins; from then on it serves that client alone, and is
-ended when its place is needed. What takes longer than its time is ended as in a single service.
+They are forked off one process that has loaded everything but no client; each belongs to the client of its first run,
+and is ended when its place is needed. Where nothing can be forked (Windows), only those that have loaded a client's own
+plugins or environment belong to it, and the others serve all.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -22,6 +24,7 @@ from pipeline.config.model import ClientConfig
 from pipeline.engine import history
 from pipeline.engine.endings import stopped, timed_out, worker_lost
 from pipeline.engine.fleet.steps import TELLING, FleetOrder, boot
+from pipeline.engine.nursery import Nursery
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.worker import Boot, Ended, Failed, StepBegun
 from pipeline.errors import Finding, MistokError
@@ -43,6 +46,21 @@ class Broken:
 
 
 Answer = Ended | Broken
+
+
+class _Forked(Pool):
+    """Workers that are forked off one process, where that can be done."""
+
+    def __init__(self, start_with: Boot, size: int, nursery: Nursery | None) -> None:
+        super().__init__(start_with, size)
+        self._nursery = nursery
+
+    def fill(self) -> None:
+        """Start the workers that are missing, once the process that they come from has loaded."""
+        if self._nursery is None or not self._nursery.ready or self.closing or time.monotonic() < self._refill_at:
+            return
+        while len(self.workers) < self.size:
+            self.start(self._nursery.how)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,11 +85,14 @@ class Room(threading.Thread):
 
     def __init__(self, size: int, start_with: Boot | None = None) -> None:
         super().__init__(name="mistok-room", daemon=True)
-        self.pool = Pool(start_with or boot(), size)
+        self._nursery = None if start_with else Nursery()
+        self.pool: Pool = Pool(start_with, size) if start_with else _Forked(boot(), size, self._nursery)
+        #: where a process is there in milliseconds, each belongs to one client from its first run on
+        self._one_client_each = self._nursery is not None and sys.platform != "win32"
         self._lock = threading.Lock()
         self._waiting: deque[Task] = deque()
         self._running: dict[Worker, Task] = {}
-        self._bound: dict[Worker, str] = {}  #: processes that have loaded a client's own plugins
+        self._bound: dict[Worker, str] = {}  #: whose each process is
         self._recording: list[threading.Thread] = []
         self._numbers = 0
         self._ending = False
@@ -118,6 +139,8 @@ class Room(threading.Thread):
     def run(self) -> None:
         """Hand orders out, listen, and end what takes too long, until :meth:`end`."""
         try:
+            if self._nursery is not None:
+                self._nursery.open(self._wake)
             while not self._ending:
                 self.pool.fill()
                 self._listen()
@@ -164,7 +187,7 @@ class Room(threading.Thread):
             if not self.pool.give(worker, task.order):
                 self._waiting.appendleft(task)
                 return
-            if task.order.load.own:
+            if task.order.load.own or self._one_client_each:
                 self._bound[worker] = task.order.load.client
             task.began = SystemClock().now()
             worker.deadline = time.monotonic() + task.limit().total_seconds()
@@ -174,7 +197,7 @@ class Room(threading.Thread):
     def _free_for(self, task: Task) -> Worker | None:
         free = [worker for worker in self.pool.workers if worker.free]
         load = task.order.load
-        if load.own:
+        if load.own or self._one_client_each:
             mine = [worker for worker in free if self._bound.get(worker) == load.client]
             if mine:
                 return mine[0]

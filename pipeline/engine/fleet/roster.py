@@ -69,12 +69,14 @@ class Clients:
         self.broken: tuple[Found, ...] = ()
         self.findings: dict[str, Finding] = {}  #: what does not fit with other workers, by client
         self.left_alone: frozenset[str] = frozenset()
+        self.serving: frozenset[str] = frozenset()  #: clients on whom a ``mistok serve`` is at work
         self._sort()
 
     @property
     def served(self) -> dict[str, Member]:
         """The clients whose runs this worker takes."""
-        return {name: one for name, one in self.members.items() if name not in self.left_alone}
+        away = self.left_alone | self.serving
+        return {name: one for name, one in self.members.items() if name not in away}
 
     def look(self) -> bool:
         """Whether something changed: folders that came or went, configs that were edited. A wrong edit changes nothing
@@ -95,6 +97,14 @@ class Clients:
         self._sort()
         return True
 
+    def leave_to_serve(self, serving: frozenset[str]) -> None:
+        """Leave clients alone whose jobs a ``mistok serve`` runs, for as long as it does."""
+        for name in sorted(serving - self.serving):
+            log.error("served_already", client=name, why="mistok serve is at work on it: stop that one")
+        for name in sorted(self.serving - serving):
+            log.info("served_no_more", client=name)
+        self.serving = serving
+
     def _sort(self) -> None:
         members: dict[str, Member] = {}
         broken: list[Found] = []
@@ -106,11 +116,11 @@ class Clients:
                 continue
             known = self.members.get(one.name)
             try:
-                load = load_of(one.config)
+                load = load_of(one.config, one.own)
             except MistokError as error:
                 broken.append(Found(one.folder, None, error.findings))
                 continue
-            same = known is not None and known.load.payload == load.payload
+            same = known is not None and known.load == load
             members[one.name] = known if known is not None and same else Member(one.config, load)
         self.members, self.broken = members, tuple(broken)
 

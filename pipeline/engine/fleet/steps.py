@@ -1,15 +1,16 @@
 """What a step process does for a fleet: one run of any client, or what the clock wants of one of its jobs.
 
-A process that has loaded a client's own plugins serves that client alone (the room sees to it); all others are run by
-any. What is read and written in the ledger about a run is read and written here, where it can be ended.
+A process that has loaded a client's own plugins serves that client alone (the room sees to it). What is read and
+written in the ledger about a run is read and written here, where it can be ended.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -33,19 +34,21 @@ from pipeline.registry import Registry, Source, load_registry, own_sources
 log = structlog.get_logger("mistok.run")
 
 RUN_ANY = "pipeline.engine.fleet.steps:any_runner"
+#: Seconds after which a run makes room for other clients, where it can, and comes back when it is its turn.
+SLICE = 3.0
 #: How many clients' plugins and configs a process keeps at hand.
 KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A client as it is sent to a step process. ``own``: it has plugins of its own."""
+    """A client as it is sent to a step process. ``own``: it has plugins, or an environment, of its own."""
 
     client: str
     payload: bytes
     own: bool
-    secrets: frozenset[str]
-    level: str
+    secrets: frozenset[str] = field(repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +68,21 @@ class FleetOrder(Order):
 class FleetEnded(Ended):
     """How it ended. ``state`` may be ``idle``: there was nothing to run.
 
-    ``following``: when the schedule wants the job again. ``more``: there is more to make up for at once. ``notices``:
+    ``following``: when the schedule wants the job again. ``due``: there is more to make up for at once. ``notices``:
     how many wait to be told.
     """
 
     following: datetime | None = None
-    more: bool = False
+    due: bool = False
     notices: int = 0
 
 
-def load_of(config: ClientConfig) -> Load:
-    """A client, to be sent."""
+def load_of(config: ClientConfig, environ: Mapping[str, str] | None = None) -> Load:
+    """A client, to be sent. ``environ``: what is set for its processes alone."""
     sources = own_sources(plugin_folder(config))
     # pickled here: the client's own classes can be read only after its plugins were loaded
     payload = pickle.dumps((sources, pickle.dumps(config)))
-    return Load(config.client, payload, bool(sources), config.secrets, config.log.level)
+    return Load(config.client, payload, bool(sources or environ), config.secrets, dict(environ or {}))
 
 
 def boot() -> Boot:
@@ -99,6 +102,7 @@ def any_runner(_payload: None) -> Runner:
     def run(order: Order, step_begins: Callable[[int], None]) -> Ended:
         assert isinstance(order, FleetOrder)
         worker.known_secrets.update(order.load.secrets)
+        os.environ.update(order.load.environ)
         config, registry = _opened(hashlib.sha256(order.load.payload).digest(), order.load.payload)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(client=config.client)
@@ -163,12 +167,12 @@ class _Turn:
             )
             if order.again and due is None and not asked and job not in paused:
                 asked = True  # it was under way when its worker died
-        if due is None and not asked:
-            ended: Ended = FleetEnded(order.number, "idle")
-        else:
-            trigger = due.trigger if due else "retry" if order.trigger == "plan" else order.trigger
-            ended = self._run(trigger, due.scheduled_for if due else None)
-        return self._afterwards(spec, ended)
+            if due is None and not asked:
+                ended: Ended = FleetEnded(order.number, "idle")
+            else:
+                trigger = due.trigger if due else "retry" if order.trigger == "plan" else order.trigger
+                ended = self._run(trigger, due.scheduled_for if due else None)
+            return self._afterwards(ledger, spec, ended)
 
     def _left_alone(self, ledger: Ledger, spec: JobConfig, paused: Any) -> bool:
         """Whether a mere look is not wanted now: the job is paused, or the server of its inbox is backing off."""
@@ -211,32 +215,30 @@ class _Turn:
             if kind == "step":
                 self.step_begins(int(number))
 
-        options = RunOptions(trigger=trigger, scheduled_for=scheduled_for, by=order.by)
+        options = RunOptions(trigger=trigger, scheduled_for=scheduled_for, by=order.by, slice=SLICE)
         report = run_job(self.config, order.job, options, registry=self.registry, clock=clock, reach=reach)
         wake_in = (report.wake_at - clock.now()).total_seconds() if report.wake_at else None
         if report.state == "skipped" and report.again_in is None:
             # somebody runs it by hand, or a worker that died holds its lease still: what was due then is due yet
             return Ended(order.number, "skipped", {}, min(15.0 * 2 ** min(order.tries, 3), 120.0), wake_in)
-        return Ended(order.number, report.state, dict(report.counts), report.again_in, wake_in)
+        return Ended(order.number, report.state, dict(report.counts), report.again_in, wake_in, report.more)
 
-    def _afterwards(self, spec: JobConfig, ended: Ended) -> FleetEnded:
+    def _afterwards(self, ledger: Ledger, spec: JobConfig, ended: Ended) -> FleetEnded:
         """The same, with what the schedule wants next."""
-        with Client.open(self.config, registry=self.registry) as client:
-            ledger = client.ledger
-            settled = self._settle(ledger, spec)
-            n = t.notices.c
-            waiting = sa.select(sa.func.count()).where(n.client == ledger.client, n.state == "waiting")
-            with ledger.read() as conn:
-                notices = int(conn.execute(waiting).scalar_one())
-        more = bool(settled.due) and ended.state != "skipped"
+        settled = self._settle(ledger, spec)
+        n = t.notices.c
+        waiting = sa.select(sa.func.count()).where(n.client == ledger.client, n.state == "waiting")
+        with ledger.read() as conn:
+            notices = int(conn.execute(waiting).scalar_one())
         return FleetEnded(
             ended.number,
             ended.state,
             ended.counts,
             ended.again_in,
             ended.wake_in,
+            ended.more,
             following=settled.following,
-            more=more,
+            due=bool(settled.due) and ended.state != "skipped",
             notices=notices,
         )
 

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from pipeline import __version__
+from pipeline.engine.fleet.desk import LOOK_EVERY as LOOK_EVERY_LEDGER
+from pipeline.engine.fleet.desk import Desk, forget_asked
 from pipeline.engine.fleet.queue import (
     KEEP,
     KEEPERS,
@@ -54,7 +56,7 @@ TIMERS_EVERY = 0.5
 #: Seconds between two looks at whether each job has its timer.
 SEEN_TO_EVERY = 60.0
 #: Seconds after which a run that broke off is looked at again.
-AFTER_BREAK = 30.0
+AFTER_BREAK = 10.0
 
 
 class FleetWorker:
@@ -86,6 +88,7 @@ class FleetWorker:
         self._since = datetime.now(UTC).isoformat()
         self._at_work: Callable[[], None] | None = at_work
         self._room = Room(concurrency)
+        self._desk = Desk(self.owner, url)
         self._stops = 0
         self._stopping = asyncio.Event()
         self._workers: list[Worker] = []
@@ -130,8 +133,10 @@ class FleetWorker:
                     await alive
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._say("stopped"), 2)
+                    await asyncio.wait_for(self._visit_ledgers(last=True), 5)
         finally:
             await asyncio.to_thread(self._room.end)
+            self._desk.close()
 
     def _asked_to_stop(self) -> None:
         self._stops += 1
@@ -246,7 +251,9 @@ class FleetWorker:
                 if spec.watch:
                     await queue.set_timer(look, now + poll_every(spec))
             return
-        if answer.more:
+        if answer.more:  # its slice was over: behind those who have waited meanwhile
+            await queue.ask(replace(look, why="retry"))
+        if answer.due:
             await queue.ask(planned)
         elif answer.following is not None:
             await queue.set_timer(planned, answer.following, again=True)
@@ -289,6 +296,7 @@ class FleetWorker:
             changed = await asyncio.to_thread(self.clients.look) or changed
             before = set(self.clients.served)
             await self._say("draining" if self._stops else "working")
+            await self._visit_ledgers()
             if before != set(self.clients.served) or changed:
                 self._choose_queues()
             if not self._stops and (changed or time.monotonic() - seen_to > SEEN_TO_EVERY):
@@ -299,7 +307,7 @@ class FleetWorker:
                     self._at_work()
                     self._at_work = None
             await self._look_for_astray()
-            await asyncio.sleep(min(self.silence / 3, 5.0))
+            await asyncio.sleep(min(self.silence / 3, LOOK_EVERY_LEDGER))
 
     async def _say(self, state: str) -> None:
         clients = {name: one.said() for name, one in self.clients.served.items()}
@@ -318,6 +326,20 @@ class FleetWorker:
             self._since,
             self.owner,
         )
+
+    async def _visit_ledgers(self, *, last: bool = False) -> None:
+        """Signs of life for each client's own service page; what people ask for; who is served by somebody else."""
+        members = self.clients.members
+        state = "stopped" if last else "draining" if self._stops else "serving"
+        said = {**self._said(), "state": state, "workers": self.concurrency}
+        said = {key: value for key, value in said.items() if key not in ("apart", "ended", "folder")}
+        configs = [one.config for name, one in members.items() if name not in self.clients.left_alone]
+        seen = await asyncio.to_thread(self._desk.visit, configs, said, last=last)
+        self.clients.leave_to_serve(seen.serving)
+        for ask in seen.asked if not self._stops else ():
+            if ask.client in self.clients.served and ask.job in members[ask.client].config.jobs:
+                await self._queue.ask(ask)
+                await asyncio.to_thread(forget_asked, members[ask.client].config, ask)
 
     def _said(self) -> dict[str, Any]:
         return {

@@ -135,7 +135,7 @@ def service_words(service: Service, zone: ZoneInfo) -> Text:
 
     if service.last is None or service.age is None:
         return T("The service: {life}.", life=LIVES[service.life.value])
-    return T(
+    words = T(
         "The service on {host}: {life}; process {pid}, version {version}, started {since}; last sign {age} ago",
         host=service.host,
         life=LIVES[service.life.value],
@@ -144,6 +144,10 @@ def service_words(service: Service, zone: ZoneInfo) -> Text:
         since=service.since.astimezone(zone) if service.since else "?",
         age=duration_words(max(service.age, timedelta(seconds=1))),
     )
+    if service.queue is None or service.life.value != "alive":
+        return words
+    waiting, running = service.queue.get("waiting", 0), service.queue.get("running", 0)
+    return T("{one}; in the queue: {waiting} waiting, {running} under way", one=words, waiting=waiting, running=running)
 
 
 def gigabytes(count: int) -> str:

@@ -1,0 +1,197 @@
+"""What a worker tells the ledgers of its clients, and what people ask for there.
+
+Each worker is a service at work on its clients: its signs of life lie in their ledgers as those of a single service do,
+so that ``mistok status``, the page and the metrics show it. What somebody asks for on the page is asked of the queue.
+Clients that share a ledger database are seen to in one transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from pipeline.clock import SystemClock
+from pipeline.config.model import ClientConfig
+from pipeline.engine import asking, history
+from pipeline.engine.fleet import queue, standing
+from pipeline.engine.fleet.queue import Ask
+from pipeline.engine.supervisor import LEASE as SERVE
+from pipeline.errors import MistokError, Transient
+from pipeline.ledger import tables as t
+from pipeline.ledger.store import Ledger
+
+log = structlog.get_logger("mistok.worker")
+
+#: Seconds between two looks at what people ask for: where the ledger is a server, and where it is a file.
+LOOK_EVERY, LOOK_AT_FILES_EVERY = 3.0, 15.0
+#: Seconds between two signs of life; after a minute of silence a service is not called alive.
+BEAT_EVERY = 20.0
+#: Ledger servers that are kept open between two looks; of more, each is opened anew.
+_KEPT_OPEN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at the ledgers found: what people ask for, and clients whose ``mistok serve`` is at work."""
+
+    asked: tuple[Ask, ...] = ()
+    serving: frozenset[str] = frozenset()
+
+
+@dataclass
+class Desk:
+    """The worker's door to its clients' ledgers. Used from one thread at a time."""
+
+    owner: str
+    url: str  #: of the queue
+    _open: dict[str, Ledger] = field(default_factory=dict)
+    _beaten: float = float("-inf")
+    _files_at: float = float("-inf")
+    _serving: dict[str, frozenset[str]] = field(default_factory=dict)  #: by ledger
+    _failed: set[str] = field(default_factory=set)
+
+    def visit(self, configs: Sequence[ClientConfig], said: Mapping[str, Any], *, last: bool = False) -> Seen:
+        """Look into all ledgers, and give a sign of life when it is time (``last``: it is the last one). Never raises:
+        a ledger that does not answer is told in the log, and left for the next time.
+        """
+        now = time.monotonic()
+        beat = last or now - self._beaten >= BEAT_EVERY
+        files = beat or now - self._files_at >= LOOK_AT_FILES_EVERY
+        groups: dict[str, list[ClientConfig]] = {}
+        for config in configs:
+            url = config.ledger.url
+            file = url.startswith("sqlite")
+            if files or not file:
+                groups.setdefault(f"{config.base} {url}" if file else url, []).append(config)
+        values = self._values(said) if beat else {}
+        if beat:
+            self._beaten = now
+        if files:
+            self._files_at = now
+        asked: list[Ask] = []
+        with ThreadPoolExecutor(4, thread_name_prefix="mistok-desk") as pool:
+            for key, found in zip(
+                groups, pool.map(lambda one: self._one(one, groups[one], values), groups), strict=True
+            ):
+                if found is not None:
+                    asked += found.asked
+                    self._serving[key] = found.serving
+        serving = frozenset(name for key, names in self._serving.items() for name in names)
+        return Seen(tuple(asked), serving & {config.client for config in configs})
+
+    def close(self) -> None:
+        """Let go of the ledgers."""
+        for ledger in self._open.values():
+            ledger.close()
+        self._open.clear()
+
+    def _values(self, said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """What is said to each client beside what is said to all: its part of the queue."""
+        try:
+            state = standing.look(self.url)
+            following = _following(self.url)
+        except MistokError as error:
+            log.warning("queue_not_seen", error=error.text.render("en"))
+            return {"": dict(said)}
+        found = {"": dict(said)}
+        for name, one in state.clients.items():
+            numbers = {"waiting": one.waiting, "running": one.running, "workers": one.workers, "oldest": one.oldest}
+            found[name] = {**said, "queue": numbers, "next": following.get(name, {})}
+        return found
+
+    def _one(self, key: str, configs: Sequence[ClientConfig], values: Mapping[str, Mapping[str, Any]]) -> Seen | None:
+        try:
+            ledger = self._open.get(key)
+            if ledger is not None:
+                return _look(ledger, self.owner, configs, values)
+            first = configs[0]
+            ledger = Ledger(first.ledger.url, client=first.client, base=first.base, clock=SystemClock())
+            try:
+                found = _look(ledger, self.owner, configs, values)
+            except MistokError:
+                ledger.close()
+                raise
+            if ledger.path is None and len(self._open) < _KEPT_OPEN:
+                self._open[key] = ledger
+            else:
+                ledger.close()
+            self._failed.discard(key)
+            return found
+        except MistokError as error:
+            if key not in self._failed:
+                self._failed.add(key)
+                log.error("ledger_failed", clients=[one.client for one in configs][:5], error=error.text.render("en"))
+            return None
+
+
+def _look(ledger: Ledger, owner: str, configs: Sequence[ClientConfig], values: Mapping[str, Mapping[str, Any]]) -> Seen:
+    names = [config.client for config in configs]
+    v, lease = t.values.c, t.leases.c
+    with ledger.read() as conn:
+        now = ledger.database_now(conn)
+        query = sa.select(v.client, v.name, v.value).where(v.kind == asking.NOW, v.client.in_(names))
+        asked = tuple(Ask(row.client, row.name, "person", by=str(row.value["by"])) for row in conn.execute(query))
+        held = sa.select(lease.client).where(lease.name == SERVE, lease.client.in_(names), lease.until > now)
+        serving = frozenset(conn.execute(held.where(lease.owner != "")).scalars())
+    if values:
+        with ledger.begin() as conn:
+            _beat(ledger, conn, owner, configs, values)
+    return Seen(asked, serving)
+
+
+def _beat(
+    ledger: Ledger,
+    conn: sa.Connection,
+    owner: str,
+    configs: Iterable[ClientConfig],
+    values: Mapping[str, Mapping[str, Any]],
+) -> None:
+    now = ledger.database_now(conn)
+    for config in configs:
+        said = dict(values.get(config.client, values[""]))
+        running = {
+            one["job"]: {"since": None, "step": one["step"]}
+            for one in said["running"]
+            if one["client"] == config.client
+        }
+        own = {"config": str(config.source), "config_hash": config.config_hash, "running": running}
+        row = {
+            "client": config.client,
+            "kind": history.BEATS,
+            "name": owner,
+            "value": {**said, **own, "at": now.isoformat()},
+            "updated": ledger.clock.now(),
+        }
+        ledger.upsert(conn, t.values, row, keys=("client", "kind", "name"))
+
+
+def forget_asked(config: ClientConfig, ask: Ask) -> None:
+    """It is in the queue now. A ledger that does not answer keeps it: then it is asked for once more, and runs once."""
+    try:
+        ledger = Ledger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
+        try:
+            asking.taken(ledger, ask.job)
+        finally:
+            ledger.close()
+    except Transient as error:
+        log.warning("asked_again", client=ask.client, job=ask.job, error=error.text.render("en"))
+
+
+def _following(url: str) -> dict[str, dict[str, str]]:
+    """By client and job, when the schedule wants it next (ISO, UTC)."""
+    found: dict[str, dict[str, str]] = {}
+    with queue.connect(url) as conn:
+        rows = conn.execute(
+            "SELECT args->>'client' AS client, args->>'job' AS job, scheduled_at FROM procrastinate_jobs "
+            "WHERE task_name = %s AND status = 'todo' AND args->>'why' = 'plan' AND scheduled_at IS NOT NULL",
+            [queue.TIMER],
+        )
+        for row in rows:
+            found.setdefault(row["client"], {})[row["job"]] = row["scheduled_at"].isoformat()
+    return found

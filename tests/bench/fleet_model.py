@@ -1,0 +1,377 @@
+"""How large a fleet can be: measured here as far as this machine goes, and simulated from there on.
+
+``uv run python -m tests.bench.fleet_model`` measures what a run costs and how fast small fleets are, has the model tell
+the same, prints both beside each other, and then lets the model answer for fleets that are larger than this machine.
+``--docs`` writes the tables into docs/scaling.md; ``--costs FILE`` keeps or takes what was measured.
+
+The model (simpy) has what can run out: places for runs in each worker, cores of each machine, cores of PostgreSQL. A
+run waits in the queue for a place, is fetched (PostgreSQL; the dearer, the more timers lie in the queue), works and
+waits for its servers, and is written down. Workers that are idle ask the queue all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+
+from tests.bench import fleet as fleets
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "scaling.md"
+#: Fetches in a second of a worker that has nothing to do: runs, and timers.
+ASKING = 1 / 1.0 + 1 / 0.5
+#: (workers, runs at once in each) of the fleets that are measured.
+POINTS = ((1, 2), (2, 2), (1, 4))
+TRIPS, CLIENTS = 25, 12
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was measured, in seconds of a core of this machine."""
+
+    run: float  #: of a worker, for one run, its step process included
+    database: float  #: of PostgreSQL, for one run
+    fetch: float  #: of PostgreSQL, for one look for work in an empty queue
+    fetch_timer: float  #: the same, for each timer that lies in the queue
+    start: float  #: of a worker, until it works
+    memory: float  #: MiB of a worker with its nursery
+    memory_run: float  #: MiB more for each run at once
+    trip: float = 0.0  #: seconds that a run of the measurement waits for its server
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a fleet has to do: ``clients``, each with a run every ``every`` seconds that works for ``work`` seconds of
+    a core besides what any run costs, and waits for its servers for ``wait`` seconds; ``timers`` of each lie in the
+    queue.
+    """
+
+    clients: int
+    every: float
+    wait: float
+    work: float = 0.0
+    timers: int = 1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A fleet: ``workers``, each on a machine of ``cores``, with ``at_once`` places; cores of PostgreSQL.
+
+    ``one_machine``: all of it shares the ``cores``.
+    """
+
+    workers: int
+    at_once: int
+    cores: int = 2
+    database_cores: int = 2
+    one_machine: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the model says: runs a second, the wait for a place (95th percentile, seconds), and how busy what is."""
+
+    rate: float
+    late: float
+    places: float
+    cores: float
+    database: float
+
+
+class _Fleet:
+    """One simulation. ``wave``: every client runs once, now; else each runs by its clock for ``seconds``."""
+
+    def __init__(
+        self, shape: Shape, load: Load, costs: Costs, *, wave: bool, seconds: float = 0.0, seed: int = 1
+    ) -> None:
+        import simpy
+
+        self.env = simpy.Environment()
+        self.shape, self.load, self.costs = shape, load, costs
+        self.random = random.Random(seed)
+        self.queue: Any = simpy.Store(self.env)
+        machines = [simpy.Resource(self.env, shape.cores) for _ in range(1 if shape.one_machine else shape.workers)]
+        self.database = machines[0] if shape.one_machine else simpy.Resource(self.env, shape.database_cores)
+        self.fetch = costs.fetch + costs.fetch_timer * load.clients * load.timers
+        self.waits: list[float] = []
+        self.busy = {"places": 0.0, "cores": 0.0, "database": 0.0}
+        self.over = 0
+        self.begun = 0
+        for number in range(shape.workers):
+            machine = machines[0 if shape.one_machine else number]
+            self.env.process(self._asks())
+            for _ in range(shape.at_once):
+                self.env.process(self._place(machine))
+        if wave:
+            for _ in range(load.clients):
+                self.queue.put(0.0)
+            self.begun = load.clients
+            while self.over < load.clients:
+                self.env.step()
+        else:
+            for _ in range(load.clients):
+                self.env.process(self._client())
+            self.env.run(until=seconds)
+
+    def _client(self) -> Generator[Any, Any, None]:
+        yield self.env.timeout(self.random.uniform(0, self.load.every))
+        while True:
+            self.begun += 1
+            yield self.queue.put(self.env.now)
+            yield self.env.timeout(self.load.every)
+
+    def _asks(self) -> Generator[Any, Any, None]:
+        while True:
+            yield self.env.timeout(1 / ASKING)
+            yield from self._use("database", self.database, self.fetch)
+
+    def _use(self, what: str, resource: Any, seconds: float) -> Generator[Any, Any, None]:
+        if seconds <= 0:
+            return
+        with resource.request() as mine:
+            yield mine
+            yield self.env.timeout(seconds)
+            self.busy[what] += seconds
+
+    def _place(self, machine: Any) -> Generator[Any, Any, None]:
+        costs, load = self.costs, self.load
+        while True:
+            asked = yield self.queue.get()
+            begun = self.env.now
+            self.waits.append(begun - asked)
+            # one fetch of the run and one of the timer that has asked for it
+            yield from self._use("database", self.database, 2 * self.fetch + costs.database / 2)
+            yield from self._use("cores", machine, (costs.run + load.work) / 2)
+            yield self.env.timeout(load.wait)
+            yield from self._use("cores", machine, (costs.run + load.work) / 2)
+            yield from self._use("database", self.database, costs.database / 2)
+            self.busy["places"] += self.env.now - begun
+            self.over += 1
+
+    def told(self) -> Told:
+        """What came out."""
+        shape, seconds = self.shape, self.env.now
+        machines = 1 if shape.one_machine else shape.workers
+        # those that still wait have waited for so long at least
+        waits = sorted([*self.waits, *(seconds - asked for asked in self.queue.items)])
+        return Told(
+            self.over / seconds,
+            waits[int(len(waits) * 0.95)] if waits else 0.0,
+            self.busy["places"] / (shape.workers * shape.at_once * seconds),
+            self.busy["cores"] / (machines * shape.cores * seconds),
+            self.busy["database"] / ((shape.cores if shape.one_machine else shape.database_cores) * seconds),
+        )
+
+
+def wave(shape: Shape, load: Load, costs: Costs) -> Told:
+    """Every client runs once, as fast as the fleet can."""
+    return _Fleet(shape, load, costs, wave=True).told()
+
+
+def steady(shape: Shape, load: Load, costs: Costs, seconds: float = 600.0) -> Told:
+    """Every client runs by its clock for so long."""
+    return _Fleet(shape, load, costs, wave=False, seconds=seconds).told()
+
+
+def smallest(
+    load: Load, costs: Costs, at_once: int, cores: int = 4, database_cores: int = 4
+) -> tuple[Shape, Told] | None:
+    """The fewest workers whose runs begin within 5 s in 95 of 100 cases; None: no number of them is enough."""
+    per_place = load.wait + costs.run + load.work + costs.database
+    workers = max(int(load.clients / load.every * per_place / at_once), 1)
+    for _ in range(8):
+        shape = Shape(workers, at_once, cores, database_cores)
+        told = steady(shape, load, costs, seconds=max(4 * load.every, 120.0))
+        if told.late <= LATE:
+            return shape, told
+        if told.database > 0.98:
+            return None
+        workers = max(workers + 1, int(workers * 1.25))
+    return None
+
+
+#: Seconds within which 95 of 100 runs are to begin.
+LATE = 5.0
+
+
+# --- measuring ---------------------------------------------------------------------------------------------------
+
+
+def _seconds_of(processes: Sequence[psutil.Process]) -> float:
+    """User and system time of these processes and of all that come from them, ended ones included."""
+    total = 0.0
+    for process in processes:
+        for one in (process, *process.children(recursive=True)):
+            try:
+                times = one.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def _database_processes(it: fleets.Fleet) -> list[psutil.Process]:
+    """PostgreSQL's first process; the others come from it."""
+    socket = it.queue.partition("host=")[2]
+    return [one for one in psutil.process_iter(["cmdline"]) if socket in " ".join(one.info["cmdline"] or ())][:1]
+
+
+def measure(work: Path, say: Any) -> tuple[Costs, list[dict[str, Any]]]:
+    """What things cost here, and how fast the fleets of :data:`POINTS` are."""
+    points: list[dict[str, Any]] = []
+    costs: Costs | None = None
+    for number, (workers, at_once) in enumerate(POINTS):
+        say(f"{workers} workers, {at_once} at once")
+        with fleets.fleet(work / str(number), CLIENTS, TRIPS) as it, ExitStack() as until_the_end:
+            started = [psutil.Process(it.worker(at_once, until_the_end).pid) for _ in range(workers)]
+            it.wait_for_workers(workers)
+            first = it.names[: workers * at_once]
+            it.ask("warm", first)
+            it.wait("warm", len(first))
+            start = _seconds_of(started) / workers
+            database = _database_processes(it)
+            before, its = _seconds_of(started), _seconds_of(database)
+            begun = time.perf_counter()
+            it.ask("wait", it.names)
+            it.wait("wait", CLIENTS)
+            seconds = time.perf_counter() - begun
+            used, its = _seconds_of(started) - before, _seconds_of(database) - its
+            points.append({"workers": workers, "at_once": at_once, "rate": CLIENTS / seconds, "cores": used / seconds})
+            if (workers, at_once) == (1, 2):
+                memory = [child.memory_info().rss / 2**20 for child in started[0].children(recursive=True)]
+                own = started[0].memory_info().rss / 2**20
+                fetch, timer = _fetches(it)
+                trip = TRIPS * 0.04 + 0.06
+                costs = Costs(used / CLIENTS, its / CLIENTS, fetch, timer, start, own + min(memory), max(memory), trip)
+    assert costs is not None
+    return costs, points
+
+
+def _fetches(it: fleets.Fleet) -> tuple[float, float]:
+    """Seconds of one look for work: in an almost empty queue, and for each timer that lies in it."""
+    from pipeline.engine.fleet import queue
+
+    with queue.connect(it.queue) as conn:
+        taken = []
+        for count in (0, 20_000):
+            if count:
+                conn.execute(
+                    "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, scheduled_at, args) "
+                    "SELECT 'c' || n, %s, 'made-' || n, now() + interval '1 day', '{}' "
+                    "FROM generate_series(1, %s) AS n",
+                    [queue.TIMER, count],
+                )
+                conn.execute("ANALYZE procrastinate_jobs")
+            names = [queue.queue_of(name) for name in it.names]
+            times = []
+            for _ in range(25):
+                begun = time.perf_counter()
+                conn.execute("SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], NULL)", [names])
+                times.append(time.perf_counter() - begun)
+            taken.append(sorted(times)[5])  # what another program's turn took is not its own
+        conn.execute("DELETE FROM procrastinate_jobs WHERE queueing_lock LIKE 'made-%'")
+    return taken[0], max(taken[1] - taken[0], 0.0) / 20_000
+
+
+# --- telling -----------------------------------------------------------------------------------------------------
+
+
+def check(costs: Costs, points: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The model beside what was measured."""
+    cores = os.cpu_count() or 1
+    yield "| workers | runs at once in each | measured, runs/s | model, runs/s | off by |"
+    yield "|---:|---:|---:|---:|---:|"
+    load = Load(CLIENTS, 60, costs.trip, timers=0)
+    for point in points:
+        shape = Shape(point["workers"], point["at_once"], cores, one_machine=True)
+        told = wave(shape, load, costs)
+        off = told.rate / point["rate"] - 1
+        yield (
+            f"| {point['workers']} | {point['at_once']} | {point['rate']:.2f} | {told.rate:.2f} | {off * 100:+.0f} % |"
+        )
+
+
+#: What an average client does: three jobs, of which one looks into a remote inbox every 30 s and two run every 5 min.
+TYPICAL = Load(1, every=30 / (1 + 2 * 30 / 300), wait=1.0, work=0.05, timers=3)
+
+
+def sizing(costs: Costs) -> Iterator[str]:
+    """The table of docs/scaling.md."""
+    yield "| clients | runs/s | workers | places busy | cores busy | PostgreSQL busy | 95 % begin within | fetch |"
+    yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for clients in (100, 300, 1000, 3000, 10_000):
+        load = replace(TYPICAL, clients=clients)
+        fetch = (costs.fetch + costs.fetch_timer * clients * load.timers) * 1000
+        found = smallest(load, costs, at_once=8)
+        rate = clients / load.every
+        if found is None:
+            yield f"| {clients:,} | {rate:.1f} | none is enough | – | – | over 98 % | – | {fetch:.1f} ms |"
+            continue
+        shape, told = found
+        yield (
+            f"| {clients:,} | {rate:.1f} | {shape.workers} | {told.places * 100:.0f} % | {told.cores * 100:.0f} % "
+            f"| {told.database * 100:.0f} % | {told.late:.1f} s | {fetch:.1f} ms |"
+        )
+
+
+def costs_table(costs: Costs) -> Iterator[str]:
+    """What was measured, in words."""
+    yield "| measured here | |"
+    yield "|---|---:|"
+    yield f"| of a core of the worker's machine for one run, besides what its steps do | {costs.run * 1000:.0f} ms |"
+    yield f"| of a core of PostgreSQL for one run | {costs.database * 1000:.0f} ms |"
+    yield f"| one look for work in an empty queue | {costs.fetch * 1000:.2f} ms |"
+    yield f"| the same with 10,000 timers in the queue | {(costs.fetch + 10_000 * costs.fetch_timer) * 1000:.1f} ms |"
+    yield f"| start of a worker, once | {costs.start:.1f} s of a core |"
+    yield f"| memory of a worker; of each run at once | {costs.memory:.0f} MiB; up to {costs.memory_run:.0f} MiB |"
+
+
+def write(page: Path, parts: dict[str, str]) -> None:
+    """Put each part between its markers."""
+    text = page.read_text(encoding="utf-8")
+    for name, words in parts.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{words}\n{end}{rest.partition(end)[2]}"
+    page.write_text(text, encoding="utf-8", newline="\n")
+
+
+def main() -> None:
+    """Measure, check the model, tell."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--docs", action="store_true", help="write the tables into docs/scaling.md")
+    parser.add_argument(
+        "--costs", type=Path, help="a JSON file of measured costs: taken when it is there, else written"
+    )
+    chosen = parser.parse_args()
+    if chosen.costs and chosen.costs.exists():
+        kept = json.loads(chosen.costs.read_text(encoding="utf-8"))
+        costs, points = Costs(**kept["costs"]), kept["points"]
+    else:
+        with TemporaryDirectory(prefix="mistok-fleet-", ignore_cleanup_errors=True) as work:
+            costs, points = measure(Path(work), print)
+        if chosen.costs:
+            chosen.costs.write_text(json.dumps({"costs": asdict(costs), "points": points}, indent=1), encoding="utf-8")
+    parts = {
+        "costs": "\n".join(costs_table(costs)),
+        "model": "\n".join(check(costs, points)),
+        "sizing": "\n".join(sizing(costs)),
+    }
+    print("\n\n".join(parts.values()))
+    if chosen.docs:
+        write(PAGE, parts)
+
+
+if __name__ == "__main__":
+    main()

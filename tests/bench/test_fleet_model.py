@@ -1,0 +1,63 @@
+"""The model of docs/scaling.md: where the answer can be reckoned by hand, it says just that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.bench.fleet_model import Costs, Load, Shape, check, costs_table, smallest, steady, wave, write
+
+FREE = Costs(run=0, database=0, fetch=0, fetch_timer=0, start=1, memory=100, memory_run=20, trip=2.0)
+REAL = Costs(run=0.1, database=0.02, fetch=0.0005, fetch_timer=1e-6, start=3, memory=200, memory_run=90, trip=1.06)
+
+
+def test_runs_that_only_wait_go_as_fast_as_there_are_places() -> None:
+    load = Load(24, 60, wait=2.0)
+    for workers, seconds in ((1, 16.0), (2, 8.0), (4, 4.0)):
+        told = wave(Shape(workers, 3), load, FREE)
+        assert told.rate == pytest.approx(24 / seconds)
+        assert told.places == pytest.approx(1.0)
+
+
+def test_runs_that_only_work_go_as_fast_as_there_are_cores() -> None:
+    told = wave(Shape(2, 8, cores=2), Load(80, 60, wait=0.0, work=1.0), FREE)
+    assert told.rate == pytest.approx(4.0, rel=0.01)
+    assert told.cores == pytest.approx(1.0, rel=0.01)
+    alone = wave(Shape(2, 8, cores=2, one_machine=True), Load(80, 60, wait=0.0, work=1.0), FREE)
+    assert alone.rate == pytest.approx(2.0, rel=0.01), "two workers on one machine share its cores"
+
+
+def test_postgresql_is_the_end_of_it() -> None:
+    costs = replace(FREE, fetch_timer=2e-5)
+    load = Load(1_000, 60, wait=0.0, timers=3)  # a look passes over 3,000 timers: 60 ms, twice a run
+    told = steady(Shape(4, 8, database_cores=1), load, costs, seconds=60)
+    assert told.rate < 1 / 0.12 + 0.5
+    assert told.database > 0.99
+    assert smallest(load, costs, at_once=8, database_cores=1) is None
+
+
+def test_a_fleet_that_is_large_enough_begins_runs_in_time() -> None:
+    load = Load(300, 30, wait=1.0, work=0.05, timers=3)
+    found = smallest(load, REAL, at_once=8)
+    assert found is not None
+    shape, told = found
+    assert told.late <= 5.0
+    assert told.rate == pytest.approx(10.0, rel=0.1)
+    assert 1 <= shape.workers <= 4
+
+
+def test_the_tables_are_written_between_their_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    marks = "".join(f"<!-- {name}: begin -->\nold\n<!-- {name}: end -->\n" for name in ("costs", "model"))
+    page.write_text(f"before\n{marks}after\n", encoding="utf-8")
+    points = [{"workers": 1, "at_once": 2, "rate": 1.5, "cores": 0.3}]
+    parts = {"costs": "\n".join(costs_table(REAL)), "model": "\n".join(check(REAL, points))}
+    write(page, parts)
+    write(page, parts)
+    text = page.read_text("utf-8")
+    assert "old" not in text
+    assert text.count("| 1 | 2 | 1.50 |") == 1
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")

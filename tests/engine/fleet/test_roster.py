@@ -1,0 +1,98 @@
+"""The clients of a worker, and whether they are the same ones beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pipeline.engine.fleet.roster import APART, VERSIONS, Clients, Other
+from tests.engine.fleet import clients
+
+
+def other(host: str, since: str, **has: dict[str, str]) -> Other:
+    return Other(f"{host}:1:1:aa", since, host, has)
+
+
+def test_which_clients_and_what_becomes_of_edits(tmp_path: Path) -> None:
+    for name in ("acme", "bravo"):
+        clients.write(tmp_path, name)
+    assert sorted(Clients(tmp_path).members) == ["acme", "bravo"]
+    assert sorted(Clients(tmp_path, ["b*", "c*"]).members) == ["bravo"]
+    assert sorted(Clients(tmp_path / "acme").members) == ["acme"]
+    roster = Clients(tmp_path)
+    assert not roster.look()
+    before = roster.members["acme"]
+    path = tmp_path / "acme" / "config.yaml"
+    good = path.read_text("utf-8")
+
+    def edit(text: str, later: int) -> None:
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, (2_000_000_000 + later,) * 2)
+        roster.look()
+        roster.look()  # an edit counts when two looks see the same
+
+    edit(good.replace("every: 5m", "every: often"), 1)
+    assert roster.members["acme"].load == before.load, "a wrong edit changes nothing"
+    edit(good.replace("every: 5m", "every: 7m"), 2)
+    assert roster.members["acme"].load != before.load
+    clients.write(tmp_path, "charlie")
+    assert roster.look()
+    assert "charlie" in roster.served
+
+
+def test_two_folders_of_one_client_are_neither(tmp_path: Path) -> None:
+    clients.write(tmp_path, "acme")
+    twin = clients.write(tmp_path, "twin")
+    twin.write_text(twin.read_text("utf-8").replace("client: twin", "client: acme"), encoding="utf-8")
+    roster = Clients(tmp_path)
+    assert not roster.members
+    assert len(roster.broken) == 2
+
+
+def test_who_came_later_leaves_a_client_alone_that_is_not_shared(tmp_path: Path) -> None:
+    clients.write(tmp_path, "local")
+    clients.write(tmp_path, "shared", "postgresql+psycopg://u:p@h/d")
+    roster = Clients(tmp_path)
+    mine = {name: one.said() for name, one in roster.members.items()}
+    assert mine["shared"]["ledger"] == ""
+    local = {**mine["local"], "ledger": "pc2:/clients/local/ledger.sqlite3"}
+    here = {"local": mine["local"], "shared": mine["shared"]}
+    roster.compare([other("pc1", "2026-01-01", **here)], "2026-01-02", "me")
+    assert not roster.findings, "another worker of this machine has the same files"
+    roster.compare([other("pc2", "2026-01-01", local=local, shared=mine["shared"])], "2026-01-02", "me")
+    assert roster.findings["local"].code == APART
+    assert sorted(roster.served) == ["shared"]
+    roster.compare([other("pc2", "2026-01-03", local=local)], "2026-01-02", "me")
+    assert roster.findings["local"].code == APART
+    assert sorted(roster.served) == ["local", "shared"], "the other one came later"
+    roster.compare([], "2026-01-02", "me")
+    assert not roster.findings
+
+
+def test_archives_that_are_not_one_and_configs_that_are_not_the_same(tmp_path: Path) -> None:
+    clients.write(tmp_path, "shared", "postgresql+psycopg://u:p@h/d")
+    roster = Clients(tmp_path)
+    mine = roster.members["shared"].said()
+    assert mine["archive"] == "", "it has kept no file yet"
+    there = {**mine, "archive": "b" * 32}
+    roster.compare([other("pc2", "2026-01-01", shared=there)], "2026-01-02", "me")
+    assert not roster.findings
+    from pipeline.archive import Archive
+
+    Archive(tmp_path / "shared" / "archive").identity()
+    roster.compare([other("pc2", "2026-01-01", shared=there)], "2026-01-02", "me")
+    assert roster.findings["shared"].code == APART
+    assert not roster.served
+    now = {**roster.members["shared"].said(), "config": "0" * 16}
+    roster.compare([other("pc2", "2026-01-01", shared=now)], "2026-01-02", "me")
+    assert roster.findings["shared"].code == VERSIONS
+    assert "shared" in roster.served
+
+
+def test_a_client_that_serve_has_is_left_to_it(tmp_path: Path) -> None:
+    clients.write(tmp_path, "acme")
+    roster = Clients(tmp_path)
+    roster.leave_to_serve(frozenset({"acme"}))
+    assert not roster.served
+    roster.leave_to_serve(frozenset())
+    assert "acme" in roster.served
