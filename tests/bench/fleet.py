@@ -9,6 +9,7 @@ import os
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -181,6 +182,9 @@ def fleet(work: Path, clients: int, trips: int) -> Iterator[Fleet]:
 
 def main(work: Path, workers: int, clients: int, at_once: int, trips: int) -> None:
     """One wave, timed."""
+    # PostgreSQL runs as a user of its own, who may not enter the bench's folder
+    os.environ.pop("TMPDIR", None)
+    tempfile.tempdir = None
     watch = Stopwatch()
     with fleet(work, clients, trips) as it, ExitStack() as until_the_end:
         for _ in range(workers):
