@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: New containers between two looks at the youngest: half of what a batch of 50 orders makes; a MB or two.
+#: New containers between two looks at the youngest: a MB or two.
 YOUNGEST = 20_000
 
 _lock = threading.Lock()

@@ -596,6 +596,4 @@ def _service(params: Mapping[str, str], branch: str) -> str:
     words = branch.lower()
     if "поштомат" in words or "почтомат" in words:
         return "locker"
-    if "відділення" in words or "отделение" in words or "пункт" in words:
-        return "branch"
-    return ""
+    return "branch" if any(word in words for word in ("відділення", "отделение", "пункт")) else ""

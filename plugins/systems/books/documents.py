@@ -588,9 +588,7 @@ def _plain(value: Any) -> Any:
         return [_plain(part) for part in value]
     if isinstance(value, Decimal):
         return str(value)
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    return value
+    return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 
 _NOTHING: tuple[Any, ...] = (None, "", {}, ())
