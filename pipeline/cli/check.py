@@ -14,7 +14,7 @@ from pipeline.cli import common, many, pc_names
 from pipeline.cli.many import Folder
 from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.flow import InboundSettings, Move, OutboundSettings
-from pipeline.ports import OnlyInferred, WriteProbe
+from pipeline.ports import WriteProbe
 from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _tell_verified(ctx: RunContext, name: str, answer: Answer, system: System) -
     """Of what is only inferred, say so no more where a probe has shown it on this account."""
     from pipeline.engine import proving
 
-    if not isinstance(system, OnlyInferred) or not (shown := proving.verified(ctx, name, system)):
+    if not proving.is_inferred(system) or not (shown := proving.verified(ctx, name, system)):
         return
     words, zone = system.inferred(), ctx.config.zone
     for n, remark in enumerate(answer.remarks):

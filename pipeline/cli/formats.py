@@ -112,7 +112,7 @@ def _bare(plugin: FormatPlugin) -> Settings:
 
 
 def _of_config(config: ClientConfig, name: str | None, job: str | None, timezone: str | None) -> Chosen:
-    from pipeline.engine.runtime import plugin_folder
+    from pipeline.engine.ownplugins import plugin_folder
     from pipeline.registry import load_registry
 
     registry = load_registry(plugin_folder(config))

@@ -66,7 +66,7 @@ def selftest(
     """Try a server."""
     with common.cards(as_json=as_json):
         from pipeline.clock import SystemClock
-        from pipeline.engine.runtime import plugin_folder
+        from pipeline.engine.ownplugins import plugin_folder
         from pipeline.engine.selftest.conduct import Options, selftest
         from pipeline.registry import load_registry
 

@@ -7,6 +7,7 @@ tried with. Another address, or another setting, is untried again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from pipeline.documents import DocumentsSettings
 from pipeline.engine.context import RunContext
@@ -22,6 +23,16 @@ from pipeline.texts import T
 TRIED = "tried-writes"
 
 
+def is_untried(system: object) -> TypeGuard[UntriedWrites]:
+    """Whether it is an UntriedWrites. ``isinstance`` would look at ``account``, too, which some systems must read."""
+    return hasattr(type(system), "untried")
+
+
+def is_inferred(system: object) -> TypeGuard[OnlyInferred]:
+    """Whether it is an OnlyInferred, as :func:`is_untried`."""
+    return hasattr(type(system), "inferred")
+
+
 def remember(
     ctx: RunContext, name: str, system: System, *, passed: bool, shown: Mapping[str, bool] | None = None
 ) -> None:
@@ -30,10 +41,10 @@ def remember(
     Args:
         shown: of what is only inferred, whether it was as thought; what was not tried stays as it was.
     """
-    if not isinstance(system, UntriedWrites | OnlyInferred):
+    if not (is_untried(system) or is_inferred(system)):
         return
     now = ctx.clock.now().isoformat()
-    tried = sorted(system.untried()) if passed and isinstance(system, UntriedWrites) else []
+    tried = sorted(system.untried()) if passed and is_untried(system) else []
     kept = {**verified(ctx, name, system), **{one: now for one, so in (shown or {}).items() if so}}
     kept = {one: at for one, at in kept.items() if (shown or {}).get(one, True)}
     with ctx.begin() as conn:
@@ -41,9 +52,9 @@ def remember(
         ctx.ledger.set_value(conn, TRIED, name, value)
 
 
-def verified(ctx: RunContext, name: str, system: System) -> dict[str, str]:
+def verified(ctx: RunContext, name: str, system: object) -> dict[str, str]:
     """What of the only inferred a probe has shown on this account: name -> when (ISO 8601)."""
-    if not isinstance(system, OnlyInferred):
+    if not is_inferred(system):
         return {}
     with ctx.ledger.read() as conn:
         value = ctx.ledger.get_value(conn, TRIED, name) or {}
@@ -53,7 +64,7 @@ def verified(ctx: RunContext, name: str, system: System) -> dict[str, str]:
 def untried(ctx: RunContext, name: str, uses: frozenset[str] | None = None) -> list[str]:
     """What of the settings of the connection ``name`` was not tried on its account; for ``uses`` only, where given."""
     system = ctx.system(name)
-    if not isinstance(system, UntriedWrites):
+    if not is_untried(system):
         return []
     needed = [mark for mark, own in system.untried().items() if uses is None or own & uses]
     if not needed:

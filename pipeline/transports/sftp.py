@@ -472,7 +472,8 @@ class SftpTransport:
             yield [w.close(handle)]
             raise
         yield from checked([w.close(handle)])
-        return sent if size is None or sent < size else size
+        # what is told is never what was expected when anything is amiss: not all sent, or another size over there
+        return sent if size is None or sent != pieces.size else size
 
     def _outcomes(self, files: Iterable[RemoteFile], act: _Each, in_flight: int = 0) -> Sequence[FileOutcome]:
         results: dict[int, FileOutcome] = {}

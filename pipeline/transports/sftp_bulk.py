@@ -37,10 +37,10 @@ FAR = 0.01
 
 
 class Pieces:
-    """The pieces of ``source`` that are still to be sent, for several threads. Reads ``size`` bytes in all."""
+    """The pieces of ``source`` that are still to be sent, for several threads. Reads ``size`` bytes in all, at most."""
 
     def __init__(self, source: Path | bytes, size: int, chunk: int) -> None:
-        self._source, self._size, self.chunk = source, size, chunk
+        self._source, self.size, self.chunk = source, size, chunk
         self._next = 0
         self._lock = threading.Lock()
         self.stopped = False  #: nobody takes any more
@@ -54,7 +54,7 @@ class Pieces:
                     if stream is None:
                         stream = opened.enter_context(self._opened())
                     stream.seek(start)
-                    end = min(self._size, start + STRETCH * self.chunk)
+                    end = min(self.size, start + STRETCH * self.chunk)
                     pieces = [(at, stream.read(min(self.chunk, end - at))) for at in range(start, end, self.chunk)]
                 except OSError as error:
                     assert isinstance(self._source, Path)
@@ -70,7 +70,7 @@ class Pieces:
     def _stretch(self) -> int | None:
         with self._lock:
             start = self._next
-            if self.stopped or start >= self._size:
+            if self.stopped or start >= self.size:
                 return None
             self._next += STRETCH * self.chunk
             return start

@@ -15,7 +15,8 @@ import psutil
 
 from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
-from pipeline.engine.runtime import plugin_folder, run_job
+from pipeline.engine.ownplugins import plugin_folder
+from pipeline.engine.runtime import run_job
 from pipeline.engine.warming import warm
 from pipeline.registry import load_registry
 
