@@ -30,7 +30,7 @@ def big_file(stage: Stage) -> Line:
 
     return Line(
         "big-file",
-        "One order file of 300 MB from a local inbox",
+        "All orders in one file, from a local inbox",
         "orders",
         count,
         "looked through to its end, then booked in parts of 250 orders; beside it the same import of small files, a "
@@ -38,7 +38,7 @@ def big_file(stage: Stage) -> Line:
         {"mistok": mistok, "files": files},
         goals=(
             Goal("rate", 0.8, beside="files"),
-            Goal("rise_mib", 100, at_least=False, title="memory of one file of 100,000 orders, over the start"),
+            Goal("rise_mib", 100, at_least=False, title="memory over the start, MiB"),
         ),
         rounds=1,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-HEAD = ("", "Mistok", "beside it", "", "measured", "goal", "reached", "peak MiB")
+HEAD = ("", "of", "Mistok", "beside it", "", "measured", "goal", "reached", "peak MiB")
 #: What a goal's figure is called where it is no ratio of rates.
 _OF = {
     "rate": "",
@@ -34,6 +34,7 @@ figures move from machine to machine, and from hour to hour.
 
 ![Each goal, and how far from it we are](benchmarks.svg)
 
+- *of*: how many files, rows or orders it was measured with.
 - *measured*: Mistok's rate through that of what stands beside it, of the work alone (connected, logged in and out
   again, but with all code loaded before), or the figure that the line names.
 - *goal*: the least (“≥”) or the most (“≤”) that is aimed at; “–” where none is set.
@@ -69,6 +70,7 @@ def _rows(line: Mapping[str, Any]) -> list[tuple[str, ...]]:
         found.append(
             (
                 title,
+                f"{line['count']:,}" if number == 0 else "",
                 _rate(line, line["sides"]["mistok"]),
                 _rate(line, other) if other else line["missing"].get(beside, "–"),
                 "" if beside == "plain" else beside,
@@ -138,10 +140,10 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def machine(figures: Mapping[str, Any]) -> str:
     """The machine in one sentence, without its full stop."""
-    m, options = figures["machine"], figures["options"]
+    m = figures["machine"]
     load = f"; {m['load']} processes were busy on it before the start" if m["load"] is not None else ""
     return (
-        f"{options['files']:,} order files, {options['rows']:,} products; {m['cores']} cores, {m['system']} on "
+        f"{m['cores']} cores, {m['system']} on "
         f"{m['architecture']}, Python {m['python']}, SQLite {m['sqlite']}, {m['sftp_server']}, "
         f"paramiko {m['paramiko']}, lxml {m['lxml']}; one sync of 4 KB takes {m['sync_ms']:.2f} ms on this disk{load}"
     )
