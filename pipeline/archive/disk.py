@@ -70,26 +70,13 @@ def write_read_only(data: bytes | None, source: Path | None, target: str) -> Non
         shutil.copyfileobj(reader, sink, BLOCK)
 
 
-def shown(data: bytes, path: str) -> bool:
-    """A new small file of these bytes under its own name; False when that name is taken. Raises OSError, and then
-    leaves none."""
-    for _ in range(2):
-        try:
-            writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:
-            return False
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
-            continue
-        try:
-            _write(writer, data)
-        except OSError:
-            os.unlink(path)  # noqa: PTH108
-            raise
-        finally:
-            os.close(writer)
-        return True
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+def new_file(data: bytes, path: str) -> None:
+    """A new file of these bytes, which people may edit. Raises OSError."""
+    writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    try:
+        _write(writer, data)
+    finally:
+        os.close(writer)
 
 
 def _write(writer: int, data: bytes) -> None:

@@ -28,10 +28,10 @@ from pipeline.archive.disk import (
     digest,
     finish,
     named,
+    new_file,
     read_back,
     remove,
     renamed,
-    shown,
     still_is,
     write_read_only,
 )
@@ -354,24 +354,22 @@ class Archive:
         return str(self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client))
 
     def _show(self, folder: str, item: ArchiveItem, one: _Stored) -> str:
-        """The name in the view's ``folder``."""
+        """The name in the view's ``folder``. It appears with all its bytes: a kill leaves no half of them under it."""
         partial = self.root / "partial" / uuid.uuid4().hex
         written = False
         try:
             for path in names_for(folder, safe_name(item.name)):
-                if one.data is not None and os.name != "nt" and shown(one.data, path):
-                    return path
                 if os.path.lexists(path):
                     if os.path.isfile(path) and still_is(path, one.sha256, one.data):  # noqa: PTH113
                         return path
                     continue  # another file of this name, or this one after somebody edited it
                 if not written:
+                    written = True
                     os.makedirs(folder, exist_ok=True)  # noqa: PTH103
                     if one.data is None:
                         copy(self._object(one.sha256), partial)
                     else:
-                        partial.write_bytes(one.data)
-                    written = True
+                        new_file(one.data, str(partial))
                 if named(partial, Path(path)):
                     return path
         finally:

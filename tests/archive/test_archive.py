@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import signal
 import stat
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from pipeline.archive import Archive, ArchiveItem, safe_name
 from pipeline.errors import MistokError, Transient
 
+ROOT = Path(__file__).resolve().parents[2]
 AT = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
 
 
@@ -103,19 +106,22 @@ def test_a_copy_that_does_not_read_back_is_not_kept(tmp_path: Path, monkeypatch:
     assert not (archive.root / "view").exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there a descriptor tells its file")
 def test_a_full_disk_leaves_no_half_file_in_the_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive, write = Archive(tmp_path / "archive"), os.write
+    archive, write, room = Archive(tmp_path / "archive"), os.write, 8  # bytes: for the kept copy, and half of another
 
     def full(descriptor: int, data: bytes) -> int:
-        if "view" in Path(f"/proc/self/fd/{descriptor}").readlink().parts:
+        nonlocal room
+        if not room:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(descriptor, data[:2])  # as much as it likes
+        wrote = write(descriptor, data[: min(2, room)])  # as much as it likes
+        room -= wrote
+        return wrote
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(Transient, match="full"):
         archive.keep_many([ArchiveItem(None, "a.xml", "acme", AT, data=b"whole")])
     assert [path for path in (archive.root / "view").rglob("*") if path.is_file()] == []
+    assert room == 0
     assert [archive.read(sha) for sha in archive.hashes()] == [b"whole"]
 
 
@@ -330,3 +336,43 @@ def test_what_a_killed_run_left_half_written_is_no_copy_and_goes_after_a_day(tmp
     kept = archive.keep(_file(tmp_path, "a.xml", b"half"), client="acme", name="a.xml", at=AT)
     assert list(archive.hashes()) == [kept.sha256]
     assert [path.name for path in (tmp_path / "archive" / "partial").iterdir()] == [young.name]
+
+
+#: Keeps one file, and kills its own process in the middle of its nth write of bytes.
+_DIES = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from pipeline.archive import Archive, ArchiveItem
+left, write = int(sys.argv[2]), os.write
+def half(file, data):
+    global left
+    left -= 1
+    if left:
+        return write(file, data)
+    write(file, data[: len(data) // 2])
+    os.kill(os.getpid(), signal.SIGKILL)
+os.write = half
+at = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
+Archive(Path(sys.argv[1])).keep_many([ArchiveItem(None, "order.xml", "acme", at, data=b"x" * 3000)])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is of POSIX")
+def test_a_kill_in_the_middle_of_a_write_leaves_no_half_file_under_any_name(tmp_path: Path) -> None:
+    killed = 0
+    for nth in range(1, 20):
+        root = tmp_path / str(nth)
+        ended = subprocess.run((sys.executable, "-c", _DIES, str(root), str(nth)), cwd=ROOT, capture_output=True)
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+        killed += 1
+        whole = b"x" * 3000
+        named = [path for part in ("view", "objects") for path in root.glob(f"{part}/**/*") if path.is_file()]
+        assert all(path.read_bytes() == whole for path in named)
+        archive = Archive(root)
+        copy = archive.keep_many([ArchiveItem(None, "order.xml", "acme", AT, data=whole)])[0]
+        assert archive.read(copy.sha256) == whole
+        assert [path.name for path in root.glob("view/**/*") if path.is_file()] == ["order.xml"]
+    assert killed >= 2, "the kept copy and the one in the view are written"
