@@ -133,8 +133,11 @@ class Pool:
         """What to wait on: pipes, and processes that end."""
         return [thing for worker in self.workers for thing in (worker.pipe, worker.process.sentinel)]
 
-    def messages(self) -> Iterator[tuple[Worker, Message]]:
-        """All that the workers have said; the log's lines are written on the way, ready workers are marked so."""
+    def messages(self) -> Iterator[tuple[Worker, Order, Message]]:
+        """What the workers say of the runs that they are at; of a run that was given up already, nothing.
+
+        The log's lines are written on the way, ready workers are marked so.
+        """
         for worker in list(self.workers):
             for message in _read(worker.pipe):
                 match message:
@@ -146,7 +149,9 @@ class Pool:
                     case Failed(number=None):
                         log.error("worker_cannot_start", error=message.finding.text.render("en"))
                     case _:
-                        yield worker, message
+                        order = worker.order
+                        if order is not None and getattr(message, "number", None) == order.number:
+                            yield worker, order, message
 
     def write(self, line: LogLine) -> None:
         """Write a worker's line of the log down."""

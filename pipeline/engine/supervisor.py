@@ -284,10 +284,7 @@ class Supervisor:
 
     def _listen(self) -> None:
         dead = self.pool.dead()
-        for worker, message in self.pool.messages():
-            order = worker.order
-            if order is None or getattr(message, "number", None) != order.number:
-                continue  # of a run that was given up already
+        for worker, order, message in self.pool.messages():
             match message:
                 case StepBegun(step=step):
                     worker.step = step

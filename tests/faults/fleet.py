@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +19,9 @@ from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
 from pipeline.ledger import tables as t
 from pipeline.resources import samples
 from tests.faults import ends, invariants, tally
+from tests.faults.serving import started
 from tests.servers.postgresql import Postgres
 
-MISTOK = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 CONFIG = """\
 client: {name}
 timezone: Europe/Kyiv
@@ -94,29 +93,10 @@ class Fleet:
     def worker(self, name: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         """A worker; killed at the end when it still runs."""
         ends.happened("a worker")
-        with (self.folder / f"{name}.log").open("ab") as screen:
-            process = subprocess.Popen(
-                [
-                    *MISTOK,
-                    "--language",
-                    "en",
-                    "worker",
-                    str(self.folder),
-                    "--silence",
-                    "3",
-                    "--concurrency",
-                    "1",
-                    *words,
-                ],
-                env={**os.environ, "MISTOK_QUEUE": self.queue},
-                stdout=screen,
-                stderr=screen,
-            )
-        try:
+        words = ("worker", str(self.folder), "--silence", "3", "--concurrency", "1", *words)
+        env = {**os.environ, "MISTOK_QUEUE": self.queue}
+        with started(words, self.folder / f"{name}.log", env=env) as process:
             yield process
-        finally:
-            process.kill()
-            process.wait()
 
     def state(self) -> standing.FleetState:
         return standing.look(self.queue)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,9 @@ from tests.faults.conftest import Victim
 
 #: The service looks for edits of its config each second; what is tested is what it sees, not how long it takes.
 _ATTENTIVE = "from pipeline.engine import configwatch; configwatch.LOOK_EVERY = 0.1; "
-MISTOK = [sys.executable, "-c", f"{_ATTENTIVE}from pipeline.cli import main; main()"]
+_MAIN = "from pipeline.cli import main; main()"
+MISTOK = [sys.executable, "-c", f"{_ATTENTIVE}{_MAIN}"]
+PLAIN = [sys.executable, "-c", _MAIN]
 
 
 def scheduled(victim: Victim, orders: str, catalogue: str = "enabled: false") -> None:
@@ -42,13 +44,18 @@ def scheduled(victim: Victim, orders: str, catalogue: str = "enabled: false") ->
 def serving(victim: Victim, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """The service; killed at the end when it still runs."""
     ends.happened("a service")
-    with (victim.folder / "screen.txt").open("ab") as screen:
-        process = subprocess.Popen(
-            [*MISTOK, "--language", "en", "-c", str(victim.path), "serve", *options],
-            cwd=victim.folder,
-            stdout=screen,
-            stderr=screen,
-        )
+    words = ("-c", str(victim.path), "serve", *options)
+    with started(words, victim.folder / "screen.txt", program=MISTOK, cwd=victim.folder) as process:
+        yield process
+
+
+@contextmanager
+def started(
+    words: Sequence[str], said: Path, *, program: Sequence[str] = PLAIN, **more: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Mistok with these words, what it says written to the end of ``said``; killed at the end when it still runs."""
+    with said.open("ab") as screen:
+        process = subprocess.Popen([*program, "--language", "en", *words], stdout=screen, stderr=screen, **more)
     try:
         yield process
     finally:

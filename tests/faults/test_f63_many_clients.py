@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from tests.faults import ends
-from tests.faults.fleet import MISTOK, Fleet, kill
+from tests.faults.fleet import Fleet, kill
+from tests.faults.serving import started
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGTERM are POSIX")
 
@@ -25,17 +26,9 @@ class House(Fleet):
     def served(self) -> Iterator[subprocess.Popen[bytes]]:
         """The service; killed at the end when it still runs."""
         ends.happened("a service of many clients")
-        with (self.folder / "serve.log").open("ab") as screen:
-            process = subprocess.Popen(
-                [*MISTOK, "--language", "en", "serve", str(self.folder), "--workers", "2"],
-                stdout=screen,
-                stderr=screen,
-            )
-        try:
+        words = ("serve", str(self.folder), "--workers", "2")
+        with started(words, self.folder / "serve.log") as process:
             yield process
-        finally:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture

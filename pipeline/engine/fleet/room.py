@@ -210,10 +210,7 @@ class Room(threading.Thread):
 
     def _listen(self) -> None:
         dead = self.pool.dead()
-        for worker, message in self.pool.messages():
-            order = worker.order
-            if order is None or getattr(message, "number", None) != order.number:
-                continue  # of a run that was given up already
+        for worker, _order, message in self.pool.messages():
             task = self._running[worker]
             match message:
                 case StepBegun(step=step):
