@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,7 +47,7 @@ def support_bundle(
         now = datetime.now(UTC)
         config, trouble = _config(asked)
         name = config.client if config is not None else "client"
-        path = out or Path(f"mistok-support-{name}-{now:%Y%m%d-%H%M%S}.zip")
+        path = out or free(f"mistok-support-{name}-{now:%Y%m%d-%H%M%S}")
         if path.exists():
             common.usage(T("{path} is there already.", path=str(path)), T("Give another name with --out."))
         bundle = Bundle(
@@ -85,6 +86,12 @@ def support_bundle(
         screen.print(
             str(T("manifest.json in it tells what there is and what was hidden. Look at it before you send it."))
         )
+
+
+def free(stem: str) -> Path:
+    """A name that no file has yet: a second bundle of the same second gets a number."""
+    numbered = (Path(f"{stem}-{number}.zip") for number in itertools.count(2))
+    return next(path for path in itertools.chain([Path(f"{stem}.zip")], numbered) if not path.exists())
 
 
 def _config(asked: common.Options) -> tuple[ClientConfig | None, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli.support import free
 from pipeline.resources import samples
 from tests.e2e.command import here, mistok
 
@@ -139,6 +140,16 @@ def test_a_file_that_is_there_is_not_replaced(client: Path, tmp_path: Path) -> N
     assert here("--config", client / "config.yaml", "support-bundle", "--out", tmp_path / "no" / "b.zip").code == 2
     assert out.read_text(encoding="utf-8") == "mine"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["b.zip"]
+
+
+def test_one_that_has_no_name_given_takes_a_free_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of the same second, by two people."""
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for _ in range(3):
+        names.append(free("mistok-support-acme-20261129-033728"))
+        names[-1].touch()
+    assert [path.name[-8:] for path in names] == ["3728.zip", "28-2.zip", "28-3.zip"]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         until(lambda: all(len(many.documents(name)) == 2 for name in HEALTHY), running, many)
         until(lambda: any(state == "timed_out" for state, *_ in many.runs("hang")), running, many)
         until(lambda: len(many.documents("flood")) == 8, running, many)
+        until(
+            lambda: len(many.runs("flood")) >= 8, running, many
+        )  # a document is there before the run that made it ends
         yield Served(many, running)
 
 
