@@ -218,14 +218,20 @@ def decode(
         if path.stat().st_size < least or not isinstance(order_format, StreamedFormat):
             return order_format.decode(path.read_bytes(), settings, context)
         return Decoded(tuple(parts.orders(order_format, path, least, settings, context, scratch)))
-    except Rejected as error:
-        return Unread("quarantined", error.findings)
-    except MistokError as error:
-        return Unread("failed", error.findings)
-    except (Exception, SystemExit) as error:
-        reference = digest(path)[:8]
-        log.error("format_failed", reference=reference, file=context.file, exc_info=error)
-        return Unread("failed", (program_failed(context.file, error, reference),))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a format may raise anything
+        return unread_by(error, path, context.file)
+
+
+def unread_by(error: BaseException, path: Path, name: str) -> Unread:
+    """What is said of a file whose format raised this. A mistake of a program is logged with a reference."""
+    match error:
+        case Rejected(findings=findings):
+            return Unread("quarantined", findings)
+        case MistokError(findings=findings):
+            return Unread("failed", findings)
+    reference = digest(path)[:8]
+    log.error("format_failed", reference=reference, file=name, exc_info=error)
+    return Unread("failed", (program_failed(name, error, reference),))
 
 
 def program_failed(name: str, error: BaseException, reference: str) -> Finding:

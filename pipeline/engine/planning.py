@@ -85,6 +85,11 @@ def nameless_id(file: Mapping[str, Any], index: int) -> str:
     return f"{file['sha256'][:16]}#{index + 1}"
 
 
+def is_nameless(order_id: str, file: Mapping[str, Any]) -> bool:
+    """Whether an order of this file goes by such a name."""
+    return order_id.startswith(f"{file['sha256'][:16]}#")
+
+
 def plan(works: Sequence[Work], step: InboundStep, settings: InboundSettings, system: System, ctx: RunContext) -> None:
     """Set ``action`` (and the normalised ``order``) of each work.
 

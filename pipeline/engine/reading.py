@@ -146,7 +146,7 @@ def _take_in_parts(walk: Inbound, row: Row) -> bool:
         except MistokError:
             raise
         except OSError as error:
-            raise _no_room(row, error) from error
+            raise no_room(row, error) from error
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a format may raise anything
             _failed(walk, row, error, "format_failed")
             return True
@@ -173,7 +173,8 @@ def _book_parts(walk: Inbound, row: Row, whole: parts.Parts) -> None:
         _failed(walk, row, error, "booking_failed")
 
 
-def _no_room(row: Row, error: OSError) -> Transient:
+def no_room(row: Row, error: OSError) -> Transient:
+    """What is said when the disk has no room for what a large file needs while it is read."""
     name = str(row["name"])
     return Transient(
         T("{file} cannot be read in parts: {words}.", file=name, words=system_words(error)),

@@ -181,6 +181,13 @@ def held_of_files(conn: sa.Connection, file_ids: Collection[int]) -> list[Row]:
     return found
 
 
+def held_keys(conn: sa.Connection, file_id: int) -> dict[str, tuple[int, str]]:
+    """The same of one file: id and order id of each by its key."""
+    here = (orders.c.file_id == file_id) & (orders.c.state == OrderState.HELD)
+    query = sa.select(orders.c.key, orders.c.id, orders.c.order_id).where(here)
+    return {row.key: (row.id, row.order_id) for row in conn.execute(query)}
+
+
 def in_file(conn: sa.Connection, file_id: int) -> list[Row]:
     """The orders that appeared in a file, with the line and outcome of their appearance."""
     query = (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from pipeline.resources import samples
-from tests.faults import invariants
+from tests.faults import forks, invariants, tally
 from tests.faults.conftest import Victim
 from tests.faults.pairs import in_turn
 
@@ -45,6 +46,28 @@ def test_f59_killed_in_the_midst_of_a_large_file(make_victim: Make, point: str, 
     assert 0 < len(before) < MANY, "it is in the midst of it"
     assert [path.name for path in victim.inbox.iterdir()] == ["big.xml"]
     assert victim.ledger_rows("SELECT state FROM files") == [("archived",)]
+    report = victim.run()
+    assert report.state == "done", report
+    assert booked(victim) == list(range(MANY))
+    assert list(victim.inbox.iterdir()) == []
+    victim.check()
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+@pytest.mark.parametrize(("point", "nth"), [("replay:part", 2), ("inbound:created", 4)])
+def test_f59_killed_in_the_midst_of_a_replay_of_a_large_file(make_victim: Make, point: str, nth: int) -> None:
+    victim = make_victim("local", "sqlite")
+    victim.step = f"{PARTS}, format: {{type: order-xml, max_depth: 4}}"
+    victim.drop("big.xml", file([order(n) for n in range(MANY)]))
+    assert victim.run().counts["quarantined"] == 1
+    victim.step = PARTS
+    victim.config()
+    done = forks.run("tests.faults.replay_and_die", victim.path, point, nth)
+    assert done.returncode == -9, done.stderr
+    tally.note("kills")
+    tally.note("point", point)
+    assert 0 < len(booked(victim)) < MANY, "it is in the midst of it"
     report = victim.run()
     assert report.state == "done", report
     assert booked(victim) == list(range(MANY))

@@ -7,7 +7,7 @@ killed anywhere is gone on with by the next run, or by the next replay, and noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,13 +20,12 @@ from pipeline.engine.context import Progress, go_on, no_progress
 from pipeline.engine.foreseeing import WEIGHED, Unread, program_failed, works_of
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.planning import Work
-from pipeline.engine.replay import lines, papers
+from pipeline.engine.replay import large, lines, papers
 from pipeline.engine.replay.choose import Pick
 from pipeline.engine.replay.copies import Copies
+from pipeline.engine.replay.large import LargeFile, Lost
 from pipeline.engine.replay.lines import Line, Story
 from pipeline.engine.replay.look import (
-    AT_ONCE,
-    WHOLE,
     Batch,
     batches,
     in_order,
@@ -36,10 +35,11 @@ from pipeline.engine.replay.look import (
     story_of,
     unread_line,
 )
+from pipeline.engine.replay.wanted import AT_ONCE, WHOLE
 from pipeline.engine.runtime import Client
 from pipeline.engine.sorting import Sorted, sort_out
 from pipeline.engine.weighing import Change, Verdict
-from pipeline.errors import Finding, MistokError, Where
+from pipeline.errors import Finding, MistokError, Rejected, Where
 from pipeline.flow import NothingToDo
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
@@ -70,14 +70,15 @@ def apply(
 ) -> Generator[Line, None, None]:
     """Carry on what was picked, some files at a time; gives what has come of each when a batch is settled.
 
-    Closed before its end (Ctrl-C), it stops between two batches; close it before the client.
+    Of a large file some of its orders are a batch. Closed before its end (Ctrl-C), it stops between two batches; close
+    it before the client.
 
     Args:
         client: opened for writing.
         picks: from :func:`choose`.
         by: who replays, for the cards that close.
         job: the job that reads files whose inbox no job takes any more.
-        report: progress, in files.
+        report: progress, in files; within a large one in orders.
         reach: called at each named point between effects (``replay:…``, ``inbound:…``).
         patience: how long a run under way is waited for.
         started: is given the number of this run in the history.
@@ -106,14 +107,14 @@ def apply(
                     raise papers.busy(place.job)
                 proving.look(walk.ctx, walk.settings)
                 walk.hands_off = True
-                for start in range(0, len(part), AT_ONCE):
-                    some = part[start : start + AT_ONCE]
-                    told = _Replay(client, copies, walk).batch(some)
-                    for line in told:
-                        counts[line.outcome] = counts.get(line.outcome, 0) + 1
+                for some, alone in large.together(client, copies, part):
+                    replaying = _Replay(client, copies, walk)
+                    for told in replaying.large(some[0]) if alone else (replaying.batch(some),):
+                        for line in told:
+                            counts[line.outcome] = counts.get(line.outcome, 0) + 1
+                        yield from told
                     done += len(some)
                     report(done, len(picks), T("files"))
-                    yield from told
         more = papers.apply(client, orders, by=by, run_id=run_id, patience=patience, report=report, reach=reach)
         for line in more:
             counts[line.outcome] = counts.get(line.outcome, 0) + 1
@@ -155,6 +156,7 @@ class _Replay:
     def __init__(self, client: Client, copies: Copies, walk: Inbound) -> None:
         self.client, self.copies, self.walk = client, copies, walk
         self.ctx = walk.ctx
+        self.scales = amending.scales(walk)
         self.told: list[Line] = []
         self.of_file: dict[int, list[Line]] = {}
 
@@ -170,13 +172,74 @@ class _Replay:
             self.ctx.reach("replay:accepted")
             self._carry(batch)
             self.ctx.reach("replay:carried")
-            self._name_the_nameless(batch)
+            self._name_the_nameless(
+                lost_rows(self.ctx, batch), {row["id"]: row["name"] for row, _decoded in batch.read}
+            )
             self.ctx.reach("replay:settled")
             for row, decoded in batch.read:
                 if row["id"] in accepted:
                     self.told.append(lines.was_read(row, len(decoded.orders)))
                 self.told.extend(self.of_file.get(row["id"], ()))
         return in_order(self.told, picks)
+
+    def large(self, pick: Pick) -> Iterator[list[Line]]:
+        """Carry a large file on, part by part; what has come of each.
+
+        As with a run, nothing is booked before the file was looked through to its end; killed in between, whoever comes
+        next begins anew, and finds the orders that were booked by their keys.
+        """
+        self.walk.hold_on()
+        with large.opened(self.client, self.copies, pick) as file:
+            if file is None:
+                yield self.batch([pick])
+            elif isinstance(file, Line):
+                yield [file]
+            elif isinstance(file.whole, Unread):
+                self._unread(file.row, file.whole)
+                yield self.told
+            else:
+                yield from self._parts(file)
+
+    def _parts(self, file: LargeFile) -> Iterator[list[Line]]:
+        assert not isinstance(file.whole, Unread)
+        row, count = file.row, len(file.whole)
+        self.ctx.reach("replay:read")
+        if row["state"] == FileState.QUARANTINED:
+            self._accept([row])
+            yield [lines.was_read(row, count)]
+        self.ctx.reach("replay:accepted")
+        with self.ctx.ledger.read() as conn:
+            lost = Lost(conn, row)
+        parts = file.parts()
+        while True:
+            try:
+                found = next(parts, None)
+                if found is None:
+                    break
+                part, works = found
+                self.walk.hold_on()
+                lost.see(part.works)
+                self._book_works(works, self._sorted(works, part.again), (), _whole((row,)))
+            except MistokError as error:
+                if not isinstance(error, Rejected):
+                    raise
+                yield [_stumbled(row, error)]  # of a file that was looked through: its format does not keep its word
+                return
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a client's plugin may raise anything
+                yield [_stumbled(row, error)]
+                return
+            self.ctx.progress(part.done, count, T("orders"))
+            self.ctx.reach("replay:part")
+            yield self.of_file.pop(row["id"], [])
+        if row["state"] in WHOLE:
+            with self.walk.begin() as conn:
+                booking.finish_files(self.walk, conn, [row], self.ctx.clock.now())
+        self.ctx.reach("replay:carried")
+        with self.ctx.ledger.read() as conn:
+            gone = lost.rows(conn, file.wanted)
+        self._name_the_nameless(gone, {row["id"]: row["name"]})
+        self.ctx.reach("replay:settled")
+        yield self.of_file.pop(row["id"], [])
 
     def _unread(self, row: Row, unread: Unread) -> None:
         """A file that cannot be read now: one that was quarantined keeps its card, with what is wrong now."""
@@ -219,37 +282,42 @@ class _Replay:
                     self._carry(alone)
                 return
             row = batch.read[0][0]
-            reference = str(row["sha256"])[:8]
-            log.exception("replay_failed", reference=reference, file=row["name"])
-            finding = program_failed(row["name"], error, reference)
-            self.of_file[row["id"]] = [lines.of_file(row, "failed", finding.text, (finding,))]
+            self.of_file[row["id"]] = [_stumbled(row, error)]
 
     def _book(self, read: Sequence[tuple[Row, Decoded]], batch: Batch) -> None:
         pending = list(read)
         while pending:
             works = [work for work in works_of(pending, self.ctx.client) if batch.wanted.work(work)]
-            with self.ctx.ledger.read() as conn:
-                known = order_rows.by_keys(conn, {work.key for work in works})
-            late = amending.scales(self.walk).standing(standing)
-            found = sort_out(works, amending.settle_left_behind(self.walk, works, known), late)
-            here = [row for row, _decoded in pending if row["id"] not in found.deferred]
-            whole = [row for row in here if row["state"] in WHOLE]
-            before = {id(work): dict(work.row) for work in works}
-            changes = {id(change.work): change for change in self._weigh(found.changed)}
-            self._go(found, whole, changes)
-            self._tell([work for work in works if work.file_id not in found.deferred], found, before, changes)
+            found = self._sorted(works)
+            whole = [row for row, _decoded in pending if row["id"] not in found.deferred and row["state"] in WHOLE]
+            here = [work for work in works if work.file_id not in found.deferred]
+            self._book_works(here, found, whole, _whole(whole))
             pending = [pair for pair in pending if pair[0]["id"] in found.deferred]
+
+    def _sorted(self, works: Sequence[Work], again: Collection[int] = ()) -> Sorted:
+        """Works by where they stand; ``again``: places in their file that only repeat one before."""
+        with self.ctx.ledger.read() as conn:
+            known: Mapping[str, Row] = order_rows.by_keys(conn, {work.key for work in works})
+        usual = self.scales.standing(standing)
+        known = amending.settle_left_behind(self.walk, works, known)
+        return sort_out(works, known, lambda work: "same" if work.index in again else usual(work))
+
+    def _book_works(self, works: Sequence[Work], found: Sorted, files: Sequence[Row], entire: Collection[int]) -> None:
+        """Carry sorted works on. ``entire``: files that are carried on as a whole; ``files``: which are done then."""
+        before = {id(work): dict(work.row) for work in works}
+        changes = {id(change.work): change for change in self._weigh(found.changed)}
+        self._go(found, files, entire, changes)
+        self._tell(works, found, before, changes)
 
     def _weigh(self, works: Sequence[Work]) -> list[Change]:
         """What becomes of orders that have other content here than what was settled."""
         if not works:
             return []
         with patience.asking(self.walk):
-            return amending.scales(self.walk).weigh(works)
+            return self.scales.weigh(works)
 
-    def _go(self, found: Sorted, whole: Sequence[Row], changes: Mapping[int, Change]) -> None:
+    def _go(self, found: Sorted, files: Sequence[Row], entire: Collection[int], changes: Mapping[int, Change]) -> None:
         now = self.ctx.clock.now()
-        entire = {row["id"] for row in whole}
         doubtful = [work.row for work in found.same if work.row["state"] == OrderState.IN_DOUBT]
         # orders that wait, in files that are settled, go on as with any run: only what changes is written
         again = [work for work in found.fresh if work.file_id not in entire and _as_it_was(work)]
@@ -262,8 +330,8 @@ class _Replay:
             twins=[work for work in found.twins if work.file_id in entire],
             older=[work for work in found.older if work.file_id in entire],
         )
-        if rest.fresh or rest.changed or whole:
-            booking.carry(self.walk, rest, whole)
+        if rest.fresh or rest.changed or entire:
+            booking.carry(self.walk, rest, files)
         if again:
             mending.plan_works_again(self.walk, again, now)
         if doubtful:
@@ -310,11 +378,10 @@ class _Replay:
         work.row = row
         return lines.weighed(work, WEIGHED[change.verdict], story, change)
 
-    def _name_the_nameless(self, batch: Batch) -> None:
+    def _name_the_nameless(self, lost: Sequence[tuple[Row, Work | None]], names: Mapping[int, str]) -> None:
         """Orders that were held because not even their id could be read: where it can be now, they are other rows."""
-        lost = lost_rows(self.ctx, batch)
         for order, work in lost:
-            line = lines.lost(order, work, batch.name(order["file_id"]))
+            line = lines.lost(order, work, names[order["file_id"]])
             self.of_file.setdefault(order["file_id"], []).append(line)
         named = [(order, work) for order, work in lost if work is not None]
         if named:
@@ -335,6 +402,17 @@ class _Replay:
         ):
             self.ctx.event(conn, subject, "nothing_to_do", findings=findings)
             telling.close_cards(self.walk, conn, subject, ("held",), T("it can be read now"))
+
+
+def _whole(rows: Sequence[Row]) -> frozenset[int]:
+    return frozenset(row["id"] for row in rows if row["state"] in WHOLE)
+
+
+def _stumbled(row: Row, error: BaseException) -> Line:
+    reference = str(row["sha256"])[:8]
+    log.error("replay_failed", reference=reference, file=row["name"], exc_info=error)
+    finding = program_failed(row["name"], error, reference)
+    return lines.of_file(row, "failed", finding.text, (finding,))
 
 
 def _as_it_was(work: Work) -> bool:

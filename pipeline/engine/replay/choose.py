@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,6 @@ from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
 from pipeline.ledger.search import find_publications
 from pipeline.ledger.selecting import Matches
-from pipeline.ports import Decoded
 from pipeline.rules.searching import fold
 from pipeline.texts import T, Text
 
@@ -116,11 +116,11 @@ def _in_quarantine(client: Client, conn: sa.Connection, words: str, job: str | N
     for number, file_id in enumerate(ids, 1):
         report(number, len(ids), T("quarantined files"))
         row = file_rows.by_id(conn, file_id)
-        got = copies.read(row) if row and copies.place(row) else None
-        if isinstance(got, Decoded) and any(
-            wanted in (one.number, one.id, one.order.number if one.order else "") for one in got.orders
-        ):
-            found.append(file_id)
+        if row is None or copies.place(row) is None:
+            continue
+        with closing(copies.orders(row)) as orders:
+            if any(wanted in (one.number, one.id, one.order.number if one.order else "") for one in orders):
+                found.append(file_id)
     return found
 
 

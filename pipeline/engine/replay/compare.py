@@ -26,8 +26,9 @@ from pipeline.engine.replay.choose import Pick
 from pipeline.engine.replay.copies import Copies, rejected
 from pipeline.engine.replay.drafts import draft_differences
 from pipeline.engine.replay.lines import Compared, Line
-from pipeline.engine.replay.look import AT_ONCE, place_key
+from pipeline.engine.replay.look import place_key
 from pipeline.engine.replay.papers import apart
+from pipeline.engine.replay.wanted import AT_ONCE
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding
 from pipeline.ledger import files as file_rows

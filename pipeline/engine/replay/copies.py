@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.engine import carrying, sharing
+from pipeline.engine import carrying, parts, reading, sharing
 from pipeline.engine.carrying import Place
-from pipeline.engine.foreseeing import Unread, decode
+from pipeline.engine.foreseeing import Unread, decode, unread_by
+from pipeline.engine.parts import Parts
 from pipeline.engine.replay import lines
 from pipeline.engine.replay.lines import Line
 from pipeline.engine.runtime import Client
 from pipeline.errors import ConfigError, Finding, MistokError, Where, Who
 from pipeline.ledger import decisions
 from pipeline.ledger import files as file_rows
-from pipeline.ports import Decoded, FormatContext, OrderFormat
+from pipeline.ports import Decoded, DecodedOrder, FormatContext, OrderFormat, StreamedFormat
 from pipeline.settings import Settings
 from pipeline.texts import T
 
@@ -69,20 +71,92 @@ class Copies:
 
     def read(self, row: Row) -> Decoded | Unread | Line:
         """The orders of a file, why its format rejects it, or a line that says why there is no copy to read."""
+        found = self._copy(row)
+        if isinstance(found, Line):
+            return found
+        place, path = found
+        settings = place.spec.format_params or Settings()
+        least = place.settings.stream_from
+        return decode(self._format(place), path, least, settings, self._context(row), Path(gettempdir()))
+
+    def is_large(self, row: Row) -> bool:
+        """Whether a file is read in parts, so that it is carried on by itself."""
+        place = self.place(row)
+        return (
+            place is not None
+            and row["size"] >= place.settings.stream_from
+            and isinstance(self._format(place), StreamedFormat)
+        )
+
+    @contextmanager
+    def in_parts(self, row: Row) -> Iterator[Parts | Unread | Line | None]:
+        """The same as :meth:`read` of a large file, whose orders are read some at a time while this is open.
+
+        It was looked through to its end, and orders that stand twice were compared. None: it is read as a whole.
+
+        Raises Transient when there is no room for what does not belong into memory.
+        """
+        found = self._copy(row)
+        if isinstance(found, Line):
+            yield found
+            return
+        place, path = found
+        context = self._context(row)
+        stream = None
+        try:
+            settings = place.spec.format_params or Settings()
+            stream = parts.opened(self._format(place), path, 0, settings, context, Path(gettempdir()))
+            size = min(place.settings.batch, reading.PART)
+            whole = None if stream is None else Parts(stream, row, self.client.config.client, size)
+            if whole is not None:
+                whole.compare()
+        except (Exception, SystemExit) as error:
+            if stream is not None:
+                stream.close()
+            if isinstance(error, OSError):
+                raise reading.no_room(row, error) from error
+            yield unread_by(error, path, context.file)
+            return
+        if stream is None:
+            yield None
+            return
+        with closing(stream):
+            yield whole
+
+    def orders(self, row: Row) -> Generator[DecodedOrder, None, None]:
+        """The orders of a file one by one; none of one that cannot be read. Of a large file few are in memory."""
+        if not self.is_large(row):
+            got = self.read(row)
+            yield from got.orders if isinstance(got, Decoded) else ()
+            return
+        with self.in_parts(row) as whole:
+            if whole is None:
+                got = self.read(row)
+                yield from got.orders if isinstance(got, Decoded) else ()
+            elif isinstance(whole, Parts):
+                for part in whole:
+                    yield from (work.decoded for work in part.works)
+
+    def _copy(self, row: Row) -> tuple[Place, Path] | Line:
+        """Where a file's sound copy lies, and the step that takes it; or a line that says why there is none."""
         place = self.place(row)
         if place is None:
             raise self.homeless(row)
         if not row["sha256"]:
             return self._unfetched(row, place)
-        archive = self.client.archive
         try:
-            path = archive.sound(row["sha256"])
+            return place, self.client.archive.sound(row["sha256"])
         except MistokError as error:
             return self._no_copy(row, error)
-        config = self.client.config
+
+    def _format(self, place: Place) -> OrderFormat:
         plugin = self.client.registry.formats[place.settings.format.type]
         assert isinstance(plugin.format, OrderFormat)
-        context = FormatContext(
+        return plugin.format
+
+    def _context(self, row: Row) -> FormatContext:
+        config = self.client.config
+        return FormatContext(
             client=config.client,
             timezone=config.zone,
             currency=config.currency,
@@ -93,8 +167,6 @@ class Copies:
             source=f"{row['connection']}/{row['folder']}".strip("/"),
             base=config.base,
         )
-        least, settings = place.settings.stream_from, place.spec.format_params or Settings()
-        return decode(plugin.format, path, least, settings, context, Path(gettempdir()))
 
     def _names(self) -> str:
         return ", ".join(dict.fromkeys(place.job for place in self._places.values()))

@@ -186,6 +186,9 @@ def settled(work: Work, outcome: str, story: Story, found: str | None = None) ->
         if card is not None:
             text = T("{words} Card {n} waits for a person.", words=text, n=card)
         return _line(work, "changed", text, document=document)
+    if not row:  # nothing of it is in the ledger yet: the one before it is told of
+        words = T("№{number} stands here more than once with the same content: nothing.", number=number)
+        return _line(work, "known", words)
     match OrderState(row["state"]):
         case OrderState.CREATED:
             words = T("№{number} is already document {document}: nothing.", number=number, document=document or "?")

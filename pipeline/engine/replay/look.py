@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import sqlalchemy as sa
-
 from pipeline.engine import amending, carrying, planning
 from pipeline.engine.carrying import Place
 from pipeline.engine.context import Progress, RunContext, no_progress
 from pipeline.engine.foreseeing import Foreseen, Foresight, Unread, works_of
 from pipeline.engine.inbound import Inbound
 from pipeline.engine.planning import Work
-from pipeline.engine.replay import lines, papers
+from pipeline.engine.replay import large, lines, papers
 from pipeline.engine.replay.choose import Pick
 from pipeline.engine.replay.copies import Copies, rejected
+from pipeline.engine.replay.large import LargeFile, Lost, of_part
 from pipeline.engine.replay.lines import Line, Story
+from pipeline.engine.replay.wanted import WHOLE, Wanted
 from pipeline.engine.runtime import Client
 from pipeline.engine.sorting import Standing
 from pipeline.ledger import cards, decisions
@@ -28,9 +28,6 @@ from pipeline.ports import Decoded
 from pipeline.texts import T
 
 Row = dict[str, Any]
-AT_ONCE = 50  #: files
-#: A file in one of these is carried on as a whole: not all of its orders are in the ledger for sure.
-WHOLE = frozenset({FileState.QUARANTINED, FileState.ARCHIVED, FileState.CHECKED})
 
 
 def look(
@@ -50,17 +47,33 @@ def look(
     picks, orders = papers.apart(client, picks)
     with ExitStack() as stack:
         walks: dict[tuple[str, str, str], tuple[Inbound, Foresight]] = {}
-        for start in range(0, len(picks), AT_ONCE):
-            part = picks[start : start + AT_ONCE]
-            told: list[Line] = []
-            for place, batch in batches(client, copies, part, told):
-                if place_key(place) not in walks:
-                    walk = stack.enter_context(carrying.opened(client, place, by="", dry_run=True))
-                    foresight = Foresight(place.step, place.settings, walk.ctx, standing, amending.scales(walk))
-                    walks[place_key(place)] = walk, foresight
-                told.extend(_foresee(*walks[place_key(place)], batch))
-            report(start + len(part), len(picks), T("files"))
-            yield from in_order(told, part)
+
+        def walk_of(place: Place) -> tuple[Inbound, Foresight]:
+            if place_key(place) not in walks:
+                walk = stack.enter_context(carrying.opened(client, place, by="", dry_run=True))
+                foresight = Foresight(place.step, place.settings, walk.ctx, standing, amending.scales(walk))
+                walks[place_key(place)] = walk, foresight
+            return walks[place_key(place)]
+
+        done = 0
+        for part, alone in large.together(client, copies, picks):
+            done += len(part)
+            whole = True
+            if alone:
+                with large.opened(client, copies, part[0]) as file:
+                    whole = file is None
+                    if isinstance(file, Line):
+                        yield file
+                    elif file is not None:
+                        place = copies.place(file.row)
+                        assert place is not None
+                        yield from _foresee_large(*walk_of(place), file, report, last=done == len(picks))
+            if whole:
+                told: list[Line] = []
+                for place, batch in batches(client, copies, part, told):
+                    told.extend(_foresee(*walk_of(place), batch))
+                yield from in_order(told, part)
+            report(done, len(picks), T("files"))
     yield from papers.look(client, orders, report)
 
 
@@ -109,33 +122,6 @@ def batches(client: Client, copies: Copies, picks: Sequence[Pick], told: list[Li
                 case Decoded() as decoded:
                     batch.read.append((row, decoded))
         yield place, batch
-
-
-class Wanted:
-    """Which orders of the picked files are wanted. One is known by its key, or as the nameless one it was."""
-
-    def __init__(self, conn: sa.Connection, picks: Sequence[Pick], files: dict[int, Row]) -> None:
-        self._files = files
-        rows = order_rows.by_ids(conn, {one for pick in picks for one in pick.orders or ()})
-        self._names: dict[int, set[str]] = {}
-        for pick in picks:
-            file = files.get(pick.file_id)
-            # what is not settled is carried on as a whole, or its other orders would be left behind
-            if pick.orders is not None and file is not None and file["state"] not in WHOLE:
-                known = [rows[one] for one in pick.orders if one in rows]
-                self._names[pick.file_id] = {name for row in known for name in (row["key"], row["order_id"])}
-
-    def work(self, work: Work) -> bool:
-        """Whether this order of a file is wanted."""
-        names = self._names.get(work.file_id)
-        return (
-            names is None or work.key in names or planning.nameless_id(self._files[work.file_id], work.index) in names
-        )
-
-    def row(self, order: Row) -> bool:
-        """Whether the order of this ledger row is wanted."""
-        names = self._names.get(order["file_id"])
-        return names is None or order["key"] in names
 
 
 def lost_rows(ctx: RunContext, batch: Batch) -> list[tuple[Row, Work | None]]:
@@ -221,11 +207,9 @@ def in_order(told: Sequence[Line], picks: Sequence[Pick]) -> list[Line]:
 def _foresee(walk: Inbound, foresight: Foresight, batch: Batch) -> list[Line]:
     told = [unread_line(row, unread) for row, unread in batch.unread]
     foreseen = foresight.look(batch.read, batch.wanted.work)
-    story = story_of(walk.ctx, [one.work for one in foreseen])
-    found = _found(walk, foreseen)
     by_file: dict[int, list[Line]] = {}
-    for one in foreseen:
-        by_file.setdefault(one.work.file_id, []).append(lines.foreseen(one, story, found.get(one.work.key)))
+    for line in _lines(walk, foreseen):
+        by_file.setdefault(line.file_id, []).append(line)
     for order, work in lost_rows(walk.ctx, batch):
         by_file.setdefault(order["file_id"], []).append(lines.lost(order, work, batch.name(order["file_id"])))
     for row, decoded in batch.read:
@@ -233,6 +217,32 @@ def _foresee(walk: Inbound, foresight: Foresight, batch: Batch) -> list[Line]:
             told.append(lines.would_be_read(row, len(decoded.orders)))
         told.extend(by_file.get(row["id"], ()))
     return told
+
+
+def _foresee_large(
+    walk: Inbound, foresight: Foresight, file: LargeFile, report: Progress, *, last: bool
+) -> Iterator[Line]:
+    row, whole = file.row, file.whole
+    if isinstance(whole, Unread):
+        yield unread_line(row, whole)
+        return
+    with walk.ctx.ledger.read() as conn:
+        lost = Lost(conn, row)
+    if row["state"] == FileState.QUARANTINED:
+        yield lines.would_be_read(row, len(whole))
+    for part, works in file.parts():
+        lost.see(part.works)
+        yield from _lines(walk, foresight.look_at(of_part(part, works), last=last))
+        report(part.done, len(whole), T("orders"))
+    with walk.ctx.ledger.read() as conn:
+        gone = lost.rows(conn, file.wanted)
+    yield from (lines.lost(order, work, row["name"]) for order, work in gone)
+
+
+def _lines(walk: Inbound, foreseen: Sequence[Foreseen]) -> list[Line]:
+    story = story_of(walk.ctx, [one.work for one in foreseen])
+    found = _found(walk, foreseen)
+    return [lines.foreseen(one, story, found.get(one.work.key)) for one in foreseen]
 
 
 def _found(walk: Inbound, foreseen: Sequence[Foreseen]) -> dict[str, str]:
