@@ -118,7 +118,7 @@ def _wanted(model: type[BaseModel], before: str, begins: tuple[str, ...]) -> Ite
     from pydantic import SecretStr
 
     from pipeline.config.shape import arms, key_of, models_in, names_in
-    from pipeline.settings import described
+    from pipeline.settings import described, meaning
 
     for name, info in model.model_fields.items():
         if not info.is_required() and name not in begins:
@@ -135,7 +135,7 @@ def _wanted(model: type[BaseModel], before: str, begins: tuple[str, ...]) -> Ite
         named = names_in(info.annotation, info.metadata)
         kind = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
         fixed = SITE if named is not None and named.kind != "system" else ""
-        yield Wanted(key, described(info.description), types == [SecretStr], fixed, kind)
+        yield Wanted(key, described(meaning(model, name)), types == [SecretStr], fixed, kind)
 
 
 def chosen(registry: Registry, name: str, given: Mapping[str, str]) -> Accounting:

@@ -119,7 +119,7 @@ def parameters(
     """Each parameter with what it takes, its default and its meaning; the keys of a mapping follow it, once."""
     from pipeline.config import shape
     from pipeline.flow import FormatSpec
-    from pipeline.settings import described
+    from pipeline.settings import described, meaning
 
     told = {} if told is None else told
     for name, field in settings.model_fields.items():
@@ -133,7 +133,7 @@ def parameters(
             "type": " | ".join(_takes(field.annotation, field.metadata)),
             "required": field.is_required(),
             "default": None if field.is_required() else _default(field),
-            "description": " ".join([str(described(field.description)), *as_for]).strip(),
+            "description": " ".join([str(described(meaning(settings, name))), *as_for]).strip(),
         }
         for one in nested:
             if one not in told:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Plain
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -112,7 +112,7 @@ def _connection(
     own = node.without("type", *_nameless(model, node))
     params = checker.settings(model, _with(own, defaults), path, who=kind)
     before = len(checker.findings)
-    goods = [name for name, one in registry.formats.items() if isinstance(one.format, GoodsFormat)]
+    goods = _Usable(registry, (GoodsFormat,))
     format_params = _format(
         checker, path, node, model, params, registry, goods,
         lambda name: T("A connection `{type}` reads catalogues, and `{name}` reads none.", type=kind, name=name),
@@ -304,7 +304,7 @@ def _format(
     model: type[Settings],
     params: Settings | None,
     registry: Registry,
-    known: list[str],
+    known: _Usable,
     wrong: Callable[[str], Text],
 ) -> Settings | None:
     """The checked parameters of the format that a step or a connection names.
@@ -360,15 +360,35 @@ def short_form(node: Mapping) -> tuple[str, Mapping] | None:
     return (name, entry.node) if name != "type" and isinstance(entry.node, Mapping) else None
 
 
-def _formats(plugin: StepPlugin, registry: Registry) -> list[str]:
+class _Usable(Collection[str]):
+    """Names of the formats of some kinds.
+
+    A format is imported when it is asked for, all of them only when they are to be told: a config that names one need
+    not wait for the others.
+    """
+
+    def __init__(self, registry: Registry, kinds: tuple[type, ...]) -> None:
+        self._formats, self._kinds = registry.formats, kinds
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._formats and isinstance(self._formats[str(name)].format, self._kinds)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._formats if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _formats(plugin: StepPlugin, registry: Registry) -> _Usable:
     """Formats that this kind of step can use."""
     match plugin.kind:
         case InboundStep():
-            return [name for name, one in registry.formats.items() if isinstance(one.format, OrderFormat)]
+            return _Usable(registry, (OrderFormat,))
         case OutboundStep():
-            return [name for name, one in registry.formats.items() if isinstance(one.format, CatalogueFormat)]
+            return _Usable(registry, (CatalogueFormat,))
         case _:
-            return list(registry.formats)
+            return _Usable(registry, (object,))
 
 
 def _check_schedule(checker: Checker, path: Loc, job: JobConfig) -> None:

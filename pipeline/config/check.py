@@ -16,7 +16,7 @@ from pipeline.config.words import explain, needs_meaning
 from pipeline.config.yaml import Entry, Mapping, Mark, Node, Scalar, Sequence, problem
 from pipeline.errors import Finding
 from pipeline.registry import Broken
-from pipeline.settings import described
+from pipeline.settings import described, meaning
 from pipeline.texts import T, Text, verbatim
 
 M = TypeVar("M", bound=BaseModel)
@@ -216,7 +216,7 @@ def _meaning(model: type[BaseModel], loc: Loc) -> Text | None:
     while loc and not isinstance(loc[-1], str):
         loc = loc[:-1]
     for found in shape.model_at(model, loc[:-1]):
-        info = shape.field_of(found, str(loc[-1])) if loc else None
-        if info and info.description:
-            return described(info.description)
+        name = shape.name_of(found, str(loc[-1])) if loc else None
+        if name is not None and (words := meaning(found, name)):
+            return described(words)
     return None

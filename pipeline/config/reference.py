@@ -33,7 +33,7 @@ from pipeline.config.model import (
 from pipeline.config.schema import built_in
 from pipeline.flow import FormatSpec
 from pipeline.registry import Registry, load_registry
-from pipeline.settings import Settings, parse_size
+from pipeline.settings import Settings, meaning, parse_size
 
 _BLOCK = re.compile(r"(<!-- keys: (\w+) ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SECTIONS: Mapping[str, type[BaseModel]] = {
@@ -79,8 +79,8 @@ def _rows(model: type[BaseModel], before: str, told: dict[type[BaseModel], str])
         key = before + shape.key_of(name, info)
         nested = [] if model is ClientConfig else _nested(info)
         as_for = [f"Its keys are those of {told[one]}." for one in nested if one in told]
-        meaning = " ".join([info.description or "", *as_for])
-        cells = (f"`{key}`", _takes(info.annotation, info.metadata), _default(info), meaning)
+        means = " ".join([meaning(model, name) or "", *as_for])
+        cells = (f"`{key}`", _takes(info.annotation, info.metadata), _default(info), means)
         yield "| " + " | ".join(_cell(cell) for cell in cells) + " |"
         many = "[]" if _is_list(info.annotation) else ""
         for one in nested:

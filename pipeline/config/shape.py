@@ -30,9 +30,15 @@ def keys_of(model: type[BaseModel]) -> list[str]:
 
 def field_of(model: type[BaseModel], key: str) -> FieldInfo | None:
     """The field that takes ``key``."""
+    name = name_of(model, key)
+    return None if name is None else model.model_fields[name]
+
+
+def name_of(model: type[BaseModel], key: str) -> str | None:
+    """The attribute that takes ``key``."""
     for name, info in model.model_fields.items():
         if key in (key_of(name, info), name):
-            return info
+            return name
     return None
 
 

@@ -24,7 +24,7 @@ from pipeline.flow import ChannelPlugin, FormatPlugin, FreeStep, Plugin, StepPlu
 from pipeline.flow import StepResult as Result
 from pipeline.ports import Clock, Delivered, FormatContext, Notice, Offers, OrderFormat, System, Transport
 from pipeline.registry import Source, records_of
-from pipeline.settings import Settings
+from pipeline.settings import Settings, meaning
 from pipeline.texts import Text, verbatim
 from pipeline.transports.local import LocalSettings, LocalTransport
 
@@ -89,7 +89,9 @@ class PluginContract:
     def test_each_parameter_says_what_it_means(self, plugin: Plugin) -> None:
         """A docstring below each: it is what `mistok config explain` and the editor tell."""
         silent = [
-            shape.key_of(name, info) for name, info in plugin.settings.model_fields.items() if not info.description
+            shape.key_of(name, info)
+            for name, info in plugin.settings.model_fields.items()
+            if not meaning(plugin.settings, name)
         ]
         assert silent == []
 

@@ -19,7 +19,7 @@ from pipeline.cli.plugins import parameters
 from pipeline.config import shape
 from pipeline.config.model import ClientConfig
 from pipeline.registry import load_registry
-from pipeline.settings import described
+from pipeline.settings import described, meaning
 from pipeline.texts import current_language, use_language
 from pipeline.transports import TRANSPORTS
 
@@ -173,7 +173,7 @@ def settings_shown() -> Iterator[type[BaseModel]]:
 
 def test_every_description_of_a_parameter_is_translated() -> None:
     """What pydantic takes of the docstrings at run time is what the extraction found in the files."""
-    shown = {described(field.description) for model in settings_shown() for field in model.model_fields.values()}
+    shown = {described(meaning(model, name)) for model in settings_shown() for name in model.model_fields}
     shown |= {described(model.__doc__) for model in TRANSPORTS.values()}
     assert len(shown) > 100
     assert sorted(text.msgid for text in shown if text.msgid and text.render("uk") == text.msgid) == []

@@ -112,7 +112,7 @@ class Convert(Settings):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """For editors: a word, or the mapping."""
-        whole = handler(schema)
+        whole = super().__get_pydantic_json_schema__(schema, handler)
         or_shorter(handler.resolve_ref_schema(whole), {"enum": list(WORDS)})
         return whole
 

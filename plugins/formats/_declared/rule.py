@@ -78,7 +78,7 @@ class Rule(Settings):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """For editors: a path, a list of paths, or the mapping."""
-        whole = handler(schema)
+        whole = super().__get_pydantic_json_schema__(schema, handler)
         mapping = handler.resolve_ref_schema(whole)
         paths: list[JsonSchemaValue] = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
         for name, short in (("path", paths[0]), ("convert", mapping["properties"]["convert"]["items"])):
