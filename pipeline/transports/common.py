@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Self
 
@@ -41,6 +42,7 @@ ACTS: Mapping[str, Text] = {
 _UNUSABLE = re.compile(r"\A\.{0,2}\Z|[/\x00-\x1f\x7f]")
 
 
+@lru_cache(maxsize=256)  # asked again for each of a folder's files
 def clean_folder(folder: str) -> str:
     """``/inbox//new/`` -> ``inbox/new``. Raises ConfigError for ``..``, NUL, control characters."""
     parts = [part for part in folder.replace("\\", "/").split("/") if part not in ("", ".")]

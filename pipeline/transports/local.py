@@ -43,6 +43,7 @@ class LocalTransport:
         self.name = name
         self.root = Path(os.path.normpath(base / settings.path.expanduser()))
         self._create = settings.create
+        self._inside: dict[str, tuple[int, int]] = {}  #: folders that were seen to lie below the root: device, inode
 
     def list(self, folder: str) -> Sequence[RemoteFile]:
         folder = common.clean_folder(folder)
@@ -60,36 +61,47 @@ class LocalTransport:
         return found
 
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
-        for file in files:
-            yield self._read(file, into)
+        return self.read_small(files, into, -1)  # not even an empty one
 
-    def _read(self, file: RemoteFile, into: Path) -> ReadResult:
-        copy = common.local_copy(into)
+    def read_small(self, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
+        for file in files:
+            yield self._read(file, None if file.size <= limit else common.local_copy(into))
+
+    def _read(self, file: RemoteFile, copy: Path | None) -> ReadResult:
+        """``copy``: where its bytes go; None: into memory."""
         try:
             with self._said(file.folder, file):
-                return _patiently(lambda: self._copy(file, copy))
+                return _patiently(lambda: self._fetch(file, copy))
         except MistokError as error:
-            with suppress(FileNotFoundError):
-                copy.unlink()
+            if copy is not None:
+                with suppress(FileNotFoundError):
+                    copy.unlink()
             return common.failed(file, error)
 
-    def _copy(self, file: RemoteFile, copy: Path) -> ReadResult:
+    def _fetch(self, file: RemoteFile, copy: Path | None) -> ReadResult:
         path = self._path(file)
-        digest, size = hashlib.sha256(), 0
-        with path.open("rb") as source:
-            status = os.fstat(source.fileno())
+        digest, size, data = hashlib.sha256(), 0, None
+        with path.open("rb", buffering=0) as source:
             if not stat.S_ISREG(path.lstat().st_mode):
                 raise common.vanished(file)
-            with copy.open("wb") as target:
-                while size <= file.size and (piece := source.read(common.CHUNK)):
-                    digest.update(piece)
-                    size += target.write(piece)
+            if copy is None:
+                pieces = []
+                while size <= file.size and (piece := source.read(file.size + 1 - size)):
+                    pieces.append(piece)
+                    size += len(piece)
+                data = b"".join(pieces)
+                digest.update(data)
+            else:
+                with copy.open("wb") as target:
+                    while size <= file.size and (piece := source.read(common.CHUNK)):
+                        digest.update(piece)
+                        size += target.write(piece)
             status = os.fstat(source.fileno())
         if error := common.altered(file, max(size, status.st_size), common.from_epoch(status.st_mtime)):
             raise error
         if size != file.size:
             raise common.short(file.name, file.size, size)
-        return ReadResult(file, copy, size, digest.hexdigest())
+        return ReadResult(file, copy, size, digest.hexdigest(), data=data)
 
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
         folder, name = common.clean_folder(folder), common.clean_name(name)
@@ -238,13 +250,29 @@ class LocalTransport:
             self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / folder
         if folder:
-            real, root = Path(os.path.realpath(path)), Path(os.path.realpath(self.root))
-            if real != root and root not in real.parents:
-                raise Refused(
-                    T("Folder {folder} is a link that leads out of {root}.", folder=folder, root=str(self.root)),
-                    hint=T("Put a real folder there, or a connection of its own on the place that it leads to."),
-                )
+            self._stays_inside(folder, path)
         return path
+
+    def _stays_inside(self, folder: str, path: Path) -> None:
+        """Raises Refused when a link leads out of the root. Asked for every file: a folder that still is the very one
+        that was found inside need not be followed through all of its links again."""
+        known = self._inside.get(folder)
+        if known is not None:
+            with suppress(OSError):
+                status = path.stat()
+                if (status.st_dev, status.st_ino) == known:
+                    return
+        real, root = Path(os.path.realpath(path)), Path(os.path.realpath(self.root))
+        if real != root and root not in real.parents:
+            raise Refused(
+                T("Folder {folder} is a link that leads out of {root}.", folder=folder, root=str(self.root)),
+                hint=T("Put a real folder there, or a connection of its own on the place that it leads to."),
+            )
+        self._inside.pop(folder, None)
+        with suppress(OSError):
+            status = real.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_ino:  # some shares number nothing
+                self._inside[folder] = (status.st_dev, status.st_ino)
 
     def _path(self, file: RemoteFile) -> Path:
         if error := common.unusable(file):
@@ -254,14 +282,14 @@ class LocalTransport:
         return self._folder(file.folder) / os.fsdecode(common.wire_name(file))
 
     def _said(self, folder: str, file: RemoteFile | None = None) -> _Said:
-        return _Said(self.root / folder, file)
+        return _Said(self.root, folder, file)
 
 
 class _Said:
     """Turns the system's errors into ours."""
 
-    def __init__(self, folder: Path, file: RemoteFile | None) -> None:
-        self._folder, self._file = folder, file
+    def __init__(self, root: Path, folder: str, file: RemoteFile | None) -> None:
+        self._place, self._file = (root, folder), file
 
     def __enter__(self) -> None:
         return None
@@ -271,15 +299,16 @@ class _Said:
             raise self._ours(error) from error
 
     def _ours(self, error: OSError) -> MistokError:
-        file, folder = self._file, str(self._folder)
+        home = self._place[0] / self._place[1]
+        file, folder = self._file, str(home)
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            if file and self._folder.is_dir():
+            if file and home.is_dir():
                 return common.vanished(file)
             return FolderMissing(
                 T("Folder {folder} does not exist.", folder=folder),
                 hint=T("Make it, or mend path or folder in the config; for a share, see whether it is mounted."),
             )
-        what = str(self._folder / file.name) if file else folder
+        what = str(home / file.name) if file else folder
         if _busy(error):
             return Transient(
                 T("{path} is held by another program: {words}", path=what, words=system_words(error)),

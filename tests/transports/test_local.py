@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import FolderMissing, Refused, Transient
+from pipeline.errors import Changed, FolderMissing, Refused, Transient
 from pipeline.transports import local
 from pipeline.transports.local import LocalSettings, LocalTransport
 
@@ -116,3 +116,32 @@ def test_a_root_is_made_on_request_only(tmp_path: Path) -> None:
     made = LocalTransport("a", LocalSettings(path=Path("new/root"), create=True), base=tmp_path)
     assert list(made.list("")) == []
     assert made.local_path("") == tmp_path / "new" / "root"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_folder_that_becomes_a_link_is_not_followed(transport: LocalTransport, tmp_path: Path) -> None:
+    """Also when its files were listed, and read, while it was a real folder inside of the root."""
+    transport.make_folder("inbox")
+    transport.write("inbox", "a.xml", b"ours")
+    files = transport.list("inbox")
+    assert [one.data for one in transport.read_small(files, tmp_path, 100)] == [b"ours"]
+    outside = tmp_path / "outside"
+    (transport.root / "inbox").rename(outside)
+    (transport.root / "inbox").symlink_to(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.xml").write_bytes(b"none")
+    (read,) = transport.read_small(files, tmp_path, 100)
+    assert isinstance(read.error, Refused)
+    (deleted,) = transport.delete_many(files)
+    assert isinstance(deleted.error, Refused)
+    assert (tmp_path / "other" / "a.xml").exists()
+
+
+def test_a_small_file_that_has_grown_is_not_handed_over(transport: LocalTransport, tmp_path: Path) -> None:
+    transport.write("", "a.xml", b"<a/>")
+    (file,) = transport.list("")
+    (transport.root / "a.xml").write_bytes(b"<a/><!-- more -->")
+    (read,) = transport.read_small([file], tmp_path, 100)
+    assert isinstance(read.error, Changed)
+    assert read.data is None
+    assert [path for path in tmp_path.iterdir() if path.suffix == ".in"] == []
