@@ -46,7 +46,8 @@ NAMESPACE = "urn:mistok:order:1"
 _FAMILY = re.compile(r"urn:mistok:order:(\w+)\Z")
 _CLOSED = re.compile(rb"</(?:[\w.-]+:)?([\w.-]+)\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z", re.DOTALL)
 #: A tag on several lines, or one whose end cannot be told so simply.
-_LONG_TAG = re.compile(rb"""<[^<>]*(?:\n|=\s*"[^"<>]*>|=\s*'[^'<>]*>)""")
+_LONG_TAG = re.compile(rb"<[^<>\n]*+\n")
+_OPEN_END = re.compile(rb"""=\s*(?:"[^"<>]*>|'[^'<>]*>)""")
 _MOST_LINES = 65_000
 _ANY_DEPTH = 255  # it was measured before
 _EMPTY_ROOT = re.compile(rb"<(?:[\w.-]+:)?orders(?:\s[^<>]*)?/>\s*\Z")
@@ -318,7 +319,7 @@ def _odd_lines(utf8: bytes) -> bool:
     returns, and not beyond 65,535."""
     if utf8.count(b"\n") > _MOST_LINES or utf8.count(b"\r") != utf8.count(b"\r\n"):
         return True
-    return _LONG_TAG.search(utf8) is not None
+    return _LONG_TAG.search(utf8) is not None or _OPEN_END.search(utf8) is not None
 
 
 def _strip(root: Any) -> None:
