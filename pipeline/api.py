@@ -239,6 +239,7 @@ from pipeline.xmlio import (
     garbled,
     known_encoding,
     may_be_garbled,
+    open_text,
     path_of,
     read_text,
 )
@@ -480,6 +481,7 @@ __all__ = [
     "normal_order",
     "normal_party",
     "noted",
+    "open_text",
     "order_findings",
     "order_totals",
     "parse_duration",

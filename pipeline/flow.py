@@ -125,7 +125,8 @@ class InboundSettings(Settings):
     max_size: Size = 50_000_000
     """A larger file is quarantined unread."""
     stream_from: Size = 2_000_000
-    """A file of this size or more is read in parts, in little memory, where its format can do that (`order-xml`)."""
+    """A file of this size or more is read in parts, in little memory, where its format can do that (`order-xml`, `csv`,
+    `json`)."""
     grace: Duration = timedelta(minutes=10)
     """A file whose end is missing is given this long before it is quarantined as truncated."""
     format: FormatSpec = FormatSpec(type="order-xml")

@@ -7,7 +7,7 @@ Whatever XML enters Mistok enters here. What is hostile, cut, too big or in an u
 
 from __future__ import annotations
 
-from pipeline.xmlio.encoding import garbled, known_encoding, may_be_garbled, read_text
+from pipeline.xmlio.encoding import garbled, known_encoding, may_be_garbled, open_text, read_text
 from pipeline.xmlio.parser import MAX_DEPTH, MAX_NODES, MAX_SIZE, ParsedXml, parse, path_of
 from pipeline.xmlio.pieces import Piece, XmlPieces
 from pipeline.xmlio.schema import MAX_ERRORS, Schema, SchemaError
@@ -25,6 +25,7 @@ __all__ = [
     "garbled",
     "known_encoding",
     "may_be_garbled",
+    "open_text",
     "parse",
     "path_of",
     "read_text",

@@ -7,7 +7,8 @@ it. Its items are its rows, or stand in one cell.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,6 +19,7 @@ from pipeline.api import (
     FormatContext,
     FormatPlugin,
     OrderFormat,
+    OrderStream,
     Rejected,
     Settings,
     T,
@@ -165,6 +167,14 @@ class CsvOrders:
         """The orders in ``data``. Raises Rejected: no CSV, or without a column that the mapping names."""
         return _decode(data, settings, context, thorough=False)[0]
 
+    def decode_stream(
+        self, path: Path, settings: CsvSettings, context: FormatContext, scratch: Path
+    ) -> OrderStream | None:
+        """The same some rows at a time."""
+        from plugins.formats._csv_stream import open_stream
+
+        return open_stream(path, settings, context, scratch)
+
     def complete(self, tail: bytes, settings: CsvSettings) -> bool:
         """Whether the end is there: a line break, as far as one can tell."""
         end = tail.replace(b"\0", b"")  # UTF-16 of ASCII signs is the signs with NULs between
@@ -189,21 +199,30 @@ def _decode(data: bytes, settings: CsvSettings, context: FormatContext, *, thoro
         skip=settings.skip,
     )
     file.seen = set() if thorough else None
-    _check_columns(file, settings, context)
+    check_columns(file, settings, context)
     if not file.rows and not settings.allow_empty:
-        raise no_orders(settings.order or "#1", Where(context.file, 1), _ALLOW_EMPTY)
-    split: Callable[[CsvFile, CsvSettings], Records] = _single
-    if settings.order is not None:
-        split = _grouped
-    elif settings.rows is not None:
-        split = _kinds
-    elif settings.items is not None:
-        split = _cells
-    orders, more = orders_of(split(file, settings), settings, context, thorough=thorough)
+        raise nothing_in(settings, context.file)
+    orders, more = orders_of(records_of(file, settings), settings, context, thorough=thorough)
     return Decoded(tuple(orders), (*notes, *more), "csv"), file
 
 
-def _check_columns(file: CsvFile, settings: CsvSettings, context: FormatContext) -> None:
+def nothing_in(settings: CsvSettings, file: str) -> Rejected:
+    """What is said of a file without orders."""
+    return no_orders(settings.order or "#1", Where(file, 1), _ALLOW_EMPTY)
+
+
+def records_of(file: CsvFile, settings: CsvSettings) -> Records:
+    """The orders of a file. Raises Rejected for what begins with the middle of one."""
+    if settings.order is not None:
+        return _grouped(file, settings)
+    if settings.rows is not None:
+        return _kinds(file, settings)
+    if settings.items is not None:
+        return _cells(file, settings)
+    return _single(file, settings)
+
+
+def check_columns(file: CsvFile, settings: CsvSettings, context: FormatContext) -> None:
     """Raises Rejected for every column that the mapping names and the file does not have.
 
     A column that was renamed must not look like one that is empty.

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from pipeline.api import (
     Decoded,
     DecodedOrder,
+    Finding,
     FormatContext,
     FormatPlugin,
     OrderFormat,
+    OrderStream,
     Rejected,
     T,
     Text,
@@ -61,6 +64,15 @@ class JsonOrders:
         """The orders in ``data``. Raises Rejected: no JSON, or nothing at the path of the orders."""
         return _decode(data, settings, context, thorough=False)[0]
 
+    def decode_stream(
+        self, path: Path, settings: JsonSettings, context: FormatContext, scratch: Path
+    ) -> OrderStream | None:
+        """The same some orders at a time. None of a document in which they are no list at a path of plain keys, or
+        where the mapping looks at something outside of an order."""
+        from plugins.formats._json_stream import open_stream
+
+        return open_stream(path, settings, context, scratch)
+
     def complete(self, tail: bytes, settings: JsonSettings) -> bool:
         """Whether the end is there: a closing bracket, or of lines the end of a line."""
         end = tail.replace(b"\0", b"")  # UTF-16 of ASCII signs is the signs with NULs between
@@ -88,19 +100,25 @@ def _decode(
     remarks = list(notes)
     for file in files:
         file.seen = set() if thorough else None
-        where = Where(context.file, *file.document.place(file.document.start))
-        try:
-            records = _records(file, settings, where)
-        except Rejected as error:
-            if not settings.lines:
-                raise
-            decoded.append(DecodedOrder(None, error.findings, line=where.line))
-            continue
-        orders, more = orders_of(((record, ()) for record in records), settings, context, thorough=thorough)
+        orders, more = document_orders(file, settings, context, thorough=thorough)
         decoded += orders
         remarks += more
     decoded.sort(key=lambda one: one.line or 0)
     return Decoded(tuple(decoded), tuple(remarks), "json"), files
+
+
+def document_orders(
+    file: JsonFile, settings: JsonSettings, context: FormatContext, *, thorough: bool = False
+) -> tuple[list[DecodedOrder], list[Finding]]:
+    """The orders of a document, with remarks. Raises Rejected when there are none; of lines it is held alone."""
+    where = Where(context.file, *file.document.place(file.document.start))
+    try:
+        records = _records(file, settings, where)
+    except Rejected as error:
+        if not settings.lines:
+            raise
+        return [DecodedOrder(None, error.findings, line=where.line)], []
+    return orders_of(((record, ()) for record in records), settings, context, thorough=thorough)
 
 
 def _records(file: JsonFile, settings: JsonSettings, where: Where) -> tuple[JsonRecord, ...]:

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made_by
 from difflib import get_close_matches
@@ -124,36 +124,13 @@ def read_csv(text: str, *, file: str, delimiter: str, quote: str, header: bool, 
     source = io.StringIO(text, newline="")
     for _ in range(skip):
         source.readline()
-    reader = csv.reader(
-        source,
-        delimiter=delimiter,
-        quotechar=quote or None,
-        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        strict=True,
-    )
     rows: list[Row] = []
     names: tuple[str, ...] | None = None if header else ()
     cells = 0
-    before = skip
-    while True:
-        try:
-            found = next(reader, None)
-        except csv.Error as error:
-            raise _refused(error, file, skip + reader.line_num, before + 1) from error
-        if found is None:
-            break
-        line, before = before + 1, skip + reader.line_num
-        # the library's own limit is one of the whole process, which others may have moved
-        if any(len(cell) > MAX_CELL for cell in found):
-            raise _refused(csv.Error(f"field larger than field limit ({MAX_CELL})"), file, before, line)
+    for found, line, _start in rows_in(source, file=file, delimiter=delimiter, quote=quote, before=skip):
         cells += len(found)
         if cells > MAX_CELLS:
-            raise Rejected(
-                T("The file has more than {limit} cells.", limit=MAX_CELLS),
-                code="too-large",
-                where=Where(file, line),
-                hint=T("Send fewer orders in one file."),
-            )
+            raise too_many(file, line)
         if not any(cell.strip() for cell in found):
             continue
         if names is None:
@@ -164,6 +141,50 @@ def read_csv(text: str, *, file: str, delimiter: str, quote: str, header: bool, 
     parsed = CsvFile(names or (), rows, width, file)
     parsed.named()
     return parsed
+
+
+def rows_in(
+    lines: Iterable[str], *, file: str, delimiter: str, quote: str, before: int, reached: Callable[[], int] = lambda: 0
+) -> Iterator[tuple[list[str], int, int]]:
+    """All rows of these lines, with the line of the file that each begins on, and what was ``reached`` then.
+
+    Args:
+        before: how many lines of the file come before the first one.
+        reached: how much of the lines was given so far, for whoever wants to know where rows begin.
+
+    Raises Rejected with code ``not-csv`` or ``truncated``.
+    """
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quotechar=quote or None,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        strict=True,
+    )
+    base = before
+    while True:
+        start = reached()
+        try:
+            found = next(reader, None)
+        except csv.Error as error:
+            raise _refused(error, file, base + reader.line_num, before + 1) from error
+        if found is None:
+            return
+        line, before = before + 1, base + reader.line_num
+        # the library's own limit is one of the whole process, which others may have moved
+        if any(len(cell) > MAX_CELL for cell in found):
+            raise _refused(csv.Error(f"field larger than field limit ({MAX_CELL})"), file, before, line)
+        yield found, line, start
+
+
+def too_many(file: str, line: int) -> Rejected:
+    """What is said of more cells than are kept in memory."""
+    return Rejected(
+        T("The file has more than {limit} cells.", limit=MAX_CELLS),
+        code="too-large",
+        where=Where(file, line),
+        hint=T("Send fewer orders in one file."),
+    )
 
 
 def _refused(error: csv.Error, file: str, line: int, begun: int) -> Rejected:

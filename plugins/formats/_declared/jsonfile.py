@@ -28,6 +28,15 @@ class JsonFile:
         whole = JsonRecord(self, (self.document.root, None, None), "", items)
         return tuple(JsonRecord(self, at, name, items) for at, name in whole.each(path))
 
+    def elements(self, name: str, first: int, items: str) -> tuple[JsonRecord, ...]:
+        """The elements of a list that is the whole document here; in its file it goes by ``name``, and they are those
+        from ``first`` on."""
+        root = self.document.root
+        return tuple(
+            JsonRecord(self, (value, root, place), f"{name}[{first + place}]", items)
+            for place, value in enumerate(root)
+        )
+
     def has_list(self, path: str) -> bool:
         """Whether the list (or object) that the orders would stand in is there, though it may be empty."""
         steps = parse_path(path).steps
@@ -164,6 +173,14 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def name_of(keys: Sequence[str]) -> str:
+    """What the value at the end of these keys goes by."""
+    name = ""
+    for key in keys:
+        name = _joined(name, key)
+    return name
 
 
 def _joined(name: str, key: str) -> str:

@@ -20,6 +20,8 @@ _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None}
 _WORD = re.compile(r"[A-Za-z]+")
+#: What does not belong into a text, or ends it.
+_ODD = re.compile(r'[\x00-\x1f]|\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})|"')
 _LIBRARY = T("Write JSON by a library (json_encode in PHP), and nothing before or after it.")
 _WHOLE = T("Write the file under a temporary name and rename it when it is whole; send this one again.")
 
@@ -41,6 +43,8 @@ class ParsedJson:
     offsets: dict[int, dict[Any, int]]
     start: int = 0  #: offset of the root
     nodes: int = 0
+    line: int = 1  #: of a file, on which the text begins
+    column: int = 1  #: the same
     _breaks: list[int] = field(default_factory=list)
 
     def place(self, offset: int) -> tuple[int, int]:
@@ -48,7 +52,9 @@ class ParsedJson:
         if not self._breaks:
             self._breaks = line_breaks(self.text)
         line = bisect_right(self._breaks, offset) + 1
-        return line, offset - (self._breaks[line - 2] if line > 1 else 0) + 1
+        if line == 1:
+            return self.line, offset + self.column
+        return self.line + line - 1, offset - self._breaks[line - 2] + 1
 
 
 def line_breaks(text: str) -> list[int]:
@@ -57,21 +63,39 @@ def line_breaks(text: str) -> list[int]:
 
 
 def parse_json(
-    text: str, *, file: str, max_depth: int, start: int = 0, end: int | None = None, nodes: int = 0
+    text: str,
+    *,
+    file: str,
+    max_depth: int,
+    start: int = 0,
+    end: int | None = None,
+    nodes: int = 0,
+    line: int = 1,
+    column: int = 1,
 ) -> ParsedJson:
-    """Parse ``text`` between two offsets; ``nodes`` were read of the file before.
+    """Parse ``text``, which begins at ``line`` and ``column`` of its file, between two offsets; ``nodes`` were read of
+    the file before.
 
     Raises Rejected with code ``not-json``, ``truncated``, ``twin-key``, ``too-deep`` or ``too-large``.
     """
-    parser = _Parser(text, file, len(text) if end is None else end, max_depth, nodes)
+    parser = Parser(text, file, len(text) if end is None else end, max_depth, nodes, (line, column))
     root, begin = parser.document(start)
-    return ParsedJson(root, text, file, parser.offsets, begin, parser.nodes)
+    return ParsedJson(root, text, file, parser.offsets, begin, parser.nodes, line, column)
 
 
-class _Parser:
+class Parser:
     """One pass over the text, with a stack of its own."""
 
-    def __init__(self, text: str, file: str, end: int, max_depth: int, nodes: int) -> None:
+    string: re.Pattern[Any] = _STRING
+    number: re.Pattern[Any] = _NUMBER
+    word: re.Pattern[Any] = _WORD
+    blanks: re.Pattern[Any] = _BLANKS
+    odd: re.Pattern[Any] = _ODD
+
+    def __init__(
+        self, text: Any, file: str, end: int, max_depth: int, nodes: int, begin: tuple[int, int] = (1, 1)
+    ) -> None:
+        self._begin = begin
         self._text = text
         self._file = file
         self._end = end
@@ -97,6 +121,7 @@ class _Parser:
                 root = value
             if opened:
                 stack.append(value)
+                self.entered(key, stack)
                 if len(stack) > self._max_depth:
                     text = T("More than {limit} objects and arrays stand inside one another.", limit=self._max_depth)
                     raise self._refused(text, "too-deep", at, T("Close each of them before the next one begins."))
@@ -116,7 +141,7 @@ class _Parser:
                 closing = "}" if isinstance(container, dict) else "]"
                 sign = self._here(at)
                 if sign == closing:
-                    stack.pop()
+                    self.left(stack.pop(), stack, at)
                     at += 1
                 elif sign == ",":
                     at = self._blanks(at + 1)
@@ -125,16 +150,26 @@ class _Parser:
                 else:
                     raise self._unexpected(at, T("`,` or `{sign}` is missing", sign=closing))
 
+    def entered(self, key: Any, stack: list[Any]) -> None:
+        """A container was opened (the last one of the stack), which is the value of that key."""
+
+    def left(self, value: Any, stack: list[Any], at: int) -> None:
+        """A container was closed there, and these are still open."""
+
+    def said(self, token: Any) -> str:
+        """What was matched, as text."""
+        return str(token)
+
     def _key(self, container: Any, at: int) -> tuple[Any, int]:
         """The key or index of the value that comes next in a container, and where that value begins."""
         places = self.offsets[id(container)]
         if isinstance(container, list):
             places[len(container)] = at
             return len(container), at
-        found = _STRING.match(self._text, at, self._end)
+        found = self.string.match(self._text, at, self._end)
         if found is None:
             raise self._unexpected(at, T("a key in double quotes is missing"))
-        key = _unescaped(found[0])
+        key = _unescaped(self.said(found[0]))
         if key in container:
             text = T("The key {key} stands twice in one object.", key=key[:60])
             raise self._refused(text, "twin-key", at, T("Nobody can say which one is meant: write each key once."))
@@ -159,31 +194,31 @@ class _Parser:
             self.offsets[id(value)] = {}
             return value, at + 1, True
         if sign == '"':
-            found = _STRING.match(self._text, at, self._end)
+            found = self.string.match(self._text, at, self._end)
             if found is None:
                 raise self._bad_string(at)
-            return _unescaped(found[0]), found.end(), False
-        if found := _NUMBER.match(self._text, at, self._end):
-            return Number(found[0]), found.end(), False
-        if found := _WORD.match(self._text, at, self._end):
-            if found[0] in _WORDS:
-                return _WORDS[found[0]], found.end(), False
-            if found.end() == self._end and any(word.startswith(found[0]) for word in _WORDS):
+            return _unescaped(self.said(found[0])), found.end(), False
+        if found := self.number.match(self._text, at, self._end):
+            return Number(self.said(found[0])), found.end(), False
+        if found := self.word.match(self._text, at, self._end):
+            said = self.said(found[0])
+            if said in _WORDS:
+                return _WORDS[said], found.end(), False
+            if found.end() == self._end and any(word.startswith(said) for word in _WORDS):
                 raise self._cut(at)
         raise self._unexpected(at, T("a value is missing"))
 
     def _bad_string(self, at: int) -> Rejected:
         """Why what begins with a quote is no text."""
-        odd = re.compile(r'[\x00-\x1f]|\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})|"').search(self._text, at + 1, self._end)
-        while odd is not None and odd[0] == "\\" and odd.end() == self._end:
-            odd = None
-        if odd is None or odd[0] == '"':
+        odd = self.odd.search(self._text, at + 1, self._end)
+        sign = self.said(odd[0]) if odd is not None else ""
+        if odd is None or sign == '"' or (sign == "\\" and odd.end() == self._end):
             return self._cut(at)
-        what = T("a control character in a text") if odd[0] != "\\" else T("`\\` before a letter that it is not for")
+        what = T("a control character in a text") if sign != "\\" else T("`\\` before a letter that it is not for")
         return self._refused(T("This is not JSON: {words}.", words=what), "not-json", odd.start(), _LIBRARY)
 
     def _blanks(self, at: int) -> int:
-        found = _BLANKS.match(self._text, at, self._end)
+        found = self.blanks.match(self._text, at, self._end)
         return found.end() if found else at
 
     def _here(self, at: int) -> str:
@@ -198,9 +233,14 @@ class _Parser:
         return self._refused(T("The file is cut off: its JSON does not end."), "truncated", at, _WHOLE)
 
     def _refused(self, text: Text, code: str, at: int, hint: Text) -> Rejected:
-        before = self._text[: min(at, len(self._text))]
-        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        line, column = self.place(at)
         return Rejected(text, code=code, where=Where(self._file, line, column), hint=hint)
+
+    def place(self, at: int) -> tuple[int, int]:
+        """Line and column of an offset."""
+        before = self._text[: min(at, len(self._text))]
+        line, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
+        return self._begin[0] + line, column + (1 if line else self._begin[1])
 
 
 def _unescaped(token: str) -> str:

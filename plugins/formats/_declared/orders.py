@@ -13,7 +13,7 @@ from plugins.formats._declared.settings import DeclaredSettings, WaysSettings
 from plugins.formats._declared.take import ways_of
 
 MAX_SIZE = 50_000_000  #: bytes, as the XML parser has it
-_ENCODING = T("Save the file in UTF-8, or name its encoding in the mapping: `encoding: windows-1251`.")
+ENCODING = T("Save the file in UTF-8, or name its encoding in the mapping: `encoding: windows-1251`.")
 
 
 class OrderRecord(Record, Protocol):
@@ -59,14 +59,19 @@ def text_of(data: bytes, settings: WaysSettings, file: str) -> tuple[str, tuple[
             hint=T("Send fewer orders in one file."),
         )
     if not data.strip(b" \t\r\n\0"):
-        raise Rejected(
-            T("The file is empty."),
-            code="truncated",
-            where=Where(file, 1, 1),
-            hint=T("Write the file under a temporary name and rename it when it is whole."),
-        )
-    text, _encoding, notes = read_text(data, file=file, default_encoding=settings.encoding, hint=_ENCODING)
+        raise empty(file)
+    text, _encoding, notes = read_text(data, file=file, default_encoding=settings.encoding, hint=ENCODING)
     return text, notes
+
+
+def empty(file: str) -> Rejected:
+    """What is said of a file that has nothing in it."""
+    return Rejected(
+        T("The file is empty."),
+        code="truncated",
+        where=Where(file, 1, 1),
+        hint=T("Write the file under a temporary name and rename it when it is whole."),
+    )
 
 
 def no_orders(path: str, where: Where, hint: Text) -> Rejected:

@@ -85,6 +85,13 @@ def check_mapping(settings: DeclaredSettings, own: dict[Loc, str], path_check: P
     check_rules(settings, {**own, **dict(_eaches(settings))}, path_check, found)
 
 
+def paths_of(settings: DeclaredSettings) -> Iterator[str]:
+    """All paths of a mapping, but for those of the format itself."""
+    yield from (path for _loc, path in _eaches(settings))
+    for part in (settings.fields, settings.item):
+        yield from (path for _loc, _kind, rule in rules(part) for path in rule.path)
+
+
 def check_rules(
     settings: Settings, paths: dict[Loc, str], path_check: PathCheck, found: list[tuple[Loc, ValueError]]
 ) -> None:
