@@ -71,6 +71,8 @@ class RunContext:
     slice_ends: float | None = None
     _transports: dict[str, Transport] = field(default_factory=dict)
     _systems: dict[str, System] = field(default_factory=dict)
+    _busy: dict[str, Callable[[], None]] = field(default_factory=dict)  #: connections at work in a thread
+    _lent: set[str] = field(default_factory=set)  #: connections that a system uses besides
     _told: dict[sa.Connection, _Told] = field(default_factory=dict)
     #: large files that are read at places, open until the run ends, by their bytes and what reads them
     streams: dict[tuple[str, int, str], OrderStream] = field(default_factory=dict)
@@ -95,7 +97,9 @@ class RunContext:
         self.report(done, total, what)
 
     def transport(self, name: str) -> Transport:
-        """The connection of that name. Raises ConfigError when there is none."""
+        """The connection of that name, once nothing is at work on it any more. Raises ConfigError: there is none."""
+        if (wait := self._busy.pop(name, None)) is not None:
+            wait()
         if name not in self._transports:
             spec = self.config.connections.get(name)
             if spec is None or spec.kind != "transport":
@@ -109,6 +113,18 @@ class RunContext:
                 gate=self._gate(name),
             )
         return self._transports[name]
+
+    def occupy(self, name: str, wait: Callable[[], None]) -> None:
+        """Something uses the connection of that name beside the run, until ``wait`` returns."""
+        self._busy[name] = wait
+
+    def is_lent(self, name: str) -> bool:
+        """Whether a system has the connection of that name, too: it may use it at any time."""
+        return name in self._lent
+
+    def _lend(self, name: str) -> Transport:
+        self._lent.add(name)
+        return self.transport(name)
 
     def system(self, name: str) -> System:
         """The system of that name. Raises ConfigError when there is none."""
@@ -132,7 +148,7 @@ class RunContext:
             dry_run=self.dry_run,
             gate=self._gate(name),
             pacer=LedgerPacer(self.ledger),
-            transport=self.transport,
+            transport=self._lend,
             goods=self._goods(name),
         )
 

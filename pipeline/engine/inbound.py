@@ -8,18 +8,18 @@ touched. Killed anywhere, the next run goes on from the ledger and the archive.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from pipeline.archive import ArchiveItem
+from pipeline.archive import ArchiveCopy, ArchiveItem
 from pipeline.engine import acknowledge, mending, quiet, reading, sharing, telling, unread
+from pipeline.engine.ahead import LEAST, Fetch
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
 from pipeline.engine.keeping import Keeper
@@ -28,7 +28,7 @@ from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState
-from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile, read_small, wire_text
+from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile, wire_text
 from pipeline.settings import Settings
 from pipeline.texts import T
 
@@ -38,10 +38,17 @@ LEASE = timedelta(seconds=90)
 #: Seconds after which an inbox that somebody else works on is worth another look.
 BUSY_AGAIN = 30.0
 BATCH_BYTES = 64_000_000
-#: Bytes of a file that goes to the archive from memory, without a copy on the disk before.
-SMALL = 16 * 1024
 TAIL = 4096
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A batch that is ours: its rows, since when, and its files on their way."""
+
+    rows: dict[RemoteFile, Row]
+    at: datetime
+    fetch: Fetch
 
 
 @dataclass
@@ -263,17 +270,30 @@ class Inbound:
             reading.quarantine(self, look.row, reading.too_large(look.file, self.settings.max_size))
         looks = [look for look in looks if look.file.size <= self.settings.max_size]
         ordered = sorted((look for look in looks if look.row), key=_age)
+        batches = [*_batches(ordered, self.settings.batch)]
         done = 0
-        for batch in _batches(ordered, self.settings.batch):
-            self.hold_on()
-            self._take_batch(batch)
-            done += len(batch)
-            self.ctx.progress(done, len(ordered), T("files"))
-            if done < len(ordered) and self.ctx.slice_is_over:
-                self.more = True
-                return
+        coming: _Claimed | None = None
+        try:
+            for batch, after in zip_longest(batches, batches[1:]):
+                self.hold_on()
+                claimed = coming or self._claim(batch)
+                coming = None
+                with closing(claimed.fetch):
+                    staged = self._stage(claimed)
+                    self.ctx.reach("inbound:staged")
+                    coming = self._ahead(after)
+                    copies = self._keep(claimed, staged)
+                self._take_kept(staged, copies)
+                done += len(batch)
+                self.ctx.progress(done, len(ordered), T("files"))
+                if done < len(ordered) and self.ctx.slice_is_over:
+                    self.more = True
+                    return
+        finally:
+            if coming is not None:
+                coming.fetch.close()
 
-    def _take_batch(self, looks: Sequence[Look]) -> None:
+    def _claim(self, looks: Sequence[Look]) -> _Claimed:
         ctx = self.ctx
         rows = {look.file: look.row for look in looks if look.row is not None}
         assert self.lease is not None
@@ -289,29 +309,47 @@ class Inbound:
                 fence=self.lease.fence,
             )
         ctx.reach("inbound:claimed")
-        with TemporaryDirectory(dir=ctx.temp, prefix="stage-") as folder:
-            staged = self._stage(rows, Path(folder))
-            ctx.reach("inbound:staged")
-            if not staged:
-                return
-            copies = ctx.archive.keep_many(
-                [
-                    ArchiveItem(
-                        result.path,
-                        row["name"],
-                        ctx.client,
-                        now.astimezone(ctx.config.zone),
-                        connection=self.settings.inbox,
-                        folder=result.file.folder,
-                        modified=result.file.modified,
-                        raw=result.file.raw,
-                        job=ctx.job,
-                        data=result.data,
-                    )
-                    for row, result in staged
-                ]
-            )
+        return _Claimed(rows, now, Fetch(ctx, self.settings.inbox, list(rows)))
+
+    def _ahead(self, looks: Sequence[Look] | None) -> _Claimed | None:
+        """The next batch, on its way already where that is worth it."""
+        ctx, inbox = self.ctx, self.settings.inbox
+        if looks is None or len(looks) < LEAST or ctx.slice_is_over or ctx.is_lent(inbox):
+            return None
+        if ctx.transport(inbox).local_path(self.settings.folder) is not None:
+            return None
+        claimed = self._claim(looks)
+        claimed.fetch.start()
+        return claimed
+
+    def _keep(self, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]]) -> Sequence[ArchiveCopy]:
+        if not staged:
+            return ()
+        ctx = self.ctx
+        copies = ctx.archive.keep_many(
+            [
+                ArchiveItem(
+                    result.path,
+                    row["name"],
+                    ctx.client,
+                    claimed.at.astimezone(ctx.config.zone),
+                    connection=self.settings.inbox,
+                    folder=result.file.folder,
+                    modified=result.file.modified,
+                    raw=result.file.raw,
+                    job=ctx.job,
+                    data=result.data,
+                )
+                for row, result in staged
+            ]
+        )
         ctx.reach("inbound:kept")
+        return copies
+
+    def _take_kept(self, staged: Sequence[tuple[Row, ReadResult]], copies: Sequence[ArchiveCopy]) -> None:
+        if not staged:
+            return
+        ctx = self.ctx
         now = ctx.clock.now()
         with self.begin() as conn:
             file_rows.update_each(
@@ -341,9 +379,10 @@ class Inbound:
         data = {row["id"]: result.data for row, result in staged if result.data is not None}
         reading.process(self, [row for row, _result in staged], data)
 
-    def _stage(self, rows: dict[RemoteFile, Row], folder: Path) -> list[tuple[Row, ReadResult]]:
+    def _stage(self, claimed: _Claimed) -> list[tuple[Row, ReadResult]]:
+        rows = claimed.rows
         staged = []
-        for result in read_small(self.ctx.transport(self.settings.inbox), list(rows), folder, SMALL):
+        for result in claimed.fetch.results():
             row = rows[result.file]
             if result.error is not None:
                 unread.tell(self, row, result.error)
