@@ -1,4 +1,4 @@
-"""Every test function runs every day, and of its many variants a few that do not lie beside one another."""
+"""Every function runs every day in one of its variants; of what starts programs, the first function of each file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.everyday import FEW, left_out, spread
+from tests.everyday import left_out, taken
 
 
 class Item:
@@ -22,25 +22,35 @@ class Item:
 
 
 @given(number=st.integers(1, 500))
-def test_few_are_taken_and_both_ends_are_among_them(number: int) -> None:
-    taken = spread(number)
-    assert len(taken) == len(set(taken)) == min(number, FEW)
-    assert {0, number - 1} <= set(taken)
-    assert max(taken) < number
+def test_one_is_taken_always_the_same(number: int) -> None:
+    assert 0 <= taken("test_a", number) < number
+    assert taken("test_a", number) == taken("test_a", number)
+
+
+def test_all_variants_take_part_under_some_function() -> None:
+    assert {taken(f"tests/systems/crm/test_a.py::test_{n}", 3) for n in range(50)} == {0, 1, 2}
 
 
 def items(function: str, number: int, *marks: str) -> list[Any]:
     return [Item(f"{function}[{n}]", *marks) for n in range(number)]
 
 
-def test_what_runs_jobs_in_many_variants_runs_in_few() -> None:
-    left = left_out(items("tests/systems/crm/test_a.py::TestCrm::test_b", 9))
-    assert sorted(left) == [f"tests/systems/crm/test_a.py::TestCrm::test_b[{n}]" for n in range(1, 8)]
+def test_what_runs_jobs_in_many_variants_runs_in_one() -> None:
+    function = "tests/systems/crm/test_a.py::TestCrm::test_b"
+    run = {item.nodeid for item in items(function, 9)} - left_out(items(function, 9))
+    assert run == {f"{function}[{taken(function, 9)}]"}
 
 
-def test_what_is_for_ci_alone_is_left_out_and_takes_no_place_among_the_few() -> None:
-    few = [*items("tests/faults/test_f01.py::test_f01", FEW), Item("tests/faults/test_f01.py::test_f01[long]", "full")]
-    assert left_out(few) == {"tests/faults/test_f01.py::test_f01[long]"}
+def test_of_what_kills_programs_the_first_function_of_each_file_runs() -> None:
+    file = "tests/faults/test_f01.py"
+    few = [Item(f"{file}::test_long", "full"), *items(f"{file}::test_f01", 2, "whole"), Item(f"{file}::test_f02")]
+    run = {item.nodeid for item in few} - left_out(few)
+    assert run == {f"{file}::test_f01[{taken(f'{file}::test_f01', 2)}]"}
+
+
+def test_what_is_for_ci_alone_is_left_out() -> None:
+    one = [Item("tests/engine/test_a.py::test_b"), Item("tests/engine/test_a.py::test_b[long]", "full")]
+    assert left_out(one) == {"tests/engine/test_a.py::test_b[long]"}
     assert left_out(items("tests/rules/test_money.py::test_cents", 2, "full")) == {
         "tests/rules/test_money.py::test_cents[0]",
         "tests/rules/test_money.py::test_cents[1]",
@@ -50,12 +60,12 @@ def test_what_is_for_ci_alone_is_left_out_and_takes_no_place_among_the_few() -> 
 @pytest.mark.parametrize(
     "all_of",
     [
-        items("tests/faults/test_f01.py::test_f01", FEW),
-        items("tests/faults/test_f01.py::test_f01", 9, "whole"),
+        items("tests/engine/test_hiding.py::test_it", 9, "whole"),
         items("tests/rules/test_money.py::test_cents", 9),
         items("tests/contracts/test_transports.py::TestServers::test_list", 9),
-        [Item(f"tests/faults/test_f01.py::test_{n}") for n in range(9)],
-        [one for n in range(9) for one in items(f"tests/faults/test_f01.py::test_{n}", 1)],
+        [Item(f"tests/engine/test_a.py::test_{n}") for n in range(9)],
+        [one for n in range(9) for one in items(f"tests/engine/test_a.py::test_{n}", 1)],
+        [Item(f"tests/faults/test_f0{n}.py::test_f") for n in range(9)],
     ],
 )
 def test_the_others_run_whole(all_of: list[Any]) -> None:

@@ -57,6 +57,7 @@ def _run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.full
 def test_its_tests_pass_at_once(client: Path) -> None:
     said = _run("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", cwd=client)
     assert said.returncode == 0, said.stdout + said.stderr

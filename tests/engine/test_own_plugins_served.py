@@ -117,6 +117,7 @@ def until(folder: Path, true: Callable[[], object], seconds: float = 40.0) -> No
         time.sleep(0.05)
 
 
+@pytest.mark.full
 def test_the_readmes_plugin_runs_again_and_again(tmp_path: Path) -> None:
     config = "jobs: {count: {every: 1s, steps: [{step: count-files, where: site}]}}\n"
     with service(tmp_path, {"count_files.py": README_STEP}, config):
@@ -175,6 +176,7 @@ def test_a_step_deep_in_c_code_is_ended_by_its_limit_and_with_its_service(tmp_pa
         assert (code, "DEAD" in words) == (3, True)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("way", "code"),
     [

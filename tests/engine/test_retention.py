@@ -126,6 +126,7 @@ def test_what_the_ledger_does_not_know_is_never_dropped(shop: Shop) -> None:
     assert names(shop) == {"strange"}
 
 
+@pytest.mark.full
 def test_the_last_catalogue_stays_and_those_before_go(shop: Shop) -> None:
     for number in range(3):
         table = shop.folder / "more.csv"

@@ -262,6 +262,7 @@ def test_cronsim_agrees_on_plain_daily_times(place: tuple[ZoneInfo, datetime], a
     assert ours == expected
 
 
+@pytest.mark.full
 @settings(max_examples=100, deadline=None)
 @given(near_a_change(), st.one_of(times, crons), st.integers(1, 5000))
 def test_what_was_missed_is_what_would_have_run(

@@ -59,6 +59,7 @@ def screen(folder: Path) -> str:
     return (folder / "screen.txt").read_text("utf-8")
 
 
+@pytest.mark.full
 def test_serve_takes_a_dropped_file_when_it_is_complete(folder: Path) -> None:
     inbox = folder / "demo-data/site/orders"
     with service(folder) as running:

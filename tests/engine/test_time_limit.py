@@ -54,6 +54,7 @@ main()
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["holds-the-interpreter", "starts-a-child"])
 def test_f14_a_step_is_ended_whatever_holds_it_up(tmp_path: Path, how: str) -> None:
     (tmp_path / "plugins").mkdir()

@@ -92,6 +92,7 @@ PLUGIN = FormatPlugin("killing", T("kills its process"), Killing(), ORIGINAL.set
 """
 
 
+@pytest.mark.full
 def test_a_file_that_kills_its_reader_is_found_out_and_the_others_go_on(shop: Shop) -> None:
     shop.more = {"format": "killing"}
     (shop.folder / "plugins").mkdir()
@@ -215,6 +216,7 @@ def test_a_run_that_was_overtaken_writes_nothing_more(shop: Shop) -> None:
     assert shop.ledger_rows("SELECT count(*) FROM notices WHERE kind = 'order'") == [(1,)]
 
 
+@pytest.mark.full
 def test_a_file_that_is_always_shorter_than_listed_is_told(shop: Shop, tmp_path: Path) -> None:
     with SftpServer(tmp_path / "site", user="shop", password="secret-1") as server:
         shop.site = (
