@@ -219,6 +219,7 @@ from pipeline.settings import (
     parse_duration,
     parse_size,
 )
+from pipeline.sqlitefile import file_engine
 from pipeline.striking import Strikes, row_by_row
 from pipeline.syncing import (
     CatalogueSyncSettings,
@@ -453,6 +454,7 @@ __all__ = [
     "edrpou_ok",
     "example_of",
     "field_name",
+    "file_engine",
     "filled",
     "find_declared",
     "fold",

@@ -10,6 +10,10 @@ from pipeline.config.model import JobConfig
 from pipeline.engine.pool import Worker
 from pipeline.engine.scheduler import Due
 
+#: Because of hints a job begins so many runs at once, as files are dropped one by one, and on average not more often
+#: than every ``GAP`` seconds: a folder in which something changes all the time is no reason to do nothing else.
+AT_ONCE, GAP = 4, 0.5
+
 
 @dataclass(slots=True)
 class Desk:
@@ -28,8 +32,18 @@ class Desk:
     looked: datetime | None = None  #: when its last run began that was not one of another process, by the wall
     asked: str = ""  #: who wants it run now; "" nobody
     broken: str = ""  #: why its last run could not even be told of by itself; the log has it once
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=AT_ONCE))  #: when its last runs began
 
     @property
     def busy(self) -> bool:
         """Whether a run by schedule would meet the one before it."""
         return self.worker is not None or any(due.trigger == "schedule" for due in self.waiting)
+
+    def begins(self, now: float) -> None:
+        """A run of it begins."""
+        self.began = now
+        self.recent.append(now)
+
+    def not_before(self, moment: float) -> float:
+        """When the job may look that is to look at ``moment``."""
+        return max(moment, self.recent[0] + AT_ONCE * GAP) if len(self.recent) == AT_ONCE else moment

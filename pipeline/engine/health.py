@@ -6,7 +6,7 @@ Read only, and by whoever can reach the ledger: the service itself need not answ
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -241,6 +241,8 @@ def _broken(job: Job) -> bool:
 
 def _services(config: ClientConfig, ledger: Ledger, max_age: timedelta) -> tuple[Service, ...]:
     heard, now = history.beats(ledger)
+    # one that starts anew with an edited config has no last word once it speaks again
+    heard = [beat for place, beat in enumerate(heard) if not _restarted(beat, heard[:place])]
     found = [_service(config, beat, now, max_age) for beat in heard]
     if not found:
         return (Service(Life.NEVER),)
@@ -251,6 +253,14 @@ def _services(config: ClientConfig, ledger: Ledger, max_age: timedelta) -> tuple
     return tuple(found[:1])
 
 
+def _restarted(beat: Beat, newer: Sequence[Beat]) -> bool:
+    """Whether the same process said something after it had ended to start anew."""
+    names = ("host", "pid")
+    return beat.value.get("state") == "restarting" and any(
+        all(beat.value.get(name) == other.value.get(name) for name in names) for other in newer
+    )
+
+
 def _still_matters(service: Service) -> bool:
     return service.life in (Life.STUCK, Life.SILENT) and service.age is not None and service.age < _FORGOTTEN
 
@@ -259,7 +269,7 @@ def _service(config: ClientConfig, beat: Beat, now: datetime, max_age: timedelta
     value, age = beat.value, max(now - beat.at, timedelta(0))
     said = value.get("state", "serving")
     since = datetime.fromisoformat(value["since"]) if value.get("since") else None
-    if said == "stopped":
+    if said == "stopped" or (said == "restarting" and age > max_age):
         life = Life.STOPPED
     elif owner_is_dead(beat.owner):
         life = Life.DEAD
@@ -267,6 +277,8 @@ def _service(config: ClientConfig, beat: Beat, now: datetime, max_age: timedelta
         life = Life.STUCK if _is_here(beat.owner) else Life.SILENT
     elif said == "starting":
         life = Life.STUCK if since is not None and now - since > STARTING else Life.STARTING
+    elif said == "restarting":
+        life = Life.STARTING
     else:
         life = {"standing-by": Life.STANDBY, "draining": Life.STOPPING}.get(said, Life.ALIVE)
     return Service(

@@ -296,7 +296,7 @@ def at_work(ledger: Ledger) -> Beat | None:
         (
             one
             for one in heard
-            if one.value.get("state", "serving") in ("serving", "draining")
+            if one.value.get("state", "serving") in ("serving", "draining", "restarting")
             and now - one.at <= SILENT
             and not owner_is_dead(one.owner)
         ),

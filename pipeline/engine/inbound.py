@@ -23,6 +23,7 @@ from pipeline.engine.ahead import LEAST, Fetch
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
 from pipeline.engine.keeping import Keeper
+from pipeline.engine.stillness import rest
 from pipeline.errors import Finding, MistokError, Refused, Transient, Where
 from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
 from pipeline.ledger import files as file_rows
@@ -173,7 +174,7 @@ class Inbound:
         stable = self.settings.stable
         patience = min(stable * 2 + timedelta(milliseconds=500), timedelta(seconds=5))
         until = None
-        local = self.ctx.transport(self.settings.inbox).local_path(self.settings.folder) is not None
+        local = self.ctx.transport(self.settings.inbox).local_path(self.settings.folder)
         while True:
             looks = self._look()
             # counted from the end of the first look: a slow listing must not use up the time for the second one
@@ -189,10 +190,12 @@ class Inbound:
             if wait is None or now + timedelta(seconds=wait) > until:
                 self.count("waiting", len(pending))
                 return wait
-            if local:
-                # a look costs nothing here, and the sooner growth is seen, the sooner the wait for its end begins
-                wait = min(wait, max(stable.total_seconds() / 4, 0.05))
-            clock.sleep(wait + 0.01)
+            if local is None:
+                clock.sleep(wait + 0.01)
+                continue
+            # the sooner growth is seen, or another file, the sooner the wait for its end begins
+            wait = min(wait, max(stable.total_seconds() / 4, 0.05))
+            rest(clock, wait + 0.001, local, [look.file.name for look in pending])
 
     def _look(self) -> list[Look]:
         ctx, settings = self.ctx, self.settings

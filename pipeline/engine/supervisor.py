@@ -42,8 +42,8 @@ log = structlog.get_logger("mistok.serve")
 LEASE = "serve"
 #: A ledger that failed within so many seconds before fails still: on a full disk one write works and the next does not.
 STILL_THE_SAME = 60.0
-#: A hint of a change waits this long for others; then a job looks at most this often because of hints (seconds).
-SETTLE, GAP = 0.1, 0.5
+#: A hint of a change waits this long for others (seconds): what a site does in one go is one run.
+SETTLE = 0.02
 #: Seconds between two thoughts on whether the inboxes are unusually quiet.
 QUIET_EVERY = 60.0
 
@@ -379,8 +379,7 @@ class Supervisor:
             self._look_in(self.desks[name], SETTLE, trigger)
 
     def _look_in(self, desk: Desk, seconds: float, trigger: str) -> None:
-        now = time.monotonic()
-        at = max(now + seconds, desk.began + GAP)
+        at = desk.not_before(time.monotonic() + seconds)
         if desk.look_at is None or at <= desk.look_at:
             desk.look_at, desk.look_for = at, trigger
 
@@ -409,7 +408,8 @@ class Supervisor:
                 desk.waiting.popleft()
             desk.look_at = None  # any run looks
             desk.asked = ""
-            desk.worker, desk.began, desk.began_at = worker, now, self.ledger.clock.now()
+            desk.begins(now)
+            desk.worker, desk.began_at = worker, self.ledger.clock.now()
             desk.looked = desk.began_at
             # until it tells of its steps, the run as a whole has the time of all of them
             worker.deadline = now + desk.spec.time_limit.total_seconds() * max(len(desk.spec.steps), 1)
@@ -506,7 +506,7 @@ class Supervisor:
 
     def _resign(self) -> None:
         with self._ledger_may_fail("lease"):
-            history.beat(self.ledger, {**self._state(), "state": "stopped"})
+            history.beat(self.ledger, {**self._state(), "state": "restarting" if self.edited else "stopped"})
             if self._lease is not None:
                 self.ledger.release(self._lease)
                 self._lease = None
@@ -516,7 +516,7 @@ class Supervisor:
         running = [(desk, desk.worker) for desk in self.desks.values() if desk.worker is not None]
         coming = self.scheduler.coming() if self.scheduler is not None else {}
         if self._stops:
-            state = "draining"
+            state = "restarting" if self.edited else "draining"
         elif self.at_work:
             state = "serving"
         else:

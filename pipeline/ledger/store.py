@@ -27,6 +27,7 @@ from pipeline.ledger import tables as t
 from pipeline.ledger.reserve import Reserve
 from pipeline.manyrows import insert_rows
 from pipeline.ports import Clock, Notice
+from pipeline.sqlitefile import file_engine
 from pipeline.texts import T
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
@@ -106,7 +107,11 @@ class Ledger:
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.engine = sa.create_engine(self.url, json_serializer=_to_json, **_pool(self.url, self.to_connect))
+            self.engine = (
+                file_engine(self.url, to_json=_to_json)
+                if self.path
+                else sa.create_engine(self.url, json_serializer=_to_json, **_pool(self.url, self.to_connect))
+            )
         except (ImportError, sa.exc.ArgumentError) as error:
             raise ConfigError(
                 T("The ledger's url cannot be used: {words}", words=str(error)),

@@ -168,6 +168,23 @@ def test_stopped_and_starting(place: Path, status: Status) -> None:
     assert "stuck" in lives, "who is still loading after five minutes will not work"
 
 
+def test_a_service_that_takes_up_an_edited_config_is_not_down(place: Path, status: Status) -> None:
+    def lives() -> list[str]:
+        with opened(place) as client:
+            return [one.life.value for one in health.examine(client.config, client.ledger).services]
+
+    host, pid, started, _ = owner_name().rsplit(":", 3)
+    beat(place, f"{host}:{pid}:{started}:aaaa", pid=7, state="restarting")
+    assert status()[0] == 0
+    assert lives() == ["starting"]
+    beat(place, f"{host}:{pid}:{started}:bbbb", pid=7)
+    assert lives() == ["alive"], "its last word before is no service of its own"
+    with opened(place) as client, client.ledger.begin() as conn:
+        conn.execute(t.values.delete().where(t.values.c.name.endswith("bbbb")))
+    age(place, 100)
+    assert status()[0] == 3, "it did not come back"
+
+
 def test_it_tells_of_another_config(place: Path, status: Status) -> None:
     beat(place, config_hash="of an older one")
     assert "does not work by it yet" in status()[1]
@@ -400,3 +417,12 @@ def wait_for(true: Callable[[], object]) -> None:
     while not true():
         assert time.monotonic() - start < 60
         time.sleep(0.1)
+
+
+def test_of_many_clients_it_says_how_to_serve_all_of_them(place: Path) -> None:
+    (place / "acme").mkdir()
+    (place / "config.yaml").rename(place / "acme" / "config.yaml")
+    done = CliRunner().invoke(app, ["status", "--json", str(place)])
+    assert done.exit_code == 3, done.output
+    (client,) = json.loads(done.output)["clients"]
+    assert client["troubles"][0] == f"No service is at work: start `mistok serve {place}`."

@@ -25,6 +25,7 @@ from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig, StepSpec
 from pipeline.engine import history, supervisor
 from pipeline.engine.configwatch import Verdict
+from pipeline.engine.desks import AT_ONCE, GAP
 from pipeline.engine.supervisor import Supervisor
 from pipeline.engine.waking import Pace
 from pipeline.engine.worker import Boot
@@ -255,7 +256,7 @@ def test_a_burst_of_files_is_few_runs(place: Path) -> None:
             (place / "inbox" / f"{number}.xml").write_text("<x/>")
         until(lambda: begun(place, "orders:end")[-1]["files"] == 2000)
         took = time.monotonic() - start
-    assert len(begun(place, "orders")) - before <= took / 0.5 + 2
+    assert len(begun(place, "orders")) - before <= took / GAP + AT_ONCE + 1
 
 
 def test_what_waits_is_looked_at_again_soon(place: Path) -> None:

@@ -72,7 +72,7 @@ def standing(found: Found, registry: Registry, age: timedelta = SILENT) -> Stand
         last.astimezone(config.zone) if last else None,
         tuple(job.name for job in now.jobs if job.running_since),
         sum(now.cards.values()),
-        tuple(troubles(config, now)),
+        tuple(troubles(config, now, found.folder.parent)),
     )
 
 

@@ -13,6 +13,7 @@ from pipeline.errors import Finding
 from pipeline.texts import TN, T, Text, verbatim
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from zoneinfo import ZoneInfo
 
     from pipeline.config.model import ClientConfig
@@ -62,12 +63,15 @@ def headline(config: ClientConfig, level: Level) -> Text:
             return T("{client}: nobody does the work.", client=config.client)
 
 
-def troubles(config: ClientConfig, found: Health) -> Iterator[Text]:
-    """All that is not well, one sentence each, the worst first."""
+def troubles(config: ClientConfig, found: Health, house: Path | None = None) -> Iterator[Text]:
+    """All that is not well, one sentence each, the worst first. ``house``: the folder of many clients that it is in."""
     from pipeline.engine import health
 
     if found.down and health.scheduled(config):
-        yield T("No service is at work: start `mistok serve`.")
+        if house is None:
+            yield T("No service is at work: start `mistok serve`.")
+        else:
+            yield T("No service is at work: start `mistok serve {folder}`.", folder=str(house))
     for service in found.services:
         if service.life.value in ("stuck", "silent", "dead") and service.last is not None:
             yield T(

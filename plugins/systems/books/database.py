@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from pipeline.api import ConfigError, Held, Refused, T, Transient
+from pipeline.api import ConfigError, Held, Refused, T, Transient, file_engine
 from plugins.systems.books import tables as t
 from plugins.systems.books.migrations import MIGRATIONS
 
@@ -56,7 +56,11 @@ class Database:
         self.shown = parsed.render_as_string(hide_password=True)
         self._lock_timeout = lock_timeout
         try:
-            self._engine: Engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=not self.sqlite)
+            self._engine: Engine = (
+                file_engine(parsed, connect_args=arguments)
+                if self.path is not None
+                else create_engine(parsed, connect_args=arguments, pool_pre_ping=not self.sqlite)
+            )
         except (NoSuchModuleError, ModuleNotFoundError) as error:
             raise ConfigError(
                 T("The driver of {url} is not installed: {words}", url=self.shown, words=str(error)),
