@@ -227,6 +227,8 @@ def _load() -> None:
     """What a run needs, loaded once, before any client is known."""
     import importlib
 
+    from pipeline import logs
+    from pipeline.engine.rehearsal import rehearse
     from pipeline.engine.warming import import_for_orders
     from pipeline.registry import load_registry
 
@@ -250,6 +252,8 @@ def _load() -> None:
     for plugins in (registry.formats, registry.systems, registry.steps):
         for name in plugins:
             plugins[name]
+    logs.configure(level="critical", file=None, console=False, secrets=frozenset())
+    rehearse(registry)
     gc.freeze()  # what all share is not looked through again in each
 
 
