@@ -61,6 +61,7 @@ def resolve(
         with common.client(context, read_only=False) as client:
             from pipeline.cli.run import progress
             from pipeline.engine import adopting, deciding
+            from pipeline.engine.fleet import hinting
 
             shown = _shown(client, numbers, as_json=as_json)
             by = common.person()
@@ -84,6 +85,7 @@ def resolve(
                         else:
                             done.append(deciding.reject(client, card, by=by, why=reason or ""))
             _tell_people(client)
+            hinting.answered(client.config)
         if as_json:
             common.print_json([_data(one) for one in done])
         else:

@@ -62,12 +62,20 @@ def run(
         else:
             with progress() as tell:
                 report = run_job(config, job, chosen, report=tell, end_at_limit=True)
+        later = False
         if not dry_run:
             tell_people(config, report)
+            if report.state == "skipped":
+                from pipeline.engine.fleet.hinting import run_soon
+
+                later = run_soon(config, job, by=common.person())
         if as_json:
             common.print_json(as_data(report))
         else:
             show(report, dry_run=dry_run)
+            if later:
+                words = T("Job {job} waits in the queue now: a worker runs it when the client is free.", job=job)
+                common.console().print(str(words))
     raise typer.Exit(report.exit_code)
 
 

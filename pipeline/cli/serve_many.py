@@ -51,13 +51,13 @@ def serve_many(
     )
     house.opened = lambda member: _opened(house, member)
     house.begun = lambda: _begun(house, settings)
-    with house.signals(), _page(folder, settings, web):
+    with house.signals(), page(folder, settings, web):
         house.run()
     out.print(str(T("Stopped.")))
 
 
 @contextmanager
-def _page(folder: Path, settings: ServiceConfig, web: bool | None) -> Iterator[None]:
+def page(folder: Path, settings: ServiceConfig, web: bool | None) -> Iterator[None]:
     """The page of all clients beside the service, where it is wanted. Raises ConfigError when its address is taken."""
     from pipeline.config.model import WebConfig
 

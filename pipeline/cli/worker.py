@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli import common
+from pipeline.engine.fleet.hinting import ENVIRONMENT
 from pipeline.errors import ConfigError
 from pipeline.texts import TN, T
 
 if TYPE_CHECKING:
     from pipeline.engine.fleet.roster import Clients
-
-#: Where the queue's address is looked for when it is not given.
-ENVIRONMENT = "MISTOK_QUEUE"
 
 
 def worker(
@@ -45,6 +44,12 @@ def worker(
             help=str(T("Seconds without a sign of life after which a worker's jobs go to others; the same for all.")),
         ),
     ] = 30.0,
+    front: Annotated[
+        bool,
+        typer.Option(
+            "--front", help=str(T("Offer the page of all clients and take their webhooks, as one worker does."))
+        ),
+    ] = False,
     check: Annotated[
         bool,
         typer.Option("--check", help=str(T("Show what it would work on, and whether the queue answers; then end."))),
@@ -70,22 +75,39 @@ def worker(
             common.usage(T("No client in {folder} can be worked on.", folder=str(folder)))
         secrets = {secret for one in clients.members.values() for secret in one.config.secrets}
         logs.configure(level="info", secrets=secrets | set(_passwords(url)))
+        from pipeline.engine.fleet.front import Front
         from pipeline.engine.fleet.worker import FleetWorker
 
         out = common.console()
         names = len(clients.members)
         out.print(str(TN("Starting with {n} client…", "Starting with {n} clients…", names)))
-        FleetWorker(
-            clients,
-            url,
-            concurrency=concurrency,
-            silence=silence,
-            drain=drain,
-            at_work=lambda: out.print(
-                str(T("At work. Ctrl-C stops it: what is running is given its time; a second one ends at once."))
-            ),
-        ).run()
+        with _page(folder, url) if front else nullcontext():
+            FleetWorker(
+                clients,
+                url,
+                concurrency=concurrency,
+                silence=silence,
+                drain=drain,
+                at_work=lambda: out.print(
+                    str(T("At work. Ctrl-C stops it: what is running is given its time; a second one ends at once."))
+                ),
+                front=Front() if front else None,
+            ).run()
         out.print(str(T("Stopped.")))
+
+
+def _page(folder: Path, url: str) -> AbstractContextManager[None]:
+    """The page of all clients. Raises ConfigError where the folder is a single client's."""
+    from pipeline.cli.serve_many import page
+    from pipeline.config.clients import is_folder_of_clients
+    from pipeline.config.service import load_service
+
+    if not is_folder_of_clients(folder):
+        common.usage(
+            T("{folder} is no folder of clients: --front is for the page of all of them.", folder=str(folder)),
+        )
+    os.environ[ENVIRONMENT] = url  # who answers a card on the page has a worker look at what waited
+    return page(folder.resolve(), load_service(folder), web=True)
 
 
 def _address(given: str) -> str:

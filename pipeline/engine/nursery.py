@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -37,9 +37,14 @@ LEAVING = 5.0
 
 
 class Nursery:
-    """How workers are made here. ``ready``: whether one can be had without a wait."""
+    """How workers are made here. ``ready``: whether one can be had without a wait.
 
-    def __init__(self) -> None:
+    Args:
+        more: modules that it loads besides, where they are installed.
+    """
+
+    def __init__(self, more: Sequence[str] = ()) -> None:
+        self._more = tuple(more)
         self.ready = sys.platform == "win32"
         self.how: Any = multiprocessing.get_context("spawn" if self.ready else "forkserver")
 
@@ -47,7 +52,7 @@ class Nursery:
         """Let the process that workers come from load, meanwhile; ``wake`` is called when it is through."""
         if self.ready:
             return
-        self.how.set_forkserver_preload([__name__])
+        self.how.set_forkserver_preload([*self._more, __name__])
 
         def first() -> None:
             try:

@@ -202,6 +202,7 @@ def run_job(
     report: Progress = no_progress,
     reach: Callable[[str], None] = go_on,
     end_at_limit: bool = False,
+    opened: Client | None = None,
 ) -> RunReport:
     """Run one job of a client now.
 
@@ -211,6 +212,8 @@ def run_job(
     Args:
         end_at_limit: end this whole process when a step exceeds its time limit (``mistok run`` in its own process;
             under ``serve`` the supervisor ends the worker instead).
+        opened: the same client, by whoever has it open already: a connection to a server costs more than a short run.
+            It stays open. Not for dry runs.
     """
     options = options or RunOptions()
     if job not in config.jobs:
@@ -221,7 +224,9 @@ def run_job(
     with (
         garbage.seldom(),
         hiding(lambda words: mask(words, config.secrets)),
-        Client.open(config, registry=registry, clock=clock, read_only=options.dry_run) as client,
+        nullcontext(opened)
+        if opened is not None
+        else Client.open(config, registry=registry, clock=clock, read_only=options.dry_run) as client,
     ):
         return _Run(client, job, config.jobs[job], options, report, reach, end_at_limit).go()
 

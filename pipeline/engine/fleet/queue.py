@@ -60,7 +60,8 @@ CREATE INDEX IF NOT EXISTS mistok_jobs_by_queue ON procrastinate_jobs (queue_nam
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A run that is asked for. ``why``: ``plan`` (look what the schedule says), ``watch``, ``retry``, ``webhook``,
-    ``wake``, ``person``; or ``tell``: deliver the notices that wait (no job).
+    ``wake``, ``person``. Without a job: ``tell`` (deliver the notices that wait) and ``care`` (see
+    :mod:`pipeline.engine.fleet.care`).
     """
 
     client: str
@@ -88,7 +89,12 @@ def timer_of(ask: Ask) -> str:
 
 def family(why: str) -> str:
     """Hints are one and the same; what the schedule says, and what a person wants, are runs of their own."""
-    return why if why in ("plan", "person", "tell") else "look"
+    return why if why in ("plan", "person", "tell", "care") else "look"
+
+
+def lock_of(ask: Ask) -> str | None:
+    """What no two runs of are under way. Notices are told whatever of the client runs, and so is it looked after."""
+    return {"tell": None, "care": f"{ask.client}/care"}.get(ask.why, ask.client)
 
 
 def queue_of(client: str, *, timers: bool = False) -> str:
@@ -227,9 +233,9 @@ def arguments(ask: Ask) -> dict[str, Any]:
 
 
 def options(ask: Ask, turn: int) -> dict[str, Any]:
-    """How Procrastinate treats it. Notices are told whatever of the client runs."""
+    """How Procrastinate treats it."""
     return {
-        "lock": None if ask.why == "tell" else ask.client,
+        "lock": lock_of(ask),
         "queueing_lock": ask.once,
         "queue": queue_of(ask.client),
         "priority": FIRST if ask.why in ("person", "tell") else -turn,
@@ -247,7 +253,7 @@ def ask_now(url: str, ask: Ask) -> bool:
     with connect(url) as conn:
         if not is_there(conn):
             return False
-        row = conn.execute(_TURN, {"lock": ask.client}).fetchone()
+        row = conn.execute(_TURN, {"lock": lock_of(ask)}).fetchone()
         chosen = options(ask, int(row["turn"]) if row else 0)
         try:
             conn.execute(
@@ -281,7 +287,7 @@ class Queue:
         """Ask for a run; False: one of its kind waits already."""
         from procrastinate.exceptions import AlreadyEnqueued
 
-        row = await self.connector.execute_query_one_async(_TURN, lock=ask.client)
+        row = await self.connector.execute_query_one_async(_TURN, lock=lock_of(ask))
         task = self.app.configure_task(RUN, **options(ask, int(row["turn"])))
         try:
             await task.defer_async(**arguments(ask))

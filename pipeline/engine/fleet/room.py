@@ -23,6 +23,7 @@ from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig
 from pipeline.engine import history
 from pipeline.engine.endings import stopped, timed_out, worker_lost
+from pipeline.engine.fleet.care import LIMIT as CARING
 from pipeline.engine.fleet.steps import TELLING, FleetOrder, boot
 from pipeline.engine.nursery import Nursery
 from pipeline.engine.pool import Pool, Worker
@@ -33,6 +34,13 @@ from pipeline.ledger.store import Ledger
 log = structlog.get_logger("mistok.worker")
 
 _LONGEST_WAIT = 1.0
+#: The ledgers' way to their server, and our own part: longer than a run takes, if each process had to import it.
+_LOADED = (
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "pipeline.engine.fleet.care",
+    "pipeline.engine.fleet.steps",
+)
 #: Seconds that the end of a run is given to be written down when the worker stops.
 _RECORDING = 10.0
 
@@ -76,7 +84,7 @@ class Task:
         """How long a step may take; without one: the run, until it tells of its steps."""
         spec = self.config.jobs.get(self.order.job)
         if spec is None:
-            return TELLING
+            return CARING if self.order.trigger == "care" else TELLING
         return spec.time_limit * (1 if step is not None else max(len(spec.steps), 1))
 
 
@@ -85,7 +93,7 @@ class Room(threading.Thread):
 
     def __init__(self, size: int, start_with: Boot | None = None) -> None:
         super().__init__(name="mistok-room", daemon=True)
-        self._nursery = None if start_with else Nursery()
+        self._nursery = None if start_with else Nursery(_LOADED)
         self.pool: Pool = Pool(start_with, size) if start_with else _Forked(boot(), size, self._nursery)
         #: where a process is there in milliseconds, each belongs to one client from its first run on
         self._one_client_each = self._nursery is not None and sys.platform != "win32"

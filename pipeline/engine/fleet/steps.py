@@ -18,7 +18,6 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.engine import asking, backoff, history, worker
 from pipeline.engine.fleet.settling import Before, Settled, settle
@@ -69,12 +68,13 @@ class FleetEnded(Ended):
     """How it ended. ``state`` may be ``idle``: there was nothing to run.
 
     ``following``: when the schedule wants the job again. ``due``: there is more to make up for at once. ``notices``:
-    how many wait to be told.
+    how many wait to be told. ``moments``: by job, when it wants to run besides.
     """
 
     following: datetime | None = None
     due: bool = False
     notices: int = 0
+    moments: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def load_of(config: ClientConfig, environ: Mapping[str, str] | None = None) -> Load:
@@ -108,6 +108,8 @@ def any_runner(_payload: None) -> Runner:
         structlog.contextvars.bind_contextvars(client=config.client)
         if order.trigger == "tell":
             return _tell(config, registry, order)
+        if order.trigger == "care":
+            return _care(config, registry, order)
         return _Turn(config, registry, order, step_begins).take()
 
     return run
@@ -145,6 +147,22 @@ def _tell(config: ClientConfig, registry: Registry, order: Order) -> Ended:
     return FleetEnded(order.number, "done")
 
 
+def _care(config: ClientConfig, registry: Registry, order: Order) -> Ended:
+    from pipeline.engine.fleet.care import care
+
+    with Client.open(config, registry=registry) as client:
+        moments = care(client)
+        return FleetEnded(order.number, "done", notices=_notices(client.ledger), moments=moments)
+
+
+def _notices(ledger: Ledger) -> int:
+    """How many wait to be told."""
+    n = t.notices.c
+    waiting = sa.select(sa.func.count()).where(n.client == ledger.client, n.state == "waiting")
+    with ledger.read() as conn:
+        return int(conn.execute(waiting).scalar_one())
+
+
 @dataclass
 class _Turn:
     config: ClientConfig
@@ -171,7 +189,7 @@ class _Turn:
                 ended: Ended = FleetEnded(order.number, "idle")
             else:
                 trigger = due.trigger if due else "retry" if order.trigger == "plan" else order.trigger
-                ended = self._run(trigger, due.scheduled_for if due else None)
+                ended = self._run(client, trigger, due.scheduled_for if due else None)
             return self._afterwards(ledger, spec, ended)
 
     def _left_alone(self, ledger: Ledger, spec: JobConfig, paused: Any) -> bool:
@@ -207,8 +225,8 @@ class _Turn:
             history.record_skip(ledger, job, "schedule", settled.busy[-1], "busy", len(settled.busy))
         return settled
 
-    def _run(self, trigger: str, scheduled_for: datetime | None) -> Ended:
-        order, clock = self.order, SystemClock()
+    def _run(self, client: Client, trigger: str, scheduled_for: datetime | None) -> Ended:
+        order, clock = self.order, client.clock
 
         def reach(point: str) -> None:
             kind, _, number = point.partition(":")
@@ -216,7 +234,7 @@ class _Turn:
                 self.step_begins(int(number))
 
         options = RunOptions(trigger=trigger, scheduled_for=scheduled_for, by=order.by, slice=SLICE)
-        report = run_job(self.config, order.job, options, registry=self.registry, clock=clock, reach=reach)
+        report = run_job(self.config, order.job, options, reach=reach, opened=client)
         wake_in = (report.wake_at - clock.now()).total_seconds() if report.wake_at else None
         if report.state == "skipped" and report.again_in is None:
             # somebody runs it by hand, or a worker that died holds its lease still: what was due then is due yet
@@ -226,10 +244,6 @@ class _Turn:
     def _afterwards(self, ledger: Ledger, spec: JobConfig, ended: Ended) -> FleetEnded:
         """The same, with what the schedule wants next."""
         settled = self._settle(ledger, spec)
-        n = t.notices.c
-        waiting = sa.select(sa.func.count()).where(n.client == ledger.client, n.state == "waiting")
-        with ledger.read() as conn:
-            notices = int(conn.execute(waiting).scalar_one())
         return FleetEnded(
             ended.number,
             ended.state,
@@ -239,7 +253,7 @@ class _Turn:
             ended.more,
             following=settled.following,
             due=bool(settled.due) and ended.state != "skipped",
-            notices=notices,
+            notices=_notices(ledger),
         )
 
 

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from pipeline import __version__
+from pipeline.engine.fleet.care import every
 from pipeline.engine.fleet.desk import LOOK_EVERY as LOOK_EVERY_LEDGER
 from pipeline.engine.fleet.desk import Desk, forget_asked
+from pipeline.engine.fleet.front import Front
 from pipeline.engine.fleet.queue import (
     KEEP,
     KEEPERS,
@@ -70,6 +72,7 @@ class FleetWorker:
             have the same.
         drain: seconds that running steps are given when it is stopped.
         at_work: called once, when it begins to take runs.
+        front: takes the clients' webhooks, if this worker is to.
     """
 
     def __init__(
@@ -81,12 +84,14 @@ class FleetWorker:
         silence: float = 30.0,
         drain: float = 20.0,
         at_work: Callable[[], None] = lambda: None,
+        front: Front | None = None,
     ) -> None:
         self.clients, self.url = clients, url
         self.concurrency, self.silence, self.drain = concurrency, silence, drain
         self.owner = owner_name()
         self._since = datetime.now(UTC).isoformat()
         self._at_work: Callable[[], None] | None = at_work
+        self._front = front
         self._room = Room(concurrency)
         self._desk = Desk(self.owner, url)
         self._stops = 0
@@ -111,7 +116,7 @@ class FleetWorker:
     async def _live(self) -> None:
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # what it meets is told by us
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
                 number = signal.Signals[name]
@@ -135,6 +140,8 @@ class FleetWorker:
                     await asyncio.wait_for(self._say("stopped"), 2)
                     await asyncio.wait_for(self._visit_ledgers(last=True), 5)
         finally:
+            if self._front is not None:
+                await asyncio.to_thread(self._front.close)
             await asyncio.to_thread(self._room.end)
             self._desk.close()
 
@@ -225,7 +232,9 @@ class FleetWorker:
             assert isinstance(answer, (Broken, FleetEnded))
             failed = isinstance(answer, Broken) or answer.state == "failed"
             self._ended["failed" if failed else "done"] += 1
-            if ask.why != "tell":
+            if ask.why == "care":
+                await self._cared_for(member, ask, answer)
+            elif ask.why != "tell":
                 await self._afterwards(member, ask, answer)
         finally:
             self._mine.discard(context.job.id)
@@ -268,8 +277,20 @@ class FleetWorker:
             await queue.set_timer(
                 replace(look, why="wake"), now + timedelta(seconds=max(answer.wake_in, 0)), again=True
             )
-        if answer.notices and answer.state != "idle" and member.config.alerts.channels:
-            await queue.ask(Ask(ask.client, "", "tell"))
+        if answer.state != "idle":
+            await self._tell(member, answer)
+
+    async def _tell(self, member: Member, answer: FleetEnded) -> None:
+        if answer.notices and member.config.alerts.channels:
+            await self._queue.ask(Ask(member.config.client, "", "tell"))
+
+    async def _cared_for(self, member: Member, ask: Ask, answer: FleetEnded | Broken) -> None:
+        now = datetime.now(UTC)
+        await self._queue.set_timer(ask, now + timedelta(seconds=every(member.config)), again=True)
+        if isinstance(answer, FleetEnded):
+            for job, moment in answer.moments.items():
+                await self._queue.set_timer(Ask(ask.client, job, "wake"), max(moment, now), again=True)
+            await self._tell(member, answer)
 
     async def _timer(self, context: JobContext, /, **given: Any) -> None:
         """A moment has come: ask for the run."""
@@ -297,6 +318,8 @@ class FleetWorker:
             before = set(self.clients.served)
             await self._say("draining" if self._stops else "working")
             await self._visit_ledgers()
+            if self._front is not None and not self._stops:
+                await asyncio.to_thread(self._front.follow, self.clients.served, self._hooked)
             if before != set(self.clients.served) or changed:
                 self._choose_queues()
             if not self._stops and (changed or time.monotonic() - seen_to > SEEN_TO_EVERY):
@@ -359,7 +382,11 @@ class FleetWorker:
         """Every job of every client has its timer, or a run that will set it. Twice is once, by the queue's locks."""
         served = self.clients.served
         waiting = await self._queue.waiting_for(list(served))
-        for name, member in served.items():
+        for number, (name, member) in enumerate(served.items()):
+            cares = Ask(name, "", "care")
+            if not {cares.once, timer_of(cares)} & set(waiting):  # spread, so that not all are looked after at once
+                first = timedelta(seconds=every(member.config) * (number + 1) / len(served))
+                await self._queue.set_timer(cares, datetime.now(UTC) + first)
             for job, spec in member.config.jobs.items():
                 if not spec.enabled:
                     continue
@@ -370,6 +397,11 @@ class FleetWorker:
                     await self._queue.ask(plan)
                 if spec.watch and not {timer_of(look), f"{name}/{job}/{family('watch')}"} & set(waiting):
                     await self._queue.ask(look)
+
+    def _hooked(self, ask: Ask) -> None:
+        """A system says that something has changed. From a thread of the webhooks."""
+        if not self._stops:
+            asyncio.run_coroutine_threadsafe(self._queue.ask(ask), self._loop)
 
     async def _look_for_astray(self) -> None:
         """Jobs that the queue believes to be here, and that never arrived, seen so twice."""

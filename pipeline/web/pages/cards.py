@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from pipeline.engine.cards.story import load
 from pipeline.engine.deciding import STOPPED, Resolved, asked_for, closed_words, refusal
+from pipeline.engine.fleet import hinting
 from pipeline.engine.shown.answers import ACTS, Answer, answered
 from pipeline.engine.shown.cards import KINDS, card_row, history_of, story_data, write_letter
 from pipeline.engine.shown.words import WHO
@@ -157,6 +158,7 @@ def begin(site: Site, who: Person, row: dict[str, Any], asked: Answer) -> Task:
             site.record(who, "answer", f"card:{number}", outcome="failed", data=data)
             raise
         site.record(who, "answer", f"card:{number}", data=data)
+        hinting.answered(site.client.config)
         return done
 
     return site.tasks.start("answer", who.name, T("Card {n}", n=number), work, asked={"card": number})
