@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,8 +31,13 @@ def offers(count: int, *, own: str, changed: bool = False) -> list[Offer]:
         own: what its ids begin with.
         changed: one in EVERY has another price, name, end of its special or description.
     """
-    return [_offer(n, own, _CHANGES[n // EVERY % len(_CHANGES)] if changed and n % EVERY == 0 else None)
-            for n in range(count)]  # fmt: skip
+    return list(each(count, own=own, changed=changed))
+
+
+def each(count: int | range, *, own: str, changed: bool = False) -> Iterator[Offer]:
+    """The same one by one; of a range, those of these numbers."""
+    for n in range(count) if isinstance(count, int) else count:
+        yield _offer(n, own, _CHANGES[n // EVERY % len(_CHANGES)] if changed and n % EVERY == 0 else None)
 
 
 def article(n: int) -> str:

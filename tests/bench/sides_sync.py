@@ -4,40 +4,70 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from tests.bench.child import Stopwatch, tell
-from tests.bench.made_sync import FIELDS, NOW, TRAITS, offers
+from tests.bench.made_sync import FIELDS, NOW, TRAITS, each, offers
 
 BATCH = 4  #: rows of one request of the API
+_SOME = 1000
 
 
 def plan(count: int) -> None:
     """What has changed of so many products that are in step: shaped, matched and planned, with all links at hand."""
     from pipeline.engine.sync import match as matching
     from pipeline.engine.sync.plan import plan as planned
+    from pipeline.engine.sync.pooled import Pool
     from pipeline.engine.sync.rows import shape
-    from pipeline.engine.sync.store import Link
     from pipeline.engine.sync.unchanged import one_run, uncollected
     from pipeline.syncing import CatalogueSyncSettings
 
     step = CatalogueSyncSettings.model_validate({"from": "shop", "to": "crm"})
-    there = offers(count, own="t")
-    rows = shape(offers(count, own="s"), step, TRAITS, {})
-    before = planned(rows, matching.match(rows, there, "sku", step.match), TRAITS, step, {}, NOW)
-    links = {
-        one.target.id: Link(
-            one.target, one.row.key, one.row.offer.id, before.wanted(one), one.seen, {}, before.mark(one)
-        )
-        for one in before.settled
-    }
-    del rows, before
-    source, watch = offers(count, own="s", changed=True), Stopwatch()
+    links, pool = _in_step(count, step), Pool()
+    # read as a run reads them
+    there = list(pool.kept(each(count, own="t")))
+    source, watch = list(pool.kept(each(count, own="s", changed=True))), Stopwatch()
+    del pool
     with one_run():
         with watch.running(), uncollected():
             rows = shape(source, step, TRAITS, {})
             matches = matching.match(rows, there, "sku", step.match)
             made = planned(rows, matches, TRAITS, step, links, NOW)
         tell(watch, len(made.settled) + len(made.updates))
+
+
+def _in_step(count: int, step: Any) -> dict[str, Any]:
+    """The links of so many products, as a run reads them from the ledger; they were written some at a time."""
+    import sqlalchemy as sa
+
+    from pipeline.engine.sync import match as matching
+    from pipeline.engine.sync import store
+    from pipeline.engine.sync.plan import plan as planned
+    from pipeline.engine.sync.rows import shape
+    from pipeline.ledger import tables
+
+    with TemporaryDirectory() as folder:
+        engine = sa.create_engine(f"sqlite:///{folder}/links.sqlite3")
+        tables.metadata.create_all(engine, [tables.links])
+        with engine.begin() as conn:
+            for start in range(0, count, _SOME):
+                some = range(start, min(start + _SOME, count))
+                rows = shape(each(some, own="s"), step, TRAITS, {})
+                matches = matching.match(rows, list(each(some, own="t")), "sku", step.match)
+                before = planned(rows, matches, TRAITS, step, {}, NOW)
+                kept = [
+                    store.Link(
+                        one.target, one.row.key, one.row.offer.id, before.wanted(one), one.seen,
+                        {name: str(one.target.values[name]) for name in ("price", "price.cost")}, before.mark(one),
+                    )
+                    for one in before.settled
+                ]  # fmt: skip
+                store.write_links(conn, "acme", "link", kept, NOW)
+        with engine.connect() as conn:
+            links = store.read_links(conn, "acme", "link")
+        engine.dispose()
+    return links
 
 
 def compare(count: int) -> None:

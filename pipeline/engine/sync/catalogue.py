@@ -23,6 +23,7 @@ from pipeline.engine.sync.plan import (
     price_changes,
     with_currency,
 )
+from pipeline.engine.sync.pooled import Pool
 from pipeline.engine.sync.prints import fingerprint, prices_among, shown_otherwise
 from pipeline.engine.sync.rows import TOLD, Row, priceless, shape
 from pipeline.engine.sync.store import Link
@@ -156,7 +157,8 @@ class CatalogueRun(SyncRun):
         assert isinstance(target, Offers)
         began = self.ctx.clock.now()
         since = None if full or not source.offer_traits().delta else self.cursor()
-        offers = self.counted(source.offers(since), self.settings.source)
+        pool = Pool()
+        offers = pool.kept(self.counted(source.offers(since), self.settings.source))
         laid_out = goods_of(self.ctx.config, self.settings)
         rows = shape(offers, laid_out, traits, self.mappings, self.step.change)
         links = self.read_links()
@@ -168,7 +170,7 @@ class CatalogueRun(SyncRun):
             if all(row.key in linked for row in rows.sold):
                 there = [link.target for link in links.values()]
                 return Observed(rows, there, links, full, began, whole=since is None, remarks=self.noticed())
-        targets = list(self.counted(target.offers(), self.settings.to))
+        targets = list(pool.kept(self.counted(target.offers(), self.settings.to)))
         return Observed(rows, targets, links, full, began, whole=since is None, remarks=self.noticed())
 
     def _open(self) -> dict[str, list[str]]:
@@ -180,7 +182,8 @@ class CatalogueRun(SyncRun):
         """Remember them for looks at some of the source."""
         before = self._open()
         if seen.whole:
-            now = known.open_articles(seen.rows, self.read_links().values())
+            with self.ctx.ledger.read() as conn:
+                now = known.open_articles(seen.rows, store.source_keys(conn, self.ctx.client, self.link))
         else:
             now = known.opened(seen.rows, seen.links.values(), before)
         if now != before:
@@ -206,7 +209,12 @@ class CatalogueRun(SyncRun):
 
     def _never_in_step(self, made: SyncPlan, seen: Observed) -> Reason | None:
         """Prices of a kind of which nothing was in step yet, as when `fields` names a further one."""
-        known = {name for link in seen.links.values() for name in link.wanted}
+        asked = {change.name for one in made.updates for change in one.changes if is_price(change.name)}
+        known: set[str] = set()
+        for link in seen.links.values() if asked else ():
+            known.update(asked & link.wanted.keys())
+            if known == asked:
+                break
         updates = []
         for one in made.updates:
             new = [

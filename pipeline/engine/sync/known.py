@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pipeline.engine.sync.rows import Row, Rows
 from pipeline.engine.sync.store import Link
@@ -12,18 +12,17 @@ from pipeline.engine.sync.store import Link
 Open = Mapping[str, Sequence[str]]
 
 
-def open_articles(rows: Rows, linked: Iterable[Link]) -> dict[str, list[str]]:
+def open_articles(rows: Rows, in_step: Collection[str]) -> dict[str, list[str]]:
     """What of a look at the whole source must be remembered beside the links.
 
     Args:
-        linked: what is in step after it.
+        in_step: the articles of what is in step after it.
     """
     ids: dict[str, list[str]] = defaultdict(list)
     for key, sold in _by_key(rows.sold).items():
         given = [row for row in sold if row.given]
         # of twins a person may have said which of them it is
         ids[key] = [row.offer.id for row in (given if len(given) == 1 else sold)]
-    in_step = {link.source_key for link in linked}
     return {key: sorted(some) for key, some in ids.items() if len(some) > 1 or key not in in_step}
 
 

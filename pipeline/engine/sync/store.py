@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -63,17 +67,89 @@ class Link:
         return {name[6:]: Decimal(text) for name, text in self.sent.items() if name.startswith("stock:")}
 
 
+class Written(Mapping[str, str]):
+    """An object of texts, kept as the JSON that the ledger has and read when it is looked into.
+
+    Of a hundred thousand links nearly none is looked into: their marks say that all is as it was.
+    """
+
+    __slots__ = ("_json",)
+
+    def __init__(self, words: str) -> None:
+        self._json = words
+
+    def __getitem__(self, name: str) -> str:
+        return _read(self._json)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_read(self._json))
+
+    def __len__(self) -> int:
+        return len(_read(self._json))
+
+
+class _Prices(Mapping[str, Decimal]):
+    """The prices among what was sent, the same way."""
+
+    __slots__ = ("_json",)
+
+    def __init__(self, words: str) -> None:
+        self._json = words
+
+    def __getitem__(self, name: str) -> Decimal:
+        if name.startswith(_STOCK):
+            raise KeyError(name)
+        return Decimal(_read(self._json)[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in _read(self._json) if not name.startswith(_STOCK))
+
+    def __len__(self) -> int:
+        return sum(1 for _name in self)
+
+
+@lru_cache(1024)
+def _read(words: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(words)
+    found.pop(_MARK, None)
+    return found
+
+
+_STOCK = "stock:"
+_MARKED = re.compile(r'"\*": ?([0-9]+)')  # a quote inside of a text would have a backslash before it
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 def read_links(conn: sa.Connection, client: str, link: str) -> dict[str, Link]:
     """All that is in step, by the target's id."""
-    query = sa.select(links).where(links.c.client == client, links.c.link == link)
+    c = links.c
+    plain = (c.target_id, c.source_key, c.source_id, c.kind, c.product)
+    as_written = [sa.cast(one, sa.Text).label(one.name) for one in (c["keys"], c.wanted, c.seen, c.sent)]
+    query = sa.select(*plain, *as_written).where(c.client == client, c.link == link)
     found: dict[str, Link] = {}
-    for row in conn.execute(query):
-        prices = {name: Decimal(text) for name, text in row.sent.items() if not name.startswith("stock:")}
-        offer = Offer(id=row.target_id, product=row.product, kind=row.kind, keys=row.keys, values=prices)
-        wanted = dict(row.wanted)
-        mark = wanted.pop(_MARK, 0)
-        found[row.target_id] = Link(offer, row.source_key, row.source_id, wanted, row.seen, row.sent, int(mark))
+    for name, key, source, kind, product, keys, wanted, seen, sent in conn.execute(query):
+        prices = _NOTHING if sent == "{}" else _Prices(sent)
+        offer = Offer(id=name, product=name if product == name else product, kind=_KINDS[kind], keys=Written(keys),
+                      values=prices)  # fmt: skip
+        mark = _MARKED.search(wanted)
+        found[name] = Link(offer, key, source, Written(wanted), _written(seen), _written(sent),
+                           int(mark[1]) if mark else 0)  # fmt: skip
     return found
+
+
+#: One object of each for all links.
+_KINDS: Mapping[str, Any] = {kind: kind for kind in ("single", "base", "variant")}
+
+
+def _written(words: str) -> Mapping[str, str]:
+    return _NOTHING if words == "{}" else Written(words)
+
+
+def source_keys(conn: sa.Connection, client: str, link: str) -> set[str]:
+    """The articles of all that is in step."""
+    return set(
+        conn.execute(sa.select(links.c.source_key).where(links.c.client == client, links.c.link == link)).scalars()
+    )
 
 
 def write_links(conn: sa.Connection, client: str, link: str, rows: Iterable[Link], now: datetime) -> None:

@@ -57,7 +57,7 @@ class WooSettings(Settings):
     """Products, or orders, that are read at once."""
     max_pages: Annotated[int, Field(ge=1)] = 20_000
     """A list of more pages than this is a failure, and never read in part."""
-    batch: Annotated[int, Field(ge=1, le=100)] = 50
+    batch: Annotated[int, Field(ge=1, le=100)] = 100
     """Products that are written at once."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     """Currency of the prices (ISO 4217); the shop is asked for it when not given."""
