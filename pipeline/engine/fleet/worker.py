@@ -59,6 +59,8 @@ TIMERS_EVERY = 0.5
 SEEN_TO_EVERY = 60.0
 #: Seconds after which a run that broke off is looked at again.
 AFTER_BREAK = 10.0
+#: Whose ledger was away, or whose process died, is made up for so often in a row, ever later, up to so many seconds.
+MADE_UP_FOR, LONGEST_BREAK = 10, 600.0
 
 
 class FleetWorker:
@@ -257,6 +259,9 @@ class FleetWorker:
         if isinstance(answer, Broken):
             if spec.enabled:
                 await queue.set_timer(planned, now + timedelta(seconds=AFTER_BREAK), again=True)
+                if (seconds := made_up_for(answer, ask.tries)) is not None:
+                    later = replace(look, why="retry", tries=ask.tries + 1)
+                    await queue.set_timer(later, now + timedelta(seconds=seconds), again=True)
                 if spec.watch:
                     await queue.set_timer(look, now + poll_every(spec))
             return
@@ -413,6 +418,16 @@ class FleetWorker:
         for job_id in astray & self._astray:
             await self._queue.put_back_one(job_id)
         self._astray = astray
+
+
+def made_up_for(broken: Broken, tries: int) -> float | None:
+    """Seconds after which a run that broke off is made up for; None: at its next time by the schedule.
+
+    Made up for is what was no fault of the run: its ledger was away, or its process died; ``tries`` times in a row.
+    """
+    if broken.state != "interrupted" and broken.finding.code != "ledger":
+        return None
+    return min(AFTER_BREAK * 2.0**tries, LONGEST_BREAK) if tries < MADE_UP_FOR else None
 
 
 class PutBack(Exception):
