@@ -13,6 +13,8 @@ from pipeline.cli import common
 from pipeline.texts import TN, T, hide_from_now_on, use_language
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.config.clients import Found
 
 #: Where verbs that know folders of clients take one.
@@ -46,7 +48,7 @@ def many(context: typer.Context, folder: Path | None) -> Path | None:
     return None
 
 
-def read(context: typer.Context, folder: Path) -> tuple[Found, ...]:
+def read(context: typer.Context, folder: Path, served: Callable[[Found], bool] | None = None) -> tuple[Found, ...]:
     """Every client there, with the language of the service in use, and all their secrets masked."""
     from pipeline.config.clients import read_clients
     from pipeline.config.masking import mask
@@ -54,7 +56,7 @@ def read(context: typer.Context, folder: Path) -> tuple[Found, ...]:
 
     settings = load_service(folder)
     use_language(common.options(context).language or os.environ.get("MISTOK_LANGUAGE") or settings.language)
-    found = read_clients(folder)
+    found = read_clients(folder, served=served)
     secrets = frozenset(secret for one in found if one.config is not None for secret in one.config.secrets)
     hide_from_now_on(lambda words: mask(words, secrets))
     return found
@@ -113,7 +115,8 @@ def status(context: typer.Context, folder: Path, age: timedelta, *, nagios: bool
     from pipeline.registry import load_registry
 
     registry = load_registry()
-    found = [standing(one, registry, age) for one in read(context, folder)]
+    clients = read(context, folder, lambda one: standing(one, registry, age).level != "down")
+    found = [standing(one, registry, age) for one in clients]
     level = worst(found)
     code, told = CODES[level], in_short(found)
     if nagios:

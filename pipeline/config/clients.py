@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,18 +102,28 @@ def read_client(folder: Path, *, environ: Mapping[str, str] | None = None, regis
         return Found(folder, None, error.findings, found.own)
 
 
-def read_clients(folder: Path, *, environ: Mapping[str, str] | None = None) -> tuple[Found, ...]:
+def read_clients(
+    folder: Path, *, environ: Mapping[str, str] | None = None, served: Callable[[Found], bool] | None = None
+) -> tuple[Found, ...]:
     """Every client in ``folder``; of twins each has an error that names both, and no config.
 
-    Raises ConfigError when there is none at all.
+    ``served``: tells whether a client is at work now, which is asked only where there are twins. Raises ConfigError
+    when there is none at all.
     """
-    return without_twins(read_client(one, environ=environ) for one in client_folders(folder))
+    clients = tuple(read_client(one, environ=environ) for one in client_folders(folder))
+    single = without_twins(clients)
+    twins = {one.folder for one in single if any(finding.code == TWIN for finding in one.findings)}
+    if served is None or not twins:
+        return single
+    return without_twins(clients, {one.folder for one in clients if one.folder in twins and served(one)})
 
 
-def without_twins(clients: Iterable[Found]) -> tuple[Found, ...]:
+def without_twins(clients: Iterable[Found], at_work: Collection[Path] = ()) -> tuple[Found, ...]:
     """The same, with an error for each that is the same client as another one, or keeps its state in the same file.
 
-    A ledger on a server is for many clients; one file for two would let one of them hold up the other.
+    A ledger on a server is for many clients; one file for two would let one of them hold up the other. Of two, one of
+    which is served already (its folder is in ``at_work``), the other alone is wrong: a folder that somebody copies
+    stops nobody's work.
     """
     clients = tuple(clients)
     twins: dict[Path, Finding] = {}
@@ -124,18 +134,24 @@ def without_twins(clients: Iterable[Found]) -> tuple[Found, ...]:
             continue
         # file systems of Windows and macOS do not tell letters apart by their case, and people do not either
         first = names.setdefault(one.config.client.casefold(), one)
-        if first is not one:
-            for this, other in ((one, first), (first, one)):
-                twins.setdefault(this.folder, same_name(this, other))
+        for this, other in _wrong(one, first, at_work):
+            twins.setdefault(this.folder, same_name(this, other))
         file = ledger_file(one.config)
         first = files.setdefault(file, one) if file is not None else one
-        if first is not one:
-            for this, other in ((one, first), (first, one)):
-                twins.setdefault(this.folder, _same_ledger(this, other))
+        for this, other in _wrong(one, first, at_work):
+            twins.setdefault(this.folder, _same_ledger(this, other))
     return tuple(
         Found(one.folder, None, (*one.findings, twins[one.folder]), one.own) if one.folder in twins else one
         for one in clients
     )
+
+
+def _wrong(one: Found, first: Found, at_work: Collection[Path]) -> Iterator[tuple[Found, Found]]:
+    """Who of the two is not to be served, with the other; nobody when they are the same."""
+    if one is not first:
+        for this, other in ((one, first), (first, one)):
+            if this.folder not in at_work or other.folder in at_work:
+                yield this, other
 
 
 def ledger_file(config: ClientConfig) -> Path | None:

@@ -63,6 +63,7 @@ class Member:
 
     folder: Path
     read: Read | None = None
+    as_read: Found | None = None  #: what its folder says, also when it is not served for what another one says
     reading: Reading | None = None
     client: Client | None = None
     supervisor: Supervisor | None = None
@@ -324,6 +325,7 @@ class House:
                 member.reading = Reading(member.folder, self._nursery.how, self.environ)
                 if (result := member.reading.result()) is not None:
                     member.read, member.reading = result, None
+                    member.as_read = result.found
         read = [member.read.found for member in self.members.values() if member.read is not None]
         for found in without_twins(read):
             member = self.members[found.folder]
@@ -387,18 +389,17 @@ class House:
         if result is None:
             self._plan(member, time.monotonic() + LONGEST_WAIT)
             return
-        member.read, member.reading = result, None
+        member.read, member.as_read, member.reading = result, result.found, None
         with self._guarded(member):
             self._open(member, self._no_twin(member, result))
 
     def _no_twin(self, member: Member, read: Read) -> Read:
         """Who is at work stays so; the newcomer is told of."""
-        others = [
-            other.read.found
-            for other in self.members.values()
-            if other is not member and other.supervisor is not None and other.read is not None
-        ]
-        return read if (found := without_twins([*others, read.found])[-1]).config is not None else Read(found)
+        others = [other for other in self.members.values() if other is not member and other.as_read is not None]
+        at_work = {other.folder for other in others if other.supervisor is not None}
+        all_read = [other.as_read for other in others if other.as_read is not None]
+        found = without_twins([*all_read, read.found], at_work)[-1]
+        return read if found.config is not None else Read(found)
 
     def _open(self, member: Member, read: Read) -> None:
         """Begin to serve a client. Raises MistokError when its ledger cannot be used."""

@@ -102,6 +102,22 @@ def test_of_twins_each_names_the_other(tmp_path: Path) -> None:
         assert str(other.source) in words, words
 
 
+def test_of_twins_the_one_that_is_at_work_stays_so(tmp_path: Path) -> None:
+    client(tmp_path, "a", "shop")
+    client(tmp_path, "b", "Shop")
+    client(tmp_path, "c", "shop")
+    a, b, c = read_clients(tmp_path, served=lambda one: one.folder.name == "b")
+    assert (a.config, c.config) == (None, None)
+    assert b.config is not None
+    assert {one.code for one in (*a.findings, *c.findings)} == {TWIN}
+    a, b, c = read_clients(tmp_path, served=lambda one: one.folder.name in ("a", "b"))
+    assert (a.config, b.config, c.config) == (None, None, None), "two at work are two too many"
+    asked: list[str] = []
+    client(tmp_path, "d")
+    read_clients(tmp_path, served=lambda one: bool(asked.append(one.folder.name)))
+    assert asked == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,20 @@ def test_how_each_stands_is_told_in_one_call(served: Served) -> None:
     said = mistok("--config", str(folder), "orders", cwd=folder)
     assert said.code == 2
     assert "many clients" in said.err
+
+
+def test_a_client_whose_folder_somebody_copies_is_served_on_and_the_copy_is_told(served: Served) -> None:
+    many, running = served.many, served.running
+    copy = many.folder / "aaa"  # before the other one by its name
+    copy.mkdir()
+    (copy / "config.yaml").write_bytes((many.folder / "anna" / "config.yaml").read_bytes())
+    words = f"Client anna is here twice: in {copy / 'config.yaml'} and in {many.folder / 'anna' / 'config.yaml'}"
+    until(lambda: words in many.said(), running, many)
+    shutil.copy(ORDERS[5], many.folder / "anna" / "site" / "orders")
+    until(lambda: len(many.documents("anna")) == 3, running, many)
+    levels = {row["client"]: row["level"] for row in mistok("status", str(many.folder), "--json").json()["clients"]}
+    assert (levels["anna"], levels["aaa"]) == ("well", "wrong")
+    shutil.rmtree(copy)
 
 
 def test_clients_come_go_and_are_mended_while_it_works(served: Served) -> None:

@@ -94,7 +94,12 @@ class Clients:
                     log.error("config_wrong", client=old.name, error=finding.text.render("en"), instead="the old one")
                 continue
             self._found[folder] = new
+        told = {(one.folder, one.findings) for one in self.broken}
         self._sort()
+        for one in self.broken:
+            if (one.folder, one.findings) not in told:
+                for finding in one.findings[:1]:
+                    log.error("config_wrong", client=one.name, error=finding.text.render("en"), instead="not run")
         return True
 
     def leave_to_serve(self, serving: frozenset[str]) -> None:
@@ -108,7 +113,8 @@ class Clients:
     def _sort(self) -> None:
         members: dict[str, Member] = {}
         broken: list[Found] = []
-        for one in without_twins(self._found.values()):
+        at_work = {one.config.base for one in self.members.values()}
+        for one in without_twins(self._found.values(), at_work):
             if self.only and not any(fnmatchcase(one.name, pattern) for pattern in self.only):
                 continue
             if one.config is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from pipeline.engine.fleet.roster import APART, VERSIONS, Clients, Other
 from tests.engine.fleet import clients
 
@@ -47,6 +49,23 @@ def test_two_folders_of_one_client_are_neither(tmp_path: Path) -> None:
     roster = Clients(tmp_path)
     assert not roster.members
     assert len(roster.broken) == 2
+
+
+def test_a_copied_folder_stops_nobody_and_is_told(tmp_path: Path) -> None:
+    clients.write(tmp_path, "bravo")
+    roster = Clients(tmp_path)
+    copied = clients.write(tmp_path, "aaa")  # before the other one by its name
+    copied.write_bytes((tmp_path / "bravo" / "config.yaml").read_bytes())
+    with capture_logs() as said:
+        assert roster.look()
+    assert [one.config.base for one in roster.served.values()] == [tmp_path / "bravo"]
+    (told,) = [one for one in said if one["event"] == "config_wrong"]
+    assert str(copied) in told["error"]
+    assert str(tmp_path / "bravo" / "config.yaml") in told["error"]
+    copied.unlink()
+    assert roster.look()
+    assert [one.config.base for one in roster.served.values()] == [tmp_path / "bravo"]
+    assert not roster.broken
 
 
 def test_who_came_later_leaves_a_client_alone_that_is_not_shared(tmp_path: Path) -> None:
