@@ -24,6 +24,7 @@ from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
 from pipeline.engine.keeping import Keeper
 from pipeline.engine.stillness import rest
+from pipeline.engine.told import Told
 from pipeline.errors import Finding, MistokError, Refused, Transient, Where
 from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
 from pipeline.ledger import files as file_rows
@@ -62,7 +63,7 @@ class Inbound:
     format_settings: Settings
     ctx: RunContext
     counts: dict[str, int] = field(default_factory=dict)
-    details: list[dict[str, Any]] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
     lease: Lease | None = None
     started: datetime = field(init=False)
     troubles: list[MistokError] = field(default_factory=list)
@@ -83,8 +84,7 @@ class Inbound:
 
     def tell(self, **row: Any) -> None:
         """Add a row to the table of what happened."""
-        if len(self.details) < 1000:
-            self.details.append(row)
+        self.told.add(row)
 
     @property
     def format(self) -> OrderFormat:
@@ -111,7 +111,8 @@ class Inbound:
         return StepResult(
             self.counts,
             waiting=waits,
-            details=self.details,
+            details=self.told.rows,
+            notes=self.told.notes(),
             findings=self._troubles(),
             unreachable=any(isinstance(error, (Transient, Refused)) for error in self.troubles),
             again_in=min((wait for wait in (again_in, self.back_in) if wait is not None), default=None),

@@ -10,6 +10,7 @@ import pytest
 from pipeline.config.clients import (
     TWIN,
     Changes,
+    Found,
     Roster,
     client_folders,
     is_folder_of_clients,
@@ -113,8 +114,13 @@ def test_of_twins_the_one_that_is_at_work_stays_so(tmp_path: Path) -> None:
     a, b, c = read_clients(tmp_path, served=lambda one: one.folder.name in ("a", "b"))
     assert (a.config, b.config, c.config) == (None, None, None), "two at work are two too many"
     asked: list[str] = []
+
+    def served(one: Found) -> bool:
+        asked.append(one.folder.name)
+        return False
+
     client(tmp_path, "d")
-    read_clients(tmp_path, served=lambda one: bool(asked.append(one.folder.name)))
+    read_clients(tmp_path, served=served)
     assert asked == ["a", "b", "c"]
 
 

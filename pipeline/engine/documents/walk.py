@@ -40,6 +40,7 @@ from pipeline.engine.documents.work import Work
 from pipeline.engine.keeping import Keeper
 from pipeline.engine.sync.store import get_moment, set_moment
 from pipeline.engine.sync.walk import last_time_of_day
+from pipeline.engine.told import Told
 from pipeline.errors import Finding, MistokError, Refused, Transient
 from pipeline.flow import DocumentsStep, StepResult
 from pipeline.ledger import acts, decisions
@@ -63,7 +64,6 @@ AT_ONCE = 200
 #: States of orders that are not settled.
 WAITING = frozenset({OrderState.NEW, OrderState.CREATING, OrderState.HELD, OrderState.IN_DOUBT})
 CURSOR, FULL = "documents-cursor", "documents-full"
-MOST = 1000  #: rows in the table of what happened
 _REMARKS = 10  #: lines of what targets told, at the end of a run
 
 
@@ -76,7 +76,7 @@ class DocumentsRun:
     ctx: RunContext
     number: int = 0  #: place of the step in its job, from 0
     counts: dict[str, int] = field(default_factory=dict)
-    details: list[Row] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
     troubles: list[MistokError] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
     lease: Lease | None = None
@@ -134,19 +134,18 @@ class DocumentsRun:
 
     def tell(self, work: Work, outcome: str, **more: Any) -> None:
         """Add a row to the table of what happened."""
-        if len(self.details) < MOST:
-            order = work.order or work.seen.order
-            self.details.append(
-                {
-                    "order": work.number,
-                    "customer": order.customer.title if order else "",
-                    "total": cents(order.total) if order else None,
-                    "currency": order.currency if order else "",
-                    "outcome": outcome,
-                    "document": (work.ref.number if work.ref else None) or work.row.get("document_number"),
-                    **more,
-                }
-            )
+        order = work.order or work.seen.order
+        self.told.add(
+            {
+                "order": work.number,
+                "customer": order.customer.title if order else "",
+                "total": cents(order.total) if order else None,
+                "currency": order.currency if order else "",
+                "outcome": outcome,
+                "document": (work.ref.number if work.ref else None) or work.row.get("document_number"),
+                **more,
+            }
+        )
 
     def trouble(self, error: MistokError) -> None:
         """Remember what did not work although the run goes on."""
@@ -219,8 +218,8 @@ class DocumentsRun:
         return StepResult(
             self.counts,
             waiting=waits,
-            notes=(*self.notes, *_shown(self.remarks)),
-            details=self.details,
+            notes=(*self.told.notes(), *self.notes, *_shown(self.remarks)),
+            details=self.told.rows,
             remarks=tuple(self.remarks),
             findings=self._troubles(),
             unreachable=any(isinstance(error, (Transient, Refused)) for error in self.troubles),
@@ -238,7 +237,8 @@ class DocumentsRun:
             for work in works:
                 self._foresee(work)
         waits = bool(self.counts.get("held"))
-        return StepResult(self.counts, waiting=waits, details=self.details, plan=tuple(self.details))
+        rows, notes = self.told.rows, self.told.notes()
+        return StepResult(self.counts, waiting=waits, details=rows, notes=notes, plan=tuple(rows))
 
     def _foresee(self, work: Work) -> None:
         findings = work.plan.findings
