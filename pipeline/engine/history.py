@@ -251,7 +251,7 @@ class Beat:
 def beat(ledger: Ledger, value: Mapping[str, Any], *, owner: str | None = None) -> None:
     """Say that this service is alive, and how it goes. Times are the database's, which all machines share."""
     name = owner or ledger.owner
-    with ledger.begin() as conn:
+    with ledger.begin_lightly() as conn:
         now = ledger.database_now(conn)
         ledger.set_value(conn, BEATS, name, {**value, "at": now.isoformat()})
 

@@ -51,8 +51,9 @@ LONGEST_WAIT, LOOK_EVERY = 0.5, 2.0
 OPENING = 0.1
 #: A client that could not be opened, or whose part failed, is tried again after so long: at first, and at most.
 FIRST_AGAIN, LAST_AGAIN = 5.0, 300.0
-#: So many ledgers that are files are held open; the others are opened when their client has its turn.
-LEDGERS_OPEN = 64
+#: So many ledgers that are files are held open, and fewer where the system does not allow so many files: each
+#: may take ``FILES_EACH``. The others are opened when their client has its turn, which is what costs a service most.
+LEDGERS_OPEN, FILES_EACH, FILES_BESIDE = 1000, 8, 256
 #: Seconds that a run has before it makes room, when it can.
 SLICE = 3.0
 
@@ -116,6 +117,7 @@ class House:
         self._pushed = 0
         self._leaving: list[Left] = []
         self._open_ledgers: OrderedDict[Path, Member] = OrderedDict()
+        self._ledgers_open = LEDGERS_OPEN
         self._tellers = Tellers(_channel_failed)
         self._hinted: deque[Member] = deque()  #: by other threads, too
         self._to_open: list[Member] = []
@@ -145,7 +147,7 @@ class House:
 
     def run(self) -> None:
         """Serve until :meth:`stop`. Raises ConfigError when the folder has no client at all."""
-        _more_files()
+        self._ledgers_open = _ledgers_open(_more_files())
         self._nursery.open(self._waker.wake)
         self._registry: Registry = load_registry()
         self._inotify = inotify()
@@ -275,7 +277,7 @@ class House:
             return
         self._open_ledgers[member.folder] = member
         self._open_ledgers.move_to_end(member.folder)
-        while len(self._open_ledgers) > LEDGERS_OPEN:
+        while len(self._open_ledgers) > self._ledgers_open:
             _, oldest = self._open_ledgers.popitem(last=False)
             if oldest.client is not None:
                 oldest.client.ledger.close()  # it opens again by itself
@@ -338,7 +340,7 @@ class House:
     def _set_pace(self) -> None:
         """The more clients there are, the more seldom each one is looked after without a reason."""
         many = len(self.members)
-        beat = min(max(5.0, many / 15), 20.0)
+        beat = min(max(5.0, many / 10), 20.0)
         self._pace = Pace(beat, min(max(1.0, many / 60), 5.0), min(max(LONGEST_WAIT, many / 60), 5.0), self.slice)
 
     def _look(self, now: float) -> None:
@@ -518,13 +520,24 @@ def _channel_failed(client: str, error: BaseException) -> None:
     log.error("channel_failed", client=client, error=f"{type(error).__name__}: {error}")
 
 
-def _more_files() -> None:
-    """Ledgers, pipes and logs of many clients are many files; the system's usual limit is for one program's own."""
-    if sys.platform != "win32":
+def _ledgers_open(files: int) -> int:
+    """How many ledgers may be open at once, where so many files may be."""
+    return min(max((files - FILES_BESIDE) // FILES_EACH, 8), LEDGERS_OPEN)
+
+
+def _more_files() -> int:
+    """Ledgers, pipes and logs of many clients are many files; the system's usual limit is for one program's own. Gives
+    how many there may be."""
+    if sys.platform == "win32":
+        files = 8192  # of handles there are more; what may be open through the C library is this
+    else:
         import resource
 
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
-        if soft < wanted:
-            with suppress(ValueError, OSError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        if files == resource.RLIM_INFINITY or files >= wanted:
+            return wanted
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            files = wanted
+    return files

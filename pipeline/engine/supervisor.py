@@ -11,7 +11,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
@@ -110,6 +110,7 @@ class Supervisor:
         self._since = ledger.clock.now()
         self._beaten = float("-inf")
         self._heard_people = float("-inf")
+        self._read_at: Hashable | None = None  #: how the ledger stood when it was asked what people ask for
         self._heard_wakes = float("-inf")
         self._paused: frozenset[str] = frozenset()
         self._inboxes = {name: _inboxes(config, job) for name, job in config.jobs.items()}
@@ -207,8 +208,12 @@ class Supervisor:
         if now - self._heard_people < self._pace.asked:
             return
         self._heard_people = now
+        written = self.ledger.written()
+        if written is not None and written == self._read_at:
+            return  # nobody wrote anything since
         with self._ledger_may_fail("asked"):
             asked = asking.standing(self.ledger)
+            self._read_at = written
             self._paused = frozenset(asked.paused)
             for job, by in asked.now.items():
                 desk = self.desks.get(job)

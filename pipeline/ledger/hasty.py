@@ -31,6 +31,12 @@ class HastyLedger(Ledger):
             yield connection
 
     @contextmanager
+    def begin_lightly(self) -> Iterator[sa.Connection]:
+        """As of every ledger."""
+        with self._asked(), super().begin_lightly() as connection:
+            yield connection
+
+    @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """As of every ledger."""
         with self._asked(), super().read() as connection:

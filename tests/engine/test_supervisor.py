@@ -23,7 +23,7 @@ import structlog
 
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig, StepSpec
-from pipeline.engine import history, supervisor
+from pipeline.engine import asking, history, supervisor
 from pipeline.engine.configwatch import Verdict
 from pipeline.engine.desks import AT_ONCE, GAP
 from pipeline.engine.supervisor import Supervisor
@@ -262,6 +262,28 @@ def test_a_burst_of_files_is_few_runs(place: Path) -> None:
 def test_what_waits_is_looked_at_again_soon(place: Path) -> None:
     with serving(place, {"again": {"watch": True, "poll": "1m"}}):
         until(lambda: len(begun(place, "again:end")) >= 2)
+
+
+def test_what_people_ask_for_is_read_when_somebody_has_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of hundreds of clients: nobody asks for anything most of the time."""
+    store, other = ledger(place), ledger(place)
+    service = Supervisor(config(place, {"tick": {"every": "1h"}}), store, pace=Pace(asked=0.0))
+    read: list[object] = []
+    standing = asking.standing
+
+    def counted(one: Ledger) -> asking.Asked:
+        read.append(one)
+        return standing(one)
+
+    monkeypatch.setattr(asking, "standing", counted)
+    for _ in range(3):
+        service._listen_to_people()
+    assert len(read) == (3 if store.written() is None else 1)
+    asking.run_now(other, "tick", by="olena")
+    service._listen_to_people()
+    assert service.desks["tick"].asked == "olena"
+    store.close()
+    other.close()
 
 
 def test_f58_the_service_itself_notices_an_unusual_silence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

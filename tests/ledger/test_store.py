@@ -128,6 +128,54 @@ def test_values_are_kept_and_replaced(open_ledger: Open) -> None:
     ledger.close()
 
 
+def test_what_is_written_lightly_is_seen_by_all_and_only_the_disk_is_not_waited_for(open_ledger: Open) -> None:
+    ledger, other = open_ledger(), open_ledger()
+    synced: list[Any] = []
+
+    def write(begin: Callable[[], AbstractContextManager[sa.Connection]], value: int) -> None:
+        with begin() as conn:
+            ledger.set_value(conn, "cursor", "a", value)
+            if ledger.path:
+                synced.append(conn.exec_driver_sql("PRAGMA synchronous").scalar_one())
+
+    for value, begin in enumerate((ledger.begin, ledger.begin_lightly, ledger.begin_lightly, ledger.begin)):
+        write(begin, value)
+        with other.read() as conn:
+            assert other.get_value(conn, "cursor", "a") == value
+    assert synced == ([2, 1, 1, 2] if ledger.path else []), "FULL is 2, NORMAL 1"
+
+    def fail() -> None:
+        with ledger.begin_lightly() as conn:
+            ledger.set_value(conn, "cursor", "a", 4)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with ledger.read() as conn:
+        assert ledger.get_value(conn, "cursor", "a") == 3
+    for one in (ledger, other):
+        one.close()
+
+
+def test_whether_somebody_has_written_is_known_without_asking_the_database(open_ledger: Open) -> None:
+    ledger, other = open_ledger(), open_ledger()
+    with ledger.read() as conn:
+        ledger.get_value(conn, "cursor", "a")
+    before = ledger.written()
+    if ledger.path is None or sys.platform == "win32":
+        assert before is None
+    else:
+        assert ledger.written() == before
+        with other.begin() as conn:
+            other.set_value(conn, "cursor", "a", 1)
+        assert ledger.written() != before
+    for one in (ledger, other):
+        one.close()
+    if ledger.path:
+        ledger.path.unlink()
+        ledger.written()  # gone, and no reason to fail
+
+
 def test_times_come_back_aware_and_naive_ones_are_refused(open_ledger: Open) -> None:
     ledger = open_ledger()
     with ledger.begin() as conn:
