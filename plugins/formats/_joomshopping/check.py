@@ -7,7 +7,8 @@ import io
 import re
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, starmap
+from operator import eq
 
 from pipeline.api import PHP_LINE_LIMIT, Chunk, ColumnRows, Finding, PhpCsvReader, PhpRow, T, Text, Where
 from plugins.formats._joomshopping.layout import Layout
@@ -75,9 +76,10 @@ class Checker:
             lines = text[:-1].split("\n") if text.count("\n") == len(rows) else io.StringIO(text, newline="")
             # strict: a quote that is still open at the end, or followed by more, is left to the slow reader.
             read = csv.reader(lines, delimiter=self._layout.settings.delimiter, strict=True)
-            if list(read) != list(map(list, rows)):
+            # row by row, so that the next row's cells take the memory of the last one's
+            if not all(starmap(eq, zip(read, map(list, rows), strict=True))):
                 return False
-        except (csv.Error, UnicodeDecodeError):
+        except (csv.Error, ValueError):  # no text, or another number of rows
             return False
         return not any(map(_opens_late, rows.columns if isinstance(rows, ColumnRows) else rows))
 
