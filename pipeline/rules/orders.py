@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 
 from pipeline.errors import Finding, Where
 from pipeline.model import Order, OrderLine, cents, changed
@@ -20,9 +21,14 @@ HUGE = Decimal(10) ** 12
 
 def is_currency(code: str) -> bool:
     """Whether ISO 4217 knows the code."""
+    return code in _currencies()
+
+
+@cache
+def _currencies() -> frozenset[str]:
     from babel.numbers import list_currencies
 
-    return code in list_currencies()
+    return frozenset(list_currencies())
 
 
 def normal_order(order: Order) -> Order:
@@ -35,12 +41,16 @@ def normal_order(order: Order) -> Order:
         "status": order.status.strip().casefold(),
         "customer": normal_party(order.customer),
         "delivery": delivery,
-        "lines": tuple(
-            changed(line, {"code": line.code.strip(), "name": tidy(line.name), "number": line.number or n})
-            for n, line in enumerate(order.lines, 1)
-        ),
+        "lines": tuple(_normal_line(line, n) for n, line in enumerate(order.lines, 1)),
     }
     return changed(order, news)
+
+
+def _normal_line(line: OrderLine, place: int) -> OrderLine:
+    code, name = line.code.strip(), tidy(line.name)
+    if line.number and code == line.code and name == line.name:
+        return line
+    return replace(line, code=code, name=name, number=line.number or place)
 
 
 def order_findings(
@@ -77,9 +87,9 @@ def order_findings(
             )
         )
     for what, amount in (
-        (T("a discount"), min((d.amount for d in order.discounts), default=ZERO)),
-        (T("a delivery cost"), order.delivery.cost),
-        (T("a total"), order.total),
+        (_A_DISCOUNT, min((d.amount for d in order.discounts), default=ZERO)),
+        (_A_COST, order.delivery.cost),
+        (_A_TOTAL, order.total),
     ):
         if amount < 0:
             text = T("Order {number} has {what} below 0: {amount}.", number=order.number, what=what, amount=amount)
@@ -99,6 +109,8 @@ def order_findings(
 
 def line_findings(order: Order, line: OrderLine, *, code_needed: bool = True) -> Iterator[Finding]:
     """What is wrong with one item: no article (nor a name, where that would do), or numbers that cannot be."""
+    if line.code and line.quantity > 0 and line.price >= 0 and not line.discount:
+        return  # as nearly all are
     where = at_line(order, line)
     if not line.code and (code_needed or not line.name):
         text = T("Item {n} ({name}) has no code.", n=line.number, name=line.name)
@@ -121,6 +133,13 @@ def line_findings(order: Order, line: OrderLine, *, code_needed: bool = True) ->
 
 def _number_findings(order: Order, where: Where) -> list[Finding]:
     """Numbers that no order has: a format of one's own may let them through, and they break reckoning."""
+    every = [order.total, order.delivery.cost, order.payment.fee]
+    every += [discount.amount for discount in order.discounts]
+    every += [tax for _, tax in order.taxes]
+    for line in order.lines:
+        every += (line.price, line.quantity, line.discount, line.price * line.quantity)
+    if all(number.is_finite() and -HUGE < number < HUGE for number in every):
+        return []
     numbers = [
         (where, order.total),
         (where, order.delivery.cost),
@@ -247,6 +266,7 @@ def at_line(order: Order, line: OrderLine) -> Where:
     return Where(order=order.number, order_line=line.number or None, line=line.source_line)
 
 
+_A_DISCOUNT, _A_COST, _A_TOTAL = T("a discount"), T("a delivery cost"), T("a total")
 _ASK_SITE = T("Mend the order at the site and let it come again.")
 _TAX_RULE = T(
     "Tax is reckoned by rate on items, delivery and fee after discounts; correct <taxes> or the rates on the site."

@@ -165,6 +165,8 @@ def _in_cents(parts: Sequence[Decimal]) -> list[Decimal]:
     """Each part in cents, by largest remainder, so that they make the rounded sum of the exact ones."""
     down = [part.quantize(CENT, ROUND_FLOOR) for part in parts]
     left = int((cents(sum(parts, ZERO)) - sum(down, ZERO)) / CENT)
+    if not left:
+        return down
     order = sorted(range(len(parts)), key=lambda i: (down[i] - parts[i], i))
     for i in order[:left]:
         down[i] += CENT
@@ -174,10 +176,12 @@ def _in_cents(parts: Sequence[Decimal]) -> list[Decimal]:
 def _reckon(order: Order, parts: Sequence[Decimal]) -> Totals:
     *sums, delivery, fee, off = _in_cents(parts)
     lines, discount = sum(sums, ZERO), -off
-    within = min(discount, sum((max(s, ZERO) for s in sums), ZERO))
-    nets = [s - part for s, part in zip(sums, spread(within, [max(s, ZERO) for s in sums]), strict=True)]
-    others = spread(discount - within, [max(delivery, ZERO), max(fee, ZERO)])
-    nets += [delivery - others[0], fee - others[1]]
+    nets = [*sums, delivery, fee]
+    if discount:
+        within = min(discount, sum((max(s, ZERO) for s in sums), ZERO))
+        nets = [s - part for s, part in zip(sums, spread(within, [max(s, ZERO) for s in sums]), strict=True)]
+        others = spread(discount - within, [max(delivery, ZERO), max(fee, ZERO)])
+        nets += [delivery - others[0], fee - others[1]]
     rates = [*(line.tax_rate for line in order.lines), order.delivery.tax_rate, order.payment.tax_rate]
     included = order.prices_include_tax
     by_rate: dict[Decimal, Decimal] = {}

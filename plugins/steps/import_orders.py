@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -50,7 +51,8 @@ from pipeline.api import (
 
 ZERO = Decimal(0)
 
-STATUSES: dict[str, Literal["create", "nothing", "hold"]] = {
+_What = Literal["create", "nothing", "hold"]
+STATUSES: dict[str, _What] = {
     "new": "create",
     "confirmed": "create",
     "paid": "create",
@@ -188,16 +190,36 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
 def _by_status(
     order: Order, settings: ImportOrdersSettings, context: PlanContext
 ) -> Literal["create", "nothing", "hold", "unknown"]:
-    status = _status(order, context)
-    told = STATUSES | {name.strip().casefold(): what for name, what in settings.statuses.items()}
-    return told.get(status, "unknown")
+    return _told(tuple(settings.statuses.items())).get(_status(order, context), "unknown")
+
+
+@lru_cache(maxsize=256)  # it is asked several times an order
+def _told(statuses: tuple[tuple[str, _What], ...]) -> Mapping[str, _What]:
+    """What orders of each status become, by the step's own ``statuses`` over the built-in ones."""
+    return STATUSES | {name.strip().casefold(): what for name, what in statuses}
 
 
 def _status(order: Order, context: PlanContext) -> str:
     """The order's status as people have mapped it; case does not matter."""
     said = order.status.strip().casefold() or "new"
-    meant = {code.strip().casefold(): to for (kind, code), to in context.mappings.items() if kind == "status"}
+    if not context.mappings:
+        return said
+    meant = {code.strip().casefold(): to for code, to in _of_statuses(context.mappings).items()}
     return meant.get(said, said).strip().casefold()
+
+
+def _of_statuses(mappings: Mapping[tuple[str, str], str]) -> Mapping[str, str]:
+    """Those of statuses, as they are written. A client may have thousands of others, and all orders of a batch are
+    planned by the very same mappings: they are looked through once."""
+    global _last_mapped  # noqa: PLW0603
+    last = _last_mapped
+    if last is None or last[0] is not mappings or last[1] != len(mappings):
+        found = {code: to for (kind, code), to in mappings.items() if kind == "status"}
+        last = _last_mapped = (mappings, len(mappings), found)
+    return last[2]
+
+
+_last_mapped: tuple[Mapping[tuple[str, str], str], int, Mapping[str, str]] | None = None
 
 
 def _unknown_status(order: Order) -> Finding:
@@ -249,8 +271,8 @@ def _choices(order: Order, settings: ImportOrdersSettings, context: PlanContext)
 def _status_choice(order: Order, context: PlanContext) -> Choice:
     """The order's status, as people or the step have mapped it."""
     said = order.status.strip().casefold() or "new"
-    for kind, code in context.mappings:
-        if kind == "status" and code.strip().casefold() == said:
+    for code in _of_statuses(context.mappings):
+        if code.strip().casefold() == said:
             found = mapped("status", code, context.mappings, context.people)
             return replace(found, value=_status(order, context), said=order.status)
     by: Literal["order", "built-in"] = "order" if order.status.strip() else "built-in"
