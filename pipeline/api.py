@@ -54,7 +54,7 @@ from pipeline.flow import (
     Wanted,
 )
 from pipeline.http import HttpClient, Reply
-from pipeline.manyrows import insert_rows, run_rows
+from pipeline.manyrows import insert_rows, look_up, run_rows
 from pipeline.model import (
     CENT,
     Address,
@@ -475,6 +475,7 @@ __all__ = [
     "key_parts",
     "known_encoding",
     "line_sum",
+    "look_up",
     "mapped",
     "mapped_column",
     "matcher",

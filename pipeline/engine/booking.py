@@ -155,8 +155,7 @@ def _write_rows(walk: Inbound, conn: sa.Connection, works: Sequence[Work], now: 
     ctx = walk.ctx
     new = [work for work in works if not work.row]
     known = [work for work in works if work.row]
-    order_rows.insert(conn, [_columns(walk, work, now) for work in new])
-    rows = order_rows.by_keys(conn, {work.key for work in new})
+    rows = order_rows.insert(conn, [_columns(walk, work, now) for work in new])
     for work in new:
         work.row = rows[work.key]
     for work in known:
@@ -213,7 +212,9 @@ def decided(ctx: RunContext, settings: Settings, choices: Sequence[Choice]) -> d
     if not choices:
         return None
     job = ctx.config.jobs.get(ctx.job)
-    number = next((place for place, spec in enumerate(job.steps) if spec.params == settings), 0) if job else 0
+    steps = [spec.params for spec in job.steps] if job else []
+    # the very same one, as a rule: comparing two is work for each order
+    number = next((place for place, params in enumerate(steps) if params is settings or params == settings), 0)
     return {
         "config": ctx.config.config_hash,
         "job": ctx.job,
@@ -314,9 +315,7 @@ def commit(walk: Inbound, conn: sa.Connection, done: Sequence[tuple[Work, Docume
         now,
     )
     subjects = [_subject(work) for work, _ref, _existed in made]
-    carded = {
-        subject for kind in ("held", "in_doubt") for subject in cards.carded(conn, walk.ctx.client, subjects, kind)
-    }
+    carded = cards.carded(conn, walk.ctx.client, subjects, "held", "in_doubt")
     for work, ref, existed in made:
         if _subject(work) in carded:
             telling.close_cards(

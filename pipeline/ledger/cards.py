@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from pipeline.errors import Finding
 from pipeline.ledger.tables import OrderState, cards, files, orders, row_dict
+from pipeline.manyrows import look_up
 from pipeline.texts import Text
 
 Row = dict[str, Any]
@@ -120,18 +121,21 @@ def lock(conn: sa.Connection, client: str, number: int) -> Row:
     return row_dict(conn.execute(query).one())
 
 
-def carded(conn: sa.Connection, client: str, subjects: Collection[str], kind: str) -> set[str]:
-    """Which of these subjects have an open card of this kind."""
+_CARDED = sa.select(cards.c.subject).where(
+    cards.c.client == sa.bindparam("client"),
+    cards.c.subject.in_(sa.bindparam("subjects", expanding=True)),
+    cards.c.kind.in_(sa.bindparam("kinds", expanding=True)),
+    cards.c.state == "open",
+)
+
+
+def carded(conn: sa.Connection, client: str, subjects: Collection[str], *kinds: str) -> set[str]:
+    """Which of these subjects have an open card of one of these kinds."""
     found: set[str] = set()
     wanted = sorted(subjects)
     for start in range(0, len(wanted), _CHUNK):
-        query = sa.select(cards.c.subject).where(
-            cards.c.client == client,
-            cards.c.subject.in_(wanted[start : start + _CHUNK]),
-            cards.c.kind == kind,
-            cards.c.state == "open",
-        )
-        found.update(conn.execute(query).scalars())
+        some = wanted[start : start + _CHUNK]
+        found.update(row[0] for row in look_up(conn, _CARDED, client=client, subjects=some, kinds=kinds))
     return found
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from pipeline.errors import Finding
 from pipeline.ledger.tables import FileState, files, row_dict, set_each
+from pipeline.manyrows import insert_rows, look_up
 from pipeline.ports import RemoteFile
 
 Row = dict[str, Any]
@@ -72,8 +73,7 @@ def insert_seen(conn: sa.Connection, client: str, connection: str, seen: Iterabl
         }
         for file in seen
     ]
-    if rows:
-        conn.execute(files.insert(), rows)
+    insert_rows(conn, files, rows)
 
 
 def update(conn: sa.Connection, ids: Collection[int], now: datetime, **values: Any) -> None:
@@ -173,10 +173,16 @@ def forget(conn: sa.Connection, file_id: int) -> None:
     conn.execute(files.delete().where(files.c.id == file_id))
 
 
+_ANY_QUARANTINED = (
+    sa.select(files.c.id)
+    .where(files.c.client == sa.bindparam("client"), files.c.state == FileState.QUARANTINED)
+    .limit(1)
+)
+
+
 def older_quarantined(conn: sa.Connection, client: str, ids: Collection[int]) -> list[int]:
     """Quarantined files that these ones have taken the place of: the same name in the same inbox."""
-    any_at_all = sa.select(files.c.id).where(files.c.client == client, files.c.state == FileState.QUARANTINED).limit(1)
-    if conn.execute(any_at_all).first() is None:
+    if not look_up(conn, _ANY_QUARANTINED, client=client):
         return []
     newer = files.alias("newer")
     known = sorted(ids)

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.ledger.tables import FileState, OrderState, files, orders, row_dict, set_each, sightings
-from pipeline.manyrows import insert_rows
+from pipeline.manyrows import insert_rows, look_up
 
 Row = dict[str, Any]
 _CHUNK = 400
@@ -20,21 +20,43 @@ UNFINISHED = (OrderState.NEW, OrderState.CREATING)
 #: States that are no end: whoever carries an order on leaves the others alone.
 STILL_OPEN = (*UNFINISHED, OrderState.HELD, OrderState.IN_DOUBT)
 
+#: a row of which no column was given; ``insert`` is given those that have another default
+_EMPTY: Row = dict.fromkeys(orders.columns.keys())
+_BY_KEYS = sa.select(orders).where(orders.c.key.in_(sa.bindparam("keys", expanding=True)))
+_IDS = sa.select(orders.c.key, orders.c.id).where(orders.c.key.in_(sa.bindparam("keys", expanding=True)))
+_SIGHTED = sa.select(sightings.c.order_row, sightings.c.file_id, sightings.c.line).where(
+    sightings.c.order_row.in_(sa.bindparam("ids", expanding=True))
+)
+_UNFINISHED_FILES = (
+    sa.select(sightings.c.file_id)
+    .join(orders, orders.c.id == sightings.c.order_row)
+    .where(
+        sightings.c.file_id.in_(sa.bindparam("ids", expanding=True)),
+        orders.c.state.in_(UNFINISHED) | (sightings.c.outcome == "amending"),
+    )
+    .distinct()
+)
+
 
 def by_keys(conn: sa.Connection, keys: Collection[str]) -> dict[str, Row]:
     """Rows by key."""
     found: dict[str, Row] = {}
     wanted = sorted(keys)
     for start in range(0, len(wanted), _CHUNK):
-        query = sa.select(orders).where(orders.c.key.in_(wanted[start : start + _CHUNK]))
-        for row in conn.execute(query):
-            found[row.key] = row_dict(row)
+        for row in look_up(conn, _BY_KEYS, keys=wanted[start : start + _CHUNK]):
+            named = dict(zip(_EMPTY, row, strict=True))
+            found[named["key"]] = named
     return found
 
 
-def insert(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """New orders, all columns given alike."""
+def insert(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, Row]:
+    """New orders, all columns given alike; gives their rows by key."""
     insert_rows(conn, orders, rows)
+    ids: dict[str, int] = {}
+    wanted = sorted(row["key"] for row in rows)
+    for start in range(0, len(wanted), _CHUNK):
+        ids.update((key, row_id) for key, row_id in look_up(conn, _IDS, keys=wanted[start : start + _CHUNK]))
+    return {row["key"]: {**_EMPTY, **row, "id": ids[row["key"]]} for row in rows}
 
 
 def update(conn: sa.Connection, row_id: int, now: datetime, **values: Any) -> None:
@@ -83,13 +105,12 @@ def update_each(conn: sa.Connection, rows: Sequence[Mapping[str, Any]], now: dat
 
 def add_sightings(conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write down appearances; one that is there already (a run that was resumed) stays as it is."""
-    here = (sightings.c.order_row, sightings.c.file_id, sightings.c.line)
     known: set[tuple[int, int, int | None]] = set()
     # by their orders: a large file has very many appearances
     wanted = sorted({row["order_row"] for row in rows})
     for start in range(0, len(wanted), _CHUNK):
-        query = sa.select(*here).where(sightings.c.order_row.in_(wanted[start : start + _CHUNK]))
-        known.update((row[0], row[1], row[2]) for row in conn.execute(query))
+        some = wanted[start : start + _CHUNK]
+        known.update((row[0], row[1], row[2]) for row in look_up(conn, _SIGHTED, ids=some))
     fresh = []
     for row in rows:
         place = (row["order_row"], row["file_id"], row["line"])
@@ -104,16 +125,7 @@ def unfinished_files(conn: sa.Connection, file_ids: Collection[int]) -> set[int]
     found: set[int] = set()
     known = sorted(file_ids)
     for start in range(0, len(known), _CHUNK):
-        query = (
-            sa.select(sightings.c.file_id)
-            .join(orders, orders.c.id == sightings.c.order_row)
-            .where(
-                sightings.c.file_id.in_(known[start : start + _CHUNK]),
-                orders.c.state.in_(UNFINISHED) | (sightings.c.outcome == "amending"),
-            )
-            .distinct()
-        )
-        found.update(conn.execute(query).scalars())
+        found.update(row[0] for row in look_up(conn, _UNFINISHED_FILES, ids=known[start : start + _CHUNK]))
     return found
 
 

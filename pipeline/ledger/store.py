@@ -26,7 +26,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from pipeline.errors import ConfigError, Transient, system_words
 from pipeline.ledger import tables as t
 from pipeline.ledger.reserve import Reserve
-from pipeline.manyrows import insert_rows
+from pipeline.manyrows import insert_rows, look_up
 from pipeline.ports import Clock, Notice
 from pipeline.sqlitefile import file_engine
 from pipeline.texts import T
@@ -272,9 +272,8 @@ class Ledger:
 
     def get_value(self, conn: sa.Connection, kind: str, name: str) -> Any:
         """The small value kept under ``kind`` and ``name``, or None."""
-        v = t.values
-        query = sa.select(v.c.value).where(v.c.client == self.client, v.c.kind == kind, v.c.name == name)
-        return conn.execute(query).scalar_one_or_none()
+        found = look_up(conn, _VALUE, client=self.client, kind=kind, name=name)
+        return found[0][0] if found else None
 
     def set_value(self, conn: sa.Connection, kind: str, name: str, value: Any) -> None:
         """Keep a small value."""
@@ -320,9 +319,8 @@ class Ledger:
 
     def holds_in(self, conn: sa.Connection, lease: Lease, *, lock: bool = False) -> bool:
         """The same inside a transaction; ``lock`` keeps anybody from taking it over until the transaction ends."""
-        row = t.leases
-        query = sa.select(row.c.fence).where(row.c.client == self.client, row.c.name == lease.name)
-        return conn.execute(query.with_for_update() if lock else query).scalar() == lease.fence
+        found = look_up(conn, _FENCE_LOCKED if lock else _FENCE, client=self.client, name=lease.name)
+        return bool(found) and found[0][0] == lease.fence
 
     def database_now(self, conn: sa.Connection) -> datetime:
         """The time by which leases are judged: the server's, which all machines share; for a file, this machine's."""
@@ -481,6 +479,15 @@ def _pool(url: sa.URL, to_connect: Mapping[str, Any]) -> dict[str, Any]:
 
 
 #: Kept: ``json.dumps`` with arguments makes a new one for each value.
+_VALUE = sa.select(t.values.c.value).where(
+    t.values.c.client == sa.bindparam("client"),
+    t.values.c.kind == sa.bindparam("kind"),
+    t.values.c.name == sa.bindparam("name"),
+)
+_FENCE = sa.select(t.leases.c.fence).where(
+    t.leases.c.client == sa.bindparam("client"), t.leases.c.name == sa.bindparam("name")
+)
+_FENCE_LOCKED = _FENCE.with_for_update()
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 

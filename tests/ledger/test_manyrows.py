@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.ledger.tables import Moment
-from pipeline.manyrows import insert_rows, run_rows
+from pipeline.manyrows import insert_rows, look_up, run_rows
 from plugins.systems.books.tables import Exact
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -132,3 +132,52 @@ def test_an_update_by_rows(conn: sa.Connection) -> None:
 def test_no_rows_are_nothing(conn: sa.Connection) -> None:
     insert_rows(conn, things, [])
     assert _raw(conn, "things") == []
+
+
+_ALL = sa.select(things).order_by(things.c.id)
+_BY_NAMES = _ALL.where(things.c.name.in_(sa.bindparam("names", expanding=True)))
+_BY_AMOUNTS = _ALL.where(
+    things.c.amount.in_(sa.bindparam("amounts", expanding=True)), things.c.at <= sa.bindparam("until")
+)
+_FIXED = _ALL.where(things.c.name.in_(["№1", "№3"]), things.c.good == sa.bindparam("good")).limit(5)
+_COUNTED = sa.select(sa.func.count(), sa.func.max(things.c.at)).where(things.c.id > sa.bindparam("least"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "given"),
+    [
+        (_ALL, {}),
+        (_BY_NAMES, {"names": ["№2"]}),
+        (_BY_NAMES, {"names": ("№2", "№1", "№2")}),
+        (_BY_NAMES, {"names": [f"№{n}" for n in range(401)]}),
+        (_BY_NAMES, {"names": []}),
+        (
+            _BY_AMOUNTS,
+            {"amounts": [Decimal("1.50"), Decimal(3)], "until": NOON.astimezone(timezone(timedelta(hours=2)))},
+        ),
+        (_FIXED, {"good": False}),
+        (_COUNTED, {"least": 1}),
+        (_COUNTED, {"least": 99}),
+        (_COUNTED, {"least": None}),
+    ],
+)
+def test_a_look_up_finds_what_sqlalchemy_finds(
+    conn: sa.Connection, statement: sa.Select[Any], given: dict[str, Any]
+) -> None:
+    insert_rows(conn, things, [row(1), row(2, data=None), row(3, at=None), row(4, amount=None, name="%s ? :x")])
+    wanted = [tuple(one) for one in conn.execute(statement, given)]
+    assert [tuple(one) for one in look_up(conn, statement, **given)] == wanted
+    assert [tuple(one) for one in look_up(conn, statement, **given)] == wanted, "kept, and used again"
+
+
+@pytest.mark.parametrize(
+    ("statement", "given"),
+    [(_BY_NAMES, {}), (_BY_AMOUNTS, {"amounts": [1.5], "until": NOON}), (_COUNTED, {"least": object()})],
+)
+def test_what_cannot_be_asked_is_refused_as_sqlalchemy_refuses_it(
+    conn: sa.Connection, statement: sa.Select[Any], given: dict[str, Any]
+) -> None:
+    with pytest.raises(sa.exc.SQLAlchemyError) as ours:
+        look_up(conn, statement, **given)
+    with pytest.raises(type(ours.value)):
+        conn.execute(statement, given)
