@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -36,6 +37,7 @@ from pipeline.api import (
     T,
     TextColumn,
     Variant,
+    look_up,
     normal_form,
 )
 from plugins.systems.books import tables as t
@@ -252,32 +254,35 @@ def products(database: Database, since: datetime | None, chunk: int = 500) -> It
                 )
 
 
+def _shown_name() -> ColumnElement[Any]:
+    x = t.product_texts.c
+    of = x.product_id == t.products.c.id
+    ours = select(x.name).where(of, x.language == "uk-UA").scalar_subquery()
+    return func.coalesce(ours, select(func.min(x.name)).where(of).scalar_subquery())
+
+
+_ASKED = 400
+_NAMED = select(t.products.c.id, t.products.c.code, t.products.c.normal, _shown_name().label("name"))
+_BY_CODE = _NAMED.where(t.products.c.code.in_(bindparam("codes", expanding=True)))
+_BY_NORMAL = _NAMED.where(t.products.c.normal.in_(bindparam("forms", expanding=True))).order_by(t.products.c.code)
+
+
 def find(connection: Connection, codes: Collection[str], rules: MatchRules) -> Mapping[str, Sequence[Ref]]:
     """For each of ``codes`` the product of exactly that code, else all of the same normal form; unknown are absent."""
     wanted = list(dict.fromkeys(codes))
-    named = (
-        select(t.products.c.id, t.products.c.code, t.products.c.normal, _shown_name().label("name"))
-        .join(t.product_texts, t.product_texts.c.product_id == t.products.c.id, isouter=True)
-        .group_by(t.products.c.id, t.products.c.code, t.products.c.normal)
-    )
     found: dict[str, tuple[Ref, ...]] = {}
-    for some in _chunks(wanted):
-        for row in connection.execute(named.where(t.products.c.code.in_(some))):
-            found[row.code] = (Ref(str(row.id), row.code, row.name or ""),)
+    for some in _chunks(wanted, _ASKED):
+        for number, code, _normal, name in look_up(connection, _BY_CODE, codes=some):
+            found[code] = (Ref(str(number), code, name or ""),)
     forms = {code: form for code in wanted if code not in found and (form := normal_form(code, rules))}
     alike: dict[str, list[Ref]] = {}
-    for some in _chunks(sorted(set(forms.values()))):
-        for row in connection.execute(named.where(t.products.c.normal.in_(some)).order_by(t.products.c.code)):
-            alike.setdefault(row.normal, []).append(Ref(str(row.id), row.code, row.name or ""))
+    for some in _chunks(sorted(set(forms.values())), _ASKED):
+        for number, code, normal, name in look_up(connection, _BY_NORMAL, forms=some):
+            alike.setdefault(normal, []).append(Ref(str(number), code, name or ""))
     for code, form in forms.items():
         if form in alike:
             found[code] = tuple(alike[form])
     return found
-
-
-def _shown_name() -> ColumnElement[Any]:
-    x = t.product_texts.c
-    return func.coalesce(func.max(case((x.language == "uk-UA", x.name))), func.min(x.name))
 
 
 def _check_field(name: str) -> None:

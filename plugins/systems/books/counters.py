@@ -3,16 +3,19 @@ leaves no gap."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
+from pipeline.api import look_up
 from plugins.systems.books import tables as t
+
+_LAST = select(t.counters.c.last).where(t.counters.c.name == bindparam("name")).with_for_update()
 
 
 def lock(connection: Connection, name: str) -> int:
     """The last number given; whoever asks next waits until this transaction has ended."""
-    last = connection.execute(select(t.counters.c.last).where(t.counters.c.name == name).with_for_update()).scalar()
-    if last is not None:
-        return int(last)
+    found = look_up(connection, _LAST, name=name)
+    if found and found[0][0] is not None:
+        return int(found[0][0])
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as add
 

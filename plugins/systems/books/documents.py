@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, select, tuple_, update
+from sqlalchemy import Connection, Insert, bindparam, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from pipeline.api import (
@@ -34,6 +34,7 @@ from pipeline.api import (
     Who,
     cents,
     insert_rows,
+    look_up,
     order_totals,
     rate_of,
     run_rows,
@@ -44,13 +45,27 @@ from plugins.systems.books.database import Database, in_doubt
 from plugins.systems.books.parties import Parties
 from plugins.systems.books.periods import check_open, closed_until
 from plugins.systems.books.settings import BooksSettings
-from plugins.systems.books.store import ensure
+from plugins.systems.books.store import ensure, known_codes
 
 KIND = "order"
 _D = t.documents.c
 _SHOWN = select(
     _D.id, _D.number, _D.key, _D.created_at, _D.total, _D.order_id, t.currencies.c.code.label("currency")
 ).join_from(t.documents, t.currencies, t.currencies.c.id == _D.currency_id)
+_BY_KEY = _SHOWN.where(_D.key.in_(bindparam("keys", expanding=True)))
+#: By ids of sources and of orders, each for itself: pairs of them would have SQLite look through all documents of the
+#: client. A pair more than is wanted does no harm.
+_OF_SOURCE = _SHOWN.add_columns(_D.source_id).where(
+    _D.kind == KIND,
+    _D.client == bindparam("client"),
+    _D.source_id == bindparam("source"),
+    _D.order_id.in_(bindparam("ids", expanding=True)),
+)
+_CURRENCIES = select(t.currencies.c.code, t.currencies.c.id).where(
+    t.currencies.c.code.in_(bindparam("codes", expanding=True))
+)
+_SERVICES = select(t.products.c.id).where(t.products.c.id.in_(bindparam("ids", expanding=True)), t.products.c.service)
+_CHUNK = 400
 _NONE = Decimal("0.00")
 OrderKey = tuple[str, str]
 
@@ -71,10 +86,10 @@ def find(connection: Connection, keys: Collection[str]) -> dict[str, DocumentRef
     """The documents that exist for ``keys``."""
     wanted = list(keys)
     found: dict[str, DocumentRef] = {}
-    for start in range(0, len(wanted), 5000):
-        some = wanted[start : start + 5000]
-        for row in connection.execute(_SHOWN.where(_D.key.in_(some))):
-            found[row.key] = _ref(row)
+    for start in range(0, len(wanted), _CHUNK):
+        for row in look_up(connection, _BY_KEY, keys=wanted[start : start + _CHUNK]):
+            ref = _ref(row)
+            found[ref.key] = ref
     return found
 
 
@@ -192,14 +207,7 @@ class Batch:
 
     def _not_there(self) -> list[int]:
         by_key = find(self._connection, {draft.key for draft in self._drafts})
-        wanted = {(draft.order.source, draft.order.id) for draft in self._drafts}
-        rows = self._connection.execute(
-            _SHOWN.add_columns(t.sources.c.code.label("source"))
-            .join(t.sources, t.sources.c.id == _D.source_id)
-            .where(_D.kind == KIND, _D.client == self._client)
-            .where(tuple_(t.sources.c.code, _D.order_id).in_(sorted(wanted)))
-        )
-        by_order: dict[OrderKey, DocumentRef] = {(row.source, row.order_id): _ref(row) for row in rows}
+        by_order = self._of_orders({(draft.order.source, draft.order.id) for draft in self._drafts})
         fresh: list[int] = []
         first: dict[str | OrderKey, int] = {}
         for n, draft in enumerate(self._drafts):
@@ -213,14 +221,26 @@ class Batch:
                 fresh.append(n)
         return fresh
 
+    def _of_orders(self, wanted: set[OrderKey]) -> dict[OrderKey, DocumentRef]:
+        by_source: dict[str, list[str]] = {}
+        for source, order in sorted(wanted):
+            by_source.setdefault(source, []).append(order)
+        found: dict[OrderKey, DocumentRef] = {}
+        for source, number in known_codes(self._connection, t.sources, by_source).items():
+            orders = by_source[source]
+            for start in range(0, len(orders), _CHUNK):
+                some = orders[start : start + _CHUNK]
+                rows = look_up(self._connection, _OF_SOURCE, client=self._client, source=number, ids=some)
+                found.update(((source, row[5]), _ref(row)) for row in rows)
+        return found
+
     def _reference_ids(self, drafts: Sequence[DocumentDraft]) -> dict[str, dict[str, int]]:
         orders = [draft.order for draft in drafts]
-        c = t.currencies.c
         codes = sorted({order.currency for order in orders})
         return {
             "source": ensure(self._connection, t.sources, {order.source for order in orders}),
             "status": ensure(self._connection, t.statuses, {order.status for order in orders}),
-            "currency": {r.code: r.id for r in self._connection.execute(select(c.code, c.id).where(c.code.in_(codes)))},
+            "currency": {code: int(number) for code, number in look_up(self._connection, _CURRENCIES, codes=codes)},
         }
 
     def _default_warehouse(self, drafts: Sequence[DocumentDraft]) -> int | Held | None:
@@ -231,9 +251,12 @@ class Batch:
     def _service_ids(self, drafts: Sequence[DocumentDraft]) -> set[str]:
         # strings, as refs carry them
         ids = {int(ref.id) for draft in drafts for ref in draft.products if ref.id.isdecimal()}
-        p = t.products.c
-        rows = self._connection.execute(select(p.id).where(p.id.in_(sorted(ids)), p.service))
-        return {str(row.id) for row in rows}
+        known = sorted(ids)
+        return {
+            str(row[0])
+            for start in range(0, len(known), _CHUNK)
+            for row in look_up(self._connection, _SERVICES, ids=known[start : start + _CHUNK])
+        }
 
     def _free_stock(self, drafts: Sequence[DocumentDraft]) -> dict[tuple[int, int], Decimal]:
         ids = {int(ref.id) for draft in drafts for ref in draft.products if ref.id.isdecimal()}
@@ -515,7 +538,8 @@ def _adding(column: str, dialect: str) -> Insert:
 
 
 def _ref(row: Any) -> DocumentRef:
-    return DocumentRef(str(row.id), row.number, row.key, row.created_at, row.total, row.currency)
+    number, shown, key, created_at, total, _order, currency = row[:7]  # of _SHOWN
+    return DocumentRef(str(number), shown, key, created_at, total, currency)
 
 
 def id_of(ref: Ref | None, where: Where) -> int | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, select, update
 
-from pipeline.api import NewProduct, Offer, ProductDraft, Ref, RowOutcome
+from pipeline.api import NewProduct, Offer, ProductDraft, Ref, RowOutcome, look_up
 from plugins.systems.books import tables as t
 from plugins.systems.books.applying import Taking, creating, in_batches
 from plugins.systems.books.database import Database
@@ -28,6 +29,21 @@ def by_name(connection: Connection, names: Collection[str]) -> dict[str, tuple[R
         for row in connection.execute(query.where(_TEXTS.c.name_key.in_(some))):
             found.setdefault(row.name_key, {})[row.code] = Ref(str(row.id), row.code, row.name or "")
     return {name: tuple(found[form].values()) for name, form in keys.items() if form in found}
+
+
+def references(connection: Connection, table: Table, codes: Collection[str]) -> dict[str, Ref]:
+    """The known ones of ``codes`` in a reference table."""
+    return {
+        code: Ref(str(number), code, name)
+        for some in _chunks(list(codes), 400)
+        for number, code, name in look_up(connection, _named(table), codes=some)
+    }
+
+
+@cache
+def _named(table: Table) -> Select[Any]:
+    c = table.c
+    return select(c.id, c.code, c.name).where(c.code.in_(bindparam("codes", expanding=True)))
 
 
 def add(database: Database, products: Sequence[NewProduct], taking: Taking) -> Sequence[RowOutcome]:

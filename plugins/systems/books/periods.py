@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from pipeline.api import Held, T, Where
+from pipeline.api import Held, T, Where, look_up
 from plugins.systems.books import tables as t
 
 _CLOSED = "closed_until"  # name of the fact
+_FACT = select(t.facts.c.value).where(t.facts.c.name == bindparam("name"))
 
 
 def closed_until(connection: Connection) -> datetime | None:
     """The moment before which nothing may come or change any more; None: all is open."""
-    found = connection.execute(select(t.facts.c.value).where(t.facts.c.name == _CLOSED)).scalar()
-    return datetime.fromisoformat(found) if found else None
+    found = look_up(connection, _FACT, name=_CLOSED)
+    return datetime.fromisoformat(found[0][0]) if found and found[0][0] else None
 
 
 def close_until(connection: Connection, moment: datetime | None) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy import Table as SqlTable
 
-from pipeline.api import MatchRules, T, Text, normal_form
+from pipeline.api import MatchRules, T, Text, look_up, normal_form
 from plugins.systems.books import tables as t
 from plugins.systems.books.keys import email_key, name_key, phone_key
 from plugins.systems.books.load import Item, Report, Table
@@ -141,17 +142,30 @@ def ensure(
     wanted = sorted(set(codes))
     if not wanted:
         return {}
-    found = {r.code: r.id for r in connection.execute(select(table.c.code, table.c.id).where(table.c.code.in_(wanted)))}
+    found = known_codes(connection, table, wanted)
     missing = [code for code in wanted if code not in found]
     if missing:
         from sqlalchemy.dialects import postgresql, sqlite
 
         add = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table).on_conflict_do_nothing()
         connection.execute(add, [{"code": code, "name": (names or {}).get(code, "")} for code in missing])
-        found |= {
-            r.code: r.id for r in connection.execute(select(table.c.code, table.c.id).where(table.c.code.in_(missing)))
-        }
+        found |= known_codes(connection, table, missing)
     return found
+
+
+def known_codes(connection: Connection, table: SqlTable, codes: Iterable[str]) -> dict[str, int]:
+    """The ids of those of ``codes`` that are in a reference table."""
+    wanted = list(codes)
+    return {
+        code: number
+        for start in range(0, len(wanted), 400)
+        for code, number in look_up(connection, _by_code(table), codes=wanted[start : start + 400])
+    }
+
+
+@cache
+def _by_code(table: SqlTable) -> Select[Any]:
+    return select(table.c.code, table.c.id).where(table.c.code.in_(bindparam("codes", expanding=True)))
 
 
 def renormalise(connection: Connection, rules: MatchRules) -> None:

@@ -181,10 +181,7 @@ class Books(Following):
                 return {ref.code: ref for ref in naming.services(connection, codes)}
         table = self._table(kind)
         with self.reading() as connection:
-            rows = connection.execute(
-                select(table.c.id, table.c.code, table.c.name).where(table.c.code.in_(list(codes)))
-            )
-            return {row.code: Ref(str(row.id), row.code, row.name) for row in rows}
+            return naming.references(connection, table, codes)
 
     def references(self, kind: str) -> Sequence[Ref]:
         """All of that kind, ordered by code."""

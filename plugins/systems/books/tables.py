@@ -74,6 +74,13 @@ def tidy(value: Any) -> Decimal | None:
     return from_micros(value if isinstance(value, int) else int(value.scaleb(PLACES)))
 
 
+@lru_cache(maxsize=65536)  # prices, rates and quantities come again and again
+def _micros(value: Decimal) -> int:
+    if not fits(value):
+        raise ValueError(f"{value!r} cannot be stored exactly")
+    return int(value.scaleb(PLACES))
+
+
 class Exact(TypeDecorator[Decimal]):
     """A Decimal with up to six places, exact on both databases; sums and comparisons in SQL are exact too."""
 
@@ -88,9 +95,10 @@ class Exact(TypeDecorator[Decimal]):
         """Refuse what is not a Decimal or does not fit."""
         if value is None:
             return None
-        if not isinstance(value, Decimal) or not fits(value):
+        if not isinstance(value, Decimal) or not value.is_finite():
             raise ValueError(f"{value!r} cannot be stored exactly")
-        return int(value.scaleb(PLACES)) if dialect.name == "sqlite" else value
+        micros = _micros(value)
+        return micros if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - SQLAlchemy's form
         """Give a Decimal with at least two places back."""
