@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
@@ -86,7 +87,7 @@ class Inbound:
         """Add a row to the table of what happened."""
         self.told.add(row)
 
-    @property
+    @cached_property  # asked for each file, and the assertion is slow
     def format(self) -> OrderFormat:
         """The step's format, as one that reads orders."""
         assert isinstance(self.plugin.format, OrderFormat)

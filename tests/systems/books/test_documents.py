@@ -19,6 +19,7 @@ from pipeline.api import ConfigError, Discount, FormatContext, Held, Order, Part
 from pipeline.testing.documents_contract import DocumentsContract, Subject, drafts_of, order
 from plugins.formats.order_xml import OrderXml, OrderXmlSettings
 from plugins.systems.books import tables as t
+from plugins.systems.books.documents import _OF_SOURCE, KIND
 from plugins.systems.books.views import document_view
 
 if TYPE_CHECKING:
@@ -402,3 +403,11 @@ def test_references_are_found_and_ensured(place: Place) -> None:
     assert books.ensure("party", "0042").name == "Роздрібний покупець"
     with pytest.raises(ConfigError, match="no references of kind colour"):
         books.find_references("colour", ["red"])
+
+
+def test_orders_are_looked_up_by_the_whole_of_their_index(lite: Place) -> None:
+    """By a part of it SQLite would look through all documents of the client for each batch."""
+    with lite.open().reading() as connection:
+        words = str(_OF_SOURCE.compile(dialect=connection.dialect)).replace("__[POSTCOMPILE_ids]", "?, ?")
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", (KIND, "demo", 1, "1", "2")).all()
+    assert any("source_id=? AND order_id=?" in row[3] for row in plan), plan
