@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli import common
+from pipeline.errors import ConfigError
 from pipeline.texts import TN, T, hide_from_now_on, use_language
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Folder = Annotated[
     Path | None,
     typer.Argument(
+        metavar="DIR",
         help=str(T("A client's folder, or one with a folder for each of many clients (default: --config).")),
         show_default=False,
     ),
@@ -48,13 +50,18 @@ def many(context: typer.Context, folder: Path | None) -> Path | None:
     return None
 
 
-def read(context: typer.Context, folder: Path, served: Callable[[Found], bool] | None = None) -> tuple[Found, ...]:
-    """Every client there, with the language of the service in use, and all their secrets masked."""
+def read(
+    context: typer.Context, folder: Path, served: Callable[[Found], bool] | None = None, *, defaults: bool = False
+) -> tuple[Found, ...]:
+    """Every client there, with the language of the service in use, and all their secrets masked.
+
+    ``defaults``: its own settings are not read. Raises ConfigError when they are wrong, or when there is no client.
+    """
     from pipeline.config.clients import read_clients
     from pipeline.config.masking import mask
-    from pipeline.config.service import load_service
+    from pipeline.config.service import ServiceConfig, load_service
 
-    settings = load_service(folder)
+    settings = ServiceConfig() if defaults else load_service(folder)
     use_language(common.options(context).language or os.environ.get("MISTOK_LANGUAGE") or settings.language)
     found = read_clients(folder, served=served)
     secrets = frozenset(secret for one in found if one.config is not None for secret in one.config.secrets)
@@ -70,7 +77,14 @@ def check(context: typer.Context, folder: Path, *, connect: bool, write_probe: b
     from pipeline.cli import check as one_client
 
     worst, rows = common.DONE, []
-    clients = read(context, folder)
+    try:
+        clients = read(context, folder)
+    except ConfigError as error:  # such as a typo in service.yaml: the clients' mistakes are told all the same
+        clients = read(context, folder, defaults=True)
+        worst = common.WRONG
+        rows.append({"client": None, "findings": error.findings, "exit_code": worst})
+        if not as_json:
+            common.show_findings(error.findings)
     for found in clients:
         if found.config is None:
             code = common.WRONG

@@ -24,7 +24,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
     parser.add_argument("--plot", type=Path, metavar="OUT", help="draw them there (SVG)")
     parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md, .json and .svg")
-    parser.add_argument("--from", type=Path, metavar="JSON", dest="given", help="measure nothing: figures of before")
+    parser.add_argument(
+        "--from", type=Path, metavar="JSON", dest="given", action="append", default=[],
+        help="measure nothing: figures of before; may be repeated, for lines that were measured in several runs",
+    )  # fmt: skip
     args = parser.parse_args()
     if min(args.files, args.rows, args.rounds) < 1:
         parser.error("--files, --rows and --rounds are at least 1")
@@ -40,7 +43,7 @@ def main() -> None:
             print(f"\r{words:<60}", end="", file=sys.stderr, flush=True)
 
     if args.given:
-        figures = json.loads(args.given.read_text(encoding="utf-8"))
+        figures = report.joined([json.loads(one.read_text(encoding="utf-8")) for one in args.given], tuple(LINES))
     else:
         figures = measure(Options(args.files, args.rows, args.rounds), args.only, say)
     say("")

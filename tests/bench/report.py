@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-HEAD = ("", "of", "Mistok", "beside it", "", "measured", "goal", "reached", "peak MiB")
+HEAD = ("", "of", "rounds", "Mistok", "beside it", "", "measured", "goal", "reached", "peak MiB")
 #: What a goal's figure is called where it is no ratio of rates.
 _OF = {
     "rate": "",
@@ -20,13 +20,13 @@ _RATIOS = ("rate", "worst", "time", "time_to_file", "peak_ratio")
 _PAGE = """\
 # Benchmarks
 
-Made by `uv run python -m tests.bench --docs`; edit nothing here by hand. What is not reached, and why, and what was
-tried: [below](#what-is-not-reached).
+Made by `uv run python -m tests.bench --docs`{joined}; edit nothing here by hand. What is not reached, and
+why, and what was tried: [below](#what-is-not-reached).
 
 Every line is measured beside others that do the same: first of all a plain script as a user would write it, without
 any safety (no check, no archive, no sync, nothing to go on from after a crash). All run in turns, each in a process of
-its own, {rounds} rounds where a line does not say otherwise; the figures are medians. Read the **ratios**: absolute
-figures move from machine to machine, and from hour to hour.
+its own, as many rounds as the table says; the figures are medians. Read the **ratios**: absolute figures move from
+machine to machine, and from hour to hour. What a ratio compares was always measured in one and the same run.
 
 {table}
 
@@ -34,7 +34,7 @@ figures move from machine to machine, and from hour to hour.
 
 ![Each goal, and how far from it we are](benchmarks.svg)
 
-- *of*: how many files, rows or orders it was measured with.
+- *of*: how many files, rows or orders it was measured with; *rounds*: how often.
 - *measured*: Mistok's rate through that of what stands beside it, of the work alone (connected, logged in and out
   again, but with all code loaded before), or the figure that the line names.
 - *goal*: the least (“≥”) or the most (“≤”) that is aimed at; “–” where none is set.
@@ -71,6 +71,7 @@ def _rows(line: Mapping[str, Any]) -> list[tuple[str, ...]]:
             (
                 title,
                 f"{line['count']:,}" if number == 0 else "",
+                f"{len(line['sides']['mistok']['rounds'])}" if number == 0 else "",
                 _rate(line, line["sides"]["mistok"]),
                 _rate(line, other) if other else line["missing"].get(beside, "–"),
                 "" if beside == "plain" else beside,
@@ -138,10 +139,23 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join((row[0].ljust(widths[0]), *cells[1:]))
 
 
+def joined(several: Sequence[Mapping[str, Any]], order: Sequence[str]) -> dict[str, Any]:
+    """Figures of several runs as one, by the keys of ``order``; a line of several runs is that of the last."""
+    lines = {line["key"]: line for figures in several for line in figures["lines"]}
+    return {
+        **several[0],
+        "lines": [lines[key] for key in order if key in lines],
+        "loads": [load for figures in several for load in figures.get("loads", [figures["machine"]["load"]])],
+    }
+
+
 def machine(figures: Mapping[str, Any]) -> str:
     """The machine in one sentence, without its full stop."""
     m = figures["machine"]
-    load = f"; {m['load']} processes were busy on it before the start" if m["load"] is not None else ""
+    loads = [one for one in figures.get("loads", [m["load"]]) if one is not None]
+    least, most = (min(loads), max(loads)) if loads else (0, 0)
+    times = f"{least}" if least == most else f"{least} to {most}"
+    load = f"; {times} processes were busy on it in the minute before" if loads else ""
     return (
         f"{m['cores']} cores, {m['system']} on "
         f"{m['architecture']}, Python {m['python']}, SQLite {m['sqlite']}, {m['sftp_server']}, "
@@ -153,9 +167,10 @@ def page(figures: Mapping[str, Any], remarks: str = "") -> str:
     """docs/benchmarks.md. ``remarks``: what people write about the figures (tests/bench/remarks.md)."""
     lines = ["| " + " | ".join(HEAD) + " |", "|---" + "|---:" * (len(HEAD) - 1) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows(figures)]
+    runs = len(figures.get("loads", [None]))
     notes = "\n".join(f"- **{line['title']}** (`{line['key']}`): {line['note']}." for line in figures["lines"])
     return _PAGE.format(
-        rounds=figures["options"]["rounds"],
+        joined=f", line after line in {runs} runs on one machine" if runs > 1 else "",
         table="\n".join(lines),
         reached=reached(figures),
         notes=notes,

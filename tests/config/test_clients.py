@@ -18,6 +18,7 @@ from pipeline.config.clients import (
     read_clients,
 )
 from pipeline.errors import ConfigError
+from tests.e2e.command import here
 
 CONFIG = """\
 client: {name}
@@ -181,3 +182,15 @@ def test_folders_alone_may_be_looked_at(tmp_path: Path) -> None:
     assert not any(roster.look() for _ in range(3))
     client(tmp_path, "b")
     assert roster.look().added == (tmp_path / "b",)
+
+
+def test_a_mistake_in_the_services_settings_hides_none_of_the_clients(tmp_path: Path) -> None:
+    client(tmp_path, "a")
+    (client(tmp_path, "b") / "config.yaml").write_text("client: b\njobz: {}\n", "utf-8")
+    (tmp_path / "service.yaml").write_text("wrokers: 2\n", "utf-8")
+    said = here("--language", "en", "check", tmp_path)
+    assert said.code == 2
+    words = said.out + said.err
+    assert "Did you mean `workers`?" in words
+    assert "Did you mean `jobs`?" in words
+    assert "is right: client a" in words
