@@ -8,7 +8,7 @@ touched. Killed anywhere, the next run goes on from the ledger and the archive.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -18,12 +18,13 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from pipeline.archive import ArchiveCopy, ArchiveItem
-from pipeline.engine import acknowledge, mending, quiet, reading, sharing, telling, unread
-from pipeline.engine.ahead import LEAST, Fetch
+from pipeline.archive import ArchiveItem
+from pipeline.engine import acknowledge, ahead, mending, quiet, reading, second, sharing, telling, unread
+from pipeline.engine.ahead import Fetch
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
 from pipeline.engine.keeping import Keeper
+from pipeline.engine.second import Helpers, Second
 from pipeline.engine.stillness import rest
 from pipeline.engine.told import Told
 from pipeline.errors import Finding, MistokError, Refused, Transient, Where
@@ -31,7 +32,7 @@ from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState
-from pipeline.ports import FormatContext, OrderFormat, ReadResult, RemoteFile, wire_text
+from pipeline.ports import Decoded, FormatContext, OrderFormat, ReadResult, RemoteFile, wire_text
 from pipeline.settings import Settings
 from pipeline.texts import T
 
@@ -276,29 +277,43 @@ class Inbound:
         looks = [look for look in looks if look.file.size <= self.settings.max_size]
         ordered = sorted((look for look in looks if look.row), key=_age)
         batches = [*_batches(ordered, self.settings.batch)]
+        helpers = Helpers(self._second, left=2 if len(ordered) >= ahead.LEAST else 0)
         done = 0
+        taken: _Claimed | None = None
         coming: _Claimed | None = None
         try:
             for batch, after in zip_longest(batches, batches[1:]):
                 self.hold_on()
-                claimed = coming or self._claim(batch)
-                coming = None
-                with closing(claimed.fetch):
-                    staged = self._stage(claimed)
-                    self.ctx.reach("inbound:staged")
-                    coming = self._ahead(after)
-                    copies = self._keep(claimed, staged)
-                self._take_kept(staged, copies)
+                taken, coming = coming or self._claim(batch, helpers), None
+                staged = self._stage(taken)
+                self.ctx.reach("inbound:staged")
+                if after and not self.ctx.slice_is_over:
+                    coming = self._ahead(after, helpers)
+                self._take_staged(taken, staged)
+                taken.fetch.close()
                 done += len(batch)
                 self.ctx.progress(done, len(ordered), T("files"))
                 if done < len(ordered) and self.ctx.slice_is_over:
                     self.more = True
                     return
         finally:
-            if coming is not None:
-                coming.fetch.close()
+            helpers.close()  # nobody waits for it any more
+            for one in (taken, coming):
+                if one is not None:
+                    one.fetch.close()
 
-    def _claim(self, looks: Sequence[Look]) -> _Claimed:
+    def _second(self) -> Second | None:
+        """The process that helps. None where others are to have the machine as well."""
+        ctx = self.ctx
+        if ctx.slice_ends is not None or ctx.is_lent(self.settings.inbox):
+            return None
+
+        def read(item: ArchiveItem) -> Decoded:
+            return self.format.decode(item.data or b"", self.format_settings, self.format_context(item.name))
+
+        return second.start(ctx.archive.keep_many, read)
+
+    def _claim(self, looks: Sequence[Look], helpers: Helpers) -> _Claimed:
         ctx = self.ctx
         rows = {look.file: look.row for look in looks if look.row is not None}
         assert self.lease is not None
@@ -314,47 +329,56 @@ class Inbound:
                 fence=self.lease.fence,
             )
         ctx.reach("inbound:claimed")
-        return _Claimed(rows, now, Fetch(ctx, self.settings.inbox, list(rows)))
-
-    def _ahead(self, looks: Sequence[Look] | None) -> _Claimed | None:
-        """The next batch, on its way already where that is worth it."""
-        ctx, inbox = self.ctx, self.settings.inbox
-        if looks is None or len(looks) < LEAST or ctx.slice_is_over or ctx.is_lent(inbox):
-            return None
-        if ctx.transport(inbox).local_path(self.settings.folder) is not None:
-            return None
-        claimed = self._claim(looks)
-        claimed.fetch.start()
+        claimed = _Claimed(rows, now, Fetch(ctx, self.settings.inbox, list(rows)))
+        if len(looks) >= ahead.LEAST and (helper := helpers.get()) is not None:
+            claimed.fetch.start(helper, lambda result: self._for_helper(claimed, result))
         return claimed
 
-    def _keep(self, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]]) -> Sequence[ArchiveCopy]:
-        if not staged:
-            return ()
-        ctx = self.ctx
-        copies = ctx.archive.keep_many(
-            [
-                ArchiveItem(
-                    result.path,
-                    row["name"],
-                    ctx.client,
-                    claimed.at.astimezone(ctx.config.zone),
-                    connection=self.settings.inbox,
-                    folder=result.file.folder,
-                    modified=result.file.modified,
-                    raw=result.file.raw,
-                    job=ctx.job,
-                    data=result.data,
-                )
-                for row, result in staged
-            ]
-        )
-        ctx.reach("inbound:kept")
-        return copies
+    def _ahead(self, looks: Sequence[Look], helpers: Helpers) -> _Claimed | None:
+        """The next batch, on its way already where that is worth it."""
+        ctx, inbox = self.ctx, self.settings.inbox
+        if len(looks) < ahead.LEAST or ctx.is_lent(inbox):
+            return None
+        if helpers.get() is None and ctx.transport(inbox).local_path(self.settings.folder) is not None:
+            return None
+        claimed = self._claim(looks, helpers)
+        if not claimed.fetch.started:
+            claimed.fetch.start(None, lambda _result: None)
+        return claimed
 
-    def _take_kept(self, staged: Sequence[tuple[Row, ReadResult]], copies: Sequence[ArchiveCopy]) -> None:
+    def _for_helper(self, claimed: _Claimed, result: ReadResult) -> ArchiveItem | None:
+        """What the second process is given of a file: nothing of one that is not whole, or large."""
+        if result.error is not None or result.data is None:
+            return None
+        if not self.format.complete(_end(result), self.format_settings):
+            return None
+        return self._item(claimed, claimed.rows[result.file], result)
+
+    def _item(self, claimed: _Claimed, row: Row, result: ReadResult) -> ArchiveItem:
+        ctx = self.ctx
+        return ArchiveItem(
+            result.path,
+            row["name"],
+            ctx.client,
+            claimed.at.astimezone(ctx.config.zone),
+            connection=self.settings.inbox,
+            folder=result.file.folder,
+            modified=result.file.modified,
+            raw=result.file.raw,
+            job=ctx.job,
+            data=result.data,
+        )
+
+    def _take_staged(self, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]]) -> None:
         if not staged:
             return
         ctx = self.ctx
+        kept = claimed.fetch.copies()
+        rest = [pair for pair in staged if pair[1].file not in kept]
+        made = ctx.archive.keep_many([self._item(claimed, *pair) for pair in rest]) if rest else ()
+        kept = {**kept, **{result.file: copy for (_row, result), copy in zip(rest, made, strict=True)}}
+        copies = [kept[result.file] for _row, result in staged]
+        ctx.reach("inbound:kept")
         now = ctx.clock.now()
         with self.begin() as conn:
             file_rows.update_each(
@@ -382,7 +406,10 @@ class Inbound:
         ctx.reach("inbound:archived")
         # what was read back from the archive just now need not be read once more
         data = {row["id"]: result.data for row, result in staged if result.data is not None}
-        reading.process(self, [row for row, _result in staged], data)
+        files = {row["id"]: result.file for row, result in staged}
+        reading.process(
+            self, [row for row, _result in staged], data, lambda row_id: claimed.fetch.decoded(files[row_id])
+        )
 
     def _stage(self, claimed: _Claimed) -> list[tuple[Row, ReadResult]]:
         rows = claimed.rows

@@ -8,7 +8,7 @@ one at a time, and are quarantined after TRIES, so that the others go on.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -76,9 +76,22 @@ def _uncount(walk: Inbound, ids: Sequence[int], now: datetime) -> None:
         file_rows.update(conn, [one for one in ids if one not in walk.stumbled], now, tries=0)
 
 
-def process(walk: Inbound, rows: Sequence[Row], data: Mapping[int, bytes] | None = None) -> None:
-    """Read archived files, book their orders, acknowledge what is done. ``data``: by the ids of rows, the bytes of
-    copies that were read back a moment ago; all others are read from the archive.
+def _nothing(_row_id: int) -> None:
+    """Nothing was read before."""
+
+
+def process(
+    walk: Inbound,
+    rows: Sequence[Row],
+    data: Mapping[int, bytes] | None = None,
+    ready: Callable[[int], Decoded | None] = _nothing,
+) -> None:
+    """Read archived files, book their orders, acknowledge what is done.
+
+    Args:
+        data: by the ids of rows, the bytes of copies that were read back a moment ago; all others are read from the
+            archive.
+        ready: what was read of such bytes already, by the id of its row; asked once.
 
     Raises Transient or Refused when the ledger or the target cannot be used; all goes on with the next run.
     """
@@ -98,7 +111,7 @@ def process(walk: Inbound, rows: Sequence[Row], data: Mapping[int, bytes] | None
     for together in _together(walk, fresh):
         if _is_large(walk, together[0]) and _take_in_parts(walk, together[0]):
             continue
-        read = [(row, _decode(walk, row, at_hand.get(row["id"]))) for row in together]
+        read = [(row, ready(row["id"]) or _decode(walk, row, at_hand.get(row["id"]))) for row in together]
         _book(walk, [(row, decoded) for row, decoded in read if decoded is not None])
     acknowledge.rows(walk, rows)
 

@@ -97,3 +97,18 @@ def test_f04_killed_when_a_file_was_set_aside(
     assert [row[0] for row in told] == ["order", "quarantined"]
     assert len(invariants.books_rows(victim.config())) == 1
     victim.check()
+
+
+@pytest.mark.parametrize(
+    "point", ["inbound:kept", *(pytest.param(one, marks=pytest.mark.full) for one in POINTS if one != "inbound:kept")]
+)
+def test_f01_to_f04_killed_while_the_next_batch_is_on_its_way(
+    make_victim: Callable[[str, str], Victim], point: str
+) -> None:
+    victim = make_victim("local", "sqlite")
+    victim.drop_twenty()
+    assert victim.die(point, 1 + POINTS.index(point) % 2, ahead=True) == -9, victim.last_words
+    assert victim.run().state == "done"
+    assert list(victim.inbox.iterdir()) == []
+    assert len(invariants.books_rows(victim.config())) == 20
+    victim.check()
