@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -76,7 +76,8 @@ def check(context: typer.Context, folder: Path, *, connect: bool, write_probe: b
     """Check every config; the worst exit code."""
     from pipeline.cli import check as one_client
 
-    worst, rows = common.DONE, []
+    worst = common.DONE
+    rows: list[dict[str, Any]] = []
     try:
         clients = read(context, folder)
     except ConfigError as error:  # such as a typo in service.yaml: the clients' mistakes are told all the same
