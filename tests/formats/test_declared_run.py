@@ -12,6 +12,10 @@ import pytest
 from pipeline.api import CENT
 from pipeline.config.load import load_config
 from pipeline.engine.runtime import run_job
+from pipeline.ports import StreamedFormat
+from plugins.formats.csv_orders import CsvOrders
+from plugins.formats.json_orders import JsonOrders
+from plugins.formats.xml_orders import XmlOrders
 from tests.e2e.command import here
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +23,7 @@ FORMATS = ROOT / "samples" / "formats"
 SEED = f'{{type: books, seed: ["{ROOT}/samples/products.csv", "{ROOT}/samples/references.csv"]}}'
 
 
-@pytest.mark.parametrize(
+SAMPLES = pytest.mark.parametrize(
     ("sample", "job", "inbox", "counts", "documents"),
     [
         (
@@ -46,11 +50,43 @@ SEED = f'{{type: books, seed: ["{ROOT}/samples/products.csv", "{ROOT}/samples/re
         ),
     ],
 )
+
+
+@SAMPLES
 def test_a_sample_becomes_documents(
     tmp_path: Path, sample: str, job: str, inbox: str, counts: dict[str, int], documents: dict[str, str]
 ) -> None:
+    becomes_documents(tmp_path, sample, job, inbox, counts, documents)
+
+
+@pytest.mark.full
+@SAMPLES
+def test_it_becomes_the_same_when_it_is_large(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sample: str,
+    job: str,
+    inbox: str,
+    counts: dict[str, int],
+    documents: dict[str, str],
+) -> None:
+    def decode(*_: object) -> None:
+        raise AssertionError("it is read as a whole")
+
+    if sample.endswith(".xml"):
+        assert not isinstance(XmlOrders(), StreamedFormat)
+    monkeypatch.setattr(CsvOrders, "decode", decode)
+    monkeypatch.setattr(JsonOrders, "decode", decode)
+    becomes_documents(tmp_path, sample, job, inbox, counts, documents, "stream_from: 1")
+
+
+def becomes_documents(
+    tmp_path: Path, sample: str, job: str, inbox: str, counts: dict[str, int], documents: dict[str, str], more: str = ""
+) -> None:
     text = (FORMATS / sample).with_name("config.yaml").read_text(encoding="utf-8")
-    text = text.replace("{type: books}", SEED).replace("into: books\n", "into: books\n        stable: 0s\n")
+    text = text.replace("{type: books}", SEED).replace(
+        "into: books\n", f"into: books\n        stable: 0s\n        {more}\n"
+    )
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     (tmp_path / inbox).mkdir(parents=True)
     shutil.copy(FORMATS / sample, tmp_path / inbox)
