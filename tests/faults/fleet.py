@@ -165,11 +165,11 @@ class Fleet:
         """
         if len(self.clients) <= ALL_OF or self.server is None:
             return self.clients
-        with closing(sa.create_engine(self.ledger).connect()) as conn:
+        engine = sa.create_engine(self.ledger, poolclass=sa.NullPool)
+        with engine.connect() as conn:
             hit = [str(row.client) for row in conn.execute(sa.text(_HIT))]
-            states = set(conn.execute(sa.text(_STATES)).tuples())
-        wanted = {(name, "acknowledged", "created", len(files)) for name, files in self.dropped.items()}
-        assert {tuple(row) for row in states} == wanted
+            states = {tuple(row) for row in conn.execute(sa.text(_STATES))}
+        assert states == {(name, "acknowledged", "created", len(files)) for name, files in self.dropped.items()}
         tally.note("documents", sum(len(files) for files in self.dropped.values()))
         step = len(self.clients) // FEW
         return sorted({*hit[:ALL_OF], *self.clients[::step]})

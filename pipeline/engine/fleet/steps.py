@@ -22,7 +22,7 @@ from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.engine import asking, backoff, history, worker
 from pipeline.engine.fleet.settling import Before, Settled, settle
 from pipeline.engine.ownplugins import plugin_folder
-from pipeline.engine.runtime import Client, RunOptions, run_job
+from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
 from pipeline.engine.scheduler import Due
 from pipeline.engine.worker import Boot, Ended, Order, Runner
 from pipeline.flow import InboundSettings
@@ -239,7 +239,10 @@ class _Turn:
         if report.state == "skipped" and report.again_in is None:
             # somebody runs it by hand, or a worker that died holds its lease still: what was due then is due yet
             return Ended(order.number, "skipped", {}, min(15.0 * 2 ** min(order.tries, 3), 120.0), wake_in)
-        return Ended(order.number, report.state, dict(report.counts), report.again_in, wake_in, report.more)
+        again_in = report.again_in
+        if report.state == "failed" and again_in is None and _ledger_was_away(report):
+            again_in = AFTER_LEDGER
+        return Ended(order.number, report.state, dict(report.counts), again_in, wake_in, report.more)
 
     def _afterwards(self, ledger: Ledger, spec: JobConfig, ended: Ended) -> FleetEnded:
         """The same, with what the schedule wants next."""
@@ -257,10 +260,17 @@ class _Turn:
         )
 
 
+def _ledger_was_away(report: RunReport) -> bool:
+    """Whether that is what the run failed by, and it was back in time to have that written down."""
+    return any(finding.code == "ledger" for step in report.steps for finding in step.findings)
+
+
 def _before(ledger: Ledger, job: str) -> Before | None:
     found = history.last_ended(ledger, [job]).get(job)
     return Before(found.started, found.ended) if found is not None and found.ended is not None else None
 
 
+#: Seconds after which a run whose ledger was away is made up for.
+AFTER_LEDGER = 10.0
 #: A run that tells people has so long.
 TELLING = timedelta(minutes=2)
