@@ -422,6 +422,7 @@ def wait_for(true: Callable[[], object]) -> None:
 def test_of_many_clients_it_says_how_to_serve_all_of_them(place: Path) -> None:
     (place / "acme").mkdir()
     (place / "config.yaml").rename(place / "acme" / "config.yaml")
+    (place / "service.yaml").write_text("language: en\n", "utf-8")
     done = CliRunner().invoke(app, ["status", "--json", str(place)])
     assert done.exit_code == 3, done.output
     (client,) = json.loads(done.output)["clients"]
