@@ -43,13 +43,17 @@ def test_what_runs_jobs_in_many_variants_runs_in_one() -> None:
 
 def test_of_what_kills_programs_the_first_function_of_each_file_runs() -> None:
     file = "tests/faults/test_f01.py"
-    few = [Item(f"{file}::test_long", "full"), *items(f"{file}::test_f01", 2, "whole"), Item(f"{file}::test_f02")]
+    few: list[Any] = [
+        Item(f"{file}::test_long", "full"),
+        *items(f"{file}::test_f01", 2, "whole"),
+        Item(f"{file}::test_f02"),
+    ]
     run = {item.nodeid for item in few} - left_out(few)
     assert run == {f"{file}::test_f01[{taken(f'{file}::test_f01', 2)}]"}
 
 
 def test_what_is_for_ci_alone_is_left_out() -> None:
-    one = [Item("tests/engine/test_a.py::test_b"), Item("tests/engine/test_a.py::test_b[long]", "full")]
+    one: list[Any] = [Item("tests/engine/test_a.py::test_b"), Item("tests/engine/test_a.py::test_b[long]", "full")]
     assert left_out(one) == {"tests/engine/test_a.py::test_b[long]"}
     assert left_out(items("tests/rules/test_money.py::test_cents", 2, "full")) == {
         "tests/rules/test_money.py::test_cents[0]",
