@@ -26,14 +26,19 @@ from typing import Any
 import psutil
 
 from tests.bench import fleet as fleets
+from tests.faults.fleet import Fleet as Many
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "scaling.md"
+PAGE, FIGURES = ROOT / "docs" / "scaling.md", ROOT / "docs" / "scaling.json"
 #: Fetches in a second of a worker that has nothing to do: runs, and timers.
 ASKING = 1 / 1.0 + 1 / 0.5
 #: (workers, runs at once in each) of the fleets that are measured.
-POINTS = ((1, 2), (2, 2), (1, 4))
-TRIPS, CLIENTS = 25, 12
+POINTS = ((1, 2), (2, 2), (4, 2))
+TRIPS, CLIENTS = 25, 24
+#: Fleets of so many clients, with three timers each, are put into the queue, and what is due is handed out of it.
+SCHEDULES, CYCLES = (100, 1_000, 10_000), 60
+#: Orders of the import that is measured.
+ORDERS = 100
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,12 @@ class Costs:
     memory: float  #: MiB of a worker with its nursery
     memory_run: float  #: MiB more for each run at once
     trip: float = 0.0  #: seconds that a run of the measurement waits for its server
+    fetch_client: float = 0.0  #: of PostgreSQL, for one look for work, for each client that the worker has
+    connections: float = 0.0  #: to PostgreSQL of a worker of two runs at once that has nothing to do
+    bytes_client: float = 0.0  #: of the databases for each client with one run a job, its ledger rows and timers
+    order: float = 0.0  #: of a worker, for each order of an import into books
+    order_database: float = 0.0  #: of PostgreSQL (the ledger), for the same
+    idle: float = 0.0  #: of a core of a worker that has nothing to do
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,11 @@ class Told:
     database: float
 
 
+def look(costs: Costs, load: Load) -> float:
+    """Seconds of PostgreSQL for one look for work."""
+    return costs.fetch + load.clients * (costs.fetch_timer * load.timers + costs.fetch_client)
+
+
 class _Fleet:
     """One simulation. ``wave``: every client runs once, now; else each runs by its clock for ``seconds``."""
 
@@ -103,7 +119,7 @@ class _Fleet:
         self.queue: Any = simpy.Store(self.env)
         machines = [simpy.Resource(self.env, shape.cores) for _ in range(1 if shape.one_machine else shape.workers)]
         self.database = machines[0] if shape.one_machine else simpy.Resource(self.env, shape.database_cores)
-        self.fetch = costs.fetch + costs.fetch_timer * load.clients * load.timers
+        self.fetch = look(costs, load)
         self.waits: list[float] = []
         self.busy = {"places": 0.0, "cores": 0.0, "database": 0.0}
         self.over = 0
@@ -227,10 +243,18 @@ def _database_processes(it: fleets.Fleet) -> list[psutil.Process]:
     return [one for one in psutil.process_iter(["cmdline"]) if socket in " ".join(one.info["cmdline"] or ())][:1]
 
 
-def measure(work: Path, say: Any) -> tuple[Costs, list[dict[str, Any]]]:
-    """What things cost here, and how fast the fleets of :data:`POINTS` are."""
+Measured = tuple[Costs, list[dict[str, Any]], list[dict[str, float]]]
+
+
+def measure(work: Path, say: Any) -> Measured:
+    """What things cost here, how fast the fleets of :data:`POINTS` are, and how quickly :data:`SCHEDULES` are handed
+    out.
+    """
     points: list[dict[str, Any]] = []
     costs: Costs | None = None
+    say("schedules")
+    with fleets.fleet(work / "schedules", 1, 1) as it:
+        handed = [_hand_out(it, clients) for clients in SCHEDULES]
     for number, (workers, at_once) in enumerate(POINTS):
         say(f"{workers} workers, {at_once} at once")
         with fleets.fleet(work / str(number), CLIENTS, TRIPS) as it, ExitStack() as until_the_end:
@@ -247,15 +271,116 @@ def measure(work: Path, say: Any) -> tuple[Costs, list[dict[str, Any]]]:
             it.wait("wait", CLIENTS)
             seconds = time.perf_counter() - begun
             used, its = _seconds_of(started) - before, _seconds_of(database) - its
-            points.append({"workers": workers, "at_once": at_once, "rate": CLIENTS / seconds, "cores": used / seconds})
+            points.append(
+                {
+                    "workers": workers,
+                    "at_once": at_once,
+                    "rate": CLIENTS / seconds,
+                    "cores": used / seconds,
+                    "cores_here": os.cpu_count() or 1,
+                }
+            )
             if (workers, at_once) == (1, 2):
                 memory = [child.memory_info().rss / 2**20 for child in started[0].children(recursive=True)]
                 own = started[0].memory_info().rss / 2**20
                 fetch, timer = _fetches(it)
                 trip = TRIPS * 0.04 + 0.06
                 costs = Costs(used / CLIENTS, its / CLIENTS, fetch, timer, start, own + min(memory), max(memory), trip)
+                costs = replace(costs, bytes_client=_room(it) / CLIENTS, **_import(it, started, database))
+                costs = replace(costs, connections=_connections(it))
     assert costs is not None
-    return costs, points
+    few, many = handed[0], handed[-1]
+    each = (many["fetch"] - few["fetch"]) / (many["clients"] - few["clients"])
+    costs = replace(costs, fetch_client=max(each - 3 * costs.fetch_timer, 0.0))
+    return costs, points, handed
+
+
+def _room(it: fleets.Fleet) -> int:
+    """Bytes that both databases take more than when they were empty."""
+    from pipeline.engine.fleet import queue
+
+    total = 0
+    for url in (it.queue, it.ledger):
+        with queue.connect(url) as conn:
+            row = conn.execute(
+                "SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c "
+                "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname = 'public'"
+            ).fetchone()
+            total += int(row["bytes"]) if row else 0
+    return total
+
+
+def _connections(it: fleets.Fleet) -> int:
+    """To PostgreSQL, of all that is not this program."""
+    from pipeline.engine.fleet import queue
+
+    with queue.connect(it.queue) as conn:
+        row = conn.execute(
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE backend_type = 'client backend' "
+            "AND datname <> 'postgres' AND pid <> pg_backend_pid()"
+        ).fetchone()
+    return int(row["n"]) - 1 if row else 0  # ours that counts the runs
+
+
+def _import(it: fleets.Fleet, started: list[psutil.Process], database: list[psutil.Process]) -> dict[str, float]:
+    """What an import costs for each order, and a worker that waits."""
+    its, before, begun = _seconds_of(database), _seconds_of(started), time.perf_counter()
+    time.sleep(6)  # it is measured what a worker does meanwhile
+    seconds = time.perf_counter() - begun
+    idle, idle_database = (_seconds_of(started) - before) / seconds, (_seconds_of(database) - its) / seconds
+    clients = Many(it.folder, None, it.ledger, it.queue, every="1h")
+    its, before, begun = _seconds_of(database), _seconds_of(started), time.perf_counter()
+    clients.add("orders", ORDERS)
+    it.wait("orders", 1)
+    seconds = time.perf_counter() - begun
+    used = _seconds_of(started) - before - idle * seconds
+    used_database = _seconds_of(database) - its - idle_database * seconds
+    return {"idle": idle, "order": used / ORDERS, "order_database": max(used_database, 0.0) / ORDERS}
+
+
+def _hand_out(it: fleets.Fleet, clients: int) -> dict[str, float]:
+    """A queue with the timers of so many clients; what is due is handed out of it by one worker, nothing is run.
+
+    Gives seconds of one look for work among them all, and of one dispatch: the timer fetched and ended, the run asked
+    for, fetched and ended.
+    """
+    from pipeline.engine.fleet import queue
+
+    names = [f"c{number}" for number in range(clients)]
+    timers = [queue.queue_of(name, timers=True) for name in names]
+    runs = [queue.queue_of(name) for name in names]
+    with queue.connect(it.queue) as conn:
+        conn.execute("DELETE FROM procrastinate_jobs")
+        conn.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, scheduled_at, args) "
+            "SELECT 'c' || mod(n, %s) || ':t', %s, 'made-' || n, "
+            "now() + CASE WHEN n < %s THEN interval '-1 second' ELSE interval '1 day' END, '{}' "
+            "FROM generate_series(0, %s) AS n",
+            [clients, queue.TIMER, CYCLES, 3 * clients - 1],
+        )
+        conn.execute("ANALYZE procrastinate_jobs")
+        looks, cycles = [], []
+        for number in range(CYCLES):
+            begun = time.perf_counter()
+            conn.execute("SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], NULL)", [runs])  # there is none
+            looks.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            for names_of in (timers, runs):
+                row = conn.execute(
+                    "SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], NULL)", [names_of]
+                ).fetchone()
+                assert row is not None
+                assert row["id"] is not None
+                conn.execute("SELECT procrastinate_finish_job_v1(%s, 'succeeded', true)", [row["id"]])
+                if names_of is timers:
+                    assert queue.ask_on(conn, queue.Ask(names[number % clients], "orders", "watch"))
+            cycles.append(time.perf_counter() - begun)
+    return {
+        "clients": clients,
+        "fetch": sorted(looks)[CYCLES // 5],
+        "dispatch": sorted(cycles)[CYCLES // 5],
+        "worst": sorted(cycles)[int(CYCLES * 0.95)],
+    }
 
 
 def _fetches(it: fleets.Fleet) -> tuple[float, float]:
@@ -289,12 +414,11 @@ def _fetches(it: fleets.Fleet) -> tuple[float, float]:
 
 def check(costs: Costs, points: Sequence[dict[str, Any]]) -> Iterator[str]:
     """The model beside what was measured."""
-    cores = os.cpu_count() or 1
     yield "| workers | runs at once in each | measured, runs/s | model, runs/s | off by |"
     yield "|---:|---:|---:|---:|---:|"
     load = Load(CLIENTS, 60, costs.trip, timers=0)
     for point in points:
-        shape = Shape(point["workers"], point["at_once"], cores, one_machine=True)
+        shape = Shape(point["workers"], point["at_once"], point["cores_here"], one_machine=True)
         told = wave(shape, load, costs)
         off = told.rate / point["rate"] - 1
         yield (
@@ -312,7 +436,7 @@ def sizing(costs: Costs) -> Iterator[str]:
     yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
     for clients in (100, 300, 1000, 3000, 10_000):
         load = replace(TYPICAL, clients=clients)
-        fetch = (costs.fetch + costs.fetch_timer * clients * load.timers) * 1000
+        fetch = look(costs, load) * 1000
         found = smallest(load, costs, at_once=8)
         rate = clients / load.every
         if found is None:
@@ -333,8 +457,41 @@ def costs_table(costs: Costs) -> Iterator[str]:
     yield f"| of a core of PostgreSQL for one run | {costs.database * 1000:.0f} ms |"
     yield f"| one look for work in an empty queue | {costs.fetch * 1000:.2f} ms |"
     yield f"| the same with 10,000 timers in the queue | {(costs.fetch + 10_000 * costs.fetch_timer) * 1000:.1f} ms |"
+    if costs.order:
+        yield (
+            f"| an import, for each order: of a core of the worker's machine; of PostgreSQL "
+            f"| {costs.order * 1000:.1f} ms; {costs.order_database * 1000:.1f} ms |"
+        )
+        yield f"| a worker that has nothing to do | {costs.idle * 100:.0f} % of a core |"
+        yield f"| connections to PostgreSQL of a worker of two runs at once, between runs | {costs.connections:.0f} |"
+        total = costs.bytes_client * CLIENTS / 2**20
+        yield f"| all tables of both databases with {CLIENTS} clients | {total:.0f} MiB |"
     yield f"| start of a worker, once | {costs.start:.1f} s of a core |"
     yield f"| memory of a worker; of each run at once | {costs.memory:.0f} MiB; up to {costs.memory_run:.0f} MiB |"
+
+
+def dispatch_table(handed: Sequence[dict[str, float]]) -> Iterator[str]:
+    """How quickly what is due comes out of a queue with the schedules of many clients."""
+    yield (
+        "| clients, three timers each | one look for work | one run handed out | 95 of 100 | by one worker at most |"
+    )
+    yield "|---:|---:|---:|---:|---:|"
+    for one in handed:
+        yield (
+            f"| {one['clients']:,} | {one['fetch'] * 1000:.1f} ms | {one['dispatch'] * 1000:.1f} ms "
+            f"| {one['worst'] * 1000:.1f} ms | {1 / one['dispatch']:.0f} runs/s |"
+        )
+
+
+def parts(figures: dict[str, Any]) -> dict[str, str]:
+    """The tables of the page, from what was measured; that of larger fleets as it was reckoned then."""
+    costs = Costs(**figures["costs"])
+    return {
+        "costs": "\n".join(costs_table(costs)),
+        "dispatch": "\n".join(dispatch_table(figures["dispatch"])),
+        "model": "\n".join(check(costs, figures["points"])),
+        "sizing": "\n".join(figures["sizing"]),
+    }
 
 
 def write(page: Path, parts: dict[str, str]) -> None:
@@ -350,27 +507,22 @@ def write(page: Path, parts: dict[str, str]) -> None:
 def main() -> None:
     """Measure, check the model, tell."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--docs", action="store_true", help="write the tables into docs/scaling.md")
-    parser.add_argument(
-        "--costs", type=Path, help="a JSON file of measured costs: taken when it is there, else written"
-    )
+    parser.add_argument("--docs", action="store_true", help="write docs/scaling.json and the tables of docs/scaling.md")
+    parser.add_argument("--given", action="store_true", help="take what docs/scaling.json has, and measure nothing")
     chosen = parser.parse_args()
-    if chosen.costs and chosen.costs.exists():
-        kept = json.loads(chosen.costs.read_text(encoding="utf-8"))
-        costs, points = Costs(**kept["costs"]), kept["points"]
+    if chosen.given:
+        figures = json.loads(FIGURES.read_text(encoding="utf-8"))
     else:
+        os.environ.pop("TMPDIR", None)  # PostgreSQL runs as a user of its own, who may not enter another's folder
         with TemporaryDirectory(prefix="mistok-fleet-", ignore_cleanup_errors=True) as work:
-            costs, points = measure(Path(work), print)
-        if chosen.costs:
-            chosen.costs.write_text(json.dumps({"costs": asdict(costs), "points": points}, indent=1), encoding="utf-8")
-    parts = {
-        "costs": "\n".join(costs_table(costs)),
-        "model": "\n".join(check(costs, points)),
-        "sizing": "\n".join(sizing(costs)),
-    }
-    print("\n\n".join(parts.values()))
+            costs, points, handed = measure(Path(work), print)
+        figures = {"cores": os.cpu_count(), "costs": asdict(costs), "points": points, "dispatch": handed}
+    figures["sizing"] = list(sizing(Costs(**figures["costs"])))
+    made = parts(figures)
+    print("\n\n".join(made.values()))
     if chosen.docs:
-        write(PAGE, parts)
+        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write(PAGE, made)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.bench.fleet_model import Costs, Load, Shape, check, costs_table, smallest, steady, wave, write
+from tests.bench.fleet_model import (
+    FIGURES,
+    PAGE,
+    Costs,
+    Load,
+    Shape,
+    check,
+    costs_table,
+    look,
+    parts,
+    smallest,
+    steady,
+    wave,
+    write,
+)
 
 FREE = Costs(run=0, database=0, fetch=0, fetch_timer=0, start=1, memory=100, memory_run=20, trip=2.0)
 REAL = Costs(run=0.1, database=0.02, fetch=0.0005, fetch_timer=1e-6, start=3, memory=200, memory_run=90, trip=1.06)
@@ -52,7 +67,7 @@ def test_the_tables_are_written_between_their_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     marks = "".join(f"<!-- {name}: begin -->\nold\n<!-- {name}: end -->\n" for name in ("costs", "model"))
     page.write_text(f"before\n{marks}after\n", encoding="utf-8")
-    points = [{"workers": 1, "at_once": 2, "rate": 1.5, "cores": 0.3}]
+    points = [{"workers": 1, "at_once": 2, "rate": 1.5, "cores": 0.3, "cores_here": 2}]
     parts = {"costs": "\n".join(costs_table(REAL)), "model": "\n".join(check(REAL, points))}
     write(page, parts)
     write(page, parts)
@@ -61,3 +76,16 @@ def test_the_tables_are_written_between_their_marks(tmp_path: Path) -> None:
     assert text.count("| 1 | 2 | 1.50 |") == 1
     assert text.startswith("before\n")
     assert text.endswith("after\n")
+
+
+def test_a_look_for_work_is_the_dearer_the_more_timers_and_clients_there_are() -> None:
+    costs = replace(FREE, fetch=1e-3, fetch_timer=1e-6, fetch_client=2e-6)
+    assert look(costs, Load(1_000, 60, wait=1.0, timers=3)) == pytest.approx(6e-3)
+
+
+def test_the_page_says_what_was_measured() -> None:
+    figures = json.loads(FIGURES.read_text("utf-8"))
+    text = PAGE.read_text("utf-8")
+    for name, words in parts(figures).items():
+        told = text.partition(f"<!-- {name}: begin -->\n")[2].partition(f"\n<!-- {name}: end -->")[0]
+        assert told == words, f"{name}: uv run python -m tests.bench.fleet_model --given --docs"

@@ -247,22 +247,25 @@ def ask_now(url: str, ask: Ask) -> bool:
 
     A database that is no queue yet has no worker either: nothing is asked.
     """
+    with connect(url) as conn:
+        return is_there(conn) and ask_on(conn, ask)
+
+
+def ask_on(conn: psycopg.Connection[Any], ask: Ask) -> bool:
+    """The same over a connection to a database that is a queue."""
     import psycopg
     from psycopg.types.json import Jsonb
 
-    with connect(url) as conn:
-        if not is_there(conn):
-            return False
-        row = conn.execute(_TURN, {"lock": lock_of(ask)}).fetchone()
-        chosen = options(ask, int(row["turn"]) if row else 0)
-        try:
-            conn.execute(
-                "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(%s, %s, %s, %s, %s, %s, NULL)]"
-                "::procrastinate_job_to_defer_v1[])",
-                [chosen["queue"], RUN, chosen["priority"], chosen["lock"], ask.once, Jsonb(arguments(ask))],
-            )
-        except psycopg.errors.UniqueViolation:
-            return False
+    row = conn.execute(_TURN, {"lock": lock_of(ask)}).fetchone()
+    chosen = options(ask, int(row["turn"]) if row else 0)
+    try:
+        conn.execute(
+            "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(%s, %s, %s, %s, %s, %s, NULL)]"
+            "::procrastinate_job_to_defer_v1[])",
+            [chosen["queue"], RUN, chosen["priority"], chosen["lock"], ask.once, Jsonb(arguments(ask))],
+        )
+    except psycopg.errors.UniqueViolation:
+        return False
     return True
 
 
