@@ -76,9 +76,8 @@ class Service:
     last: datetime | None = None
     age: timedelta | None = None
     other_config: bool = False  #: it works by another config than the one in the file
-    queue: Mapping[str, Any] | None = (
-        None  #: of one that is a worker beside others: what of the client lies in the queue
-    )
+    #: Of one that is a worker beside others: what of the client lies in the queue.
+    queue: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,9 @@ def troubles(config: ClientConfig, found: Health, house: Path | None = None) -> 
     from pipeline.engine import health
 
     if found.down and health.scheduled(config):
-        if house is None:
+        if any(service.queue is not None for service in found.services):
+            yield T("No worker has this client: start `mistok worker`.")
+        elif house is None:
             yield T("No service is at work: start `mistok serve`.")
         else:
             yield T("No service is at work: start `mistok serve {folder}`.", folder=str(house))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from structlog.testing import capture_logs
 
+from pipeline.config.load import load_config
 from pipeline.engine.fleet.roster import APART, VERSIONS, Clients, Other
+from pipeline.engine.health import Health, Life, Service
+from pipeline.engine.shown.troubles import troubles
 from tests.engine.fleet import clients
 
 
@@ -115,3 +119,15 @@ def test_a_client_that_serve_has_is_left_to_it(tmp_path: Path) -> None:
     assert not roster.served
     roster.leave_to_serve(frozenset())
     assert "acme" in roster.served
+
+
+def test_who_does_the_work_that_nobody_does_is_a_worker(tmp_path: Path) -> None:
+    config = load_config(clients.write(tmp_path, "acme"))
+
+    def told(queue: dict[str, int] | None) -> str:
+        service = Service(Life.STOPPED, queue=queue)
+        now = Health(datetime.now(UTC), (service,), (), (), (), {}, 0, None, None, (), None, None)
+        return next(troubles(config, now)).render("en")
+
+    assert told({"waiting": 1, "running": 0, "workers": 0}) == "No worker has this client: start `mistok worker`."
+    assert told(None) == "No service is at work: start `mistok serve`."
