@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.engine.sync import match as matching
@@ -123,6 +123,11 @@ def told(made: SyncPlan) -> Any:
     )
 
 
+def bare(own: str, number: int, **values: Any) -> Offer:
+    return Offer(id=f"{own}{number}", product=f"{own}{number}", keys={"sku": f"Е-{number}"}, values=values)
+
+
+@example([], [bare("s", 0, name="Фарба"), bare("s", 1)], [bare("t", 0), bare("t", 1)], "flat", {}, "", False, False)
 @settings(max_examples=250)
 @given(
     sides("s"), sides("s"), sides("t"), st.sampled_from(sorted(TRAITS)), st.sampled_from(STEPS),

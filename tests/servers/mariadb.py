@@ -124,6 +124,8 @@ def start(*, tls: bool = True) -> MariaDb:
         "--no-defaults",
         *own,
         f"--datadir={data}",
+        # in a folder that is shared one that starts takes away the temporary tables of others that are at work
+        f"--tmpdir={data}",
         f"--socket={sock}",
         f"--pid-file={folder / 'pid'}",
         f"--port={port}",

@@ -146,7 +146,8 @@ class Glance:
         if (specials := source.get("specials")) and not self._are_plain(specials):
             return False
         if layout.odd:
-            if layout.named and not str(source[layout.named]).strip():
+            # the row before may have had a name that the target does not tell, and this one has none
+            if layout.named and not str(source.get(layout.named, "")).strip():
                 return False
             if layout.rooted and (own := source[layout.rooted]) and (*self.root, *own) != there["category"]:
                 return False
