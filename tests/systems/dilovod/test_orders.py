@@ -259,6 +259,8 @@ def test_f41_any_order_comes_to_its_total(
         payment=Payment(fee=fee, tax_rate=Decimal(7)),
         prices_include_tax=included,
     )  # fmt: skip
+    if order_totals(made).total + rounding < 0:
+        rounding = Decimal(0)  # no site asks for less than nothing
     made = replace(made, total=order_totals(made).total + rounding)
     draft = DocumentDraft(key=KEY, order=made, products=tuple(Ref(good.id, "A") for _ in lines), rounding=rounding)
     sums = Sums.of(draft)

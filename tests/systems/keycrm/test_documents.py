@@ -184,6 +184,8 @@ def test_f41_any_order_comes_to_its_total(
             delivery=Delivery(cost=cost),
             payment=Payment(method="Картка", fee=fee),
         )
+        if order_totals(made).total + rounding < 0:
+            rounding = Decimal(0)  # no site asks for less than nothing
         made = replace(made, total=order_totals(made).total + rounding)
         (outcome,) = make(one, made, rounding=rounding or None)
         assert outcome.error is None
