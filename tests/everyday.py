@@ -15,7 +15,9 @@ from zlib import crc32
 import pytest
 
 #: A variant of each function.
-ROOMS = frozenset({"alerts", "cli", "e2e", "engine", "faults", "ledger", "systems"})
+ROOMS = frozenset(
+    {"alerts", "cli", "contracts", "e2e", "engine", "faults", "formats", "ledger", "samples", "systems", "web"}
+)
 #: The first function of each file.
 FIRST = frozenset({"e2e", "faults"})
 

@@ -66,7 +66,7 @@ def test_what_is_for_ci_alone_is_left_out() -> None:
     [
         items("tests/engine/test_hiding.py::test_it", 9, "whole"),
         items("tests/rules/test_money.py::test_cents", 9),
-        items("tests/contracts/test_transports.py::TestServers::test_list", 9),
+        items("tests/xmlio/test_parse.py::test_list", 9),
         [Item(f"tests/engine/test_a.py::test_{n}") for n in range(9)],
         [one for n in range(9) for one in items(f"tests/engine/test_a.py::test_{n}", 1)],
         [Item(f"tests/faults/test_f0{n}.py::test_f") for n in range(9)],

@@ -189,6 +189,7 @@ def test_a_ledger_that_cannot_be_used_is_told(client: Path, tmp_path: Path, how:
     assert "config.yaml" in found
 
 
+@pytest.mark.full
 def test_a_ledger_that_is_locked_is_told(client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.ledger import store
 

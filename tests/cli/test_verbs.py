@@ -226,6 +226,7 @@ def test_2_is_a_wrong_call_or_config(shop: Path, tmp_path: Path) -> None:
     assert mistok("--language", "de", "orders").code == 2
 
 
+@pytest.mark.full
 def test_3_is_a_server_that_cannot_be_reached(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     options = ["--server", "sftp", "--host", "127.0.0.1", "--port", free_port(), "--user", "u", "--password-stdin"]
@@ -351,6 +352,7 @@ def forms(secret: str) -> set[bytes]:
     return {form.encode() for form in written}
 
 
+@pytest.mark.full
 def test_a_password_is_nowhere_to_be_read(blabbing: Path) -> None:
     secrets = forms(SECRET)
 

@@ -74,6 +74,7 @@ def selftest(path: Path, *words: str, points: tuple[str, ...] = POINTS) -> Said:
     return mistok("-c", path, "selftest", "site", *words, *chosen, seconds=400)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "kind",
     ["sshd", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("vsftpd", "vsftpd-explicit", "local"))],

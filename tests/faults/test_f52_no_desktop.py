@@ -58,6 +58,7 @@ def notices(path: Path) -> list[dict[str, Any]]:
     return [row for row in rows if row["kind"] != "summary"]
 
 
+@pytest.mark.full
 def test_f52_documents_never_wait_and_the_notice_goes_by_the_next_channel(
     make_victim: Callable[[str, str], Victim], no_desktop: None
 ) -> None:

@@ -338,6 +338,7 @@ def test_a_stock_that_did_not_follow_its_shipment_is_told(world: World) -> None:
     assert "COF-1" in str(card["findings"])
 
 
+@pytest.mark.full
 def test_a_run_that_is_killed_between_a_document_and_its_record_goes_on(world: World) -> None:
     world.equal()
     points = ["create", "ship"] if os.environ.get("MISTOK_FULL") else ["ship"]

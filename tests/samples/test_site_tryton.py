@@ -83,6 +83,7 @@ def client(servers: Servers, tryton_server: TrytonServer, tmp_path: Path) -> Ite
     shutil.rmtree(inbox, ignore_errors=True)
 
 
+@pytest.mark.full
 def test_orders_of_a_site_become_sales_of_a_real_tryton(client: Client) -> None:
     told = client.run("check", "--connect").all
     assert "Tryton does not cancel a sale that is being processed" in " ".join(told.split())

@@ -177,6 +177,7 @@ def test_without_javascript_it_is_read_and_acts_work(
     assert number in page.inner_text("h1")
 
 
+@pytest.mark.full
 def test_every_page_is_read_without_javascript(context: Callable[..., BrowserContext], numbers: dict[str, Any]) -> None:
     page = context("admin", java_script_enabled=False, viewport=PHONE).pages[0]
     for name, address in PAGES:
@@ -240,6 +241,7 @@ COLOURLESS = {**LEVELS, "rules": {"color-contrast": {"enabled": False}}}
 COLOURFUL = ("today", "card", "report", "access")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
 def test_no_page_shuts_anybody_out(context: Callable[..., BrowserContext], numbers: dict[str, Any], look: str) -> None:
     """axe-core finds nothing serious; nothing is wider than the screen."""

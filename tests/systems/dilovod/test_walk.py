@@ -172,6 +172,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("shop", [{}], indirect=True, ids=["likeliest"])
 def test_killed_at_every_point_it_goes_on_and_makes_one_of_each(shop: Shop) -> None:
     points: list[str] = []
