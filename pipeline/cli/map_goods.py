@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import common
 from pipeline.cli.validate import context_for
-from pipeline.engine.sync.catalogue import plain
+from pipeline.engine.sync.planrows import plain
 from pipeline.errors import Rejected
 from pipeline.ports import GoodsFormat, Unread
 from pipeline.texts import TN, T

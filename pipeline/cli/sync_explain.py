@@ -6,8 +6,8 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.shown.syncs import flat
-from pipeline.engine.sync.catalogue import plain
 from pipeline.engine.sync.plan import SyncPlan
+from pipeline.engine.sync.planrows import plain
 from pipeline.engine.sync.rows import Row, article_of
 from pipeline.engine.sync.stock import StockPlan
 from pipeline.rules.matching import MatchRules, normal_form

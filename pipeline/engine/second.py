@@ -211,13 +211,13 @@ def _read(items: Sequence[ArchiveItem], read: Read) -> bytes:
             found.append(None)
     try:
         return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001 - of a class that a client's format made as it liked
+    except Exception:  # noqa: BLE001 - __reduce__ of a client's own class may raise anything; what cannot go is read there
         return pickle.dumps([_passable(one) for one in found], pickle.HIGHEST_PROTOCOL)
 
 
 def _passable(decoded: Decoded | None) -> Decoded | None:
     try:
         pickle.dumps(decoded, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - __reduce__ of a client's own class; None: the run reads it by itself, and tells
         return None
     return decoded

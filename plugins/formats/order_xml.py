@@ -39,7 +39,8 @@ from pipeline.api import (
     path_of,
     schemas,
 )
-from plugins.formats._order_xml import LazyPlaces, Placed, Places, Reader, named_places
+from plugins.formats._order_places import LazyPlaces, Placed, Places, named_places
+from plugins.formats._order_xml import Reader
 from plugins.formats._order_xml_rules import explain
 
 NAMESPACE = "urn:mistok:order:1"

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pipeline.engine.shown.stories import event_words
 from pipeline.engine.shown.words import place_of
-from pipeline.engine.sync.catalogue import plain
+from pipeline.engine.sync.planrows import plain
 from pipeline.engine.sync.walk import Applied, judge
 from pipeline.errors import Finding, Held, Where
 from pipeline.ledger import tables

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, tzinfo
 from decimal import Decimal
-from typing import Any
 
 from pipeline.config.model import StepSpec
 from pipeline.engine.sync import accounts, known, store
@@ -23,6 +21,7 @@ from pipeline.engine.sync.plan import (
     price_changes,
     with_currency,
 )
+from pipeline.engine.sync.planrows import article_of, plan_rows, prices_told
 from pipeline.engine.sync.pooled import Pool
 from pipeline.engine.sync.prints import fingerprint, prices_among, shown_otherwise
 from pipeline.engine.sync.rows import TOLD, Row, priceless, shape
@@ -232,7 +231,7 @@ class CatalogueRun(SyncRun):
             n=TN("{n} product", "{n} products", len(updates)),
         )
         marks = [f"{one.target.id}:{one.changes!r}" for one in updates]
-        return (FIRST, words, marks, _told(updates, self.ctx.config.zone))
+        return (FIRST, words, marks, prices_told(updates, self.ctx.config.zone))
 
     def _overwrites(self, change: Change) -> bool:
         """Whether a change is written over something: a target that tells such prices, and none here, has none."""
@@ -250,7 +249,7 @@ class CatalogueRun(SyncRun):
         marks: list[str] = []
         if self.prices_only:
             different = [one for one in made.findings if one.code not in QUIET]
-            marks += [f"new:{_article(row)}" for one in made.creates for row in one.rows]
+            marks += [f"new:{article_of(row)}" for one in made.creates for row in one.rows]
             marks += [f"{one.code}:{one.where.element}" for one in different]
         if not updates and not marks:
             return Braked()
@@ -260,7 +259,7 @@ class CatalogueRun(SyncRun):
             open=TN("{n} remark is open", "{n} remarks are open", len(different)),
         )
         marks = [*(f"{one.target.id}:{one.changes!r}" for one in updates), *marks]
-        return stopped([(FIRST, words, marks, [*different, *_told(updates, self.ctx.config.zone)])], self.hint())
+        return stopped([(FIRST, words, marks, [*different, *prices_told(updates, self.ctx.config.zone)])], self.hint())
 
     # --- apply -------------------------------------------------------------------------------------------------------
 
@@ -334,7 +333,7 @@ class CatalogueRun(SyncRun):
         for one, outcome in zip(creates, outcomes, strict=True):
             if outcome.error is None and not outcome.existed:
                 links += self._created(one, outcome)
-        judge(outcomes, lambda place: _article(creates[place].rows[0]), applied)
+        judge(outcomes, lambda place: article_of(creates[place].rows[0]), applied)
         made = [one for one, outcome in zip(creates, outcomes, strict=True) if outcome.error is None]
         applied.new += sum(one.count for one in made)
         if any(one.existed for one in outcomes):
@@ -380,7 +379,7 @@ class CatalogueRun(SyncRun):
                 there = prices_among(one.target.values, change.values)
                 if there.keys() - known.sent.keys():
                     as_they_were.append(replace(known, sent={**there, **known.sent}))
-        judge(outcomes, lambda place: _article(updates[place].row), applied)
+        judge(outcomes, lambda place: article_of(updates[place].row), applied)
         applied.updated += sum(one.error is None for one in outcomes)
         self._record([*links, *as_they_were])
         self._remember({}, {link.target.id for link in links})
@@ -496,109 +495,3 @@ def _blind(made: SyncPlan, links: Mapping[str, Link]) -> bool:
         change.before is UNKNOWN and (one.target.id not in links or change.name not in links[one.target.id].wanted)
         for one, change in price_changes(made)
     )
-
-
-def _article(row: Row) -> str:
-    return row.article or row.offer.title
-
-
-def _told(updates: Sequence[Update], zone: tzinfo) -> list[Finding]:
-    return [
-        Finding(
-            "differs",
-            T(
-                "{article}: {name} {after} instead of {before}.",
-                article=_article(one.row),
-                name=change.name,
-                after=_shown(change.after, zone),
-                before=_shown(change.before, zone),
-            ),
-        )
-        for one in updates
-        for change in one.changes
-        if is_price(change.name)
-    ]
-
-
-def _shown(value: Any, zone: tzinfo) -> Any:
-    if isinstance(value, Decimal):
-        return value
-    words = plain(value, zone)
-    return (" / ".join(words) if isinstance(words, list) else words) or "—"
-
-
-def plan_rows(made: SyncPlan, zone: tzinfo = UTC) -> list[dict[str, Any]]:
-    """The plan as rows for tables, JSON and XLSX: times in ``zone``; one for each product that differs."""
-    rows: list[dict[str, Any]] = []
-    for create in made.creates:
-        base = create.draft.base
-        rows.append(
-            {
-                "act": "new" if not base.id else "new-variants",
-                "near": [
-                    {"article": next(iter(one.keys.values()), ""), "name": one.title, "id": one.id}
-                    for row in create.rows
-                    for one in made.near.get(row.key, ())
-                ],
-                "article": _article(create.rows[0]),
-                "name": base.title,
-                "id": base.id,
-                "changes": [
-                    {"field": name, "before": None, "after": plain(value, zone)} for name, value in base.values.items()
-                ],
-                "variants": [
-                    {"article": row.article, "values": {name: plain(value, zone) for name, value in one.values.items()}}
-                    for row, one in zip(create.rows[1:], create.draft.variants, strict=True)
-                ],
-            }
-        )
-    rows += [
-        {
-            "act": "changed",
-            "article": _article(update.row),
-            "name": update.row.offer.title if update.row.offer.values.get("name") else update.target.title,
-            "id": update.target.id,
-            "changes": [
-                {"field": change.name, "before": plain(change.before, zone), "after": plain(change.after, zone)}
-                for change in update.changes
-            ],
-        }
-        for update in made.updates
-    ]
-    rows += [
-        {
-            "act": "vanished",
-            "article": next(iter(gone.target.keys.values()), ""),
-            "name": gone.target.title,
-            "id": gone.target.id,
-            "changes": [],
-            "then": gone.act,
-        }
-        for gone in made.vanished
-    ]
-    return rows
-
-
-def plain(value: Any, zone: tzinfo = UTC) -> Any:
-    """A value of a field for JSON and tables: numbers as text, special prices in words with times of ``zone``."""
-    from pipeline.model import SpecialPrice
-
-    match value:
-        case Decimal():
-            return format(value, "f")
-        case SpecialPrice():
-            amount = f"{value.money.amount} {value.money.currency}"
-            if value.start is None and value.end is None:
-                return amount
-            start, end = (f"{one.astimezone(zone):%Y-%m-%d %H:%M}" if one else "…" for one in (value.start, value.end))
-            return f"{amount}, {start} – {end}"
-        case Mapping():
-            return {str(name): plain(one, zone) for name, one in value.items()}
-        case tuple() | list():
-            return [plain(one, zone) for one in value]
-        case str() | bool() | int() | None:
-            return value
-        case _ if value is UNKNOWN:
-            return "?"
-        case _:
-            return str(value)

@@ -16,8 +16,8 @@ from pipeline.engine.context import Progress, RunContext
 from pipeline.engine.sync import accounts, store
 from pipeline.engine.sync import match as matching
 from pipeline.engine.sync.apart import Apart, levels_there, prices_apart, stock_apart
-from pipeline.engine.sync.catalogue import plain
 from pipeline.engine.sync.looks import Look, looks, mappings_of, match_settings
+from pipeline.engine.sync.planrows import plain
 from pipeline.engine.sync.rows import Rows, as_products, base_only_of, shape, unsent
 from pipeline.errors import ConfigError, Finding
 from pipeline.model import Offer, StockLevel

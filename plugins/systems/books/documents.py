@@ -7,8 +7,8 @@ draft at a time, each behind a savepoint, so that only the draft at fault fails.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -44,6 +44,7 @@ from plugins.systems.books.counters import lock
 from plugins.systems.books.database import Database, in_doubt
 from plugins.systems.books.parties import Parties
 from plugins.systems.books.periods import check_open, closed_until
+from plugins.systems.books.plain import plain
 from plugins.systems.books.settings import BooksSettings
 from plugins.systems.books.store import ensure, known_codes
 
@@ -337,7 +338,7 @@ class Batch:
             "tax": totals.tax,
             "rounding": rounding,
             "total": cents(order.total),
-            "discounts": [_plain(d) for d in order.discounts] or None,
+            "discounts": [plain(d) for d in order.discounts] or None,
             "customer": _party(order.customer),
             "delivery_carrier": delivery.carrier,
             "delivery_service": delivery.service,
@@ -347,12 +348,12 @@ class Batch:
             "delivery_phone": recipient.phone,
             "delivery_tracking": delivery.tracking,
             "delivery_date": delivery.planned_for,
-            "delivery": _plain(delivery),
+            "delivery": plain(delivery),
             "delivery_product_id": id_of(draft.delivery, where),
             "payment_method": payment.method,
             "payment_status": payment.status,
             "paid": payment.paid,
-            "payment": _plain(payment),
+            "payment": plain(payment),
             "comment": draft.comment,
             "buyer_comment": order.comment,
             "language": order.language,
@@ -593,31 +594,5 @@ def held_by_database(order: str, error: Exception) -> MistokError:
 
 
 def _party(party: Party) -> dict[str, Any]:
-    plain: dict[str, Any] = _plain(party)
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """For JSON: records as objects, exact numbers and dates as text, empty things left out."""
-    kind: Any = type(value)
-    if kind is str or value is None:
-        return value
-    if kind is Decimal:
-        return str(value)
-    if names := _fields(kind):
-        return {name: _plain(part) for name in names if (part := getattr(value, name)) not in _NOTHING}
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items() if part not in _NOTHING}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, Decimal):
-        return str(value)
-    return value.isoformat() if isinstance(value, (datetime, date)) else value
-
-
-_NOTHING: tuple[Any, ...] = (None, "", {}, ())
-
-
-@cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind)) if isinstance(kind, type) and is_dataclass(kind) else ()
+    made: dict[str, Any] = plain(party)
+    return made
