@@ -12,19 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from pipeline.archive import ArchiveItem
-from pipeline.engine import acknowledge, ahead, mending, quiet, reading, second, sharing, telling, unread
-from pipeline.engine.ahead import Fetch
+from pipeline.engine import acknowledge, mending, quiet, reading, taking, telling, unread
 from pipeline.engine.context import RunContext
-from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look
-from pipeline.engine.keeping import Keeper
-from pipeline.engine.second import Helpers, Second
+from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look, oldest_first
+from pipeline.engine.keeping import LEASE, Keeper
 from pipeline.engine.stillness import rest
 from pipeline.engine.told import Told
 from pipeline.errors import Finding, MistokError, Refused, Transient, Where
@@ -32,27 +28,15 @@ from pipeline.flow import FormatPlugin, InboundSettings, InboundStep, StepResult
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.store import Lease
 from pipeline.ledger.tables import FileState
-from pipeline.ports import Decoded, FormatContext, OrderFormat, ReadResult, RemoteFile, wire_text
+from pipeline.ports import FormatContext, OrderFormat, RemoteFile, wire_text
 from pipeline.settings import Settings
 from pipeline.texts import T
 
 log = structlog.get_logger("mistok.inbound")
 
-LEASE = timedelta(seconds=90)
 #: Seconds after which an inbox that somebody else works on is worth another look.
 BUSY_AGAIN = 30.0
-BATCH_BYTES = 64_000_000
-TAIL = 4096
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Claimed:
-    """A batch that is ours: its rows, since when, and its files on their way."""
-
-    rows: dict[RemoteFile, Row]
-    at: datetime
-    fetch: Fetch
 
 
 @dataclass
@@ -182,7 +166,7 @@ class Inbound:
             looks = self._look()
             # counted from the end of the first look: a slow listing must not use up the time for the second one
             until = until or clock.now() + patience
-            self._take([look for look in looks if look.verdict is Verdict.READY])
+            taking.take(self, [look for look in looks if look.verdict is Verdict.READY])
             if self.more:
                 return 0.0
             pending = [look for look in looks if look.verdict in (Verdict.NEW, Verdict.GROWING, Verdict.WAITING)]
@@ -235,7 +219,9 @@ class Inbound:
 
     def _write_looks(self, looks: Sequence[Look], vanished: Sequence[Row], now: Any) -> None:
         # in the order in which they are taken: a lower number in the ledger means an older file everywhere
-        new = sorted((look.file for look in looks if look.verdict is Verdict.NEW), key=lambda file: _older(file, now))
+        new = sorted(
+            (look.file for look in looks if look.verdict is Verdict.NEW), key=lambda file: oldest_first(file, now)
+        )
         growing = [look for look in looks if look.verdict is Verdict.GROWING and look.row]
         if not (new or growing or vanished):
             return
@@ -266,215 +252,6 @@ class Inbound:
                 if row["sha256"]:  # it was fetched once, and the copy was found damaged: its orders may be missing
                     telling.open_card(self, conn, "lost", f"file:{row['id']}", (_lost(row["name"]),), row["id"])
                     telling.once(self, conn, f"file:{row['id']}", (_lost(row["name"]),))
-
-    # --- taking --------------------------------------------------------------------------------------------------
-
-    def _take(self, looks: Sequence[Look]) -> None:
-        large = [look for look in looks if look.file.size > self.settings.max_size]
-        for look in large:
-            assert look.row is not None
-            reading.quarantine(self, look.row, reading.too_large(look.file, self.settings.max_size))
-        looks = [look for look in looks if look.file.size <= self.settings.max_size]
-        ordered = sorted((look for look in looks if look.row), key=_age)
-        batches = [*_batches(ordered, self.settings.batch)]
-        helpers = Helpers(self._second, left=2 if len(ordered) >= ahead.LEAST else 0)
-        done = 0
-        taken: _Claimed | None = None
-        coming: _Claimed | None = None
-        try:
-            for batch, after in zip_longest(batches, batches[1:]):
-                self.hold_on()
-                taken, coming = coming or self._claim(batch, helpers), None
-                staged = self._stage(taken)
-                self.ctx.reach("inbound:staged")
-                if after and not self.ctx.slice_is_over:
-                    coming = self._ahead(after, helpers)
-                self._take_staged(taken, staged)
-                taken.fetch.close()
-                done += len(batch)
-                self.ctx.progress(done, len(ordered), T("files"))
-                if done < len(ordered) and self.ctx.slice_is_over:
-                    self.more = True
-                    return
-        finally:
-            helpers.close()  # nobody waits for it any more
-            for one in (taken, coming):
-                if one is not None:
-                    one.fetch.close()
-
-    def _second(self) -> Second | None:
-        """The process that helps. None where others are to have the machine as well."""
-        ctx = self.ctx
-        if ctx.slice_ends is not None or ctx.is_lent(self.settings.inbox):
-            return None
-
-        def read(item: ArchiveItem) -> Decoded:
-            return self.format.decode(item.data or b"", self.format_settings, self.format_context(item.name))
-
-        return second.start(ctx.archive.keep_many, read)
-
-    def _claim(self, looks: Sequence[Look], helpers: Helpers) -> _Claimed:
-        ctx = self.ctx
-        rows = {look.file: look.row for look in looks if look.row is not None}
-        assert self.lease is not None
-        now = ctx.clock.now()
-        with self.begin() as conn:
-            file_rows.update(
-                conn,
-                [row["id"] for row in rows.values()],
-                now,
-                state=FileState.CLAIMED,
-                lease_owner=self.lease.owner,
-                lease_until=now + LEASE,
-                fence=self.lease.fence,
-            )
-        ctx.reach("inbound:claimed")
-        claimed = _Claimed(rows, now, Fetch(ctx, self.settings.inbox, list(rows)))
-        if len(looks) >= ahead.LEAST and (helper := helpers.get()) is not None:
-            claimed.fetch.start(helper, lambda result: self._for_helper(claimed, result))
-        return claimed
-
-    def _ahead(self, looks: Sequence[Look], helpers: Helpers) -> _Claimed | None:
-        """The next batch, on its way already where that is worth it."""
-        ctx, inbox = self.ctx, self.settings.inbox
-        if len(looks) < ahead.LEAST or ctx.is_lent(inbox):
-            return None
-        if helpers.get() is None and ctx.transport(inbox).local_path(self.settings.folder) is not None:
-            return None
-        claimed = self._claim(looks, helpers)
-        if not claimed.fetch.started:
-            claimed.fetch.start(None, lambda _result: None)
-        return claimed
-
-    def _for_helper(self, claimed: _Claimed, result: ReadResult) -> ArchiveItem | None:
-        """What the second process is given of a file: nothing of one that is not whole, or large."""
-        if result.error is not None or result.data is None:
-            return None
-        if not self.format.complete(_end(result), self.format_settings):
-            return None
-        return self._item(claimed, claimed.rows[result.file], result)
-
-    def _item(self, claimed: _Claimed, row: Row, result: ReadResult) -> ArchiveItem:
-        ctx = self.ctx
-        return ArchiveItem(
-            result.path,
-            row["name"],
-            ctx.client,
-            claimed.at.astimezone(ctx.config.zone),
-            connection=self.settings.inbox,
-            folder=result.file.folder,
-            modified=result.file.modified,
-            raw=result.file.raw,
-            job=ctx.job,
-            data=result.data,
-        )
-
-    def _take_staged(self, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]]) -> None:
-        if not staged:
-            return
-        ctx = self.ctx
-        kept = claimed.fetch.copies()
-        rest = [pair for pair in staged if pair[1].file not in kept]
-        made = ctx.archive.keep_many([self._item(claimed, *pair) for pair in rest]) if rest else ()
-        kept = {**kept, **{result.file: copy for (_row, result), copy in zip(rest, made, strict=True)}}
-        copies = [kept[result.file] for _row, result in staged]
-        ctx.reach("inbound:kept")
-        now = ctx.clock.now()
-        with self.begin() as conn:
-            file_rows.update_each(
-                conn,
-                [
-                    {
-                        "id": row["id"],
-                        "sha256": copy.sha256,
-                        "state": FileState.ARCHIVED,
-                        "findings": None,
-                        "tries": 0,
-                        # what may be deleted later is this very version, whatever a listing said besides
-                        "size": result.file.size,
-                        "modified": result.file.modified,
-                    }
-                    for (row, result), copy in zip(staged, copies, strict=True)
-                ],
-                now,
-            )
-            sharing.note(ctx.ledger, conn, ctx.archive)
-            unread.over(self, conn, [row for row, _result in staged], T("the file was read"))
-            for (row, result), copy in zip(staged, copies, strict=True):
-                row.update(sha256=copy.sha256, tries=0, size=result.file.size, modified=result.file.modified)
-                ctx.event(conn, f"file:{row['id']}", "archived", sha256=copy.sha256, size=copy.size)
-        ctx.reach("inbound:archived")
-        # what was read back from the archive just now need not be read once more
-        data = {row["id"]: result.data for row, result in staged if result.data is not None}
-        files = {row["id"]: result.file for row, result in staged}
-        reading.process(
-            self, [row for row, _result in staged], data, lambda row_id: claimed.fetch.decoded(files[row_id])
-        )
-
-    def _stage(self, claimed: _Claimed) -> list[tuple[Row, ReadResult]]:
-        rows = claimed.rows
-        staged = []
-        for result in claimed.fetch.results():
-            row = rows[result.file]
-            if result.error is not None:
-                unread.tell(self, row, result.error)
-            elif self._whole(row, _end(result)):
-                staged.append((row, result))
-        order = {row["id"]: place for place, row in enumerate(rows.values())}
-        return sorted(staged, key=lambda pair: order[pair[0]["id"]])
-
-    def _whole(self, row: Row, end: bytes) -> bool:
-        if self.format.complete(end, self.format_settings):
-            return True
-        ctx = self.ctx
-        now = ctx.clock.now()
-        if now - row["stable_since"] >= self.settings.grace:
-            return True  # its time is over: archived and quarantined with what the format says about it
-        finding = Finding(
-            "incomplete",
-            T("The end of {file} is missing; it may still be on its way.", file=row["name"]),
-            Where(file=row["name"]),
-        )
-        with self.begin() as conn:
-            file_rows.update(conn, [row["id"]], now, state=FileState.SEEN, findings=file_rows.findings_json([finding]))
-            ctx.event(conn, f"file:{row['id']}", "incomplete")
-        self.count("waiting")
-        self.tell(file=row["name"], outcome="waiting", findings=[finding])
-        return False
-
-
-def _end(result: ReadResult) -> bytes:
-    """The last bytes of a fetched file."""
-    if result.data is not None:
-        return result.data[-TAIL:]
-    assert result.path is not None
-    with result.path.open("rb") as source:
-        source.seek(max(result.path.stat().st_size - TAIL, 0))
-        return source.read()
-
-
-def _age(look: Look) -> tuple[Any, ...]:
-    """Oldest first: by our own first look; of those that came at once, by the server's times among themselves."""
-    assert look.row is not None
-    first = look.row["first_seen"]
-    return (first, *_older(look.file, first))
-
-
-def _older(file: RemoteFile, first_seen: datetime) -> tuple[Any, ...]:
-    return (file.modified or first_seen, file.name)
-
-
-def _batches(looks: Sequence[Look], size: int) -> Iterator[list[Look]]:
-    batch: list[Look] = []
-    weight = 0
-    for look in looks:
-        if batch and (len(batch) >= size or weight + look.file.size > BATCH_BYTES):
-            yield batch
-            batch, weight = [], 0
-        batch.append(look)
-        weight += look.file.size
-    if batch:
-        yield batch
 
 
 def _lost(name: str) -> Finding:

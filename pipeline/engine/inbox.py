@@ -130,6 +130,11 @@ def in_period(file: RemoteFile, first_seen: datetime, since: datetime | None, un
     return (since is None or at >= since) and (until is None or at < until)
 
 
+def oldest_first(file: RemoteFile, first_seen: datetime) -> tuple[Any, ...]:
+    """What files that came at once are sorted by: the server's times among themselves."""
+    return (file.modified or first_seen, file.name)
+
+
 def next_look(looks: Sequence[Look], now: datetime, settings: InboundSettings) -> float | None:
     """Seconds until another look may find a file ready; None when only the site can change that (a missing marker)."""
     dues = [look.due - now for look in looks if look.verdict is Verdict.WAITING and look.due is not None]

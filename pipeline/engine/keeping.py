@@ -12,6 +12,9 @@ from pipeline.ledger.store import Lease, Ledger
 
 log = structlog.get_logger("mistok.lease")
 
+#: Of an inbox. It is made longer again and again while a run works on it.
+LEASE = timedelta(seconds=90)
+
 
 class Keeper:
     """Makes a lease longer, again and again, while the block runs; ends with it, or with its process.

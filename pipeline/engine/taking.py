@@ -1,0 +1,255 @@
+"""The taking part of the inbound walk: what is ready is claimed, fetched and kept in the archive, batch by batch.
+
+Each batch goes through all of its steps before the next one, but the next one may be on its way already
+(:mod:`pipeline.engine.ahead`), and a second process may keep and read it (:mod:`pipeline.engine.second`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from pipeline.archive import ArchiveItem
+from pipeline.engine import ahead, reading, second, sharing, unread
+from pipeline.engine.ahead import Fetch
+from pipeline.engine.inbox import Look, oldest_first
+from pipeline.engine.keeping import LEASE
+from pipeline.engine.second import Helpers, Second
+from pipeline.errors import Finding, Where
+from pipeline.ledger import files as file_rows
+from pipeline.ledger.tables import FileState
+from pipeline.ports import Decoded, ReadResult, RemoteFile
+from pipeline.texts import T
+
+if TYPE_CHECKING:
+    from pipeline.engine.inbound import Inbound
+
+BATCH_BYTES = 64_000_000
+TAIL = 4096
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A batch that is ours: its rows, since when, and its files on their way."""
+
+    rows: dict[RemoteFile, Row]
+    at: datetime
+    fetch: Fetch
+
+
+def take(walk: Inbound, looks: Sequence[Look]) -> None:
+    """Take what is ready, oldest first, batch by batch; what is too large is set aside unread.
+
+    Raises Transient or Refused when the inbox, the ledger or the target cannot be used: all goes on with the next run.
+    """
+    large = [look for look in looks if look.file.size > walk.settings.max_size]
+    for look in large:
+        assert look.row is not None
+        reading.quarantine(walk, look.row, reading.too_large(look.file, walk.settings.max_size))
+    looks = [look for look in looks if look.file.size <= walk.settings.max_size]
+    ordered = sorted((look for look in looks if look.row), key=_age)
+    batches = [*_batches(ordered, walk.settings.batch)]
+    helpers = Helpers(lambda: _second(walk), left=2 if len(ordered) >= ahead.LEAST else 0)
+    done = 0
+    taken: _Claimed | None = None
+    coming: _Claimed | None = None
+    try:
+        for batch, after in zip_longest(batches, batches[1:]):
+            walk.hold_on()
+            taken, coming = coming or _claim(walk, batch, helpers), None
+            staged = _stage(walk, taken)
+            walk.ctx.reach("inbound:staged")
+            if after and not walk.ctx.slice_is_over:
+                coming = _ahead(walk, after, helpers)
+            _take_staged(walk, taken, staged)
+            taken.fetch.close()
+            done += len(batch)
+            walk.ctx.progress(done, len(ordered), T("files"))
+            if done < len(ordered) and walk.ctx.slice_is_over:
+                walk.more = True
+                return
+    finally:
+        helpers.close()  # nobody waits for it any more
+        for one in (taken, coming):
+            if one is not None:
+                one.fetch.close()
+
+
+def _second(walk: Inbound) -> Second | None:
+    """The process that helps. None where others are to have the machine as well."""
+    ctx = walk.ctx
+    if ctx.slice_ends is not None or ctx.is_lent(walk.settings.inbox):
+        return None
+
+    def read(item: ArchiveItem) -> Decoded:
+        return walk.format.decode(item.data or b"", walk.format_settings, walk.format_context(item.name))
+
+    return second.start(ctx.archive.keep_many, read)
+
+
+def _claim(walk: Inbound, looks: Sequence[Look], helpers: Helpers) -> _Claimed:
+    ctx = walk.ctx
+    rows = {look.file: look.row for look in looks if look.row is not None}
+    assert walk.lease is not None
+    now = ctx.clock.now()
+    with walk.begin() as conn:
+        file_rows.update(
+            conn,
+            [row["id"] for row in rows.values()],
+            now,
+            state=FileState.CLAIMED,
+            lease_owner=walk.lease.owner,
+            lease_until=now + LEASE,
+            fence=walk.lease.fence,
+        )
+    ctx.reach("inbound:claimed")
+    claimed = _Claimed(rows, now, Fetch(ctx, walk.settings.inbox, list(rows)))
+    if len(looks) >= ahead.LEAST and (helper := helpers.get()) is not None:
+        claimed.fetch.start(helper, lambda result: _for_helper(walk, claimed, result))
+    return claimed
+
+
+def _ahead(walk: Inbound, looks: Sequence[Look], helpers: Helpers) -> _Claimed | None:
+    """The next batch, on its way already where that is worth it."""
+    ctx, inbox = walk.ctx, walk.settings.inbox
+    if len(looks) < ahead.LEAST or ctx.is_lent(inbox):
+        return None
+    if helpers.get() is None and ctx.transport(inbox).local_path(walk.settings.folder) is not None:
+        return None
+    claimed = _claim(walk, looks, helpers)
+    if not claimed.fetch.started:
+        claimed.fetch.start(None, lambda _result: None)
+    return claimed
+
+
+def _for_helper(walk: Inbound, claimed: _Claimed, result: ReadResult) -> ArchiveItem | None:
+    """What the second process is given of a file: nothing of one that is not whole, or large."""
+    if result.error is not None or result.data is None:
+        return None
+    if not walk.format.complete(_end(result), walk.format_settings):
+        return None
+    return _item(walk, claimed, claimed.rows[result.file], result)
+
+
+def _item(walk: Inbound, claimed: _Claimed, row: Row, result: ReadResult) -> ArchiveItem:
+    ctx = walk.ctx
+    return ArchiveItem(
+        result.path,
+        row["name"],
+        ctx.client,
+        claimed.at.astimezone(ctx.config.zone),
+        connection=walk.settings.inbox,
+        folder=result.file.folder,
+        modified=result.file.modified,
+        raw=result.file.raw,
+        job=ctx.job,
+        data=result.data,
+    )
+
+
+def _take_staged(walk: Inbound, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]]) -> None:
+    if not staged:
+        return
+    ctx = walk.ctx
+    kept = claimed.fetch.copies()
+    rest = [pair for pair in staged if pair[1].file not in kept]
+    made = ctx.archive.keep_many([_item(walk, claimed, *pair) for pair in rest]) if rest else ()
+    kept = {**kept, **{result.file: copy for (_row, result), copy in zip(rest, made, strict=True)}}
+    copies = [kept[result.file] for _row, result in staged]
+    ctx.reach("inbound:kept")
+    now = ctx.clock.now()
+    with walk.begin() as conn:
+        file_rows.update_each(
+            conn,
+            [
+                {
+                    "id": row["id"],
+                    "sha256": copy.sha256,
+                    "state": FileState.ARCHIVED,
+                    "findings": None,
+                    "tries": 0,
+                    # what may be deleted later is this very version, whatever a listing said besides
+                    "size": result.file.size,
+                    "modified": result.file.modified,
+                }
+                for (row, result), copy in zip(staged, copies, strict=True)
+            ],
+            now,
+        )
+        sharing.note(ctx.ledger, conn, ctx.archive)
+        unread.over(walk, conn, [row for row, _result in staged], T("the file was read"))
+        for (row, result), copy in zip(staged, copies, strict=True):
+            row.update(sha256=copy.sha256, tries=0, size=result.file.size, modified=result.file.modified)
+            ctx.event(conn, f"file:{row['id']}", "archived", sha256=copy.sha256, size=copy.size)
+    ctx.reach("inbound:archived")
+    # what was read back from the archive just now need not be read once more
+    data = {row["id"]: result.data for row, result in staged if result.data is not None}
+    files = {row["id"]: result.file for row, result in staged}
+    reading.process(walk, [row for row, _result in staged], data, lambda row_id: claimed.fetch.decoded(files[row_id]))
+
+
+def _stage(walk: Inbound, claimed: _Claimed) -> list[tuple[Row, ReadResult]]:
+    rows = claimed.rows
+    staged = []
+    for result in claimed.fetch.results():
+        row = rows[result.file]
+        if result.error is not None:
+            unread.tell(walk, row, result.error)
+        elif _whole(walk, row, _end(result)):
+            staged.append((row, result))
+    order = {row["id"]: place for place, row in enumerate(rows.values())}
+    return sorted(staged, key=lambda pair: order[pair[0]["id"]])
+
+
+def _whole(walk: Inbound, row: Row, end: bytes) -> bool:
+    if walk.format.complete(end, walk.format_settings):
+        return True
+    ctx = walk.ctx
+    now = ctx.clock.now()
+    if now - row["stable_since"] >= walk.settings.grace:
+        return True  # its time is over: archived and quarantined with what the format says about it
+    finding = Finding(
+        "incomplete",
+        T("The end of {file} is missing; it may still be on its way.", file=row["name"]),
+        Where(file=row["name"]),
+    )
+    with walk.begin() as conn:
+        file_rows.update(conn, [row["id"]], now, state=FileState.SEEN, findings=file_rows.findings_json([finding]))
+        ctx.event(conn, f"file:{row['id']}", "incomplete")
+    walk.count("waiting")
+    walk.tell(file=row["name"], outcome="waiting", findings=[finding])
+    return False
+
+
+def _end(result: ReadResult) -> bytes:
+    """The last bytes of a fetched file."""
+    if result.data is not None:
+        return result.data[-TAIL:]
+    assert result.path is not None
+    with result.path.open("rb") as source:
+        source.seek(max(result.path.stat().st_size - TAIL, 0))
+        return source.read()
+
+
+def _age(look: Look) -> tuple[Any, ...]:
+    """Oldest first: by our own first look; of those that came at once, by the server's times among themselves."""
+    assert look.row is not None
+    first = look.row["first_seen"]
+    return (first, *oldest_first(look.file, first))
+
+
+def _batches(looks: Sequence[Look], size: int) -> Iterator[list[Look]]:
+    batch: list[Look] = []
+    weight = 0
+    for look in looks:
+        if batch and (len(batch) >= size or weight + look.file.size > BATCH_BYTES):
+            yield batch
+            batch, weight = [], 0
+        batch.append(look)
+        weight += look.file.size
+    if batch:
+        yield batch
