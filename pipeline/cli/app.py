@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _OWN = {verb.name: verb for verb in VERBS}
+#: Verbs that load most of what they need when they run: the config, and then they say so themselves.
+_LIGHT = frozenset({"check"})
 
 
 class Verbs(TyperGroup):
@@ -50,8 +52,14 @@ class Verbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """An own verb, else one of a system."""
         if super().get_command(ctx, cmd_name) is not None:
-            return _own(_OWN[cmd_name])
-        return _system_command(system(cmd_name), ctx) if cmd_name in of_systems() else None
+            found = _own(_OWN[cmd_name])
+        elif cmd_name in of_systems():
+            found = _system_command(system(cmd_name), ctx)
+        else:
+            return None
+        if cmd_name not in _LIGHT:
+            common.loaded()
+        return found
 
 
 @cache

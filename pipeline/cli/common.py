@@ -6,6 +6,7 @@ config or usage · 3 a server could not be reached, or refuses what is needed.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shlex
@@ -80,6 +81,16 @@ def early_log_file() -> Path:
     return Path(tempfile.gettempdir()) / name
 
 
+def loaded() -> None:
+    """What a verb needs is loaded: from here on garbage is collected again, and not looked for in what was loaded.
+
+    The command begins without (see :func:`pipeline.cli.main`); where that did not begin this process, nothing is done.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 def options(context: typer.Context) -> Options:
     """The options given before the verb."""
     found = context.find_root().obj
@@ -92,7 +103,8 @@ def console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if (stream is not None and stream.isatty()) or "COLUMNS" in os.environ else 160
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    # what stands between colons is somebody's words, and no emoji: it need not be looked up among all of them
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
 def load(context: typer.Context) -> ClientConfig:
@@ -124,6 +136,7 @@ def load_path(chosen: Options, *, logged: bool = True) -> ClientConfig:
     use_language(chosen.language or os.environ.get("MISTOK_LANGUAGE") or config.language)
     if logged:
         logs.for_client(config, console=False)
+    loaded()
     return config
 
 

@@ -61,6 +61,7 @@ def read(
     from pipeline.config.masking import mask
     from pipeline.config.service import ServiceConfig, load_service
 
+    common.loaded()
     settings = ServiceConfig() if defaults else load_service(folder)
     use_language(common.options(context).language or os.environ.get("MISTOK_LANGUAGE") or settings.language)
     found = read_clients(folder, served=served)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
 
 HELD = 20_000  #: codes that are kept in memory; more go into a temporary file of SQLite's
 
@@ -39,6 +42,8 @@ class Codes:
         return twins
 
     def _move(self) -> None:
+        import sqlite3
+
         # "" is a file that SQLite makes, fills as its cache runs over, and takes away when it is closed
         file = sqlite3.connect("", isolation_level=None)
         file.execute("PRAGMA journal_mode = OFF")
