@@ -16,8 +16,8 @@ from tests.faults import tally
 from tests.faults.fleet import Fleet, kill
 from tests.servers import postgresql
 
-#: More of them by hand: MISTOK_FLEET=300 (docs/scaling.md tells what that gave).
-CLIENTS = int(os.environ.get("MISTOK_FLEET", "24"))
+#: How many an integrator may have (docs/scaling.md). Fewer, to look for something by hand: MISTOK_FLEET=24.
+CLIENTS = int(os.environ.get("MISTOK_FLEET", "300"))
 #: What each of them has in its inbox.
 FILES = int(os.environ.get("MISTOK_FLEET_FILES", "1"))
 
@@ -41,7 +41,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(3600 if CLIENTS > 30 else 300)
+@pytest.mark.timeout(1500)  # a minute and a half on two free cores; others may hold them
 def test_f61_f62_a_worker_is_killed_and_postgresql_restarted_in_the_middle_of_imports(fleet: Fleet) -> None:
     fleet.every, fleet.concurrency = f"{max(60, 3 * CLIENTS)}s", 3
     for number in range(CLIENTS):
@@ -51,18 +51,22 @@ def test_f61_f62_a_worker_is_killed_and_postgresql_restarted_in_the_middle_of_im
         fleet.until(lambda: 0 < fleet.left() < 0.9 * dropped)
         fleet.restart_postgresql("immediate")
         tally.note("kills")
-        fleet.until(lambda: fleet.left() < 0.6 * dropped)
+        fleet.until(lambda: fleet.left() < 0.7 * dropped)
         kill(one)
-        fleet.until(lambda: fleet.left() < 0.3 * dropped)
-        fleet.restart_postgresql("fast")
-        fleet.until(lambda: not fleet.left())
-        fleet.drop("c000", 1)
-        fleet.ask("c000", by="petro")
-        fleet.until(lambda: not fleet.left())
-        fleet.ask("c001", by="olena")
-        fleet.until(lambda: "person" in fleet.triggers("c001"))
-        fleet.until(lambda: not any(one.running for one in fleet.state().clients.values()))
-        assert [one.state for one in fleet.state().workers if one.pid == two.pid] == ["working"]
-        two.send_signal(SIGTERM)
-        assert two.wait(60) == 0, fleet.said()
+        fleet.until(lambda: fleet.left() < 0.5 * dropped)
+        with fleet.worker("three") as three:
+            fleet.until(lambda: three.pid in {worker.pid for worker in fleet.state().workers})
+            kill(two)
+            fleet.until(lambda: fleet.left() < 0.2 * dropped)
+            fleet.restart_postgresql("fast")
+            fleet.until(lambda: not fleet.left())
+            fleet.drop("c000", 1)
+            fleet.ask("c000", by="petro")
+            fleet.until(lambda: not fleet.left())
+            fleet.ask("c001", by="olena")
+            fleet.until(lambda: "person" in fleet.triggers("c001"))
+            fleet.until(lambda: not any(one.running for one in fleet.state().clients.values()))
+            assert [one.state for one in fleet.state().workers if one.pid == three.pid] == ["working"]
+            three.send_signal(SIGTERM)
+            assert three.wait(60) == 0, fleet.said()
     fleet.check()
