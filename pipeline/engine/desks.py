@@ -31,6 +31,7 @@ class Desk:
     look_for: str = "retry"  #: what that look is for: watch, webhook, wake (a price begins or ends) or retry
     looked: datetime | None = None  #: when its last run began that was not one of another process, by the wall
     asked: str = ""  #: who wants it run now; "" nobody
+    goes_on: bool = False  #: its last run made room for others in the middle of a flood: the next one goes on there
     broken: str = ""  #: why its last run could not even be told of by itself; the log has it once
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=AT_ONCE))  #: when its last runs began
 

@@ -312,9 +312,9 @@ class House:
         )
         while idle and alive > self.slots.size + self.slots.spare:
             *_, pool, worker = idle.pop(0)
-            self._leaving.append(pool.let_go(worker))
+            pool.let_go(worker)
             alive -= 1
-        self._leaving = [left for left in self._leaving if not has_left(left)]
+        self._leaving[:] = [left for left in self._leaving if not has_left(left)]
 
     # --- clients that come and go --------------------------------------------------------------------------------
 
@@ -420,7 +420,7 @@ class House:
         with ExitStack() as until_it_works:
             until_it_works.callback(client.close)
             boot = self.boot(read) if self.boot else boot_of(config, read.payload, found.own)
-            pool = ClientPool(config.client, boot, self.slots, self._nursery.how)
+            pool = ClientPool(config.client, boot, self.slots, self._nursery.how, self._leaving.append)
             supervisor = Supervisor(
                 config,
                 client.ledger,

@@ -1,8 +1,8 @@
 """The workers of many clients. They are forked off one process that has loaded everything but no client.
 
 That process (``forkserver`` of multiprocessing) has neither a client's plugins nor its secrets, so nothing of one
-client ever is in a process of another, and a worker is there in milliseconds. Windows cannot fork: there each is
-started anew.
+client ever is in a process of another, and a worker is there in milliseconds. Windows cannot fork, and libraries of
+macOS do not bear it: there each is started anew.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger("mistok.pool")
 
 RUN_ONE = "pipeline.engine.nursery:client_runner"
+#: Whether workers are forked here. Of macOS see the documentation of multiprocessing: its libraries may start threads,
+#: so a fork of a process that uses them may crash.
+FORKS = sys.platform not in ("win32", "darwin")
 #: Seconds that a worker which was let go is given to end by itself.
 LEAVING = 5.0
 
 
 class Nursery:
-    """How workers are made here. ``ready``: whether one can be had without a wait.
+    """How workers are made here. ``forks``: off one process, else each anew; ``ready``: whether one can be had without
+    a wait.
 
     Args:
         more: modules that it loads besides, where they are installed.
@@ -45,8 +49,9 @@ class Nursery:
 
     def __init__(self, more: Sequence[str] = ()) -> None:
         self._more = tuple(more)
-        self.ready = sys.platform == "win32"
-        self.how: Any = multiprocessing.get_context("spawn" if self.ready else "forkserver")
+        self.forks = FORKS
+        self.ready = not self.forks
+        self.how: Any = multiprocessing.get_context("forkserver" if self.forks else "spawn")
 
     def open(self, wake: Callable[[], None]) -> None:
         """Let the process that workers come from load, meanwhile; ``wake`` is called when it is through."""
@@ -115,11 +120,14 @@ class Left:
 
 
 class ClientPool(Pool):
-    """The workers of one client among many: made when it is its turn, and kept as long as nobody needs their room."""
+    """The workers of one client among many: made when it is its turn, and kept as long as nobody needs their room.
 
-    def __init__(self, name: str, boot: Boot, slots: Slots, how: Any) -> None:
+    ``leave`` takes those that are let go, and sees to it that they end.
+    """
+
+    def __init__(self, name: str, boot: Boot, slots: Slots, how: Any, leave: Callable[[Left], None]) -> None:
         super().__init__(boot, slots.size)
-        self.name, self._slots, self._how = name, slots, how
+        self.name, self._slots, self._how, self._leave = name, slots, how, leave
         self._turns: list[Place] = []  #: given, not used yet
         self._used: dict[Worker, Place] = {}
         self._idle_since: dict[Worker, float] = {}
@@ -142,14 +150,21 @@ class ClientPool(Pool):
         while sum(worker.order is None and not worker.why for worker in self.workers) < len(self._turns):
             self.start(self._how)
 
-    def free(self) -> Worker | None:
-        """A worker that may be given work now; None: this client waits for its turn."""
+    def free(self, *, goes_on: bool = False) -> Worker | None:
+        """A worker that may be given work now; None: this client waits for its turn, or for a worker that loads."""
         if self.closing or time.monotonic() < self._refill_at:
             return None
         if not self._turns:
             self._slots.want(self.name)
             return None
-        return super().free()
+        free = [worker for worker in self.workers if worker.free]
+        if goes_on:  # any will do; the one that gave way to others already is good for nothing else
+            return max(free, key=lambda worker: worker.gave_way, default=None)
+        for worker in free:
+            if not worker.gave_way:
+                return worker
+            self.let_go(worker)  # a new one takes its place
+        return None
 
     def warm(self) -> bool:
         """Workers are made when they are needed."""
@@ -163,13 +178,13 @@ class ClientPool(Pool):
         self._idle_since.pop(worker, None)
         return True
 
-    def over(self, worker: Worker, *, well: bool | None) -> None:
+    def over(self, worker: Worker, *, well: bool | None, more: bool = False) -> None:
         """The turn is over."""
-        super().over(worker, well=well)
+        super().over(worker, well=well, more=more)
         self._idle_since[worker] = time.monotonic()
         place = self._used.pop(worker, None)
         if place is not None:
-            self._slots.back(place, time.monotonic(), well=well)
+            self._slots.back(place, time.monotonic(), well=well, more=more)
         self.ended()
 
     def bury(self, worker: Worker) -> None:
@@ -199,12 +214,12 @@ class ClientPool(Pool):
         free = [worker for worker in self.workers if worker.free]
         return [(self._idle_since.get(worker, 0.0), worker) for worker in free]
 
-    def let_go(self, worker: Worker) -> Left:
+    def let_go(self, worker: Worker) -> None:
         """Make room: its process ends, as it is told no more."""
         self.workers.remove(worker)
         self._idle_since.pop(worker, None)
         worker.pipe.close()
-        return Left(worker, time.monotonic() + LEAVING)
+        self._leave(Left(worker, time.monotonic() + LEAVING))
 
     def close(self) -> None:
         """End every worker, and want nothing more."""

@@ -57,6 +57,7 @@ class Worker:
     deadline: float | None = None  #: when the present step is out of time
     why: str = ""  #: why it is being ended: ``limit`` or ``drain``; "" when it ended by itself
     kill_at: float | None = None
+    gave_way: bool = False  #: to other processes (:mod:`pipeline.engine.priority`), from which there is no way back
 
     @property
     def free(self) -> bool:
@@ -108,8 +109,8 @@ class Pool:
         theirs.close()
         self.workers.append(Worker(process, ours, deadline=time.monotonic() + LOADING))
 
-    def free(self) -> Worker | None:
-        """A worker that waits for work."""
+    def free(self, *, goes_on: bool = False) -> Worker | None:  # noqa: ARG002 - nobody else wants the processor here
+        """A worker that waits for work. ``goes_on``: for an order of that kind."""
         return next((worker for worker in self.workers if worker.free), None)
 
     def warm(self) -> bool:
@@ -127,6 +128,7 @@ class Pool:
         except (BrokenPipeError, ConnectionError):
             return False
         worker.order, worker.step = order, 0
+        worker.gave_way |= order.goes_on
         return True
 
     def waitables(self) -> list[Any]:
@@ -157,8 +159,9 @@ class Pool:
         """Write a worker's line of the log down."""
         write_line(line)
 
-    def over(self, worker: Worker, *, well: bool | None) -> None:  # noqa: ARG002 - of one client: all places are its own
-        """Its run is over; ``well``: whether it did its work (None: it was cut off)."""
+    def over(self, worker: Worker, *, well: bool | None, more: bool = False) -> None:  # noqa: ARG002 - of one client
+        """Its run is over; ``well``: whether it did its work (None: it was cut off), ``more``: whether it is to go on
+        with what it left."""
         worker.order, worker.deadline = None, None
 
     def dead(self) -> list[Worker]:

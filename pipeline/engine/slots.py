@@ -2,7 +2,8 @@
 
 Clients that wait take turns: of those that may, the one whose last turn is longest ago. A run that takes long, and the
 runs of a client whose last one took long and failed, have lanes of their own, so that servers that are dead and plugins
-that hang cannot take every place: what is quick and well finds one.
+that hang cannot take every place: what is quick and well finds one. For the same end, clients that work off a flood of
+files slice by slice hold no more than half of the places, however many they are.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Place:
     client: str
     since: float
     slow: bool = False  #: it is in one of the slow lanes
+    flood: bool = False  #: of a client whose last run made room in the middle of its files
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class Slots:
     _waiting: dict[str, None] = field(default_factory=dict)  #: in the order in which they came
     _turns: dict[str, int] = field(default_factory=dict)  #: client -> number of its last turn
     _troubled: set[str] = field(default_factory=set)
+    _flooded: set[str] = field(default_factory=set)
     _count: int = 0
 
     def __post_init__(self) -> None:
@@ -70,6 +73,8 @@ class Slots:
         slow = self.spare - sum(place.slow for place in self._held)
         turns = sorted(self._waiting, key=lambda client: self._turns.get(client, 0))
         mine = [client for client in turns if self.held(client) < self.each]
+        if sum(place.flood for place in self._held) >= max(1, self.size // 2):
+            mine = [client for client in mine if client not in self._flooded]
         well = next((client for client in mine if client not in self._troubled), None)
         for client in mine:
             troubled = client in self._troubled
@@ -84,7 +89,7 @@ class Slots:
         del self._waiting[client]
         self._count += 1
         self._turns[client] = self._count
-        place = Place(client, now, slow)
+        place = Place(client, now, slow, client in self._flooded)
         self._held.append(place)
         return place
 
@@ -103,8 +108,9 @@ class Slots:
         moments = [place.since + SLOW - now for place in self._held if not place.slow]
         return max(min(moments), 0.0) + 0.001 if moments else None
 
-    def back(self, place: Place, now: float, *, well: bool | None) -> None:
-        """A turn is over. ``well``: whether its run did its work; None: nothing was run."""
+    def back(self, place: Place, now: float, *, well: bool | None, more: bool = False) -> None:
+        """A turn is over. ``well``: whether its run did its work; None: nothing was run. ``more``: it made room for
+        others in the middle of its files."""
         if place not in self._held:
             return  # its client is gone
         self._held.remove(place)
@@ -114,10 +120,12 @@ class Slots:
             self._troubled.add(place.client)
         else:
             self._troubled.discard(place.client)
+        (self._flooded.add if more else self._flooded.discard)(place.client)
 
     def drop(self, client: str) -> None:
         """The client is gone."""
         self.forget(client)
         self._troubled.discard(client)
+        self._flooded.discard(client)
         self._turns.pop(client, None)
         self._held = [place for place in self._held if place.client != client]

@@ -309,6 +309,7 @@ class Supervisor:
     def _ended(self, worker: Worker, order: Order, ended: Ended) -> None:
         desk = self.desks[order.job]
         desk.broken = ""
+        desk.goes_on = ended.more
         self._free(worker, order, well=ended.state != "failed")
         # a server that was away or refused us, an inbox that somebody else held: the run is made up for later
         if ended.again_in is not None and (desk.spec.watch or ended.more or ended.state in ("failed", "skipped")):
@@ -341,8 +342,9 @@ class Supervisor:
         self.pool.bury(worker)
 
     def _free(self, worker: Worker, order: Order, *, well: bool | None) -> None:
-        self.pool.over(worker, well=well)
-        self.desks[order.job].worker = None
+        desk = self.desks[order.job]
+        self.pool.over(worker, well=well, more=desk.goes_on)
+        desk.worker = None
 
     def _broken(self, order: Order, state: str, finding: Finding) -> None:
         with self._ledger_may_fail("record"):
@@ -399,14 +401,14 @@ class Supervisor:
                 continue  # a person still may
             if not (desk.waiting or looks or desk.asked):
                 continue
-            worker = self.pool.free()
+            worker = self.pool.free(goes_on=desk.goes_on)
             if worker is None:
                 return
             due = desk.waiting[0] if desk.waiting and not desk.asked else None
             self._orders += 1
             trigger = due.trigger if due else "person" if desk.asked else desk.look_for
             slot = due.scheduled_for if due else None
-            order = Order(self._orders, desk.name, trigger, slot, desk.asked, self._pace.slice)
+            order = Order(self._orders, desk.name, trigger, slot, desk.asked, self._pace.slice, desk.goes_on)
             if not self.pool.give(worker, order):
                 continue
             if due:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pipeline.engine.inbound import Inbound
 
 BATCH_BYTES = 64_000_000
+#: Files of a batch at most where a run has but a slice of time: between two of them it makes room for others.
+IN_SLICES = 100
 TAIL = 4096
 Row = dict[str, Any]
 
@@ -52,7 +54,8 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
         reading.quarantine(walk, look.row, reading.too_large(look.file, walk.settings.max_size))
     looks = [look for look in looks if look.file.size <= walk.settings.max_size]
     ordered = sorted((look for look in looks if look.row), key=_age)
-    batches = [*_batches(ordered, walk.settings.batch)]
+    limit = min(walk.settings.batch, IN_SLICES) if walk.ctx.slice_ends is not None else walk.settings.batch
+    batches = [*_batches(ordered, limit)]
     helpers = Helpers(lambda: _second(walk), left=2 if len(ordered) >= ahead.LEAST else 0)
     done = 0
     taken: _Claimed | None = None

@@ -26,6 +26,7 @@ from pipeline import lightlog  # noqa: F401 - before all that loads structlog
 from pipeline.config.masking import mask_any
 from pipeline.config.model import ClientConfig
 from pipeline.engine import offspring
+from pipeline.engine.priority import give_way
 from pipeline.engine.stopping import OutOfTime, Stop
 from pipeline.errors import Finding, MistokError
 
@@ -46,6 +47,7 @@ class Order:
     scheduled_for: datetime | None = None
     by: str = ""  #: who has asked for it
     slice: float | None = None  #: seconds after which it makes room for others, where it can, and comes back
+    goes_on: bool = False  #: with what the last slice left: it lets others have the processor first
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,8 @@ def _live(pipe: Connection, boot: Boot) -> None:
             order: Order = pipe.recv()
         except (EOFError, OSError):
             return
+        if order.goes_on:
+            give_way()
         try:
             say(run(order, lambda step, number=order.number: say(StepBegun(number, step))))  # type: ignore[misc]
         except MistokError as error:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
@@ -123,12 +123,16 @@ def here(*words: object, env: Mapping[str, str] | None = None) -> Said:
 
 
 def start(
-    *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, screen: Path
+    *words: object,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    screen: Path,
+    program: Sequence[str] = MISTOK,
 ) -> subprocess.Popen[bytes]:
     """Start ``mistok WORDS`` and go on; what it prints goes into the file ``screen``."""
     with screen.open("ab") as out:
         return subprocess.Popen(
-            [*MISTOK, *(str(word) for word in words)],
+            [*program, *(str(word) for word in words)],
             cwd=cwd,
             env=environment(env),
             stdin=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from tests.e2e.command import ROOT, start
+from tests.e2e.command import MISTOK, ROOT, start
 
 ORDERS = sorted((ROOT / "samples/orders/twenty").glob("*.xml"))
 CONFIG = """\
@@ -49,8 +49,10 @@ from pathlib import Path
 
 from pipeline.api import FreeStep, Settings, StepPlugin, T
 
-def run(settings, context):
+if "SECRET_OF" in os.environ:  # in a process that runs its steps; here, as the limit of a step is short
     Path(__file__).with_name("environment").write_text(repr(dict(os.environ)))
+
+def run(settings, context):
     time.sleep(1000)
 
 PLUGIN = StepPlugin("own-hang", T("Hangs."), Settings, FreeStep(run))
@@ -97,9 +99,9 @@ class Many:
         return self.add(name, site=login)
 
     @contextmanager
-    def serving(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    def serving(self, *words: str, program: Sequence[str] = MISTOK) -> Iterator[subprocess.Popen[bytes]]:
         """The service in a process of its own; it and all that it started are gone at the end."""
-        running = start("serve", str(self.folder), *words, cwd=self.folder, screen=self.screen)
+        running = start("serve", str(self.folder), *words, cwd=self.folder, screen=self.screen, program=program)
         try:
             yield running
         finally:

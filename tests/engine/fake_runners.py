@@ -19,7 +19,9 @@ from pipeline.texts import T
 
 
 def recording(payload: Path) -> Runner:
-    """``payload``: the folder for the record. Jobs: ``hang…``, ``die…``, ``slow…`` (1 s), ``raise…``, ``again…``."""
+    """``payload``: the folder for the record. Jobs: ``hang…``, ``die…``, ``slow…`` (1 s), ``raise…``, ``again…``, and
+    ``flood…`` (three slices)."""
+    runs = 0
 
     def write(name: str, **more: object) -> None:
         line = {"job": name, "pid": os.getpid(), "at": time.time(), **more}
@@ -27,8 +29,11 @@ def recording(payload: Path) -> Runner:
             stream.write(json.dumps(line) + "\n")
 
     def run(order: Order, step_begins: Callable[[int], None]) -> Ended:
+        nonlocal runs
+        runs += 1
         slot = str(order.scheduled_for) if order.scheduled_for else None
-        write(order.job, trigger=order.trigger, slot=slot, by=order.by)
+        niceness = int(psutil.Process().nice())
+        write(order.job, trigger=order.trigger, slot=slot, by=order.by, goes_on=order.goes_on, niceness=niceness)
         step_begins(0)
         counts = {"files": len(list((payload / "inbox").glob("*"))) if (payload / "inbox").exists() else 0}
         if "parent" in order.job:
@@ -62,6 +67,9 @@ def recording(payload: Path) -> Runner:
         again = 0.3 if order.job.startswith("again") and not (payload / "again.done").exists() else None
         if again:
             (payload / "again.done").touch()
+        if order.job.startswith("flood"):
+            more = runs % 3 != 0
+            return Ended(order.number, "done", counts, 0.0 if more else None, more=more)
         return Ended(order.number, "done", counts, again)
 
     return run

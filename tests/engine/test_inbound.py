@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.engine import booking
+from pipeline.engine import booking, taking
 from pipeline.engine.runtime import Client, RunReport
 from pipeline.errors import Transient
 from pipeline.resources import samples
@@ -269,6 +269,15 @@ def test_many_files_in_batches(shop: Shop) -> None:
     assert len(shop.documents()) == 20
     with Client.open(shop.config()) as client:
         assert sum(client.archive.verify(sha) for sha in client.archive.hashes()) == 20
+
+
+def test_where_a_run_has_a_slice_a_batch_is_no_longer_than_that(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking, "IN_SLICES", 8)
+    for path in sorted(samples().glob("orders/twenty/*.xml")):
+        shutil.copyfile(path, shop.inbox / path.name)
+    reports = [shop.run(slice=1e-9) for _ in range(3)]
+    assert [(report.counts["created"], report.more) for report in reports] == [(8, True), (8, True), (4, False)]
+    assert len(shop.documents()) == 20
 
 
 def test_what_was_made_of_a_large_batch_is_kept_when_the_rest_is_not(

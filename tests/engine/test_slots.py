@@ -94,6 +94,45 @@ def test_a_quick_failure_is_no_reason_to_wait() -> None:
     assert not slots.is_troubled("a")
 
 
+def test_floods_hold_no_more_than_half_of_the_places_however_many_they_are() -> None:
+    slots, floods = Slots(4), [f"flood{n}" for n in range(4)]
+    want(slots, *floods)
+    places = given(slots)
+    assert names(places) == floods, "nobody knows it before the first slice is over"
+    for place in places:
+        slots.back(place, 3.0, well=True, more=True)
+    want(slots, *floods)
+    places = given(slots, 3.0)
+    assert names(places) == ["flood0", "flood1"]
+    want(slots, "a", "b", "c")
+    assert names(given(slots, 3.1)) == ["a", "b"]
+    slots.back(places[0], 6.0, well=True, more=True)
+    want(slots, "flood0")
+    places = [places[1], *given(slots, 6.0)]
+    assert names(places) == ["flood1", "c"], "who waits for its first turn goes before"
+    slots.back(places[0], 6.0, well=True)
+    want(slots, "flood1")
+    assert names(given(slots, 6.0)) == ["flood2"], "in turn"
+
+
+def test_a_flood_that_is_over_is_as_all_others_and_the_only_place_is_not_kept_from_one() -> None:
+    slots = Slots(1)
+    for more in (True, True, False):
+        want(slots, "flood")
+        (place,) = given(slots)
+        slots.back(place, 3.0, well=True, more=more)
+    two = Slots(2)
+    for name in ("a", "b"):
+        want(two, name)
+        (place,) = given(two)
+        two.back(place, 3.0, well=True, more=True)
+    want(two, "a", "b")
+    (place,) = given(two)
+    two.back(place, 3.0, well=True)
+    want(two, "a")
+    assert names(given(two)) == ["b", "a"]
+
+
 def test_a_turn_of_nobody_is_given_back() -> None:
     slots = Slots(1)
     want(slots, "a", "b")

@@ -264,6 +264,14 @@ def test_what_waits_is_looked_at_again_soon(place: Path) -> None:
         until(lambda: len(begun(place, "again:end")) >= 2)
 
 
+def test_what_is_left_of_a_flood_is_gone_on_with_and_what_comes_later_begins_anew(place: Path) -> None:
+    with serving(place, {"flood": {"watch": True, "poll": "1h"}}) as service:
+        until(lambda: len(begun(place, "flood")) == 3)
+        service.hint("flood")
+        until(lambda: len(begun(place, "flood")) >= 4)
+    assert [run["goes_on"] for run in begun(place, "flood")][:4] == [False, True, True, False]
+
+
 def test_what_people_ask_for_is_read_when_somebody_has_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of hundreds of clients: nobody asks for anything most of the time."""
     store, other = ledger(place), ledger(place)

@@ -7,7 +7,6 @@ plugins or environment belong to it, and the others serve all.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import deque
@@ -96,7 +95,7 @@ class Room(threading.Thread):
         self._nursery = None if start_with else Nursery(_LOADED)
         self.pool: Pool = Pool(start_with, size) if start_with else _Forked(boot(), size, self._nursery)
         #: where a process is there in milliseconds, each belongs to one client from its first run on
-        self._one_client_each = self._nursery is not None and sys.platform != "win32"
+        self._one_client_each = self._nursery is not None and self._nursery.forks
         self._lock = threading.Lock()
         self._waiting: deque[Task] = deque()
         self._running: dict[Worker, Task] = {}
