@@ -1,21 +1,23 @@
 """The last step of the inbound walk: what happens to the remote file once its orders are safe.
 
 A file is deleted or moved only when its archive copy reads back sound, every order of it has an end state or an open
-card, and the remote file still is the version that was read (the transport compares).
+card, and the remote file still is the version that was read (the transport compares). While the next batch is on its
+way already, the server does that beside the run (:mod:`pipeline.engine.behind`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine import telling
+from pipeline.engine.behind import Removal
 from pipeline.errors import Changed, Finding, MistokError, Refused, Where, Who
 from pipeline.flow import Move
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import FileState
-from pipeline.ports import FileOutcome, RemoteFile, wire_text
+from pipeline.ports import FileOutcome, RemoteFile, Transport, wire_text
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -33,11 +35,29 @@ def all_done(walk: Inbound) -> None:
     _acknowledge(walk, [row for row in done if row["id"] not in refused or _due(walk, row)])
 
 
-def rows(walk: Inbound, taken: Sequence[Row]) -> None:
-    """Acknowledge those of the given files that the ledger says are done."""
+def rows(walk: Inbound, taken: Sequence[Row], *, behind: bool = False) -> None:
+    """Acknowledge those of the given files that the ledger says are done.
+
+    ``behind``: the server may be at it while the run goes on. What came of it is written down by :func:`settle`, at the
+    latest before the next files are acknowledged.
+    """
     with walk.ctx.ledger.read() as conn:
         done = file_rows.among(conn, [row["id"] for row in taken], FileState.DONE)
-    _acknowledge(walk, [row for row in taken if row["id"] in done])
+    _acknowledge(walk, [row for row in taken if row["id"] in done], behind=behind)
+
+
+def settle(walk: Inbound, *, wait: bool = True) -> None:
+    """Write down what came of files that leave the server beside the run; without ``wait`` only if that is over.
+
+    Raises what the transport raised, and Transient when the inbox was taken over: the files are done in the ledger,
+    and the next run looks what became of them.
+    """
+    removal = walk.removal
+    if removal is None or not (wait or removal.over):
+        return
+    outcomes = removal.outcomes()
+    walk.removal = None
+    _ended(walk, removal.rows, outcomes)
 
 
 def set_aside(walk: Inbound, row: Row) -> None:
@@ -70,7 +90,7 @@ def _due(walk: Inbound, row: Row) -> bool:
     return age >= timedelta(minutes=5)
 
 
-def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
+def _acknowledge(walk: Inbound, done: Sequence[Row], *, behind: bool = False) -> None:
     if not done or walk.hands_off:
         return
     ctx, settings = walk.ctx, walk.settings
@@ -91,15 +111,29 @@ def _acknowledge(walk: Inbound, done: Sequence[Row]) -> None:
             unsound(walk, row)
     walk.hold_on()
     ctx.reach("inbound:before-delete")
-    transport = ctx.transport(settings.inbox)
     remote = {file_rows.remote_of(row): row for row in sound}
+    settle(walk)  # one batch at a time: what is not written down yet stays little
+    if behind and not ctx.is_lent(settings.inbox):
+        walk.removal = Removal(remote, lambda transport: _removed(walk, transport, list(remote)))
+        walk.removal.start(ctx, settings.inbox)
+        return
+    _ended(walk, remote, _removed(walk, ctx.transport(settings.inbox), list(remote)))
+
+
+def _removed(walk: Inbound, transport: Transport, files: Sequence[RemoteFile]) -> Sequence[FileOutcome]:
+    """The only part of it that the server sees; maybe in another thread, while the run does without the server."""
+    settings = walk.settings
     if settings.marker is not None:
-        _drop_markers(walk, list(remote))
+        _drop_markers(walk, transport, files)
     if isinstance(settings.after, Move):
-        outcomes, word = transport.move_many(list(remote), settings.after.move), "moved"
-    else:
-        outcomes, word = transport.delete_many(list(remote)), "deleted"
+        return transport.move_many(files, settings.after.move)
+    return transport.delete_many(files)
+
+
+def _ended(walk: Inbound, remote: Mapping[RemoteFile, Row], outcomes: Sequence[FileOutcome]) -> None:
+    ctx = walk.ctx
     ctx.reach("inbound:deleted")
+    word = "moved" if isinstance(walk.settings.after, Move) else "deleted"
     now = ctx.clock.now()
     ended: dict[str, list[int]] = {}
     with walk.begin() as conn:
@@ -161,7 +195,7 @@ def unsound(walk: Inbound, row: Row) -> None:
     walk.count("failed")
 
 
-def _drop_markers(walk: Inbound, taken: Sequence[RemoteFile]) -> None:
+def _drop_markers(walk: Inbound, transport: Transport, taken: Sequence[RemoteFile]) -> None:
     """Delete the markers of taken files, before the files themselves.
 
     Only a marker that was listed beside the very version that was taken is deleted: one that the site has put there
@@ -169,7 +203,6 @@ def _drop_markers(walk: Inbound, taken: Sequence[RemoteFile]) -> None:
     """
     marker = walk.settings.marker
     assert marker is not None
-    transport = walk.ctx.transport(walk.settings.inbox)
     names = {wire_text(file) + marker.suffix: file for file in taken}
     if not all(name in walk.markers for name in names):  # a run that was killed had listed them
         listed = {wire_text(file): file for file in transport.list(walk.settings.folder)}

@@ -61,12 +61,11 @@ class Fetch:
 
     def start(self, helper: Second | None, item: Item) -> None:
         """Fetch them in a thread of its own, and have ``helper`` keep and read what it can."""
-        transport = self._ctx.transport(self._inbox)
+        transport, before = self._ctx.in_turn(self._inbox, self._wait)
         self._over = helper is None
         self._thread = threading.Thread(
-            target=self._run, args=(transport, helper, item), name="mistok-ahead", daemon=True
+            target=self._run, args=(transport, before, helper, item), name="mistok-ahead", daemon=True
         )
-        self._ctx.occupy(self._inbox, self._wait)
         self._thread.start()
 
     def results(self) -> Sequence[ReadResult]:
@@ -114,8 +113,9 @@ class Fetch:
         self._read.update(zip(given, second.orders_of(answer), strict=False))
         return True
 
-    def _run(self, transport: Transport, helper: Second | None, item: Item) -> None:
+    def _run(self, transport: Transport, before: Callable[[], None], helper: Second | None, item: Item) -> None:
         try:
+            before()
             self._fetch(transport)
             items = {result.file: one for result in self._came if helper and (one := item(result)) is not None}
             self._given = list(items)

@@ -37,6 +37,10 @@ def go_on(_point: str) -> None:
     """Nothing happens at a named point of a walk."""
 
 
+def nothing_before() -> None:
+    """Nothing else is at work on a connection."""
+
+
 @dataclass
 class _Told:
     """What a transaction has to tell, until its end."""
@@ -114,9 +118,13 @@ class RunContext:
             )
         return self._transports[name]
 
-    def occupy(self, name: str, wait: Callable[[], None]) -> None:
-        """Something uses the connection of that name beside the run, until ``wait`` returns."""
+    def in_turn(self, name: str, wait: Callable[[], None]) -> tuple[Transport, Callable[[], None]]:
+        """The connection of that name for a thread beside the run, and what returns when it may use it: when whatever
+        was given it before is over. Whoever asks for the connection from now on waits until ``wait`` returns."""
+        before = self._busy.pop(name, nothing_before)
+        transport = self.transport(name)
         self._busy[name] = wait
+        return transport, before
 
     def is_lent(self, name: str) -> bool:
         """Whether a system has the connection of that name, too: it may use it at any time."""

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import structlog
 
 from pipeline.engine import acknowledge, mending, quiet, reading, taking, telling, unread
+from pipeline.engine.behind import Removal
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look, oldest_first
 from pipeline.engine.keeping import LEASE, Keeper
@@ -58,6 +59,7 @@ class Inbound:
     set_aside: set[int] = field(default_factory=set)  #: files that were quarantined in this run
     markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by wire_text, as at the last look
     more: bool = False  #: it makes room for others in the middle of what is there
+    removal: Removal | None = None  #: files that leave the server beside it
     hands_off: bool = False  #: the remote folder is left alone: what is due there is done by the job's next run
 
     def __post_init__(self) -> None:

@@ -85,6 +85,8 @@ def process(
     rows: Sequence[Row],
     data: Mapping[int, bytes] | None = None,
     ready: Callable[[int], Decoded | None] = _nothing,
+    *,
+    behind: bool = False,
 ) -> None:
     """Read archived files, book their orders, acknowledge what is done.
 
@@ -92,6 +94,7 @@ def process(
         data: by the ids of rows, the bytes of copies that were read back a moment ago; all others are read from the
             archive.
         ready: what was read of such bytes already, by the id of its row; asked once.
+        behind: the server may be at the acknowledging while the run goes on.
 
     Raises Transient or Refused when the ledger or the target cannot be used; all goes on with the next run.
     """
@@ -109,11 +112,12 @@ def process(
     fresh = [row for row in rows if row["id"] not in known]
     at_hand = data or {}
     for together in _together(walk, fresh):
+        acknowledge.settle(walk, wait=False)
         if _is_large(walk, together[0]) and _take_in_parts(walk, together[0]):
             continue
         read = [(row, ready(row["id"]) or _decode(walk, row, at_hand.get(row["id"]))) for row in together]
         _book(walk, [(row, decoded) for row, decoded in read if decoded is not None])
-    acknowledge.rows(walk, rows)
+    acknowledge.rows(walk, rows, behind=behind)
 
 
 def _together(walk: Inbound, rows: Sequence[Row]) -> Iterator[list[Row]]:

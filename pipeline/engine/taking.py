@@ -7,18 +7,19 @@ Each batch goes through all of its steps before the next one, but the next one m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from pipeline.archive import ArchiveItem
-from pipeline.engine import ahead, reading, second, sharing, unread
+from pipeline.engine import acknowledge, ahead, reading, second, sharing, unread
 from pipeline.engine.ahead import Fetch
 from pipeline.engine.inbox import Look, oldest_first
 from pipeline.engine.keeping import LEASE
 from pipeline.engine.second import Helpers, Second
-from pipeline.errors import Finding, Where
+from pipeline.errors import Finding, MistokError, Where
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import FileState
 from pipeline.ports import Decoded, ReadResult, RemoteFile
@@ -57,6 +58,7 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
     limit = min(walk.settings.batch, IN_SLICES) if walk.ctx.slice_ends is not None else walk.settings.batch
     batches = [*_batches(ordered, limit)]
     helpers = Helpers(lambda: _second(walk), left=2 if len(ordered) >= ahead.LEAST else 0)
+    near = walk.ctx.transport(walk.settings.inbox).local_path(walk.settings.folder) is not None
     done = 0
     taken: _Claimed | None = None
     coming: _Claimed | None = None
@@ -67,16 +69,23 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
             staged = _stage(walk, taken)
             walk.ctx.reach("inbound:staged")
             if after and not walk.ctx.slice_is_over:
-                coming = _ahead(walk, after, helpers)
-            _take_staged(walk, taken, staged)
+                coming = _ahead(walk, after, helpers, near=near)
+            _take_staged(walk, taken, staged, behind=coming is not None)
             taken.fetch.close()
             done += len(batch)
             walk.ctx.progress(done, len(ordered), T("files"))
             if done < len(ordered) and walk.ctx.slice_is_over:
                 walk.more = True
-                return
+                break
+        acknowledge.settle(walk)
+    except Exception:
+        with suppress(MistokError):  # what it was is told; what is on its way all the same is waited for, as ever
+            acknowledge.settle(walk)
+        raise
     finally:
         helpers.close()  # nobody waits for it any more
+        if walk.removal is not None:
+            walk.removal.close()
         for one in (taken, coming):
             if one is not None:
                 one.fetch.close()
@@ -87,6 +96,8 @@ def _second(walk: Inbound) -> Second | None:
     ctx = walk.ctx
     if ctx.slice_ends is not None or ctx.is_lent(walk.settings.inbox):
         return None
+
+    ctx.transport(walk.settings.inbox)  # it is forked while nothing is under way in another thread
 
     def read(item: ArchiveItem) -> Decoded:
         return walk.format.decode(item.data or b"", walk.format_settings, walk.format_context(item.name))
@@ -116,12 +127,12 @@ def _claim(walk: Inbound, looks: Sequence[Look], helpers: Helpers) -> _Claimed:
     return claimed
 
 
-def _ahead(walk: Inbound, looks: Sequence[Look], helpers: Helpers) -> _Claimed | None:
+def _ahead(walk: Inbound, looks: Sequence[Look], helpers: Helpers, *, near: bool) -> _Claimed | None:
     """The next batch, on its way already where that is worth it."""
     ctx, inbox = walk.ctx, walk.settings.inbox
     if len(looks) < ahead.LEAST or ctx.is_lent(inbox):
         return None
-    if helpers.get() is None and ctx.transport(inbox).local_path(walk.settings.folder) is not None:
+    if helpers.get() is None and near:
         return None
     claimed = _claim(walk, looks, helpers)
     if not claimed.fetch.started:
@@ -154,7 +165,7 @@ def _item(walk: Inbound, claimed: _Claimed, row: Row, result: ReadResult) -> Arc
     )
 
 
-def _take_staged(walk: Inbound, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]]) -> None:
+def _take_staged(walk: Inbound, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]], *, behind: bool) -> None:
     if not staged:
         return
     ctx = walk.ctx
@@ -192,7 +203,8 @@ def _take_staged(walk: Inbound, claimed: _Claimed, staged: Sequence[tuple[Row, R
     # what was read back from the archive just now need not be read once more
     data = {row["id"]: result.data for row, result in staged if result.data is not None}
     files = {row["id"]: result.file for row, result in staged}
-    reading.process(walk, [row for row, _result in staged], data, lambda row_id: claimed.fetch.decoded(files[row_id]))
+    rows = [row for row, _result in staged]
+    reading.process(walk, rows, data, lambda row_id: claimed.fetch.decoded(files[row_id]), behind=behind)
 
 
 def _stage(walk: Inbound, claimed: _Claimed) -> list[tuple[Row, ReadResult]]:

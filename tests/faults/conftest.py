@@ -194,14 +194,15 @@ class Victim:
             work_left=work_left,
         )
 
-    def die(self, point: str, nth: int = 1, job: str = "orders", *, ahead: bool = False) -> int:
+    def die(self, point: str, nth: int = 1, job: str = "orders", *, beside: str = "") -> int:
         """Run the job in a process of its own that is killed at the point; its return code (0: never got there).
 
-        ``ahead``: while the next batch is fetched, kept and read beside it, as of a large import.
+        ``beside``: what goes on beside it then, as in a large import: "ahead", the next batch is fetched, kept and
+        read; "leaving", the files of the batch before leave the server.
         """
         ends.happened(f"a run that was killed at {point}")
         self.config()
-        done = forks.run("tests.faults.run_and_die", self.path, job, point, nth, *(["ahead"] if ahead else []))
+        done = forks.run("tests.faults.run_and_die", self.path, job, point, nth, *([beside] if beside else []))
         assert done.returncode in (0, -9, 1), done.stderr
         if done.returncode == 1:
             raise AssertionError(done.stderr)

@@ -32,6 +32,7 @@ POINTS = (
     "inbound:acknowledged",
 )
 LEDGERS = ("sqlite", "postgres")
+FAR = [one for one in TRANSPORTS if one != "local"]
 CASES = chosen(POINTS, TRANSPORTS, LEDGERS)
 
 
@@ -107,8 +108,38 @@ def test_f01_to_f04_killed_while_the_next_batch_is_on_its_way(
 ) -> None:
     victim = make_victim("local", "sqlite")
     victim.drop_twenty()
-    assert victim.die(point, 1 + POINTS.index(point) % 2, ahead=True) == -9, victim.last_words
+    assert victim.die(point, 1 + POINTS.index(point) % 2, beside="ahead") == -9, victim.last_words
     assert victim.run().state == "done"
+    assert list(victim.inbox.iterdir()) == []
+    assert len(invariants.books_rows(victim.config())) == 20
+    victim.check()
+
+
+@pytest.mark.parametrize(
+    ("point", "transport", "ledger"),
+    [
+        ("inbound:created", "sftp", "sqlite"),
+        *(
+            pytest.param(point, FAR[at % len(FAR)], LEDGERS[at // len(FAR) % 2], marks=pytest.mark.full)
+            for at, point in enumerate(POINTS[: POINTS.index("inbound:deleted")])
+        ),
+    ],
+)
+def test_f01_to_f04_killed_while_the_files_of_the_batch_before_leave(
+    make_victim: Callable[[str, str], Victim], point: str, transport: str, ledger: str
+) -> None:
+    """Half of them are gone, and the ledger knows of none; the second batch is at the point, or the third claimed."""
+    victim = make_victim(transport, ledger)
+    victim.drop_twenty()
+    assert victim.die(point, 3 if point == "inbound:claimed" else 2, beside="leaving") == -9, victim.last_words
+    left = len(list(victim.inbox.iterdir()))
+    assert left == 20 - 7 // 2
+    states = dict(victim.ledger_rows("select state, count(*) from files group by state"))
+    assert "acknowledged" not in states
+    assert states["done"] >= 7
+    assert victim.run().state == "done"
+    policies = dict(victim.ledger_rows("select policy, count(*) from files group by policy"))
+    assert policies == {"gone": 3, "deleted": 17}
     assert list(victim.inbox.iterdir()) == []
     assert len(invariants.books_rows(victim.config())) == 20
     victim.check()
