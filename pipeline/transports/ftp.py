@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -83,19 +84,22 @@ class FtpTransport:
         return self._run(lambda: self._list(folder))
 
     def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
+        return self.read_small(files, into, -1)  # not even an empty one
+
+    def read_small(self, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
         dead: MistokError | None = None
         for file in files:
             if dead:
                 yield common.failed(file, dead)
                 continue
-            result = self._read(file, into)
+            result = self._read(file, into, limit)
             if isinstance(result.error, Transient):  # once more on a new session: the old one may have died of idleness
                 try:
                     self._run(self._connected)
                 except MistokError as error:
                     dead = error
                 else:
-                    result = self._read(file, into)
+                    result = self._read(file, into, limit)
             yield result
 
     def write(self, folder: str, name: str, source: Path | bytes) -> RemoteFile:
@@ -378,13 +382,13 @@ class FtpTransport:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def _read(self, file: RemoteFile, into: Path) -> ReadResult:
+    def _read(self, file: RemoteFile, into: Path, limit: int) -> ReadResult:
         if error := common.unusable(file):
             return common.failed(file, error)
         copy = common.local_copy(into)
         result: ReadResult | None = None
         try:
-            result = self._run(lambda: self._fetch(file, copy))
+            result = self._run(lambda: self._fetch(file, copy, limit))
         except MistokError as error:
             return common.failed(file, error)
         finally:
@@ -392,7 +396,7 @@ class FtpTransport:
                 copy.unlink(missing_ok=True)
         return result
 
-    def _fetch(self, file: RemoteFile, copy: Path) -> ReadResult:
+    def _fetch(self, file: RemoteFile, copy: Path, limit: int) -> ReadResult:
         self._enter(file.folder)
         digest, size = hashlib.sha256(), 0
         try:
@@ -403,10 +407,11 @@ class FtpTransport:
                 return common.failed(file, common.vanished(file))
             return common.failed(file, self._no_rights(file.name, error))
         try:
-            with common.LocalCopy(copy) as target:
+            with BytesIO() if file.size <= limit else common.LocalCopy(copy) as target:
                 while size <= file.size and (piece := piece_of(conn, common.CHUNK)):
                     digest.update(piece)
                     size += target.write(piece)
+                data = target.getvalue() if isinstance(target, BytesIO) else None
         finally:
             finish(conn)
         if size > file.size:
@@ -418,7 +423,7 @@ class FtpTransport:
             if now == file.size:
                 raise common.short(file.name, file.size, size)
             return common.failed(file, common.altered(file, size, None) or common.vanished(file))
-        return ReadResult(file, copy, size, digest.hexdigest())
+        return ReadResult(file, copy if data is None else None, size, digest.hexdigest(), data=data)
 
     # --- writing -------------------------------------------------------------------------------------------------
 

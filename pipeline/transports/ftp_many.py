@@ -51,12 +51,12 @@ class FtpManyTransport(FtpTransport):
         super().__init__(name, settings, base=base, gate=gate)
         self._hands = Hands(name, settings.connections - 1, self._hand)
 
-    def read_many(self, files: Iterable[RemoteFile], into: Path) -> Iterator[ReadResult]:
+    def read_small(self, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
         def read(hand: FtpHand, file: RemoteFile) -> Sequence[ReadResult]:
-            return list(hand.read_many([file], into))
+            return list(hand.read_small([file], into, limit))
 
         def own(some: Iterator[RemoteFile]) -> Iterator[ReadResult]:
-            return FtpTransport.read_many(self, some, into)
+            return FtpTransport.read_small(self, some, into, limit)
 
         waiting = iter(files)
         while group := list(islice(waiting, GROUP)):
