@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pipeline.errors import Changed, MistokError, Transient
-from pipeline.ports import RemoteFile
+from pipeline.ports import RemoteFile, read_small
 from pipeline.transports import ftp_many
 from pipeline.transports.ftp import FtpTransport
 from pipeline.transports.ftp_many import FtpManyTransport
@@ -80,7 +80,7 @@ def test_what_a_broken_connection_was_at_is_done_on_the_first_one(
     broken: list[str] = []
     fetch = ftp_many.FtpHand._fetch
 
-    def breaks(hand: ftp_many.FtpHand, file: RemoteFile, copy: Path) -> object:
+    def breaks(hand: ftp_many.FtpHand, file: RemoteFile, copy: Path, limit: int) -> object:
         broken.append(file.name)
         raise ftplib.error_temp("426 Connection closed; transfer aborted")
 
@@ -125,7 +125,7 @@ def test_who_is_stopped_leaves_nobody_at_work(
     transport = _open(server, tmp_path)
     files = transport.list("in")
     (tmp_path / "into").mkdir()
-    monkeypatch.setattr(FtpTransport, "read_many", stopped)
+    monkeypatch.setattr(FtpTransport, "read_small", stopped)
     with pytest.raises(KeyboardInterrupt):
         list(transport.read_many(files, tmp_path / "into"))
     monkeypatch.undo()
@@ -138,3 +138,17 @@ def test_who_is_stopped_leaves_nobody_at_work(
     assert len(results) == COUNT
     assert all(one.error is None for one in results)
     transport.close()
+
+
+def test_small_files_come_without_a_copy_on_the_disk(server: OddServer, tmp_path: Path) -> None:
+    transport = _open(server, tmp_path)
+    limit = max(map(len, server.files.values())) - 1
+    into = tmp_path / "into"
+    into.mkdir(exist_ok=True)
+    results = {one.file.name: one for one in read_small(transport, transport.list("in"), into, limit)}
+    transport.close()
+    assert {name: one.data if one.path is None else one.path.read_bytes() for name, one in results.items()} == {
+        name.rpartition("/")[2]: data for name, data in server.files.items()
+    }
+    assert all((one.data is not None) == (one.size <= limit) for one in results.values())
+    assert len(list(into.iterdir())) == sum(one.path is not None for one in results.values())
