@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
+from pipeline.engine import halves, second
 from pipeline.engine.context import RunContext
 from pipeline.engine.exportable import unable
+from pipeline.engine.halves import Half, Output, Rest
 from pipeline.engine.prices import PriceList
 from pipeline.engine.selling import Selling
+from pipeline.engine.unchanged import are_ours
 from pipeline.errors import ConfigError, Finding, Held, Transient, Who, system_words
 from pipeline.flow import OutboundSettings, OutboundStep
 from pipeline.ports import (
     Batch,
     Catalogue,
+    CatalogueChecker,
     CatalogueFormat,
     CatalogueMoment,
+    Chunk,
+    DividedCatalogue,
+    DividedFormat,
+    DividedMoment,
     FormatContext,
     Noticing,
     Offers,
+    PartChecker,
     Stock,
     System,
     kept_of,
@@ -55,44 +65,129 @@ class Encoder:
     format_settings: Settings
     context: FormatContext
     ctx: RunContext
-    _prices: PriceList | None = None
 
-    def encode(self, moment: CatalogueMoment | None = None) -> Encoded:
+    @contextmanager
+    def beside(self, rows: int | None) -> Iterator[Half | None]:
+        """A second process that writes the second half of the next file; None where there is none.
+
+        ``rows``: of the file before. It is to be asked for before a moment of the system is begun; see halves.py.
+        """
+        ctx, system = self.ctx, self.ctx.system(self.settings.source)
+        alone = ctx.dry_run or ctx.slice_ends is not None or self.settings.images is not None or second.cores() < 2
+        if alone or not (isinstance(system, Catalogue) and isinstance(system, DividedCatalogue) and self._divides()):
+            yield None
+            return
+        if (system.count() if rows is None else rows) < halves.LEAST:
+            yield None
+            return
+        with halves.half(system, self, ctx.temp) as half:
+            yield half
+
+    def encode(self, moment: CatalogueMoment | None = None, half: Half | None = None) -> Encoded:
         """Write the file into the run's temporary folder, and check every piece of it.
 
-        ``moment``: which one of the system to read; that of now when not given.
+        ``moment``: which one of the system to read; that of now when not given. ``half`` writes its second half, and
+        nothing else is different by it.
         Raises ConfigError (no catalogue there), Transient (the disk is full), and what the system raises.
         """
         ctx = self.ctx
         encoded = Encoded(ctx.temp / "catalogue.part")
         system = self._catalogue(ctx.system(self.settings.source), encoded)
         total = system.count()
-        self._prices = PriceList() if self._looks_at_prices() else None
+        prices = self.price_list()
         checker = self.format.checker(self.format_settings, self.context)
-        digest = hashlib.sha256()
-        batches = self._batches(moment or system, encoded)
-        chunks = self.format.encode(batches, self.format_settings, self.context)
+        joined: list[Rest] = []
         try:
             with encoded.path.open("wb") as file:
-                for chunk in chunks:
-                    file.write(chunk.data)
-                    digest.update(chunk.data)
-                    encoded.size += len(chunk.data)
+                output = Output(file)
+
+                def progress() -> None:
+                    ctx.progress(encoded.rows + (half.rows if half else 0), total, T("products"))
+
+                def append() -> bool:
+                    assert half is not None
+                    rest = None if encoded.findings else self._appended(output, half, checker, progress)
+                    joined.extend([rest] if rest else ())
+                    half.rows = 0
+                    return rest is not None
+
+                if half is not None and isinstance(moment, DividedMoment) and half.begin(moment, total):
+                    whole = moment.batches(self.fields(), at=self.context.now, size=halves.BATCH)
+                    source = _up_to(whole, half.place, append)
+                else:
+                    half = None
+                    source = (moment or system).batches(self.fields(), at=self.context.now)
+                batches = self._batches(source, encoded, prices)
+                for chunk in self.format.encode(batches, self.format_settings, self.context):
+                    output.write(chunk.data)
                     encoded.rows += len(chunk.codes)
                     encoded.notes += chunk.notes
-                    if self._prices is not None:
-                        self._prices.add(chunk.codes)
+                    if prices is not None:
+                        prices.add(chunk.codes)
                     encoded.findings += checker.feed(chunk)
-                    ctx.progress(encoded.rows, total, T("products"))
+                    if half is not None:
+                        half.look()
+                    progress()
         except Held as error:
             encoded.findings += error.findings
         except OSError as error:
             raise _local_trouble(error, encoded.path) from error
         encoded.findings += checker.close()
-        if self._prices is not None:
-            encoded.prices = self._prices.finish()
-        encoded.sha256 = digest.hexdigest()
+        if joined and encoded.findings:  # what is wrong with the second half is to be told as well
+            return self.encode(moment)
+        packed = prices.part() if prices is not None else None
+        for rest in joined:
+            encoded.rows += rest.rows
+            encoded.notes += rest.notes
+            packed = packed.followed_by(rest.prices) if packed and rest.prices else packed
+        encoded.prices = packed.text() if packed else None
+        encoded.sha256, encoded.size = output.sha256, output.size
         return encoded
+
+    def _appended(
+        self, output: Output, half: Half, checker: CatalogueChecker, progress: Callable[[], None]
+    ) -> Rest | None:
+        """The second half, at the end of the first one; None: it is not there, and has to be written."""
+        output.keep()
+
+        def more() -> None:
+            output.append(half.places.data, half.written)
+            progress()
+
+        rest = half.follow(more)
+        whole = rest is not None and output.since_kept == rest.size == half.written
+        if whole and isinstance(checker, PartChecker) and checker.fits(half.places.seen):
+            return rest
+        output.take_back()
+        return None
+
+    # --- the second half, see halves.Writing -----------------------------------------------------------------------
+
+    def _divides(self) -> bool:
+        if not isinstance(self.format, DividedFormat) or not are_ours(self.step, self.format):
+            return False
+        return self.format.divides(self.format_settings, self.context)
+
+    def rest_batches(self, moment: DividedMoment, after: str, prices: PriceList | None) -> Iterator[Batch]:
+        """The batches after that code, as they go into the format."""
+        source = moment.batches(self.fields(), at=self.context.now, size=halves.BATCH, after=after)
+        return self._batches(source, Encoded(Path()), prices)
+
+    def rest_chunks(self, batches: Iterator[Batch]) -> Iterator[Chunk]:
+        """The format's pieces of them."""
+        assert isinstance(self.format, DividedFormat)
+        return self.format.encode_rest(batches, self.format_settings, self.context)
+
+    def rest_checker(self, seen: Path) -> CatalogueChecker:
+        """The checker of them, which leaves what it has seen there."""
+        assert isinstance(self.format, DividedFormat)
+        return self.format.rest_checker(self.format_settings, self.context, seen)
+
+    def price_list(self) -> PriceList | None:
+        """A fresh one, where prices are looked at."""
+        return PriceList() if self._looks_at_prices() else None
+
+    # --- what is asked for, and kept -------------------------------------------------------------------------------
 
     def _catalogue(self, system: System, encoded: Encoded) -> Catalogue | Selling:
         """The catalogue of a system; where it keeps none to be asked for, what it sells makes one."""
@@ -124,14 +219,14 @@ class Encoder:
     def _looked_at(self) -> tuple[str, ...]:
         return tuple(self.step.fields(self.settings)) if self.step.fields else ()
 
-    def _batches(self, system: Catalogue | CatalogueMoment | Selling, encoded: Encoded) -> Iterator[Batch]:
+    def _batches(self, source: Iterable[Batch], encoded: Encoded, prices: PriceList | None) -> Iterator[Batch]:
         looked_at = self._looked_at()
         pictures = self.settings.images is not None
-        for whole in system.batches(self.fields(), at=self.context.now):
+        for whole in source:
             batch = self._kept(whole, looked_at) if looked_at else whole
-            if self._prices is not None:
+            if prices is not None:
                 columns = batch.columns
-                self._prices.see(columns["code"], columns["price"], columns.get("special_price"))
+                prices.see(columns["code"], columns["price"], columns.get("special_price"))
             if pictures:
                 encoded.images.update(name for name in batch.columns["image"] if name)
                 for names in batch.columns["images"]:
@@ -168,6 +263,17 @@ class Encoder:
             for key, row in first.items()
         }
         return [chosen[key] for key in keys]
+
+
+def _up_to(source: Iterator[Batch], place: int, over: Callable[[], bool]) -> Iterator[Batch]:
+    """The batches before the row at ``place``; all the others as well, where ``over`` says then that it is not."""
+    seen = 0
+    with closing(cast("Generator[Batch]", source)):
+        for batch in source:
+            yield batch
+            seen += batch.length
+            if seen == place and over():
+                return
 
 
 def _local_trouble(error: OSError, path: Path) -> Transient:

@@ -9,6 +9,7 @@ server that somebody else wrote: its size and time are compared with what the se
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from pipeline.engine.published import Memory
 from pipeline.errors import ConfigError, Finding, FolderMissing, Held, Transient, Where, Who
 from pipeline.flow import FormatPlugin, OutboundSettings, OutboundStep, StepResult
 from pipeline.ledger import cards, decisions
-from pipeline.ports import CatalogueFormat, Moments, RemoteFile
+from pipeline.ports import CatalogueFormat, Moments, RemoteFile, System
 from pipeline.settings import Settings
 from pipeline.texts import TN, T, Text
 
@@ -116,19 +117,32 @@ class _Publication:
                 self.context,
                 encoder.fields(),
             )
-        if last is None or how is None or not isinstance(system, Moments):
-            return self.encoder.encode()
-        with system.moment() as moment:
-            known = self.memory.mark()
-            valid = known is not None and (known.sha256, known.key) == (last["sha256"], how.key)
-            if known is not None and valid and how.of(moment) == known.mark and self._lies_there(last):
-                path = self.ctx.temp / "catalogue.part"
-                return Encoded(path, known.sha256, last["size"], last["rows"], notes=list(known.notes))
-            encoded = self.encoder.encode(moment)
+        if last is not None and how is not None and (known := self._known(last, how, system)):
+            return known
+        rows = last["rows"] if last is not None else None
+        with ExitStack() as stack:
+            half = stack.enter_context(self.encoder.beside(rows))
+            held = isinstance(system, Moments) and (how or half)
+            moment = stack.enter_context(system.moment()) if held and isinstance(system, Moments) else None
+            encoded = self.encoder.encode(moment, half)
+            if last is None or how is None or moment is None:
+                return encoded
             again = encoded.sha256 == last["sha256"] and not encoded.findings and len(encoded.notes) <= unchanged.NOTES
             if again and not self.ctx.dry_run and (made := how.of(moment)) is not None:
                 self.memory.set_mark(unchanged.Mark(encoded.sha256, how.key, made, tuple(encoded.notes)))
             return encoded
+
+    def _known(self, last: dict[str, Any], how: unchanged.Marking, system: System) -> Encoded | None:
+        """What was published, where the source's mark is still the one of then."""
+        known = self.memory.mark()
+        if known is None or (known.sha256, known.key) != (last["sha256"], how.key) or not isinstance(system, Moments):
+            return None
+        with system.moment() as moment:
+            same = how.of(moment) == known.mark
+        if not same or not self._lies_there(last):
+            return None
+        path = self.ctx.temp / "catalogue.part"
+        return Encoded(path, known.sha256, last["size"], last["rows"], notes=list(known.notes))
 
     def _lies_there(self, last: dict[str, Any]) -> bool:
         """Whether the server has the file as we left it. What it lists is remembered for the rest of the run."""

@@ -59,6 +59,7 @@ class PriceList:
     _parts: list[bytes] = field(default_factory=list)
 
     _sorted: bool = True
+    _first: str = ""
     _last: str = ""
     _seen: tuple[_Prices, _Prices] = field(default_factory=lambda: (_Prices((), (), ()), _Prices((), (), ())))
 
@@ -73,7 +74,7 @@ class PriceList:
         before, now = self._seen
         if self._sorted and codes:
             self._sorted = self._last < codes[0] and all(map(operator.lt, codes, islice(codes, 1, None)))
-            self._last = codes[-1]
+            self._first, self._last = self._first or codes[0], codes[-1]
         if list(codes) == list(now.codes):
             rows = "".join(now.rows())
         else:
@@ -82,9 +83,33 @@ class PriceList:
 
     def finish(self) -> str:
         """All of them, packed; nothing can be added any more."""
+        return self.part().text()
+
+    def part(self) -> Part:
+        """The same, to be followed by another one."""
         self._parts.append(self._packer.flush())
-        mark = _SORTED if self._sorted else _UNSORTED
-        return mark + base64.b64encode(b"".join(self._parts)).decode("ascii")
+        return Part(b"".join(self._parts), self._sorted, self._first, self._last)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The packed prices of a part of a catalogue, with its first and last code."""
+
+    data: bytes
+    sorted: bool
+    first: str
+    last: str
+
+    def followed_by(self, rest: Part) -> Part:
+        """Those of both."""
+        if not rest.first or not self.first:
+            return rest if not self.first else self
+        ordered = self.sorted and rest.sorted and self.last < rest.first
+        return Part(self.data + rest.data, ordered, self.first, rest.last)
+
+    def text(self) -> str:
+        """As the ledger keeps them."""
+        return (_SORTED if self.sorted else _UNSORTED) + base64.b64encode(self.data).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +149,8 @@ def _pieces(packed: str) -> Iterator[list[str]]:
     while data:
         piece = rest + unpacker.decompress(data, _PIECE)
         data = unpacker.unconsumed_tail
+        if unpacker.eof:  # the list of a catalogue that was written in two parts is two, one after the other
+            data, unpacker = unpacker.unused_data, zlib.decompressobj()
         end = piece.rfind(_ROW.encode()) + 1
         rest = piece[end:]
         if end:

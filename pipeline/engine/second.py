@@ -5,6 +5,8 @@ puts them into the archive (synced and read back) and decodes them. Everything t
 sees is done by the run alone, in the same order as ever. Nothing here is needed: both may be done again, so what this
 process does not do (it died, it hangs, a file cannot be read, an answer cannot be passed on) the run does by itself,
 and tells then what is wrong.
+
+How it is forked, and how it ends, serves the second half of a large catalogue, too (:mod:`pipeline.engine.halves`).
 """
 
 from __future__ import annotations
@@ -82,10 +84,24 @@ class Second:
         copies: Sequence[ArchiveCopy] | None = pickle.loads(self.answer())  # noqa: S301 - of our own
         return copies
 
-    def answer(self) -> bytes:
+    def tell(self, words: object) -> None:
+        """Something of ours, which it can unpickle. Raises Lost."""
+        try:
+            self._pipe.send(words)
+        except (OSError, ValueError) as error:
+            raise Lost from error
+
+    def has_answered(self) -> bool:
+        """Whether there is something to hear: an answer, or that it is gone."""
+        try:
+            return bool(self._pipe.poll())
+        except (OSError, EOFError):
+            return True
+
+    def answer(self, patience: float = PATIENCE) -> bytes:
         """The next answer: after the copies, the orders of AT_ONCE files each, for :func:`orders_of`. Raises Lost."""
         try:
-            if not self._pipe.poll(PATIENCE):
+            if not self._pipe.poll(patience):
                 raise Lost
             answer: bytes = self._pipe.recv_bytes()
         except (OSError, EOFError, ValueError) as error:
@@ -136,7 +152,13 @@ def orders_of(answer: bytes) -> Sequence[Decoded | None]:
 
 
 def start(keep: Keep, read: Read) -> Second | None:
-    """Fork it; None where there is no second core, or no fork. Nothing else may be under way in other threads."""
+    """Fork one that helps an import; None as of :func:`fork`."""
+    return fork(lambda pipe: _serve(pipe, keep, read))
+
+
+def fork(serve: Callable[[Any], None]) -> Second | None:
+    """Fork a process that runs ``serve`` with its end of the pipe, and ends; None where there is no second core, or no
+    fork. Nothing else may be under way in other threads."""
     if cores() < 2:
         return None
     from multiprocessing.connection import Pipe
@@ -155,7 +177,7 @@ def start(keep: Keep, read: Read) -> Second | None:
     if pid == 0:
         try:
             _settle(theirs.fileno(), run)
-            _serve(theirs, keep, read)
+            serve(theirs)
         finally:
             os._exit(0)
     theirs.close()

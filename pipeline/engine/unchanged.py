@@ -75,10 +75,9 @@ def marking(
     A format must say that it is steady. Steps and formats of a client's own may do anything, and image files lie
     elsewhere.
     """
-    codes = (plugin.format.__class__, step.keep, step.fields)
-    ours = all(code is None or code.__module__.startswith("plugins.") for code in codes)
     steady = getattr(plugin.format, "steady", False)
-    if not (isinstance(system, Moments) and steady and ours) or settings.images is not None:
+    known = steady and are_ours(step, plugin.format)
+    if not (isinstance(system, Moments) and known) or settings.images is not None:
         return None
     depends = {
         "code": _code(),
@@ -90,6 +89,12 @@ def marking(
     }
     key = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()
     return Marking(tuple(fields), context.now, key)
+
+
+def are_ours(step: OutboundStep, form: object) -> bool:
+    """Whether step and format are none of a client's own, which may do anything."""
+    codes = (form.__class__, step.keep, step.fields)
+    return all(code is None or code.__module__.startswith("plugins.") for code in codes)
 
 
 @lru_cache(maxsize=1)

@@ -240,6 +240,43 @@ class CatalogueFormat(Protocol):
         ...
 
 
+@runtime_checkable
+class PartChecker(CatalogueChecker, Protocol):
+    """Checks one of the two parts of a file."""
+
+    def fits(self, rest: Path) -> bool:
+        """Whether the part whose checker has left ``rest`` may follow what was fed to this one.
+
+        True: were the whole file fed to one checker, it would surely find nothing but what these two have found.
+        False: not sure; this checker can go on with what follows as if it had not been asked.
+        """
+        ...
+
+
+@runtime_checkable
+class DividedFormat(CatalogueFormat, Protocol):
+    """Its file may be written in two parts at the same time, by two processes; a format need not.
+
+    The bytes of the two parts, one after the other, are those of ``encode`` over all batches.
+    """
+
+    def divides(self, settings: Any, context: FormatContext) -> bool:
+        """Whether it is so with these settings: what is written of a batch depends on no batch before it."""
+        ...
+
+    def encode_rest(self, batches: Iterable[Batch], settings: Any, context: FormatContext) -> Iterator[Chunk]:
+        """As ``encode``, of batches that follow others: nothing stands in front of the first one."""
+        ...
+
+    def checker(self, settings: Any, context: FormatContext) -> PartChecker:
+        """A fresh checker for one file, or for its first part."""
+        ...
+
+    def rest_checker(self, settings: Any, context: FormatContext, rest: Path) -> CatalogueChecker:
+        """A fresh checker for the second part. Closed, it leaves in ``rest`` what :meth:`PartChecker.fits` asks of."""
+        ...
+
+
 # --- catalogues of others ------------------------------------------------------------------------------------------
 
 

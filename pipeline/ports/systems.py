@@ -158,6 +158,42 @@ class Moments(Protocol):
 
 
 @runtime_checkable
+class DividedMoment(CatalogueMoment, Protocol):
+    """A moment that two processes can read at the same time, each in a transaction of its own."""
+
+    def still(self) -> bool:
+        """Whether nothing was written into the database since this moment: one that was begun in between, in another
+        process, is the same. False: it was, or nobody knows."""
+        ...
+
+    def code_at(self, place: int) -> str:
+        """The code of the product at this place of ``batches``, counted from 0."""
+        ...
+
+    def batches(
+        self, fields: Sequence[str], *, at: datetime, size: int = 1000, after: str | None = None
+    ) -> Iterator[Batch]:
+        """As :meth:`Catalogue.batches`; of the products after the code ``after``."""
+        ...
+
+
+@runtime_checkable
+class DividedCatalogue(Protocol):
+    """A Catalogue whose moments two processes can read at the same time."""
+
+    def let_go(self) -> bool:
+        """Close all that is open to the database, so that a process that is forked off now may open its own.
+
+        False: it may not, because something in this process still uses it, or there is nothing to be opened twice.
+        """
+        ...
+
+    def moment(self) -> AbstractContextManager[DividedMoment]:
+        """As :meth:`Moments.moment`."""
+        ...
+
+
+@runtime_checkable
 class ProductLookup(Protocol):
     """It can find products by article."""
 

@@ -6,22 +6,24 @@ Facts about the importers stand in docs/catalogue-format.md; the parts live in `
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from pipeline.api import (
     Batch,
     CatalogueChecker,
-    CatalogueFormat,
     CatalogueReader,
     Chunk,
+    DividedFormat,
     FormatContext,
     FormatPlugin,
+    PartChecker,
     PhpCsvReader,
     T,
 )
 from plugins.formats._joomshopping.check import Checker
 from plugins.formats._joomshopping.layout import layout
 from plugins.formats._joomshopping.settings import JoomShoppingSettings
-from plugins.formats._joomshopping.write import Writer
+from plugins.formats._joomshopping.write import Writer, compares_leaves
 
 
 class JoomShoppingCsv:
@@ -39,9 +41,23 @@ class JoomShoppingCsv:
         """The file, header first. Raises Held at the end, with every product that cannot be written and why."""
         return Writer(layout(settings, context)).chunks(batches)
 
-    def checker(self, settings: JoomShoppingSettings, context: FormatContext) -> CatalogueChecker:
+    def checker(self, settings: JoomShoppingSettings, context: FormatContext) -> PartChecker:
         """Reads one file back: PHP's fgetcsv, then the shop's database."""
         return Checker(layout(settings, context))
+
+    def divides(self, settings: JoomShoppingSettings, context: FormatContext) -> bool:
+        """Not where the last names of categories are compared over the whole file."""
+        return not compares_leaves(layout(settings, context))
+
+    def encode_rest(
+        self, batches: Iterable[Batch], settings: JoomShoppingSettings, context: FormatContext
+    ) -> Iterator[Chunk]:
+        """As ``encode``, without the header."""
+        return Writer(layout(settings, context)).chunks(batches, rest=True)
+
+    def rest_checker(self, settings: JoomShoppingSettings, context: FormatContext, rest: Path) -> CatalogueChecker:
+        """As ``checker``; it leaves its codes in ``rest``."""
+        return Checker(layout(settings, context), rest)
 
     def read(self, data: bytes, settings: JoomShoppingSettings, context: FormatContext) -> Iterator[Sequence[str]]:
         """The rows that the shop's PHP reads, under the names of the columns."""
@@ -54,7 +70,7 @@ class JoomShoppingCsv:
                 yield tuple((cell or b"").decode(settings.encoding, "replace").removeprefix("\ufeff") for cell in row)
 
 
-_: type[CatalogueFormat] = JoomShoppingCsv
+_: type[DividedFormat] = JoomShoppingCsv
 _reads: type[CatalogueReader] = JoomShoppingCsv
 
 PLUGIN = FormatPlugin(

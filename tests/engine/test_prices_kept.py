@@ -66,3 +66,21 @@ def test_columns_of_texts_and_rows_of_the_batch_before() -> None:
     made.see(["c"], [Decimal("3.00")], [None])
     made.add(["b", "c"])
     assert list(unpack(made.finish())) == [("a", "1.00", ""), ("b", "", ""), ("c", "3.00", "")]
+
+
+@given(LISTS, LISTS)
+def test_the_lists_of_two_parts_are_that_of_the_whole(one: Prices, two: Prices) -> None:
+    listed = {**two, **one}
+    first, rest = sorted(one), sorted(two.keys() - one.keys())
+    whole = pack(listed, [*first, *rest])
+
+    def part(order: Sequence[str]) -> prices.Part:
+        made = PriceList()
+        made.see(order, [listed[code][0] for code in order], [listed[code][1] for code in order])
+        made.add(order)
+        return made.part()
+
+    joined = part(first).followed_by(part(rest)).text()
+    assert list(unpack(joined)) == list(unpack(whole))
+    assert joined.partition(":")[0] == whole.partition(":")[0]
+    assert {*jumps(pack(two, sorted(two)), joined, Decimal(5))} == {*jumps(pack(two, sorted(two)), whole, Decimal(5))}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,4 +32,58 @@ def test_the_file_tells_what_memory_tells(batches: list[list[str]], held: int) -
             number += len(batch)
         return found
 
-    assert told(held) == told(1000)
+    def plainly() -> list[Mapping[int, str]]:
+        known: dict[str, str] = {}
+        found, number = [], 0
+        for batch in batches:
+            products = [f"{code}{number + place}" for place, code in enumerate(batch)]
+            firsts = [known.setdefault(code, product) for code, product in zip(batch, products, strict=True)]
+            found.append({at: first for at, first in enumerate(firsts) if first != products[at]})
+            number += len(batch)
+        return found
+
+    assert told(held) == told(1000) == plainly()
+
+
+@given(st.lists(st.text("abcї\n", max_size=2), max_size=30), st.integers(1, 5), st.integers(0, 3))
+def test_codes_in_order_are_looked_up_as_soon_as_one_is_not(codes: list[str], size: int, late: int) -> None:
+    ordered = sorted(set(codes))
+    found: list[str] = []
+    both = Codes(0), Codes(1000)
+    for start in range(0, len(ordered), size):
+        piece = ordered[start : start + size]
+        assert [one.add(piece, piece) for one in both] == [{}, {}]
+    for code in codes[:late]:
+        found += [told[0] for one in both if (told := one.add([code], ["late"]))]
+    assert found == [code for code in codes[:late] for _ in range(2)]
+
+
+@given(
+    st.sets(st.text("abїЇ ", max_size=2)),
+    st.sets(st.text("abїЇ ", max_size=2)),
+    st.sampled_from([0, 1000]),
+    st.booleans(),
+)
+def test_two_parts_know_whether_they_have_a_code_in_common(
+    one: set[str], two: set[str], held: int, ordered: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rest"
+        rest, first = Codes(path=path), Codes(held)
+        theirs, ours = [sorted(codes) if ordered else [*codes] for codes in (two, one)]
+        for start in range(0, len(theirs), 2):
+            rest.add(theirs[start : start + 2], theirs[start : start + 2])
+        rest.leave()
+        first.add(ours, ours)
+        assert first.apart(path) == one.isdisjoint(two)
+        # it goes on as if it had not been asked
+        assert first.add([*two], [*two]).keys() == {place for place, code in enumerate(two) if code in one}
+
+
+def test_what_was_not_left_whole_is_not_sure(tmp_path: Path) -> None:
+    first = Codes()
+    first.add(["a"], ["A"])
+    assert not first.apart(tmp_path / "nothing")
+    (tmp_path / "torn").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    assert not first.apart(tmp_path / "torn")
+    assert first.add(["a", "b"], ["a", "b"]) == {0: "A"}

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice, starmap
 from operator import eq
+from pathlib import Path
 
 from pipeline.api import PHP_LINE_LIMIT, Chunk, ColumnRows, Finding, PhpCsvReader, PhpRow, T, Text, Where
 from plugins.formats._joomshopping.layout import Layout
@@ -21,14 +22,15 @@ WINDOW = 5_000  #: rows that are waited for before they count as lost
 
 
 class Checker:
-    """One file's check; see :class:`pipeline.api.CatalogueChecker`."""
+    """One file's check; see :class:`pipeline.api.PartChecker`. With ``rest`` it is that of a file's second part."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, rest: Path | None = None) -> None:
         self._layout = layout
         self._delimiter = layout.settings.delimiter.encode()
         self._readings = tuple(_Reading(layout, utf8=utf8) for utf8 in (True, False))
-        self._header = layout.settings.header
-        self._shop = Shop(layout)
+        self._header = layout.settings.header and rest is None
+        self._rest = rest
+        self._shop = Shop(layout, rest)
         self._told = 0
 
     def feed(self, chunk: Chunk) -> Sequence[Finding]:
@@ -45,8 +47,15 @@ class Checker:
             found += self._shop.check(chunk)
         return self._limited(found)
 
+    def fits(self, rest: Path) -> bool:
+        """Whether PHP has read each row of this part to its end, and the shop confuses none with one of the rest."""
+        met = not self._header and not self._told and all(reading.idle for reading in self._readings)
+        return met and self._shop.apart(rest)
+
     def close(self) -> Sequence[Finding]:
         """What the end of the file shows."""
+        if self._rest is not None:
+            self._shop.leave()
         found: list[Finding] = []
         for reading in self._readings:
             found += [finding for finding in reading.close() if finding not in found]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
+from operator import lt
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,18 +16,130 @@ if TYPE_CHECKING:
 
 HELD = 20_000  #: codes that are kept in memory; more go into a temporary file of SQLite's
 
+_TABLE = "CREATE TABLE {}codes (stored TEXT PRIMARY KEY, product TEXT, place INTEGER) WITHOUT ROWID"
+#: Codes that two files of ours both have.
+_COMMON = """
+SELECT 1 FROM main.codes mine CROSS JOIN other.codes theirs ON theirs.stored = mine.stored
+WHERE mine.stored >= (SELECT min(stored) FROM other.codes) AND mine.stored <= (SELECT max(stored) FROM other.codes)
+LIMIT 1
+"""
+_Codes = tuple[Sequence[str], Sequence[str]]  # as the shop stores them, and their products
+
+
+class _Run:
+    """Codes in ascending order: no two are the same, and they need no looking up until one comes that is lower."""
+
+    def __init__(self) -> None:
+        self.first = self.last = ""
+        self._packed: list[bytes] = []
+
+    def takes(self, stored: Sequence[str], products: Sequence[str]) -> bool:
+        """Whether the next codes go on in order; they are kept then."""
+        if not stored or (self._packed and not self.last < stored[0]):
+            return not stored
+        if not all(map(lt, stored, islice(stored, 1, None))):
+            return False
+        self.first, self.last = self.first if self._packed else stored[0], stored[-1]
+        self._packed.append(zlib.compress(json.dumps([stored, products]).encode("ascii"), 1))
+        return True
+
+    @property
+    def pieces(self) -> Sequence[bytes]:
+        """What :func:`_unpacked` reads."""
+        return self._packed
+
+
+def _unpacked(pieces: Iterable[bytes]) -> Iterator[_Codes]:
+    for piece in pieces:
+        stored, products = json.loads(zlib.decompress(piece))
+        yield stored, products
+
 
 class Codes:
-    """The codes of one file, as the shop stores them, each with the product that it belongs to."""
+    """The codes of one file, as the shop stores them, each with the product that it belongs to.
 
-    def __init__(self, held: int = HELD) -> None:
+    With ``path`` they are of a part, and :meth:`leave` leaves them there for :meth:`apart` of the part before.
+    """
+
+    def __init__(self, held: int = HELD, path: Path | None = None) -> None:
         self._most = held
+        self._path = path
+        self._run: _Run | None = _Run()
         self._held: dict[str, str] = {}
         self._file: sqlite3.Connection | None = None
         self._rows = 0
 
     def add(self, stored: Sequence[str], products: Sequence[str]) -> Mapping[int, str]:
         """Remember the next codes. For the place of each one that was there before: the first product that has it."""
+        if self._run is not None:
+            if self._run.takes(stored, products):
+                return {}
+            self._look_up()
+        return self._add(stored, products)
+
+    def leave(self) -> None:
+        """Nothing is added any more: the file at ``path`` is whole, for others."""
+        assert self._path is not None
+        if self._run is None:
+            if self._file is None:
+                self._move()
+            assert self._file is not None
+            self._file.execute("COMMIT")
+            self._file.close()
+            return
+        # as they came: hardly ever anybody wants to know more than the first of them
+        run = self._run
+        with closing(self._new()) as file:
+            file.execute("CREATE TABLE run (first TEXT, last TEXT)")
+            file.execute("CREATE TABLE pieces (piece BLOB)")
+            file.execute("BEGIN")
+            file.execute("INSERT INTO run VALUES (?, ?)", (run.first, run.last))
+            file.executemany("INSERT INTO pieces VALUES (?)", ((piece,) for piece in run.pieces))
+            file.execute("COMMIT")
+
+    def apart(self, path: Path) -> bool:
+        """Whether none of the codes here is one of those that others have left at ``path``; False: or not sure."""
+        import sqlite3
+
+        try:
+            with closing(sqlite3.connect(path.as_uri() + "?mode=rw", uri=True, isolation_level=None)) as other:
+                if other.execute("SELECT 1 FROM sqlite_master WHERE name = 'run'").fetchone():
+                    if self._is_before(other):
+                        return True
+                    _laid_out(other)
+            return self._has_none_of(path)
+        except sqlite3.Error:  # the disk is full, the file is not whole
+            return False
+
+    def _is_before(self, other: sqlite3.Connection) -> bool:
+        first, _last = other.execute("SELECT first, last FROM run").fetchone()
+        empty = other.execute("SELECT 1 FROM pieces LIMIT 1").fetchone() is None
+        return empty or (self._run is not None and (not self._run.pieces or self._run.last < first))
+
+    def _has_none_of(self, path: Path) -> bool:
+        if self._run is not None:
+            self._look_up()
+        if self._file is None:
+            self._move()
+        file = self._file
+        assert file is not None
+        file.execute("COMMIT")
+        try:
+            file.execute("ATTACH DATABASE ? AS other", (str(path),))
+            common = file.execute(_COMMON).fetchone()
+            file.execute("DETACH DATABASE other")
+        finally:
+            file.execute("BEGIN")
+        return common is None
+
+    def _look_up(self) -> None:
+        """They are not in order any more: from now on each one is looked up."""
+        run, self._run = self._run, None
+        assert run is not None
+        for stored, products in _unpacked(run.pieces):
+            self._add(stored, products)
+
+    def _add(self, stored: Sequence[str], products: Sequence[str]) -> Mapping[int, str]:
         if self._file is None and len(self._held) + len(stored) > self._most:
             self._move()
         return self._hold(stored, products) if self._file is None else self._keep(self._file, stored, products)
@@ -41,14 +159,19 @@ class Codes:
                 known[code] = product
         return twins
 
-    def _move(self) -> None:
+    def _new(self) -> sqlite3.Connection:
         import sqlite3
 
         # "" is a file that SQLite makes, fills as its cache runs over, and takes away when it is closed
-        file = sqlite3.connect("", isolation_level=None)
+        file = sqlite3.connect(self._path or "", isolation_level=None)
         file.execute("PRAGMA journal_mode = OFF")
+        file.execute("PRAGMA synchronous = OFF")
         file.execute("PRAGMA cache_size = -4096")
-        file.execute("CREATE TABLE codes (stored TEXT PRIMARY KEY, product TEXT, place INTEGER) WITHOUT ROWID")
+        return file
+
+    def _move(self) -> None:
+        file = self._new()
+        file.execute(_TABLE.format(""))
         file.execute("BEGIN")
         held, self._held = self._held, {}
         self._keep(file, list(held), list(held.values()))
@@ -68,3 +191,15 @@ class Codes:
             if found[1] != place:
                 twins[row] = found[0]
         return twins
+
+
+def _laid_out(other: sqlite3.Connection) -> None:
+    """A run that was left, as a table that can be looked up."""
+    other.execute("PRAGMA journal_mode = OFF")
+    other.execute(_TABLE.format(""))
+    other.execute("BEGIN")
+    for (piece,) in other.execute("SELECT piece FROM pieces ORDER BY rowid").fetchall():
+        (codes,) = _unpacked([piece])
+        other.executemany("INSERT OR IGNORE INTO codes VALUES (?, ?, 0)", zip(*codes, strict=True))
+    other.execute("DROP TABLE run")
+    other.execute("COMMIT")

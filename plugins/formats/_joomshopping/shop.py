@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 
 from pipeline.api import Chunk, Finding, T, Text, Where, columns_of
 from plugins.formats._columns.spec import Spec
@@ -48,16 +49,19 @@ def php_intval(cell: str) -> int:
 
 
 class Shop:
-    """Checks the cells of one file. It remembers the codes (see Codes), to find two that the shop takes for one."""
+    """Checks the cells of one file. It remembers the codes (see Codes), to find two that the shop takes for one.
 
-    def __init__(self, layout: Layout) -> None:
+    ``rest``: of the second part of a file, which leaves its codes there (:meth:`leave`).
+    """
+
+    def __init__(self, layout: Layout, rest: Path | None = None) -> None:
         self._layout = layout
         self._rules = [(index, spec) for index, spec in enumerate(layout.specs) if spec.rule]
         # These profiles are meant to be matched by code, and MySQL compares without case.
         self._fold: Callable[[str], str] = (
             str.casefold if layout.settings.profile in {"stock", "extended"} else lambda code: code
         )
-        self._codes = Codes()
+        self._codes = Codes(path=rest)
         self._core = layout.settings.profile == "core"
         self._latin = layout.settings.encoding == "iso-8859-1"
         self._found: list[Finding] = []
@@ -87,6 +91,14 @@ class Shop:
         ):
             self._four_byte(chunk)
         return self._found
+
+    def leave(self) -> None:
+        """Nothing follows: the codes are left for :meth:`apart` of others."""
+        self._codes.leave()
+
+    def apart(self, rest: Path) -> bool:
+        """Whether the shop takes no product of the part that has left its codes in ``rest`` for one seen here."""
+        return self._codes.apart(rest)
 
     def _add(self, product: str, spec: Spec, code: str, text: Text, hint: Text | None = None) -> None:
         whole = T("Product {code}: {what}.", code=product, what=text)

@@ -16,6 +16,11 @@ _CELL = "\x1e"  #: between cells of a column that is looked at as one text
 _TRAP = re.compile(r"\\(?=[^\x00-\x7f]*(?:\"|\Z))")
 
 
+def compares_leaves(layout: Layout) -> bool:
+    """Whether the category of a row may not be written because of that of a row before it."""
+    return layout.settings.same_leaf == "refuse" and any(spec.kind == "leaf" for spec in layout.specs)
+
+
 class Writer:
     """Writes one file. :meth:`chunks` raises Held at its end with all that could not be written."""
 
@@ -28,11 +33,11 @@ class Writer:
         self._found = Found(layout.context.file)
         self._notes: list[Finding] = []
         self._leaves: dict[str, tuple[str, ...]] = {}
-        self._leaf_only = settings.same_leaf == "refuse" and any(spec.kind == "leaf" for spec in layout.specs)
+        self._leaf_only = compares_leaves(layout)
 
-    def chunks(self, batches: Iterable[Batch]) -> Iterator[Chunk]:
-        """The file, header first."""
-        if self._layout.settings.header:
+    def chunks(self, batches: Iterable[Batch], *, rest: bool = False) -> Iterator[Chunk]:
+        """The file, header first; ``rest``: what follows a first part of it."""
+        if self._layout.settings.header and not rest:
             header = self._delimiter.join(self._quoted([spec.header for spec in self._layout.specs], None))
             yield Chunk(self._encoded_header(header + "\n"), (), ())
         for batch in batches:

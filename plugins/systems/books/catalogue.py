@@ -59,6 +59,11 @@ def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(t.products)).scalar_one())
 
 
+def begin(connection: Connection) -> None:
+    """What the transaction of ``connection`` sees is fixed by its first look, which is this one."""
+    connection.execute(select(t.products.c.id).limit(1)).first()
+
+
 def batches(database: Database, fields: Sequence[str], at: datetime, size: int) -> Iterator[Batch]:
     """All products, ordered by code, of one moment of the database. See CATALOGUE_FIELDS.
 
@@ -72,16 +77,30 @@ def batches(database: Database, fields: Sequence[str], at: datetime, size: int) 
 
 
 class Moment:
-    """The catalogue of one moment: an open transaction that only reads."""
+    """The catalogue of one moment: an open transaction that only reads.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    ``unmoved`` tells whether nothing was written into the database since.
+    """
 
-    def batches(self, fields: Sequence[str], *, at: datetime, size: int = 1000) -> Iterator[Batch]:
-        """As :func:`batches`."""
+    def __init__(self, connection: Connection, unmoved: Callable[[], bool] = lambda: False) -> None:
+        self._connection, self._unmoved = connection, unmoved
+
+    def batches(
+        self, fields: Sequence[str], *, at: datetime, size: int = 1000, after: str | None = None
+    ) -> Iterator[Batch]:
+        """As :func:`batches`; of the products after the code ``after``."""
         for name in fields:
             _check_field(name)
-        return ahead(_Reader(self._connection, fields, at, size).next)
+        return ahead(_Reader(self._connection, fields, at, size, after or "").next)
+
+    def still(self) -> bool:
+        """Whether a moment that was begun in between by another process is this one."""
+        return self._unmoved()
+
+    def code_at(self, place: int) -> str:
+        """The code of the product at this place of ``batches``."""
+        code = t.products.c.code
+        return str(self._connection.execute(select(code).order_by(code).limit(1).offset(place)).scalar_one())
 
     def mark(self, fields: Sequence[str], *, at: datetime) -> str | None:
         """A hash over the tables that ``batches`` would read; None on PostgreSQL, and for odd signs (see marks.py)."""
@@ -91,13 +110,13 @@ class Moment:
 class _Reader:
     """Reads page after page of one moment."""
 
-    def __init__(self, connection: Connection, fields: Sequence[str], at: datetime, size: int) -> None:
+    def __init__(self, connection: Connection, fields: Sequence[str], at: datetime, size: int, last: str = "") -> None:
         self._connection, self._fields, self._at, self._size = connection, fields, at, size
         self._paths = paths_of(connection) if "category" in fields else {}
         sqlite = connection.dialect.name == "sqlite"
         self._statement, self._names, self._converts = _statement(fields, sqlite)
         self._texts = TextPages(connection, self._statement, self._names, fields) if sqlite else None
-        self._last = ""
+        self._last = last
         self._ended = False
 
     def next(self) -> Batch | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from pipeline.api import ConfigError, Held, Refused, T, Transient, file_engine
 from plugins.systems.books import tables as t
 from plugins.systems.books.migrations import MIGRATIONS
 
+#: Linux alone tells what a process has open, and only there one is forked off.
+_OPEN = Path("/proc/self/fd")
 _PG_LOCK = 0x6D69_7374_6F6B  # one migrating process at a time
 
 
@@ -129,6 +132,42 @@ class Database:
             with _ended(connection):
                 yield connection
 
+    @contextmanager
+    def watched(self) -> Iterator[Callable[[], bool]]:
+        """Gives what tells whether nothing was written into the database since; False where that cannot be told.
+
+        On a file of SQLite's. See https://www.sqlite.org/pragma.html#pragma_data_version: the number changes, for one
+        connection, with each commit of any other one, also one of another process.
+        """
+        self.prepare()
+        if not self.sqlite or self.in_memory:
+            yield lambda: False
+            return
+        with self.guard(), self._engine.connect() as connection:
+
+            def version() -> int:
+                with self.guard():
+                    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+            before = version()
+            yield lambda: version() == before
+
+    def let_go(self) -> bool:
+        """Close all connections to a file of SQLite's. Whether it is closed, and another process may be forked off.
+
+        A process may neither use a connection that was there before it was forked, nor open the same file while this
+        library thinks that it has it open: see https://www.sqlite.org/howtocorrupt.html (2.6).
+        """
+        self.prepare()
+        if not self.sqlite or self.in_memory or self.path is None or not _OPEN.exists():
+            return False
+        self._engine.dispose()
+        try:
+            ours = self.path.stat()
+            return not any(_is_open_as(number, ours) for number in os.listdir(_OPEN))  # noqa: PTH208
+        except OSError:
+            return False
+
     def prepare(self) -> None:
         """Create or migrate the schema, once. Raises ConfigError when the database is newer than this program."""
         if self._ready:
@@ -233,6 +272,14 @@ class Database:
         if self._keeper is not None:
             self._keeper.close()
             self._keeper, self._ready = None, False
+
+
+def _is_open_as(number: str, file: os.stat_result) -> bool:
+    try:
+        found = os.fstat(int(number))
+    except OSError:  # that of the listing itself
+        return False
+    return (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino)
 
 
 @contextmanager

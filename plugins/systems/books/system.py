@@ -17,8 +17,8 @@ from pipeline.api import (
     Batch,
     Cancellation,
     Catalogue,
-    CatalogueMoment,
     ConfigError,
+    DividedMoment,
     DocumentDraft,
     DocumentList,
     DocumentOutcome,
@@ -108,11 +108,16 @@ class Books(Following):
         return catalogue.batches(self.database, fields, at, size)
 
     @contextmanager
-    def moment(self) -> Iterator[CatalogueMoment]:
+    def moment(self) -> Iterator[DividedMoment]:
         """The catalogue as it is now, however long it is looked at."""
         self.make_ready()
-        with self.database.read() as connection:
-            yield catalogue.Moment(connection)
+        with self.database.watched() as unmoved, self.database.read() as connection:
+            catalogue.begin(connection)
+            yield catalogue.Moment(connection, unmoved)
+
+    def let_go(self) -> bool:
+        """Close the database; whether a process that is forked off now may open it by itself (a file of SQLite's)."""
+        return self.database.let_go()
 
     def count(self) -> int:
         """How many rows ``batches`` will give."""

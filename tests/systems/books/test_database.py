@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -220,3 +221,40 @@ def test_a_dry_run_does_not_migrate_a_server_and_says_so(postgres: str, tmp_path
         trial(place).open().count()
     for one in place.opened:
         one.close()
+
+
+def test_what_was_written_since_is_noticed(lite: Place) -> None:
+    database = lite.open().database
+    with database.watched() as unmoved, database.read() as connection:
+        connection.execute(select(func.count()).select_from(t.products)).scalar_one()
+        assert unmoved()
+        with lite.open().database.read() as other:
+            other.execute(select(func.count()).select_from(t.products)).scalar_one()
+        assert unmoved()
+        with lite.open().database.write() as writing:
+            writing.execute(update(t.version).values(version=t.version.c.version))
+            assert unmoved()
+        assert not unmoved()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no process is forked off a run there")
+def test_it_is_let_go_of_only_where_nobody_in_this_process_has_it_open(lite: Place) -> None:
+    database = lite.open().database
+    assert database.let_go()
+    with database.read() as connection:
+        assert connection.execute(select(t.version.c.version)).scalar_one()
+    assert database.let_go()
+    with closing(sqlite3.connect(lite.base / "books.sqlite3")) as other:
+        other.execute("SELECT count(*) FROM products").fetchone()
+        assert not database.let_go()
+    assert database.let_go()
+
+
+def test_a_database_that_no_other_process_can_open_is_never_let_go(place: Place, tmp_path: Path) -> None:
+    database = place.open().database
+    if not database.sqlite:
+        assert not database.let_go()
+    memory = Database("sqlite:///none.sqlite3", tmp_path, dry_run=True)
+    assert not memory.let_go()
+    with memory.watched() as unmoved:
+        assert not unmoved()
