@@ -42,7 +42,9 @@ pytest.register_assert_rewrite(
 )
 
 # how fast examples are made says something of the machine, and nothing of the code
-settings.register_profile("mistok", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "mistok", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=everyday.examples(100)
+)
 settings.load_profile("mistok")
 
 _KEPT = {"MISTOK_REQUIRE_SERVERS", "MISTOK_FULL"}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.allowance import Allowance
 from pipeline.ports import Limits
+from tests.everyday import examples
 
 #: Given the moments at which requests came, how many came over the limit.
 Server = Callable[[Sequence[float], int], int]
@@ -88,7 +89,7 @@ def sent(limit: int, count: int, clients: int, travels: Sequence[tuple[float, fl
     return sorted(came)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.integers(1, 8), st.integers(1, 40), st.integers(1, 4),
     st.lists(st.tuples(st.floats(0, 20), st.floats(0, 20)), min_size=1, max_size=7), st.floats(0, 1000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +40,29 @@ def test_what_runs_jobs_in_many_variants_runs_in_one() -> None:
     function = "tests/systems/crm/test_a.py::TestCrm::test_b"
     run = {item.nodeid for item in items(function, 9)} - left_out(items(function, 9))
     assert run == {f"{function}[{taken(function, 9)}]"}
+
+
+def test_what_one_suite_asks_of_one_system_in_several_ways_is_asked_in_one() -> None:
+    file, own = "tests/systems/crm/test_contract.py", SimpleNamespace(__name__="tests.systems.crm.test_contract")
+
+    def of_class(name: str, function: str, number: int, module: str) -> list[Any]:
+        made = items(f"{file}::{name}::{function}", number)
+        for item in made:
+            item.function, item.module = SimpleNamespace(__module__=module), own
+        return made
+
+    suite = "pipeline.testing.sync_contract"
+    few = [*of_class("TestA", "test_b", 2, suite), *of_class("TestC", "test_b", 1, suite)]
+    assert len(few) - len(left_out(few)) == 1
+    many = [one for n in range(30) for name in ("TestA", "TestC") for one in of_class(name, f"test_{n}", 1, suite)]
+    run = {item.nodeid for item in many} - left_out(many)
+    assert len(run) == 30
+    assert {one.split("::")[1] for one in run} == {"TestA", "TestC"}
+    # what a class says itself is said by no other
+    assert (
+        left_out([*of_class("TestA", "test_b", 1, own.__name__), *of_class("TestC", "test_b", 1, own.__name__)])
+        == set()
+    )
 
 
 def test_of_what_kills_programs_the_first_function_of_each_file_runs() -> None:

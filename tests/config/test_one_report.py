@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.config.load import load_config
 from pipeline.errors import ConfigError
+from tests.everyday import examples
 
 
 def test_a_wrong_value_hides_no_other_mistake_of_the_schedule(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ _LINES = FIVE.replace("\t", "        ").splitlines()
         st.tuples(st.integers(0, len(_LINES) - 1), st.sampled_from("\t'\"[{:&*|@%-"), st.integers(0, 30)), max_size=4
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(25))
 def test_whatever_is_mistyped_is_told_with_its_line(
     mistakes: Callable[..., list[str]], slips: list[tuple[int, str, int]]
 ) -> None:

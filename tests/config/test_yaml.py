@@ -17,6 +17,7 @@ from pipeline.config.yaml import Mapping, Scalar, YamlProblem, parse_yaml, plain
 from pipeline.errors import ConfigError
 from pipeline.registry import Registry
 from pipeline.settings import Settings as PluginSettings
+from tests.everyday import examples
 
 
 def data(text: str) -> Any:
@@ -156,7 +157,7 @@ _SPACES = ["\n", "\n  ", "\n    ", "\t", "\ufeff", "\x00", "|\n", f"every: {'9' 
 _PIECES = st.sampled_from([*_LINES, *_SPACES])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(st.one_of(_PIECES, st.text(max_size=6)), max_size=25), tail=st.binary(max_size=4))
 def test_nothing_but_config_errors_ever(
     tmp_path: Path, registry: Registry, transports: dict[str, type[PluginSettings]], pieces: list[str], tail: bytes

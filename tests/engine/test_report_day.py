@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.engine.report.day import OrderFact, Rows, Sums, bounds, build, payment_of, yesterday
+from tests.everyday import examples
 
 D = Decimal
 KYIV = ZoneInfo("Europe/Kyiv")
@@ -62,7 +63,7 @@ def added(some: tuple[Sums, ...], currency: str, name: str) -> Any:
     return sum((getattr(line, name) for line in some if line.currency == currency), start=D(0))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(orders)
 def test_every_grouping_adds_up_to_the_total(some: list[OrderFact]) -> None:
     report = made(*some)
@@ -83,7 +84,7 @@ def test_every_grouping_adds_up_to_the_total(some: list[OrderFact]) -> None:
     assert sum(line.orders for line in report.totals) == len(report.orders)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(orders)
 def test_a_difference_of_sums_is_that_of_its_orders(some: list[OrderFact]) -> None:
     report = made(*some)
@@ -93,7 +94,7 @@ def test_a_difference_of_sums_is_that_of_its_orders(some: list[OrderFact]) -> No
         assert total.difference == apart, "what is not among the differences does not differ by a cent"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(orders)
 def test_an_order_is_of_one_day_and_no_order_that_came_is_in_no_sheet(some: list[OrderFact]) -> None:
     days = [date(2026, 11, 24) + timedelta(days=n) for n in range(8)]

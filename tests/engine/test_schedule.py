@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.config.model import ScheduleSettings
 from pipeline.engine import schedule
 from pipeline.errors import ConfigError
+from tests.everyday import examples
 
 KYIV = ZoneInfo("Europe/Kyiv")
 ZONES = [ZoneInfo(name) for name in sorted(zoneinfo.available_timezones()) if name not in ("localtime", "Factory")]
@@ -222,7 +223,7 @@ def near_a_change(draw: st.DrawFn) -> tuple[ZoneInfo, datetime]:
     return zone, draw(moments)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(near_a_change(), st.one_of(st.lists(times, min_size=1, max_size=3), crons))
 def test_never_twice_for_a_slot_and_always_forwards(place: tuple[ZoneInfo, datetime], when: list[str] | str) -> None:
     zone, after = place
@@ -237,7 +238,7 @@ def test_never_twice_for_a_slot_and_always_forwards(place: tuple[ZoneInfo, datet
     assert all(m.astimezone(zone).replace(tzinfo=None) == w for m, w in zip(moments, walls, strict=True)), "they exist"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(near_a_change(), times)
 def test_a_daily_run_comes_on_every_day_that_the_zone_has(place: tuple[ZoneInfo, datetime], at: str) -> None:
     zone, after = place
@@ -248,7 +249,7 @@ def test_a_daily_run_comes_on_every_day_that_the_zone_has(place: tuple[ZoneInfo,
         assert days == 1 or (days <= 2 and (earlier.note or later.note)), (zone, at, earlier, later)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(near_a_change(), times)
 def test_cronsim_agrees_on_plain_daily_times(place: tuple[ZoneInfo, datetime], at: str) -> None:
     zone, after = place
@@ -263,7 +264,7 @@ def test_cronsim_agrees_on_plain_daily_times(place: tuple[ZoneInfo, datetime], a
 
 
 @pytest.mark.full
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(near_a_change(), st.one_of(times, crons), st.integers(1, 5000))
 def test_what_was_missed_is_what_would_have_run(
     place: tuple[ZoneInfo, datetime], when: str, minutes_asleep: int
@@ -278,7 +279,7 @@ def test_what_was_missed_is_what_would_have_run(
     assert schedule.missed(sched, zone, last, now, "last") == due[-1:]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(near_a_change(), st.integers(1, 59))
 def test_every_hour_crons_go_on_evenly(place: tuple[ZoneInfo, datetime], minute: int) -> None:
     zone, after = place

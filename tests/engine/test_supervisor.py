@@ -171,6 +171,7 @@ def test_a_step_that_does_not_listen_is_killed(place: Path) -> None:
     assert begun(place, "hang-stubborn:asked"), "it was asked before it was killed"
 
 
+@pytest.mark.full
 def test_f14_what_a_hanging_step_has_started_is_ended_with_it(place: Path) -> None:
     names = ("hang-parent", "hang-stubborn-parent")
     with serving(place, {name: {"every": "1h", "time_limit": "200ms"} for name in names}):
@@ -247,6 +248,7 @@ def test_a_dropped_file_is_looked_at_at_once(place: Path) -> None:
     assert begun(place, "orders:end")[-1]["files"] == 1
 
 
+@pytest.mark.full
 def test_a_burst_of_files_is_few_runs(place: Path) -> None:
     with serving(place, {"orders": {"watch": True, "poll": "1m"}}):
         until(lambda: begun(place, "orders:end"))
@@ -420,6 +422,7 @@ def test_an_edit_that_is_taken_back_in_time_changes_nothing(place: Path) -> None
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
+@pytest.mark.full
 @posix
 def test_f56_sigterm_to_the_whole_group_drains(place: Path) -> None:
     with process(place, {"slow": {"every": "1h"}, "tick": {"every": "1h"}}) as service:
@@ -440,6 +443,7 @@ def test_f56_what_does_not_end_in_time_is_cut_off(place: Path) -> None:
     assert runs(place, "hang") == [("interrupted", "stopped")]
 
 
+@pytest.mark.full
 @posix
 def test_a_second_ctrl_c_ends_at_once(place: Path) -> None:
     with process(place, {"hang-stubborn": {"every": "1h"}}, drain=60) as service:

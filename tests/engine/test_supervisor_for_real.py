@@ -88,6 +88,7 @@ def test_serve_refuses_to_start_with_a_wrong_config(folder: Path) -> None:
     assert not (folder / "demo-data").exists()
 
 
+@pytest.mark.full
 def test_the_very_first_file_is_taken_too(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     subprocess.run([*MISTOK, "--language", "en", "init", str(folder)], check=True, capture_output=True)

@@ -24,6 +24,7 @@ from pipeline.engine.sync.unchanged import Glance, one_run, uncollected
 from pipeline.model import Money, Offer, SpecialPrice
 from pipeline.ports import OfferTraits
 from pipeline.syncing import CatalogueSyncSettings
+from tests.everyday import examples
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 ALL = frozenset(
@@ -128,7 +129,7 @@ def bare(own: str, number: int, **values: Any) -> Offer:
 
 
 @example([], [bare("s", 0, name="Фарба"), bare("s", 1)], [bare("t", 0), bare("t", 1)], "flat", {}, "", False, False)
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(
     sides("s"), sides("s"), sides("t"), st.sampled_from(sorted(TRAITS)), st.sampled_from(STEPS),
     st.sampled_from(("", "UAH")), st.booleans(), st.booleans(),

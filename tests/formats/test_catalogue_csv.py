@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pipeline.api import Chunk, Held
 from plugins.formats._columns.csvout import read_rows
 from plugins.formats.catalogue_csv import PLUGIN
+from tests.everyday import examples
 from tests.formats.catalogues import CONTEXT, ROWS, check, make, row, settings_of
 
 COLUMNS: list[dict[str, Any]] = [
@@ -149,7 +150,7 @@ def test_it_asks_for_what_its_columns_need() -> None:
     assert fields == ("code", "parent", "name.uk-UA", "price", "unit")
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     names=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12), min_size=1, max_size=6),
     delimiter=st.sampled_from(";,\t|"),

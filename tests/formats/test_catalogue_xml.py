@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from pipeline.api import Batch, Chunk, Held
 from plugins.formats.catalogue_xml import PLUGIN
+from tests.everyday import examples
 from tests.formats.catalogues import CONTEXT, check, make, row, settings_of
 
 BASIC: dict[str, Any] = {
@@ -144,6 +145,7 @@ def test_settings_that_make_no_sense(keys: dict[str, Any], words: str) -> None:
         settings_of(PLUGIN, {**BASIC, **keys})
 
 
+@pytest.mark.full
 def test_memory_stays_flat() -> None:
     chosen = settings_of(PLUGIN, FULL)
     fields = PLUGIN.format.fields(chosen, CONTEXT)  # type: ignore[union-attr]
@@ -170,7 +172,7 @@ def test_memory_stays_flat() -> None:
     assert lots < few + 2_000 * 300
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     names=st.lists(
         st.text(

@@ -34,6 +34,7 @@ from pipeline.api import (
 )
 from plugins.commerceml.order_out import VERSIONS, OrderWriting, charged, document, file_of
 from plugins.formats.commerceml import PLUGIN, CommerceML, CommerceMLSettings
+from tests.everyday import examples
 
 KYIV = ZoneInfo("Europe/Kyiv")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -102,7 +103,7 @@ def orders(draw: st.DrawFn) -> Order:
     return replace(order, total=order_totals(order).total)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(orders(), st.sampled_from(VERSIONS), st.sampled_from(["utf-8", "windows-1251"]))
 def test_an_order_goes_out_and_comes_back_to_the_cent(order: Order, version: str, encoding: str) -> None:
     read = back(order, version=version, encoding=encoding)
@@ -131,7 +132,7 @@ def test_an_order_goes_out_and_comes_back_to_the_cent(order: Order, version: str
     assert read.delivery.method == "Нова пошта <1>"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(_TEXTS, st.sampled_from(["utf-8", "windows-1251"]))
 def test_any_text_is_kept_in_either_encoding(text: str, encoding: str) -> None:
     order = plain_order(lines=(OrderLine(code="A", name=f"я{text}я", quantity=Decimal(1), price=Decimal(10)),))

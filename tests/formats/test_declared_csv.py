@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from pipeline.api import Decoded, DecodedOrder, FormatContext, Order, Rejected, Unread
 from plugins.formats.csv_orders import PLUGIN, CsvSettings, unread
+from tests.everyday import examples
 
 CONTEXT = FormatContext(
     client="demo",
@@ -390,7 +391,7 @@ TEXTS = st.text(
 MONEY = st.decimals(min_value=0, max_value=10**6, places=2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     number=TEXTS.filter(bool),
     comment=TEXTS,

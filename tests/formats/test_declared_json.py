@@ -18,6 +18,7 @@ from plugins.formats._declared.convert import Wrong
 from plugins.formats._declared.jsonpath import parse_path, path_mistake
 from plugins.formats._declared.jsontext import MAX_NODES, Number, parse_json
 from plugins.formats.json_orders import PLUGIN, JsonSettings, unread
+from tests.everyday import examples
 
 CONTEXT = FormatContext(
     client="demo",
@@ -453,7 +454,7 @@ TEXTS = st.text(
 MONEY = st.decimals(min_value=0, max_value=10**6, places=2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     number=TEXTS.filter(bool),
     comment=TEXTS,

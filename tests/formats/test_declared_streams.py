@@ -14,12 +14,13 @@ from pipeline.api import Decoded, DecodedOrder, Finding, Rejected
 from plugins.formats._declared import csvfile, jsontext, streaming
 from plugins.formats.csv_orders import CsvOrders
 from plugins.formats.json_orders import JsonOrders
+from tests.everyday import examples
 from tests.formats import test_declared_csv as of_csv
 from tests.formats import test_declared_json as of_json
 
 Result = Decoded | tuple[Finding, ...]
 CSV, JSON = CsvOrders(), JsonOrders()
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(autouse=True, params=[1, 1 << 20])

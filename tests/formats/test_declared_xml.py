@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.formats.xml_orders import XmlSettings, unread
+from tests.everyday import examples
 from tests.formats.declared import CONTEXT, EVERYTHING, FIELDS, HEAD, ITEM, ONE_ITEM, decode, good, mapping, one, told
 
 
@@ -384,7 +385,7 @@ TEXTS = st.text(
 MONEY = st.decimals(min_value=0, max_value=10**6, places=2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     number=TEXTS.filter(bool),
     comment=TEXTS,

@@ -24,6 +24,7 @@ from plugins.formats._joomshopping.check import Checker
 from plugins.formats._joomshopping.layout import layout
 from plugins.formats._joomshopping.settings import JoomShoppingSettings
 from plugins.formats.joomshopping_csv import PLUGIN, JoomShoppingCsv
+from tests.everyday import examples
 from tests.servers.common import require, used
 
 SEED = 20261122
@@ -202,7 +203,7 @@ def test_what_we_write_is_what_php_reads(tmp_path: Path, chosen: dict[str, objec
 SHAPE = layout(JoomShoppingSettings(profile="stock", header=False), CONTEXT)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(st.lists(st.sampled_from([piece for piece in NASTY if piece not in {b"\\", b"\r"}]), max_size=40))
 def test_where_the_fast_check_is_sure_php_reads_the_same(pieces: list[bytes]) -> None:
     data = b"".join(pieces) + b"\n"

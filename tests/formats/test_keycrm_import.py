@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from pipeline.api import Chunk, Held
 from plugins.formats.keycrm_import import PLUGIN
+from tests.everyday import examples
 from tests.formats.catalogues import ROWS, check, make, row, settings_of
 
 
@@ -92,7 +93,7 @@ def test_a_table_that_would_be_read_otherwise_is_found() -> None:
     assert check(PLUGIN, {}, rows) == []  # no byte was written: that is told by whoever stopped
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pipeline.api import ConfigError, Decoded, DecodedOrder, FormatContext, Order, Rejected, Where, order_totals
 from plugins.formats._order_xml import canonical
 from plugins.formats.order_xml import NAMESPACE, OrderXml, OrderXmlSettings
+from tests.everyday import examples
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "orders"
 CUSTOMER = "<customer><last-name>Шевченко</last-name></customer>"
@@ -491,7 +492,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.sampled_from(MUTABLE), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), PIECES), min_size=1, max_size=4)
 )
@@ -502,7 +503,7 @@ def test_of_a_broken_file_only_rejected_comes_out(data: bytes, changes: list[tup
     check_usable(data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.sampled_from(MUTABLE),
     st.lists(st.tuples(st.integers(0, 10**6), PIECES | st.text(max_size=20).map(str.encode)), min_size=1, max_size=4),

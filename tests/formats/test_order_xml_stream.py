@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.api import Decoded, DecodedOrder, Finding, Rejected
 from pipeline.xmlio import pieces
 from plugins.formats.order_xml import NAMESPACE, OrderXml, OrderXmlSettings
+from tests.everyday import examples
 from tests.formats.test_order_xml import CUSTOMER, HEAD, ITEM, SAMPLES, TAIL, context
 
 FILES = sorted((SAMPLES).rglob("*.xml"))
@@ -148,7 +149,7 @@ def files(draw: st.DrawFn) -> str:
 ENCODINGS = st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "cp1251"])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=files(), encoding=ENCODINGS, default=st.sampled_from([None, "windows-1251"]))
 @example(text="", encoding="utf-8", default=None)
 @example(text="", encoding="utf-8-sig", default=None)
@@ -165,7 +166,7 @@ def test_made_up_files_are_read_alike(tmp_path: Path, text: str, encoding: str, 
 
 
 @pytest.mark.full
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=files(), encoding=ENCODINGS, default=st.sampled_from([None, "windows-1251"]))
 def test_many_more_made_up_files_are_read_alike(tmp_path: Path, text: str, encoding: str, default: str | None) -> None:
     path = tmp_path / "x.xml"

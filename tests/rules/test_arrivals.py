@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.rules import arrivals
 from pipeline.rules.arrivals import Habit, alarm_at, expected, learn, slot, together, unusual
+from tests.everyday import examples
 from tests.rules.arrivals_figures import SHOPS, START, ZONE, at_random, measure, on_the_hour, shop_hours
 
 
@@ -79,7 +80,13 @@ def test_a_holiday_in_the_history_does_not_blunt_the_alarm() -> None:
     assert habit_of(without, now).pause < habit_of(came, now).pause * 1.5
 
 
-@pytest.mark.parametrize("name", SHOPS)
+#: The rhythms that are simulated every day: few files at random, and many by the clock.
+EVERY_DAY = frozenset({"online shop, 2 files a day", "hourly exports, 9 to 18"})
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in EVERY_DAY else pytest.mark.full) for name in SHOPS]
+)
 def test_few_false_alarms_and_silences_are_seen(name: str) -> None:
     figures = measure(SHOPS[name], 2)
     assert figures.alarms <= 2, "in eight weeks"
@@ -92,7 +99,7 @@ rhythms = st.lists(st.floats(0.1, 30.0), min_size=60, max_size=200)
 zones = st.sampled_from([ZONE, ZoneInfo("UTC"), ZoneInfo("Australia/Lord_Howe"), ZoneInfo("America/New_York")])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(rhythms, zones)
 def test_however_files_come(gaps: list[float], zone: ZoneInfo) -> None:
     moments = [START]
@@ -124,7 +131,7 @@ def test_however_files_come(gaps: list[float], zone: ZoneInfo) -> None:
     assert called <= arrivals.ODD
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(rhythms)
 def test_the_order_of_what_is_told_does_not_matter(gaps: list[float]) -> None:
     moments = [START + timedelta(hours=sum(gaps[:n])) for n in range(len(gaps))]

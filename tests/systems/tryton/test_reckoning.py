@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.api import Held
 from plugins.systems.tryton.order_out import pieces
 from plugins.systems.tryton.reckoning import Rules, Tax, Wanted, priced, total_of
+from tests.everyday import examples
 
 VAT, REDUCED = Tax(1, "ПДВ 20 %", Decimal("0.20")), Tax(2, "ПДВ 7 %", Decimal("0.07"))
 
@@ -74,7 +75,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(LINES, st.sampled_from(["document", "line"]))
 def test_any_order_comes_to_its_total(lines: list[Wanted], rounding: str) -> None:
     rules = Rules("line" if rounding == "line" else "document")
