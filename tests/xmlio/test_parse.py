@@ -270,7 +270,7 @@ def test_what_php_puts_around_or_into_a_document_is_named_with_advice(data: byte
     assert advice in str(finding.hint)
 
 
-@given(st.binary(min_size=1, max_size=300).filter(lambda junk: b"\0" not in junk))
+@given(st.binary(min_size=1, max_size=300).map(lambda junk: junk.replace(b"\0", b"\1")))
 def test_foreign_text_before_a_document_is_never_told_at_length(junk: bytes) -> None:
     told = ""
     try:

@@ -148,7 +148,7 @@ def test_what_is_no_date_is_refused(written: str) -> None:
         v.moment(written, KYIV)
 
 
-@given(st.datetimes(timezones=st.just(UTC)).filter(lambda at: 2000 <= at.year < 2100))
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31, 23, 59, 59), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_f47_a_moment_comes_back_as_it_was_written_also_in_the_odd_nights(at: datetime) -> None:
     at = at.replace(microsecond=0)
     assert v.moment(v.written(at, KYIV), KYIV, end=True) == at
