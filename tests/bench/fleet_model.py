@@ -21,12 +21,17 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from tests.bench import fleet as fleets
 from tests.faults.fleet import Fleet as Many
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from pipeline.engine.fleet.queue import Names
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, FIGURES = ROOT / "docs" / "scaling.md", ROOT / "docs" / "scaling.json"
@@ -344,11 +349,11 @@ def _hand_out(it: fleets.Fleet, clients: int) -> dict[str, float]:
     Gives seconds of one look for work among them all, and of one dispatch: the timer fetched and ended, the run asked
     for, fetched and ended.
     """
-    from pipeline.engine.fleet import queue
+    from pipeline.engine.fleet import looking, queue
 
     names = [f"c{number}" for number in range(clients)]
-    timers = [queue.queue_of(name, timers=True) for name in names]
-    runs = [queue.queue_of(name) for name in names]
+    timers = queue.Names((queue.queue_of(name, timers=True) for name in names), timers=True)
+    runs = queue.Names(queue.queue_of(name) for name in names)
     with queue.connect(it.queue) as conn:
         conn.execute("DELETE FROM procrastinate_jobs")
         conn.execute(
@@ -358,20 +363,19 @@ def _hand_out(it: fleets.Fleet, clients: int) -> dict[str, float]:
             "FROM generate_series(0, %s) AS n",
             [clients, queue.TIMER, CYCLES, 3 * clients - 1],
         )
+        for names_of in (timers, runs):
+            conn.execute(looking.KEEP_SET, {"set_id": names_of.set_id, "names": list(names_of)})
         conn.execute("ANALYZE procrastinate_jobs")
         looks, cycles = [], []
         for number in range(CYCLES):
             begun = time.perf_counter()
-            conn.execute("SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], NULL)", [runs])  # there is none
+            _fetch(conn, runs)  # there is none
             looks.append(time.perf_counter() - begun)
             begun = time.perf_counter()
             for names_of in (timers, runs):
-                row = conn.execute(
-                    "SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], NULL)", [names_of]
-                ).fetchone()
-                assert row is not None
-                assert row["id"] is not None
-                conn.execute("SELECT procrastinate_finish_job_v1(%s, 'succeeded', true)", [row["id"]])
+                job = _fetch(conn, names_of)
+                assert job is not None
+                conn.execute("SELECT procrastinate_finish_job_v1(%s, 'succeeded', true)", [job])
                 if names_of is timers:
                     assert queue.ask_on(conn, queue.Ask(names[number % clients], "orders", "watch"))
             cycles.append(time.perf_counter() - begun)
@@ -383,11 +387,22 @@ def _hand_out(it: fleets.Fleet, clients: int) -> dict[str, float]:
     }
 
 
+def _fetch(conn: psycopg.Connection[Any], names: Names) -> int | None:
+    """One look for work, as a worker does it: the id of the job that is handed out."""
+    from pipeline.engine.fleet import looking
+
+    words = {"set_id": names.set_id, "timers": names.timers, "worker_id": None}
+    row = conn.execute(looking.FETCH_ONE, words).fetchone()
+    return int(row["id"]) if row and row["id"] is not None else None
+
+
 def _fetches(it: fleets.Fleet) -> tuple[float, float]:
     """Seconds of one look for work: in an almost empty queue, and for each timer that lies in it."""
-    from pipeline.engine.fleet import queue
+    from pipeline.engine.fleet import looking, queue
 
+    names = queue.Names(queue.queue_of(name) for name in it.names)
     with queue.connect(it.queue) as conn:
+        conn.execute(looking.KEEP_SET, {"set_id": names.set_id, "names": list(names)})
         taken = []
         for count in (0, 20_000):
             if count:
@@ -398,11 +413,10 @@ def _fetches(it: fleets.Fleet) -> tuple[float, float]:
                     [queue.TIMER, count],
                 )
                 conn.execute("ANALYZE procrastinate_jobs")
-            names = [queue.queue_of(name) for name in it.names]
             times = []
             for _ in range(25):
                 begun = time.perf_counter()
-                conn.execute("SELECT id FROM procrastinate_fetch_job_v2(%s::varchar[], NULL)", [names])
+                _fetch(conn, names)
                 times.append(time.perf_counter() - begun)
             taken.append(sorted(times)[5])  # what another program's turn took is not its own
         conn.execute("DELETE FROM procrastinate_jobs WHERE queueing_lock LIKE 'made-%'")

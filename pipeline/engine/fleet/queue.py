@@ -16,13 +16,14 @@ the ledger's leases and keys.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from pipeline.engine.fleet import schema
 from pipeline.errors import ConfigError, Transient
 from pipeline.texts import T
 
@@ -41,20 +42,6 @@ _LONGEST = 34
 _TIMERS = ":t"
 #: What a person asks for goes before what the clock does.
 FIRST = 1_000_000
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS mistok_workers (
-    owner text PRIMARY KEY,
-    seen timestamptz NOT NULL DEFAULT clock_timestamp(),
-    said jsonb NOT NULL,
-    clients jsonb NOT NULL
-);
-CREATE TABLE IF NOT EXISTS mistok_queue (made_by text NOT NULL);
-CREATE INDEX IF NOT EXISTS mistok_runs_by_lock ON procrastinate_jobs (lock)
-    WHERE status IN ('todo', 'doing') AND lock IS NOT NULL;
-CREATE INDEX IF NOT EXISTS mistok_jobs_by_queue ON procrastinate_jobs (queue_name, scheduled_at)
-    WHERE status IN ('todo', 'doing');
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +152,7 @@ def prepare(url: str) -> None:
             if not is_there(conn):
                 with conn.transaction():
                     conn.execute(SchemaManager.get_schema())
-            missing = [name for name in _FUNCTIONS if not _has(conn, name)]
+            missing = [name for name in _FUNCTIONS if not schema.has(conn, name)]
             if missing:
                 raise ConfigError(
                     T(
@@ -177,8 +164,7 @@ def prepare(url: str) -> None:
                         "timers are set anew from the ledgers."
                     ),
                 )
-            with conn.transaction():
-                conn.execute(_TABLES)
+            schema.make(conn)
         except psycopg.OperationalError as error:
             raise silent(error) from error
         except psycopg.errors.InsufficientPrivilege as error:
@@ -204,9 +190,27 @@ def is_there(conn: psycopg.Connection[Any]) -> bool:
     return row is not None and row["it"] is not None
 
 
-def _has(conn: psycopg.Connection[Any], function: str) -> bool:
-    row = conn.execute("SELECT 1 AS it FROM pg_proc WHERE proname = %s", [function]).fetchone()
-    return row is not None
+class Names:
+    """Names of queues that a worker listens to, as Procrastinate's worker is given them; they may be chosen anew.
+
+    Args:
+        names: of the queues.
+        timers: whether they are those of timers.
+    """
+
+    def __init__(self, names: Iterable[str] = (), *, timers: bool = False) -> None:
+        self.timers = timers
+        self.told = float("-inf")  #: when the database was told of them, by the steady clock
+        self.choose(names)
+
+    def choose(self, names: Iterable[str]) -> None:
+        """Listen to these from now on."""
+        chosen = tuple(sorted(set(names)))
+        self.set_id = hashlib.sha256("\n".join(chosen).encode()).hexdigest()
+        self._names, self.told = chosen, float("-inf")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
 
 
 # --- asking ------------------------------------------------------------------------------------------------------
@@ -215,8 +219,16 @@ def _has(conn: psycopg.Connection[Any], function: str) -> bool:
 #: client is a turn behind its last one that is not over, and none is before the turn that is served now
 #: (start-time fair queueing, Goyal, Vin and Cheng 1996, with runs of one size).
 _TURN = """
-SELECT GREATEST(COALESCE(min(-priority), 0), COALESCE(max(-priority) FILTER (WHERE lock = %(lock)s) + 1, 0)) AS turn
-FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND lock IS NOT NULL AND priority <= 0
+SELECT GREATEST(
+    COALESCE((
+        SELECT -priority FROM procrastinate_jobs
+        WHERE status IN ('todo', 'doing') AND lock IS NOT NULL AND priority <= 0 ORDER BY priority DESC LIMIT 1
+    ), 0),
+    COALESCE((
+        SELECT max(-priority) + 1 FROM procrastinate_jobs
+        WHERE status IN ('todo', 'doing') AND lock = %(lock)s AND priority <= 0
+    ), 0)
+) AS turn
 """
 
 
@@ -281,10 +293,12 @@ class Queue:
         needed()
         import procrastinate
 
+        from pipeline.engine.fleet.looking import LookingManager
         from pipeline.engine.fleet.patient import PatientConnector
 
         self.connector = PatientConnector(conninfo=conninfo(url), min_size=1, max_size=connections)
         self.app = procrastinate.App(connector=self.connector)
+        self.app.job_manager = LookingManager(self.connector)
 
     async def ask(self, ask: Ask) -> bool:
         """Ask for a run; False: one of its kind waits already."""

@@ -32,6 +32,7 @@ from pipeline.engine.fleet.queue import (
     RUN,
     TIMER,
     Ask,
+    Names,
     Queue,
     family,
     prepare,
@@ -101,8 +102,8 @@ class FleetWorker:
         self._workers: list[Worker] = []
         self._mine: set[int] = set()  #: ids of the jobs that are really under way here
         self._astray: set[int] = set()
-        self._runs: list[str] = []  # these two are the workers' own lists, changed in place when clients come and go
-        self._timers: list[str] = [KEEPERS]
+        self._runs = Names()  # these two are chosen anew when clients come and go
+        self._timers = Names(timers=True)
         self._ended = {"done": 0, "failed": 0}
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ class FleetWorker:
         for task in done:
             task.result()
 
-    async def _keep_at(self, queues: list[str], concurrency: int, every: float) -> None:
+    async def _keep_at(self, queues: Names, concurrency: int, every: float) -> None:
         """Take jobs from these queues; begin anew when Procrastinate's worker ends though nobody stopped it."""
         from procrastinate.exceptions import ConnectorException
         from procrastinate.worker import Worker
@@ -193,6 +194,7 @@ class FleetWorker:
                 abort_job_polling_interval=60.0,
                 delete_jobs="always",
                 install_signal_handlers=False,
+                listen_notify=not queues.timers,  # one that is set is not due yet
                 update_heartbeat_interval=self.silence / 3,
                 stalled_worker_timeout=self.silence,
             )
@@ -206,9 +208,9 @@ class FleetWorker:
                 self._workers.remove(worker)
 
     def _choose_queues(self) -> None:
-        names = sorted(self.clients.served)
-        self._runs[:] = [queue_of(name) for name in names] or [f"{KEEPERS}-none"]
-        self._timers[:] = [KEEPERS, *(queue_of(name, timers=True) for name in names)]
+        names = list(self.clients.served)
+        self._runs.choose(queue_of(name) for name in names)
+        self._timers.choose(queue_of(name, timers=True) for name in names)
 
     # --- jobs ----------------------------------------------------------------------------------------------------
 

@@ -32,7 +32,8 @@ async def taken(it: Queue, *clients: str) -> list[str]:
     manager = it.app.job_manager
     worker = await manager.register_worker()
     found = []
-    while (job := await manager.fetch_job([queue.queue_of(one) for one in clients], worker)) is not None:
+    names = queue.Names(queue.queue_of(one) for one in clients)
+    while (job := await manager.fetch_job(names, worker)) is not None:
         found.append(f"{job.task_kwargs['client']}/{job.task_kwargs['job']}")
         await manager.finish_job(job, Status.SUCCEEDED, delete_job=True)
     return found
@@ -80,7 +81,7 @@ def test_who_comes_while_others_are_served_is_neither_before_them_nor_behind_the
 
         manager, found = it.app.job_manager, []
         worker = await manager.register_worker()
-        queues = [queue.queue_of(one) for one in ("flood", "small")]
+        queues = queue.Names(queue.queue_of(one) for one in ("flood", "small"))
         for number in range(20):
             await it.ask(Ask("flood", f"job{number}", "plan"))
         for _ in range(12):
@@ -102,10 +103,11 @@ def test_one_run_of_a_client_at_a_time_and_a_timer_holds_nothing_up(queue_url: s
         await it.set_timer(Ask("acme", "orders", "plan"), datetime.now(UTC) + timedelta(hours=3))
         await it.ask(Ask("acme", "orders", "plan"))
         await it.ask(Ask("acme", "stock", "plan"))
-        first = await manager.fetch_job([queue.queue_of("acme")], worker)
-        assert first is not None
-        assert await manager.fetch_job([queue.queue_of("acme")], worker) is None, "its client is busy"
-        assert await manager.fetch_job([queue.queue_of("acme", timers=True)], worker) is None, "not yet"
+        runs = queue.Names([queue.queue_of("acme")])
+        timers = queue.Names([queue.queue_of("acme", timers=True)], timers=True)
+        assert await manager.fetch_job(runs, worker) is not None
+        assert await manager.fetch_job(runs, worker) is None, "its client is busy"
+        assert await manager.fetch_job(timers, worker) is None, "not yet"
 
     within(queue_url, work)
 
@@ -132,7 +134,7 @@ def test_what_a_dead_worker_had_is_put_back_once(queue_url: str) -> None:
         dead, alive = await manager.register_worker(), await manager.register_worker()
         for name in ("acme", "bravo", "charlie"):
             await it.ask(Ask(name, "orders", "plan"))
-        queues = [queue.queue_of(name) for name in ("acme", "bravo", "charlie")]
+        queues = queue.Names(queue.queue_of(name) for name in ("acme", "bravo", "charlie"))
         for worker in (dead, dead, alive):
             assert await manager.fetch_job(queues, worker) is not None
         await it.ask(Ask("bravo", "orders", "plan"))  # one like it waits already
