@@ -251,7 +251,7 @@ class Roster:
 
     def look(self) -> Changes:
         """What changed since the last look. An edit counts when two looks see the same: it may still be being saved."""
-        there = self._folders()
+        there = dict.fromkeys(self._folders())
         gone = tuple(one for one in self._known if one not in there)
         for one in gone:
             del self._known[one], self._seen[one], self._files[one]

@@ -286,6 +286,17 @@ class Ledger:
         changes = {name: insert.excluded[name] for name in row if name not in keys}
         conn.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changes))
 
+    def upsert_many(
+        self, conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...]
+    ) -> None:
+        """The same for many rows of the same columns, sent together."""
+        if not rows:
+            return
+        insert: Any = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(table)
+        changes = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+        statement = insert.on_conflict_do_update(index_elements=list(keys), set_=changes)
+        conn.execute(statement, [dict(row) for row in rows])
+
     # --- leases --------------------------------------------------------------------------------------------------
 
     def acquire(self, name: str, ttl: timedelta) -> Lease | None:

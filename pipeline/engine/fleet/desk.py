@@ -15,11 +15,12 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig
 from pipeline.engine import asking, history
-from pipeline.engine.fleet import queue, standing
+from pipeline.engine.fleet import queue, signs, standing
 from pipeline.engine.fleet.queue import Ask
 from pipeline.engine.supervisor import LEASE as SERVE
 from pipeline.errors import MistokError, Transient
@@ -55,6 +56,7 @@ class Desk:
     _files_at: float = float("-inf")
     _serving: dict[str, frozenset[str]] = field(default_factory=dict)  #: by ledger
     _failed: set[str] = field(default_factory=set)
+    _heard: signs.Heard = field(default_factory=signs.Heard)
 
     def visit(self, configs: Sequence[ClientConfig], said: Mapping[str, Any], *, last: bool = False) -> Seen:
         """Look into all ledgers, and give a sign of life when it is time (``last``: it is the last one). Never raises:
@@ -94,7 +96,7 @@ class Desk:
     def _values(self, said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """What is said to each client beside what is said to all: its part of the queue."""
         try:
-            state = standing.look(self.url)
+            state = standing.look(self.url, heard=self._heard)
             following = _following(self.url)
         except MistokError as error:
             log.warning("queue_not_seen", error=error.text.render("en"))
@@ -135,14 +137,21 @@ def _look(ledger: Ledger, owner: str, configs: Sequence[ClientConfig], values: M
     v, lease = t.values.c, t.leases.c
     with ledger.read() as conn:
         now = ledger.database_now(conn)
-        query = sa.select(v.client, v.name, v.value).where(v.kind == asking.NOW, v.client.in_(names))
+        query = sa.select(v.client, v.name, v.value).where(v.kind == asking.NOW, _one_of(v.client, names, conn))
         asked = tuple(Ask(row.client, row.name, "person", by=str(row.value["by"])) for row in conn.execute(query))
-        held = sa.select(lease.client).where(lease.name == SERVE, lease.client.in_(names), lease.until > now)
+        held = sa.select(lease.client).where(lease.name == SERVE, _one_of(lease.client, names, conn), lease.until > now)
         serving = frozenset(conn.execute(held.where(lease.owner != "")).scalars())
     if values:
         with ledger.begin() as conn:
             _beat(ledger, conn, owner, configs, values)
     return Seen(asked, serving)
+
+
+def _one_of(column: sa.ColumnElement[str], names: list[str], conn: sa.Connection) -> sa.ColumnElement[bool]:
+    """That it is one of these: of thousands, PostgreSQL is sent one list and not a parameter for each."""
+    if conn.dialect.name == "postgresql":
+        return column == sa.any_(sa.cast(names, ARRAY(sa.Text)))
+    return column.in_(names)
 
 
 def _beat(
@@ -152,7 +161,7 @@ def _beat(
     configs: Iterable[ClientConfig],
     values: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    now = ledger.database_now(conn)
+    now, rows = ledger.database_now(conn), []
     for config in configs:
         said = dict(values.get(config.client, values[""]))
         running = {
@@ -168,7 +177,8 @@ def _beat(
             "value": {**said, **own, "at": now.isoformat()},
             "updated": ledger.clock.now(),
         }
-        ledger.upsert(conn, t.values, row, keys=("client", "kind", "name"))
+        rows.append(row)
+    ledger.upsert_many(conn, t.values, rows, keys=("client", "kind", "name"))
 
 
 def forget_asked(config: ClientConfig, ask: Ask) -> None:

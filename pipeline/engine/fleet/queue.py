@@ -16,6 +16,7 @@ the ledger's leases and keys.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from pipeline.engine.fleet import schema
+from pipeline.engine.fleet import schema, signs
 from pipeline.errors import ConfigError, Transient
 from pipeline.texts import T
 
@@ -232,6 +233,23 @@ SELECT GREATEST(
 """
 
 
+#: The same for many clients at once: the turn behind the last one of each.
+_TURNS = """
+SELECT lock, max(-priority) + 1 AS turn FROM procrastinate_jobs
+WHERE status IN ('todo', 'doing') AND lock = ANY(%(locks)s) AND priority <= 0 GROUP BY lock
+"""
+#: How many are asked for by one statement.
+_AT_ONCE = 500
+#: What ``procrastinate_defer_jobs_v1`` does, but that what waits already is passed over.
+_ASK_ALL = """
+INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
+SELECT "queue", "task", priority, lock, once, args, at
+FROM jsonb_to_recordset(%(asks)s::jsonb)
+    AS asked("queue" text, "task" text, priority integer, lock text, once text, args jsonb, at timestamptz)
+ON CONFLICT DO NOTHING
+"""
+
+
 def arguments(ask: Ask) -> dict[str, Any]:
     """A run as Procrastinate keeps it."""
     return {
@@ -299,6 +317,8 @@ class Queue:
         self.connector = PatientConnector(conninfo=conninfo(url), min_size=1, max_size=connections)
         self.app = procrastinate.App(connector=self.connector)
         self.app.job_manager = LookingManager(self.connector)
+        self._told: tuple[Mapping[str, Any], str] | None = None  #: our clients as they were sent, and their print
+        self._heard = signs.Heard()
 
     async def ask(self, ask: Ask) -> bool:
         """Ask for a run; False: one of its kind waits already."""
@@ -329,6 +349,30 @@ class Queue:
                 await self.connector.execute_query_async(
                     "DELETE FROM procrastinate_jobs WHERE queueing_lock = %(once)s AND status = 'todo'", once=once
                 )
+
+    async def ask_all(self, asks: Sequence[tuple[Ask, datetime | None]]) -> None:
+        """Ask for many at once, each now or, as a timer, at its moment; what waits or is set already stays as it is."""
+        for start in range(0, len(asks), _AT_ONCE):
+            part = asks[start : start + _AT_ONCE]
+            locks = sorted({lock for ask, at in part if at is None and (lock := lock_of(ask))})
+            served = (await self.connector.execute_query_one_async(_TURN, lock=None))["turn"]
+            rows = await self.connector.execute_query_all_async(_TURNS, locks=locks) if locks else []
+            turns = {str(row["lock"]): int(row["turn"]) for row in rows}
+            made: list[dict[str, Any]] = []
+            for ask, at in part:
+                if at is not None:
+                    queue = queue_of(ask.client, timers=True)
+                    chosen = {"queue": queue, "task": TIMER, "priority": 0, "lock": None, "once": timer_of(ask)}
+                else:
+                    lock = lock_of(ask)
+                    turn = max(int(served), turns.get(lock, 0)) if lock else int(served)
+                    how = options(ask, turn)
+                    if lock and how["priority"] <= 0:
+                        turns[lock] = turn + 1
+                    chosen = {"queue": how["queue"], "task": RUN, "priority": how["priority"], "lock": lock}
+                    chosen["once"] = ask.once
+                made.append({**chosen, "args": arguments(ask), "at": at.isoformat() if at is not None else None})
+            await self.connector.execute_query_async(_ASK_ALL, asks=json.dumps(made))
 
     async def waiting_for(self, clients: Sequence[str]) -> dict[str, str]:
         """The queueing locks of all runs and timers of these clients that are not over, with their schedules."""
@@ -370,24 +414,26 @@ class Queue:
         return 1
 
     async def say(self, owner: str, said: Mapping[str, Any], clients: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """A sign of life of a worker; gives all that were heard in the last minutes, with the seconds since."""
+        """A sign of life of a worker; gives all that were heard in the last days, with the seconds since.
+
+        What its clients are is sent when they are others than the last time, and so is it read.
+        """
         from psycopg.types.json import Jsonb
 
-        await self.connector.execute_query_async(
-            "INSERT INTO mistok_workers (owner, said, clients) VALUES (%(owner)s, %(said)s, %(clients)s) "
-            "ON CONFLICT (owner) DO UPDATE SET seen = clock_timestamp(), said = excluded.said, "
-            "clients = excluded.clients",
-            owner=owner,
-            said=Jsonb(dict(said)),
-            clients=Jsonb(dict(clients)),
-        )
+        if self._told is None or self._told[0] is not clients:
+            text = json.dumps(clients, sort_keys=True, default=str)
+            self._told, new = (clients, hashlib.sha256(text.encode()).hexdigest()), True
+        else:
+            new = False
+        sign = {"owner": owner, "said": Jsonb({**said, "print": self._told[1]})}
+        known = [] if new else await self.connector.execute_query_all_async(signs.ALIVE, **sign)
+        if not known:
+            await self.connector.execute_query_async(signs.BORN, **sign, clients=Jsonb(dict(clients)))
         await self.connector.execute_query_async(
             "DELETE FROM mistok_workers WHERE seen < clock_timestamp() - interval '7 days'"
         )
-        return await self.connector.execute_query_all_async(HEARD)
-
-
-HEARD = (
-    "SELECT owner, seen, said, clients, extract(epoch FROM clock_timestamp() - seen)::float AS silence "
-    "FROM mistok_workers ORDER BY owner"
-)
+        rows = await self.connector.execute_query_all_async(signs.HEARD)
+        missing = self._heard.missing(rows)
+        told = await self.connector.execute_query_all_async(signs.HAVE, owners=missing) if missing else []
+        self._heard.keep(rows, told)
+        return [{**row, "clients": self._heard.clients(str(row["owner"]))} for row in rows]

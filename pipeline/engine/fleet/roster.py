@@ -7,6 +7,7 @@ tells the others what it has; of two that do not fit the one that came later lea
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -25,6 +26,10 @@ log = structlog.get_logger("mistok.worker")
 
 APART = "clients-apart"  #: code of the finding of a client that lies on two machines without being shared
 VERSIONS = "clients-versions"  #: code of the finding of a client whose config is another one elsewhere
+
+
+#: Of so many clients all is looked at whenever it is asked for; nothing is done more seldom than that (seconds).
+FEW, LONGEST_PACE = 100, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,25 @@ class Other:
     clients: Mapping[str, Mapping[str, str]]
 
 
+class Pace:
+    """How often something is done that takes the longer the more clients there are: for a twentieth of the time."""
+
+    def __init__(self) -> None:
+        self._next = float("-inf")
+        self._begun = 0.0
+
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self._next
+
+    def __enter__(self) -> None:
+        self._begun = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.monotonic()
+        self._next = now + min((now - self._begun) * 20, LONGEST_PACE)
+
+
 class Clients:
     """The clients in ``folder`` whose names fit one of ``only`` (patterns such as ``a*``; none: all)."""
 
@@ -70,6 +94,9 @@ class Clients:
         self.findings: dict[str, Finding] = {}  #: what does not fit with other workers, by client
         self.left_alone: frozenset[str] = frozenset()
         self.serving: frozenset[str] = frozenset()  #: clients on whom a ``mistok serve`` is at work
+        self._said: dict[str, dict[str, str]] = {}
+        self._told: dict[str, Member] | None = None  #: the members when that was found out
+        self._pace, self._looking = Pace(), Pace()
         self._sort()
 
     @property
@@ -78,11 +105,29 @@ class Clients:
         away = self.left_alone | self.serving
         return {name: one for name, one in self.members.items() if name not in away}
 
+    def said(self) -> Mapping[str, Mapping[str, str]]:
+        """What other workers are told of the clients that are served. The same object as before where nothing changed;
+        the archives are looked at as often as that takes little of the time.
+        """
+        served = self.served
+        known = self._said.keys() == served.keys() and self._told is self.members
+        if known and len(served) > FEW and not self._pace.due():
+            return self._said
+        with self._pace:
+            found = {name: one.said() for name, one in served.items()}
+        self._told = self.members
+        if found != self._said:
+            self._said = found
+        return self._said
+
     def look(self) -> bool:
         """Whether something changed: folders that came or went, configs that were edited. A wrong edit changes nothing
         but is told; the config before it works on.
         """
-        changes = self._roster.look()
+        if len(self._found) > FEW and not self._looking.due():
+            return False
+        with self._looking:
+            changes = self._roster.look()
         if not changes:
             return False
         for folder in changes.gone:
@@ -130,8 +175,13 @@ class Clients:
             members[one.name] = known if known is not None and same else Member(one.config, load)
         self.members, self.broken = members, tuple(broken)
 
-    def compare(self, others: Sequence[Other], since: str, owner: str) -> None:
-        """See what does not fit with other workers, and leave alone what this one came too late for."""
+    def compare(
+        self, others: Sequence[Other], since: str, owner: str, said: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        """See what does not fit with other workers, and leave alone what this one came too late for. ``said``: what
+        is known of the own clients; what is not there is found out.
+        """
+        known: dict[str, Mapping[str, str]] = dict(said or {})
         findings: dict[str, Finding] = {}
         left: set[str] = set()
         for other in others:
@@ -139,7 +189,9 @@ class Clients:
                 member = self.members.get(name)
                 if member is None:
                     continue
-                mine = member.said()
+                mine = known.get(name)
+                if mine is None:
+                    mine = known[name] = member.said()
                 if not _fits(mine, theirs):
                     findings[name] = _apart(name, other)
                     if (other.since, other.owner) < (since, owner):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pipeline.engine.fleet import queue
+from pipeline.engine.fleet import queue, signs
 
 #: A run that waits for longer than so many seconds, and nobody has the client: nobody will take it.
 LATE = 60.0
@@ -114,8 +114,10 @@ GROUP BY 1 ORDER BY 1
 """
 
 
-def look(url: str, client: str | None = None) -> FleetState:
+def look(url: str, client: str | None = None, *, heard: signs.Heard | None = None) -> FleetState:
     """How it stands; of one client, where one is named. A database that is no queue yet has nothing.
+
+    ``heard``: what was heard of the workers' clients before, for who looks again and again.
 
     Raises ConfigError or Transient when the queue does not answer.
     """
@@ -125,13 +127,17 @@ def look(url: str, client: str | None = None) -> FleetState:
         if not queue.is_there(conn):
             return FleetState()
         try:
-            heard = conn.execute(queue.HEARD).fetchall()
+            signed = conn.execute(signs.HEARD).fetchall()
+            heard = heard if heard is not None else signs.Heard()
+            missing = heard.missing(signed)
+            told = conn.execute(signs.HAVE, {"owners": missing}).fetchall() if missing else []
+            heard.keep(signed, told)
             rows = conn.execute(_JOBS, {"run": queue.RUN, "timer": queue.TIMER, "client": client}).fetchall()
         except psycopg.errors.UndefinedTable:
             return FleetState()
         except psycopg.OperationalError as error:
             raise queue.silent(error) from error
-    workers = tuple(_worker(row) for row in heard)
+    workers = tuple(_worker(row, heard.clients(str(row["owner"]))) for row in signed)
     found = {
         str(row["client"]): ClientState(
             str(row["client"]),
@@ -147,7 +153,7 @@ def look(url: str, client: str | None = None) -> FleetState:
     return FleetState(workers, found)
 
 
-def _worker(row: Mapping[str, Any]) -> WorkerState:
+def _worker(row: Mapping[str, Any], clients: Mapping[str, Any]) -> WorkerState:
     said = row["said"]
     state = str(said.get("state", "working"))
     if state != "stopped" and row["silence"] > 2 * float(said.get("silence", 30)):
@@ -162,7 +168,7 @@ def _worker(row: Mapping[str, Any]) -> WorkerState:
         float(row["silence"]),
         int(said.get("concurrency", 0)),
         tuple(said.get("running", ())),
-        frozenset(row["clients"]),
+        frozenset(clients),
         dict(said.get("apart", {})),
         dict(said.get("ended", {})),
     )

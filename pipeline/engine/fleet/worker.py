@@ -340,7 +340,7 @@ class FleetWorker:
             await asyncio.sleep(min(self.silence / 3, LOOK_EVERY_LEDGER))
 
     async def _say(self, state: str) -> None:
-        clients = {name: one.said() for name, one in self.clients.served.items()}
+        clients = await asyncio.to_thread(self.clients.said)
         rows = await self._queue.say(self.owner, {**self._said(), "state": state}, clients)
         self.clients.compare(
             [
@@ -355,6 +355,7 @@ class FleetWorker:
             ],
             self._since,
             self.owner,
+            clients,
         )
 
     async def _visit_ledgers(self, *, last: bool = False) -> None:
@@ -389,11 +390,12 @@ class FleetWorker:
         """Every job of every client has its timer, or a run that will set it. Twice is once, by the queue's locks."""
         served = self.clients.served
         waiting = await self._queue.waiting_for(list(served))
+        missing: list[tuple[Ask, datetime | None]] = []
         for number, (name, member) in enumerate(served.items()):
             cares = Ask(name, "", "care")
             if not {cares.once, timer_of(cares)} & set(waiting):  # spread, so that not all are looked after at once
                 first = timedelta(seconds=every(member.config) * (number + 1) / len(served))
-                await self._queue.set_timer(cares, datetime.now(UTC) + first)
+                missing.append((cares, datetime.now(UTC) + first))
             for job, spec in member.config.jobs.items():
                 if not spec.enabled:
                     continue
@@ -401,9 +403,10 @@ class FleetWorker:
                 plan, look = Ask(name, job, "plan", schedule=schedule), Ask(name, job, "watch", schedule=schedule)
                 known = waiting.get(timer_of(plan)) if plan.once not in waiting else schedule
                 if (spec.every or spec.at or spec.cron) and known != schedule:
-                    await self._queue.ask(plan)
+                    missing.append((plan, None))
                 if spec.watch and not {timer_of(look), f"{name}/{job}/{family('watch')}"} & set(waiting):
-                    await self._queue.ask(look)
+                    missing.append((look, None))
+        await self._queue.ask_all(missing)
 
     def _hooked(self, ask: Ask) -> None:
         """A system says that something has changed. From a thread of the webhooks."""

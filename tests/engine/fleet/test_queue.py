@@ -112,6 +112,31 @@ def test_one_run_of_a_client_at_a_time_and_a_timer_holds_nothing_up(queue_url: s
     within(queue_url, work)
 
 
+def test_many_are_asked_for_at_once_as_if_one_by_one(queue_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_AT_ONCE", 3)
+    soon, later = (datetime.now(UTC) + timedelta(hours=hours) for hours in (1, 2))
+
+    async def work(it: Queue) -> list[str]:
+        await it.ask(Ask("flood", "job0", "plan"))
+        await it.set_timer(Ask("one", "orders", "plan"), soon)
+        flood = [(Ask("flood", f"job{number}", "plan"), None) for number in (1, 2, 0)]
+        others = [(Ask(name, job, "plan"), None) for name in ("one", "two") for job in ("orders", "stock")]
+        timers = [(Ask(name, "orders", "plan", schedule="abc"), later) for name in ("one", "two")]
+        await it.ask_all([*flood, *others, *timers, (Ask("two", "orders", "person"), None)])
+        await it.ask_all([])
+        state = standing.look(queue_url).clients
+        assert [(state[name].waiting, state[name].timers) for name in ("flood", "one", "two")] == [
+            (3, 0),
+            (2, 1),
+            (3, 1),
+        ]
+        assert (state["one"].following, state["two"].following) == (soon, later), "one that is set stays"
+        assert (await it.waiting_for(["two"]))[queue.timer_of(timers[1][0])] == "abc"
+        return [name.partition("/")[0] for name in await taken(it, "flood", "one", "two")]
+
+    assert within(queue_url, work) == ["two", "flood", "one", "two", "flood", "one", "two", "flood"]
+
+
 def test_a_timer_is_set_once_or_anew(queue_url: str) -> None:
     soon, later = (datetime.now(UTC) + timedelta(hours=hours) for hours in (1, 2))
 
@@ -200,6 +225,40 @@ def test_signs_of_life_are_shown_and_silence_is_called_so(queue_url: str) -> Non
     assert state.unserved == ("bravo",)
     assert set(standing.look(queue_url, "bravo").clients) == {"bravo"}
     assert [row["client"] for row in state.as_data()["clients"]] == ["acme", "bravo"]
+
+
+def test_what_clients_a_worker_has_is_sent_and_read_when_it_changes(queue_url: str) -> None:
+    said = {"state": "working"}
+    has: dict[str, dict[str, str]] = {"acme": {"config": "x"}}
+
+    async def work(it: Queue) -> None:
+        async def heard() -> dict[str, dict[str, str]]:
+            return {row["owner"]: row["clients"] for row in await it.say("me", said, has)}
+
+        with queue.connect(queue_url) as conn:
+            assert await heard() == {"me": has}
+            before = conn.execute("SELECT seen, clients FROM mistok_workers").fetchone()
+            conn.execute("UPDATE mistok_workers SET clients = '{\"seen\": {}}'")  # which is not read, nor written over
+            assert await heard() == {"me": has}
+            after = conn.execute("SELECT seen, clients FROM mistok_workers").fetchone()
+            assert before is not None
+            assert after is not None
+            assert after["seen"] > before["seen"]
+            assert after["clients"] == {"seen": {}}
+            has_more = {**has, "bravo": {"config": "y"}}
+            assert (await it.say("me", said, has_more))[0]["clients"] == has_more
+            conn.execute("DELETE FROM mistok_workers")
+            assert (await it.say("me", said, has_more))[0]["clients"] == has_more
+            # a worker of an older Mistok gives no print
+            conn.execute(
+                "INSERT INTO mistok_workers (owner, said, clients) VALUES ('old', '{}', '{\"acme\": {}}')",
+            )
+            assert (await it.say("me", said, has_more))[1]["clients"] == {"acme": {}}
+            conn.execute("UPDATE mistok_workers SET clients = '{}' WHERE owner = 'old'")
+            assert (await it.say("me", said, has_more))[1]["clients"] == {}
+            assert standing.look(queue_url).workers[0].clients == {"acme", "bravo"}
+
+    within(queue_url, work)
 
 
 def test_names_of_queues_are_short_enough_for_a_channel_and_tell_clients_apart() -> None:

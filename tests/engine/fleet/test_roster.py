@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from pipeline.config.load import load_config
@@ -90,6 +91,27 @@ def test_who_came_later_leaves_a_client_alone_that_is_not_shared(tmp_path: Path)
     assert sorted(roster.served) == ["local", "shared"], "the other one came later"
     roster.compare([], "2026-01-02", "me")
     assert not roster.findings
+
+
+def test_of_many_clients_what_is_told_is_found_out_at_a_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients.write(tmp_path, "acme", "postgresql+psycopg://u:p@h/d")
+    roster = Clients(tmp_path)
+    told = roster.said()
+    assert told == {"acme": roster.members["acme"].said()}
+    assert roster.said() is told
+    from pipeline.archive import Archive
+
+    monkeypatch.setattr("pipeline.engine.fleet.roster.FEW", 0)
+    monkeypatch.setattr("pipeline.engine.fleet.roster.Pace.due", lambda _self: False)
+    Archive(tmp_path / "acme" / "archive").identity()
+    clients.write(tmp_path, "bravo")
+    assert roster.said() is told
+    assert not roster.look()
+    monkeypatch.setattr("pipeline.engine.fleet.roster.Pace.due", lambda _self: True)
+    assert roster.said()["acme"]["archive"]
+    assert roster.look()
+    monkeypatch.setattr("pipeline.engine.fleet.roster.Pace.due", lambda _self: False)
+    assert sorted(roster.said()) == ["acme", "bravo"], "another client is told of at once"
 
 
 def test_archives_that_are_not_one_and_configs_that_are_not_the_same(tmp_path: Path) -> None:
