@@ -113,10 +113,11 @@ class Fleet:
 
     def ask(self, job: str, names: list[str]) -> None:
         """Have each of them run."""
-        from pipeline.engine.fleet.queue import Ask, ask_now
+        from pipeline.engine.fleet.queue import Ask, ask_on, connect
 
-        for name in names:
-            assert ask_now(self.queue, Ask(name, job, "person"))
+        with connect(self.queue) as conn:
+            for name in names:
+                assert ask_on(conn, Ask(name, job, "person"))
 
     def done(self, job: str) -> int:
         """How many runs are over."""
@@ -132,7 +133,7 @@ class Fleet:
         while self.done(job) < count:
             if time.monotonic() - begun > _WAIT:
                 sys.exit(f"only {self.done(job)} of {count} were done")
-            time.sleep(0.01)
+            time.sleep(0.05)  # what is asked so often is done by the same cores
 
     def wait_for_workers(self, count: int) -> None:
         """Until so many have said that they work."""
@@ -143,6 +144,10 @@ class Fleet:
             if time.monotonic() - begun > _WAIT:
                 sys.exit("the workers did not start")
             time.sleep(0.1)
+
+    def asks_from(self) -> int:
+        """The process of PostgreSQL that answers how many runs are over."""
+        return int(self._connection().info.backend_pid)
 
     def _connection(self) -> Any:
         import psycopg

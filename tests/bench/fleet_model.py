@@ -4,46 +4,36 @@
 the same, prints both beside each other, and then lets the model answer for fleets that are larger than this machine.
 ``--docs`` writes the tables into docs/scaling.md; ``--costs FILE`` keeps or takes what was measured.
 
-The model (simpy) has what can run out: places for runs in each worker, cores of each machine, cores of PostgreSQL. A
-run waits in the queue for a place, is fetched (PostgreSQL; the dearer, the more timers lie in the queue), works and
-waits for its servers, and is written down. Workers that are idle ask the queue all the same.
+The model (simpy) has what can run out: places for runs in each worker, cores of each machine, cores of the PostgreSQL
+of the queue, and of those of the ledgers. A run waits in the queue for a place, is handed out (queue), works and waits
+for its servers, and is written down (ledger). Workers with a free place look for work all the same: by the clock, and
+whenever a run is asked for. Of many clients each worker has a part, and says in their ledgers that it is alive.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
-import time
+import textwrap
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
-
-import psutil
-
-from tests.bench import fleet as fleets
-from tests.faults.fleet import Fleet as Many
-
-if TYPE_CHECKING:
-    import psycopg
-
-    from pipeline.engine.fleet.queue import Names
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, FIGURES = ROOT / "docs" / "scaling.md", ROOT / "docs" / "scaling.json"
 #: Fetches in a second of a worker that has nothing to do: runs, and timers.
 ASKING = 1 / 1.0 + 1 / 0.5
-#: (workers, runs at once in each) of the fleets that are measured.
-POINTS = ((1, 2), (2, 2), (4, 2))
-TRIPS, CLIENTS = 25, 24
-#: Fleets of so many clients, with three timers each, are put into the queue, and what is due is handed out of it.
-SCHEDULES, CYCLES = (100, 1_000, 10_000), 60
-#: Orders of the import that is measured.
-ORDERS = 100
+#: The look for timers by the clock, and the time between two signs of life in the ledgers, in seconds.
+TIMERS_EVERY, BEAT_EVERY = 0.5, 20.0
+#: So many clients a worker has at most; of more, each has a part.
+GROUP = 1_000
+#: Clients of the fleets that are measured, with one run each.
+CLIENTS = 24
 
 
 @dataclass(frozen=True)
@@ -51,14 +41,15 @@ class Costs:
     """What was measured, in seconds of a core of this machine."""
 
     run: float  #: of a worker, for one run, its step process included
-    database: float  #: of PostgreSQL, for one run
-    fetch: float  #: of PostgreSQL, for one look for work in an empty queue
-    fetch_timer: float  #: the same, for each timer that lies in the queue
+    database: float  #: of the ledger's PostgreSQL, for one run
+    queue: float  #: of the queue's PostgreSQL, for one run: timer and run handed out and ended, asked for, set anew
+    fetch: float  #: of the queue's PostgreSQL, for one look for work that finds none
+    fetch_other: float  #: the same, for each timer that is due and another worker's
+    sign: float  #: of the ledger's PostgreSQL, for one client's part of a worker's sign of life
     start: float  #: of a worker, until it works
     memory: float  #: MiB of a worker with its nursery
     memory_run: float  #: MiB more for each run at once
     trip: float = 0.0  #: seconds that a run of the measurement waits for its server
-    fetch_client: float = 0.0  #: of PostgreSQL, for one look for work, for each client that the worker has
     connections: float = 0.0  #: to PostgreSQL of a worker of two runs at once that has nothing to do
     bytes_client: float = 0.0  #: of the databases for each client with one run a job, its ledger rows and timers
     order: float = 0.0  #: of a worker, for each order of an import into books
@@ -69,20 +60,26 @@ class Costs:
 @dataclass(frozen=True)
 class Load:
     """What a fleet has to do: ``clients``, each with a run every ``every`` seconds that works for ``work`` seconds of
-    a core besides what any run costs, and waits for its servers for ``wait`` seconds; ``timers`` of each lie in the
-    queue.
+    a core besides what any run costs, and waits for its servers for ``wait`` seconds. ``group``: so many of the clients
+    a worker has.
     """
 
     clients: int
     every: float
     wait: float
     work: float = 0.0
-    timers: int = 1
+    group: int = GROUP
+
+    @property
+    def groups(self) -> int:
+        """How many parts the clients are in."""
+        return -(-self.clients // self.group)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A fleet: ``workers``, each on a machine of ``cores``, with ``at_once`` places; cores of PostgreSQL.
+    """A fleet: ``workers``, each on a machine of ``cores``, with ``at_once`` places; cores of the queue's PostgreSQL,
+    and of each of the ``ledgers`` servers that the ledgers are on.
 
     ``one_machine``: all of it shares the ``cores``.
     """
@@ -91,6 +88,7 @@ class Shape:
     at_once: int
     cores: int = 2
     database_cores: int = 2
+    ledgers: int = 1
     one_machine: bool = False
 
 
@@ -102,12 +100,14 @@ class Told:
     late: float
     places: float
     cores: float
+    queue: float
     database: float
 
 
 def look(costs: Costs, load: Load) -> float:
-    """Seconds of PostgreSQL for one look for work."""
-    return costs.fetch + load.clients * (costs.fetch_timer * load.timers + costs.fetch_client)
+    """Seconds of PostgreSQL for one look for timers: those that are due and another group's are passed over."""
+    due = load.clients / load.every * TIMERS_EVERY / 2
+    return costs.fetch + costs.fetch_other * due * (1 - 1 / load.groups)
 
 
 class _Fleet:
@@ -123,17 +123,22 @@ class _Fleet:
         self.random = random.Random(seed)
         self.queue: Any = simpy.Store(self.env)
         machines = [simpy.Resource(self.env, shape.cores) for _ in range(1 if shape.one_machine else shape.workers)]
-        self.database = machines[0] if shape.one_machine else simpy.Resource(self.env, shape.database_cores)
+        one, cores = machines[0] if shape.one_machine else None, shape.database_cores
+        self.asked = one or simpy.Resource(self.env, cores)
+        self.database = one or simpy.Resource(self.env, cores * shape.ledgers)
         self.fetch = look(costs, load)
+        self.free = [shape.at_once] * shape.workers
         self.waits: list[float] = []
-        self.busy = {"places": 0.0, "cores": 0.0, "database": 0.0}
+        self.busy = {"places": 0.0, "cores": 0.0, "queue": 0.0, "database": 0.0}
         self.over = 0
         self.begun = 0
         for number in range(shape.workers):
             machine = machines[0 if shape.one_machine else number]
             self.env.process(self._asks())
+            if not wave:
+                self.env.process(self._says(number))
             for _ in range(shape.at_once):
-                self.env.process(self._place(machine))
+                self.env.process(self._place(machine, number))
         if wave:
             for _ in range(load.clients):
                 self.queue.put(0.0)
@@ -150,12 +155,22 @@ class _Fleet:
         while True:
             self.begun += 1
             yield self.queue.put(self.env.now)
+            woken = sum(1 for free in self.free if free)
+            self.env.process(self._use("queue", self.asked, woken * self.costs.fetch))
             yield self.env.timeout(self.load.every)
 
     def _asks(self) -> Generator[Any, Any, None]:
         while True:
             yield self.env.timeout(1 / ASKING)
-            yield from self._use("database", self.database, self.fetch)
+            yield from self._use("queue", self.asked, self.fetch)
+
+    def _says(self, number: int) -> Generator[Any, Any, None]:
+        """A worker's sign of life, for each of its clients."""
+        yield self.env.timeout(BEAT_EVERY * number / self.shape.workers)
+        while True:
+            clients = self.load.clients / self.load.groups
+            yield from self._use("database", self.database, clients * self.costs.sign)
+            yield self.env.timeout(BEAT_EVERY)
 
     def _use(self, what: str, resource: Any, seconds: float) -> Generator[Any, Any, None]:
         if seconds <= 0:
@@ -165,25 +180,28 @@ class _Fleet:
             yield self.env.timeout(seconds)
             self.busy[what] += seconds
 
-    def _place(self, machine: Any) -> Generator[Any, Any, None]:
+    def _place(self, machine: Any, number: int) -> Generator[Any, Any, None]:
         costs, load = self.costs, self.load
         while True:
             asked = yield self.queue.get()
             begun = self.env.now
+            self.free[number] -= 1
             self.waits.append(begun - asked)
-            # one fetch of the run and one of the timer that has asked for it
-            yield from self._use("database", self.database, 2 * self.fetch + costs.database / 2)
+            yield from self._use("queue", self.asked, costs.queue)
+            yield from self._use("database", self.database, costs.database / 2)
             yield from self._use("cores", machine, (costs.run + load.work) / 2)
             yield self.env.timeout(load.wait)
             yield from self._use("cores", machine, (costs.run + load.work) / 2)
             yield from self._use("database", self.database, costs.database / 2)
             self.busy["places"] += self.env.now - begun
+            self.free[number] += 1
             self.over += 1
 
     def told(self) -> Told:
         """What came out."""
         shape, seconds = self.shape, self.env.now
         machines = 1 if shape.one_machine else shape.workers
+        databases = shape.cores if shape.one_machine else shape.database_cores
         # those that still wait have waited for so long at least
         waits = sorted([*self.waits, *(seconds - asked for asked in self.queue.items)])
         return Told(
@@ -191,7 +209,8 @@ class _Fleet:
             waits[int(len(waits) * 0.95)] if waits else 0.0,
             self.busy["places"] / (shape.workers * shape.at_once * seconds),
             self.busy["cores"] / (machines * shape.cores * seconds),
-            self.busy["database"] / ((shape.cores if shape.one_machine else shape.database_cores) * seconds),
+            self.busy["queue"] / (databases * seconds),
+            self.busy["database"] / (databases * shape.ledgers * seconds),
         )
 
 
@@ -208,258 +227,147 @@ def steady(shape: Shape, load: Load, costs: Costs, seconds: float = 600.0) -> To
 def smallest(
     load: Load, costs: Costs, at_once: int, cores: int = 4, database_cores: int = 4
 ) -> tuple[Shape, Told] | None:
-    """The fewest workers whose runs begin within 5 s in 95 of 100 cases; None: no number of them is enough."""
+    """The fewest workers whose runs begin within 5 s in 95 of 100 cases, and the fewest servers of ledgers that are
+    not busier than :data:`BUSY`; None: no number of them is enough, since the queue's server is busier.
+    """
     per_place = load.wait + costs.run + load.work + costs.database
-    workers = max(int(load.clients / load.every * per_place / at_once), 1)
-    for _ in range(8):
-        shape = Shape(workers, at_once, cores, database_cores)
+    rate = load.clients / load.every
+    workers = max(int(rate * per_place / at_once), 1)
+    for _ in range(12):
+        workers = max(workers, load.groups)
+        signs = workers * load.clients / load.groups / BEAT_EVERY * costs.sign
+        ledgers = max(math.ceil((rate * costs.database + signs) / (database_cores * BUSY)), 1)
+        shape = Shape(workers, at_once, cores, database_cores, ledgers)
         told = steady(shape, load, costs, seconds=max(4 * load.every, 120.0))
+        if told.queue > BUSY:
+            return None
         if told.late <= LATE:
             return shape, told
-        if told.database > 0.98:
-            return None
-        workers = max(workers + 1, int(workers * 1.25))
+        workers = max(workers + 1, int(workers * 1.1))
     return None
 
 
+#: A server that is busier than this is full.
+BUSY = 0.7
 #: Seconds within which 95 of 100 runs are to begin.
 LATE = 5.0
 
 
-# --- measuring ---------------------------------------------------------------------------------------------------
-
-
-def _seconds_of(processes: Sequence[psutil.Process]) -> float:
-    """User and system time of these processes and of all that come from them, ended ones included."""
-    total = 0.0
-    for process in processes:
-        for one in (process, *process.children(recursive=True)):
-            try:
-                times = one.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
-
-
-def _database_processes(it: fleets.Fleet) -> list[psutil.Process]:
-    """PostgreSQL's first process; the others come from it."""
-    socket = it.queue.partition("host=")[2]
-    return [one for one in psutil.process_iter(["cmdline"]) if socket in " ".join(one.info["cmdline"] or ())][:1]
-
-
-Measured = tuple[Costs, list[dict[str, Any]], list[dict[str, float]]]
-
-
-def measure(work: Path, say: Any) -> Measured:
-    """What things cost here, how fast the fleets of :data:`POINTS` are, and how quickly :data:`SCHEDULES` are handed
-    out.
-    """
-    points: list[dict[str, Any]] = []
-    costs: Costs | None = None
-    say("schedules")
-    with fleets.fleet(work / "schedules", 1, 1) as it:
-        handed = [_hand_out(it, clients) for clients in SCHEDULES]
-    for number, (workers, at_once) in enumerate(POINTS):
-        say(f"{workers} workers, {at_once} at once")
-        with fleets.fleet(work / str(number), CLIENTS, TRIPS) as it, ExitStack() as until_the_end:
-            started = [psutil.Process(it.worker(at_once, until_the_end).pid) for _ in range(workers)]
-            it.wait_for_workers(workers)
-            first = it.names[: workers * at_once]
-            it.ask("warm", first)
-            it.wait("warm", len(first))
-            start = _seconds_of(started) / workers
-            database = _database_processes(it)
-            before, its = _seconds_of(started), _seconds_of(database)
-            begun = time.perf_counter()
-            it.ask("wait", it.names)
-            it.wait("wait", CLIENTS)
-            seconds = time.perf_counter() - begun
-            used, its = _seconds_of(started) - before, _seconds_of(database) - its
-            points.append(
-                {
-                    "workers": workers,
-                    "at_once": at_once,
-                    "rate": CLIENTS / seconds,
-                    "cores": used / seconds,
-                    "cores_here": os.cpu_count() or 1,
-                }
-            )
-            if (workers, at_once) == (1, 2):
-                memory = [child.memory_info().rss / 2**20 for child in started[0].children(recursive=True)]
-                own = started[0].memory_info().rss / 2**20
-                fetch, timer = _fetches(it)
-                trip = TRIPS * 0.04 + 0.06
-                costs = Costs(used / CLIENTS, its / CLIENTS, fetch, timer, start, own + min(memory), max(memory), trip)
-                costs = replace(costs, bytes_client=_room(it) / CLIENTS, **_import(it, started, database))
-                costs = replace(costs, connections=_connections(it))
-    assert costs is not None
-    few, many = handed[0], handed[-1]
-    each = (many["fetch"] - few["fetch"]) / (many["clients"] - few["clients"])
-    costs = replace(costs, fetch_client=max(each - 3 * costs.fetch_timer, 0.0))
-    return costs, points, handed
-
-
-def _room(it: fleets.Fleet) -> int:
-    """Bytes that both databases take more than when they were empty."""
-    from pipeline.engine.fleet import queue
-
-    total = 0
-    for url in (it.queue, it.ledger):
-        with queue.connect(url) as conn:
-            row = conn.execute(
-                "SELECT sum(pg_total_relation_size(c.oid))::bigint AS bytes FROM pg_class c "
-                "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname = 'public'"
-            ).fetchone()
-            total += int(row["bytes"]) if row else 0
-    return total
-
-
-def _connections(it: fleets.Fleet) -> int:
-    """To PostgreSQL, of all that is not this program."""
-    from pipeline.engine.fleet import queue
-
-    with queue.connect(it.queue) as conn:
-        row = conn.execute(
-            "SELECT count(*) AS n FROM pg_stat_activity WHERE backend_type = 'client backend' "
-            "AND datname <> 'postgres' AND pid <> pg_backend_pid()"
-        ).fetchone()
-    return int(row["n"]) - 1 if row else 0  # ours that counts the runs
-
-
-def _import(it: fleets.Fleet, started: list[psutil.Process], database: list[psutil.Process]) -> dict[str, float]:
-    """What an import costs for each order, and a worker that waits."""
-    its, before, begun = _seconds_of(database), _seconds_of(started), time.perf_counter()
-    time.sleep(6)  # it is measured what a worker does meanwhile
-    seconds = time.perf_counter() - begun
-    idle, idle_database = (_seconds_of(started) - before) / seconds, (_seconds_of(database) - its) / seconds
-    clients = Many(it.folder, None, it.ledger, it.queue, every="1h")
-    its, before, begun = _seconds_of(database), _seconds_of(started), time.perf_counter()
-    clients.add("orders", ORDERS)
-    it.wait("orders", 1)
-    seconds = time.perf_counter() - begun
-    used = _seconds_of(started) - before - idle * seconds
-    used_database = _seconds_of(database) - its - idle_database * seconds
-    return {"idle": idle, "order": used / ORDERS, "order_database": max(used_database, 0.0) / ORDERS}
-
-
-def _hand_out(it: fleets.Fleet, clients: int) -> dict[str, float]:
-    """A queue with the timers of so many clients; what is due is handed out of it by one worker, nothing is run.
-
-    Gives seconds of one look for work among them all, and of one dispatch: the timer fetched and ended, the run asked
-    for, fetched and ended.
-    """
-    from pipeline.engine.fleet import looking, queue
-
-    names = [f"c{number}" for number in range(clients)]
-    timers = queue.Names((queue.queue_of(name, timers=True) for name in names), timers=True)
-    runs = queue.Names(queue.queue_of(name) for name in names)
-    with queue.connect(it.queue) as conn:
-        conn.execute("DELETE FROM procrastinate_jobs")
-        conn.execute(
-            "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, scheduled_at, args) "
-            "SELECT 'c' || mod(n, %s) || ':t', %s, 'made-' || n, "
-            "now() + CASE WHEN n < %s THEN interval '-1 second' ELSE interval '1 day' END, '{}' "
-            "FROM generate_series(0, %s) AS n",
-            [clients, queue.TIMER, CYCLES, 3 * clients - 1],
-        )
-        for names_of in (timers, runs):
-            conn.execute(looking.KEEP_SET, {"set_id": names_of.set_id, "names": list(names_of)})
-        conn.execute("ANALYZE procrastinate_jobs")
-        looks, cycles = [], []
-        for number in range(CYCLES):
-            begun = time.perf_counter()
-            _fetch(conn, runs)  # there is none
-            looks.append(time.perf_counter() - begun)
-            begun = time.perf_counter()
-            for names_of in (timers, runs):
-                job = _fetch(conn, names_of)
-                assert job is not None
-                conn.execute("SELECT procrastinate_finish_job_v1(%s, 'succeeded', true)", [job])
-                if names_of is timers:
-                    assert queue.ask_on(conn, queue.Ask(names[number % clients], "orders", "watch"))
-            cycles.append(time.perf_counter() - begun)
-    return {
-        "clients": clients,
-        "fetch": sorted(looks)[CYCLES // 5],
-        "dispatch": sorted(cycles)[CYCLES // 5],
-        "worst": sorted(cycles)[int(CYCLES * 0.95)],
-    }
-
-
-def _fetch(conn: psycopg.Connection[Any], names: Names) -> int | None:
-    """One look for work, as a worker does it: the id of the job that is handed out."""
-    from pipeline.engine.fleet import looking
-
-    words = {"set_id": names.set_id, "timers": names.timers, "worker_id": None}
-    row = conn.execute(looking.FETCH_ONE, words).fetchone()
-    return int(row["id"]) if row and row["id"] is not None else None
-
-
-def _fetches(it: fleets.Fleet) -> tuple[float, float]:
-    """Seconds of one look for work: in an almost empty queue, and for each timer that lies in it."""
-    from pipeline.engine.fleet import looking, queue
-
-    names = queue.Names(queue.queue_of(name) for name in it.names)
-    with queue.connect(it.queue) as conn:
-        conn.execute(looking.KEEP_SET, {"set_id": names.set_id, "names": list(names)})
-        taken = []
-        for count in (0, 20_000):
-            if count:
-                conn.execute(
-                    "INSERT INTO procrastinate_jobs (queue_name, task_name, queueing_lock, scheduled_at, args) "
-                    "SELECT 'c' || n, %s, 'made-' || n, now() + interval '1 day', '{}' "
-                    "FROM generate_series(1, %s) AS n",
-                    [queue.TIMER, count],
-                )
-                conn.execute("ANALYZE procrastinate_jobs")
-            times = []
-            for _ in range(25):
-                begun = time.perf_counter()
-                _fetch(conn, names)
-                times.append(time.perf_counter() - begun)
-            taken.append(sorted(times)[5])  # what another program's turn took is not its own
-        conn.execute("DELETE FROM procrastinate_jobs WHERE queueing_lock LIKE 'made-%'")
-    return taken[0], max(taken[1] - taken[0], 0.0) / 20_000
-
-
 # --- telling -----------------------------------------------------------------------------------------------------
+
+
+def compared(costs: Costs, points: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What was measured, each with what the model says of it."""
+    load = Load(CLIENTS, 60, costs.trip)
+    for point in points:
+        shape = Shape(point["workers"], point["at_once"], point["cores_here"], one_machine=True)
+        yield {**point, "model": wave(shape, load, costs).rate}
 
 
 def check(costs: Costs, points: Sequence[dict[str, Any]]) -> Iterator[str]:
     """The model beside what was measured."""
     yield "| workers | runs at once in each | measured, runs/s | model, runs/s | off by |"
     yield "|---:|---:|---:|---:|---:|"
-    load = Load(CLIENTS, 60, costs.trip, timers=0)
-    for point in points:
-        shape = Shape(point["workers"], point["at_once"], point["cores_here"], one_machine=True)
-        told = wave(shape, load, costs)
-        off = told.rate / point["rate"] - 1
-        yield (
-            f"| {point['workers']} | {point['at_once']} | {point['rate']:.2f} | {told.rate:.2f} | {off * 100:+.0f} % |"
-        )
+    for point in compared(costs, points):
+        off = point["model"] / point["rate"] - 1
+        begin = f"| {point['workers']} | {point['at_once']} | {point['rate']:.2f} "
+        yield f"{begin}| {point['model']:.2f} | {off * 100:+.0f} % |"
 
 
 #: What an average client does: three jobs, of which one looks into a remote inbox every 30 s and two run every 5 min.
-TYPICAL = Load(1, every=30 / (1 + 2 * 30 / 300), wait=1.0, work=0.05, timers=3)
+TYPICAL = Load(1, every=30 / (1 + 2 * 30 / 300), wait=1.0, work=0.05)
+#: Runs at once in each worker, and the sizes of fleets that are told of.
+AT_ONCE, FLEETS = 8, (100, 300, 1_000, 3_000, 10_000)
 
 
-def sizing(costs: Costs) -> Iterator[str]:
-    """The table of docs/scaling.md."""
-    yield "| clients | runs/s | workers | places busy | cores busy | PostgreSQL busy | 95 % begin within | fetch |"
-    yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
-    for clients in (100, 300, 1000, 3000, 10_000):
+def sizing(costs: Costs) -> Iterator[dict[str, Any]]:
+    """What fleets of these sizes need: ``workers`` is missing where no number of them is enough."""
+    for clients in FLEETS:
         load = replace(TYPICAL, clients=clients)
-        fetch = look(costs, load) * 1000
-        found = smallest(load, costs, at_once=8)
-        rate = clients / load.every
-        if found is None:
-            yield f"| {clients:,} | {rate:.1f} | none is enough | – | – | over 98 % | – | {fetch:.1f} ms |"
+        row = {"clients": clients, "rate": clients / load.every, "groups": load.groups}
+        found = smallest(load, costs, at_once=AT_ONCE)
+        if found is not None:
+            shape, told = found
+            row |= {"workers": shape.workers, "ledgers": shape.ledgers, **asdict(told), "rate": row["rate"]}
+        yield row
+
+
+def sizing_table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The same as a table."""
+    yield (
+        "| clients | runs/s | workers | places busy | cores busy | the queue's PostgreSQL busy "
+        "| servers of ledgers | busy | 95 % begin within |"
+    )
+    yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for row in rows:
+        begin = f"| {row['clients']:,} | {row['rate']:.1f} "
+        if "workers" not in row:
+            yield f"{begin}| none is enough | – | – | over {BUSY * 100:.0f} % | – | – | – |"
             continue
-        shape, told = found
+        shares = " | ".join(f"{row[name] * 100:.0f} %" for name in ("places", "cores", "queue"))
         yield (
-            f"| {clients:,} | {rate:.1f} | {shape.workers} | {told.places * 100:.0f} % | {told.cores * 100:.0f} % "
-            f"| {told.database * 100:.0f} % | {told.late:.1f} s | {fetch:.1f} ms |"
+            f"{begin}| {row['workers']} | {shares} | {row['ledgers']} | {row['database'] * 100:.0f} % "
+            f"| {row['late']:.1f} s |"
+        )
+
+
+def words(rows: Sequence[dict[str, Any]], costs: Costs) -> Iterator[str]:
+    """What breaks first, with the figures of the table."""
+    by = {row["clients"]: row for row in rows}
+    few = by[100]
+    yield _bullet(
+        f"**At 100 clients** nothing: {_count(few['workers'], 'worker')} would do (cores {_share(few['cores'])} busy, "
+        f"the queue's PostgreSQL {_share(few['queue'])}, the ledgers' {_share(few['database'])}). Have two, on two "
+        "machines, so that one may be restarted. If anything runs out it is places: raise `--concurrency` before "
+        "adding machines, since most runs wait for other people's servers."
+    )
+    for clients in (1_000, 10_000):
+        row = by[clients]
+        if "workers" not in row:
+            yield _bullet(
+                f"**At {clients:,} clients** one queue is not enough, however many workers there are: its PostgreSQL "
+                f"would be more than {BUSY * 100:.0f} % busy. Split the fleet: another queue database, on a server of "
+                "its own, with workers of its own (`--only` and another `MISTOK_QUEUE`)."
+            )
+            continue
+        told = (
+            f"**At {clients:,} clients** the ledgers' PostgreSQL: {costs.database * 1000:.0f} ms of a core for each "
+            f"run, of which there are {row['rate']:.0f} in a second, keep {_count(row['ledgers'], 'server')} of four "
+            f"cores {_share(row['database'])} busy. The queue's is {_share(row['queue'])} busy: one is enough for all. "
+            f"There are to be {_count(row['workers'], 'worker')} of {AT_ONCE} runs at once."
+        )
+        if row["groups"] > 1:
+            signs = row["workers"] * clients / row["groups"] / BEAT_EVERY * costs.sign / (4 * row["ledgers"])
+            told += (
+                f" Each is to have a part of the clients, {GROUP:,} at most (`--only 'a*'` and so on), and each part "
+                "two machines at least: a worker reads all its configs at its start, and tells each of its clients' "
+                f"ledgers every {BEAT_EVERY:.0f} s that it is alive, which keeps the ledgers' servers {_share(signs)} "
+                "busy here, and with all clients in each worker would do so ten times as much."
+            )
+        yield _bullet(told)
+
+
+def _bullet(text: str) -> str:
+    return textwrap.fill(text, 130, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _share(part: float) -> str:
+    return "less than 1 %" if part < 0.01 else f"{part * 100:.0f} %"
+
+
+def _count(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"{number} {what}s"
+
+
+def model_words(costs: Costs, points: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """How far the model is to be believed."""
+    most = max(abs(one["model"] / one["rate"] - 1) for one in compared(costs, points))
+    others = max(point.get("others", 0.0) for point in points)
+    yield f"The model is off by {most * 100:.0f} % at most."
+    if others > 0.1:
+        yield (
+            f"While this was measured other programs took up to {others * 100:.0f} % of the cores; the model knows "
+            "nothing of them. On a machine of its own the command is to be run again."
         )
 
 
@@ -468,9 +376,17 @@ def costs_table(costs: Costs) -> Iterator[str]:
     yield "| measured here | |"
     yield "|---|---:|"
     yield f"| of a core of the worker's machine for one run, besides what its steps do | {costs.run * 1000:.0f} ms |"
-    yield f"| of a core of PostgreSQL for one run | {costs.database * 1000:.0f} ms |"
-    yield f"| one look for work in an empty queue | {costs.fetch * 1000:.2f} ms |"
-    yield f"| the same with 10,000 timers in the queue | {(costs.fetch + 10_000 * costs.fetch_timer) * 1000:.1f} ms |"
+    yield f"| of a core of the ledger's PostgreSQL for one run | {costs.database * 1000:.0f} ms |"
+    yield f"| of a core of the queue's PostgreSQL for one run | {costs.queue * 1000:.1f} ms |"
+    yield f"| the same for one look for work that finds none | {costs.fetch * 1000:.2f} ms |"
+    yield (
+        f"| the same for each timer of another worker's clients that is due and passed over "
+        f"| {costs.fetch_other * 1e6:.1f} µs |"
+    )
+    yield (
+        f"| of a core of the ledger's PostgreSQL for a sign of life of a worker with {GROUP:,} clients, "
+        f"every {BEAT_EVERY:.0f} s | {costs.sign * GROUP * 1000:.0f} ms |"
+    )
     if costs.order:
         yield (
             f"| an import, for each order: of a core of the worker's machine; of PostgreSQL "
@@ -487,24 +403,27 @@ def costs_table(costs: Costs) -> Iterator[str]:
 def dispatch_table(handed: Sequence[dict[str, float]]) -> Iterator[str]:
     """How quickly what is due comes out of a queue with the schedules of many clients."""
     yield (
-        "| clients, three timers each | one look for work | one run handed out | 95 of 100 | by one worker at most |"
+        "| clients, three timers each | one look for work | one run handed out | 95 of 100 | by one connection at most "
+        "| of a core of PostgreSQL |"
     )
-    yield "|---:|---:|---:|---:|---:|"
+    yield "|---:|---:|---:|---:|---:|---:|"
     for one in handed:
         yield (
             f"| {one['clients']:,} | {one['fetch'] * 1000:.1f} ms | {one['dispatch'] * 1000:.1f} ms "
-            f"| {one['worst'] * 1000:.1f} ms | {1 / one['dispatch']:.0f} runs/s |"
+            f"| {one['worst'] * 1000:.1f} ms | {1 / one['dispatch']:.0f} runs/s | {one['queue'] * 1000:.1f} ms |"
         )
 
 
 def parts(figures: dict[str, Any]) -> dict[str, str]:
-    """The tables of the page, from what was measured; that of larger fleets as it was reckoned then."""
+    """The generated parts of the page, from what was measured; of larger fleets as it was reckoned then."""
     costs = Costs(**figures["costs"])
     return {
         "costs": "\n".join(costs_table(costs)),
         "dispatch": "\n".join(dispatch_table(figures["dispatch"])),
         "model": "\n".join(check(costs, figures["points"])),
-        "sizing": "\n".join(figures["sizing"]),
+        "model-words": "\n".join(model_words(costs, figures["points"])),
+        "sizing": "\n".join(sizing_table(figures["sizing"])),
+        "breaks": "\n".join(words(figures["sizing"], costs)),
     }
 
 
@@ -527,6 +446,8 @@ def main() -> None:
     if chosen.given:
         figures = json.loads(FIGURES.read_text(encoding="utf-8"))
     else:
+        from tests.bench.fleet_measure import measure
+
         os.environ.pop("TMPDIR", None)  # PostgreSQL runs as a user of its own, who may not enter another's folder
         with TemporaryDirectory(prefix="mistok-fleet-", ignore_cleanup_errors=True) as work:
             costs, points, handed = measure(Path(work), print)

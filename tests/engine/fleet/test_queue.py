@@ -232,7 +232,7 @@ def test_what_clients_a_worker_has_is_sent_and_read_when_it_changes(queue_url: s
     has: dict[str, dict[str, str]] = {"acme": {"config": "x"}}
 
     async def work(it: Queue) -> None:
-        async def heard() -> dict[str, dict[str, str]]:
+        async def heard() -> dict[str, Any]:
             return {row["owner"]: row["clients"] for row in await it.say("me", said, has)}
 
         with queue.connect(queue_url) as conn:
