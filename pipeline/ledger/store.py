@@ -486,7 +486,10 @@ def _pool(url: sa.URL, to_connect: Mapping[str, Any]) -> dict[str, Any]:
     if url.drivername.startswith("sqlite"):
         return {}
     told = {name: value for name, value in to_connect.items() if name not in url.query}
-    return {"pool_pre_ping": True, "pool_size": 5, "connect_args": told}
+    settings: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 5, "connect_args": told}
+    if url.get_driver_name() == "psycopg":
+        settings["use_native_hstore"] = False  # a type of PostgreSQL that is not used: each connection would ask for it
+    return settings
 
 
 #: Kept: ``json.dumps`` with arguments makes a new one for each value.
@@ -523,7 +526,11 @@ def _tune_sqlite(engine: sa.Engine, busy: int) -> None:
 
 
 def _version(conn: sa.Connection) -> str | None:
-    if not sa.inspect(conn).has_table("alembic_version"):
+    if conn.dialect.name == "postgresql":  # asked by each run of a fleet: a tenth of what SQLAlchemy's question costs
+        there = conn.execute(sa.text("SELECT to_regclass('alembic_version')")).scalar_one() is not None
+    else:
+        there = sa.inspect(conn).has_table("alembic_version")
+    if not there:
         return None
     value = conn.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     return str(value) if value else None

@@ -75,9 +75,8 @@ def measure(work: Path, say: Any) -> Measured:
         with fleets.fleet(work / str(number), CLIENTS, TRIPS) as it, ExitStack() as until_the_end:
             started = [psutil.Process(it.worker(at_once, until_the_end).pid) for _ in range(workers)]
             it.wait_for_workers(workers)
-            first = it.names[: workers * at_once]
-            it.ask("warm", first)
-            it.wait("warm", len(first))
+            it.ask("warm", it.names)  # the first run of a config writes it down
+            it.wait("warm", CLIENTS)
             start = _seconds_of(started) / workers
             database = _database_processes(it)
             before, ledger = _seconds_of(started), _seconds_for_ledger(it, database)
@@ -166,9 +165,11 @@ def _import(it: fleets.Fleet, started: list[psutil.Process], database: list[psut
     time.sleep(6)  # it is measured what a worker does meanwhile
     seconds = time.perf_counter() - begun
     idle, idle_database = (_seconds_of(started) - before) / seconds, (_seconds_of(database) - its) / seconds
-    clients = Many(it.folder, None, it.ledger, it.queue, every="1h")
+    aside = it.folder.parent / "aside"
+    aside.mkdir()
+    Many(aside, None, it.ledger, it.queue, every="1h").add("orders", ORDERS)
     its, before, begun = _seconds_of(database), _seconds_of(started), time.perf_counter()
-    clients.add("orders", ORDERS)
+    (aside / "orders").rename(it.folder / "orders")  # with all its orders
     it.wait("orders", 1)
     seconds = time.perf_counter() - begun
     used = _seconds_of(started) - before - idle * seconds

@@ -52,7 +52,8 @@ CREATE INDEX IF NOT EXISTS mistok_timers_waiting
 """
 
 FETCH = "mistok_fetch_job_v1"
-#: The plans are the indexes', whatever the statistics say of tables that are empty now and full in a second.
+#: The plans are the indexes', whatever the statistics say of tables that are empty now and full in a second. What is
+#: asked for each row (a scalar subquery, ``OFFSET 0``) cannot become a join, which would go through the whole set.
 _FETCHING: LiteralString = """
 CREATE FUNCTION mistok_fetch_job_v1(p_set text, p_timers boolean, p_worker_id bigint)
     RETURNS procrastinate_jobs
@@ -77,8 +78,8 @@ BEGIN
             SELECT jobs.id INTO found_id FROM procrastinate_jobs AS jobs
                 WHERE jobs.status = 'todo' AND jobs.task_name = 'mistok.timer'
                 AND COALESCE(jobs.scheduled_at, '-infinity'::timestamptz) <= now()
-                AND EXISTS (
-                    SELECT FROM mistok_set_queues AS has
+                AND (
+                    SELECT true FROM mistok_set_queues AS has
                     WHERE has.set_id = p_set AND has.queue_name = jobs.queue_name::text
                 )
                 ORDER BY COALESCE(jobs.scheduled_at, '-infinity'::timestamptz), jobs.id LIMIT 1
@@ -88,8 +89,8 @@ BEGIN
         SELECT jobs.id INTO found_id FROM procrastinate_jobs AS jobs
             WHERE jobs.status = 'todo' AND jobs.task_name <> 'mistok.timer'
             AND (jobs.scheduled_at IS NULL OR jobs.scheduled_at <= now())
-            AND EXISTS (
-                SELECT FROM mistok_set_queues AS has
+            AND (
+                SELECT true FROM mistok_set_queues AS has
                 WHERE has.set_id = p_set AND has.queue_name = jobs.queue_name::text
             )
             AND NOT EXISTS (
@@ -99,6 +100,7 @@ BEGIN
                     other.status = 'doing' OR other.priority > jobs.priority
                     OR (other.priority = jobs.priority AND other.id < jobs.id)
                 )
+                OFFSET 0
             )
             ORDER BY jobs.priority DESC, jobs.id LIMIT 1
             FOR UPDATE OF jobs SKIP LOCKED;
