@@ -28,8 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE, FIGURES = ROOT / "docs" / "scaling.md", ROOT / "docs" / "scaling.json"
 #: Fetches in a second of a worker that has nothing to do: runs, and timers.
 ASKING = 1 / 1.0 + 1 / 0.5
-#: The look for timers by the clock, and the time between two signs of life in the ledgers, in seconds.
-TIMERS_EVERY, BEAT_EVERY = 0.5, 20.0
+#: The look for timers by the clock, the shortest time between two looks because a run was asked for, and the time
+#: between two signs of life in the ledgers, in seconds.
+TIMERS_EVERY, WAKE_EVERY, BEAT_EVERY = 0.5, 0.05, 20.0
 #: So many clients a worker has at most; of more, each has a part.
 GROUP = 1_000
 #: Clients of the fleets that are measured, with one run each.
@@ -128,6 +129,7 @@ class _Fleet:
         self.database = one or simpy.Resource(self.env, cores * shape.ledgers)
         self.fetch = look(costs, load)
         self.free = [shape.at_once] * shape.workers
+        self.woken = [-WAKE_EVERY] * shape.workers
         self.waits: list[float] = []
         self.busy = {"places": 0.0, "cores": 0.0, "queue": 0.0, "database": 0.0}
         self.over = 0
@@ -155,8 +157,12 @@ class _Fleet:
         while True:
             self.begun += 1
             yield self.queue.put(self.env.now)
-            woken = sum(1 for free in self.free if free)
-            self.env.process(self._use("queue", self.asked, woken * self.costs.fetch))
+            now = self.env.now
+            woken = [one for one, free in enumerate(self.free) if free and now - self.woken[one] >= WAKE_EVERY]
+            for one in woken:
+                self.woken[one] = now
+            if woken:
+                self.env.process(self._use("queue", self.asked, len(woken) * self.costs.fetch))
             yield self.env.timeout(self.load.every)
 
     def _asks(self) -> Generator[Any, Any, None]:

@@ -5,6 +5,7 @@ See :mod:`pipeline.engine.fleet.schema` for what is in the database.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from procrastinate.manager import JobManager, NotificationCallback
 from pipeline.engine.fleet import schema
 from pipeline.engine.fleet.queue import Names
 
+#: Seconds between two looks because a run was asked for. Of hundreds a second, most are for other workers.
+WAKE_EVERY = 0.05
 #: Seconds between two times that a worker tells that it uses a set.
 _TOLD_EVERY = 3600.0
 
@@ -76,10 +79,29 @@ class LookingManager(JobManager):
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
-        """Hear of runs that are asked for, whoever's they are."""
+        """Hear of runs that are asked for, whoever's they are: of the first at once, of many together."""
+        del queues
+        loop = asyncio.get_running_loop()
+        heard_at, later = float("-inf"), None
 
-        async def heard(channel: str, payload: str) -> None:
+        async def wake(channel: str, payload: str, wait: float) -> None:
+            nonlocal heard_at
+            await asyncio.sleep(wait)
+            heard_at = loop.time()
             await on_notification(channel=channel, notification=json.loads(payload))
 
-        del queues
-        await self.connector.listen_notify(on_notification=heard, channels=[schema.RUNS])
+        async def heard(channel: str, payload: str) -> None:
+            nonlocal later
+            if later is not None and not later.done():
+                return  # it is on its way, and finds this run as well
+            wait = heard_at + WAKE_EVERY - loop.time()
+            if wait <= 0:
+                await wake(channel, payload, 0)
+            else:
+                later = asyncio.create_task(wake(channel, payload, wait))
+
+        try:
+            await self.connector.listen_notify(on_notification=heard, channels=[schema.RUNS])
+        finally:
+            if later is not None:
+                later.cancel()

@@ -209,6 +209,46 @@ def test_a_run_wakes_those_who_listen_and_a_timer_does_not(queue_url: str) -> No
         assert f'"job_id" : {row["id"]}' in heard.payload
 
 
+@pytest.mark.parametrize("apart", [600.0, 0.01])
+def test_of_many_runs_that_are_asked_for_workers_hear_at_once_and_then_together(
+    monkeypatch: pytest.MonkeyPatch, apart: float
+) -> None:
+    monkeypatch.setattr(looking, "WAKE_EVERY", apart)
+    asked = 0
+    heard: list[int] = []
+
+    class Connector:
+        async def listen_notify(self, on_notification: Any, channels: list[str]) -> None:
+            nonlocal asked
+            assert channels == [schema.RUNS]
+            for number in range(5):
+                asked += 1
+                await on_notification(channel=schema.RUNS, payload=f'{{"type": "job_inserted", "job_id": {number}}}')
+            await asyncio.Event().wait()
+
+    async def told(*, channel: str, notification: Any) -> None:
+        assert (channel, notification["type"]) == (schema.RUNS, "job_inserted")
+        heard.append(asked)
+
+    async def live() -> None:
+        manager = looking.LookingManager(Connector())  # type: ignore[arg-type]
+        listening = asyncio.create_task(manager.listen_for_jobs(on_notification=told))
+        begun = time.monotonic()
+        while asked < 5 or (apart < 1 and heard[-1] < 5):
+            await asyncio.sleep(0.005)
+            assert time.monotonic() - begun < 120
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        while len(asyncio.all_tasks()) > 1:  # nothing is left behind
+            await asyncio.sleep(0.005)
+            assert time.monotonic() - begun < 120
+
+    asyncio.run(live())
+    assert heard[0] == 1, "the first at once"
+    if apart > 1:
+        assert heard == [1]
+
+
 def test_a_queue_of_an_older_mistok_is_added_to_with_what_waits_in_it(queue_url: str) -> None:
     with queue.connect(queue_url) as conn:
         assert queue.ask_on(conn, Ask("acme", "orders", "plan"))
