@@ -37,7 +37,8 @@ def run(config_path: Path, job: str, word: str, *, rise: bool = False) -> None:
     if job == "catalogue":
         file_at = kept[0] if kept else time.perf_counter()
         uploaded = report.counts.get("uploaded", 0)
-        tell(watch, done, rise_mib=peak_mib() - held, uploaded=uploaded, seconds_to_file=file_at - begun)
+        rose = peak_mib() + watch.others_mib - held
+        tell(watch, done, rise_mib=rose, uploaded=uploaded, seconds_to_file=file_at - begun)
         return
     if rise:
         tell(watch, done, rise_mib=peak_mib() - held)

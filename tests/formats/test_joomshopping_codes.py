@@ -34,7 +34,8 @@ def test_the_file_tells_what_memory_tells(batches: list[list[str]], held: int) -
 
     def plainly() -> list[Mapping[int, str]]:
         known: dict[str, str] = {}
-        found, number = [], 0
+        found: list[Mapping[int, str]] = []
+        number = 0
         for batch in batches:
             products = [f"{code}{number + place}" for place, code in enumerate(batch)]
             firsts = [known.setdefault(code, product) for code, product in zip(batch, products, strict=True)]

@@ -102,7 +102,8 @@ class Codes:
         import sqlite3
 
         try:
-            with closing(sqlite3.connect(path.as_uri() + "?mode=rw", uri=True, isolation_level=None)) as other:
+            address = path.absolute().as_uri() + "?mode=rw"
+            with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as other:
                 if other.execute("SELECT 1 FROM sqlite_master WHERE name = 'run'").fetchone():
                     if self._is_before(other):
                         return True
