@@ -82,7 +82,8 @@ class LookingManager(JobManager):
         """Hear of runs that are asked for, whoever's they are: of the first at once, of many together."""
         del queues
         loop = asyncio.get_running_loop()
-        heard_at, later = float("-inf"), None
+        heard_at = float("-inf")
+        waking: set[asyncio.Task[None]] = set()  #: the one that is on its way
 
         async def wake(channel: str, payload: str, wait: float) -> None:
             nonlocal heard_at
@@ -91,17 +92,17 @@ class LookingManager(JobManager):
             await on_notification(channel=channel, notification=json.loads(payload))
 
         async def heard(channel: str, payload: str) -> None:
-            nonlocal later
-            if later is not None and not later.done():
-                return  # it is on its way, and finds this run as well
+            if any(not one.done() for one in waking):
+                return  # it finds this run as well
             wait = heard_at + WAKE_EVERY - loop.time()
             if wait <= 0:
                 await wake(channel, payload, 0)
             else:
-                later = asyncio.create_task(wake(channel, payload, wait))
+                waking.clear()
+                waking.add(asyncio.create_task(wake(channel, payload, wait)))
 
         try:
             await self.connector.listen_notify(on_notification=heard, channels=[schema.RUNS])
         finally:
-            if later is not None:
-                later.cancel()
+            for one in waking:
+                one.cancel()
