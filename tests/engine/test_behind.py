@@ -184,6 +184,7 @@ def test_when_the_run_breaks_off_it_waits_for_them_and_writes_them_down(far: Sho
 
 def test_a_run_that_is_told_to_stop_does_not_wait_for_ever(far: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(behind, "_PATIENCE", 0.01)
+    monkeypatch.setattr(ahead, "_PATIENCE", LIMIT)
     stopped, begun = threading.Event(), threading.Event()
 
     def reach(point: str) -> None:
@@ -200,13 +201,22 @@ def test_a_run_that_is_told_to_stop_does_not_wait_for_ever(far: Shop, monkeypatc
 
         return act
 
-    with deleting(hangs):
-        with pytest.raises(Stop):
-            run(far, reach)
-        assert len(list(far.inbox.iterdir())) == FEW
-        assert states(far)["done"] == BATCH
-        (thread,) = [one for one in threading.enumerate() if one.name == "mistok-behind"]
-        stopped.set()
+    left: list[int] = []
+    threads: list[threading.Thread] = []
+
+    def closed(self: behind.Removal) -> None:
+        close(self)
+        left.append(len(list(far.inbox.iterdir())))
+        threads.extend(one for one in threading.enumerate() if one.name == "mistok-behind")
+        stopped.set()  # before the fetch that waits behind it is looked after
+
+    close = behind.Removal.close
+    monkeypatch.setattr(behind.Removal, "close", closed)
+    with deleting(hangs), pytest.raises(Stop):
+        run(far, reach)
+    assert left == [FEW], "the run has not waited for it"
+    assert states(far)["done"] == BATCH
+    for thread in threads:
         thread.join(LIMIT)
     assert len(list(far.inbox.iterdir())) == FEW - BATCH, "what was on its way comes to its end"
     assert far.run().counts["acknowledged"] == FEW
@@ -216,6 +226,7 @@ def test_a_run_that_is_told_to_stop_does_not_wait_for_ever(far: Shop, monkeypatc
 def test_what_has_not_begun_when_the_run_stops_is_not_begun(far: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits for the next batch, which is still on its way."""
     monkeypatch.setattr(behind, "_PATIENCE", 0.01)
+    monkeypatch.setattr(ahead, "_PATIENCE", LIMIT)
     go_on = threading.Event()
     waiting: list[threading.Thread] = []
     read = LocalTransport.read_small
