@@ -7,7 +7,10 @@ that waits for its moment would hold up all later jobs of the same lock (``procr
 of Procrastinate itself know UTC only: the moments are ours.
 
 Each client is a queue of its own, named after it, and its timers are another: a worker listens to those of its clients,
-and takes nothing that it could not run. Jobs are deleted as they end; what came of them is in the client's ledger.
+and takes nothing that it could not run. What is no run of a job, notices and looking after, is in two more, for which a
+worker has places besides those of the runs: a channel that never answers takes none from an import. Workers of an older
+Mistok know the first two only, and ask for all in the first. Jobs are deleted as they end; what came of them is in the
+client's ledger.
 
 Delivery is at least once: a worker that falls silent has its jobs put back, and what was done twice is recognised by
 the ledger's leases and keys.
@@ -41,8 +44,11 @@ _MAKING = 727276
 #: A queue's name is a part of a notification channel, of at most 63 bytes with ``procrastinate_queue_v1#`` before it.
 _LONGEST = 34
 _TIMERS = ":t"
-#: What a person asks for goes before what the clock does.
-FIRST = 1_000_000
+#: What is no run of a job, by why it is asked for: the end of the name of its queue.
+LANES = {"tell": ":n", "care": ":c"}
+#: What a person asks for goes before what the clock does. What is no run of a job is behind all runs: those who look
+#: for runs need not pass over it, and it is looked for by others.
+FIRST, LAST = 1_000_000, -1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,10 @@ class Ask:
 
     @property
     def once(self) -> str:
-        """What no two of may wait."""
-        return f"{self.client}/{self.job}/{family(self.why)}"
+        """What no two of may wait. What is in a queue that older workers do not know has a name that they do not use:
+        nothing in it keeps them from asking for their own.
+        """
+        return f"{self.client}/{self.job}/{family(self.why)}{LANES.get(self.why, '')}"
 
 
 def read_ask(given: Mapping[str, Any]) -> Ask:
@@ -85,12 +93,14 @@ def lock_of(ask: Ask) -> str | None:
     return {"tell": None, "care": f"{ask.client}/care"}.get(ask.why, ask.client)
 
 
-def queue_of(client: str, *, timers: bool = False) -> str:
-    """The name of a client's queue: the client's own, or the beginning of it and a hash where that is long."""
+def queue_of(client: str, why: str = "", *, timers: bool = False) -> str:
+    """The name of a client's queue for what is asked for so: the client's own, or the beginning of it and a hash where
+    that is long.
+    """
     name = client
     if len(name) > _LONGEST:
         name = f"{name[: _LONGEST - 9]}-{hashlib.sha256(client.encode()).hexdigest()[:8]}"
-    return name + _TIMERS if timers else name
+    return name + (_TIMERS if timers else LANES.get(why, ""))
 
 
 def conninfo(url: str) -> str:
@@ -219,18 +229,19 @@ class Names:
 #: The place of a new run in the row: by turns, so that a client with many runs waits behind one with few. Each run of a
 #: client is a turn behind its last one that is not over, and none is before the turn that is served now
 #: (start-time fair queueing, Goyal, Vin and Cheng 1996, with runs of one size).
-_TURN = """
+_TURN = f"""
 SELECT GREATEST(
     COALESCE((
         SELECT -priority FROM procrastinate_jobs
-        WHERE status IN ('todo', 'doing') AND lock IS NOT NULL AND priority <= 0 ORDER BY priority DESC LIMIT 1
+        WHERE status IN ('todo', 'doing') AND lock IS NOT NULL AND priority <= 0 AND priority > {LAST}
+        ORDER BY priority DESC LIMIT 1
     ), 0),
     COALESCE((
         SELECT max(-priority) + 1 FROM procrastinate_jobs
-        WHERE status IN ('todo', 'doing') AND lock = %(lock)s AND priority <= 0
+        WHERE status IN ('todo', 'doing') AND lock = %(lock)s AND priority <= 0 AND priority > {LAST}
     ), 0)
 ) AS turn
-"""
+"""  # noqa: S608 - a constant of our own
 
 
 #: The same for many clients at once: the turn behind the last one of each.
@@ -267,8 +278,8 @@ def options(ask: Ask, turn: int) -> dict[str, Any]:
     return {
         "lock": lock_of(ask),
         "queueing_lock": ask.once,
-        "queue": queue_of(ask.client),
-        "priority": FIRST if ask.why in ("person", "tell") else -turn,
+        "queue": queue_of(ask.client, ask.why),
+        "priority": LAST if ask.why in LANES else FIRST if ask.why == "person" else -turn,
     }
 
 
@@ -367,7 +378,7 @@ class Queue:
                     lock = lock_of(ask)
                     turn = max(int(served), turns.get(lock, 0)) if lock else int(served)
                     how = options(ask, turn)
-                    if lock and how["priority"] <= 0:
+                    if lock and LAST < how["priority"] <= 0:
                         turns[lock] = turn + 1
                     chosen = {"queue": how["queue"], "task": RUN, "priority": how["priority"], "lock": lock}
                     chosen["once"] = ask.once
@@ -376,7 +387,8 @@ class Queue:
 
     async def waiting_for(self, clients: Sequence[str]) -> dict[str, str]:
         """The queueing locks of all runs and timers of these clients that are not over, with their schedules."""
-        queues = [queue_of(client, timers=timers) for client in clients for timers in (False, True)]
+        queues = [queue_of(client, why) for client in clients for why in ("", *LANES)]
+        queues += [queue_of(client, timers=True) for client in clients]
         rows = await self.connector.execute_query_all_async(
             "SELECT queueing_lock, args->>'schedule' AS schedule FROM procrastinate_jobs "
             "WHERE status IN ('todo', 'doing') AND queue_name = ANY(%(q)s)",

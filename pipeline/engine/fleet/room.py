@@ -88,12 +88,16 @@ class Task:
 
 
 class Room(threading.Thread):
-    """So many step processes. Start it, :meth:`submit`, and :meth:`end` it; safe from any thread."""
+    """So many step processes. Start it, :meth:`submit`, and :meth:`end` it; safe from any thread.
 
-    def __init__(self, size: int, start_with: Boot | None = None) -> None:
+    ``besides``: so many more are started when more than ``size`` orders are there at once, and stay.
+    """
+
+    def __init__(self, size: int, start_with: Boot | None = None, *, besides: int = 0) -> None:
         super().__init__(name="mistok-room", daemon=True)
         self._nursery = None if start_with else Nursery(_LOADED)
         self.pool: Pool = Pool(start_with, size) if start_with else _Forked(boot(), size, self._nursery)
+        self._most = size + besides
         #: where a process is there in milliseconds, each belongs to one client from its first run on
         self._one_client_each = self._nursery is not None and self._nursery.forks
         self._lock = threading.Lock()
@@ -149,6 +153,7 @@ class Room(threading.Thread):
             if self._nursery is not None:
                 self._nursery.open(self._wake)
             while not self._ending:
+                self.pool.size = min(self._most, max(self.pool.size, len(self._running) + len(self._waiting)))
                 self.pool.fill()
                 self._listen()
                 self._hand_out()

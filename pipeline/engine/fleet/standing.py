@@ -38,7 +38,9 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class ClientState:
-    """One client's jobs in the queue. ``oldest``: for how many seconds the first one has waited."""
+    """One client's jobs in the queue; notices and looking after are none. ``oldest``: for how many seconds the first
+    one has waited.
+    """
 
     client: str
     waiting: int = 0
@@ -98,12 +100,12 @@ class FleetState:
 
 _JOBS = """
 SELECT args->>'client' AS client,
-       count(*) FILTER (WHERE task_name = %(run)s AND status = 'todo') AS waiting,
-       count(*) FILTER (WHERE task_name = %(run)s AND status = 'doing') AS running,
+       count(*) FILTER (WHERE task_name = %(run)s AND status = 'todo' AND args->>'job' <> '') AS waiting,
+       count(*) FILTER (WHERE task_name = %(run)s AND status = 'doing' AND args->>'job' <> '') AS running,
        count(*) FILTER (WHERE task_name = %(timer)s AND status = 'todo') AS timers,
        min(scheduled_at) FILTER (WHERE task_name = %(timer)s AND status = 'todo') AS following,
        COALESCE(max(extract(epoch FROM clock_timestamp() - asked.at))
-                FILTER (WHERE task_name = %(run)s AND status = 'todo'), 0)::float AS oldest
+                FILTER (WHERE task_name = %(run)s AND status = 'todo' AND args->>'job' <> ''), 0)::float AS oldest
 FROM procrastinate_jobs AS job
 LEFT JOIN LATERAL (
     SELECT max(at) AS at FROM procrastinate_events AS e

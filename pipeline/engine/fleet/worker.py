@@ -29,6 +29,7 @@ from pipeline.engine.fleet.front import Front
 from pipeline.engine.fleet.queue import (
     KEEP,
     KEEPERS,
+    LANES,
     RUN,
     TIMER,
     Ask,
@@ -56,6 +57,9 @@ log = structlog.get_logger("mistok.worker")
 #: Seconds between two looks for runs and timers that nobody has told of.
 LOOK_EVERY = 1.0
 TIMERS_EVERY = 0.5
+#: What is no run of a job has so many places in each worker, besides those of the runs: whatever hangs or takes long
+#: there, it keeps none of them waiting, and they do not keep it waiting either.
+PLACES = {"tell": 2, "care": 1}
 #: Seconds between two looks at whether each job has its timer.
 SEEN_TO_EVERY = 60.0
 #: Seconds after which a run that broke off is looked at again.
@@ -95,7 +99,7 @@ class FleetWorker:
         self._since = datetime.now(UTC).isoformat()
         self._at_work: Callable[[], None] | None = at_work
         self._front = front
-        self._room = Room(concurrency)
+        self._room = Room(concurrency, besides=sum(PLACES.values()))
         self._desk = Desk(self.owner, url)
         self._stops = 0
         self._stopping = asyncio.Event()
@@ -104,6 +108,7 @@ class FleetWorker:
         self._astray: set[int] = set()
         self._runs = Names()  # these two are chosen anew when clients come and go
         self._timers = Names(timers=True)
+        self._lanes = {why: Names() for why in LANES}
         self._ended = {"done": 0, "failed": 0}
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -131,9 +136,13 @@ class FleetWorker:
             async with self._queue.app.open_async():
                 self._choose_queues()
                 work = [
-                    asyncio.create_task(self._keep_at(self._runs, self.concurrency, LOOK_EVERY), name="runs"),
+                    asyncio.create_task(
+                        self._keep_at(self._runs, self.concurrency, LOOK_EVERY, listen=True), name="runs"
+                    ),
                     asyncio.create_task(self._keep_at(self._timers, 4, TIMERS_EVERY), name="timers"),
                 ]
+                for why, names in self._lanes.items():
+                    work.append(asyncio.create_task(self._keep_at(names, PLACES[why], LOOK_EVERY), name=why))
                 alive = asyncio.create_task(self._say_so(), name="alive")
                 await self._until_done(work, alive)
                 alive.cancel()
@@ -179,8 +188,11 @@ class FleetWorker:
         for task in done:
             task.result()
 
-    async def _keep_at(self, queues: Names, concurrency: int, every: float) -> None:
-        """Take jobs from these queues; begin anew when Procrastinate's worker ends though nobody stopped it."""
+    async def _keep_at(self, queues: Names, concurrency: int, every: float, *, listen: bool = False) -> None:
+        """Take jobs from these queues; begin anew when Procrastinate's worker ends though nobody stopped it.
+
+        ``listen``: hear of what is asked for, besides looking ``every`` so many seconds.
+        """
         from procrastinate.exceptions import ConnectorException
         from procrastinate.worker import Worker
 
@@ -194,7 +206,7 @@ class FleetWorker:
                 abort_job_polling_interval=60.0,
                 delete_jobs="always",
                 install_signal_handlers=False,
-                listen_notify=not queues.timers,  # one that is set is not due yet
+                listen_notify=listen,  # a timer that is set is not due yet, and notices may wait for a second
                 update_heartbeat_interval=self.silence / 3,
                 stalled_worker_timeout=self.silence,
             )
@@ -211,6 +223,8 @@ class FleetWorker:
         names = list(self.clients.served)
         self._runs.choose(queue_of(name) for name in names)
         self._timers.choose(queue_of(name, timers=True) for name in names)
+        for why, lane in self._lanes.items():
+            lane.choose(queue_of(name, why) for name in names)
 
     # --- jobs ----------------------------------------------------------------------------------------------------
 
@@ -227,6 +241,9 @@ class FleetWorker:
         assert context.job.id is not None
         self._mine.add(context.job.id)
         try:
+            if ask.why in LANES and context.job.queue != queue_of(ask.client, ask.why):
+                await self._queue.ask(ask)  # an older worker asked for it among the runs
+                return
             order = FleetOrder(
                 0, ask.job, ask.why, None, ask.by, load=member.load, again=context.job.attempts > 0, tries=ask.tries
             )

@@ -102,3 +102,19 @@ def test_what_is_cut_off_is_told_so_and_what_waits_is_given_back(room: Room, pla
         assert isinstance(answer, Broken)
         assert answer.state == "interrupted"
     assert [row["job"] for row in runs(place)] == ["hang"]
+
+
+def test_what_comes_besides_the_runs_is_given_more_processes(place: Path, config: ClientConfig) -> None:
+    made = Room(1, Boot("tests.engine.fake_runners:recording", place), besides=1)
+    jobs = {name: job.model_copy(update={"time_limit": timedelta(hours=1)}) for name, job in config.jobs.items()}
+    patient = config.model_copy(update={"jobs": jobs})
+    made.start()
+    try:
+        assert told(made.submit(order("quick"), patient)).state == "done"
+        assert len(made.pool.workers) == 1, "none before it is needed"
+        hanging = made.submit(order("hang"), patient)
+        assert told(made.submit(order("quick"), patient)).state == "done"
+        assert not hanging.done()
+    finally:
+        made.end()
+    assert len(made.pool.workers) <= 2
