@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import common
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, MistokError
 from pipeline.texts import TN, T, hide_from_now_on, use_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.cli.check import Answer
     from pipeline.config.clients import Found
+    from pipeline.errors import Finding
 
 #: Where verbs that know folders of clients take one.
 Folder = Annotated[
@@ -53,18 +56,20 @@ def many(context: typer.Context, folder: Path | None) -> Path | None:
 def read(
     context: typer.Context, folder: Path, served: Callable[[Found], bool] | None = None, *, defaults: bool = False
 ) -> tuple[Found, ...]:
-    """Every client there, with the language of the service in use, and all their secrets masked.
+    """Every client there, with the language of the service in use, and all their secrets masked. Those with plugins of
+    their own are read apart, and what only those know is left out of their config.
 
     ``defaults``: its own settings are not read. Raises ConfigError when they are wrong, or when there is no client.
     """
     from pipeline.config.clients import read_clients
     from pipeline.config.masking import mask
     from pipeline.config.service import ServiceConfig, load_service
+    from pipeline.engine.clientread import all_read
 
     common.loaded()
     settings = ServiceConfig() if defaults else load_service(folder)
     use_language(common.options(context).language or os.environ.get("MISTOK_LANGUAGE") or settings.language)
-    found = read_clients(folder, served=served)
+    found = read_clients(folder, served=served, read=all_read)
     secrets = frozenset(secret for one in found if one.config is not None for secret in one.config.secrets)
     hide_from_now_on(lambda words: mask(words, secrets))
     return found
@@ -95,7 +100,7 @@ def check(context: typer.Context, folder: Path, *, connect: bool, write_probe: b
                 common.console().print(str(T("{client}: the config is wrong.", client=found.name)), markup=False)
                 common.show_findings(found.findings, of_story=True)
         else:
-            answers, code = one_client.look(found.config, connect=connect, write_probe=write_probe)
+            answers, code = _looked_at(found, connect=connect, write_probe=write_probe)
             rows.append(one_client.as_data(found.config, answers, code))
             if not as_json:
                 one_client.show(found.config, answers)
@@ -108,6 +113,57 @@ def check(context: typer.Context, folder: Path, *, connect: bool, write_probe: b
                    len(clients), good=good)  # fmt: skip
         common.console().print(str(words))
     return worst
+
+
+def _looked_at(found: Found, *, connect: bool, write_probe: bool) -> tuple[list[Answer], int]:
+    """What is found about this client; by a process of its own where it has plugins of its own."""
+    from multiprocessing.connection import wait
+
+    from pipeline.cli.check import Answer, look
+    from pipeline.engine.apart import Apart, NoAnswer
+    from pipeline.engine.clientread import context_of_a_verb, has_own, not_checked
+    from pipeline.texts import current_language
+
+    assert found.config is not None
+    if not has_own(found.folder):
+        return look(found.config, connect=connect, write_probe=write_probe)
+    given = (found.folder, current_language(), connect, write_probe)
+    try:
+        # servers take the time that they take
+        apart = Apart(context_of_a_verb(), _look_here, *given, limited=not (connect or write_probe))
+        with closing(apart):
+            while (answer := apart.result()) is None:
+                wait([apart.waitable], min(apart.left, 1.0))
+    except NoAnswer as error:
+        answer = [], common.WRONG, (not_checked(found.folder, error.why),)
+    answers, code, findings = answer
+    if findings:
+        answers = [Answer(found.name, "", findings=list(findings), exit_code=code)]
+    return answers, code
+
+
+def _look_here(
+    folder: Path, language: str, connect: bool, write_probe: bool
+) -> tuple[list[Answer], int, tuple[Finding, ...]]:
+    """The same, in the process of its own: what was found, the exit code, and what it could not be done for."""
+    from pipeline.cli.check import look
+    from pipeline.config.clients import read_client
+    from pipeline.config.masking import mask
+    from pipeline.engine.endings import unexpected
+
+    use_language(language)
+    found = read_client(folder)
+    if found.config is None:  # it was edited a moment ago
+        return [], common.WRONG, found.findings
+    secrets = found.config.secrets
+    hide_from_now_on(lambda words: mask(words, secrets))
+    try:
+        answers, code = look(found.config, connect=connect, write_probe=write_probe)
+    except MistokError as error:
+        return [], common.exit_code(error), error.findings
+    except Exception as error:  # noqa: BLE001 - of its own plugins, or of ours: the others are looked at all the same
+        return [], common.WAITING, (unexpected("mistok", error, ""),)
+    return answers, code, ()
 
 
 _ORDER = (common.DONE, common.WAITING, common.UNREACHABLE, common.WRONG)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,7 +57,7 @@ def worker(
     as_json: Annotated[bool, typer.Option("--json", help=str(T("Print JSON.")))] = False,
 ) -> None:
     """Take runs from a queue, beside other workers, until Ctrl-C or SIGTERM; a second one ends at once."""
-    with common.cards(as_json=as_json):
+    with common.cards(as_json=as_json), ExitStack() as open_till_the_end:
         from pipeline import logs
         from pipeline.engine.fleet.queue import conninfo, needed, prepare
         from pipeline.engine.fleet.roster import Clients
@@ -66,6 +66,8 @@ def worker(
         url = _address(queue)
         conninfo(url)
         clients = Clients(folder, only or ())
+        open_till_the_end.callback(clients.close)
+        clients.wait(for_all=check)
         for one in clients.broken:
             common.show_findings(one.findings, as_json=as_json and not check)
         if check:
@@ -73,8 +75,8 @@ def worker(
             raise typer.Exit(_show(clients, url, as_json=as_json))
         if not clients.members:
             common.usage(T("No client in {folder} can be worked on.", folder=str(folder)))
-        secrets = {secret for one in clients.members.values() for secret in one.config.secrets}
-        logs.configure(level="info", secrets=secrets | set(_passwords(url)))
+        passwords = frozenset(_passwords(url))
+        logs.configure(level="info", secrets_of=lambda _line: passwords | clients.secrets)
         from pipeline.engine.fleet.front import Front
         from pipeline.engine.fleet.worker import FleetWorker
 

@@ -103,14 +103,20 @@ def read_client(folder: Path, *, environ: Mapping[str, str] | None = None, regis
 
 
 def read_clients(
-    folder: Path, *, environ: Mapping[str, str] | None = None, served: Callable[[Found], bool] | None = None
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    served: Callable[[Found], bool] | None = None,
+    read: Callable[[tuple[Path, ...]], Iterable[Found]] | None = None,
 ) -> tuple[Found, ...]:
     """Every client in ``folder``; of twins each has an error that names both, and no config.
 
-    ``served``: tells whether a client is at work now, which is asked only where there are twins. Raises ConfigError
-    when there is none at all.
+    ``served``: tells whether a client is at work now, which is asked only where there are twins. ``read``: reads the
+    clients of these folders (each here, with its own plugins, by default). Raises ConfigError when there is none at
+    all.
     """
-    clients = tuple(read_client(one, environ=environ) for one in client_folders(folder))
+    folders = client_folders(folder)
+    clients = tuple(read(folders) if read else (read_client(one, environ=environ) for one in folders))
     single = without_twins(clients)
     twins = {one.folder for one in single if any(finding.code == TWIN for finding in one.findings)}
     if served is None or not twins:

@@ -7,27 +7,33 @@ what the engine knows of them, a system's as nothing.
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
-import time
-from collections.abc import Mapping
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.clients import Found, read_client
 from pipeline.config.load import plugin_folder
 from pipeline.config.model import ClientConfig
-from pipeline.engine.configwatch import CHECK_LIMIT
-from pipeline.engine.worker import be_quiet_and_mortal
+from pipeline.engine.apart import Apart, NoAnswer
 from pipeline.errors import ConfigError, Finding, Where, Who
 from pipeline.settings import Settings
-from pipeline.texts import T
+from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
-
     from pipeline.registry import Source
+
+NOT_CHECKED = "config-not-checked"  #: code of the finding of a client whose own plugins let nobody read it
+#: So many clients' own plugins are loaded side by side: one that hangs takes its minute, and the others go on.
+AT_ONCE = 4
+#: Seconds between two looks at what is being read, where nothing tells of it.
+LONGEST_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class Read:
     payload: tuple[tuple[Source, ...], bytes, bool] | None = field(default=None, repr=False)
     own: bool = False
     tells_itself: bool = False  #: a channel is of its own plugins, so its workers deliver its notices
+    escalates: bool = False  #: somebody is to be told elsewhere of what nobody has clicked
 
 
 class Reading:
@@ -50,57 +57,157 @@ class Reading:
     def __init__(self, folder: Path, how: Any, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self._result: Read | None = None
-        self._process: BaseProcess | None = None
-        self._until = time.monotonic() + CHECK_LIMIT
-        try:
-            apart = plugin_folder(folder) is not None
-        except ConfigError:  # no YAML: which is told by what reads it
-            apart = False
-        if not apart:
+        self._apart: Apart | None = None
+        if not has_own(folder):
             self._result = _read(folder, environ)
             return
-        self._pipe, theirs = how.Pipe(duplex=False)
-        self._process = how.Process(target=_main, args=(theirs, folder, environ), name="mistok-read")
-        self._process.start()
-        theirs.close()
+        try:
+            self._apart = Apart(how, _read, folder, environ)
+        except NoAnswer as error:
+            self._result = self._wrong(error.why)
 
     @property
     def waitable(self) -> Any:
         """What becomes ready with the result; None where there is nothing to wait for."""
-        return self._pipe if self._process is not None else None
+        return self._apart.waitable if self._apart is not None else None
+
+    @property
+    def left(self) -> float:
+        """Seconds after which there is a result in any case."""
+        return self._apart.left if self._apart is not None else 0.0
 
     def result(self) -> Read | None:
         """The client; None: not yet."""
-        if self._process is None:
+        if self._apart is None:
             return self._result
-        if self._pipe.poll():
-            try:
-                made: Read = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - of our own process
-            except (EOFError, ImportError, AttributeError, pickle.UnpicklingError):
-                made = self._wrong(T("the check ended without an answer"))
-        elif time.monotonic() >= self._until:
-            made = self._wrong(T("the check took longer than {n} seconds", n=round(CHECK_LIMIT)))
-        else:
-            return None
-        self._result = made
-        self.close()
-        return made
+        try:
+            self._result = self._apart.result()
+        except NoAnswer as error:
+            self._result = self._wrong(error.why)
+        if self._result is not None:
+            self._apart = None
+        return self._result
 
     def close(self) -> None:
         """End it, whether it is through or not."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-            self._pipe.close()
-            self._process = None
+        if self._apart is not None:
+            self._apart.close()
+            self._apart = None
 
-    def _wrong(self, why: Any) -> Read:
-        found = Found(self.folder)
-        text = T("The config could not be checked: {why}.", why=why)
-        hint = T("A plugin of your own may hang or end the program: `mistok check` shows it.")
-        finding = Finding("config-not-checked", text, Where(file=str(found.source)), hint, Who.ADMIN)
-        return Read(Found(self.folder, None, (finding,)))
+    def _wrong(self, why: Text) -> Read:
+        return Read(Found(self.folder, None, (not_checked(self.folder, why),)))
+
+
+def not_checked(folder: Path, why: Text) -> Finding:
+    """What is said of a client whose own plugins let nobody read it."""
+    text = T("The config could not be checked: {why}.", why=why)
+    hint = T("A plugin of your own may hang or end the program: `mistok check` shows it.")
+    return Finding(NOT_CHECKED, text, Where(file=str(Found(folder).source)), hint, Who.ADMIN)
+
+
+def has_own(folder: Path) -> bool:
+    """Whether the client has plugins of its own, as far as can be seen without loading anything."""
+    try:
+        return plugin_folder(folder) is not None
+    except ConfigError:  # no YAML: which is told by what reads it
+        return False
+
+
+class Readings:
+    """Clients being read: those with plugins of their own apart, some side by side, all others here and at once.
+
+    Safe from threads. ``how`` gives the context of ``multiprocessing`` when one is needed.
+    """
+
+    def __init__(self, how: Callable[[], Any], environ: Mapping[str, str] | None = None) -> None:
+        self._how, self._environ = how, environ
+        self._lock = threading.Lock()
+        self._waiting: deque[Path] = deque()
+        self._reading: dict[Path, Reading] = {}
+        self._closed = False
+
+    @property
+    def under_way(self) -> bool:
+        """Whether some of those that were asked for are not read yet."""
+        with self._lock:
+            return bool(self._waiting or self._reading)
+
+    def begin(self, folders: Iterable[Path]) -> list[Read]:
+        """Read these, anew where it is under way; gives those that could be read at once."""
+        through = []
+        for folder in folders:
+            self.drop(folder)
+            if has_own(folder):
+                with self._lock:
+                    self._waiting.append(folder)
+            else:
+                through.append(_read(folder, self._environ))
+        self._go_on()
+        return through
+
+    def ready(self) -> list[Read]:
+        """Those that were read since; does not wait for others."""
+        through = []
+        with self._lock:
+            for folder, one in list(self._reading.items()):
+                if (result := one.result()) is not None:
+                    del self._reading[folder]
+                    through.append(result)
+        self._go_on()
+        return through
+
+    def wait(self) -> list[Read]:
+        """The same, but waits until there is one; nothing when none is under way."""
+        while not (through := self.ready()) and self.under_way:
+            with self._lock:
+                longest = min((one.left for one in self._reading.values()), default=0.0)
+                pipes = [one.waitable for one in self._reading.values() if one.waitable is not None]
+            if pipes:
+                wait(pipes, min(longest, LONGEST_WAIT))
+        return through
+
+    def drop(self, folder: Path) -> None:
+        """Nobody wants to know it any more."""
+        with self._lock:
+            if folder in self._waiting:
+                self._waiting.remove(folder)
+            if (one := self._reading.pop(folder, None)) is not None:
+                one.close()
+
+    def close(self) -> None:
+        """End all; none is begun any more."""
+        with self._lock:
+            self._closed = True
+            self._waiting.clear()
+            for one in self._reading.values():
+                one.close()
+            self._reading.clear()
+
+    def _go_on(self) -> None:
+        with self._lock:
+            while self._waiting and len(self._reading) < AT_ONCE and not self._closed:
+                folder = self._waiting.popleft()
+                self._reading[folder] = Reading(folder, self._how(), self._environ)
+
+
+def all_read(folders: Iterable[Path], environ: Mapping[str, str] | None = None) -> Iterator[Found]:
+    """These clients, in this order, for a verb: waits until all of them are read."""
+    folders = tuple(folders)
+    with closing(Readings(context_of_a_verb, environ)) as readings:
+        through = {one.found.folder: one.found for one in readings.begin(folders)}
+        while some := readings.wait():
+            through.update((one.found.folder, one.found) for one in some)
+    yield from (through[folder] for folder in folders)
+
+
+def context_of_a_verb() -> Any:
+    """How a verb makes processes: forked off one that has loaded what reads a config, where that can be done."""
+    from pipeline.engine import nursery
+
+    made: Any = multiprocessing.get_context("forkserver" if nursery.FORKS else "spawn")
+    if nursery.FORKS:
+        made.set_forkserver_preload([__name__, "pipeline.transports"])
+    return made
 
 
 def _read(folder: Path, environ: Mapping[str, str] | None) -> Read:
@@ -110,17 +217,17 @@ def _read(folder: Path, environ: Mapping[str, str] | None) -> Read:
     found = read_client(folder, environ=environ)
     if found.config is None:
         return Read(found)
-    sources = own_sources(own_plugins(found.config))
+    try:
+        sources = own_sources(own_plugins(found.config))
+    except ConfigError as error:  # it was edited a moment ago
+        return Read(Found(folder, None, error.findings, found.own))
     tells = any(is_own(type(one.params)) for one in found.config.alerts.channels)
     payload = (sources, pickle.dumps(found.config), tells)
+    escalates = bool(found.config.alerts.escalate)
     if not sources:
-        return Read(found, payload)
-    return Read(Found(folder, without_own(found.config), own=found.own), payload, own=True, tells_itself=tells)
-
-
-def _main(pipe: Connection, folder: Path, environ: Mapping[str, str] | None) -> None:
-    be_quiet_and_mortal()
-    pipe.send_bytes(pickle.dumps(_read(folder, environ)))
+        return Read(found, payload, escalates=escalates)
+    known_to_all = Found(folder, without_own(found.config), own=found.own)
+    return Read(known_to_all, payload, own=True, tells_itself=tells, escalates=escalates)
 
 
 def without_own(config: ClientConfig) -> ClientConfig:

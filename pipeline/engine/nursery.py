@@ -48,16 +48,16 @@ class Nursery:
     """
 
     def __init__(self, more: Sequence[str] = ()) -> None:
-        self._more = tuple(more)
         self.forks = FORKS
         self.ready = not self.forks
         self.how: Any = multiprocessing.get_context("forkserver" if self.forks else "spawn")
+        if self.forks:
+            self.how.set_forkserver_preload([*more, __name__])
 
     def open(self, wake: Callable[[], None]) -> None:
         """Let the process that workers come from load, meanwhile; ``wake`` is called when it is through."""
         if self.ready:
             return
-        self.how.set_forkserver_preload([*self._more, __name__])
 
         def first() -> None:
             try:

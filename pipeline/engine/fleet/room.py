@@ -34,7 +34,7 @@ log = structlog.get_logger("mistok.worker")
 
 _LONGEST_WAIT = 1.0
 #: The ledgers' way to their server, and our own part: longer than a run takes, if each process had to import it.
-_LOADED = (
+LOADED = (
     "psycopg",
     "sqlalchemy.dialects.postgresql.psycopg",
     "pipeline.engine.fleet.care",
@@ -95,7 +95,7 @@ class Room(threading.Thread):
 
     def __init__(self, size: int, start_with: Boot | None = None, *, besides: int = 0) -> None:
         super().__init__(name="mistok-room", daemon=True)
-        self._nursery = None if start_with else Nursery(_LOADED)
+        self._nursery = None if start_with else Nursery(LOADED)
         self.pool: Pool = Pool(start_with, size) if start_with else _Forked(boot(), size, self._nursery)
         self._most = size + besides
         #: where a process is there in milliseconds, each belongs to one client from its first run on

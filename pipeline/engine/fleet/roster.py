@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from pipeline.archive import Archive
-from pipeline.config.clients import Found, Roster, ledger_file, read_client, without_twins
+from pipeline.config.clients import Found, Roster, ledger_file, without_twins
 from pipeline.config.model import ClientConfig
+from pipeline.engine.clientread import NOT_CHECKED, Read, Readings
+from pipeline.engine.configwatch import AGAIN
+from pipeline.engine.fleet.care import EVERY_TELLING, every
 from pipeline.engine.fleet.steps import Load, load_of
 from pipeline.errors import Finding, MistokError, Who
 from pipeline.texts import T
@@ -34,10 +38,20 @@ FEW, LONGEST_PACE = 100, 60.0
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One client of this worker."""
+    """One client of this worker: its config, without what only its own plugins can read, and all of it as it is sent.
+
+    ``tells``: it has a channel to people; ``escalates``: somebody is to be told elsewhere of what nobody has clicked.
+    """
 
     config: ClientConfig
     load: Load
+    tells: bool = False
+    escalates: bool = False
+
+    @property
+    def cared_for_every(self) -> float:
+        """Seconds between two looks at what it wants besides its runs."""
+        return EVERY_TELLING if self.escalates else every(self.config)
 
     def said(self) -> dict[str, str]:
         """What other workers are told of it."""
@@ -83,13 +97,20 @@ class Pace:
 
 
 class Clients:
-    """The clients in ``folder`` whose names fit one of ``only`` (patterns such as ``a*``; none: all)."""
+    """The clients in ``folder`` whose names fit one of ``only`` (patterns such as ``a*``; none: all).
 
-    def __init__(self, folder: Path, only: Sequence[str] = ()) -> None:
+    One that has plugins of its own is read apart and joins the others when that is through: see :meth:`wait`. ``how``
+    gives the context of ``multiprocessing`` for that (that of a worker's step processes by default).
+    """
+
+    def __init__(self, folder: Path, only: Sequence[str] = (), how: Callable[[], Any] | None = None) -> None:
         self.folder, self.only = folder, tuple(only)
         self._roster = Roster(folder)
-        self._found = {one: read_client(one) for one in self._roster.folders}
+        self._read: dict[Path, Read] = {}
+        self._readings = Readings(how or _as_steps)
+        self._again: dict[Path, float] = {}  #: when to read again what could not be read to the end
         self.members: dict[str, Member] = {}
+        self.secrets: frozenset[str] = frozenset()  #: of all that are or were here
         self.broken: tuple[Found, ...] = ()
         self.findings: dict[str, Finding] = {}  #: what does not fit with other workers, by client
         self.left_alone: frozenset[str] = frozenset()
@@ -97,7 +118,18 @@ class Clients:
         self._said: dict[str, dict[str, str]] = {}
         self._told: dict[str, Member] | None = None  #: the members when that was found out
         self._pace, self._looking = Pace(), Pace()
+        self._take(self._readings.begin(self._roster.folders))
         self._sort()
+
+    def wait(self, *, for_all: bool) -> None:
+        """Wait until there is a client that can be worked on, or ``for_all`` that are there. Nothing is logged."""
+        while (for_all or not self.members) and (through := self._readings.wait()):
+            self._take(through)
+            self._sort()
+
+    def close(self) -> None:
+        """Read no more; no process is left."""
+        self._readings.close()
 
     @property
     def served(self) -> dict[str, Member]:
@@ -122,23 +154,26 @@ class Clients:
 
     def look(self) -> bool:
         """Whether something changed: folders that came or went, configs that were edited. A wrong edit changes nothing
-        but is told; the config before it works on.
+        but is told; the config before it works on. Waits for none that is read apart: that is seen by a later look.
         """
-        if len(self._found) > FEW and not self._looking.due():
+        gone: tuple[Path, ...] = ()
+        through: list[Read] = []
+        if len(self._roster.folders) <= FEW or self._looking.due():
+            with self._looking:
+                changes = self._roster.look()
+            gone, anew = changes.gone, (*changes.added, *changes.edited)
+            for folder in gone:
+                self._read.pop(folder, None)
+                self._readings.drop(folder)
+            now = time.monotonic()
+            overdue = [one for one, moment in self._again.items() if moment <= now and one not in gone]
+            for folder in (*gone, *anew, *overdue):
+                self._again.pop(folder, None)
+            through += self._readings.begin(dict.fromkeys((*anew, *overdue)))
+        through += self._readings.ready()
+        if not gone and not through:
             return False
-        with self._looking:
-            changes = self._roster.look()
-        if not changes:
-            return False
-        for folder in changes.gone:
-            self._found.pop(folder, None)
-        for folder in (*changes.added, *changes.edited):
-            new, old = read_client(folder), self._found.get(folder)
-            if new.config is None and old is not None and old.config is not None:
-                for finding in new.findings[:1]:
-                    log.error("config_wrong", client=old.name, error=finding.text.render("en"), instead="the old one")
-                continue
-            self._found[folder] = new
+        self._take(through)
         told = {(one.folder, one.findings) for one in self.broken}
         self._sort()
         for one in self.broken:
@@ -155,25 +190,40 @@ class Clients:
             log.info("served_no_more", client=name)
         self.serving = serving
 
+    def _take(self, through: Iterable[Read]) -> None:
+        for read in through:
+            new, old = read.found, self._read.get(read.found.folder)
+            self._again.pop(new.folder, None)
+            if any(finding.code == NOT_CHECKED for finding in new.findings):
+                self._again[new.folder] = time.monotonic() + AGAIN
+            if new.config is None and old is not None and old.found.config is not None:
+                for finding in new.findings[:1]:
+                    name = old.found.name
+                    log.error("config_wrong", client=name, error=finding.text.render("en"), instead="the old one")
+                continue
+            self._read[new.folder] = read
+
     def _sort(self) -> None:
         members: dict[str, Member] = {}
         broken: list[Found] = []
         at_work = {one.config.base for one in self.members.values()}
-        for one in without_twins(self._found.values(), at_work):
+        read = [self._read[folder] for folder in self._roster.folders if folder in self._read]
+        for one in without_twins([one.found for one in read], at_work):
             if self.only and not any(fnmatchcase(one.name, pattern) for pattern in self.only):
                 continue
             if one.config is None:
                 broken.append(one)
                 continue
-            known = self.members.get(one.name)
-            try:
-                load = load_of(one.config, one.own)
-            except MistokError as error:
-                broken.append(Found(one.folder, None, error.findings))
+            known, its = self.members.get(one.name), self._read[one.folder]
+            assert its.payload is not None  # it has a config
+            load = load_of(one.config, one.own, its.payload[:2])
+            if known is not None and known.load == load:
+                members[one.name] = known
                 continue
-            same = known is not None and known.load == load
-            members[one.name] = known if known is not None and same else Member(one.config, load)
+            tells = bool(one.config.alerts.channels) or its.tells_itself
+            members[one.name] = Member(one.config, load, tells, its.escalates)
         self.members, self.broken = members, tuple(broken)
+        self.secrets = self.secrets.union(*(one.load.secrets for one in members.values()))
 
     def compare(
         self, others: Sequence[Other], since: str, owner: str, said: Mapping[str, Mapping[str, str]] | None = None
@@ -202,6 +252,13 @@ class Clients:
             if self.findings.get(name) != finding:
                 log.error(finding.code, client=name, error=finding.text.render("en"))
         self.findings, self.left_alone = findings, frozenset(left)
+
+
+def _as_steps() -> Any:
+    from pipeline.engine.fleet.room import LOADED
+    from pipeline.engine.nursery import Nursery
+
+    return Nursery(LOADED).how
 
 
 def _fits(mine: Mapping[str, str], theirs: Mapping[str, str]) -> bool:

@@ -77,11 +77,15 @@ class FleetEnded(Ended):
     moments: Mapping[str, datetime] = field(default_factory=dict)
 
 
-def load_of(config: ClientConfig, environ: Mapping[str, str] | None = None) -> Load:
-    """A client, to be sent. ``environ``: what is set for its processes alone."""
-    sources = own_sources(plugin_folder(config))
-    # pickled here: the client's own classes can be read only after its plugins were loaded
-    payload = pickle.dumps((sources, pickle.dumps(config)))
+def load_of(
+    config: ClientConfig, environ: Mapping[str, str] | None = None, read: tuple[tuple[Source, ...], bytes] | None = None
+) -> Load:
+    """A client, to be sent. ``environ``: what is set for its processes alone; ``read``: its plugins and pickled config,
+    where they were read by a process of their own.
+    """
+    # pickled by itself: the client's own classes can be read only after its plugins were loaded
+    sources, pickled = read or (own_sources(plugin_folder(config)), pickle.dumps(config))
+    payload = pickle.dumps((sources, pickled))
     return Load(config.client, payload, bool(sources or environ), config.secrets, dict(environ or {}))
 
 

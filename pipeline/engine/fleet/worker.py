@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from pipeline import __version__
-from pipeline.engine.fleet.care import every
 from pipeline.engine.fleet.desk import LOOK_EVERY as LOOK_EVERY_LEDGER
 from pipeline.engine.fleet.desk import Desk, forget_asked
 from pipeline.engine.fleet.front import Front
@@ -154,6 +153,7 @@ class FleetWorker:
         finally:
             if self._front is not None:
                 await asyncio.to_thread(self._front.close)
+            await asyncio.to_thread(self.clients.close)
             await asyncio.to_thread(self._room.end)
             self._desk.close()
 
@@ -305,12 +305,12 @@ class FleetWorker:
             await self._tell(member, answer)
 
     async def _tell(self, member: Member, answer: FleetEnded) -> None:
-        if answer.notices and member.config.alerts.channels:
+        if answer.notices and member.tells:
             await self._queue.ask(Ask(member.config.client, "", "tell"))
 
     async def _cared_for(self, member: Member, ask: Ask, answer: FleetEnded | Broken) -> None:
         now = datetime.now(UTC)
-        await self._queue.set_timer(ask, now + timedelta(seconds=every(member.config)), again=True)
+        await self._queue.set_timer(ask, now + timedelta(seconds=member.cared_for_every), again=True)
         if isinstance(answer, FleetEnded):
             for job, moment in answer.moments.items():
                 await self._queue.set_timer(Ask(ask.client, job, "wake"), max(moment, now), again=True)
@@ -411,7 +411,7 @@ class FleetWorker:
         for number, (name, member) in enumerate(served.items()):
             cares = Ask(name, "", "care")
             if not {cares.once, timer_of(cares)} & set(waiting):  # spread, so that not all are looked after at once
-                first = timedelta(seconds=every(member.config) * (number + 1) / len(served))
+                first = timedelta(seconds=member.cared_for_every * (number + 1) / len(served))
                 missing.append((cares, datetime.now(UTC) + first))
             for job, spec in member.config.jobs.items():
                 if not spec.enabled:
