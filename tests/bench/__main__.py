@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: all figures of docs/benchmarks.md, each as a ratio to a plain script."""
+"""``python -m tests.bench``: all figures of docs/benchmarks.md, each as a ratio to a plain script, and a plot."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from tests.bench.stage import Options
 
 
 def main() -> None:
-    """Measure, print the table, write what was asked for."""
+    """Measure, print the table, write the figures and draw them."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--files", type=int, default=2000, help="order files of the import (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=20_000, help="products of the export (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side (default: %(default)s)")
     parser.add_argument("--only", choices=LINES, action="append", default=[], help="this line alone; may be repeated")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there")
-    parser.add_argument("--plot", type=Path, metavar="OUT", help="draw them there (SVG)")
-    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md, .json and .svg")
+    parser.add_argument(
+        "--json", type=Path, metavar="OUT", help="write the figures there (default: build/benchmarks.json)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="OUT", help="draw them there (default: build/benchmarks.svg)")
+    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md, and .json and .svg beside it")
     parser.add_argument(
         "--from", type=Path, metavar="JSON", dest="given", action="append", default=[],
         help="measure nothing: figures of before; may be repeated, for lines that were measured in several runs",
@@ -50,10 +52,12 @@ def main() -> None:
     print(report.table(figures))
     print(f"\n{report.reached(figures)}\n{report.machine(figures)}.")
     docs = ROOT / "docs"
-    if target := args.json or (docs / "benchmarks.json" if args.docs else None):
-        target.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    if target := args.plot or (docs / "benchmarks.svg" if args.docs else None):
-        plot.draw(figures, target)
+    beside = docs if args.docs else ROOT / "build"
+    beside.mkdir(exist_ok=True)
+    written, drawn = args.json or beside / "benchmarks.json", args.plot or beside / "benchmarks.svg"
+    written.write_text(json.dumps(figures, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    plot.draw(figures, drawn)
+    print(f"The figures are in {written}, drawn in {drawn}.")
     if args.docs:
         remarks = (Path(__file__).parent / "remarks.md").read_text(encoding="utf-8")
         (docs / "benchmarks.md").write_text(report.page(figures, remarks), encoding="utf-8")
