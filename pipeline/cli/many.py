@@ -183,7 +183,7 @@ COLUMNS = (
 
 def status(context: typer.Context, folder: Path, age: timedelta, *, nagios: bool, as_json: bool) -> int:
     """How every client stands; the exit code is that of the worst."""
-    from pipeline.engine.shown.standings import LEVELS, in_short, standing, worst
+    from pipeline.engine.shown.standings import in_short, standing, worst
     from pipeline.registry import load_registry
 
     registry = load_registry()
@@ -200,9 +200,7 @@ def status(context: typer.Context, folder: Path, age: timedelta, *, nagios: bool
     if as_json:
         common.print_json({"clients": [one.row() for one in found], "level": level, "exit_code": code})
         return code
-    rows = [
-        {**one.row(), "state": LEVELS[one.level], "running": ", ".join(one.running), "told": one.told} for one in found
-    ]
+    rows = [{**one.row(), "state": one.state, "running": ", ".join(one.running), "told": one.told} for one in found]
     common.table(COLUMNS, rows, empty=T("There is no client."))
     common.console().print(told, markup=False)
     return code

@@ -134,9 +134,16 @@ def _passwords(url: str) -> list[str]:
 
 def _show(clients: Clients, url: str, *, as_json: bool) -> int:
     """What there is to work on, and who works on it now; gives the exit code."""
+    from pipeline.engine.fleet.roster import told_by
     from pipeline.engine.fleet.standing import look
 
     state = look(url)
+    said: dict[tuple[str, str], list[str]] = {}
+    for one in state.workers:
+        for name, code in one.apart.items() if one.alive else ():
+            if name in clients.members:
+                said.setdefault((name, code), []).append(one.host)
+    apart = {(name, code): told_by(hosts, name, code) for (name, code), hosts in sorted(said.items())}
     rows: list[dict[str, Any]] = [
         {
             "client": name,
@@ -148,7 +155,8 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
     ]
     broken = [{"client": one.name, "findings": [common.finding_row(f) for f in one.findings]} for one in clients.broken]
     if as_json:
-        common.print_json({"clients": rows, "broken": broken, "queue": state.as_data()})
+        differ = [{"client": name, **common.finding_row(finding)} for (name, _), finding in apart.items()]
+        common.print_json({"clients": rows, "broken": broken, "apart": differ, "queue": state.as_data()})
     else:
         columns = (
             ("client", T("Client")),
@@ -158,4 +166,5 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
         )
         shown = [{**row, "workers": ", ".join(row["workers"])} for row in rows]
         common.table(columns, shown, empty=T("There is no client to work on."))
-    return common.WRONG if broken or not rows else common.DONE
+        common.show_findings(list(apart.values()), of_story=True)
+    return common.WRONG if broken or apart or not rows else common.DONE

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -135,6 +135,7 @@ class Health:
     rooms: tuple[Room, ...]
     archive: Finding | None  #: copies are not in this machine's archive, but in another one
     config_trouble: Finding | None  #: the config was edited and is wrong: the service goes on with the old one
+    last_begun: datetime | None = None  #: of a wrong config, whose jobs nobody knows: when a run began last
 
     @property
     def down(self) -> bool:
@@ -176,14 +177,16 @@ def examine(config: ClientConfig, ledger: Ledger, *, max_age: timedelta = histor
     )
 
 
-def examine_without_config(path: Path, *, max_age: timedelta = history.SILENT) -> tuple[ClientConfig, Health] | None:
+def examine_without_config(
+    path: Path, *, max_age: timedelta = history.SILENT, environ: Mapping[str, str] | None = None
+) -> tuple[ClientConfig, Health] | None:
     """How the client of a wrong config stands, by what its ledger tells of services, cards and notices.
 
-    Gives what is left of the config with it; None when the file does not say for sure where the ledger is, so that
-    nobody can tell whether a service is at work. Where no ledger is yet, none was ever started. Raises ConfigError or
-    Transient when the ledger is there and cannot be used.
+    ``environ`` is where ``${env:NAME}`` looks. Gives what is left of the config with it; None when the file does not
+    say for sure where the ledger is, so that nobody can tell whether a service is at work. Where no ledger is yet, none
+    was ever started. Raises ConfigError or Transient when the ledger is there and cannot be used.
     """
-    config = salvage(path)
+    config = salvage(path, environ=environ)
     if config is None:
         return None
     clock = SystemClock()
@@ -200,7 +203,7 @@ def examine_without_config(path: Path, *, max_age: timedelta = history.SILENT) -
             ledger.close()
             config = config.model_copy(update={"client": client})
             ledger = Ledger(config.ledger.url, client=client, base=config.base, clock=clock)
-        found = examine(config, ledger, max_age=max_age)
+        found = replace(examine(config, ledger, max_age=max_age), last_begun=history.last_begun(ledger))
     finally:
         ledger.close()
     never = all(service.life is Life.NEVER for service in found.services)

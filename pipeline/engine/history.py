@@ -53,6 +53,14 @@ def last_runs(ledger: Ledger, jobs: Iterable[str]) -> dict[str, LastRun]:
     return found
 
 
+def last_begun(ledger: Ledger) -> datetime | None:
+    """When the latest run of any job began, of those that were more than a skipped one."""
+    r = t.runs.c
+    query = sa.select(r.started).where(r.client == ledger.client, r.state != "skipped").order_by(r.id.desc()).limit(1)
+    with ledger.read() as conn:
+        return conn.execute(query).scalar()
+
+
 def last_ended(ledger: Ledger, jobs: Iterable[str]) -> dict[str, LastRun]:
     """Each job's latest run that is over: how it went, while the next one is under way."""
     found: dict[str, LastRun] = {}

@@ -427,3 +427,34 @@ def test_of_many_clients_it_says_how_to_serve_all_of_them(place: Path) -> None:
     assert done.exit_code == 3, done.output
     (client,) = json.loads(done.output)["clients"]
     assert client["troubles"][0] == f"No service is at work: start `mistok serve {place}`."
+
+
+def test_of_many_a_wrong_config_does_not_hide_the_service(
+    place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("clients")
+    for name in ("acme", "bravo"):
+        shutil.copytree(place, folder / name)
+        path = folder / name / "config.yaml"
+        path.write_text(CONFIG.replace("client: acme", f"client: {name}"), "utf-8")
+    begun = datetime.now(UTC) - timedelta(hours=1)
+    with opened(folder / "acme") as client, client.ledger.begin() as conn:
+        conn.execute(
+            t.runs.insert().values(
+                client="acme", job="orders", trigger="watch", state="done", started=begun, ended=begun, counts={}
+            )
+        )
+    beat(folder / "acme", config=str(folder / "acme" / "config.yaml"))
+    for name in ("acme", "bravo"):
+        path = folder / name / "config.yaml"
+        path.write_text(path.read_text("utf-8").replace("watch: true", "wacth: true"), "utf-8")
+    said = mistok("--language", "en", "status", str(folder), "--json", cwd=folder)
+    acme, bravo = said.json()["clients"]
+    assert (said.code, said.json()["level"]) == (2, "wrong")
+    assert (acme["level"], acme["served"], bravo["level"], bravo["served"]) == ("wrong", True, "wrong", False)
+    assert datetime.fromisoformat(acme["last"]) == begun
+    assert bravo["last"] is None
+    assert "goes on with the config that it has" in acme["troubles"][-1]
+    assert "`wacth`" in bravo["troubles"][0]
+    words = " ".join(mistok("--language", "en", "status", str(folder), cwd=folder).out.split())
+    assert "served by the old one" in words

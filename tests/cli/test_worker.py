@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,38 @@ def test_check_shows_the_clients_and_who_works_on_them(clients: Path, postgres_s
         assert data["clients"][0]["workers"] == ["pc7"]
         assert [row["client"] for row in data["broken"]] == ["wrong"]
         assert data["queue"]["unserved"] == ["gone"]
+        assert data["apart"] == []
         only = mistok(*call, "--only", "a*", "--json", env=env)
         assert only.code == 0
         assert [row["client"] for row in only.json()["clients"]] == ["acme"]
+
+
+def test_check_tells_of_clients_that_differ_between_machines(clients: Path, postgres_server: Postgres) -> None:
+    with postgres_server.database("queue", queue.prepare) as url:
+        with queue.connect(url) as conn:
+            for host, apart, state in (
+                ("pc7", {"acme": "clients-apart", "bravo": "clients-versions", "gone": "clients-apart"}, "working"),
+                ("pc8", {"acme": "clients-apart"}, "draining"),
+                ("pc9", {"acme": "clients-apart"}, "stopped"),
+            ):
+                said = {"host": host, "since": "2026-11-29T00:00:00+00:00", "state": state, "silence": 3000}
+                conn.execute(
+                    "INSERT INTO mistok_workers (owner, said, clients) VALUES (%s, %s, '{}')",
+                    [f"{host}:1", json.dumps({**said, "apart": apart})],
+                )
+        call = ("--language", "en", "worker", clients, "--check", "--only", "[ab]*")
+        env = {"MISTOK_QUEUE": url}
+        told = mistok(*call, env=env)
+        assert told.code == 2
+        assert "Client acme has not the same ledger and archive everywhere: so say workers of pc7, pc8." in told.out
+        assert "one archive folder for all" in told.out
+        assert "Client bravo has not the same config everywhere: so say workers of pc7." in told.out
+        assert "to the same state on all machines" in told.out
+        assert "gone" not in told.all
+        data = mistok(*call, "--json", env=env)
+        assert data.code == 2
+        assert [(row["client"], row["code"]) for row in data.json()["apart"]] == [
+            ("acme", "clients-apart"),
+            ("bravo", "clients-versions"),
+        ]
+        assert all(row["hint"] for row in data.json()["apart"])

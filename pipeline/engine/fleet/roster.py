@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,13 @@ class Member:
         """Seconds between two looks at what it wants besides its runs."""
         return EVERY_TELLING if self.escalates else every(self.config)
 
-    def said(self) -> dict[str, str]:
-        """What other workers are told of it."""
+    def said(self, *, name_archive: bool = False) -> dict[str, str]:
+        """What other workers are told of it. ``name_archive``: an archive that has kept no file yet, and may be another
+        machine's as well, gets its name now, so that two that are not one are known before a file is in either.
+        """
         file = ledger_file(self.config)
         try:
-            archive = Archive(self.config.path(self.config.archive.path)).identity(make=False)
+            archive = Archive(self.config.path(self.config.archive.path)).identity(make=name_archive and not file)
         except MistokError:
             archive = ""
         return {
@@ -146,7 +148,7 @@ class Clients:
         if known and len(served) > FEW and not self._pace.due():
             return self._said
         with self._pace:
-            found = {name: one.said() for name, one in served.items()}
+            found = {name: one.said(name_archive=True) for name, one in served.items()}
         self._told = self.members
         if found != self._said:
             self._said = found
@@ -264,7 +266,8 @@ def _as_steps() -> Any:
 def _fits(mine: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
     if mine["ledger"] != theirs.get("ledger", ""):
         return False
-    archives = {mine["archive"], theirs.get("archive", "")} - {""}  # one that has kept no file yet has no name
+    # one without a name could not be read or written, or is of an older worker and has kept no file yet
+    archives = {mine["archive"], theirs.get("archive", "")} - {""}
     return len(archives) < 2
 
 
@@ -278,6 +281,18 @@ def _apart(name: str, other: Other) -> Finding:
         ),
         who=Who.ADMIN,
     )
+
+
+def told_by(hosts: Sequence[str], name: str, code: str) -> Finding:
+    """What workers of these machines say of a client, for people: ``code`` is that of what each of them found."""
+    where = ", ".join(sorted(set(hosts)))
+    if code == VERSIONS:
+        words = T("Client {client} has not the same config everywhere: so say workers of {hosts}.",
+                  client=name, hosts=where)  # fmt: skip
+        return replace(_versions(name, Other("", "", "", {})), text=words)
+    words = T("Client {client} has not the same ledger and archive everywhere: so say workers of {hosts}.",
+              client=name, hosts=where)  # fmt: skip
+    return replace(_apart(name, Other("", "", "", {})), text=words, code=code)
 
 
 def _versions(name: str, other: Other) -> Finding:

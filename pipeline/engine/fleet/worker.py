@@ -59,6 +59,8 @@ TIMERS_EVERY = 0.5
 #: What is no run of a job has so many places in each worker, besides those of the runs: whatever hangs or takes long
 #: there, it keeps none of them waiting, and they do not keep it waiting either.
 PLACES = {"tell": 2, "care": 1}
+#: Seconds that the first sign of life may take before runs are taken all the same.
+FIRST_SIGN = 10.0
 #: Seconds between two looks at whether each job has its timer.
 SEEN_TO_EVERY = 60.0
 #: Seconds after which a run that broke off is looked at again.
@@ -133,6 +135,8 @@ class FleetWorker:
         self._add_tasks()
         try:
             async with self._queue.app.open_async():
+                with contextlib.suppress(TimeoutError):  # before the first run: which clients fit with other workers
+                    await asyncio.wait_for(self._say("working"), FIRST_SIGN)
                 self._choose_queues()
                 work = [
                     asyncio.create_task(

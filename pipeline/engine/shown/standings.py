@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.clients import Found
+from pipeline.config.clients import TWIN, Found
 from pipeline.engine import health
 from pipeline.engine.history import SILENT
 from pipeline.engine.runtime import Client
@@ -18,13 +19,18 @@ from pipeline.registry import Registry
 from pipeline.texts import T, Text
 
 LEVELS = {"well": T("well"), "trouble": T("trouble"), "down": T("down"), "wrong": T("wrong config")}
+#: How a wrong config is shown of a client whose service goes on with the one before it.
+SERVED = T("wrong config, served by the old one")
 #: From the best to the worst: whom nobody serves is worse off than who has a config that is told to be wrong.
 WORSE = ("well", "trouble", "wrong", "down")
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One client: its level (see ``LEVELS``), when a run of it began last, what runs now, what waits, what is wrong."""
+    """One client: its level (see ``LEVELS``), when a run of it began last, what runs now, what waits, what is wrong.
+
+    ``served``: of one whose config is wrong, whether a service is at work by the config before it; None: nobody knows.
+    """
 
     client: str
     folder: Path
@@ -33,6 +39,7 @@ class Standing:
     running: tuple[str, ...] = ()
     cards: int = 0
     troubles: tuple[Text | str, ...] = ()
+    served: bool | None = None
 
     def row(self) -> dict[str, Any]:
         """For --json and tables."""
@@ -44,7 +51,13 @@ class Standing:
             "running": list(self.running),
             "cards": self.cards,
             "troubles": [str(words) for words in self.troubles],
+            **({"served": self.served} if self.level == "wrong" else {}),
         }
+
+    @property
+    def state(self) -> Text:
+        """Its level in words."""
+        return SERVED if self.served else LEVELS[self.level]
 
     @property
     def told(self) -> str:
@@ -57,7 +70,7 @@ def standing(found: Found, registry: Registry, age: timedelta = SILENT) -> Stand
     """How this client stands. ``age``: a service that was silent for longer is not alive. Raises nothing of ours."""
     config = found.config
     if config is None:
-        return Standing(found.name, found.folder, "wrong", troubles=tuple(map(placed, found.findings)))
+        return _wrong(found, age)
     try:
         with Client.open(config, registry=registry, read_only=True) as client:
             now = health.examine(config, client.ledger, max_age=age)
@@ -74,6 +87,22 @@ def standing(found: Found, registry: Registry, age: timedelta = SILENT) -> Stand
         sum(now.cards.values()),
         tuple(troubles(config, now, found.folder.parent)),
     )
+
+
+def _wrong(found: Found, age: timedelta) -> Standing:
+    """How one stands whose config is wrong, as far as its ledger can be found."""
+    told, examined = tuple(map(placed, found.findings)), None
+    if not any(finding.code == TWIN for finding in found.findings):  # in whose ledger may be what is the other one's
+        with suppress(MistokError):
+            examined = health.examine_without_config(found.source, max_age=age, environ=found.environ())
+    if examined is None:
+        return Standing(found.name, found.folder, "wrong", troubles=told)
+    config, now = examined
+    alive = any(service.life in (health.Life.ALIVE, health.Life.STANDBY) for service in now.services)
+    if alive:
+        told = (*told, T("The service goes on with the config that it has."))
+    last = now.last_begun.astimezone(config.zone) if now.last_begun else None
+    return Standing(found.name, found.folder, "wrong", last, (), sum(now.cards.values()), told, served=alive)
 
 
 def worst(standings: Sequence[Standing]) -> str:

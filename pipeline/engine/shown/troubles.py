@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from pipeline.engine.fleet.hinting import ENVIRONMENT
 from pipeline.engine.shown.jobs import STATES
 from pipeline.engine.shown.words import cell, where
 from pipeline.errors import Finding
@@ -68,7 +70,7 @@ def troubles(config: ClientConfig, found: Health, house: Path | None = None) -> 
     from pipeline.engine import health
 
     if found.down and health.scheduled(config):
-        if any(service.queue is not None for service in found.services):
+        if os.environ.get(ENVIRONMENT) or any(service.queue is not None for service in found.services):
             yield T("No worker has this client: start `mistok worker`.")
         elif house is None:
             yield T("No service is at work: start `mistok serve`.")

@@ -134,6 +134,36 @@ def test_archives_that_are_not_one_and_configs_that_are_not_the_same(tmp_path: P
     assert "shared" in roster.served
 
 
+def test_archives_that_have_kept_nothing_yet_are_told_apart(tmp_path: Path) -> None:
+    rosters = []
+    for pc in ("pc1", "pc2"):
+        clients.write(tmp_path / pc, "acme", "postgresql+psycopg://u:p@h/d")
+        clients.write(tmp_path / pc, "local")
+        assert Clients(tmp_path / pc).members["acme"].said()["archive"] == "", "who only looks names none"
+        rosters.append(Clients(tmp_path / pc))
+    here, there = (roster.said() for roster in rosters)
+    assert not (tmp_path / "pc1" / "local" / "archive").exists(), "a ledger that is a file is nobody else's anyway"
+    rosters[1].compare([other("pc1", "2026-01-01", acme=dict(here["acme"]))], "2026-01-02", "me", there)
+    assert rosters[1].findings["acme"].code == APART
+    assert sorted(rosters[1].served) == ["local"]
+    again = Clients(tmp_path / "pc1")
+    again.compare([other("pc1", "2026-01-01", acme=dict(here["acme"]))], "2026-01-02", "me", again.said())
+    assert not again.findings, "two that share it give it one name"
+
+
+def test_an_archive_that_cannot_be_named_is_told_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients.write(tmp_path, "acme", "postgresql+psycopg://u:p@h/d")
+    from pipeline.archive import store
+
+    def full(*_args: object) -> None:
+        raise PermissionError(13, "read-only")
+
+    monkeypatch.setattr(store, "finish", full)
+    assert Clients(tmp_path).said()["acme"]["archive"] == ""
+
+
 def test_a_client_that_serve_has_is_left_to_it(tmp_path: Path) -> None:
     clients.write(tmp_path, "acme")
     roster = Clients(tmp_path)
@@ -143,7 +173,8 @@ def test_a_client_that_serve_has_is_left_to_it(tmp_path: Path) -> None:
     assert "acme" in roster.served
 
 
-def test_who_does_the_work_that_nobody_does_is_a_worker(tmp_path: Path) -> None:
+def test_who_does_the_work_that_nobody_does_is_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MISTOK_QUEUE", raising=False)
     config = load_config(clients.write(tmp_path, "acme"))
 
     def told(queue: dict[str, int] | None) -> str:
@@ -153,3 +184,5 @@ def test_who_does_the_work_that_nobody_does_is_a_worker(tmp_path: Path) -> None:
 
     assert told({"waiting": 1, "running": 0, "workers": 0}) == "No worker has this client: start `mistok worker`."
     assert told(None) == "No service is at work: start `mistok serve`."
+    monkeypatch.setenv("MISTOK_QUEUE", "postgresql://u:p@h/d")
+    assert told(None) == "No worker has this client: start `mistok worker`.", "none has had it yet"
