@@ -110,14 +110,14 @@ def test_a_bomb_is_refused_in_little_memory_and_time() -> None:
     quadratic = b"<!DOCTYPE a [<!ENTITY b '" + b"x" * 100_000 + b"'>]><a>" + b"&b;" * 100_000 + b"</a>"
     for data in (bomb, quadratic):
         tracemalloc.start()
-        begun = time.perf_counter()
+        begun = time.thread_time()  # not that of other programs
         try:
             assert refused(data).code == "unsafe"
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
         assert peak < 20 * len(data) + 1_000_000
-        assert time.perf_counter() - begun < 5
+        assert time.thread_time() - begun < 5
 
 
 def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
