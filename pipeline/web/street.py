@@ -106,9 +106,13 @@ class Street:
                     self._open.move_to_end(name)
                     return known.app
                 self._close(self._open.pop(name))
-            found = self._find(name)
-            if found is None or found.config is None:
-                return None
+        # plugins of its own may take their minute to load: the others' pages do not wait for that
+        found = self._find(name)
+        if found is None or found.config is None:
+            return None
+        with self._lock:
+            if (known := self._open.get(name)) is not None:  # somebody else has asked for it meanwhile
+                return known.app
             made = self._begin(found)
             self._open[name] = made
             while len(self._open) > OPEN:

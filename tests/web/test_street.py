@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
@@ -16,9 +18,11 @@ from httpx2 import Response
 from pipeline.clock import SystemClock
 from pipeline.config.clients import read_client
 from pipeline.config.model import WebConfig
+from pipeline.engine.clientread import Read
 from pipeline.engine.runtime import Client
 from pipeline.ledger import people
 from pipeline.ledger.store import Ledger
+from pipeline.web import street
 from pipeline.web.app import make_app, make_front
 from pipeline.web.passwords import Passwords
 from pipeline.web.site import Site
@@ -181,3 +185,28 @@ def test_the_services_own_files_are_no_client(town: Town) -> None:
     assert (town.folder / "service.sqlite3").exists()
     assert {row.client for row in town.street.house.standings.rows()} == {"anna", "bohdan", "broken"}  # type: ignore[union-attr]
     shutil.rmtree(town.folder / "broken")
+
+
+def test_a_client_whose_plugins_take_their_time_keeps_no_other_page_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, begun, go_on = street._read, threading.Event(), threading.Event()
+
+    def slowly(folder: Path) -> Read:
+        if folder.name == "bohdan":
+            begun.set()
+            assert go_on.wait(120)
+        return real(folder)
+
+    with ExitStack() as stack:
+        town = Town(tmp_path, stack)
+        monkeypatch.setattr(street, "_read", slowly)
+        threads = stack.enter_context(ThreadPoolExecutor(2))
+        stack.callback(go_on.set)
+        both = [threads.submit(town.street._app, "bohdan") for _ in range(2)]
+        assert begun.wait(120)
+        assert town.street._app("anna") is not None
+        assert not any(one.done() for one in both)
+        go_on.set()
+        first, second = (one.result(120) for one in both)
+        assert first is second is not None, "opened once, whoever asks"
