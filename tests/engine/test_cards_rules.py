@@ -66,6 +66,8 @@ NATIVE = re.compile(r"plugins/formats/_?order_xml\w*\.py|pipeline/xmlio/schema\.
 
 #: It has codes and rules of its own: see tests/formats/test_commerceml.py.
 COMMERCEML = Path("plugins/formats/commerceml.py")
+#: Its codes are the names of its rules.
+XML_SCHEMA = Path("pipeline/xmlio/schema.py")
 #: Files of goods hold no order, and nobody is written a letter about them.
 GOODS = re.compile(r"plugins/formats/(_goods/\w+|(xml|json|csv)_goods)\.py")
 
@@ -85,7 +87,8 @@ def _whose(call: ast.Call, place: int) -> str:
     return ast.unparse(given).rpartition(".")[2].lower() if given is not None else "site"
 
 
-def _codes(tree: ast.Module, name: str) -> Iterator[str]:
+def _codes(tree: ast.Module, inside: Path) -> Iterator[str]:
+    name = inside.name
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -101,7 +104,7 @@ def _codes(tree: ast.Module, name: str) -> Iterator[str]:
             yield first
         elif called == "_refused" and name == "jsontext.py" and (second := _constant(node.args[1])):
             yield second
-    if name == "schema.py":
+    if inside == XML_SCHEMA:
         rules = {
             node.value.elts[0].value
             for node in ast.walk(tree)
@@ -123,7 +126,7 @@ def site_codes(but: re.Pattern[str]) -> set[str]:
         for path in sorted((ROOT / room).rglob("*.py")):
             inside = path.relative_to(ROOT)
             if inside != COMMERCEML and not any(one.fullmatch(inside.as_posix()) for one in (GOODS, but)):
-                found.update(_codes(ast.parse(path.read_text("utf-8")), path.name))
+                found.update(_codes(ast.parse(path.read_text("utf-8")), inside))
     return found - ELSEWHERE.keys()
 
 
