@@ -52,6 +52,20 @@ def is_beside() -> bool:
     return threading.current_thread().name == "mistok-behind"
 
 
+def not_before(event: threading.Event) -> Callable[[Delete], Delete]:
+    """What is deleted beside the run is so once that has happened."""
+
+    def late(delete: Delete) -> Delete:
+        def act(self: LocalTransport, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
+            if is_beside():
+                assert event.wait(LIMIT)
+            return delete(self, files)
+
+        return act
+
+    return late
+
+
 def states(shop: Shop) -> dict[str, int]:
     return dict(shop.ledger_rows("SELECT state, count(*) FROM files GROUP BY state"))
 
@@ -95,15 +109,7 @@ def test_the_next_batch_is_booked_before_the_files_are_gone(far: Shop) -> None:
             if len(batches) == 2:
                 booked.set()
 
-    def late(delete: Delete) -> Delete:
-        def act(self: LocalTransport, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
-            if is_beside():
-                assert booked.wait(LIMIT)
-            return delete(self, files)
-
-        return act
-
-    with deleting(late):
+    with deleting(not_before(booked)):
         assert run(far, reach).counts["acknowledged"] == FEW
     assert batches[0] == {"done": 3, "claimed": 3, "seen": 2}
     assert batches[1] == {"done": 6, "claimed": 2}
@@ -166,15 +172,7 @@ def test_when_the_run_breaks_off_it_waits_for_them_and_writes_them_down(far: Sho
             broke.set()
             raise Transient(T("the books are away"))
 
-    def late(delete: Delete) -> Delete:
-        def act(self: LocalTransport, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
-            if is_beside():
-                assert broke.wait(LIMIT)
-            return delete(self, files)
-
-        return act
-
-    with deleting(late):
+    with deleting(not_before(broke)):
         assert run(far, reach).state == "failed"
     assert len(list(far.inbox.iterdir())) == FEW - BATCH
     assert states(far)["acknowledged"] == BATCH
@@ -267,15 +265,7 @@ def test_nothing_more_is_written_when_the_inbox_was_taken_over_meanwhile(far: Sh
             far_ledger(far, "UPDATE leases SET owner = 'another', fence = fence + 1")
             taken.set()
 
-    def late(delete: Delete) -> Delete:
-        def act(self: LocalTransport, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
-            if is_beside():
-                assert taken.wait(LIMIT)
-            return delete(self, files)
-
-        return act
-
-    with deleting(late):
+    with deleting(not_before(taken)):
         assert run(far, reach).state == "failed"
     assert "acknowledged" not in states(far)
     far_ledger(far, "DELETE FROM leases")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.engine.fleet import queue, standing
 from pipeline.engine.fleet.queue import LANES, LAST, RUN, Ask, Names, Queue
 from pipeline.engine.fleet.worker import PLACES
+from tests.engine.fleet.queues import within
 from tests.faults.fleet import Fleet
 from tests.faults.serving import started
 from tests.servers.postgresql import Postgres
@@ -31,17 +30,6 @@ WORKER = [
         "from pipeline.cli import main; main()"
     ),
 ]
-
-
-def within(url: str, work: Callable[[Queue, int], Awaitable[Any]]) -> Any:
-    """Do it with an open queue, as a worker."""
-
-    async def live() -> Any:
-        it = Queue(url)
-        async with it.app.open_async():
-            return await work(it, await it.app.job_manager.register_worker())
-
-    return asyncio.run(live())
 
 
 def lane(why: str, *clients: str) -> Names:

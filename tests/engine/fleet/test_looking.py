@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,17 +14,7 @@ import pytest
 
 from pipeline.engine.fleet import looking, queue, schema
 from pipeline.engine.fleet.queue import Ask, Names, Queue
-
-
-def within(url: str, work: Callable[[Queue, int], Awaitable[Any]]) -> Any:
-    """Do it with an open queue, as a worker."""
-
-    async def live() -> Any:
-        it = Queue(url)
-        async with it.app.open_async():
-            return await work(it, await it.app.job_manager.register_worker())
-
-    return asyncio.run(live())
+from tests.engine.fleet.queues import within
 
 
 def runs(*clients: str) -> Names:
