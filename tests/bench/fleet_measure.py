@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tests.bench import fleet as fleets
-from tests.bench.fleet_model import CLIENTS, GROUP, Costs
+from tests.bench.fleet_model import CLIENTS, GROUP, ORDERS, Costs
 from tests.faults.fleet import Fleet as Many
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ TRIPS = 25
 SCHEDULES, CYCLES = (100, 1_000, 10_000), 200
 #: Looks that find nothing, and signs of life, that are measured.
 LOOKS, SIGNS = 1000, 5
-#: Orders of the import that is measured.
-ORDERS = 100
 
 
 def _seconds_of(processes: Sequence[psutil.Process]) -> float:

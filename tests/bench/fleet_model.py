@@ -33,6 +33,8 @@ ASKING = 1 / 1.0 + 1 / 0.5
 TIMERS_EVERY, WAKE_EVERY, BEAT_EVERY = 0.5, 0.05, 20.0
 #: So many clients a worker has at most; of more, each has a part.
 GROUP = 1_000
+#: Orders of the import that is measured: the first one of a client that has just come.
+ORDERS = 100
 #: Clients of the fleets that are measured, with one run each.
 CLIENTS = 24
 
@@ -395,7 +397,8 @@ def costs_table(costs: Costs) -> Iterator[str]:
     )
     if costs.order:
         yield (
-            f"| an import, for each order: of a core of the worker's machine; of PostgreSQL "
+            f"| the first import of a client that has just come, {ORDERS} orders, for each of them and its part of all "
+            f"that begins: of a core of the worker's machine; of PostgreSQL "
             f"| {costs.order * 1000:.1f} ms; {costs.order_database * 1000:.1f} ms |"
         )
         yield f"| a worker that has nothing to do | {costs.idle * 100:.0f} % of a core |"
