@@ -353,6 +353,15 @@ class Daily:
             log.error("alarm_not_written", error=error.text.render("en"))
 
 
+def following(ledger: Ledger) -> datetime:
+    """When the next tidying is due: a day after the last one, now where there was none. Raises Transient."""
+    now = ledger.clock.now()
+    with ledger.read() as conn:
+        last = ledger.get_value(conn, "retention", "last") or {}
+    before = datetime.fromisoformat(last["at"]) if last.get("at") else None
+    return before + DAILY if before is not None and before <= now else now
+
+
 def told(done: Pruned) -> Mapping[str, Any]:
     """The outcome in numbers."""
     return {"copies": len(done.dropped.copies), "bytes": done.dropped.bytes, "over": done.plan.over}

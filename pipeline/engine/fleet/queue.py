@@ -7,9 +7,10 @@ that waits for its moment would hold up all later jobs of the same lock (``procr
 of Procrastinate itself know UTC only: the moments are ours.
 
 Each client is a queue of its own, named after it, and its timers are another: a worker listens to those of its clients,
-and takes nothing that it could not run. What is no run of a job, notices and looking after, is in two more, for which a
-worker has places besides those of the runs: a channel that never answers takes none from an import. Workers of an older
-Mistok know the first two only, and ask for all in the first. Jobs are deleted as they end; what came of them is in the
+and takes nothing that it could not run. What is no run of a job, such as notices and looking after, is in more of them,
+for which a worker has places besides those of the runs: a channel that never answers takes none from an import, and
+what takes long takes none from what is quick. Workers of an older Mistok know some of them only, and ask for the rest
+among the runs. Jobs are deleted as they end; what came of them is in the
 client's ledger.
 
 Delivery is at least once: a worker that falls silent has its jobs put back, and what was done twice is recognised by
@@ -45,7 +46,7 @@ _MAKING = 727276
 _LONGEST = 34
 _TIMERS = ":t"
 #: What is no run of a job, by why it is asked for: the end of the name of its queue.
-LANES = {"tell": ":n", "care": ":c"}
+LANES = {"tell": ":n", "care": ":c", "escalate": ":e", "tidy": ":a"}
 #: What a person asks for goes before what the clock does. What is no run of a job is behind all runs: those who look
 #: for runs need not pass over it, and it is looked for by others.
 FIRST, LAST = 1_000_000, -1_000_000_000
@@ -54,8 +55,8 @@ FIRST, LAST = 1_000_000, -1_000_000_000
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A run that is asked for. ``why``: ``plan`` (look what the schedule says), ``watch``, ``retry``, ``webhook``,
-    ``wake``, ``person``. Without a job: ``tell`` (deliver the notices that wait) and ``care`` (see
-    :mod:`pipeline.engine.fleet.care`).
+    ``wake``, ``person``. Without a job: ``tell`` (deliver the notices that wait), and what
+    :mod:`pipeline.engine.fleet.care` tells of.
     """
 
     client: str
@@ -85,12 +86,14 @@ def timer_of(ask: Ask) -> str:
 
 def family(why: str) -> str:
     """Hints are one and the same; what the schedule says, and what a person wants, are runs of their own."""
-    return why if why in ("plan", "person", "tell", "care") else "look"
+    return why if why in ("plan", "person", *LANES) else "look"
 
 
 def lock_of(ask: Ask) -> str | None:
     """What no two runs of are under way. Notices are told whatever of the client runs, and so is it looked after."""
-    return {"tell": None, "care": f"{ask.client}/care"}.get(ask.why, ask.client)
+    if ask.why in LANES:
+        return None if ask.why == "tell" else f"{ask.client}/{ask.why}"
+    return ask.client
 
 
 def queue_of(client: str, why: str = "", *, timers: bool = False) -> str:

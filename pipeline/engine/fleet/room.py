@@ -22,7 +22,7 @@ from pipeline.clock import SystemClock
 from pipeline.config.model import ClientConfig
 from pipeline.engine import history
 from pipeline.engine.endings import stopped, timed_out, worker_lost
-from pipeline.engine.fleet.care import LIMIT as CARING
+from pipeline.engine.fleet import care
 from pipeline.engine.fleet.steps import TELLING, FleetOrder, boot
 from pipeline.engine.nursery import Nursery
 from pipeline.engine.pool import Pool, Worker
@@ -83,7 +83,7 @@ class Task:
         """How long a step may take; without one: the run, until it tells of its steps."""
         spec = self.config.jobs.get(self.order.job)
         if spec is None:
-            return CARING if self.order.trigger == "care" else TELLING
+            return care.LIMITS.get(self.order.trigger, TELLING)
         return spec.time_limit * (1 if step is not None else max(len(spec.steps), 1))
 
 

@@ -19,9 +19,9 @@ import structlog
 from pipeline.archive import Archive
 from pipeline.config.clients import Found, Roster, ledger_file, without_twins
 from pipeline.config.model import ClientConfig
+from pipeline.engine import retention
 from pipeline.engine.clientread import NOT_CHECKED, Read, Readings
 from pipeline.engine.configwatch import AGAIN
-from pipeline.engine.fleet.care import EVERY_TELLING, every
 from pipeline.engine.fleet.steps import Load, load_of
 from pipeline.errors import Finding, MistokError, Who
 from pipeline.texts import T
@@ -49,9 +49,10 @@ class Member:
     escalates: bool = False
 
     @property
-    def cared_for_every(self) -> float:
-        """Seconds between two looks at what it wants besides its runs."""
-        return EVERY_TELLING if self.escalates else every(self.config)
+    def cares(self) -> tuple[str, ...]:
+        """What it wants besides its runs and its notices (see :mod:`pipeline.engine.fleet.care`)."""
+        wanted = {"care": True, "escalate": self.escalates, "tidy": retention.wanted(self.config.archive)}
+        return tuple(why for why, is_wanted in wanted.items() if is_wanted)
 
     def said(self, *, name_archive: bool = False) -> dict[str, str]:
         """What other workers are told of it. ``name_archive``: an archive that has kept no file yet, and may be another

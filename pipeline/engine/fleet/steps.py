@@ -112,8 +112,8 @@ def any_runner(_payload: None) -> Runner:
         structlog.contextvars.bind_contextvars(client=config.client)
         if order.trigger == "tell":
             return _tell(config, registry, order)
-        if order.trigger == "care":
-            return _care(config, registry, order)
+        if order.trigger in CARES:
+            return CARES[order.trigger](config, registry, order)
         return _Turn(config, registry, order, step_begins).take()
 
     return run
@@ -157,6 +157,30 @@ def _care(config: ClientConfig, registry: Registry, order: Order) -> Ended:
     with Client.open(config, registry=registry) as client:
         moments = care(client)
         return FleetEnded(order.number, "done", notices=_notices(client.ledger), moments=moments)
+
+
+def _escalate(config: ClientConfig, registry: Registry, order: Order) -> Ended:
+    from pipeline.engine.fleet.care import escalate
+
+    with Client.open(config, registry=registry) as client:
+        escalate(client)
+    return FleetEnded(order.number, "done")
+
+
+def _tidy(config: ClientConfig, registry: Registry, order: Order) -> Ended:
+    from pipeline.engine.fleet.care import tidy
+
+    with Client.open(config, registry=registry) as client:
+        following = tidy(client)
+        return FleetEnded(order.number, "done", following=following, notices=_notices(client.ledger))
+
+
+#: What looks after a client, by why it was asked for.
+CARES: Mapping[str, Callable[[ClientConfig, Registry, Order], Ended]] = {
+    "care": _care,
+    "escalate": _escalate,
+    "tidy": _tidy,
+}
 
 
 def _notices(ledger: Ledger) -> int:

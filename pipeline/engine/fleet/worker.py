@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from pipeline import __version__
+from pipeline.engine.fleet.care import EVERY, following
 from pipeline.engine.fleet.desk import LOOK_EVERY as LOOK_EVERY_LEDGER
 from pipeline.engine.fleet.desk import Desk, forget_asked
 from pipeline.engine.fleet.front import Front
@@ -57,8 +58,11 @@ log = structlog.get_logger("mistok.worker")
 LOOK_EVERY = 1.0
 TIMERS_EVERY = 0.5
 #: What is no run of a job has so many places in each worker, besides those of the runs: whatever hangs or takes long
-#: there, it keeps none of them waiting, and they do not keep it waiting either.
-PLACES = {"tell": 2, "care": 1}
+#: there, it keeps none of them waiting, and they do not keep it waiting either. What may take long, such as the tidying
+#: of a large archive, has its own place, so that what is quick does not wait for it.
+PLACES = {"tell": 2, "care": 2, "escalate": 2, "tidy": 1}
+#: Seconds between two looks for each: for what is done every few minutes nobody waits a moment.
+LOOKS = {"tell": LOOK_EVERY, "care": 5.0, "escalate": 5.0, "tidy": 5.0}
 #: Seconds that the first sign of life may take before runs are taken all the same.
 FIRST_SIGN = 10.0
 #: Seconds between two looks at whether each job has its timer.
@@ -145,7 +149,7 @@ class FleetWorker:
                     asyncio.create_task(self._keep_at(self._timers, 4, TIMERS_EVERY), name="timers"),
                 ]
                 for why, names in self._lanes.items():
-                    work.append(asyncio.create_task(self._keep_at(names, PLACES[why], LOOK_EVERY), name=why))
+                    work.append(asyncio.create_task(self._keep_at(names, PLACES[why], LOOKS[why]), name=why))
                 alive = asyncio.create_task(self._say_so(), name="alive")
                 await self._until_done(work, alive)
                 alive.cancel()
@@ -257,7 +261,7 @@ class FleetWorker:
             assert isinstance(answer, (Broken, FleetEnded))
             failed = isinstance(answer, Broken) or answer.state == "failed"
             self._ended["failed" if failed else "done"] += 1
-            if ask.why == "care":
+            if ask.why in EVERY:
                 await self._cared_for(member, ask, answer)
             elif ask.why != "tell":
                 await self._afterwards(member, ask, answer)
@@ -313,8 +317,15 @@ class FleetWorker:
             await self._queue.ask(Ask(member.config.client, "", "tell"))
 
     async def _cared_for(self, member: Member, ask: Ask, answer: FleetEnded | Broken) -> None:
+        """When it is looked after next, before this look is over for the queue."""
         now = datetime.now(UTC)
-        await self._queue.set_timer(ask, now + timedelta(seconds=member.cared_for_every), again=True)
+        hung = isinstance(answer, Broken) and answer.state == "timed_out"
+        tries = ask.tries + 1 if hung else 0
+        at = now + timedelta(seconds=following(ask.why, tries))
+        if isinstance(answer, FleetEnded) and answer.following is not None:
+            at = max(at, answer.following)
+        if ask.why in member.cares:  # else its config was edited
+            await self._queue.set_timer(replace(ask, by="", tries=tries), at, again=True)
         if isinstance(answer, FleetEnded):
             for job, moment in answer.moments.items():
                 await self._queue.set_timer(Ask(ask.client, job, "wake"), max(moment, now), again=True)
@@ -413,10 +424,11 @@ class FleetWorker:
         waiting = await self._queue.waiting_for(list(served))
         missing: list[tuple[Ask, datetime | None]] = []
         for number, (name, member) in enumerate(served.items()):
-            cares = Ask(name, "", "care")
-            if not {cares.once, timer_of(cares)} & set(waiting):  # spread, so that not all are looked after at once
-                first = timedelta(seconds=member.cared_for_every * (number + 1) / len(served))
-                missing.append((cares, datetime.now(UTC) + first))
+            for why in member.cares:
+                cares = Ask(name, "", why)
+                if not {cares.once, timer_of(cares)} & waiting.keys():  # spread, so that not all are there at once
+                    first = timedelta(seconds=EVERY[why] * (number + 1) / len(served))
+                    missing.append((cares, datetime.now(UTC) + first))
             for job, spec in member.config.jobs.items():
                 if not spec.enabled:
                     continue

@@ -8,18 +8,44 @@ from typing import Any
 
 import pytest
 
+from pipeline.alerts import notices
 from pipeline.clock import SystemClock
 from pipeline.config.load import load_config
-from pipeline.engine import quiet
-from pipeline.engine.fleet import care as caring
-from pipeline.engine.fleet.care import EVERY, EVERY_TELLING, care, every
+from pipeline.engine import quiet, sharing
+from pipeline.engine.fleet.care import EVERY, LIMITS, LONGEST, care, escalate, following, tidy
+from pipeline.engine.fleet.roster import Clients
 from pipeline.engine.runtime import Client, RunOptions, run_job
 from pipeline.engine.sync.store import WAKE
-from pipeline.errors import Transient
+from pipeline.errors import Finding, Transient
 from pipeline.ledger import tables as t
 from pipeline.resources import samples
 from pipeline.texts import T
 from tests.engine.fleet import clients
+
+#: A channel of the client's own, without settings.
+BELL = """\
+from pathlib import Path
+from pipeline.api import ChannelPlugin, Delivered, Settings, T
+
+class Bell:
+    name = "bell"
+
+    def __init__(self, settings):
+        pass
+
+    def available(self):
+        return Delivered(True)
+
+    def send(self, notice, language):
+        with Path(__file__).parents[1].joinpath("rung").open("a", encoding="utf-8") as rung:
+            print(notice.kind, file=rung)
+        return Delivered(True)
+
+    def close(self):
+        pass
+
+PLUGIN = ChannelPlugin("bell", T("Rings."), Settings, Bell)
+"""
 
 
 class Later(SystemClock):
@@ -50,6 +76,8 @@ def looked_after(path: Path, days: float) -> tuple[dict[str, datetime], list[str
     """What it gives, what its notices are about, and what is known of the tidying."""
     with Client.open(load_config(path), clock=Later(days)) as client:
         moments = care(client)
+        due = tidy(client)
+        assert due > client.clock.now() or client.config.archive.keep_days is None
         with client.ledger.read() as conn:
             about = [str(row.subject) for row in conn.execute(t.notices.select().order_by(t.notices.c.id))]
             return moments, about, dict(client.ledger.get_value(conn, "retention", "last") or {})
@@ -84,15 +112,51 @@ def test_what_fails_keeps_nothing_else_from_being_done(path: Path, monkeypatch: 
     def broken(*_args: Any) -> None:
         raise Transient(T("No."), code="ledger")
 
+    now = datetime.now(UTC)
+    with Client.open(load_config(path)) as client, client.ledger.begin() as conn:
+        client.ledger.set_value(conn, WAKE, "orders/a", {"at": (now + timedelta(hours=1)).isoformat()})
     monkeypatch.setattr(quiet, "examine", broken)
-    monkeypatch.setattr(caring, "escalator", broken)
-    assert looked_after(path, 0)[2]["at"]
+    monkeypatch.setattr(sharing, "missing_here", broken)
+    assert list(looked_after(path, 0)[0]) == ["orders"]
 
 
-def test_who_is_to_be_told_elsewhere_is_looked_after_each_minute(path: Path) -> None:
-    assert every(load_config(path)) == EVERY
+def test_each_client_is_looked_after_in_what_its_config_asks_for(path: Path) -> None:
+    def cares() -> tuple[str, ...]:
+        found = Clients(path.parent)
+        try:
+            return found.members["acme"].cares
+        finally:
+            found.close()
+
     text = path.read_text("utf-8")
+    assert cares() == ("care", "tidy")
     path.write_text(
-        text + "alerts: {escalate: [{name: boss, after: 15m, channel: {type: desktop}}]}\n", encoding="utf-8"
+        text.replace("archive: {keep_days: 30}", "")
+        + "alerts: {escalate: [{name: boss, after: 15m, channel: {type: desktop}}]}\n",
+        encoding="utf-8",
     )
-    assert every(load_config(path)) == EVERY_TELLING
+    assert cares() == ("care", "escalate")
+
+
+def test_who_hangs_is_looked_after_later_and_later() -> None:
+    assert EVERY.keys() == LIMITS.keys() == LONGEST.keys()
+    for why, seconds in EVERY.items():
+        assert following(why, 0) == seconds
+        waits = [following(why, tries) for tries in range(1, 30)]
+        assert waits == sorted(waits)
+        assert (waits[0], waits[-1]) == (2 * seconds, LONGEST[why])
+
+
+def test_what_nobody_clicked_is_told_elsewhere_once(path: Path) -> None:
+    config = path.parent / "plugins"
+    config.mkdir()
+    (config / "own.py").write_text(BELL, encoding="utf-8")
+    rule = "alerts: {escalate: [{name: boss, after: 1m, kinds: [failure], channel: {type: bell}}]}\n"
+    path.write_text(path.read_text("utf-8") + rule, encoding="utf-8")
+    with Client.open(load_config(path)) as client, client.ledger.begin() as conn:
+        client.ledger.notify(conn, notices.failure("job:orders", "orders", Finding("x", T("No."))))
+    rung = path.parent / "rung"
+    for days, times in ((0, 0), (0.01, 1), (0.02, 1)):
+        with Client.open(load_config(path), clock=Later(days)) as client:
+            escalate(client)
+        assert (len(rung.read_text("utf-8").splitlines()) if rung.exists() else 0) == times

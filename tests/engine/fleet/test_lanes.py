@@ -6,17 +6,23 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from pipeline.config.load import load_config
 from pipeline.engine.fleet import queue, standing
+from pipeline.engine.fleet.care import EVERY
 from pipeline.engine.fleet.queue import LANES, LAST, RUN, Ask, Names, Queue
-from pipeline.engine.fleet.worker import PLACES
+from pipeline.engine.fleet.worker import LOOKS, PLACES
+from pipeline.engine.runtime import Client
+from pipeline.ledger import tables as t
 from tests.engine.fleet.queues import within
+from tests.engine.fleet.test_apart import GOOD, with_plugin
 from tests.faults.fleet import Fleet
 from tests.faults.serving import started
 from tests.servers.postgresql import Postgres
@@ -43,14 +49,15 @@ async def taken(it: Queue, names: Names, worker: int) -> str | None:
 
 
 def test_runs_and_what_is_none_are_handed_out_apart(queue_url: str) -> None:
-    assert set(PLACES) == set(LANES)
+    assert set(PLACES) == set(LOOKS) == set(LANES) == {"tell", *EVERY}
     both = ("acme", "bravo")
 
     async def work(it: Queue, worker: int) -> None:
         for name in both:
             assert await it.ask(Ask(name, "", "tell"))
             assert not await it.ask(Ask(name, "", "tell"))
-            assert await it.ask(Ask(name, "", "care"))
+            for why in EVERY:
+                assert await it.ask(Ask(name, "", why))
             assert await it.ask(Ask(name, "orders", "plan"))
         runs, tells, cares = (lane(why, *both) for why in ("plan", "tell", "care"))
         assert set(await it.waiting_for(["acme"])) >= {Ask("acme", "", why).once for why in LANES}
@@ -63,6 +70,9 @@ def test_runs_and_what_is_none_are_handed_out_apart(queue_url: str) -> None:
         assert await taken(it, tells, worker) == "acme tell", "whatever else of the client is under way"
         assert await it.ask(Ask("acme", "", "care"))
         assert await taken(it, cares, worker) is None, "one at a time"
+        for why in ("escalate", "tidy"):
+            other = lane(why, *both)
+            assert [await taken(it, other, worker) for _ in range(3)] == [f"acme {why}", f"bravo {why}", None]
 
     within(queue_url, work)
 
@@ -95,8 +105,10 @@ def test_beside_workers_of_an_older_mistok_neither_keeps_the_other_from_asking(q
                 RUN, queueing_lock=f"acme//{why}", queue="acme", priority=queue.FIRST
             ).defer_async(client="acme", job="", why=why)
             assert await it.ask(Ask("acme", "", why))
-        older = [await taken(it, lane("", "acme"), worker) for _ in range(3)]
-        assert older == ["acme tell", "acme care", None], "who knows the client's own queue alone is given theirs alone"
+        older = [await taken(it, lane("", "acme"), worker) for _ in range(len(LANES) + 1)]
+        assert older == [*(f"acme {why}" for why in LANES), None], (
+            "who knows the client's own queue alone is given theirs alone"
+        )
 
     within(queue_url, work)
 
@@ -151,10 +163,10 @@ def fleet(tmp_path: Path, postgres_server: Postgres, queue_url: str, deaf: Deaf)
 
 
 @contextmanager
-def working(fleet: Fleet) -> Iterator[None]:
+def working(fleet: Fleet, program: Sequence[str] = WORKER) -> Iterator[None]:
     words = ("worker", str(fleet.folder), "--concurrency", str(fleet.concurrency), "--silence", "120")
     env = {**os.environ, "MISTOK_QUEUE": fleet.queue}
-    with started(words, fleet.folder / "worker.log", program=WORKER, env=env):
+    with started(words, fleet.folder / "worker.log", program=program, env=env):
         yield
 
 
@@ -178,3 +190,104 @@ def test_notices_that_nobody_takes_hold_no_import_up(fleet: Fleet, deaf: Deaf) -
         fleet.ask("loud-1", by="olena")
         fleet.until(lambda: not fleet.left())
         fleet.until(lambda: "person" in fleet.triggers("tidy") and "person" in fleet.triggers("loud-1"))
+
+
+#: Marks that a look has begun and, in a client that is stuck, never ends it.
+LOOKED = """
+import multiprocessing
+import time
+from pathlib import Path
+from pipeline.engine import quiet, retention
+from pipeline.engine.fleet import care
+
+base = Path(__file__).parents[1]
+
+def marked(what, do):
+    def call(*given, **named):
+        base.joinpath(what).touch()
+        while base.name.startswith("stuck"):
+            time.sleep(1)
+        return do(*given, **named)
+    return call
+
+if multiprocessing.current_process().name != "MainProcess":  # not where the test itself reads the config
+    quiet.examine = marked("care", quiet.examine)
+    care.escalator = marked("escalate", care.escalator)
+    retention.prune = marked("tidy", retention.prune)
+"""
+
+
+@pytest.fixture
+def looked_after(tmp_path: Path, queue_url: str) -> Fleet:
+    """A client of whom every look hangs, and one of whom none does."""
+    folder = tmp_path / "clients"
+    folder.mkdir()
+    made = Fleet(folder, None, "sqlite:///ledger.sqlite3", queue_url, every="9h")
+    for name in ("stuck", "tidy"):
+        made.add(name, 0)
+        with_plugin(folder / name, GOOD + LOOKED)
+        with (folder / name / "config.yaml").open("a", encoding="utf-8") as file:
+            file.write("archive: {keep_days: 30}\n")
+            file.write("alerts: {escalate: [{name: boss, after: 9h, channel: {type: desktop}}]}\n")
+    return made
+
+
+def looks(fleet: Fleet, client: str, *whys: str) -> None:
+    """Ask for these, and wait until they have begun."""
+    with queue.connect(fleet.queue) as conn:
+        for why in whys:
+            queue.ask_on(conn, Ask(client, "", why))
+    fleet.until(lambda: all((fleet.folder / client / why).exists() for why in whys))
+
+
+def limited(seconds: int) -> list[str]:
+    """A worker whose looks may take so long."""
+    words = "from datetime import timedelta; from pipeline.engine.fleet import care; "
+    words += f"care.LIMITS = dict.fromkeys(care.LIMITS, timedelta(seconds={seconds})); "
+    return [sys.executable, "-c", words + "from pipeline.cli import main; main()"]
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is forked there; the places are the same")
+def test_looks_that_hang_keep_no_others_waiting(looked_after: Fleet) -> None:
+    fleet = looked_after
+    with working(fleet, limited(36000)):
+        looks(fleet, "stuck", "tidy")
+        looks(fleet, "tidy", "care", "escalate")
+        looks(fleet, "stuck", "care", "escalate")
+        for why in ("care", "escalate"):
+            (fleet.folder / "tidy" / why).unlink()
+        looks(fleet, "tidy", "care", "escalate")
+        fleet.drop("tidy", 1)
+        fleet.ask("tidy", by="olena")
+        fleet.until(lambda: not fleet.left())
+        assert not (fleet.folder / "tidy" / "tidy").exists()
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="as above")
+def test_a_look_that_hangs_is_ended_and_comes_back_later(looked_after: Fleet) -> None:
+    fleet = looked_after
+    with working(fleet, limited(15)):
+        looks(fleet, "stuck", *EVERY)
+        fleet.until(lambda: all(tries(fleet).get(why) for why in EVERY))
+        assert (fleet.folder / "worker.log").read_text("utf-8").count("state=timed_out") >= len(EVERY)
+        looks(fleet, "tidy", *EVERY)
+        fleet.until(lambda: "retention" in kept(fleet, "tidy"))
+
+
+def tries(fleet: Fleet) -> dict[str, int]:
+    """How often in a row each look at the client that is stuck was ended, as its next timer has it."""
+    with queue.connect(fleet.queue) as conn:
+        rows = conn.execute(
+            "SELECT args FROM procrastinate_jobs WHERE task_name = %s AND args->>'client' = 'stuck' "
+            "AND args->>'job' = '' AND (args->>'tries')::int > 0",
+            [queue.TIMER],
+        ).fetchall()
+    return {row["args"]["why"]: row["args"]["tries"] for row in rows}
+
+
+def kept(fleet: Fleet, client: str) -> set[str]:
+    """The kinds of small values in its ledger."""
+    with Client.open(load_config(fleet.folder / client)) as opened, opened.ledger.read() as conn:
+        return set(conn.execute(sa.select(t.values.c.kind)).scalars())
