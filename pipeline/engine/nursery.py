@@ -253,7 +253,7 @@ def _load() -> None:
     from pipeline.registry import load_registry
 
     for name in (
-        "paramiko",
+        "pipeline.lightssh",
         "psutil",
         "sqlalchemy.dialects.sqlite",
         "pipeline.engine.acknowledge",

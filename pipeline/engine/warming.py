@@ -34,7 +34,7 @@ def _import(config: ClientConfig) -> None:
     servers = {spec.type for spec in config.connections.values() if spec.kind == "transport"} & {"sftp", "ftp"}
     wanted |= {f"pipeline.transports.{kind}" for kind in servers}
     if "sftp" in servers:
-        wanted.add("paramiko")
+        wanted.add("pipeline.lightssh")
     for name in sorted(wanted):
         importlib.import_module(name)
     if any(isinstance(step.params, InboundSettings) for job in config.jobs.values() for step in job.steps):

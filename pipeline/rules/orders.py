@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from functools import cache
 
 from pipeline.errors import Finding, Where
 from pipeline.model import Order, OrderLine, cents, changed
+from pipeline.rules.currencycodes import CODES
 from pipeline.rules.parties import normal_party, tidy
 from pipeline.rules.pricing import Totals, order_totals
 from pipeline.texts import T
@@ -21,14 +21,7 @@ HUGE = Decimal(10) ** 12
 
 def is_currency(code: str) -> bool:
     """Whether ISO 4217 knows the code."""
-    return code in _currencies()
-
-
-@cache
-def _currencies() -> frozenset[str]:
-    from babel.numbers import list_currencies
-
-    return frozenset(list_currencies())
+    return code in CODES
 
 
 def normal_order(order: Order) -> Order:

@@ -56,6 +56,7 @@ def _plain(name: str, kind: str, params: Settings, base: Path, gate: Gate) -> Tr
         case LocalSettings():
             return LocalTransport(name, params, base=base)
         case SftpSettings():
+            from pipeline import lightssh  # noqa: F401 - before all that loads paramiko
             from pipeline.transports.sftp import SftpTransport
 
             return SftpTransport(name, params, base=base, gate=gate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html import escape
 
 from pipeline.xmlio.xsd import Declarations, Declared
 
@@ -29,6 +28,8 @@ def _lines(declared: Declared, depth: int) -> list[str]:
     indent = "  " * depth
     attributes = "".join(f' {name}="…"' for name, required in declared.attributes if required)
     if not declared.children:
+        from html import escape  # half a MiB, for letters to sites alone
+
         value = escape(declared.example or (declared.allowed[0] if declared.allowed else "…"), quote=False)
         return [f"{indent}<{declared.name}{attributes}>{value}</{declared.name}>"]
     inner = [child for child in declared.children if child.required]

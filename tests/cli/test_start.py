@@ -110,7 +110,30 @@ def test_a_process_that_runs_jobs_holds_nothing_for_a_developers_console() -> No
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
     loaded = set(said.stdout.split())
     assert "structlog.dev" in loaded
-    assert loaded & {"rich", "pygments", "attr"} == set()
+    assert loaded & {"rich", "pygments", "attr", "greenlet"} == set()
+
+
+def test_a_process_that_takes_files_by_sftp_holds_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    """Each of these is a MiB or two: commands of the OpenSSH client's settings, the database that is not there."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from pipeline import logs\n"
+        "from pipeline.engine import inbound, runtime\n"
+        "from pipeline.transports import TRANSPORTS, open_transport\n"
+        "settings = TRANSPORTS['sftp'](host='127.0.0.1', user='shop')\n"
+        f"open_transport('site', 'sftp', settings, base=Path({str(tmp_path)!r}))\n"
+        "from pipeline.registry import load_registry\n"
+        "registry = load_registry()\n"
+        "registry.formats['order-xml'], registry.steps['import-orders'], registry.systems['books']\n"
+        "import paramiko\n"
+        "print(*sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+    loaded = set(said.stdout.split())
+    assert {"paramiko", "sqlalchemy", "plugins.formats.order_xml"} <= loaded
+    unasked = {"invoke", "unittest", "greenlet", "html", "sqlalchemy.dialects.postgresql", "babel"}
+    assert loaded & unasked == set()
 
 
 def test_every_verb_is_where_the_table_says() -> None:

@@ -7,10 +7,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from babel.numbers import list_currencies
 
 from pipeline.errors import Held, Who
 from pipeline.model import Order
 from pipeline.rules.currencies import check_foreign, rate_line, rate_of
+from pipeline.rules.currencycodes import CODES
+from pipeline.rules.orders import is_currency
 from pipeline.testing.documents_contract import order
 
 OWN = order(1, ("A", "B", "C"))
@@ -61,3 +64,10 @@ def test_a_stated_rate_is_told_in_words() -> None:
     assert rate_line(OWN, "UAH") == rate_line(FOREIGN, "UAH") == rate_line(STATED, "USD") == ()
     (line,) = rate_line(STATED, "UAH")
     assert "41.5000" in line
+
+
+def test_the_codes_are_those_of_babel() -> None:
+    assert frozenset(list_currencies()) == CODES
+    assert is_currency("UAH")
+    assert not is_currency("UAX")
+    assert not is_currency("")

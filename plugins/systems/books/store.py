@@ -145,9 +145,7 @@ def ensure(
     found = known_codes(connection, table, wanted)
     missing = [code for code in wanted if code not in found]
     if missing:
-        from sqlalchemy.dialects import postgresql, sqlite
-
-        add = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table).on_conflict_do_nothing()
+        add = inserting(connection, table).on_conflict_do_nothing()
         connection.execute(add, [{"code": code, "name": (names or {}).get(code, "")} for code in missing])
         found |= known_codes(connection, table, missing)
     return found
@@ -328,13 +326,22 @@ def _stock(connection: Connection, table: Table, items: Sequence[Item], ids: Map
             )
 
 
+def inserting(connection: Connection, table: SqlTable) -> Any:
+    """An INSERT that may say what happens where the row is there already. The other dialect is not loaded: 2 MiB."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as of_sqlite
+
+        return of_sqlite(table)
+    from sqlalchemy.dialects.postgresql import insert as of_postgresql
+
+    return of_postgresql(table)
+
+
 def upsert(connection: Connection, table: SqlTable, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     """Insert ``rows``; where the primary key is there already, set the columns ``names``."""
     if not rows:
         return
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    add = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    add = inserting(connection, table)
     add = add.on_conflict_do_update(
         index_elements=[column.name for column in table.primary_key], set_={name: add.excluded[name] for name in names}
     )
