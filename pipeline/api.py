@@ -223,6 +223,7 @@ from pipeline.settings import (
     parse_duration,
     parse_size,
 )
+from pipeline.spool import Spool
 from pipeline.sqlitefile import file_engine
 from pipeline.striking import Strikes, row_by_row
 from pipeline.syncing import (
@@ -415,6 +416,7 @@ __all__ = [
     "Size",
     "SpecialCandidate",
     "SpecialPrice",
+    "Spool",
     "StatusChange",
     "StepContext",
     "StepPlugin",

@@ -13,7 +13,7 @@ from pipeline.engine import halves, second
 from pipeline.engine.context import RunContext
 from pipeline.engine.exportable import unable
 from pipeline.engine.halves import Half, Output, Rest
-from pipeline.engine.prices import PriceList
+from pipeline.engine.prices import Packed, PriceList
 from pipeline.engine.selling import Selling
 from pipeline.engine.unchanged import are_ours
 from pipeline.errors import ConfigError, Finding, Held, Transient, Who, system_words
@@ -38,6 +38,7 @@ from pipeline.ports import (
     texts_of,
 )
 from pipeline.settings import Settings
+from pipeline.spool import Spool
 from pipeline.texts import T
 
 
@@ -52,7 +53,7 @@ class Encoded:
     findings: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     images: set[str] = field(default_factory=set)
-    prices: str | None = None  #: packed, see prices.py; None: not looked at
+    prices: Packed | None = None  #: see prices.py; None: not looked at
 
 
 @dataclass
@@ -94,7 +95,8 @@ class Encoder:
         encoded = Encoded(ctx.temp / "catalogue.part")
         system = self._catalogue(ctx.system(self.settings.source), encoded)
         total = system.count()
-        prices = self.price_list()
+        packed = Spool()
+        prices = self.price_list(packed.add)
         checker = self.format.checker(self.format_settings, self.context)
         joined: list[Rest] = []
         try:
@@ -135,12 +137,14 @@ class Encoder:
         encoded.findings += checker.close()
         if joined and encoded.findings:  # what is wrong with the second half is to be told as well
             return self.encode(moment)
-        packed = prices.part() if prices is not None else None
         for rest in joined:
             encoded.rows += rest.rows
             encoded.notes += rest.notes
-            packed = packed.followed_by(rest.prices) if packed and rest.prices else packed
-        encoded.prices = packed.text() if packed else None
+        if prices is not None:
+            try:
+                encoded.prices = _packed(prices, packed, [(half.packed, rest) for rest in joined if half is not None])
+            except OSError as error:
+                raise _local_trouble(error, encoded.path) from error
         encoded.sha256, encoded.size = output.sha256, output.size
         return encoded
 
@@ -183,9 +187,9 @@ class Encoder:
         assert isinstance(self.format, DividedFormat)
         return self.format.rest_checker(self.format_settings, self.context, seen)
 
-    def price_list(self) -> PriceList | None:
+    def price_list(self, keep: Callable[[bytes], object]) -> PriceList | None:
         """A fresh one, where prices are looked at."""
-        return PriceList() if self._looks_at_prices() else None
+        return PriceList(keep) if self._looks_at_prices() else None
 
     # --- what is asked for, and kept -------------------------------------------------------------------------------
 
@@ -274,6 +278,16 @@ def _up_to(source: Iterator[Batch], place: int, over: Callable[[], bool]) -> Ite
             seen += batch.length
             if seen == place and over():
                 return
+
+
+def _packed(prices: PriceList, pieces: Spool, rests: Iterable[tuple[Spool, Rest]]) -> Packed:
+    """The prices of the whole file, whose first part is all in ``prices``."""
+    span = prices.finish()
+    for more, rest in rests:
+        for piece in more:
+            pieces.add(piece)
+        span = span.followed_by(rest.prices) if rest.prices is not None else span
+    return Packed(pieces, span.sorted)
 
 
 def _local_trouble(error: OSError, path: Path) -> Transient:

@@ -22,10 +22,11 @@ from typing import Any, BinaryIO, Protocol
 import structlog
 
 from pipeline.engine import second
-from pipeline.engine.prices import Part, PriceList
+from pipeline.engine.prices import PriceList, Span
 from pipeline.engine.second import Lost, Second
 from pipeline.errors import Finding, Held
 from pipeline.ports import Batch, CatalogueChecker, Chunk, DividedCatalogue, DividedMoment
+from pipeline.spool import Spool
 
 log = structlog.get_logger("mistok.outbound")
 
@@ -47,7 +48,7 @@ class Rest:
     rows: int = 0
     size: int = 0
     notes: list[Finding] = field(default_factory=list)
-    prices: Part | None = None
+    prices: Span | None = None  #: of those that were handed on
 
 
 class Writing(Protocol):
@@ -65,7 +66,7 @@ class Writing(Protocol):
         """The checker of them, which leaves what it has seen there."""
         ...
 
-    def price_list(self) -> PriceList | None:
+    def price_list(self, keep: Callable[[bytes], object]) -> PriceList | None:
         """A fresh one, where prices are looked at."""
         ...
 
@@ -97,6 +98,7 @@ class Half:
         self.place = 0
         self.rows = 0  #: written by it so far
         self.written = 0  #: bytes of them, all in the file
+        self.packed = Spool()  #: their prices, in pieces; all of them at its end
         self._rest: Rest | None = None
         self._over = False
 
@@ -139,7 +141,9 @@ class Half:
             log.warning("second_process_lost", rows=self.rows)
             self._over = True
             return
-        if isinstance(said, tuple):
+        if isinstance(said, bytes):
+            self.packed.add(said)
+        elif isinstance(said, tuple):
             self.rows, self.written = said
         else:
             self._rest, self._over = said, True
@@ -174,7 +178,7 @@ def _serve(pipe: Any, catalogue: DividedCatalogue, writing: Writing, places: Pla
 def _write(pipe: Any, moment: DividedMoment, after: str, writing: Writing, places: Places) -> Rest | None:
     """Write it; None as soon as anything is wrong with it."""
     rest = Rest()
-    prices = writing.price_list()
+    prices = writing.price_list(pipe.send)
     checker = writing.rest_checker(places.seen)
     try:
         with places.data.open("wb", buffering=0) as file:
@@ -193,7 +197,7 @@ def _write(pipe: Any, moment: DividedMoment, after: str, writing: Writing, place
         return None
     if checker.close():
         return None
-    rest.prices = prices.part() if prices is not None else None
+    rest.prices = prices.finish() if prices is not None else None
     return rest
 
 

@@ -208,8 +208,8 @@ class _Publication:
         times = self.settings.max_price_change
         if times is None or encoded.prices is None or last is None or last["sha256"] == encoded.sha256:
             return ()
-        before = self.memory.prices()
-        found = prices.brake(before, encoded.prices, times, self.settings.name) if before else ()
+        with self.memory.prices() as before:
+            found = prices.brake(before, encoded.prices, times, self.settings.name) if before else ()
         return tuple(replace(one, hint=self._look_first()) if place == 0 else one for place, one in enumerate(found))
 
     def _look_first(self) -> Text:
@@ -397,7 +397,9 @@ class _Publication:
 
     def _release(self, encoded: Encoded) -> None:
         """The feed is whole again, though nothing new: a brake of a run before is over."""
-        if encoded.prices is not None and self.memory.prices() is None:  # published before prices were looked at
+        with self.memory.prices() as before:
+            unknown = before is None  # published before prices were looked at
+        if encoded.prices is not None and unknown:
             with self.ctx.begin() as conn:
                 self.memory.set_prices(conn, encoded.prices)
         with self.ctx.ledger.read() as conn:

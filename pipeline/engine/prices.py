@@ -1,7 +1,8 @@
 """The prices of a published catalogue, kept to be compared with the next: a comma that slips gives goods away.
 
 They are packed as they stream by (code, price, special price), and kept in the ledger with the publication, so that a
-catalogue of a million products needs no table of its own and no file of the last one.
+catalogue of a million products needs no table of its own and no file of the last one. Nobody holds more than pieces of
+them, neither here nor on their way into the ledger and out of it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import base64
 import operator
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -20,10 +21,12 @@ from pipeline.ports import texts_of
 from pipeline.texts import TN, T
 
 _PIECE = 1 << 18  #: bytes of rows that are looked at together
-_SORTED, _UNSORTED = "sorted:", "rows:"  #: how a packed list begins
+KEPT = 3 << 16  #: bytes of a packed list that are kept together
+_SORTED, _UNSORTED = "sorted:", "rows:"  #: how a packed list that is one text begins
 SHOWN = 5  #: prices that are told one by one
 #: What separates the fields and rows of the packed form; codes and numbers hold neither.
 _FIELD, _ROW = "\x1f", "\x1e"
+_ROW_END = _ROW.encode()
 
 
 class _Prices:
@@ -53,10 +56,12 @@ def _texts(column: Sequence[Decimal | None]) -> Sequence[str]:
 
 @dataclass
 class PriceList:
-    """The prices of one catalogue, in order of its rows; ``finish`` gives them packed, as text for the ledger."""
+    """The prices of one catalogue, or of a part of it, in order of its rows: packed, and handed on in pieces."""
+
+    keep: Callable[[bytes], object]
+    """Is given each piece."""
 
     _packer: zlib._Compress = field(default_factory=lambda: zlib.compressobj(6))
-    _parts: list[bytes] = field(default_factory=list)
 
     _sorted: bool = True
     _first: str = ""
@@ -79,37 +84,63 @@ class PriceList:
             rows = "".join(now.rows())
         else:
             rows = "".join(now.by_code.get(code) or before.by_code.get(code, "") for code in codes)
-        self._parts.append(self._packer.compress(rows.encode()))
+        self._hand_on(self._packer.compress(rows.encode()))
 
-    def finish(self) -> str:
-        """All of them, packed; nothing can be added any more."""
-        return self.part().text()
+    def finish(self) -> Span:
+        """Nothing follows: the last piece is handed on."""
+        self._hand_on(self._packer.flush())
+        return Span(self._sorted, self._first, self._last)
 
-    def part(self) -> Part:
-        """The same, to be followed by another one."""
-        self._parts.append(self._packer.flush())
-        return Part(b"".join(self._parts), self._sorted, self._first, self._last)
+    def _hand_on(self, piece: bytes) -> None:
+        if piece:
+            self.keep(piece)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """The packed prices of a part of a catalogue, with its first and last code."""
+class Span:
+    """What codes a list has: whether in order, the first, and the last."""
 
-    data: bytes
     sorted: bool
     first: str
     last: str
 
-    def followed_by(self, rest: Part) -> Part:
+    def followed_by(self, rest: Span) -> Span:
         """Those of both."""
         if not rest.first or not self.first:
             return rest if not self.first else self
-        ordered = self.sorted and rest.sorted and self.last < rest.first
-        return Part(self.data + rest.data, ordered, self.first, rest.last)
+        return Span(self.sorted and rest.sorted and self.last < rest.first, self.first, rest.last)
 
-    def text(self) -> str:
-        """As the ledger keeps them."""
-        return (_SORTED if self.sorted else _UNSORTED) + base64.b64encode(self.data).decode("ascii")
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The packed prices of a catalogue: pieces of one zlib stream after the other."""
+
+    pieces: Iterable[bytes]
+    sorted: bool
+    """Whether the codes are in order."""
+
+    @classmethod
+    def of_text(cls, text: str) -> Packed:
+        """Those that were one text in the ledger."""
+        mark, colon, data = text.partition(":")
+        # a list without a mark is of an older Mistok; no sign of its alphabet is a colon
+        return cls((base64.b64decode(data) if colon else base64.b85decode(mark),), text.startswith(_SORTED))
+
+    @property
+    def mark(self) -> str:
+        """How they begin, where they are one text."""
+        return _SORTED if self.sorted else _UNSORTED
+
+    def texts(self) -> Iterator[str]:
+        """As the ledger keeps them, each at most 4/3 of KEPT long."""
+        waiting = bytearray()
+        for piece in self.pieces:
+            waiting += piece
+            while len(waiting) > KEPT:
+                yield base64.b64encode(waiting[:KEPT]).decode("ascii")
+                del waiting[:KEPT]
+        if waiting:
+            yield base64.b64encode(waiting).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,28 +164,35 @@ class Jump:
         return Finding("price", text, Where(file=file), None, Who.ACCOUNTANT)
 
 
-def unpack(packed: str) -> Iterator[tuple[str, str, str]]:
+def unpack(packed: Packed) -> Iterator[tuple[str, str, str]]:
     """(code, price, special price) of each row, as they were written; empty where there is none."""
-    for rows in _pieces(packed):
-        for row in rows:
+    for block in _blocks(packed):
+        for row in _rows(block):
             yield _fields(row)
 
 
-def _pieces(packed: str) -> Iterator[list[str]]:
-    """The rows, some thousands at a time."""
-    mark, colon, text = packed.partition(":")
-    # a list without a mark is of an older Mistok; no sign of its alphabet is a colon
-    data = base64.b64decode(text) if colon else base64.b85decode(mark)
+def _blocks(packed: Packed) -> Iterator[bytes]:
+    """Some thousands of rows at a time."""
     unpacker, rest = zlib.decompressobj(), b""
-    while data:
-        piece = rest + unpacker.decompress(data, _PIECE)
-        data = unpacker.unconsumed_tail
-        if unpacker.eof:  # the list of a catalogue that was written in two parts is two, one after the other
-            data, unpacker = unpacker.unused_data, zlib.decompressobj()
-        end = piece.rfind(_ROW.encode()) + 1
-        rest = piece[end:]
-        if end:
-            yield piece[: end - 1].decode().split(_ROW)
+    for piece in packed.pieces:
+        data = piece
+        while data:
+            block = rest + unpacker.decompress(data, _PIECE)
+            data = unpacker.unconsumed_tail
+            if unpacker.eof:  # the list of a catalogue that was written in two parts is two, one after the other
+                data, unpacker = unpacker.unused_data, zlib.decompressobj()
+            end = block.rfind(_ROW_END) + 1
+            rest = block[end:]
+            if end:
+                yield block[:end]
+
+
+def _rows(block: bytes) -> list[str]:
+    return block.decode().split(_ROW)[:-1]
+
+
+def _block(rows: list[str]) -> bytes:
+    return (_ROW.join(rows) + _ROW).encode() if rows else b""
 
 
 def _fields(row: str) -> tuple[str, str, str]:
@@ -162,34 +200,35 @@ def _fields(row: str) -> tuple[str, str, str]:
     return code, price, special
 
 
-def _changed(before: str, after: str) -> Iterator[tuple[str, str]]:
+def _changed(before: Packed, after: Packed) -> Iterator[tuple[str, str]]:
     """The rows of products that are in both lists and not the same.
 
     Lists that are in order of codes are merged, and nothing is kept of them. Of others, what is not at the same place
-    waits for its partner.
+    waits for its partner. What is the same at the same place is not even taken apart.
     """
-    merged = before.startswith(_SORTED) and after.startswith(_SORTED)
+    merged = before.sorted and after.sorted
     waiting: tuple[dict[str, str], dict[str, str]] = ({}, {})
-    sides = _pieces(before), _pieces(after)
-    rows: list[list[str]] = [[], []]
+    sides = _blocks(before), _blocks(after)
+    blocks = [b"", b""]
     while True:
         for side in (0, 1):
-            if not rows[side]:
-                rows[side] = next(sides[side], [])
-        old, new = rows
-        common = min(len(old), len(new))
+            if not blocks[side]:
+                blocks[side] = next(sides[side], b"")
+        old, new = blocks
+        common = min(len(old), len(new))  # where the shorter one ends, a row ends
         if common and old[:common] == new[:common]:
-            rows = [old[common:], new[common:]]
+            blocks = [old[common:], new[common:]]
             continue
+        rows = _rows(old), _rows(new)
         if merged:
             if not common:
                 return
-            taken = yield from _merge(old, new)
+            taken = yield from _merge(*rows)
         else:
             if not (old or new):
                 return
-            taken = yield from _meet(old, new, waiting)
-        rows = [old[taken[0] :], new[taken[1] :]]
+            taken = yield from _meet(*rows, waiting)
+        blocks = [_block(rows[0][taken[0] :]), _block(rows[1][taken[1] :])]
 
 
 def _merge(old: list[str], new: list[str]) -> Generator[tuple[str, str], None, tuple[int, int]]:
@@ -232,10 +271,10 @@ def _meet(
     return len(old), len(new)
 
 
-def jumps(before: str, after: str, times: Decimal) -> Iterator[Jump]:
+def jumps(before: Packed, after: Packed, times: Decimal) -> Iterator[Jump]:
     """The prices of ``after`` that became more than ``times`` higher or lower than in ``before``, 0, or none at all.
 
-    Both are packed lists. A special price that ends or begins is no jump; a product that is new or gone is none either.
+    A special price that ends or begins is no jump; a product that is new or gone is none either.
     """
     for was_row, now_row in _changed(before, after):
         code, *old = _fields(was_row)
@@ -249,7 +288,7 @@ def jumps(before: str, after: str, times: Decimal) -> Iterator[Jump]:
                 yield Jump(code, first, second, special)
 
 
-def brake(before: str, after: str, times: Decimal, file: str) -> tuple[Finding, ...]:
+def brake(before: Packed, after: Packed, times: Decimal, file: str) -> tuple[Finding, ...]:
     """What is said of prices that changed too much: how many, and the first of them; nothing when all is well."""
     number, found = 0, []
     for jump in jumps(before, after, times):

@@ -111,7 +111,7 @@ def published(world: World) -> tuple[dict[str, bytes], Sequence[Any], Sequence[A
 def unpacked(world: World) -> Iterator[tuple[str, str, str]]:
     for row in world.table(t.values):
         if row["kind"] == PRICES:
-            yield from prices.unpack(row["value"]["packed"])
+            yield from prices.unpack(prices.Packed.of_text(row["value"]["packed"]))
 
 
 def told(result: StepResult | Held) -> Any:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.engine.prices import PriceList, jumps
+from pipeline.engine.prices import Packed, PriceList, jumps
 from pipeline.errors import Rejected, Where
 from pipeline.resources import samples
 from plugins.systems.books.cells import Numbers
@@ -147,13 +147,14 @@ def test_f46_no_price_is_not_0(make_victim: Make) -> None:
 
 @pytest.mark.unchecked("a pure function of two lists of prices")
 def test_f46_a_jump_is_found_by_its_rule_alone() -> None:
-    def packed(*rows: tuple[str, str, str]) -> str:
-        made = PriceList()
+    def packed(*rows: tuple[str, str, str]) -> Packed:
+        pieces: list[bytes] = []
+        made = PriceList(pieces.append)
         for code, *amounts in rows:
             price, special = (Decimal(amount) if amount else None for amount in amounts)
             made.see([code], [price], [special])
             made.add([code])
-        return made.finish()
+        return Packed(pieces, made.finish().sorted)
 
     before = packed(
         ("a", "10", ""), ("b", "10", "5"), ("c", "0", ""), ("d", "10", "5"), ("e", "10", ""), ("g", "1", "")

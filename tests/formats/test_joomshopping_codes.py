@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -88,3 +90,25 @@ def test_what_was_not_left_whole_is_not_sure(tmp_path: Path) -> None:
     (tmp_path / "torn").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     assert not first.apart(tmp_path / "torn")
     assert first.add(["a", "b"], ["a", "b"]) == {0: "A"}
+
+
+def test_memory_does_not_grow_with_codes_that_come_in_order(tmp_path: Path) -> None:
+    def codes(number: int) -> list[str]:
+        return [f"{n:07}{hashlib.sha256(str(n).encode()).hexdigest()[:24]}" for n in range(number, number + 1000)]
+
+    def held(count: int) -> int:
+        tracemalloc.start()
+        try:
+            rest, first = Codes(path=tmp_path / f"rest-{count}"), Codes()
+            for number in range(0, count, 1000):
+                products = codes(number)
+                assert first.add(products, products) == rest.add(codes(number + count), products) == {}
+            rest.leave()
+            assert first.apart(tmp_path / f"rest-{count}")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    held(1000)  # what is loaded once
+    some = held(20_000)
+    assert held(100_000) < some + 200_000

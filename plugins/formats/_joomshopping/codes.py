@@ -11,6 +11,8 @@ from operator import lt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.api import Spool
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -31,22 +33,17 @@ class _Run:
 
     def __init__(self) -> None:
         self.first = self.last = ""
-        self._packed: list[bytes] = []
+        self.pieces = Spool()  #: what :func:`_unpacked` reads
 
     def takes(self, stored: Sequence[str], products: Sequence[str]) -> bool:
-        """Whether the next codes go on in order; they are kept then."""
-        if not stored or (self._packed and not self.last < stored[0]):
+        """Whether the next codes go on in order; they are kept then. Raises OSError."""
+        if not stored or (self.pieces and not self.last < stored[0]):
             return not stored
         if not all(map(lt, stored, islice(stored, 1, None))):
             return False
-        self.first, self.last = self.first if self._packed else stored[0], stored[-1]
-        self._packed.append(zlib.compress(json.dumps([stored, products]).encode("ascii"), 1))
+        self.first, self.last = self.first if self.pieces else stored[0], stored[-1]
+        self.pieces.add(zlib.compress(json.dumps([stored, products]).encode("ascii"), 1))
         return True
-
-    @property
-    def pieces(self) -> Sequence[bytes]:
-        """What :func:`_unpacked` reads."""
-        return self._packed
 
 
 def _unpacked(pieces: Iterable[bytes]) -> Iterator[_Codes]:
@@ -59,6 +56,7 @@ class Codes:
     """The codes of one file, as the shop stores them, each with the product that it belongs to.
 
     With ``path`` they are of a part, and :meth:`leave` leaves them there for :meth:`apart` of the part before.
+    Of codes in order a few are in memory, and the others in a temporary file, whose disk may be full (OSError).
     """
 
     def __init__(self, held: int = HELD, path: Path | None = None) -> None:
@@ -109,7 +107,7 @@ class Codes:
                         return True
                     _laid_out(other)
             return self._has_none_of(path)
-        except sqlite3.Error:  # the disk is full, the file is not whole
+        except (sqlite3.Error, OSError):  # the disk is full, the file is not whole
             return False
 
     def _is_before(self, other: sqlite3.Connection) -> bool:
@@ -199,8 +197,8 @@ def _laid_out(other: sqlite3.Connection) -> None:
     other.execute("PRAGMA journal_mode = OFF")
     other.execute(_TABLE.format(""))
     other.execute("BEGIN")
-    for (piece,) in other.execute("SELECT piece FROM pieces ORDER BY rowid").fetchall():
-        (codes,) = _unpacked([piece])
+    pieces = (piece for (piece,) in other.execute("SELECT piece FROM pieces ORDER BY rowid"))
+    for codes in _unpacked(pieces):
         other.executemany("INSERT OR IGNORE INTO codes VALUES (?, ?, 0)", zip(*codes, strict=True))
     other.execute("DROP TABLE run")
     other.execute("COMMIT")
