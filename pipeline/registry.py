@@ -159,6 +159,11 @@ def asker(name: str, parameters: Mapping[str, object]) -> Asker:
     return cast("Asker", opened)
 
 
+def own_plugins(folder: Path | None) -> frozenset[tuple[str, str]]:
+    """Kind and name of the plugins of a client's folder, which are loaded into this process. Raises ConfigError."""
+    return frozenset((_kind(one), one.name) for source in own_sources(folder) for one in records_of(source))
+
+
 def own_sources(folder: Path | None) -> tuple[Source, ...]:
     """The plugin files of a client's folder, read. Raises ConfigError for one that cannot be read."""
     paths = sorted(path for path in folder.glob("*.py") if not path.name.startswith("_")) if folder else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -85,14 +85,44 @@ def check(
     raise typer.Exit(code)
 
 
-def look(config: ClientConfig, *, connect: bool = False, write_probe: bool = False) -> tuple[list[Answer], int]:
-    """What is found about the jobs, and with ``connect`` about every server; and the exit code."""
-    answers = list(_connect(config, write_probe=write_probe)) if connect or write_probe else []
-    answers += _rules(config, connect=connect or write_probe)
-    answers += _exports(config)
-    if found := pc_names.remarks(config, connect=connect or write_probe):
-        answers.append(Answer("alerts", "tell", remarks=found))
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is looked at now: a connection, or a step of a job, and which systems' code runs for it (their types)."""
+
+    name: str
+    kind: str
+    systems: frozenset[str] = frozenset()
+
+
+def look(
+    config: ClientConfig,
+    *,
+    connect: bool = False,
+    write_probe: bool = False,
+    tell: Callable[[Begun | Answer], None] = lambda _what: None,
+) -> tuple[list[Answer], int]:
+    """What is found about the jobs, and with ``connect`` about every server; and the exit code.
+
+    ``tell``: hears of what is looked at, and of each answer, at once: a system may never answer.
+    """
+    answers = []
+    for answer in _looks(config, tell, connect=connect or write_probe, write_probe=write_probe):
+        answers.append(answer)
+        tell(answer)
     return answers, max((answer.exit_code for answer in answers), default=common.DONE)
+
+
+def _looks(
+    config: ClientConfig, begins: Callable[[Begun], None], *, connect: bool, write_probe: bool
+) -> Iterator[Answer]:
+    if connect:
+        begins(Begun(config.client, ""))  # the ledger is opened
+        yield from _connect(config, begins, write_probe=write_probe)
+    yield from _rules(config, begins, connect=connect)
+    yield from _exports(config, begins)
+    begins(Begun(config.client, ""))
+    if found := pc_names.remarks(config, connect=connect):
+        yield Answer("alerts", "tell", remarks=found)
 
 
 def as_data(config: ClientConfig, answers: list[Answer], code: int) -> dict[str, Any]:
@@ -141,7 +171,7 @@ def needs(config: ClientConfig) -> list[Need]:
     return list(found.values())
 
 
-def _connect(config: ClientConfig, *, write_probe: bool = False) -> Iterator[Answer]:
+def _connect(config: ClientConfig, begins: Callable[[Begun], None], *, write_probe: bool = False) -> Iterator[Answer]:
     from tempfile import TemporaryDirectory
 
     from pipeline.engine.context import RunContext
@@ -160,6 +190,8 @@ def _connect(config: ClientConfig, *, write_probe: bool = False) -> Iterator[Ans
         )
         try:
             for name, spec in config.connections.items():
+                systems = {spec.type} if spec.kind == "system" else ()
+                begins(Begun(name, spec.type, frozenset(systems)))
                 if spec.kind == "system":
                     yield _system(ctx, name, spec.type, write_probe=write_probe)
                     continue
@@ -173,7 +205,7 @@ def _connect(config: ClientConfig, *, write_probe: bool = False) -> Iterator[Ans
             ctx.close()
 
 
-def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
+def _rules(config: ClientConfig, begins: Callable[[Begun], None], *, connect: bool) -> Iterator[Answer]:
     """What the status rules of each documents step leave open; those that leave nothing are told only with the servers.
 
     ``connect``: the statuses of the source, and what both systems can do, are looked at, too.
@@ -182,11 +214,11 @@ def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
     from pipeline.documents import DocumentsSettings
     from pipeline.engine.documents import rules
 
-    answers = []
     for name, job in config.jobs.items():
         for number, step in enumerate(job.steps):
             if not isinstance(step.params, DocumentsSettings):
                 continue
+            begins(Begun(name, step.step, _types(config, step.params.source, step.params.to)))
             answer = Answer(name, step.step)
             known, error = statuses_of(config, step.params) if connect else (None, None)
             if error is not None:
@@ -202,29 +234,32 @@ def _rules(config: ClientConfig, *, connect: bool) -> list[Answer]:
             if answer.findings:
                 answer.exit_code = common.WAITING
             if connect or answer.findings:
-                answers.append(answer)
-    return answers
+                yield answer
 
 
-def _exports(config: ClientConfig) -> list[Answer]:
+def _types(config: ClientConfig, *names: str) -> frozenset[str]:
+    """The types of these connections, as far as they are there."""
+    return frozenset(config.connections[name].type for name in names if name in config.connections)
+
+
+def _exports(config: ClientConfig, begins: Callable[[Begun], None]) -> Iterator[Answer]:
     """The exports whose system tells no products, or has no files of images to send."""
     from pipeline.engine.exportable import unable_of
     from pipeline.engine.ownplugins import plugin_folder
     from pipeline.registry import load_registry
 
-    answers = []
     registry = load_registry(plugin_folder(config))
     for name, job in config.jobs.items():
         for step in job.steps:
             if not isinstance(step.params, OutboundSettings):
                 continue
             source = step.params.source
+            begins(Begun(name, step.step, _types(config, source)))
             plugin = registry.systems[config.connections[source].type]
             if wrong := unable_of(plugin, source, step.params):
                 answer = Answer(name, step.step, exit_code=common.WAITING)
                 answer.findings.append(Finding("capability", wrong[0], hint=wrong[1], who=Who.ADMIN))
-                answers.append(answer)
-    return answers
+                yield answer
 
 
 def _unable(config: ClientConfig, settings: DocumentsSettings) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +16,12 @@ from pipeline.errors import ConfigError, MistokError
 from pipeline.texts import TN, T, hide_from_now_on, use_language
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from pipeline.cli.check import Answer
+    from pipeline.cli.check import Answer, Begun
     from pipeline.config.clients import Found
+    from pipeline.config.model import ClientConfig
+    from pipeline.engine.apart import Apart, Mouth
     from pipeline.errors import Finding
 
 #: Where verbs that know folders of clients take one.
@@ -54,12 +57,18 @@ def many(context: typer.Context, folder: Path | None) -> Path | None:
 
 
 def read(
-    context: typer.Context, folder: Path, served: Callable[[Found], bool] | None = None, *, defaults: bool = False
+    context: typer.Context,
+    folder: Path,
+    served: Callable[[Found], bool] | None = None,
+    *,
+    how: Callable[[], Any] | None = None,
+    defaults: bool = False,
 ) -> tuple[Found, ...]:
     """Every client there, with the language of the service in use, and all their secrets masked. Those with plugins of
-    their own are read apart, and what only those know is left out of their config.
+    their own are read apart, and what only those know is left out of their config. ``how``: gives the context of
+    ``multiprocessing`` for that. ``defaults``: its own settings are not read.
 
-    ``defaults``: its own settings are not read. Raises ConfigError when they are wrong, or when there is no client.
+    Raises ConfigError when they are wrong, or when there is no client.
     """
     from pipeline.config.clients import read_clients
     from pipeline.config.masking import mask
@@ -69,7 +78,7 @@ def read(
     common.loaded()
     settings = ServiceConfig() if defaults else load_service(folder)
     use_language(common.options(context).language or os.environ.get("MISTOK_LANGUAGE") or settings.language)
-    found = read_clients(folder, served=served, read=all_read)
+    found = read_clients(folder, served=served, read=partial(all_read, how=how))
     secrets = frozenset(secret for one in found if one.config is not None for secret in one.config.secrets)
     hide_from_now_on(lambda words: mask(words, secrets))
     return found
@@ -85,26 +94,27 @@ def check(context: typer.Context, folder: Path, *, connect: bool, write_probe: b
     worst = common.DONE
     rows: list[dict[str, Any]] = []
     try:
-        clients = read(context, folder)
+        clients = read(context, folder, how=_context)
     except ConfigError as error:  # such as a typo in service.yaml: the clients' mistakes are told all the same
-        clients = read(context, folder, defaults=True)
+        clients = read(context, folder, how=_context, defaults=True)
         worst = common.WRONG
         rows.append({"client": None, "findings": error.findings, "exit_code": worst})
         if not as_json:
             common.show_findings(error.findings)
-    for found in clients:
-        if found.config is None:
-            code = common.WRONG
-            rows.append({"client": found.name, "findings": found.findings, "exit_code": code})
-            if not as_json:
-                common.console().print(str(T("{client}: the config is wrong.", client=found.name)), markup=False)
-                common.show_findings(found.findings, of_story=True)
-        else:
-            answers, code = _looked_at(found, connect=connect, write_probe=write_probe)
-            rows.append(one_client.as_data(found.config, answers, code))
-            if not as_json:
-                one_client.show(found.config, answers)
-        worst = max(worst, code, key=_ORDER.index)
+    with closing(_Looks(clients, connect=connect, write_probe=write_probe)) as looks:
+        for found in clients:
+            if found.config is None:
+                code = common.WRONG
+                rows.append({"client": found.name, "findings": found.findings, "exit_code": code})
+                if not as_json:
+                    common.console().print(str(T("{client}: the config is wrong.", client=found.name)), markup=False)
+                    common.show_findings(found.findings, of_story=True)
+            else:
+                answers, code = looks.of(found)
+                rows.append(one_client.as_data(found.config, answers, code))
+                if not as_json:
+                    one_client.show(found.config, answers)
+            worst = max(worst, code, key=_ORDER.index)
     if as_json:
         common.print_json({"clients": rows, "exit_code": worst})
     else:
@@ -115,55 +125,96 @@ def check(context: typer.Context, folder: Path, *, connect: bool, write_probe: b
     return worst
 
 
-def _looked_at(found: Found, *, connect: bool, write_probe: bool) -> tuple[list[Answer], int]:
-    """What is found about this client; by a process of its own where it has plugins of its own."""
-    from multiprocessing.connection import wait
+class _Looks:
+    """Looks at clients. Those with plugins of their own are looked at apart, some side by side, each by a process of
+    its own; the others here, when it is their turn.
+    """
 
-    from pipeline.cli.check import Answer, look
-    from pipeline.engine.apart import Apart, NoAnswer
-    from pipeline.engine.clientread import context_of_a_verb, has_own, not_checked
-    from pipeline.texts import current_language
+    def __init__(self, clients: Iterable[Found], *, connect: bool, write_probe: bool) -> None:
+        from pipeline.engine.apart import SideBySide
+        from pipeline.engine.clientread import AT_ONCE, has_own
 
-    assert found.config is not None
-    if not has_own(found.folder):
-        return look(found.config, connect=connect, write_probe=write_probe)
-    given = (found.folder, current_language(), connect, write_probe)
-    try:
-        # servers take the time that they take
-        apart = Apart(context_of_a_verb(), _look_here, *given, limited=not (connect or write_probe))
-        with closing(apart):
-            while (answer := apart.result()) is None:
-                wait([apart.waitable], min(apart.left, 1.0))
-    except NoAnswer as error:
-        answer = [], common.WRONG, (not_checked(found.folder, error.why),)
-    answers, code, findings = answer
-    if findings:
-        answers = [Answer(found.name, "", findings=list(findings), exit_code=code)]
-    return answers, code
+        self._how = connect, write_probe
+        self._clients = {one.folder: one for one in clients if one.config is not None and has_own(one.folder)}
+        self._heard: dict[Path, list[Begun | Answer]] = {folder: [] for folder in self._clients}
+        self._apart = SideBySide(self._clients, self._begin, AT_ONCE)
+        self.close = self._apart.close
+
+    def of(self, found: Found) -> tuple[list[Answer], int]:
+        """What is found about this one, once; and the exit code."""
+        from pipeline.cli.check import Answer, Begun, look
+        from pipeline.engine.apart import NoAnswer
+        from pipeline.engine.clientread import not_checked
+
+        assert found.config is not None
+        if found.folder not in self._clients:
+            self._apart.go_on()
+            connect, write_probe = self._how
+            return look(found.config, connect=connect, write_probe=write_probe)
+        try:
+            answers, code, findings = self._apart.result(found.folder)
+        except NoAnswer as error:
+            heard = self._heard[found.folder]
+            answers = [one for one in heard if isinstance(one, Answer)]
+            at = next((one for one in reversed(heard) if isinstance(one, Begun)), Begun(found.name, ""))
+            findings, code = (not_checked(found.folder, error.why),), common.WRONG
+            return [*answers, Answer(at.name, at.kind, findings=list(findings), exit_code=code)], code
+        if findings:
+            answers = [Answer(found.name, "", findings=list(findings), exit_code=code)]
+        return answers, code
+
+    def _begin(self, folder: Path) -> Apart:
+        from pipeline.engine.apart import Apart
+        from pipeline.texts import current_language
+
+        given = (folder, current_language(), *self._how)
+        return Apart(_context(), _look_here, *given, heard=self._heard[folder].append)
+
+
+def _context() -> Any:
+    from pipeline.engine.clientread import context_of_a_verb
+
+    return context_of_a_verb("pipeline.cli.check")
 
 
 def _look_here(
-    folder: Path, language: str, connect: bool, write_probe: bool
+    folder: Path, language: str, connect: bool, write_probe: bool, mouth: Mouth
 ) -> tuple[list[Answer], int, tuple[Finding, ...]]:
     """The same, in the process of its own: what was found, the exit code, and what it could not be done for."""
-    from pipeline.cli.check import look
+    from pipeline.cli.check import Answer, look
     from pipeline.config.clients import read_client
     from pipeline.config.masking import mask
-    from pipeline.engine.endings import unexpected
 
     use_language(language)
     found = read_client(folder)
     if found.config is None:  # it was edited a moment ago
         return [], common.WRONG, found.findings
-    secrets = found.config.secrets
+    secrets, own = found.config.secrets, _own_systems(found.config)
     hide_from_now_on(lambda words: mask(words, secrets))
+
+    def tell(what: Begun | Answer) -> None:
+        mouth.say(what)
+        if not isinstance(what, Answer):
+            # servers take the time that they take, and what is built in gives them up by itself
+            mouth.limit(bool(what.systems & own))
+
     try:
-        answers, code = look(found.config, connect=connect, write_probe=write_probe)
+        answers, code = look(found.config, connect=connect, write_probe=write_probe, tell=tell)
     except MistokError as error:
         return [], common.exit_code(error), error.findings
     except Exception as error:  # noqa: BLE001 - of its own plugins, or of ours: the others are looked at all the same
+        from pipeline.engine.endings import unexpected  # it loads much
+
         return [], common.WAITING, (unexpected("mistok", error, ""),)
     return answers, code, ()
+
+
+def _own_systems(config: ClientConfig) -> frozenset[str]:
+    """The types of systems that the client's own plugins are."""
+    from pipeline.engine.ownplugins import plugin_folder
+    from pipeline.registry import own_plugins
+
+    return frozenset(name for kind, name in own_plugins(plugin_folder(config)) if kind == "system")
 
 
 _ORDER = (common.DONE, common.WAITING, common.UNREACHABLE, common.WRONG)

@@ -5,12 +5,16 @@ Those may hang, crash or end the program: that is told as the answer then.
 
 from __future__ import annotations
 
+import gc
 import pickle
 import time
-from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pipeline import lightlog  # noqa: F401 - before all that loads structlog
 from pipeline.engine import configwatch, offspring
 from pipeline.engine.worker import be_quiet_and_mortal
 from pipeline.errors import system_words
@@ -18,6 +22,11 @@ from pipeline.texts import T, Text
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
+
+
+K = TypeVar("K")
+#: Seconds between two looks at what is under way, where nothing tells of it.
+_LONGEST_WAIT = 1.0
 
 
 class NoAnswer(Exception):
@@ -28,6 +37,31 @@ class NoAnswer(Exception):
         self.why = why
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    limited: bool
+
+
+class Mouth:
+    """How a call tells of what it is at, in its own process."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def say(self, value: Any) -> None:
+        """Something that is worth knowing even when no answer follows."""
+        self._pipe.send_bytes(pickle.dumps(_Word(value)))
+
+    def limit(self, limited: bool) -> None:
+        """From now on, and anew, it has so long; or as long as it takes."""
+        self._pipe.send_bytes(pickle.dumps(_Limit(limited)))
+
+
 class Apart:
     """``call(*given)`` in a process of its own, which lives no longer than this one. Nothing here blocks: ask
     :meth:`result` when :attr:`waitable` is ready, or after :attr:`left` seconds.
@@ -36,12 +70,24 @@ class Apart:
 
     Args:
         how: a context of ``multiprocessing``.
-        limited: whether it is ended when it takes longer than the check of an edited config may.
+        heard: told of what the call says on its way, from within :meth:`result`; the call is given a :class:`Mouth` for
+            it, behind ``given``.
+
+    It is ended when it takes longer than the check of an edited config may, unless it says otherwise on its way.
     """
 
-    def __init__(self, how: Any, call: Callable[..., object], *given: object, limited: bool = True) -> None:
+    def __init__(
+        self,
+        how: Any,
+        call: Callable[..., object],
+        *given: object,
+        heard: Callable[[Any], None] | None = None,
+    ) -> None:
         self._pipe, theirs = how.Pipe(duplex=False)
-        self._process: BaseProcess | None = how.Process(target=_main, args=(theirs, call, given), name="mistok-read")
+        self._heard = heard
+        self._process: BaseProcess | None = how.Process(
+            target=_main, args=(theirs, call, given, heard is not None), name="mistok-read"
+        )
         try:
             self._process.start()
         except OSError as error:
@@ -49,7 +95,7 @@ class Apart:
             raise NoAnswer(T("it could not be started: {words}", words=system_words(error))) from error
         finally:
             theirs.close()
-        self._limit = configwatch.CHECK_LIMIT if limited else float("inf")
+        self._limit = configwatch.CHECK_LIMIT
         self._until = time.monotonic() + self._limit
 
     @property
@@ -64,14 +110,20 @@ class Apart:
 
     def result(self) -> Any:
         """What the call gave; None: not yet. Raises :class:`NoAnswer`. Either way its process is gone then."""
-        if self._pipe.poll():
+        while self._pipe.poll():
             try:
                 made = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - of our own process
             except (EOFError, OSError, ImportError, AttributeError, pickle.UnpicklingError) as error:
-                raise NoAnswer(T("the check ended without an answer")) from error
-            finally:
                 self.close()
-            return made
+                raise NoAnswer(T("the check ended without an answer")) from error
+            if isinstance(made, _Limit):
+                self._until = time.monotonic() + self._limit if made.limited else float("inf")
+            elif isinstance(made, _Word):
+                assert self._heard is not None  # else it has no mouth
+                self._heard(made.value)
+            else:
+                self.close()
+                return made
         if self.left:
             return None
         self.close()
@@ -91,6 +143,56 @@ class Apart:
         self._pipe.close()
 
 
-def _main(pipe: Connection, call: Callable[..., object], given: tuple[object, ...]) -> None:
+class SideBySide(Generic[K]):
+    """Several of them, begun in their order, so many at once: who hangs holds up nobody but itself.
+
+    Args:
+        begin: makes the one of this key. It may raise :class:`NoAnswer`.
+    """
+
+    def __init__(self, keys: Iterable[K], begin: Callable[[K], Apart], at_once: int) -> None:
+        self._waiting, self._begin, self._at_once = deque(keys), begin, at_once
+        self._under_way: dict[K, Apart] = {}
+        self._through: dict[K, Any] = {}
+
+    def go_on(self) -> None:
+        """Take what is there, and begin the next ones; waits for nothing."""
+        for key, one in list(self._under_way.items()):
+            try:
+                made = one.result()
+            except NoAnswer as error:
+                made = error
+            if made is not None:
+                del self._under_way[key]
+                self._through[key] = made
+        while self._waiting and len(self._under_way) < self._at_once:
+            key = self._waiting.popleft()
+            try:
+                self._under_way[key] = self._begin(key)
+            except NoAnswer as error:
+                self._through[key] = error
+
+    def result(self, key: K) -> Any:
+        """What came of this one, once; waits for it. Raises :class:`NoAnswer`."""
+        self.go_on()
+        while key not in self._through:
+            longest = min(_LONGEST_WAIT, *(one.left for one in self._under_way.values()))
+            wait([one.waitable for one in self._under_way.values()], longest)
+            self.go_on()
+        made = self._through.pop(key)
+        if isinstance(made, NoAnswer):
+            raise made
+        return made
+
+    def close(self) -> None:
+        """End all; none is begun any more."""
+        self._waiting.clear()
+        for one in self._under_way.values():
+            one.close()
+        self._under_way.clear()
+
+
+def _main(pipe: Connection, call: Callable[..., object], given: tuple[object, ...], says: bool) -> None:
     be_quiet_and_mortal()
-    pipe.send_bytes(pickle.dumps(call(*given)))
+    gc.freeze()  # what all share is not looked through again in each
+    pipe.send_bytes(pickle.dumps(call(*given, Mouth(pipe)) if says else call(*given)))

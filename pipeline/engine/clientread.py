@@ -18,6 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import lightlog  # noqa: F401 - before all that loads structlog
 from pipeline.config.clients import Found, read_client
 from pipeline.config.load import plugin_folder
 from pipeline.config.model import ClientConfig
@@ -190,23 +191,34 @@ class Readings:
                 self._reading[folder] = Reading(folder, self._how(), self._environ)
 
 
-def all_read(folders: Iterable[Path], environ: Mapping[str, str] | None = None) -> Iterator[Found]:
-    """These clients, in this order, for a verb: waits until all of them are read."""
+def all_read(
+    folders: Iterable[Path], environ: Mapping[str, str] | None = None, *, how: Callable[[], Any] | None = None
+) -> Iterator[Found]:
+    """These clients, in this order, for a verb: waits until all of them are read. ``how``: gives the context of
+    ``multiprocessing`` (:func:`context_of_a_verb` by default).
+    """
     folders = tuple(folders)
-    with closing(Readings(context_of_a_verb, environ)) as readings:
+    with closing(Readings(how or context_of_a_verb, environ)) as readings:
         through = {one.found.folder: one.found for one in readings.begin(folders)}
         while some := readings.wait():
             through.update((one.found.folder, one.found) for one in some)
     yield from (through[folder] for folder in folders)
 
 
-def context_of_a_verb() -> Any:
-    """How a verb makes processes: forked off one that has loaded what reads a config, where that can be done."""
+#: What a process that reads a config needs whoever's it is, and what it is quicker with.
+_LOADED = ("pipeline.lightlog", __name__, "pipeline.transports", "pipeline.api")
+
+
+def context_of_a_verb(*more: str) -> Any:
+    """How a verb makes processes: forked off one that has loaded what reads a config, where that can be done.
+
+    ``more``: modules that it needs besides; only the first call of a process can name them.
+    """
     from pipeline.engine import nursery
 
     made: Any = multiprocessing.get_context("forkserver" if nursery.FORKS else "spawn")
     if nursery.FORKS:
-        made.set_forkserver_preload([__name__, "pipeline.transports"])
+        made.set_forkserver_preload([*_LOADED, *more])
     return made
 
 

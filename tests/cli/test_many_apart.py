@@ -176,3 +176,41 @@ def test_ctrl_c_ends_it_and_what_it_has_started(folder: Path) -> None:
     assert running.returncode == 130, said
     assert b"Traceback" not in said
     until_gone(folder)
+
+
+MUTE = """\
+import time
+from pipeline.api import Settings, SystemPlugin, T
+
+class Mute:
+    def __init__(self, settings, env):
+        self.name = env.name
+
+    def check(self):
+        time.sleep(600)
+
+    def close(self):
+        pass
+
+PLUGIN = SystemPlugin("mute", T("Says nothing."), Settings, Mute)
+"""
+
+
+@pytest.mark.full
+def test_a_system_of_its_own_that_never_answers_is_told_beside_what_was_found_and_the_others_are_looked_at(
+    tmp_path: Path,
+) -> None:
+    path = with_plugin(tmp_path, "acme", MUTE)
+    path.write_text(path.read_text("utf-8").replace("  books:", "  silent: {type: mute}\n  books:"), encoding="utf-8")
+    clients.write(tmp_path, "bravo")
+    for way in WAYS.values():
+        said = hasty(way.replace("= 3", "= 20"), "check", tmp_path, "--connect", "--json")
+        assert said.code == 2, said.all
+        first, second = said.json()["clients"]
+        assert (first["client"], first["exit_code"]) == ("acme", 2)
+        assert [one["name"] for one in first["connections"]] == ["site", "silent"]
+        (told,) = first["connections"][1]["findings"]
+        assert told["code"] == "config-not-checked"
+        assert told["text"] == "The config could not be checked: the check took longer than 20 seconds."
+        assert (second["client"], second["exit_code"]) == ("bravo", 0)
+        assert [one["name"] for one in second["connections"]] == ["site", "books"]
