@@ -6,16 +6,16 @@ system's own calls: a small file costs a few of them.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
 import stat
-import sys
 from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.pouring import FULL, poured
 
 BLOCK = 1 << 20  #: bytes; a larger file is never in memory as a whole
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -66,8 +66,21 @@ def write_read_only(data: bytes | None, source: Path | None, target: str) -> Non
             os.close(writer)
         return
     assert source is not None
-    with os.fdopen(writer, "wb") as sink, source.open("rb") as reader:
-        shutil.copyfileobj(reader, sink, BLOCK)
+    with os.fdopen(writer, "wb") as sink:
+        _fill(sink, source)
+
+
+def linked_read_only(source: Path, target: str) -> bool:
+    """Whether ``target`` now is a second name of a file that nobody writes to any more, its first one included; False
+    where that cannot be: another disk, or one without links. Raises OSError."""
+    if os.name == "nt":  # a file that is read-only could not be deleted by its first name either
+        return False
+    try:
+        os.link(source, target)
+    except OSError:  # whatever it is, a copy shows whether it is in the way of that, too
+        return False
+    os.chmod(target, stat.S_IMODE(os.stat(target).st_mode) & 0o444)  # noqa: PTH101, PTH116 - a text, as it goes on
+    return True
 
 
 def new_file(data: bytes, path: str) -> None:
@@ -93,19 +106,14 @@ def digest(path: Path) -> str:
 
 def copy(source: Path, target: Path) -> None:
     """The bytes of ``source`` under a new name, with the rights of any new file. Raises OSError."""
-    with source.open("rb") as reader, target.open("xb") as writer:
-        if sys.platform == "linux":
-            try:
-                # shares the blocks where the disk can
-                while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
-                    pass
-            except OSError as error:
-                if error.errno in FULL:
-                    raise  # every other reason not to (an old kernel, a share) is none against copying by hand
-                reader.seek(0)
-                writer.seek(0)
-                writer.truncate()
-        shutil.copyfileobj(reader, writer, BLOCK)
+    with target.open("xb") as writer:
+        _fill(writer, source)
+
+
+def _fill(writer: BinaryIO, source: Path) -> None:
+    if not poured(source, writer):
+        with source.open("rb") as reader:
+            shutil.copyfileobj(reader, writer, BLOCK)
 
 
 def renamed(path: str, target: str) -> None:

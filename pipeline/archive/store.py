@@ -2,10 +2,11 @@
 
 ``objects/ab/abcdef…`` holds the bytes, read-only; ``view/2026-11-22/client/name`` is a second copy under a name for
 people, who may open, edit or delete it as they like: no link leads from it to the bytes that are kept. (Where the disk
-can share blocks until one side is changed, as Btrfs and XFS can, the second copy takes no room.) ``index`` is the
-journal: what each copy is, where it came from and when. A file counts as kept only after its object was synced to disk
-and read back, and its line of the journal was written. Only these two are promised: files of the view are not synced
-one by one, and after a power cut one may be missing or empty.
+can share blocks until one side is changed, as Btrfs and XFS can, the second copy takes no room.) A file that is ours
+alone, and that nobody writes to any more, is not copied where it lies on the same disk: it is given the object's name.
+``index`` is the journal: what each copy is, where it came from and when. A file counts as kept only after its object
+was synced to disk and read back, and its line of the journal was written. Only these two are promised: files of the
+view are not synced one by one, and after a power cut one may be missing or empty.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.archive.disk import (
-    FULL,
+    BLOCK,
     copy,
     digest,
     finish,
+    linked_read_only,
     named,
     new_file,
     read_back,
@@ -39,6 +41,7 @@ from pipeline.archive.journal import Entry, Journal
 from pipeline.archive.names import names_for, safe_name
 from pipeline.archive.syncing import Syncing
 from pipeline.errors import MistokError, Transient, system_words
+from pipeline.pouring import FULL
 from pipeline.texts import T
 
 #: Bytes of a file that may wait in memory for the others of its batch.
@@ -62,6 +65,8 @@ class ArchiveItem:
     job: str = ""
     rows: int | None = None  #: products in a published catalogue
     data: bytes | None = None  #: its bytes, where it lies nowhere yet
+    sha256: str = ""  #: of its bytes, where that is known: they are read back as these, or they are not kept
+    left: bool = False  #: nobody writes to the file at ``path`` any more, by no name: it may become the copy itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +130,23 @@ class Archive:
         days: dict[tuple[datetime, str], str] = {}
         copies = []
         for item, one in zip(items, stored, strict=True):
-            name = self._name(one.sha256)
-            try:
-                sound = still_is(name, one.sha256, one.data)
-            except FileNotFoundError:
-                if os.path.exists(name):  # noqa: PTH110 - a text, as it goes on
-                    raise
-                return None
-            if not sound:
-                raise MistokError(
-                    T("The archive copy {name} does not read back as written.", name=one.sha256),
-                    code="archive",
-                    hint=T("Check the disk of the archive; nothing was deleted on the server."),
-                )
             if (item.at, item.client) not in days:
                 days[item.at, item.client] = self._day(item)
-            view = self._show(days[item.at, item.client], item, one)
+            day, name = days[item.at, item.client], self._name(one.sha256)
+            with self._for_people(day, item, one) as second:
+                try:
+                    sound = still_is(name, one.sha256, one.data)
+                except FileNotFoundError:
+                    if os.path.exists(name):  # noqa: PTH110 - a text, as it goes on
+                        raise
+                    return None
+                if not sound:
+                    raise MistokError(
+                        T("The archive copy {name} does not read back as written.", name=one.sha256),
+                        code="archive",
+                        hint=T("Check the disk of the archive; nothing was deleted on the server."),
+                    )
+                view = self._show(day, item, one, second)
             copies.append(ArchiveCopy(one.sha256, one.size, name, view))
         return copies
 
@@ -289,7 +295,8 @@ class Archive:
                 sha = one.sha256
                 if sha not in partials and not self.verify(sha):
                     partials[sha] = f"{batch}{len(stored)}"
-                    write_read_only(one.data, item.path, partials[sha])
+                    if not (item.left and item.path is not None and linked_read_only(item.path, partials[sha])):
+                        write_read_only(one.data, item.path, partials[sha])
                 # of a whole batch only small files are in memory
                 stored.append(one if one.size <= SMALL else replace(one, data=None))
             if os.name == "nt":  # it syncs no file that is read-only
@@ -353,28 +360,49 @@ class Archive:
     def _day(self, item: ArchiveItem) -> str:
         return str(self.root / "view" / item.at.strftime("%Y-%m-%d") / safe_name(item.client))
 
-    def _show(self, folder: str, item: ArchiveItem, one: _Stored) -> str:
-        """The name in the view's ``folder``. It appears with all its bytes: a kill leaves no half of them under it."""
+    @contextlib.contextmanager
+    def _for_people(self, folder: str, item: ArchiveItem, one: _Stored) -> Iterator[Callable[[], Path]]:
+        """What makes a second copy of the bytes, under a partial name, which is gone at the end.
+
+        A large one is begun at once, beside what is done meanwhile, unless there is a file of its name.
+        """
         partial = self.root / "partial" / uuid.uuid4().hex
-        written = False
+        begun = False
+
+        def make() -> Path:
+            nonlocal begun
+            if begun:
+                return partial
+            begun = True
+            if one.data is None:
+                copy(self._object(one.sha256), partial)
+            else:
+                new_file(one.data, str(partial))
+            return partial
+
         try:
-            for path in names_for(folder, safe_name(item.name)):
-                if os.path.lexists(path):
-                    if os.path.isfile(path) and still_is(path, one.sha256, one.data):  # noqa: PTH113
-                        return path
-                    continue  # another file of this name, or this one after somebody edited it
-                if not written:
-                    written = True
-                    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-                    if one.data is None:
-                        copy(self._object(one.sha256), partial)
-                    else:
-                        new_file(one.data, str(partial))
-                if named(partial, Path(path)):
-                    return path
+            if one.size <= BLOCK or os.path.lexists(next(names_for(folder, safe_name(item.name)))):
+                yield make
+                return
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(1, "mistok-view") as pool:
+                yield pool.submit(make).result
         finally:
-            if written:
+            if begun:
                 partial.unlink(missing_ok=True)
+
+    def _show(self, folder: str, item: ArchiveItem, one: _Stored, second: Callable[[], Path]) -> str:
+        """The name in the view's ``folder``. It appears with all its bytes: a kill leaves no half of them under it."""
+        for path in names_for(folder, safe_name(item.name)):
+            if os.path.lexists(path):
+                if os.path.isfile(path) and still_is(path, one.sha256, one.data):  # noqa: PTH113
+                    return path
+                continue  # another file of this name, or this one after somebody edited it
+            partial = second()
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+            if named(partial, Path(path)):
+                return path
         raise AssertionError("unreachable: the names never end")
 
 
@@ -389,6 +417,8 @@ def _read(item: ArchiveItem) -> _Stored:
     if item.path is None:
         data = item.data or b""
         return _Stored(hashlib.sha256(data).hexdigest(), len(data), data)
+    if item.sha256:
+        return _Stored(item.sha256, item.path.stat().st_size, None)
     sha, read = read_back(str(item.path))
     return _Stored(sha, len(read) if read is not None else item.path.stat().st_size, read)
 

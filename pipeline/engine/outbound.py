@@ -298,6 +298,8 @@ class _Publication:
             folder=settings.folder,
             job=ctx.job,
             rows=encoded.rows,
+            sha256=encoded.sha256,
+            left=True,
         )
         ctx.reach("outbound:archived")
         self.memory.begin(copy.sha256)

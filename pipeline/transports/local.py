@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from pipeline.errors import Finding, FolderMissing, MistokError, Refused, Transient, Who, system_words
 from pipeline.ports import Capabilities, FileOutcome, ReadResult, RemoteFile, Transport
+from pipeline.pouring import FULL, poured
 from pipeline.settings import Settings
 from pipeline.texts import T
 from pipeline.transports import common
@@ -23,7 +24,6 @@ R = TypeVar("R")
 #: Windows says these while a scanner or another program holds the file: sharing and lock violations.
 _BUSY = (32, 33)
 _NOT_EMPTY = 145  #: ERROR_DIR_NOT_EMPTY
-_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _PATIENCE = (0.05, 0.2, 0.5)
 
 
@@ -112,8 +112,9 @@ class LocalTransport:
             partial, target = home / common.partial_name(name), home / name
             try:
                 with partial.open("wb") as stream:
-                    for piece in common.source_chunks(source):
-                        stream.write(piece)
+                    if isinstance(source, bytes) or not poured(source, stream):
+                        for piece in common.source_chunks(source):
+                            stream.write(piece)
                     stream.flush()
                     os.fsync(stream.fileno())
                 size, expected = partial.stat().st_size, common.source_size(source)
@@ -314,7 +315,7 @@ class _Said:
                 T("{path} is held by another program: {words}", path=what, words=system_words(error)),
                 hint=T("It is tried again; when it goes on, see which program (antivirus, editor) holds it."),
             )
-        if error.errno in _FULL:
+        if error.errno in FULL:
             return Transient(
                 T("The disk is full: {path} was not written.", path=what), hint=T("Make room; nothing was lost.")
             )

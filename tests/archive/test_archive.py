@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.archive import Archive, ArchiveItem, safe_name
+from pipeline.archive import Archive, ArchiveItem, safe_name, store
 from pipeline.errors import MistokError, Transient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +67,27 @@ def test_the_same_file_twice_is_one_copy_and_one_name(tmp_path: Path) -> None:
     assert len(list(first.view.parent.iterdir())) == 1
 
 
+@pytest.mark.parametrize("size", [4, 2_000_000], ids=["small", "large"])
+def test_a_name_that_is_taken_meanwhile_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    link, taken = os.link, []
+
+    def later(source: Path, target: Path, **more: bool) -> None:
+        if Path(target).name == "a.xml":
+            Path(target).write_bytes(b"somebody else's")
+            taken.append(target)
+        link(source, target, **more)
+
+    monkeypatch.setattr(os, "link", later)
+    copy = Archive(tmp_path / "archive").keep(_file(tmp_path, "b", b"x" * size), client="acme", name="a.xml", at=AT)
+    if not taken:
+        pytest.skip("nothing is linked here")
+    assert copy.view.name == "a~2.xml"
+    assert copy.view.read_bytes() == b"x" * size
+    assert not [*(tmp_path / "archive" / "partial").iterdir()]
+
+
 def test_a_taken_name_is_never_overwritten(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "archive")
     copies = [
@@ -96,6 +117,15 @@ def test_a_missing_copy_is_told(tmp_path: Path) -> None:
     assert archive.view_of("0" * 64) == []
     with pytest.raises(MistokError):
         archive.read("0" * 64)
+
+
+def test_a_large_copy_that_does_not_read_back_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "still_is", lambda *_: False)
+    archive = Archive(tmp_path / "archive")
+    with pytest.raises(MistokError, match="does not read back"):
+        archive.keep(_file(tmp_path, "b", b"x" * 2_000_000), client="acme", name="a.xml", at=AT)
+    assert not [*(tmp_path / "archive" / "partial").iterdir()]
+    assert not [*(tmp_path / "archive").glob("view/*/*/*")]
 
 
 def test_a_copy_that_does_not_read_back_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,6 +355,48 @@ def test_every_name_becomes_one_that_disks_take(name: str) -> None:
     assert not set(safe) & set('<>:"/\\|?*\x00')
     assert safe not in {".", ".."}
     assert safe == safe.strip(" ")
+
+
+@pytest.mark.parametrize("size", [5, 2_000_000], ids=["small", "large"])
+@pytest.mark.parametrize("where", ["here", "other disk"])
+def test_a_file_that_is_left_to_the_archive_becomes_the_copy_where_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, size: int
+) -> None:
+    link = os.link
+
+    def refused(source: Path, target: str, **more: bool) -> None:
+        if Path(source).name == "catalogue.part":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, target, **more)
+
+    if where != "here":
+        monkeypatch.setattr(os, "link", refused)
+    archive = Archive(tmp_path / "archive")
+    source = _file(tmp_path, "catalogue.part", b"x" * size)
+    sha256 = hashlib.sha256(b"x" * size).hexdigest()
+    copy = archive.keep(source, client="acme", name="catalogue.csv", at=AT, sha256=sha256, left=True)
+    assert (copy.sha256, copy.size) == (sha256, size)
+    if os.name != "nt":
+        assert copy.path.samefile(source) == (where == "here")
+    assert copy.path.stat().st_mode & 0o222 == 0
+    assert not copy.view.samefile(source)
+    copy.view.write_bytes(b"edited")
+    source.unlink()
+    assert archive.read(sha256) == b"x" * size
+    assert not [*(tmp_path / "archive" / "partial").iterdir()]
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_hash_that_is_said_is_looked_at_as_the_copy_is_read_back(tmp_path: Path, left: bool) -> None:
+    archive = Archive(tmp_path / "archive")
+    source = _file(tmp_path, "catalogue.part", b"evil")
+    sha256 = hashlib.sha256(b"good").hexdigest()
+    with pytest.raises(MistokError, match="does not read back"):
+        archive.keep(source, client="acme", name="catalogue.csv", at=AT, sha256=sha256, left=left)
+    assert not [*archive.journal.entries()]
+    # the next one is kept, and what was wrong is set aside
+    copy = archive.keep(_file(tmp_path, "b", b"good"), client="acme", name="catalogue.csv", at=AT, sha256=sha256)
+    assert archive.read(sha256) == copy.view.read_bytes() == b"good"
 
 
 def test_what_a_killed_run_left_half_written_is_no_copy_and_goes_after_a_day(tmp_path: Path) -> None:

@@ -145,3 +145,44 @@ def test_a_small_file_that_has_grown_is_not_handed_over(transport: LocalTranspor
     assert isinstance(read.error, Changed)
     assert read.data is None
     assert [path for path in tmp_path.iterdir() if path.suffix == ".in"] == []
+
+
+@pytest.mark.parametrize("how", ["system", "nothing", "refused", "half"])
+def test_a_file_is_copied_by_hand_where_the_system_does_not(
+    transport: LocalTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    if how != "system" and not hasattr(os, "copy_file_range"):
+        pytest.skip("nothing here copies by itself")
+
+    def no_more(source: int, target: int, _count: int) -> int:
+        if how == "half":
+            os.write(target, os.read(source, 1000))
+        if how != "nothing":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return 0
+
+    if how != "system":
+        monkeypatch.setattr(os, "copy_file_range", no_more)
+    source = tmp_path / "new"
+    source.write_bytes(b"0123456789" * 100_000)
+    transport.write("", "a.csv", b"old")
+    assert transport.write("", "a.csv", source).size == 1_000_000
+    assert (tmp_path / "root" / "a.csv").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="nothing here copies by itself")
+def test_a_disk_that_is_full_in_the_middle_keeps_the_old_file(
+    transport: LocalTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "copy_file_range", full)
+    transport.write("", "a.csv", b"old")
+    (tmp_path / "new").write_bytes(b"new")
+    with pytest.raises(Transient, match="full"):
+        transport.write("", "a.csv", tmp_path / "new")
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["a.csv"]
+    assert (tmp_path / "root" / "a.csv").read_bytes() == b"old"
+    with pytest.raises(Transient, match="could not be read"):
+        transport.write("", "a.csv", tmp_path / "gone")
