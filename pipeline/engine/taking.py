@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from pipeline.archive import ArchiveItem
-from pipeline.engine import acknowledge, ahead, reading, second, sharing, unread
+from pipeline.engine import acknowledge, ahead, booking, reading, second, sharing, unread
 from pipeline.engine.ahead import Fetch
 from pipeline.engine.inbox import Look, oldest_first
 from pipeline.engine.keeping import LEASE
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 BATCH_BYTES = 64_000_000
 #: Files of a batch at most where a run has but a slice of time: between two of them it makes room for others.
 IN_SLICES = 100
+#: Files of the first batch and of the last one where there are several: the sooner the first files are here, the sooner
+#: their orders are booked while others come, and the fewer are left to be deleted when nothing else is to be done. As
+#: many as are booked together, twice.
+FEW = 2 * booking.AT_ONCE
 TAIL = 4096
 Row = dict[str, Any]
 
@@ -257,14 +261,25 @@ def _age(look: Look) -> tuple[Any, ...]:
     return (first, *oldest_first(look.file, first))
 
 
-def _batches(looks: Sequence[Look], size: int) -> Iterator[list[Look]]:
-    batch: list[Look] = []
-    weight = 0
-    for look in looks:
-        if batch and (len(batch) >= size or weight + look.file.size > BATCH_BYTES):
-            yield batch
-            batch, weight = [], 0
-        batch.append(look)
-        weight += look.file.size
-    if batch:
+def _batches(looks: Sequence[Look], most: int) -> Iterator[list[Look]]:
+    """Batches of ``most`` files at most: a small one first, each twice as large as the one before, a small one last."""
+    start, size = 0, FEW
+    while start < len(looks):
+        batch: list[Look] = []
+        weight = 0
+        for look in looks[start : start + _size(len(looks) - start, min(size, most), most)]:
+            if batch and weight + look.file.size > BATCH_BYTES:
+                break
+            batch.append(look)
+            weight += look.file.size
         yield batch
+        start, size = start + len(batch), 2 * size
+
+
+def _size(left: int, wanted: int, most: int) -> int:
+    """How many of ``left`` files come next. None are left over that would be too few for a thread or a process."""
+    if left - wanted >= ahead.LEAST:
+        return wanted
+    if left - FEW >= ahead.LEAST:
+        return min(left - FEW, most)
+    return min(left, most)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engine.inbox import Verdict, chosen, in_period, judge
+from pipeline.engine import ahead, taking
+from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge
 from pipeline.flow import InboundSettings, Marker
 from pipeline.ports import RemoteFile
 
@@ -144,3 +146,28 @@ def test_a_waiting_file_is_ready_exactly_when_it_is_due(
         assert judge(FILE, known, wants, {"a.xml"}, look.due).verdict is Verdict.READY
     else:
         assert look.verdict is Verdict.READY
+
+
+@given(count=st.integers(0, 3000), most=st.integers(1, 1000))
+def test_batches_take_every_file_once_in_order_and_leave_no_few_over(count: int, most: int) -> None:
+    looks = [Look(replace(FILE, name=f"{number}.xml"), Verdict.READY) for number in range(count)]
+    batches = [*taking._batches(looks, most)]
+    assert [look for batch in batches for look in batch] == looks
+    sizes = [len(batch) for batch in batches]
+    assert all(0 < size <= most for size in sizes)
+    if most >= 2 * taking.FEW and count >= 2 * taking.FEW:
+        assert sizes[0] == taking.FEW
+        assert sizes[-1] < taking.FEW + ahead.LEAST
+        assert min(sizes) >= ahead.LEAST
+
+
+def test_batches_begin_small_grow_and_end_small() -> None:
+    looks = [Look(FILE, Verdict.READY)] * 2000
+    assert [len(batch) for batch in taking._batches(looks, 250)] == [100, 200, *[250] * 6, 100, 100]
+    assert [len(batch) for batch in taking._batches(looks[:150], 250)] == [150]
+    assert [len(batch) for batch in taking._batches(looks[:7], 3)] == [3, 3, 1]
+
+
+def test_a_batch_is_no_heavier_than_memory_allows() -> None:
+    looks = [Look(replace(FILE, size=taking.BATCH_BYTES // 2), Verdict.READY)] * 3
+    assert [len(batch) for batch in taking._batches(looks, 250)] == [2, 1]
