@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +57,8 @@ def check(archive: Archive, tell: Tell = quiet) -> Checked:
     unsound = []
     size = 0
     try:
+        from concurrent.futures import ThreadPoolExecutor  # not for those who keep copies only
+
         with ThreadPoolExecutor(AT_ONCE, "mistok-verify") as pool:
             for done, (sha, sound, length) in enumerate(pool.map(lambda one: _look(archive, one), hashes), 1):
                 size += length

@@ -1,10 +1,13 @@
 """A second process, on another core, for half of a large import: it makes the archive's copies and reads the orders.
 
-It is forked off the run, so that it needs no start and little memory of its own. It is given the bytes of small files,
-puts them into the archive (synced and read back) and decodes them. Everything that the ledger, the server or the target
-sees is done by the run alone, in the same order as ever. Nothing here is needed: both may be done again, so what this
-process does not do (it died, it hangs, a file cannot be read, an answer cannot be passed on) the run does by itself,
-and tells then what is wrong.
+It is given the bytes of small files, puts them into the archive (synced and read back) and decodes them
+(:mod:`pipeline.engine.helping`). Everything that the ledger, the server or the target sees is done by the run alone, in
+the same order as ever. Nothing here is needed: both may be done again, so what this process does not do (it died, it
+hangs, a file cannot be read, an answer cannot be passed on) the run does by itself, and tells then what is wrong.
+
+Where the format reads apart from all else, the process is started anew: forked off the run it would hold half of the
+run's memory a second time, as counting references writes to whatever is used on either side. It is forked for formats
+that need more than their own reader, such as a client's own.
 
 How it is forked, and how it ends, serves the second half of a large catalogue, too (:mod:`pipeline.engine.halves`).
 """
@@ -16,32 +19,39 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import structlog
 
 from pipeline.archive import ArchiveCopy, ArchiveItem
-from pipeline.ports import Decoded
+from pipeline.engine.helping import AT_ONCE, Keep, Read, end_with, serve
+from pipeline.engine.wire import Wire
+from pipeline.ports import Decoded, FormatContext
+from pipeline.ports.formats import ReadApart
+
+__all__ = ["AT_ONCE", "Helpers", "Lost", "Second", "cores", "fork", "launch", "orders_of", "start"]
 
 log = structlog.get_logger("mistok.inbound")
 
-#: Files whose orders are handed back together.
-AT_ONCE = 50
 #: Seconds without an answer after which it is thought to hang.
 PATIENCE = 120.0
 
-#: Windows has neither: then nothing of this is used, and types are checked all the same.
+#: Windows has none of these: then nothing of this is used, and types are checked all the same.
 _fork: Callable[[], int] = getattr(os, "fork", lambda: -1)
+_spawn: Callable[..., int] | None = getattr(os, "posix_spawn", None)
 _KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
-
-Keep = Callable[[Sequence[ArchiveItem]], Sequence[ArchiveCopy]]
-Read = Callable[[ArchiveItem], Decoded]
+#: A process that is started anew looks for modules where the run does.
+_BEGIN = "import sys; sys.path[:] = sys.argv[3:]; from pipeline.engine.helping import main; main()"
+#: What glibc gets for a message goes back to the system as soon as it is free (mallopt(3)).
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
+_WIRE = 3  #: the number that its end of the wire has there
 
 
 class Lost(Exception):
@@ -58,7 +68,7 @@ def cores() -> int:
 class Second:
     """The process, as the run sees it. One thread at a time talks with it (:meth:`turn`)."""
 
-    def __init__(self, pid: int, pipe: Any) -> None:
+    def __init__(self, pid: int, pipe: Wire) -> None:
         self._pid, self._pipe = pid, pipe
         self._turn = threading.Lock()
         self.alive = True
@@ -78,8 +88,8 @@ class Second:
     def give(self, items: Sequence[ArchiveItem]) -> Sequence[ArchiveCopy] | None:
         """Have small files (their bytes) kept; None when they could not be. Raises Lost."""
         try:
-            self._pipe.send_bytes(pickle.dumps(items, pickle.HIGHEST_PROTOCOL))
-        except (OSError, ValueError) as error:
+            self._pipe.send(items)
+        except OSError as error:
             raise Lost from error
         copies: Sequence[ArchiveCopy] | None = pickle.loads(self.answer())  # noqa: S301 - of our own
         return copies
@@ -88,25 +98,24 @@ class Second:
         """Something of ours, which it can unpickle. Raises Lost."""
         try:
             self._pipe.send(words)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise Lost from error
 
     def has_answered(self) -> bool:
         """Whether there is something to hear: an answer, or that it is gone."""
         try:
-            return bool(self._pipe.poll())
-        except (OSError, EOFError):
+            return self._pipe.poll()
+        except OSError:
             return True
 
-    def answer(self, patience: float = PATIENCE) -> bytes:
+    def answer(self, patience: float = PATIENCE) -> bytearray:
         """The next answer: after the copies, the orders of AT_ONCE files each, for :func:`orders_of`. Raises Lost."""
         try:
             if not self._pipe.poll(patience):
                 raise Lost
-            answer: bytes = self._pipe.recv_bytes()
-        except (OSError, EOFError, ValueError) as error:
+            return self._pipe.recv_bytes()
+        except (OSError, EOFError) as error:
             raise Lost from error
-        return answer
 
     def close(self) -> None:
         """It ends, at once."""
@@ -141,7 +150,7 @@ class Helpers:
             self.now.close()
 
 
-def orders_of(answer: bytes) -> Sequence[Decoded | None]:
+def orders_of(answer: bytearray) -> Sequence[Decoded | None]:
     """What was read of each file; None of one that the run has to read by itself."""
     try:
         found: Sequence[Decoded | None] = pickle.loads(answer)  # noqa: S301 - of our own
@@ -151,19 +160,40 @@ def orders_of(answer: bytes) -> Sequence[Decoded | None]:
     return found
 
 
+def launch(root: Path, read: ReadApart, context: FormatContext) -> Second | None:
+    """Start one anew that helps an import with the archive at ``root``; ``context`` is that of each file but its name.
+    None where there is no second core, or it cannot be started so."""
+    if cores() < 2 or _spawn is None or not sys.executable or getattr(sys, "frozen", False):
+        return None
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-c", _BEGIN, str(_WIRE), str(os.getpid()), *map(str, sys.path)]
+    with theirs:
+        files = [
+            *((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)),
+            (os.POSIX_SPAWN_DUP2, theirs.fileno(), _WIRE),
+        ]
+        try:
+            pid = _spawn(sys.executable, command, {**os.environ, **_ALLOCATOR}, file_actions=files)
+        except OSError:  # no room for one more
+            ours.close()
+            return None
+    made = Second(pid, Wire(ours.detach(), PATIENCE))
+    with suppress(Lost):  # that is found out when it is needed
+        made.tell((root, read, context))
+    return made
+
+
 def start(keep: Keep, read: Read) -> Second | None:
     """Fork one that helps an import; None as of :func:`fork`."""
-    return fork(lambda pipe: _serve(pipe, keep, read))
+    return fork(lambda wire: serve(wire, keep, read))
 
 
-def fork(serve: Callable[[Any], None]) -> Second | None:
-    """Fork a process that runs ``serve`` with its end of the pipe, and ends; None where there is no second core, or no
+def fork(work: Callable[[Wire], None]) -> Second | None:
+    """Fork a process that does ``work`` with its end of the wire, and ends; None where there is no second core, or no
     fork. Nothing else may be under way in other threads."""
     if cores() < 2:
         return None
-    from multiprocessing.connection import Pipe
-
-    ours, theirs = Pipe()
+    ours, theirs = socket.socketpair()
     run = os.getpid()
     with warnings.catch_warnings():
         # since Python 3.12, of threads: those that are there sleep, and the child touches nothing of theirs
@@ -177,21 +207,16 @@ def fork(serve: Callable[[Any], None]) -> Second | None:
     if pid == 0:
         try:
             _settle(theirs.fileno(), run)
-            serve(theirs)
+            work(Wire(theirs.fileno()))
         finally:
             os._exit(0)
     theirs.close()
-    return Second(pid, ours)
+    return Second(pid, Wire(ours.detach(), PATIENCE))
 
 
 def _settle(pipe: int, run: int) -> None:
     """In the child: it ends with the run, and has no hold on anything of it."""
-    import ctypes
-
-    set_death_signal = 1  # PR_SET_PDEATHSIG, see prctl(2)
-    ctypes.CDLL(None).prctl(set_death_signal, _KILL)
-    if os.getppid() != run:
-        os._exit(1)
+    end_with(run)
     gc.freeze()  # what the run holds is not looked through, nor let go of
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("SIGTERM", "SIGUSR1", "SIGUSR2"):
@@ -204,42 +229,3 @@ def _settle(pipe: int, run: int) -> None:
             with suppress(OSError):  # that of the listing itself
                 os.fstat(number)
                 os.dup2(nothing, number)
-
-
-def _serve(pipe: Any, keep: Keep, read: Read) -> None:
-    """In the child: answer until the run closes the pipe or ends."""
-    while True:
-        try:
-            items: Sequence[ArchiveItem] = pickle.loads(pipe.recv_bytes())  # noqa: S301 - of our own
-        except EOFError:
-            return
-        try:
-            copies: Sequence[ArchiveCopy] | None = keep(items)
-        except Exception:  # noqa: BLE001 - the run tries it again, and tells what is wrong
-            copies = None
-        pipe.send_bytes(pickle.dumps(copies, pickle.HIGHEST_PROTOCOL))
-        if copies is None:
-            continue
-        for start_at in range(0, len(items), AT_ONCE):
-            pipe.send_bytes(_read(items[start_at : start_at + AT_ONCE], read))
-
-
-def _read(items: Sequence[ArchiveItem], read: Read) -> bytes:
-    found: list[Decoded | None] = []
-    for item in items:
-        try:
-            found.append(read(item))
-        except (Exception, SystemExit):  # noqa: BLE001 - a format may raise anything; the run reads it, and tells
-            found.append(None)
-    try:
-        return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001 - __reduce__ of a client's own class may raise anything; what cannot go is read there
-        return pickle.dumps([_passable(one) for one in found], pickle.HIGHEST_PROTOCOL)
-
-
-def _passable(decoded: Decoded | None) -> Decoded | None:
-    try:
-        pickle.dumps(decoded, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001 - __reduce__ of a client's own class; None: the run reads it by itself, and tells
-        return None
-    return decoded

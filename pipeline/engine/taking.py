@@ -23,6 +23,7 @@ from pipeline.errors import Finding, MistokError, Where
 from pipeline.ledger import files as file_rows
 from pipeline.ledger.tables import FileState
 from pipeline.ports import Decoded, ReadResult, RemoteFile
+from pipeline.ports.formats import ApartFormat
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ def _second(walk: Inbound) -> Second | None:
     if ctx.slice_ends is not None or ctx.is_lent(walk.settings.inbox):
         return None
 
+    form = walk.format
+    if isinstance(form, ApartFormat) and (apart := form.apart(walk.format_settings)) is not None:
+        made = second.launch(ctx.archive.root, apart, walk.format_context(""))
+        if made is not None:
+            return made
     ctx.transport(walk.settings.inbox)  # it is forked while nothing is under way in another thread
 
     def read(item: ArchiveItem) -> Decoded:

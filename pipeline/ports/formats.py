@@ -94,6 +94,23 @@ class OrderFormat(Protocol):
         ...
 
 
+#: Bytes and what is told of their file -> the orders in them, as of :meth:`OrderFormat.decode`.
+ReadApart = Callable[[bytes, FormatContext], Decoded]
+
+
+@runtime_checkable
+class ApartFormat(OrderFormat, Protocol):
+    """An :class:`OrderFormat` that reads in a process of its own which loads little else; a format need not."""
+
+    def apart(self, settings: Any) -> ReadApart | None:
+        """What gives for each file what ``decode`` gives with these settings.
+
+        It can be pickled, and its module loads no more than is needed for reading: no pydantic, no ``pipeline.api``.
+        None: it reads beside everything else only.
+        """
+        ...
+
+
 class OrderStream(Protocol):
     """A file of many orders that was looked through to its end: nothing outside of its orders is wrong with it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from pipeline.errors import Finding, Where
 from pipeline.model import Party, changed
@@ -14,7 +14,9 @@ _WORDS_BEFORE = re.compile(r"^[^\d+]*(?=[\d+(])")
 _WORDS_AROUND = re.compile(r"[^\W\d_]")
 _PATRONYMIC = re.compile(r"(?:ович|евич|йович|івна|ївна|овна|евна)$", re.IGNORECASE)
 _RARE_PATRONYMIC = re.compile(r"(?:[иі]ч|ічна|инична)$", re.IGNORECASE)  # Ілліч, Лукич; but surnames end so as well
-_UKRAINIAN = re.compile(r"\+380([0-9]{9})")
+#: Numbers that are valid as those of Ukrainian mobiles, written as nearly all sites do, by the library's own rules (a
+#: test holds it): it takes a tenth of a millisecond to say the same, and 4 MiB.
+_UKRAINIAN_MOBILE = re.compile(r"\+380(?:790[0-9]{6}|(?:39|50|6[36-8]|7[1-357]|9[1-9])[0-9]{7})")
 
 
 @lru_cache(maxsize=4096)  # one order is asked for the same number several times over
@@ -23,10 +25,10 @@ def phone(text: str, region: str = "UA") -> str:
 
     ``region`` (ISO 3166 alpha-2) reads numbers without a country code. ``8 067 …`` of old habit is read as ``067 …``.
     """
+    if _UKRAINIAN_MOBILE.fullmatch(text):
+        return text
     import phonenumbers
 
-    if (written := _UKRAINIAN.fullmatch(text)) and _ukrainian_mobile().fullmatch(written[1]):
-        return text  # as nearly all sites write it; the library takes a tenth of a millisecond to say the same
     for piece in _BETWEEN_PHONES.split(text):
         part = _WORDS_AROUND.split(_WORDS_BEFORE.sub("", piece))[0]  # "тел. 044 123-45-67 дод. 12"
         digits = re.sub(r"\D", "", part)
@@ -46,19 +48,6 @@ def phone(text: str, region: str = "UA") -> str:
             if phonenumbers.is_valid_number(number):
                 return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
     return ""
-
-
-@cache
-def _ukrainian_mobile() -> re.Pattern[str]:
-    """National numbers that are valid as those of mobiles, by the library's own rules."""
-    import phonenumbers
-
-    rules = phonenumbers.PhoneMetadata.metadata_for_region("UA")
-    mobile = rules.mobile if rules else None
-    every = rules.general_desc if rules else None
-    if mobile is None or every is None or 9 not in mobile.possible_length:
-        return re.compile(r"(?!)")  # rules of another shape: the library is asked
-    return re.compile(rf"(?=(?:{every.national_number_pattern})\Z)(?:{mobile.national_number_pattern})")
 
 
 def edrpou_ok(text: str) -> bool:

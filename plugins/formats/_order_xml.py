@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 
-from pipeline.api import (
+from pipeline.lean import (
     CENT,
     Address,
     DecodedOrder,

@@ -23,7 +23,7 @@ from pipeline.api import (
     XmlPieces,
 )
 from plugins.formats._order_xml import clean
-from plugins.formats.order_xml import NAMESPACE, orders_of, read_orders, rooted, schema_of, sorted_out
+from plugins.formats._order_xml_files import NAMESPACE, orders_of, read_orders, rooted, schema_of, sorted_out
 
 
 def open_stream(path: Path, settings: Any, context: FormatContext, scratch: Path) -> OrderStream | None:

@@ -4,12 +4,19 @@ process: nothing else is different by it, and whatever they do not do the run do
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import psutil
 import pytest
 
 from pipeline.archive import Archive, ArchiveCopy, ArchiveItem
@@ -17,11 +24,12 @@ from pipeline.engine import ahead, second
 from pipeline.engine.context import RunContext
 from pipeline.engine.runtime import Client
 from pipeline.errors import Transient
-from pipeline.ports import Decoded, ReadResult, RemoteFile
+from pipeline.ports import Decoded, FormatContext, ReadResult, RemoteFile
 from pipeline.resources import samples
 from pipeline.texts import T
 from pipeline.transports.local import LocalTransport
-from plugins.formats.order_xml import OrderXml
+from plugins.formats._order_xml_files import Parameters
+from plugins.formats.order_xml import OrderXml, OrderXmlSettings
 from tests.engine.conftest import Shop
 
 FEW = 7
@@ -61,6 +69,30 @@ def read_here(readers: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(second, "cores", lambda: 2)
     assert readers == []
     return names
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a format that reads beside everything else only: the process is the run's own image."""
+    monkeypatch.setattr(OrderXml, "apart", lambda _self, _settings: None)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[second.Second]:
+    """Second processes as they are made."""
+    made: list[second.Second] = []
+
+    def noted(make: Callable[..., second.Second | None]) -> Callable[..., second.Second | None]:
+        def make_one(*words: Any) -> second.Second | None:
+            if (found := make(*words)) is not None:
+                made.append(found)
+            return found
+
+        return make_one
+
+    monkeypatch.setattr(second, "launch", noted(second.launch))
+    monkeypatch.setattr(second, "fork", noted(second.fork))
+    return made
 
 
 def pour(shop: Shop, numbers: Iterable[int] = range(FEW)) -> None:
@@ -132,7 +164,14 @@ def test_a_connection_that_a_system_has_too_is_left_to_it(
 
 
 @forks
-def test_the_second_process_keeps_and_reads_what_comes_in_large_batches(shop: Shop, read_here: list[str]) -> None:
+@pytest.mark.parametrize("way", ["launch", "fork"])
+def test_the_second_process_keeps_and_reads_what_comes_in_large_batches(
+    shop: Shop, read_here: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "fork":
+        request.getfixturevalue("forked")
+    else:
+        monkeypatch.setattr(second, "fork", lambda _work: pytest.fail("it is started anew"))
     pour(shop)
     assert shop.run().counts == {"files": FEW, "created": FEW, "acknowledged": FEW}
     assert read_here == ["006.xml"], "the last batch is one file"
@@ -160,6 +199,118 @@ def in_the_other(act: Callable[[], None]) -> Callable[[], None]:
 
 
 @forks
+@pytest.mark.parametrize("at", ["archived", "the end"])
+def test_when_it_is_killed_the_run_goes_on(
+    shop: Shop, read_here: list[str], made: list[second.Second], monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """One that was started anew: before it has kept what it was given, or before it has read it."""
+    pour(shop, range(8))
+    give = second.Second.give
+
+    def killed(self: second.Second, items: Sequence[ArchiveItem]) -> Sequence[ArchiveCopy] | None:
+        if len(made) == 1 and at == "archived":
+            os.kill(self._pid, second._KILL)
+        copies = give(self, items)
+        if len(made) == 1:
+            os.kill(self._pid, second._KILL)
+        return copies
+
+    monkeypatch.setattr(second.Second, "give", killed)
+    assert shop.run().counts == {"files": 8, "created": 8, "acknowledged": 8}
+    assert len(made) == 2
+    assert "007.xml" not in read_here
+    whole(shop, 8)
+
+
+@forks
+def test_one_that_cannot_be_started_anew_is_forked(
+    shop: Shop, read_here: list[str], made: list[second.Second], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(shop.inbox / "nowhere"))
+    pour(shop)
+    assert shop.run().counts["created"] == FEW
+    assert [one.alive for one in made] == [False]
+    assert read_here == ["006.xml"]
+
+
+@forks
+def test_one_that_does_not_come_up_is_lost(shop: Shop, read_here: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second, "_BEGIN", "import no_such_module")
+    pour(shop)
+    assert shop.run().counts["created"] == FEW
+    assert len(read_here) == FEW
+    whole(shop)
+
+
+def test_a_format_that_was_made_of_the_built_in_one_reads_for_itself() -> None:
+    class Own(OrderXml):
+        pass
+
+    assert OrderXml().apart(OrderXmlSettings()) is not None
+    assert Own().apart(OrderXmlSettings()) is None
+    assert {one.name for one in fields(Parameters)} == set(OrderXmlSettings.model_fields)
+
+
+def test_what_is_started_anew_loads_little() -> None:
+    """All else is some 15 MiB, and a tenth of a second."""
+    code = (
+        "import pickle, sys\n"
+        "from pipeline.engine import helping\n"
+        f"read, data, context = pickle.loads({pickle.dumps(reading())!r})\n"
+        "assert read(data, context).orders[0].order\n"
+        "print(*sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+    loaded = set(said.stdout.split())
+    assert "lxml.etree" in loaded
+    unasked = {
+        "pydantic",
+        "sqlalchemy",
+        "structlog",
+        "paramiko",
+        "babel",
+        "asyncio",
+        "phonenumbers",
+        "multiprocessing",
+        "typing_extensions",
+    }
+    assert loaded & (unasked | {"pipeline.api", "pipeline.flow", "plugins.formats.order_xml"}) == set()
+
+
+def reading() -> tuple[Any, bytes, FormatContext]:
+    read = OrderXml().apart(OrderXmlSettings())
+    zone = ZoneInfo("Europe/Kyiv")
+    return read, ORDER.encode(), FormatContext("shop", zone, "UAH", "uk-UA", datetime.now(zone), "a.xml")
+
+
+@forks
+def test_it_ends_with_the_run_that_started_it(tmp_path: Path) -> None:
+    """Killed, so that it could not say good-bye."""
+    code = (
+        "import os, pickle, signal, sys\n"
+        "from pathlib import Path\n"
+        "from pipeline.engine import second\n"
+        "second.cores = lambda: 2\n"
+        f"read, _data, context = pickle.loads({pickle.dumps(reading())!r})\n"
+        f"one = second.launch(Path({str(tmp_path)!r}), read, context)\n"
+        "assert one.give([]) == []\n"
+        "print(one._pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
+    pid = int(said.stdout)
+    eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+def eventually(so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 120
+    while not so():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@forks
+@pytest.mark.usefixtures("forked")
 def test_when_it_dies_the_run_goes_on_and_it_is_started_once_more(
     shop: Shop, read_here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +330,7 @@ def test_when_it_dies_the_run_goes_on_and_it_is_started_once_more(
 
 
 @forks
+@pytest.mark.usefixtures("forked")
 def test_what_it_cannot_keep_the_run_keeps(shop: Shop, read_here: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pour(shop, range(6))
     keep = Archive.keep_many
@@ -199,6 +351,7 @@ def test_what_it_cannot_keep_the_run_keeps(shop: Shop, read_here: list[str], mon
 
 
 @forks
+@pytest.mark.usefixtures("forked")
 def test_an_answer_that_cannot_be_passed_on_is_read_by_the_run(
     shop: Shop, read_here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,17 +372,7 @@ def test_an_answer_that_cannot_be_passed_on_is_read_by_the_run(
 
 
 @forks
-def test_it_ends_with_the_import(shop: Shop, read_here: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[second.Second] = []
-    start = second.start
-
-    def noted(*words: Any) -> second.Second | None:
-        found = start(*words)
-        assert found is not None
-        made.append(found)
-        return found
-
-    monkeypatch.setattr(second, "start", noted)
+def test_it_ends_with_the_import(shop: Shop, read_here: list[str], made: list[second.Second]) -> None:
     pour(shop, range(6))
     assert shop.run().counts["created"] == 6
     assert [one.alive for one in made] == [False]

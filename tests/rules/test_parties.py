@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Where
 from pipeline.model import Party
-from pipeline.rules.parties import edrpou_ok, full_name, normal_party, party_findings, phone, rntrc_ok, tidy
+from pipeline.rules.parties import (
+    _UKRAINIAN_MOBILE,
+    edrpou_ok,
+    full_name,
+    normal_party,
+    party_findings,
+    phone,
+    rntrc_ok,
+    tidy,
+)
 
 KYIVSTAR = "+380671234567"
 
@@ -150,3 +161,21 @@ def test_a_party_that_is_right_already_is_the_same_one() -> None:
     party = Party(last_name="Шевченко", phone=KYIVSTAR, email="olena@example.com")
     assert normal_party(party) is party
     assert normal_party(replace(party, last_name=" Шевченко\u200b")) == party
+
+
+def test_a_number_that_is_told_at_once_is_one_that_the_library_knows() -> None:
+    rules = phonenumbers.PhoneMetadata.metadata_for_region("UA")
+    assert rules is not None
+    assert rules.mobile is not None
+    assert rules.general_desc is not None
+    assert 9 in rules.mobile.possible_length
+    both = [re.compile(one.national_number_pattern or "") for one in (rules.mobile, rules.general_desc)]
+    known = 0
+    for first in range(100_000):
+        number = f"{first:05}4321"
+        valid = all(one.fullmatch(number) for one in both)
+        assert bool(_UKRAINIAN_MOBILE.fullmatch(f"+380{number}")) == valid, number
+        known += valid
+    assert known > 10_000
+    for wrong in ("+38067123456", "+3806712345678", "+380671234567\n", "380671234567", "+38067123456٧"):
+        assert not _UKRAINIAN_MOBILE.fullmatch(wrong)
