@@ -31,6 +31,7 @@ from pathlib import Path
 import structlog
 
 from pipeline.archive import ArchiveCopy, ArchiveItem
+from pipeline.engine import passing
 from pipeline.engine.helping import AT_ONCE, Keep, Read, end_with, serve
 from pipeline.engine.wire import Wire
 from pipeline.ports import Decoded, FormatContext
@@ -88,7 +89,7 @@ class Second:
     def give(self, items: Sequence[ArchiveItem]) -> Sequence[ArchiveCopy] | None:
         """Have small files (their bytes) kept; None when they could not be. Raises Lost."""
         try:
-            self._pipe.send(items)
+            self._pipe.send_bytes(passing.dumps(items))
         except OSError as error:
             raise Lost from error
         copies: Sequence[ArchiveCopy] | None = pickle.loads(self.answer())  # noqa: S301 - of our own
