@@ -12,7 +12,7 @@ import linecache
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -159,9 +159,9 @@ def asker(name: str, parameters: Mapping[str, object]) -> Asker:
     return cast("Asker", opened)
 
 
-def own_plugins(folder: Path | None) -> frozenset[tuple[str, str]]:
-    """Kind and name of the plugins of a client's folder, which are loaded into this process. Raises ConfigError."""
-    return frozenset((_kind(one), one.name) for source in own_sources(folder) for one in records_of(source))
+def own_plugins(sources: Iterable[Source]) -> frozenset[tuple[str, str]]:
+    """Kind and name of the plugins of a client's own, which are loaded into this process. Raises ConfigError."""
+    return frozenset((_kind(one), one.name) for source in sources for one in records_of(source))
 
 
 def own_sources(folder: Path | None) -> tuple[Source, ...]:

@@ -212,9 +212,9 @@ def _look_here(
 def _own_systems(config: ClientConfig) -> frozenset[str]:
     """The types of systems that the client's own plugins are."""
     from pipeline.engine.ownplugins import plugin_folder
-    from pipeline.registry import own_plugins
+    from pipeline.registry import own_plugins, own_sources
 
-    return frozenset(name for kind, name in own_plugins(plugin_folder(config)) if kind == "system")
+    return frozenset(name for kind, name in own_plugins(own_sources(plugin_folder(config))) if kind == "system")
 
 
 _ORDER = (common.DONE, common.WAITING, common.UNREACHABLE, common.WRONG)

@@ -223,27 +223,30 @@ def context_of_a_verb(*more: str) -> Any:
 
 
 def _read(folder: Path, environ: Mapping[str, str] | None) -> Read:
-    from pipeline.engine.ownplugins import plugin_folder as own_plugins
-    from pipeline.registry import own_sources
+    from pipeline.engine.ownplugins import plugin_folder as folder_of_plugins
+    from pipeline.registry import own_plugins, own_sources
 
     found = read_client(folder, environ=environ)
     if found.config is None:
         return Read(found)
     try:
-        sources = own_sources(own_plugins(found.config))
+        sources = own_sources(folder_of_plugins(found.config))
+        own = own_plugins(sources)
     except ConfigError as error:  # it was edited a moment ago
         return Read(Found(folder, None, error.findings, found.own))
-    tells = any(is_own(type(one.params)) for one in found.config.alerts.channels)
+    tells = any(("channel", one.type) in own for one in found.config.alerts.channels)
     payload = (sources, pickle.dumps(found.config), tells)
     escalates = bool(found.config.alerts.escalate)
     if not sources:
         return Read(found, payload, escalates=escalates)
-    known_to_all = Found(folder, without_own(found.config), own=found.own)
+    known_to_all = Found(folder, without_own(found.config, own), own=found.own)
     return Read(known_to_all, payload, own=True, tells_itself=tells, escalates=escalates)
 
 
-def without_own(config: ClientConfig) -> ClientConfig:
-    """The config without anything that only the client's own plugins can read."""
+def without_own(config: ClientConfig, own: frozenset[tuple[str, str]]) -> ClientConfig:
+    """The config without anything that only the client's own plugins (``own``: their kinds and names) can read or do:
+    a channel of theirs may have the settings of any other one, or none.
+    """
     connections = {
         name: spec.model_copy(
             update={"params": known(spec.params), "format_params": _known_or_none(spec.format_params)}
@@ -266,8 +269,8 @@ def without_own(config: ClientConfig) -> ClientConfig:
     alerts = config.alerts
     alerts = alerts.model_copy(
         update={
-            "channels": tuple(one for one in alerts.channels if not is_own(type(one.params))),
-            "escalate": tuple(one for one in alerts.escalate if not is_own(type(one.channel.params))),
+            "channels": tuple(one for one in alerts.channels if ("channel", one.type) not in own),
+            "escalate": tuple(one for one in alerts.escalate if ("channel", one.channel.type) not in own),
         }
     )
     return config.model_copy(update={"connections": connections, "jobs": jobs, "alerts": alerts})

@@ -33,6 +33,8 @@ log = structlog.get_logger("mistok.config")
 
 #: Seconds between two looks at the files; an edit counts when two looks see the same.
 LOOK_EVERY = 1.0
+#: Seconds between two looks whether a check is through, at most.
+LISTEN_EVERY = 0.5
 #: Seconds that a check may take.
 CHECK_LIMIT = 60.0
 #: Seconds after which a check that gave no answer is tried again, though nobody touched the files.
@@ -47,12 +49,31 @@ class Verdict:
     changed: bool = False
 
 
+class Turns:
+    """So many checks at once, of clients that are watched by one loop: hundreds may be edited in one moment."""
+
+    def __init__(self, size: float = float("inf")) -> None:
+        self._free = size
+
+    def take(self) -> bool:
+        """Whether one may begin now."""
+        if self._free < 1:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
+        """It is over."""
+        self._free += 1
+
+
 class ConfigWatch:
     """Watches the files of one config. Nothing here blocks: :meth:`look` is called by the service's own loop.
 
     ``refused``: the hash of an edited config that is right, but could not be taken up; it is left alone until it is
     edited again. ``environ``: where its secrets are looked up (this process's own environment by default). ``more``:
-    another file that decides what it is, beside those that it names. ``every``: seconds between two looks.
+    another file that decides what it is, beside those that it names. ``every``: seconds between two looks. ``turns``:
+    when a check may begin.
     """
 
     def __init__(
@@ -63,8 +84,11 @@ class ConfigWatch:
         environ: Callable[[], Mapping[str, str]] | None = None,
         more: Path | None = None,
         every: float | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._path = config.source
+        self._turns = turns or Turns()
+        self._waits = False  #: for its turn
         self._environ, self._more = environ, (more,) if more else ()
         self._every = LOOK_EVERY if every is None else every
         # what the service works by, so that an edit that was taken back is none; no secret can be guessed by it
@@ -85,6 +109,8 @@ class ConfigWatch:
         now = time.monotonic()
         if self._check is not None:
             return self._listen(now)
+        if self._waits:
+            return self._begin(now)
         if now < self._next:
             return None
         self._next = now + self._every
@@ -98,6 +124,11 @@ class ConfigWatch:
             return self._begin(now)
         return None
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a check runs: its answer is looked for by :meth:`look`."""
+        return self._check is not None
+
     def close(self) -> None:
         """End a check under way."""
         if self._check is not None:
@@ -107,9 +138,13 @@ class ConfigWatch:
         if self._answer is not None:
             self._answer.close()
             self._answer = None
+            self._turns.give_back()
 
     def _begin(self, now: float) -> Verdict | None:
         self._again = float("inf")
+        self._waits = not self._turns.take()
+        if self._waits:
+            return None
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the check; a pipe could fill up
         command = [sys.executable, "-m", "pipeline.engine.configwatch", str(self._path), self._salt]
         try:

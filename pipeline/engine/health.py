@@ -76,6 +76,7 @@ class Service:
     last: datetime | None = None
     age: timedelta | None = None
     other_config: bool = False  #: it works by another config than the one in the file
+    source: str = ""  #: the file of the config that it works by, on its machine
     #: Of one that is a worker beside others: what of the client lies in the queue.
     queue: Mapping[str, Any] | None = None
 
@@ -292,6 +293,7 @@ def _service(config: ClientConfig, beat: Beat, now: datetime, max_age: timedelta
         beat.at,
         age,
         bool(value.get("config_hash")) and value["config_hash"] != config.config_hash,
+        str(value.get("config", "")),
         value.get("queue"),
     )
 

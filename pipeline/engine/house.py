@@ -26,8 +26,8 @@ from pipeline.alerts.deliverer import Deliverer
 from pipeline.config.clients import ENVIRONMENT, Found, Roster, Stamp, own_environment, stamp_of, without_twins
 from pipeline.config.load import files_of
 from pipeline.config.masking import mask
-from pipeline.engine.clientread import Read, Reading
-from pipeline.engine.configwatch import ConfigWatch
+from pipeline.engine.clientread import AT_ONCE, Read, Reading, has_own
+from pipeline.engine.configwatch import ConfigWatch, Turns
 from pipeline.engine.history import record_config
 from pipeline.engine.inotify import inotify, shared_watch
 from pipeline.engine.nursery import ClientPool, Left, Nursery, boot_of, has_left
@@ -74,6 +74,7 @@ class Member:
     again_at: float = 0.0
     again_in: float = FIRST_AGAIN
     next: float = float("inf")  #: when its next turn is
+    waits: bool = False  #: to be read apart, behind others
     going: bool = False  #: its folder is gone
 
     @property
@@ -121,6 +122,9 @@ class House:
         self._tellers = Tellers(_channel_failed)
         self._hinted: deque[Member] = deque()  #: by other threads, too
         self._to_open: list[Member] = []
+        self._to_read: deque[Member] = deque()  #: those with plugins of their own, which are read apart, some at once
+        self._under_way: list[Member] = []
+        self._turns = Turns(AT_ONCE)
         self._look_at = 0.0
         self._said_begun = False
         self._pace = Pace()
@@ -324,6 +328,9 @@ class House:
             self.members[folder] = Member(folder)
         for member in self.members.values():
             with self._guarded(member):
+                if has_own(member.folder):
+                    self._wait_to_be_read(member)
+                    continue
                 member.reading = Reading(member.folder, self._nursery.how, self.environ)
                 if (result := member.reading.result()) is not None:
                     member.read, member.reading = result, None
@@ -363,7 +370,7 @@ class House:
         if changes:
             self._set_pace()
         for member in self.members.values():
-            if member.supervisor is not None or member.reading is not None or member in self._to_open:
+            if member.supervisor is not None or member.reading is not None or member.waits or member in self._to_open:
                 continue
             if self._reread or now >= member.again_at or (member.stamp and _stamp(member.folder) != member.stamp):
                 member.read, member.findings = None, ()
@@ -378,12 +385,34 @@ class House:
             with self._guarded(member):
                 if member.read is not None:
                     self._open(member, member.read)
+                elif has_own(member.folder):
+                    self._wait_to_be_read(member)
                 else:
                     member.reading = Reading(member.folder, self._nursery.how, self.environ)
                     self._read(member)
-        if not self._said_begun and not self._to_open and not any(one.reading for one in self.members.values()):
+        self._read_some()
+        under_way = self._to_open or self._to_read or any(one.reading for one in self.members.values())
+        if not self._said_begun and not under_way:
             self._said_begun = True
             self.begun()
+
+    def _wait_to_be_read(self, member: Member) -> None:
+        member.waits = True
+        self._to_read.append(member)
+
+    def _read_some(self) -> None:
+        """Begin to read those that wait for it, as many as may be under way."""
+        self._under_way = [one for one in self._under_way if one.reading is not None]
+        while self._to_read and len(self._under_way) < AT_ONCE:
+            member = self._to_read.popleft()
+            member.waits = False
+            if self.members.get(member.folder) is not member or member.reading is not None:
+                continue
+            with self._guarded(member):
+                member.reading = Reading(member.folder, self._nursery.how, self.environ)
+                self._under_way.append(member)
+                self._read(member)
+            self._under_way = [one for one in self._under_way if one.reading is not None]
 
     def _read(self, member: Member) -> None:
         assert member.reading is not None
@@ -434,6 +463,7 @@ class House:
                     environ=lambda: Found(member.folder, own=own_environment(member.folder)).environ(self.environ),
                     more=member.folder / ENVIRONMENT,
                     every=LOOK_EVERY,
+                    turns=self._turns,
                 ),
             )
             self._tell(client, read)
@@ -495,6 +525,7 @@ class House:
                 continue
             member.supervisor.edited = False
         self._to_open.clear()
+        self._to_read.clear()
         for member in list(self.members.values()):
             if member.supervisor is not None and member.next > time.monotonic():
                 self._plan(member, 0.0)

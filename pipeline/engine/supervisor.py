@@ -22,7 +22,7 @@ from pipeline import __version__
 from pipeline.archive import Archive
 from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig
 from pipeline.engine import alarms, asking, backoff, history, quiet, sharing
-from pipeline.engine.configwatch import ConfigWatch, Verdict
+from pipeline.engine.configwatch import LISTEN_EVERY, ConfigWatch, Verdict
 from pipeline.engine.desks import Desk
 from pipeline.engine.endings import stopped, timed_out, worker_lost
 from pipeline.engine.hooks import Hooks, start_hooks
@@ -266,6 +266,8 @@ class Supervisor:
         """Seconds until the next turn, when nothing comes before."""
         now = time.monotonic()
         waits = [self._pace.longest_wait]
+        if self._edits is not None and self._edits.under_way:
+            waits.append(LISTEN_EVERY)
         if self.scheduler is not None and not self._stops and (seconds := self.scheduler.idle()) is not None:
             waits.append(seconds)
         if (moment := self.pool.next_moment()) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -458,3 +459,22 @@ def test_of_many_a_wrong_config_does_not_hide_the_service(
     assert "`wacth`" in bravo["troubles"][0]
     words = " ".join(mistok("--language", "en", "status", str(folder), cwd=folder).out.split())
     assert "served by the old one" in words
+
+
+@pytest.mark.full
+def test_of_many_a_copied_folder_with_a_wrong_config_is_served_by_nobody(
+    place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("clients")
+    shutil.copytree(place, folder / "acme")
+    with opened(folder / "acme"):
+        pass
+    beat(folder / "acme", config=str(folder / "acme" / "config.yaml"), host=platform.node())
+    shutil.copytree(folder / "acme", folder / "copy")  # with the words of the service in its ledger
+    path = folder / "copy" / "config.yaml"
+    path.write_text(path.read_text("utf-8").replace("watch: true", "wacth: true"), "utf-8")
+    said = mistok("--language", "en", "status", str(folder), "--json", cwd=folder)
+    acme, copy = said.json()["clients"]
+    assert acme["level"] != "down"
+    assert (copy["level"], copy["served"]) == ("wrong", False)
+    assert not any("goes on" in words for words in copy["troubles"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -98,11 +99,21 @@ def _wrong(found: Found, age: timedelta) -> Standing:
     if examined is None:
         return Standing(found.name, found.folder, "wrong", troubles=told)
     config, now = examined
-    alive = any(service.life in (health.Life.ALIVE, health.Life.STANDBY) for service in now.services)
+    alive = any(_serves(service, found.source) for service in now.services)
     if alive:
         told = (*told, T("The service goes on with the config that it has."))
     last = now.last_begun.astimezone(config.zone) if now.last_begun else None
     return Standing(found.name, found.folder, "wrong", last, (), sum(now.cards.values()), told, served=alive)
+
+
+def _serves(service: health.Service, source: Path) -> bool:
+    """Whether it is at work by the config before the one in this file. A folder that somebody copied has the words of
+    the service of the other one in its ledger, too, or shares it.
+    """
+    alive = service.life in (health.Life.ALIVE, health.Life.STANDBY)
+    if not alive or not service.source or service.host != platform.node():
+        return alive  # where another machine has the client's folder is its own affair
+    return Path(service.source).resolve() == source.resolve()
 
 
 def worst(standings: Sequence[Standing]) -> str:

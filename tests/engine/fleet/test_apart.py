@@ -213,12 +213,14 @@ def roster(folder: Path) -> Clients:
     return Clients(folder, how=lambda: get_context("spawn"))
 
 
-def test_one_with_a_plugin_of_its_own_joins_when_it_was_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", ["Ring", "Settings"])
+def test_one_with_a_plugin_of_its_own_joins_when_it_was_read(tmp_path: Path, settings: str) -> None:
     clients.write(tmp_path, "acme")
     own = clients.write(tmp_path, "own")
-    with_plugin(own.parent, GOOD + BELL)
+    with_plugin(own.parent, GOOD + BELL.replace("Ring, Bell", f"{settings}, Bell"))
     text = own.read_text("utf-8") + "  counts: {every: 1h, steps: [{step: own-step}]}\n"
-    own.write_text(text + "alerts: {channels: [{type: bell}]}\n", encoding="utf-8")
+    alerts = "alerts: {channels: [{type: bell}], escalate: [{name: boss, channel: {type: bell}}]}\n"
+    own.write_text(text + alerts, encoding="utf-8")
     found = roster(tmp_path)
     try:
         found.wait(for_all=False)
@@ -231,6 +233,8 @@ def test_one_with_a_plugin_of_its_own_joins_when_it_was_read(tmp_path: Path) -> 
         assert sorted(own_one.config.jobs) == ["counts", "orders"]
         assert own_one.tells, "by a channel that this process does not know"
         assert not own_one.config.alerts.channels
+        assert own_one.escalates
+        assert not own_one.config.alerts.escalate
         assert "own-step" in own_one.config.jobs["counts"].steps[0].step
         assert not [name for name in sys.modules if "own" in name and str(tmp_path) in str(sys.modules[name])]
     finally:
