@@ -54,7 +54,7 @@ from pipeline.flow import (
     Wanted,
 )
 from pipeline.http import HttpClient, Reply
-from pipeline.manyrows import insert_rows, look_up, run_rows
+from pipeline.manyrows import change, insert_rows, look_up, run_rows
 from pipeline.model import (
     CENT,
     Address,
@@ -72,6 +72,7 @@ from pipeline.model import (
     StockLevel,
     Variant,
     cents,
+    changed,
 )
 from pipeline.picking import PATHS, Comment, FromOrder, Pick, filled, mapped, picked, said_in_order
 from pipeline.ports import (
@@ -456,6 +457,8 @@ __all__ = [
     "added_tax",
     "at_line",
     "cents",
+    "change",
+    "changed",
     "check_foreign",
     "check_items",
     "columns_of",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select, Table
-    from sqlalchemy.sql.dml import Insert, Update
+    from sqlalchemy.sql.dml import Delete, Insert, Update
 
 #: A column's name in the rows; what makes of its value what the driver takes (None: it is taken as it is); whether
 #: equal values are written alike, which is not so of JSON (1 and true).
@@ -61,6 +61,16 @@ def look_up(conn: Connection, statement: Select[Any], **given: Any) -> Sequence[
         if prepared is not None and asked is not None:
             return prepared.told(conn.exec_driver_sql(*asked).all())
     return conn.execute(statement, given).all()
+
+
+def change(conn: Connection, statement: Update | Delete, **given: Any) -> int:
+    """Run ``statement`` once for its parameters, which are given as to :func:`look_up`; gives how many rows it met."""
+    if conn.dialect.name == "sqlite":
+        prepared = _prepared_look_up(statement, _Same(conn.dialect))
+        asked = prepared.asked(given) if prepared is not None else None
+        if asked is not None:
+            return conn.exec_driver_sql(*asked).rowcount
+    return conn.execute(statement, given).rowcount
 
 
 _Process = Callable[[Any], Any] | None
@@ -118,12 +128,12 @@ class _LookUp:
 
 
 @lru_cache(maxsize=128)
-def _prepared_look_up(statement: Select[Any], same: _Same) -> _LookUp | None:
+def _prepared_look_up(statement: Select[Any] | Update | Delete, same: _Same) -> _LookUp | None:
     """None: it has something that is written only when it is run."""
     compiled: Any = statement.compile(dialect=same.dialect)
     if compiled.literal_execute_params:
         return None
-    return _LookUp(compiled, same.dialect, list(statement.selected_columns))
+    return _LookUp(compiled, same.dialect, list(getattr(statement, "selected_columns", ())))
 
 
 def _column(given: list[Any], make: Callable[[Any], Any] | None, alike: bool) -> list[Any]:

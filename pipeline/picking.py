@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -118,18 +119,18 @@ def picked(
     """
     match pick:
         case None:
-            return Choice(field=field, value="", by="target"), ""
+            return _choice(field=field, value="", by="target"), ""
         case str():
-            return Choice(field=field, value=pick, by="config", keys=(key,)), ""
+            return _choice(field=field, value=pick, by="config", keys=(key,)), ""
         case FromOrder():
             raw = said_in_order(order, pick.path)
             if not raw:
                 if pick.otherwise:
                     return (
-                        Choice(field=field, value=pick.otherwise, by="config", keys=((*key, "else"),), path=pick.path),
+                        _choice(field=field, value=pick.otherwise, by="config", keys=((*key, "else"),), path=pick.path),
                         "",
                     )
-                return Choice(field=field, value="", by="target", keys=((*key, "from"),), path=pick.path), ""
+                return _choice(field=field, value="", by="target", keys=((*key, "from"),), path=pick.path), ""
             keys: tuple[Keys, ...] = ((*key, "from"),)
             by: By = "order"
             said = raw
@@ -138,14 +139,20 @@ def picked(
             found = mapped(field, said, mappings, people)
             if found.by != "order":
                 by, keys = found.by, (*keys, *found.keys)
-            return Choice(field=field, value=found.value, by=by, keys=keys, said=raw, path=pick.path), said
+            return _choice(field=field, value=found.value, by=by, keys=keys, said=raw, path=pick.path), said
 
 
 def mapped(field: str, said: str, mappings: Mappings, people: Collection[tuple[str, str]] = ()) -> Choice:
     """What is meant by what an order says, by the mappings; itself where none says otherwise."""
     meant = mappings.get((field, said))
     if meant is None:
-        return Choice(field=field, value=said, by="order", said=said)
+        return _choice(field=field, value=said, by="order", said=said)
     if (field, said) in people:
-        return Choice(field=field, value=meant, by="person", said=said)
-    return Choice(field=field, value=meant, by="config", keys=(("mappings", field, said),), said=said)
+        return _choice(field=field, value=meant, by="person", said=said)
+    return _choice(field=field, value=meant, by="config", keys=(("mappings", field, said),), said=said)
+
+
+@lru_cache(maxsize=512)
+def _choice(*, field: str, value: str, by: By, keys: tuple[Keys, ...] = (), said: str = "", path: str = "") -> Choice:
+    """Most orders of a run are given the very same: one is kept of each."""
+    return Choice(field=field, value=value, by=by, keys=keys, said=said, path=path)

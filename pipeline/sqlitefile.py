@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pipeline.jsonwords import writer
+
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
 #: Statements that are kept compiled.
 KEPT = 1000
+_to_json = writer()
 
 
 def file_engine(
@@ -23,7 +26,8 @@ def file_engine(
 ) -> Engine:
     """An engine for the SQLite file that ``url`` names, as ``create_engine`` makes it. Nothing is opened.
 
-    ``to_json`` writes JSON columns; engines with the same one share. Raises sqlalchemy.exc.ArgumentError.
+    ``to_json`` writes JSON columns (without it: as ``json.dumps`` does); engines with the same one share. Raises
+    sqlalchemy.exc.ArgumentError.
     """
     from sqlalchemy import Engine, event
 
@@ -44,7 +48,7 @@ def _first(driver: str, to_json: Callable[[Any], str] | None) -> Engine:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    engine = create_engine(f"{driver}://", json_serializer=to_json, poolclass=NullPool)
+    engine = create_engine(f"{driver}://", json_serializer=to_json or _to_json, poolclass=NullPool)
     with engine.connect():
         pass
     return engine

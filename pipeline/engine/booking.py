@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ from pipeline.flow import CreateDocument, HoldOrder, NothingToDo
 from pipeline.ledger import cards, revisions
 from pipeline.ledger import files as file_rows
 from pipeline.ledger import orders as order_rows
+from pipeline.ledger.store import Written, to_json
 from pipeline.ledger.tables import FileState, OrderState
 from pipeline.model import Order, cents
 from pipeline.ports import Decoded, DocumentDraft, DocumentOutcome, DocumentRef, Documents, finished
@@ -215,13 +217,26 @@ def decided(ctx: RunContext, settings: Settings, choices: Sequence[Choice]) -> d
     steps = [spec.params for spec in job.steps] if job else []
     # the very same one, as a rule: comparing two is work for each order
     number = next((place for place, params in enumerate(steps) if params is settings or params == settings), 0)
-    return {
+    head = {
         "config": ctx.config.config_hash,
         "job": ctx.job,
         "step": number,
         "at": ctx.clock.now().isoformat(),
-        "choices": [choice.to_json() for choice in choices],
     }
+    try:
+        kept, words = _in_words(tuple(choices))
+    except TypeError:  # of a client's step, which gives what cannot be compared
+        return {**head, "choices": [choice.to_json() for choice in choices]}
+    made = Written({**head, "choices": kept})
+    made.words = f'{to_json(head)[:-1]},"choices":{words}}}'
+    return made
+
+
+@lru_cache(maxsize=256)
+def _in_words(choices: tuple[Choice, ...]) -> tuple[list[dict[str, Any]], str]:
+    """Choices as the ledger keeps them. Nearly all orders of a run have the same: they are written once."""
+    kept = [choice.to_json() for choice in choices]
+    return kept, to_json(kept)
 
 
 def document_columns(ref: DocumentRef, now: datetime) -> dict[str, Any]:

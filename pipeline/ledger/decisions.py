@@ -9,15 +9,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.ledger.tables import decisions, mappings, row_dict
+from pipeline.manyrows import look_up
 
 Row = dict[str, Any]
 _CHUNK = 400
+_MAPPINGS = sa.select(mappings.c.kind, mappings.c.code, mappings.c.meant).where(
+    mappings.c.client == sa.bindparam("client")
+)
 
 
 def mappings_of(conn: sa.Connection, client: str) -> dict[tuple[str, str], str]:
     """Every mapping of the client: (kind, code) -> what is meant."""
-    query = sa.select(mappings.c.kind, mappings.c.code, mappings.c.meant).where(mappings.c.client == client)
-    return {(row.kind, row.code): row.meant for row in conn.execute(query)}
+    return {(kind, code): meant for kind, code, meant in look_up(conn, _MAPPINGS, client=client)}
 
 
 def mapping_of(conn: sa.Connection, client: str, kind: str, code: str) -> str | None:

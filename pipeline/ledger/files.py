@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.errors import Finding
 from pipeline.ledger.tables import FileState, files, row_dict, set_each
-from pipeline.manyrows import insert_rows, look_up
+from pipeline.manyrows import change, insert_rows, look_up
 from pipeline.ports import RemoteFile
 
 Row = dict[str, Any]
@@ -80,8 +81,14 @@ def update(conn: sa.Connection, ids: Collection[int], now: datetime, **values: A
     """Set the same values on several rows."""
     known = sorted(ids)
     for start in range(0, len(known), _CHUNK):
-        where = files.c.id.in_(known[start : start + _CHUNK])
-        conn.execute(files.update().where(where).values(updated=now, **values))
+        new = {f"new_{name}": value for name, value in values.items()}
+        change(conn, _set_all(tuple(values)), ids=known[start : start + _CHUNK], new_updated=now, **new)
+
+
+@lru_cache(maxsize=64)
+def _set_all(columns: tuple[str, ...]) -> sa.Update:
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in ("updated", *columns)}
+    return files.update().where(files.c.id.in_(sa.bindparam("ids", expanding=True))).values(values)
 
 
 def update_each(conn: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
@@ -126,9 +133,24 @@ def among(conn: sa.Connection, ids: Collection[int], state: FileState) -> set[in
     found: set[int] = set()
     known = sorted(ids)
     for start in range(0, len(known), _CHUNK):
-        query = sa.select(files.c.id).where(files.c.id.in_(known[start : start + _CHUNK]), files.c.state == state)
-        found.update(conn.execute(query).scalars())
+        some = known[start : start + _CHUNK]
+        found.update(row[0] for row in look_up(conn, _AMONG, ids=some, state=state))
     return found
+
+
+_AMONG = sa.select(files.c.id).where(
+    files.c.id.in_(sa.bindparam("ids", expanding=True)), files.c.state == sa.bindparam("state")
+)
+_DONE_WITH_HASH = (
+    sa.select(files.c.sha256, sa.func.min(files.c.id))
+    .where(
+        files.c.client == sa.bindparam("client"),
+        files.c.sha256.in_(sa.bindparam("hashes", expanding=True)),
+        files.c.duplicate_of.is_(None),
+        files.c.state.in_([FileState.DONE, FileState.ACKNOWLEDGED]),
+    )
+    .group_by(files.c.sha256)
+)
 
 
 def done_with_hash(conn: sa.Connection, client: str, hashes: Collection[str]) -> dict[str, int]:
@@ -136,17 +158,8 @@ def done_with_hash(conn: sa.Connection, client: str, hashes: Collection[str]) ->
     found: dict[str, int] = {}
     known = sorted(hashes)
     for start in range(0, len(known), _CHUNK):
-        query = (
-            sa.select(files.c.sha256, sa.func.min(files.c.id))
-            .where(
-                files.c.client == client,
-                files.c.sha256.in_(known[start : start + _CHUNK]),
-                files.c.duplicate_of.is_(None),
-                files.c.state.in_([FileState.DONE, FileState.ACKNOWLEDGED]),
-            )
-            .group_by(files.c.sha256)
-        )
-        found.update((row[0], row[1]) for row in conn.execute(query))
+        some = known[start : start + _CHUNK]
+        found.update((row[0], row[1]) for row in look_up(conn, _DONE_WITH_HASH, client=client, hashes=some))
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import socket
@@ -23,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from pipeline.errors import ConfigError, Transient, system_words
+from pipeline.jsonwords import writer
 from pipeline.ledger import tables as t
 from pipeline.ledger.reserve import Reserve
 from pipeline.manyrows import insert_rows, look_up
@@ -491,7 +491,6 @@ def _pool(url: sa.URL, to_connect: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-#: Kept: ``json.dumps`` with arguments makes a new one for each value.
 _VALUE = sa.select(t.values.c.value).where(
     t.values.c.client == sa.bindparam("client"),
     t.values.c.kind == sa.bindparam("kind"),
@@ -501,7 +500,17 @@ _FENCE = sa.select(t.leases.c.fence).where(
     t.leases.c.client == sa.bindparam("client"), t.leases.c.name == sa.bindparam("name")
 )
 _FENCE_LOCKED = _FENCE.with_for_update()
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+to_json = writer(ensure_ascii=False, separators=(",", ":"))
+
+
+class Written(dict[str, Any]):
+    """A value of a JSON column whose ``words``, as of :func:`to_json`, are at hand."""
+
+    words: str
+
+
+def _to_json(value: Any) -> str:
+    return value.words if type(value) is Written else to_json(value)
 
 
 def _tune_sqlite(engine: sa.Engine, busy: int) -> None:

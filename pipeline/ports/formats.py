@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from pipeline.errors import Finding, Where
-from pipeline.model import Offer, Order, StockLevel
+from pipeline.model import Offer, Order, StockLevel, quickly_pickled
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class FormatContext:
     base: Path = Path()  #: the config's folder, for paths in settings
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class DecodedOrder:
     """One order of a file: read, or held with what is wrong with it. ``id`` is given whenever it could be read."""
@@ -62,6 +63,7 @@ class DecodedOrder:
         )
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What a file holds. ``notes`` are remarks that do not stop anything (a BOM, a guessed encoding)."""

@@ -37,6 +37,7 @@ from pipeline.api import (
     Who,
     at_line,
     cents,
+    changed,
     filled,
     is_currency,
     mapped,
@@ -131,7 +132,8 @@ def wanted(order: Order, settings: ImportOrdersSettings, context: PlanContext) -
 
 def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanContext, found: Found) -> Action:
     """A document of the order, or what keeps it from being one. No default is put in place of what is not known."""
-    choices = _choices(order, settings, context)
+    picks = _picked(order, settings, context)
+    choices = _choices(order, settings, context, picks)
     match _by_status(order, settings, context):
         case "nothing":
             words = T("Order {number} came as {status}.", number=order.number, status=order.status)
@@ -159,7 +161,7 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
             case several:
                 findings.append(_ambiguous_product(order, line, several))
     references: dict[str, Ref | None] = {}
-    for one, said in _picked(order, settings, context):
+    for one, said in picks:
         kind, code = one.field, one.value
         references[kind] = found.references.get((kind, code)) if code else None
         if code and references[kind] is None:
@@ -173,7 +175,7 @@ def plan(order: Order, key: str, settings: ImportOrdersSettings, context: PlanCo
     difference = cents(order.total) - totals.total
     draft = DocumentDraft(
         key=key,
-        order=replace(order, currency=currency, status=_status(order, context)),
+        order=changed(order, {"currency": currency, "status": _status(order, context)}),
         products=tuple(products),
         client=references["party"],
         object=references["object"],
@@ -252,8 +254,10 @@ def _picked(order: Order, settings: ImportOrdersSettings, context: PlanContext) 
     return tuple(picked(kind, (name,), pick, order, context.mappings, context.people) for kind, name, pick in picks)
 
 
-def _choices(order: Order, settings: ImportOrdersSettings, context: PlanContext) -> tuple[Choice, ...]:
-    """All that was chosen for the order, and why."""
+def _choices(
+    order: Order, settings: ImportOrdersSettings, context: PlanContext, picks: Sequence[tuple[Choice, str]]
+) -> tuple[Choice, ...]:
+    """All that was chosen for the order, and why; ``picks`` as of :func:`_picked`."""
     status = _status_choice(order, context)
     named = {name.strip().casefold(): name for name in settings.statuses}
     what = _by_status(order, settings, context)
@@ -265,7 +269,7 @@ def _choices(order: Order, settings: ImportOrdersSettings, context: PlanContext)
         rule = Choice(field="rule", value="hold" if what == "unknown" else what, by="built-in", said=status.value)
     currency = mapped("currency", order.currency, context.mappings, context.people)
     rate = (Choice(field="rate", value=f"{order.rate:f}", by="order"),) if order.rate is not None else ()
-    return (status, rule, *(one for one, _said in _picked(order, settings, context)), currency, *rate)
+    return (status, rule, *(one for one, _said in picks), currency, *rate)
 
 
 def _status_choice(order: Order, context: PlanContext) -> Choice:

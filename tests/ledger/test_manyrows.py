@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -12,8 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.ledger.tables import Moment
-from pipeline.manyrows import insert_rows, look_up, run_rows
+from pipeline.manyrows import change, insert_rows, look_up, run_rows
 from plugins.systems.books.tables import Exact
+from plugins.systems.books.tables import Moment as BooksMoment
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 metadata = sa.MetaData()
@@ -115,7 +116,7 @@ def test_defaults_of_columns_are_given(conn: sa.Connection) -> None:
 
 def test_an_update_by_rows(conn: sa.Connection) -> None:
     insert_rows(conn, things, [row(1), row(2)])
-    change = (
+    statement = (
         things.update()
         .where(things.c.id == sa.bindparam("row_id"))
         .values(amount=sa.bindparam("new_amount"), data=sa.bindparam("new_data"))
@@ -124,7 +125,7 @@ def test_an_update_by_rows(conn: sa.Connection) -> None:
         {"row_id": 1, "new_amount": Decimal("7.25"), "new_data": None},
         {"row_id": 2, "new_amount": None, "new_data": ["a"]},
     ]
-    run_rows(conn, change, news)
+    run_rows(conn, statement, news)
     found = conn.execute(sa.select(things.c.id, things.c.amount, things.c.data).order_by(things.c.id)).all()
     assert [tuple(one) for one in found] == [(1, Decimal("7.25"), None), (2, None, ["a"])]
 
@@ -181,3 +182,58 @@ def test_what_cannot_be_asked_is_refused_as_sqlalchemy_refuses_it(
         look_up(conn, statement, **given)
     with pytest.raises(type(ours.value)):
         conn.execute(statement, given)
+
+
+_SET = (
+    things.update()
+    .where(things.c.name.in_(sa.bindparam("names", expanding=True)), things.c.id < sa.bindparam("below"))
+    .values(amount=sa.bindparam("new_amount"), data=sa.bindparam("new_data"), at=sa.bindparam("new_at"), good=True)
+)
+_GONE = things.delete().where(things.c.name.in_(sa.bindparam("names", expanding=True)))
+
+
+@pytest.mark.parametrize("names", [["№1"], ["№3", "№1", "№2"], ["№1", "№9"], [f"№{n}" for n in range(401)], []])
+@pytest.mark.parametrize("statement", [_SET, _GONE])
+def test_a_change_changes_what_sqlalchemy_changes(
+    conn: sa.Connection, statement: sa.Update | sa.Delete, names: list[str]
+) -> None:
+    given: dict[str, Any] = {"names": names}
+    if statement is _SET:
+        given |= {"below": 3, "new_amount": Decimal("0.10"), "new_data": {"ґ": [1]}, "new_at": NOON + timedelta(days=1)}
+    found: list[tuple[int, list[tuple[Any, ...]]]] = []
+    ways: list[Callable[[], int]] = [
+        lambda: conn.execute(statement, given).rowcount,
+        lambda: change(conn, statement, **given),
+    ]
+    for act in ways * 2:
+        conn.execute(things.delete())
+        insert_rows(conn, things, [row(1), row(2), row(3)])
+        found.append((act(), _raw(conn, "things")))
+    assert found == [found[0]] * 4
+
+
+def test_a_change_that_cannot_be_is_refused_as_sqlalchemy_refuses_it(conn: sa.Connection) -> None:
+    given = {"names": ["№1"], "below": 3, "new_amount": 1.5, "new_data": None, "new_at": NOON}
+    with pytest.raises(sa.exc.StatementError):
+        change(conn, _SET, **given)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        NOON,
+        NOON.replace(microsecond=120),
+        datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+        datetime(2026, 11, 20, 1, 59, 59, 999_999, tzinfo=timezone(timedelta(hours=2))),
+    ],
+)
+@pytest.mark.parametrize("kind", [Moment, BooksMoment])
+def test_moments_are_written_as_sqlite_s_dialect_writes_them(kind: type[Any], moment: datetime) -> None:
+    dialect = sa.create_engine("sqlite://").dialect
+    plain = sa.DateTime().dialect_impl(dialect).bind_processor(dialect)
+    written = kind().dialect_impl(dialect).bind_processor(dialect)
+    assert plain is not None
+    assert written(moment) == plain(moment.astimezone(UTC).replace(tzinfo=None))
+    assert written(None) is None
+    with pytest.raises(ValueError, match="aware"):
+        written(moment.replace(tzinfo=None))

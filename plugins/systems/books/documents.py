@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, Insert, bindparam, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from pipeline.api import (
@@ -33,6 +33,7 @@ from pipeline.api import (
     Where,
     Who,
     cents,
+    change,
     insert_rows,
     look_up,
     order_totals,
@@ -66,6 +67,11 @@ _CURRENCIES = select(t.currencies.c.code, t.currencies.c.id).where(
     t.currencies.c.code.in_(bindparam("codes", expanding=True))
 )
 _SERVICES = select(t.products.c.id).where(t.products.c.id.in_(bindparam("ids", expanding=True)), t.products.c.service)
+_WAREHOUSES = select(t.warehouses.c.id, t.warehouses.c.code)
+_NUMBER = bindparam("number", type_=BigInteger)
+_COUNT = (
+    update(t.counters).where(t.counters.c.name == bindparam("kind"), t.counters.c.last < _NUMBER).values(last=_NUMBER)
+)
 _CHUNK = 400
 _NONE = Decimal("0.00")
 OrderKey = tuple[str, str]
@@ -453,9 +459,7 @@ class Batch:
                 reserve[place] = reserve.get(place, _NONE) + quantity
         add_reserve(connection, reserve, self._now)
         last = max(made.document["id"] for made in rows)
-        connection.execute(
-            update(t.counters).where(t.counters.c.name == KIND, t.counters.c.last < last).values(last=last)
-        )
+        change(connection, _COUNT, kind=KIND, number=last)
 
 
 def sums(draft: DocumentDraft, where: Where) -> tuple[Totals, Decimal]:
@@ -485,12 +489,12 @@ def sums(draft: DocumentDraft, where: Where) -> tuple[Totals, Decimal]:
 
 def default_warehouse(connection: Connection, settings: BooksSettings) -> int | Held | None:
     """The warehouse of orders that name none; None where there is none yet, Held where none of several is meant."""
-    rows = connection.execute(select(t.warehouses.c.id, t.warehouses.c.code)).all()
-    found = next((int(row.id) for row in rows if row.code == settings.default_warehouse), None)
+    rows = look_up(connection, _WAREHOUSES)
+    found = next((int(number) for number, code in rows if code == settings.default_warehouse), None)
     if found is not None:
         return found
     if len(rows) < 2:
-        return int(rows[0].id) if rows else None
+        return int(rows[0][0]) if rows else None
     return Held(
         T(
             "The order names no warehouse, and {code} is none of the {n} that the books have.",
