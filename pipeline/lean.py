@@ -5,9 +5,9 @@ A process that only reads loads this instead of the whole, which brings pydantic
 
 from __future__ import annotations
 
+from pipeline.decoded import Decoded, DecodedOrder, FormatContext
 from pipeline.errors import Finding, Rejected, Where
 from pipeline.model import CENT, Address, Delivery, Discount, Order, OrderLine, Party, Payment, cents
-from pipeline.ports.formats import Decoded, DecodedOrder, FormatContext
 from pipeline.resources import schemas
 from pipeline.rules.parties import full_name, normal_party, party_findings
 from pipeline.texts import T, Text

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pipeline.archive.store import Archive, ArchiveCopy, ArchiveItem
+from pipeline.decoded import Decoded
 from pipeline.engine import passing
 from pipeline.engine.wire import Wire
-from pipeline.ports.formats import Decoded
 
 #: Files whose orders are handed back together.
 AT_ONCE = 50

@@ -15,8 +15,8 @@ from operator import attrgetter
 from typing import Any
 
 from pipeline.archive.store import ArchiveCopy, ArchiveItem
+from pipeline.decoded import Decoded, DecodedOrder
 from pipeline.model import Address, Delivery, Discount, Order, OrderLine, Party, Payment
-from pipeline.ports.formats import Decoded, DecodedOrder
 
 #: What is passed on in great numbers; everything else goes as ever.
 _RECORDS: tuple[type, ...] = (

@@ -62,7 +62,7 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
     ordered = sorted((look for look in looks if look.row), key=_age)
     limit = min(walk.settings.batch, IN_SLICES) if walk.ctx.slice_ends is not None else walk.settings.batch
     batches = [*_batches(ordered, limit)]
-    helpers = Helpers(lambda: _second(walk), left=2 if len(ordered) >= ahead.LEAST else 0)
+    helpers = Helpers(lambda: _second(walk, len(ordered)), left=2 if len(ordered) >= ahead.LEAST else 0)
     near = walk.ctx.transport(walk.settings.inbox).local_path(walk.settings.folder) is not None
     done = 0
     taken: _Claimed | None = None
@@ -96,14 +96,17 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
                 one.fetch.close()
 
 
-def _second(walk: Inbound) -> Second | None:
-    """The process that helps. None where others are to have the machine as well."""
+def _second(walk: Inbound, files: int) -> Second | None:
+    """The process that helps with so many. None where others are to have the machine as well."""
     ctx = walk.ctx
     if ctx.slice_ends is not None or ctx.is_lent(walk.settings.inbox):
         return None
-
     form = walk.format
-    if isinstance(form, ApartFormat) and (apart := form.apart(walk.format_settings)) is not None:
+    if (
+        files >= second.ANEW
+        and isinstance(form, ApartFormat)
+        and (apart := form.apart(walk.format_settings)) is not None
+    ):
         made = second.launch(ctx.archive.root, apart, walk.format_context(""))
         if made is not None:
             return made

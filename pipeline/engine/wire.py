@@ -66,16 +66,17 @@ class Wire:
         return True
 
     def _exactly(self, count: int) -> bytearray:
-        data = bytearray()
-        while len(data) < count:
+        data, here = bytearray(count), 0
+        while here < count:
             try:
-                piece = os.read(self._descriptor, min(count - len(data), _PIECE))
+                piece = os.read(self._descriptor, min(count - here, _PIECE))
             except BlockingIOError:
                 self._wait(self._patience)
                 continue
             if not piece:
                 raise EOFError
-            data += piece
+            data[here : here + len(piece)] = piece
+            here += len(piece)
         return data
 
     def _wait(self, seconds: float | None, *, writing: bool = False) -> None:

@@ -6,6 +6,7 @@ An adapter states its conformance in one line, ``_: type[Transport] = SftpTransp
 
 from __future__ import annotations
 
+from pipeline.decoded import Decoded, DecodedOrder, FormatContext
 from pipeline.ports.columns import PART, ColumnRows, TextColumn, columns_of, kept_of, mapped_column, texts_of
 from pipeline.ports.documents import (
     AddProducts,
@@ -39,10 +40,7 @@ from pipeline.ports.formats import (
     CatalogueFormat,
     CatalogueReader,
     Chunk,
-    Decoded,
-    DecodedOrder,
     DividedFormat,
-    FormatContext,
     Goods,
     GoodsFormat,
     GoodsReader,

@@ -67,6 +67,7 @@ def read_here(readers: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(OrderXml, "decode", noted)
     monkeypatch.setattr(second, "cores", lambda: 2)
+    monkeypatch.setattr(second, "ANEW", 2)
     assert readers == []
     return names
 
@@ -164,12 +165,15 @@ def test_a_connection_that_a_system_has_too_is_left_to_it(
 
 
 @forks
-@pytest.mark.parametrize("way", ["launch", "fork"])
+@pytest.mark.parametrize("way", ["launch", "fork", "fork, as there are few"])
 def test_the_second_process_keeps_and_reads_what_comes_in_large_batches(
     shop: Shop, read_here: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "fork":
         request.getfixturevalue("forked")
+    elif way == "fork, as there are few":
+        monkeypatch.setattr(second, "ANEW", FEW + 1)
+        monkeypatch.setattr(second, "launch", lambda *_words: pytest.fail("it is forked"))
     else:
         monkeypatch.setattr(second, "fork", lambda _work: pytest.fail("it is started anew"))
     pour(shop)
@@ -274,7 +278,9 @@ def test_what_is_started_anew_loads_little() -> None:
         "multiprocessing",
         "typing_extensions",
     }
-    assert loaded & (unasked | {"pipeline.api", "pipeline.flow", "plugins.formats.order_xml"}) == set()
+    assert (
+        loaded & (unasked | {"pipeline.api", "pipeline.flow", "pipeline.ports", "plugins.formats.order_xml"}) == set()
+    )
 
 
 def reading() -> tuple[Any, bytes, FormatContext]:
