@@ -41,6 +41,7 @@ from pipeline.archive.journal import Entry, Journal
 from pipeline.archive.names import names_for, safe_name
 from pipeline.archive.syncing import Syncing
 from pipeline.errors import MistokError, Transient, system_words
+from pipeline.model import quickly_pickled
 from pipeline.pouring import FULL
 from pipeline.texts import T
 
@@ -49,6 +50,7 @@ SMALL = 32 * 1024
 _LEFT_BEHIND = 86_400  #: seconds after which a file that nobody finished is surely nobody's
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class ArchiveItem:
     """A file to keep: where it lies (or its bytes, when it is in memory), and the name people know it by."""
@@ -69,6 +71,7 @@ class ArchiveItem:
     left: bool = False  #: nobody writes to the file at ``path`` any more, by no name: it may become the copy itself
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class ArchiveCopy:
     """A kept file: its hash, where its bytes lie, and its name in the view (both also as texts)."""

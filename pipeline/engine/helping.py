@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,6 @@ from dataclasses import replace
 
 from pipeline.archive.store import Archive, ArchiveCopy, ArchiveItem
 from pipeline.decoded import Decoded
-from pipeline.engine import passing
 from pipeline.engine.wire import Wire
 
 #: Files whose orders are handed back together.
@@ -65,7 +65,7 @@ def serve(wire: Wire, keep: Keep, read: Read) -> None:
             copies: Sequence[ArchiveCopy] | None = keep(items)
         except Exception:  # noqa: BLE001 - the run tries it again, and tells what is wrong
             copies = None
-        wire.send_bytes(passing.dumps(copies))
+        wire.send(copies)
         if copies is None:
             continue
         for start_at in range(0, len(items), AT_ONCE):
@@ -80,14 +80,14 @@ def _read(items: Sequence[ArchiveItem], read: Read) -> bytes:
         except (Exception, SystemExit):  # noqa: BLE001 - a format may raise anything; the run reads it, and tells
             found.append(None)
     try:
-        return passing.dumps(found)
+        return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
     except Exception:  # noqa: BLE001 - __reduce__ of a client's own class may raise anything; what cannot go is read there
-        return passing.dumps([_passable(one) for one in found])
+        return pickle.dumps([_passable(one) for one in found], pickle.HIGHEST_PROTOCOL)
 
 
 def _passable(decoded: Decoded | None) -> Decoded | None:
     try:
-        passing.dumps(decoded)
+        pickle.dumps(decoded, pickle.HIGHEST_PROTOCOL)
     except Exception:  # noqa: BLE001 - __reduce__ of a client's own class; None: the run reads it by itself, and tells
         return None
     return decoded

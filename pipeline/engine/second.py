@@ -32,7 +32,6 @@ import structlog
 
 from pipeline.archive import ArchiveCopy, ArchiveItem
 from pipeline.decoded import Decoded, FormatContext, ReadApart
-from pipeline.engine import passing
 from pipeline.engine.helping import AT_ONCE, Keep, Read, end_with, serve
 from pipeline.engine.wire import Wire
 
@@ -90,7 +89,7 @@ class Second:
     def give(self, items: Sequence[ArchiveItem]) -> Sequence[ArchiveCopy] | None:
         """Have small files (their bytes) kept; None when they could not be. Raises Lost."""
         try:
-            self._pipe.send_bytes(passing.dumps(items))
+            self._pipe.send(items)
         except OSError as error:
             raise Lost from error
         copies: Sequence[ArchiveCopy] | None = pickle.loads(self.answer())  # noqa: S301 - of our own
