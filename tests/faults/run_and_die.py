@@ -1,8 +1,9 @@
 """Runs one job and kills its own process (SIGKILL) when a named point of the walk is reached for the nth time.
 
 ``python run_and_die.py CONFIG JOB POINT NTH [ahead|leaving]``; with ``ahead`` small batches are fetched, kept and read
-ahead as large ones are; with ``leaving`` as well, and it dies while files leave the server beside the run: half of a
-batch are gone by then. Exits 0 when the point was never reached, so that a test can tell.
+ahead as large ones are, by a second process that is started anew; with ``leaving`` by one that is forked, and it dies
+while files leave the server beside the run: half of a batch are gone by then. Exits 0 when the point was never reached,
+so that a test can tell.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.config.load import load_config
-from pipeline.engine import ahead
+from pipeline.engine import ahead, second
 from pipeline.engine.runtime import run_job
 from pipeline.engine.selftest.child import kill_at
 from pipeline.ports import FileOutcome, RemoteFile
@@ -26,6 +27,8 @@ def main(config: str, job: str, point: str, nth: str, early: str = "") -> int:
     half_gone = threading.Event()
     if early:
         ahead.LEAST = 2
+    if early == "ahead":
+        second.ANEW = 2
     if early == "leaving":
         _hold(half_gone)
 
