@@ -49,7 +49,7 @@ class Fetch:
         self._given: list[RemoteFile] = []  #: to the second process
         self._copies: Mapping[RemoteFile, ArchiveCopy] = {}
         self._kept = threading.Event()
-        self._answers: list[bytes] = []
+        self._answers: list[bytearray] = []
         self._more = threading.Condition()
         self._over = True  #: no more answers come
         self._read: dict[RemoteFile, Decoded | None] = {}

@@ -47,6 +47,8 @@ PATIENCE = 120.0
 #: Windows has none of these: then nothing of this is used, and types are checked all the same.
 _fork: Callable[[], int] = getattr(os, "fork", lambda: -1)
 _spawn: Callable[..., int] | None = getattr(os, "posix_spawn", None)
+_OPEN: int = getattr(os, "POSIX_SPAWN_OPEN", 0)
+_DUP2: int = getattr(os, "POSIX_SPAWN_DUP2", 0)
 _KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
 #: A process that is started anew looks for modules where the run does.
 _BEGIN = "import sys; sys.path[:] = sys.argv[3:]; from pipeline.engine.helping import main; main()"
@@ -170,8 +172,8 @@ def launch(root: Path, read: ReadApart, context: FormatContext) -> Second | None
     command = [sys.executable, "-c", _BEGIN, str(_WIRE), str(os.getpid()), *map(str, sys.path)]
     with theirs:
         files = [
-            *((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)),
-            (os.POSIX_SPAWN_DUP2, theirs.fileno(), _WIRE),
+            *((_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)),
+            (_DUP2, theirs.fileno(), _WIRE),
         ]
         try:
             pid = _spawn(sys.executable, command, {**os.environ, **_ALLOCATOR}, file_actions=files)

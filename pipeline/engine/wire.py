@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 _LENGTH = 8  #: bytes
 _PIECE = 1 << 18
+#: Windows had none before Python 3.12; nothing of this is used there, and types are checked all the same.
+_set_blocking: Callable[[int, bool], None] = getattr(os, "set_blocking", lambda _descriptor, _blocking: None)
 
 
 class Wire:
@@ -24,7 +27,7 @@ class Wire:
     def __init__(self, descriptor: int, patience: float | None = None) -> None:
         self._descriptor, self._patience = descriptor, patience
         if patience is not None:
-            os.set_blocking(descriptor, False)
+            _set_blocking(descriptor, False)
 
     def fileno(self) -> int:
         """Its number."""
