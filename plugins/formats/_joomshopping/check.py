@@ -7,7 +7,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice, starmap
+from itertools import islice, repeat, starmap
 from operator import eq
 from pathlib import Path
 
@@ -77,14 +77,17 @@ class Checker:
         """
         if b"\\" in data or b"\r" in data or not data.endswith(b"\n"):
             return False
-        if len(data) >= PHP_LINE_LIMIT and max(map(len, data.split(b"\n"))) >= PHP_LINE_LIMIT - 1:
+        raw = data.split(b"\n")
+        raw.pop()  # what follows the last line: nothing
+        if len(data) >= PHP_LINE_LIMIT and max(map(len, raw)) >= PHP_LINE_LIMIT - 1:
             return False
+        codec = self._layout.codec
         try:
-            text = data.decode(self._layout.codec)
-            # where every line is a row, lists of lines are read faster than a stream of them
-            lines = text[:-1].split("\n") if text.count("\n") == len(rows) else io.StringIO(text, newline="")
+            # where every line is a row, they are decoded and read one by one, which is faster than a stream of them
+            one_by_one = len(raw) == len(rows)
+            text = map(bytes.decode, raw, repeat(codec)) if one_by_one else io.StringIO(data.decode(codec), newline="")
             # strict: a quote that is still open at the end, or followed by more, is left to the slow reader.
-            read = csv.reader(lines, delimiter=self._layout.settings.delimiter, strict=True)
+            read = csv.reader(text, delimiter=self._layout.settings.delimiter, strict=True)
             # row by row, so that the next row's cells take the memory of the last one's
             if not all(starmap(eq, zip(read, map(list, rows), strict=True))):
                 return False

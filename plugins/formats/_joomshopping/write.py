@@ -77,8 +77,10 @@ class Writer:
             safe, quoted = self._safe(column, codes, spec)
             meant.append(safe)
             written.append(quoted)
-        lines = map(self._delimiter.join, zip(*written, strict=True))
-        data = ("\n".join(lines) + "\n").encode(self._layout.codec)
+        codec = self._layout.codec
+        # line by line: as one text of megabytes they are encoded into far more room than they need
+        lines = [line.encode(codec) for line in map(self._delimiter.join, zip(*written, strict=True))]
+        data = b"\n".join([*lines, b""])
         return Chunk(data, codes, ColumnRows(meant, len(codes)), tuple(self._notes))
 
     def _safe(self, column: list[str], codes: list[str], spec: Spec) -> tuple[list[str], list[str]]:

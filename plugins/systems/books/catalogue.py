@@ -385,8 +385,10 @@ def _within(statement: Select[Any], table: Table, span: Span) -> Select[Any]:
     return joined.where(p.code > span[0], p.code <= span[1])
 
 
-def _choose(rows: Iterable[Any], at: datetime) -> Any:
+def _choose(rows: Sequence[Any], at: datetime) -> Any:
     """The special in force at ``at`` (the one that began last), else the next to come, else None."""
+    if len(rows) == 1:  # as nearly every product that has any
+        return rows[0] if rows[0].end_at is None or at < rows[0].end_at else None
     live = [r for r in rows if r.end_at is None or at < r.end_at]
     now = [r for r in live if r.start_at is None or r.start_at <= at]
     if now:
