@@ -198,6 +198,8 @@ def _hidden(words: str) -> str:
 
 
 def _pack(value: Arg) -> Any:
+    if isinstance(value, str):  # as most are
+        return _hidden(value)
     if isinstance(value, Text):
         return {"text": value.to_json()}
     if isinstance(value, Decimal):
@@ -206,7 +208,7 @@ def _pack(value: Arg) -> Any:
         return {"dt": value.isoformat()}
     if isinstance(value, date):
         return {"d": value.isoformat()}
-    return _hidden(value) if isinstance(value, str) else value
+    return value
 
 
 def _unpack(value: Any) -> Arg:

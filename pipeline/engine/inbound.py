@@ -212,7 +212,9 @@ class Inbound:
                 looks.append(judge(file, row, settings, names, now, ctx.config.config_hash, patient=patient))
         if settings.marker is not None:
             self.markers = {wire_text(file): file for file in listed if file.name.endswith(settings.marker.suffix)}
-        gone = [row for row in seen if wire_text(file_rows.remote_of(row)) not in names]
+        here = {file_rows.name_on_server(file) for file in listed}
+        others = [row for row in seen if file_rows.name_of(row) not in here]
+        gone = [row for row in others if wire_text(file_rows.remote_of(row)) not in names]
         self._write_looks(looks, gone, now)
         for look in looks:
             if look.verdict is Verdict.SET_ASIDE and look.row is not None:

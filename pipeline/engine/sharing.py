@@ -10,7 +10,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,11 +19,15 @@ from pipeline.engine import alarms
 from pipeline.errors import Finding, Who
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
+from pipeline.manyrows import look_up
 from pipeline.texts import TN, T, Text
 
 KIND = "archive"  #: of the ledger's small values; their names are those of the archives
 SUBJECT = "archive-shared"  #: of the alarm
 CODE = "archive-elsewhere"
+_KNOWN = sa.select(t.values.c.name, t.values.c.value).where(
+    t.values.c.client == sa.bindparam("client"), t.values.c.kind == sa.bindparam("kind")
+)
 _LOOKED_AT = 300  #: of the newest files, whether their copies are here
 
 
@@ -60,9 +63,8 @@ def others(conn: sa.Connection, client: str, archive: Archive) -> list[Other]:
 
 
 def _known(conn: sa.Connection, client: str) -> dict[str, dict[str, str]]:
-    v = t.values.c
-    rows: Any = conn.execute(sa.select(v.name, v.value).where(v.client == client, v.kind == KIND))
-    return {row.name: dict(row.value.get("hosts") or {}) for row in rows}
+    rows = look_up(conn, _KNOWN, client=client, kind=KIND)
+    return {name: dict(value.get("hosts") or {}) for name, value in rows}
 
 
 def places(found: Sequence[Other]) -> str:

@@ -29,6 +29,11 @@ def name_of(row: Mapping[str, Any]) -> tuple[str, str | None]:
     return row["name"], row["raw"]
 
 
+def name_on_server(file: RemoteFile) -> tuple[str, str | None]:
+    """The same of a listed file."""
+    return file.name, _hex(file)
+
+
 def latest(
     conn: sa.Connection, client: str, connection: str, folder: str, listed: Collection[RemoteFile]
 ) -> dict[RemoteFile, Row]:

@@ -74,6 +74,7 @@ _COUNT = (
 )
 _CHUNK = 400
 _NONE = Decimal("0.00")
+_FAR = t.LIMIT - 1
 OrderKey = tuple[str, str]
 
 
@@ -564,9 +565,11 @@ def _storable(draft: DocumentDraft, where: Where) -> None:
     for line in order.lines:
         stored += [line.quantity, line.price, line.discount, line.tax_rate]
         sums.append(line.price * line.quantity)
-    # sums are rounded before they are stored, so they may be as fine as they like
-    sums = [cents(number) if number.is_finite() and abs(number) < t.LIMIT else number for number in sums]
-    _keepable(where, [*stored, *sums])
+    # sums are rounded before they are stored, so they may be as fine as they like; what is far from the limit, as
+    # nearly all are, need not be rounded for it
+    large = [number for number in sums if not (number.is_finite() and -_FAR < number < _FAR)]
+    large = [cents(number) if number.is_finite() and abs(number) < t.LIMIT else number for number in large]
+    _keepable(where, [*stored, *large])
 
 
 def _keepable(where: Where, numbers: Sequence[Decimal | None]) -> None:

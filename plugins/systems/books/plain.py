@@ -17,7 +17,15 @@ def plain(value: Any) -> Any:
     if kind is Decimal:
         return str(value)
     if names := _fields(kind):
-        return {name: plain(part) for name in names if (part := getattr(value, name)) not in _NOTHING}
+        made = {}
+        for name in names:
+            part = getattr(value, name)
+            if type(part) is str:  # as most are
+                if part:
+                    made[name] = part
+            elif part is not None and part not in _NOTHING:
+                made[name] = plain(part)
+        return made
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items() if part not in _NOTHING}
     if isinstance(value, (list, tuple)):

@@ -53,7 +53,12 @@ Code = String(CODE_LENGTH).with_variant(String(CODE_LENGTH, collation="C"), "pos
 
 def fits(value: Decimal) -> bool:
     """Whether ``value`` can be stored exactly."""
-    return value.is_finite() and abs(value) < LIMIT and value == value.quantize(_UNIT)
+    return value.is_finite() and _fits(value)
+
+
+@lru_cache(maxsize=8192)  # prices, rates and quantities come again and again
+def _fits(value: Decimal) -> bool:
+    return abs(value) < LIMIT and value == value.quantize(_UNIT)
 
 
 @lru_cache(maxsize=65536)
@@ -81,6 +86,14 @@ def _micros(value: Decimal) -> int:
     return int(value.scaleb(PLACES))
 
 
+def _exactly(value: Decimal | None) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, Decimal) or not value.is_finite():
+        raise ValueError(f"{value!r} cannot be stored exactly")
+    return _micros(value)
+
+
 class Exact(TypeDecorator[Decimal]):
     """A Decimal with up to six places, exact on both databases; sums and comparisons in SQL are exact too."""
 
@@ -91,13 +104,13 @@ class Exact(TypeDecorator[Decimal]):
         """Integers of millionths on SQLite."""
         return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else Numeric(20, PLACES))
 
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """For SQLite :meth:`process_bind_param` alone: its own dialect takes integers as they are."""
+        return _exactly if dialect.name == "sqlite" else super().bind_processor(dialect)
+
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         """Refuse what is not a Decimal or does not fit."""
-        if value is None:
-            return None
-        if not isinstance(value, Decimal) or not value.is_finite():
-            raise ValueError(f"{value!r} cannot be stored exactly")
-        micros = _micros(value)
+        micros = _exactly(value)
         return micros if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - SQLAlchemy's form
