@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import psycopg
+import psycopg.rows
 import structlog
 from procrastinate import PsycopgConnector
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
+from procrastinate.sync_psycopg_connector import wrap_exceptions
 
 log = structlog.get_logger("mistok.queue")
 
@@ -60,6 +62,20 @@ class PatientConnector(PsycopgConnector):
         ).execute_query_all_async(query, **arguments)
         return await self._patiently(rows)
 
+    async def in_transaction(self, work: Callable[[psycopg.AsyncCursor[dict[str, Any]]], Awaitable[R]]) -> R:
+        """Several statements as one transaction; after a break all of it anew."""
+
+        async def once() -> R:
+            with wrap_exceptions():
+                async with (
+                    self.pool.connection() as conn,
+                    conn.transaction(),
+                    conn.cursor(row_factory=psycopg.rows.dict_row) as cursor,
+                ):
+                    return await work(cursor)
+
+        return await self._patiently(once)
+
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen, for as long as it is wanted."""
         names = list(channels)
@@ -87,4 +103,8 @@ class PatientConnector(PsycopgConnector):
 
 def is_broken(error: ConnectorException) -> bool:
     """Whether the connection broke or could not be had, rather than the database having an objection."""
-    return isinstance(error.__cause__, (psycopg.OperationalError, psycopg.InterfaceError))
+    return isinstance(error.__cause__, _BROKEN)
+
+
+#: The last one: the database ended a transaction in which we said nothing for too long, as after a sleep.
+_BROKEN = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)

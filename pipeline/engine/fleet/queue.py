@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,8 @@ RUN, TIMER, KEEP = "mistok.run", "mistok.timer", "mistok.keep"
 KEEPERS = "mistok-keepers"
 #: The lock of a database that becomes a queue: one at a time.
 _MAKING = 727276
+#: The lock of who has which clients: one worker at a time adds to what it has.
+_SETTLING = 727277
 #: A queue's name is a part of a notification channel, of at most 63 bytes with ``procrastinate_queue_v1#`` before it.
 _LONGEST = 34
 _TIMERS = ":t"
@@ -428,22 +430,27 @@ class Queue:
                 return 0
         return 1
 
-    async def say(self, owner: str, said: Mapping[str, Any], clients: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def say(
+        self,
+        owner: str,
+        said: Mapping[str, Any],
+        clients: Mapping[str, Any],
+        refuse: Callable[[list[dict[str, Any]]], Collection[str]] = lambda _heard: (),
+    ) -> list[dict[str, Any]]:
         """A sign of life of a worker; gives all that were heard in the last days, with the seconds since.
 
-        What its clients are is sent when they are others than the last time, and so is it read.
+        What its clients are is sent when they are others than the last time, and so is it read. ``refuse``: tells then,
+        by what all the others have, which clients it must not have. That is settled in one transaction, one worker at a
+        time: of two that begin in the same moment the later one sees what the other has. It may be called again.
         """
         from psycopg.types.json import Jsonb
 
-        if self._told is None or self._told[0] is not clients:
-            text = json.dumps(clients, sort_keys=True, default=str)
-            self._told, new = (clients, hashlib.sha256(text.encode()).hexdigest()), True
-        else:
-            new = False
-        sign = {"owner": owner, "said": Jsonb({**said, "print": self._told[1]})}
-        known = [] if new else await self.connector.execute_query_all_async(signs.ALIVE, **sign)
+        known: list[dict[str, Any]] = []
+        if self._told is not None and self._told[0] is clients:
+            sign = {"owner": owner, "said": Jsonb({**said, "print": self._told[1]})}
+            known = await self.connector.execute_query_all_async(signs.ALIVE, **sign)
         if not known:
-            await self.connector.execute_query_async(signs.BORN, **sign, clients=Jsonb(dict(clients)))
+            self._told = clients, await self._settle(owner, said, clients, refuse)
         await self.connector.execute_query_async(
             "DELETE FROM mistok_workers WHERE seen < clock_timestamp() - interval '7 days'"
         )
@@ -452,3 +459,31 @@ class Queue:
         told = await self.connector.execute_query_all_async(signs.HAVE, owners=missing) if missing else []
         self._heard.keep(rows, told)
         return [{**row, "clients": self._heard.clients(str(row["owner"]))} for row in rows]
+
+    async def _settle(
+        self,
+        owner: str,
+        said: Mapping[str, Any],
+        clients: Mapping[str, Any],
+        refuse: Callable[[list[dict[str, Any]]], Collection[str]],
+    ) -> str:
+        """Write down what clients a worker has; gives the print of it."""
+        from psycopg.types.json import Jsonb
+
+        async def work(cursor: psycopg.AsyncCursor[dict[str, Any]]) -> str:
+            # one that stops in the midst must not hold up the others' signs of life
+            await cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '10s', true)")
+            await cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_SETTLING])
+            rows = await (await cursor.execute(signs.HEARD)).fetchall()
+            missing = self._heard.missing(rows)
+            told = await (await cursor.execute(signs.HAVE, {"owners": missing})).fetchall() if missing else []
+            self._heard.keep(rows, told)
+            others = [{**row, "clients": self._heard.clients(str(row["owner"]))} for row in rows]
+            refused = set(refuse([row for row in others if row["owner"] != owner]))
+            mine = {name: one for name, one in clients.items() if name not in refused}
+            print_ = hashlib.sha256(json.dumps(mine, sort_keys=True, default=str).encode()).hexdigest()
+            sign = {"owner": owner, "said": Jsonb({**said, "print": print_}), "clients": Jsonb(mine)}
+            await cursor.execute(signs.BORN, sign)
+            return print_
+
+        return await self.connector.in_transaction(work)

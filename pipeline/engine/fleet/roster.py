@@ -1,7 +1,8 @@
 """The clients that one worker has, and whether the workers beside it have the same ones.
 
 Machines that share a client must share its ledger and its archive. That cannot be seen from one machine, so each worker
-tells the others what it has; of two that do not fit the one that came later leaves the client alone.
+tells the others what it has; of two that do not fit the one that came later leaves the client alone. Who that is, is
+settled in the queue's database before the first run.
 """
 
 from __future__ import annotations
@@ -117,6 +118,8 @@ class Clients:
         self.broken: tuple[Found, ...] = ()
         self.findings: dict[str, Finding] = {}  #: what does not fit with other workers, by client
         self.left_alone: frozenset[str] = frozenset()
+        #: those that no other worker has otherwise, as it was settled; None: nobody else is asked
+        self.settled: frozenset[str] | None = None
         self.serving: frozenset[str] = frozenset()  #: clients on whom a ``mistok serve`` is at work
         self._said: dict[str, dict[str, str]] = {}
         self._told: dict[str, Member] | None = None  #: the members when that was found out
@@ -135,21 +138,28 @@ class Clients:
         self._readings.close()
 
     @property
-    def served(self) -> dict[str, Member]:
-        """The clients whose runs this worker takes."""
+    def wanted(self) -> dict[str, Member]:
+        """The clients whose runs this worker would take."""
         away = self.left_alone | self.serving
         return {name: one for name, one in self.members.items() if name not in away}
 
+    @property
+    def served(self) -> dict[str, Member]:
+        """The clients whose runs this worker takes."""
+        if self.settled is None:
+            return self.wanted
+        return {name: one for name, one in self.wanted.items() if name in self.settled}
+
     def said(self) -> Mapping[str, Mapping[str, str]]:
-        """What other workers are told of the clients that are served. The same object as before where nothing changed;
+        """What other workers are told of the clients that are wanted. The same object as before where nothing changed;
         the archives are looked at as often as that takes little of the time.
         """
-        served = self.served
-        known = self._said.keys() == served.keys() and self._told is self.members
-        if known and len(served) > FEW and not self._pace.due():
+        wanted = self.wanted
+        known = self._said.keys() == wanted.keys() and self._told is self.members
+        if known and len(wanted) > FEW and not self._pace.due():
             return self._said
         with self._pace:
-            found = {name: one.said(name_archive=True) for name, one in served.items()}
+            found = {name: one.said(name_archive=True) for name, one in wanted.items()}
         self._told = self.members
         if found != self._said:
             self._said = found
@@ -228,6 +238,21 @@ class Clients:
         self.members, self.broken = members, tuple(broken)
         self.secrets = self.secrets.union(*(one.load.secrets for one in members.values()))
 
+    def settle(self, others: Sequence[Other], said: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
+        """Of those that this worker is to have from now on (``said``), the ones that another one has otherwise: they
+        are that one's, whoever has begun first. What was settled before stays so: see :meth:`compare`.
+        """
+        before = self.settled or frozenset()
+        new = said.keys() - before
+        refused = frozenset(
+            name
+            for other in others
+            for name in new & other.clients.keys()
+            if not _fits(said[name], other.clients[name])
+        )
+        self.settled = frozenset(said) - refused
+        return refused
+
     def compare(
         self, others: Sequence[Other], since: str, owner: str, said: Mapping[str, Mapping[str, str]] | None = None
     ) -> None:
@@ -247,7 +272,8 @@ class Clients:
                     mine = known[name] = member.said()
                 if not _fits(mine, theirs):
                     findings[name] = _apart(name, other)
-                    if (other.since, other.owner) < (since, owner):
+                    unsettled = self.settled is not None and name not in self.settled
+                    if unsettled or (other.since, other.owner) < (since, owner):
                         left.add(name)
                 elif mine["config"] != theirs.get("config"):
                     findings.setdefault(name, _versions(name, other))

@@ -101,6 +101,7 @@ class FleetWorker:
         self.clients, self.url = clients, url
         self.concurrency, self.silence, self.drain = concurrency, silence, drain
         self.owner = owner_name()
+        clients.settled = frozenset()  # nobody's runs are taken before it is settled whose they are
         self._since = datetime.now(UTC).isoformat()
         self._at_work: Callable[[], None] | None = at_work
         self._front = front
@@ -373,22 +374,24 @@ class FleetWorker:
 
     async def _say(self, state: str) -> None:
         clients = await asyncio.to_thread(self.clients.said)
-        rows = await self._queue.say(self.owner, {**self._said(), "state": state}, clients)
-        self.clients.compare(
-            [
-                Other(
-                    str(row["owner"]),
-                    str(row["said"].get("since", "")),
-                    str(row["said"].get("host", "")),
-                    row["clients"],
-                )
-                for row in rows
-                if row["owner"] != self.owner and row["silence"] <= self.silence and row["said"]["state"] != "stopped"
-            ],
-            self._since,
-            self.owner,
-            clients,
-        )
+        said, before = {**self._said(), "state": state}, self.clients.settled
+
+        def refuse(heard: list[dict[str, Any]]) -> frozenset[str]:
+            self.clients.settled = before  # it may be settled more than once, as after a break
+            return self.clients.settle(self._others(heard), clients)
+
+        rows = await self._queue.say(self.owner, said, clients, refuse)
+        self.clients.compare(self._others(rows), self._since, self.owner, clients)
+
+    def _others(self, rows: list[dict[str, Any]]) -> list[Other]:
+        """The other workers that are alive."""
+        return [
+            Other(
+                str(row["owner"]), str(row["said"].get("since", "")), str(row["said"].get("host", "")), row["clients"]
+            )
+            for row in rows
+            if row["owner"] != self.owner and row["silence"] <= self.silence and row["said"]["state"] != "stopped"
+        ]
 
     async def _visit_ledgers(self, *, last: bool = False) -> None:
         """Signs of life for each client's own service page; what people ask for; who is served by somebody else."""
