@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("mistok.inbound")
 Row = dict[str, Any]
-PART = 250  #: orders of a large file that are in memory at once, at most
+PART = 100  #: orders of a large file that are in memory at once, at most
 TRIES = 3  #: after so many failures to read it a file is quarantined
 
 

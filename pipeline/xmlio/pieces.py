@@ -22,7 +22,7 @@ from pipeline.xmlio.encoding import open_text
 from pipeline.xmlio.parser import MAX_NODES, MAX_SIZE, ParsedXml, _Guard, nothing_in, parse, too_large
 
 PIECE = 1 << 20  #: bytes from which a piece has no further child
-CHILDREN = 250  #: of a piece, at most
+CHILDREN = 100  #: of a piece, at most
 _BLOCK = 1 << 18
 _NAMES = 1000  #: different names of children; files have one
 _TAG = re.compile(rb"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")

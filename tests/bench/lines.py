@@ -183,7 +183,7 @@ def _help(_stage: Stage) -> Line:
             "mistok": lambda _work: Command((sys.executable, "-c", main), tells=False),
             "plain": lambda _work: Command((sys.executable, "-c", "pass"), tells=False),
         },
-        goal=1 / 15,
+        goals=(Goal("time", 15, at_least=False),),
     )
 
 
@@ -204,7 +204,7 @@ def _check(_stage: Stage) -> Line:
             "mistok": mistok,
             "plain": lambda _work: Command((sys.executable, "-c", "pass"), tells=False),
         },
-        goal=1 / 40,
+        goals=(Goal("time", 40, at_least=False),),
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import psutil
 
+from tests.bench.held import held_by
 from tests.bench.lines import LINES
 from tests.bench.stage import Command, Goal, Line, NotHere, Options, Stage, staged
 
@@ -164,11 +165,7 @@ def _watched(process: subprocess.Popen[bytes]) -> float:
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(process.pid)
         while process.poll() is None:
-            held = 0
-            for one in (root, *root.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    held += one.memory_info().rss
-            peak = max(peak, held)
+            peak = max(peak, held_by(root))
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.02)
     return peak / 2**20

@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from tests.bench.held import held_by
 from tests.bench.stage import NotHere
 
 _TABLES = """
@@ -141,8 +142,7 @@ def run(work: Path, port: str, user: str, key: Path, folder: str) -> None:
         watched = psutil.Process(process.pid)
         while process.poll() is None:
             with suppress(psutil.NoSuchProcess):
-                family = (watched, *watched.children(recursive=True))
-                peak = max(peak, sum(one.memory_info().rss for one in family))
+                peak = max(peak, held_by(watched))
             time.sleep(0.05)
         complaint = process.stderr.read().decode("utf-8", "replace") if process.stderr else ""
     text = said.read_text(encoding="utf-8")

@@ -14,8 +14,8 @@ from tests.bench import disk
 from tests.bench.child import Stopwatch, peak_mib, tell
 
 
-def run(config_path: Path, job: str, word: str, *, rise: bool = False) -> None:
-    """One run of a job, with every promise kept; counted from when all code is loaded. ``rise``: of memory, too."""
+def run(config_path: Path, job: str, word: str) -> None:
+    """One run of a job, with every promise kept; counted from when all code is loaded."""
     from pipeline import logs
     from pipeline.clock import SystemClock
     from pipeline.config.load import load_config
@@ -39,9 +39,6 @@ def run(config_path: Path, job: str, word: str, *, rise: bool = False) -> None:
         uploaded = report.counts.get("uploaded", 0)
         rose = peak_mib() + watch.others_mib - held
         tell(watch, done, rise_mib=rose, uploaded=uploaded, seconds_to_file=file_at - begun)
-        return
-    if rise:
-        tell(watch, done, rise_mib=peak_mib() - held)
         return
     tell(watch, done, **({"syncs_per_order": (after - before) / done} if after and before is not None and done else {}))
 
@@ -144,8 +141,6 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["import", config]:
             run(Path(config), "orders", "created")
-        case ["import-big", config]:
-            run(Path(config), "orders", "created", rise=True)
         case ["export", config]:
             run(Path(config), "catalogue", "rows")
         case ["decode", folder]:

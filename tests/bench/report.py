@@ -38,7 +38,8 @@ machine to machine, and from hour to hour. What a ratio compares was always meas
 - *measured*: Mistok's rate through that of what stands beside it, of the work alone (connected, logged in and out
   again, but with all code loaded before), or the figure that the line names.
 - *goal*: the least (“≥”) or the most (“≤”) that is aimed at; “–” where none is set.
-- *peak MiB*: the most memory that each process held, Mistok / what stands beside it.
+- *peak MiB*: the most memory that was held, Mistok / what stands beside it: of the process, and of its children what
+  they share with nobody.
 
 ## What each line does
 
@@ -49,7 +50,10 @@ machine to machine, and from hour to hour. What a ratio compares was always meas
 {machine}.
 
 The import's wait for a file to lie still (`stable`) is set to 10 ms, so that the figure tells of work and not of
-waiting; everything else is as by default.
+waiting; everything else is as by default, but where a line says so. Imports and catalogues are measured as `mistok run`
+and the `mistok serve` of one client do them, with a second process where that helps. Runs of `serve DIR` and `worker`,
+where others are to have the machine as well, have none, and take files in batches of 100: their figures are those of
+`clients-300`, `workers-2` and [scaling](scaling.md).
 
 {remarks}"""
 

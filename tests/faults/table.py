@@ -180,7 +180,12 @@ def _cells(fault: Fault, record: Record, state: str) -> Sequence[str]:
     if state == "passed" and record.skipped:
         tests += f", {len(record.skipped)} not on this system"
     counts = record.counts
-    tried = (("kills", "kills"), ("inputs", "bad inputs"), ("files", "files"))
+    tried = (
+        ("kills", "kills"),
+        ("restarts", "restarts of PostgreSQL"),
+        ("inputs", "bad inputs"),
+        ("files", "files"),
+    )
     number = ", ".join(f"{counts[what]:,} {word}" for what, word in tried if counts[what])
     documents = f"{counts['documents']:,}" if counts["documents"] else ""
     return (f"F{fault.number}", fault.fault, tests, _matrix(fault, record), number, documents)

@@ -12,7 +12,6 @@ import pytest
 
 from pipeline.clock import SystemClock
 from pipeline.ledger.store import Ledger
-from tests.faults import tally
 from tests.faults.fleet import Fleet, kill
 from tests.servers import postgresql
 
@@ -50,7 +49,6 @@ def test_f61_f62_a_worker_is_killed_and_postgresql_restarted_in_the_middle_of_im
     with fleet.worker("one") as one, fleet.worker("two") as two:
         fleet.until(lambda: 0 < fleet.left() < 0.9 * dropped)
         fleet.restart_postgresql("immediate")
-        tally.note("kills")
         fleet.until(lambda: fleet.left() < 0.7 * dropped)
         kill(one)
         fleet.until(lambda: fleet.left() < 0.5 * dropped)
