@@ -7,6 +7,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -52,6 +53,13 @@ __all__ = ["SftpSettings", "SftpTransport"]
 Numbers: TypeAlias = list[int]  # inside the class, list is the port's own word
 _Act: TypeAlias = Callable[[], R]
 _Each: TypeAlias = Callable[[RemoteFile], "w.Task[FileOutcome]"]
+
+
+@lru_cache(maxsize=256)  # asked again for each of a folder's files
+def _home(root: str, folder: str) -> bytes:
+    parts = [root.rstrip("/") or "/"] if root else []
+    parts += [folder] if folder else []
+    return "/".join(parts).replace("//", "/").encode("utf-8", "surrogateescape")
 
 
 class _NotOpened(Transient):
@@ -193,10 +201,7 @@ class SftpTransport:
             ) from error
 
     def _path(self, folder: str, name: str | bytes = b"") -> bytes:
-        root = self._settings.root
-        parts = [root.rstrip("/") or "/"] if root else []
-        parts += [folder] if folder else []
-        home = "/".join(parts).replace("//", "/").encode("utf-8", "surrogateescape")
+        home = _home(self._settings.root, folder)
         raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
         if not raw:
             return home or b"."
@@ -292,9 +297,9 @@ class SftpTransport:
         if error := common.unusable(file):
             return common.failed(file, error)
         path = self._path(file.folder, common.wire_name(file))
-        copy = common.local_copy(into)
         handle, result, begun = b"", None, False
         kept: bytes | None = None
+        copy: Path | None = None
         try:
             (opened,) = yield [w.open_read(path)]
             handle = opened.handle()
@@ -309,11 +314,13 @@ class SftpTransport:
                     if file.size <= limit:
                         kept = data
                     else:
+                        copy = common.local_copy(into)
                         copy.write_bytes(data)
                 else:  # the server gives a file in smaller pieces
                     (opened,) = yield [w.open_read(path)]
                     handle = opened.handle()
             if whole is None:
+                copy = common.local_copy(into)
                 with copy.open("wb") as target:
                     whole = yield from fetch(handle, file.size, target, chunk)
                 yield [w.close(handle)]
@@ -323,7 +330,7 @@ class SftpTransport:
                 return common.failed(file, error)
             if size != file.size:
                 return common.failed(file, common.short(file.name, file.size, size))
-            result = ReadResult(file, copy if kept is None else None, size, digest, data=kept)
+            result = ReadResult(file, copy, size, digest, data=kept)
         except w.SftpStatus as status:
             if handle:
                 yield [w.close(handle)]
@@ -336,9 +343,9 @@ class SftpTransport:
         except OSError as problem:
             if handle:
                 yield [w.close(handle)]
-            return common.failed(file, common.disk(copy, problem))
+            return common.failed(file, common.disk(copy or into, problem))
         finally:
-            if result is None and kept is None:  # also when the session died under it
+            if result is None and copy is not None:  # also when the session died under it
                 copy.unlink(missing_ok=True)
         return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
@@ -36,7 +37,10 @@ def is_kind(
 
 def moment(attributes: w.Attributes) -> datetime | None:
     """When it was written, if the server tells."""
-    return common.from_epoch(attributes.mtime) if attributes.mtime is not None else None
+    return _at(attributes.mtime) if attributes.mtime is not None else None
+
+
+_at = lru_cache(maxsize=4096)(common.from_epoch)  # asked when a file is listed, read and deleted
 
 
 def entries(folder: bytes) -> w.Task[list[tuple[bytes, bytes, w.Attributes]]]:

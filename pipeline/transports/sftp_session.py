@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, field_validator
 from pipeline.errors import ConfigError, HostKeyRefused, MistokError, Refused, Transient, system_words
 from pipeline.settings import Duration, Settings, parse_duration
 from pipeline.texts import T
+from pipeline.transports.sftp_line import Line
 from pipeline.transports.sftp_wire import Wire
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def start(settings: SftpSettings, key_types: Sequence[str] = ()) -> paramiko.Tra
         sock = socket.create_connection((settings.host, settings.port), timeout=limit)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = _transport_kind()(sock)
+            transport = _transport_kind()(Line(sock))
         except BaseException:
             sock.close()
             raise

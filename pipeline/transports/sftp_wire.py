@@ -39,7 +39,13 @@ _SEND = 32 * 1024
 #: The channel is given no more at once, and fills one SSH packet with it: it copies what is left of a longer text for
 #: each packet anew.
 _PIECE = 32 * 1024 - 64
+#: While at least so many requests wait for their answers, further ones are gathered until there are so many of them: a
+#: server that is slower than we are answers one by one, and each answer would send off one request by itself.
+BUSY, GATHER = 128, 32
+#: The head of a request, and of each reply but VERSION: length of what follows it, kind, number.
 _HEAD = struct.Struct(">IBI")
+_INT = struct.Struct(">I")
+_PLACE = struct.Struct(">QI")
 #: As much is taken of the channel at once: what is left there is moved in memory each time.
 _TAKE = 1 << 24
 #: A longer packet is not SFTP (a login banner read as a length, most often).
@@ -178,19 +184,19 @@ class Wire:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._buffer = bytearray()
+        self._buffer = b""
         self._at = 0  #: so much of the buffer was read already
-        self._ready = bytearray()  #: packets that go out before the next wait, together
+        self._ready = bytearray()  #: packets that go out before the next wait, together …
+        self._unsent = 0  #: … so many
         self._next = 0
         self.quickest = float("inf")  #: seconds of the quickest run so far: a round trip, when one of them asked once
         self._expected: dict[int, tuple[_Running[object], int]] = {}
-        channel.sendall(struct.pack(">IBI", 5, INIT, 3))
-        kind, start, end = self._packet()
+        channel.sendall(_HEAD.pack(5, INIT, 3))
+        kind, _, body = self._packet()
         if kind != VERSION:
             raise ProtocolError("no SFTP version came")
-        body = bytes(self._buffer[start:end])
         self.extensions: dict[bytes, bytes] = {}
-        at = 4
+        at = 0
         while at < len(body):
             key, at = _text(body, at)
             value, at = _text(body, at)
@@ -302,51 +308,57 @@ class Wire:
             packets = self._ready
             packets += _HEAD.pack(len(request.body) + 5, request.kind, number)
             packets += request.body
+            self._unsent += 1
             if len(packets) >= _SEND:
                 self._send()
         return None
 
     def _send(self) -> None:
-        packets, self._ready = self._ready, bytearray()
+        packets, self._ready, self._unsent = self._ready, bytearray(), 0
         with memoryview(packets) as view:
             for at in range(0, len(view), _PIECE):
                 self._channel.sendall(bytes(view[at : at + _PIECE]))
 
     def _receive(self) -> _Running[R]:
-        kind, start, end = self._packet()
-        entry = self._expected.pop(_int(self._buffer, start) if end - start >= 4 else -1, None)
+        kind, number, body = self._packet()
+        entry = self._expected.pop(number, None)
         if entry is None:
             raise ProtocolError("a reply came that nobody asked for")
         state, position = entry
-        with memoryview(self._buffer) as view:
-            state.replies[position - state.base] = Reply(kind, bytes(view[start + 4 : end]))
+        state.replies[position - state.base] = Reply(kind, body)
         state.missing -= 1
         return state  # type: ignore[return-value]  # the run that asked is the run that reads
 
-    def _packet(self) -> tuple[int, int, int]:
-        """The kind of the next packet, and where in the buffer its content begins and ends."""
-        self._fill(4)
+    def _packet(self) -> tuple[int, int, bytes]:
+        """Kind, number and further content of the next packet."""
+        if len(self._buffer) - self._at < 4:
+            self._fill(4)
         length = _int(self._buffer, self._at)
-        if not 1 <= length <= MAX_PACKET:
+        if not 5 <= length <= MAX_PACKET:
             raise ProtocolError("what came is not SFTP (does the server print something at login?)")
-        self._fill(4 + length)
-        start = self._at + 5
-        self._at = start + length - 1
-        return self._buffer[start - 1], start, self._at
+        if len(self._buffer) - self._at < 4 + length:
+            self._fill(4 + length)
+        _, kind, number = _HEAD.unpack_from(self._buffer, self._at)
+        start = self._at + _HEAD.size
+        self._at += 4 + length
+        return kind, number, self._buffer[start : self._at]
 
     def _fill(self, size: int) -> None:
         """At least ``size`` unread bytes in the buffer."""
-        if len(self._buffer) - self._at >= size:
+        missing = size - len(self._buffer) + self._at
+        if missing <= 0:
             return
-        del self._buffer[: self._at]
-        self._at = 0
-        if self._ready:  # we are going to wait: everything that is to be asked goes out first
+        # we are going to wait: what is to be asked goes out first
+        if self._unsent and (self._unsent >= GATHER or len(self._expected) - self._unsent < BUSY):
             self._send()
-        while len(self._buffer) < size:
+        pieces = [self._buffer[self._at :]]
+        while missing > 0:
             piece = self._channel.recv(_TAKE)
             if not piece:
                 raise ProtocolError("the server closed the session")
-            self._buffer += piece
+            pieces.append(piece)
+            missing -= len(piece)
+        self._buffer, self._at = b"".join(pieces), 0
 
 
 # --- packets -----------------------------------------------------------------------------------------------------
@@ -354,7 +366,7 @@ class Wire:
 
 def string(value: bytes) -> bytes:
     """A counted string."""
-    return struct.pack(">I", len(value)) + value
+    return _INT.pack(len(value)) + value
 
 
 def open_read(path: bytes) -> Request:
@@ -374,12 +386,12 @@ def open_more(path: bytes) -> Request:
 
 def read(handle: bytes, offset: int, length: int) -> Request:
     """Read ``length`` bytes at ``offset``."""
-    return Request(READ, string(handle) + struct.pack(">QI", offset, length))
+    return Request(READ, string(handle) + _PLACE.pack(offset, length))
 
 
 def write(handle: bytes, offset: int, data: bytes) -> Request:
     """Write ``data`` at ``offset``."""
-    return Request(WRITE, b"".join((string(handle), struct.pack(">QI", offset, len(data)), data)))
+    return Request(WRITE, b"".join((string(handle), _PLACE.pack(offset, len(data)), data)))
 
 
 def close(handle: bytes) -> Request:
@@ -417,9 +429,9 @@ def posix_rename(old: bytes, new: bytes) -> Request:
     return Request(EXTENDED, string(POSIX_RENAME) + string(old) + string(new))
 
 
-def _int(body: bytes | bytearray, at: int) -> int:
+def _int(body: bytes, at: int) -> int:
     try:
-        value: int = struct.unpack_from(">I", body, at)[0]
+        value: int = _INT.unpack_from(body, at)[0]
     except struct.error as error:
         raise ProtocolError("a packet is too short") from error
     return value
