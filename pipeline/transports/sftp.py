@@ -353,16 +353,20 @@ class SftpTransport:
 
     def _list(self, folder: str) -> w.Task[Sequence[RemoteFile]]:
         found: list[RemoteFile] = []
-        for raw, long_name, attributes in (yield from entries(self._path(folder))):
+        for raw, long_name, attributes in (yield from self._entries(folder)):
             if is_kind(attributes, long_name, stat.S_ISREG, (b"d", b"l"), listed=False):
                 name, kept = common.decode_name(raw)
                 found.append(RemoteFile(folder, name, attributes.size or 0, moment(attributes), kept))
         return found
 
+    def _entries(self, folder: str) -> w.Task[Sequence[tuple[bytes, bytes, w.Attributes]]]:
+        far = self._session is not None and self._session.wire.quickest > FAR
+        return (yield from entries(self._path(folder), far=far))
+
     def _folders(self, folder: str) -> w.Task[Sequence[str]]:
         return [
             common.decode_name(raw)[0]
-            for raw, long_name, attributes in (yield from entries(self._path(folder)))
+            for raw, long_name, attributes in (yield from self._entries(folder))
             if is_kind(attributes, long_name, stat.S_ISDIR, (b"d",), listed=True)
         ]
 

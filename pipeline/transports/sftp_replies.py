@@ -43,15 +43,16 @@ def moment(attributes: w.Attributes) -> datetime | None:
 _at = lru_cache(maxsize=4096)(common.from_epoch)  # asked when a file is listed, read and deleted
 
 
-def entries(folder: bytes) -> w.Task[list[tuple[bytes, bytes, w.Attributes]]]:
-    """Everything in ``folder`` but itself and its parent: (name, long name, attributes). Raises SftpStatus."""
+def entries(folder: bytes, *, far: bool = False) -> w.Task[list[tuple[bytes, bytes, w.Attributes]]]:
+    """Everything in ``folder`` but itself and its parent: (name, long name, attributes). ``far``: an answer more takes
+    less time than one round trip more. Raises SftpStatus."""
     (opened,) = yield [w.simple(w.OPENDIR, folder)]
     handle = opened.handle()
     found: list[tuple[bytes, bytes, w.Attributes]] = []
-    ahead, ended = 4, False  # so that of most folders the end comes with the names
+    ahead, ended = (32 if far else 4), False  # so that of most folders the end comes with the names
     while not ended:
         replies = yield [w.readdir(handle)] * ahead
-        ahead = 16  # a folder that does not fit one packet is likely a large one
+        ahead = max(ahead, 16)  # a folder that does not fit one packet is likely a large one
         for reply in replies:
             try:
                 found += [entry for entry in reply.names() if entry[0] not in (b".", b"..")]
@@ -59,5 +60,5 @@ def entries(folder: bytes) -> w.Task[list[tuple[bytes, bytes, w.Attributes]]]:
                 if status.code != w.EOF:
                     raise
                 ended = True
-    yield [w.close(handle)]
+    yield w.Aside([w.close(handle)])
     return found

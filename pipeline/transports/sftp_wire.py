@@ -5,7 +5,8 @@ it asks again (a file costs seven round trips). This one keeps names as bytes an
 nothing of paramiko but the public channel.
 
 A *task* is a generator: it yields a list of requests and is given the list of their replies. A task that moves a large
-file yields :class:`Ahead` instead, and is given replies as they come, while others are still awaited.
+file yields :class:`Ahead` instead, and is given replies as they come, while others are still awaited; one that needs no
+reply yields :class:`Aside`.
 """
 
 from __future__ import annotations
@@ -155,6 +156,11 @@ class Ahead(list[Request]):
     before it yields a plain list again."""
 
 
+class Aside(list[Request]):
+    """Requests whose replies nobody waits for, such as to close what was read to its end: the task goes on at once,
+    with no replies. It has taken all those to other requests before."""
+
+
 Task = Generator[list[Request], list[Reply], R]
 
 
@@ -189,12 +195,17 @@ class Wire:
         self._ready = bytearray()  #: packets that go out before the next wait, together …
         self._unsent = 0  #: … so many
         self._next = 0
-        self.quickest = float("inf")  #: seconds of the quickest run so far: a round trip, when one of them asked once
+        #: Seconds of the quickest exchange so far: a round trip, when one of them asked once.
+        self.quickest = float("inf")
         self._expected: dict[int, tuple[_Running[object], int]] = {}
+        self._aside: set[int] = set()  #: numbers of requests whose replies are let go
+        self._sending = False
+        begun = time.monotonic()
         channel.sendall(_HEAD.pack(5, INIT, 3))
         kind, _, body = self._packet()
         if kind != VERSION:
             raise ProtocolError("no SFTP version came")
+        self.quickest = time.monotonic() - begun
         self.extensions: dict[bytes, bytes] = {}
         at = 0
         while at < len(body):
@@ -207,7 +218,7 @@ class Wire:
     def settled(self) -> bool:
         """Whether every question has had its answer. One that was stopped in between (Ctrl-C) is of no more use: its
         answers are still to come, or half of a question is on its way."""
-        return not self._expected
+        return not self._expected and not self._sending
 
     def one(self, request: Request) -> Reply:
         """Send ``request`` and wait for its reply (unchecked)."""
@@ -276,6 +287,8 @@ class Wire:
                 yield done.popleft()
             if not running:
                 if exhausted:
+                    if self._ready:  # nobody waits, so that nothing else sends it
+                        self._send()
                     return
                 continue
             state = self._receive()
@@ -293,7 +306,9 @@ class Wire:
     def _advance(self, state: _Running[R], replies: list[Reply] | None) -> tuple[R] | None:
         try:
             requests = next(state.task) if replies is None else state.task.send(replies)
-            while not requests and not state.replies:
+            while isinstance(requests, Aside) or not (requests or state.replies):
+                for request in requests:
+                    self._aside.add(self._ask(request))
                 requests = state.task.send([])
         except StopIteration as stop:
             return (stop.value,)
@@ -302,26 +317,35 @@ class Wire:
             position = state.base + len(state.replies)
             state.replies.append(None)
             state.missing += 1
-            number = self._next
-            self._next = (self._next + 1) & 0xFFFFFFFF
-            self._expected[number] = (state, position)  # type: ignore[assignment]  # each run's own kind of result
-            packets = self._ready
-            packets += _HEAD.pack(len(request.body) + 5, request.kind, number)
-            packets += request.body
-            self._unsent += 1
-            if len(packets) >= _SEND:
-                self._send()
+            self._expected[self._next] = (state, position)  # type: ignore[assignment]  # each run's own kind of result
+            self._ask(request)
         return None
 
+    def _ask(self, request: Request) -> int:
+        """Have it sent, and give its number."""
+        number = self._next
+        self._next = (number + 1) & 0xFFFFFFFF
+        packets = self._ready
+        packets += _HEAD.pack(len(request.body) + 5, request.kind, number)
+        packets += request.body
+        self._unsent += 1
+        if len(packets) >= _SEND:
+            self._send()
+        return number
+
     def _send(self) -> None:
+        self._sending = True  # whoever is stopped in here has sent half of it
         packets, self._ready, self._unsent = self._ready, bytearray(), 0
         with memoryview(packets) as view:
             for at in range(0, len(view), _PIECE):
                 self._channel.sendall(bytes(view[at : at + _PIECE]))
+        self._sending = False
 
     def _receive(self) -> _Running[R]:
         kind, number, body = self._packet()
-        entry = self._expected.pop(number, None)
+        while (entry := self._expected.pop(number, None)) is None and number in self._aside:
+            self._aside.remove(number)
+            kind, number, body = self._packet()
         if entry is None:
             raise ProtocolError("a reply came that nobody asked for")
         state, position = entry
@@ -351,14 +375,15 @@ class Wire:
         # we are going to wait: what is to be asked goes out first
         if self._unsent and (self._unsent >= GATHER or len(self._expected) - self._unsent < BUSY):
             self._send()
-        pieces = [self._buffer[self._at :]]
+        rest, self._buffer, self._at = self._buffer[self._at :], b"", 0  # what was read is held no longer
+        pieces = [rest] if rest else []
         while missing > 0:
             piece = self._channel.recv(_TAKE)
             if not piece:
                 raise ProtocolError("the server closed the session")
             pieces.append(piece)
             missing -= len(piece)
-        self._buffer, self._at = b"".join(pieces), 0
+        self._buffer = b"".join(pieces)
 
 
 # --- packets -----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.transports import sftp_wire as w
 from pipeline.transports.sftp_line import AT_ONCE, Line
+from pipeline.transports.sftp_replies import entries
 
 _VERSION = struct.pack(">IBI", 5, w.VERSION, 3)
 
@@ -106,6 +107,72 @@ def test_with_few_in_flight_nothing_waits() -> None:
     tasks = [(number, _task(number, 2, 1), 1) for number in range(100)]
     assert len(dict(wire.run_many(tasks, in_flight=16, budget=1000))) == 100
     assert channel.sent == [1, 16, *[1] * 184]
+
+
+def _closes(number: int) -> w.Task[int]:
+    (reply,) = yield [w.Request(w.READ, b"%d" % number)]
+    yield w.Aside([w.close(b"h"), w.close(b"i")])
+    return int(reply.data())
+
+
+def test_what_nobody_waits_for_is_sent_all_the_same_and_its_answer_let_go() -> None:
+    channel = _Answers(together=1)
+    wire = w.Wire(channel)
+    for number in range(3):
+        assert wire.run(_closes(number)) == number
+        assert wire.settled
+    assert channel.sent == [1, 1, 2, 1, 2, 1, 2]
+    tasks = [(number, _closes(number), 1) for number in range(300)]
+    assert dict(wire.run_many(tasks, in_flight=200, budget=1000)) == {number: number for number in range(300)}
+    assert sum(channel.sent) == 1 + 3 * 3 + 3 * 300
+    assert wire.one(w.Request(w.READ, b"last")).data() == b"last"
+    assert not wire._aside
+
+
+def test_whoever_is_stopped_in_the_middle_of_a_packet_is_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = w.Wire(channel := _Answers())
+    wire.run(_closes(1))
+
+    def stopped(_s: bytes, /) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(channel, "sendall", stopped)
+
+    def only_closes() -> w.Task[None]:
+        yield w.Aside([w.close(b"h")])
+
+    with pytest.raises(KeyboardInterrupt):
+        wire.run(only_closes())
+    assert not wire.settled
+    with pytest.raises(w.ProtocolError, match="stopped"):
+        wire.one(w.close(b"h"))
+
+
+def _names(*names: bytes) -> w.Reply:
+    each = b"".join(w.string(name) + w.string(b"-rw " + name) + struct.pack(">I", 0) for name in names)
+    return w.Reply(w.NAME, struct.pack(">I", len(names)) + each)
+
+
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("packets", [0, 1, 3, 4, 5, 31, 32, 70])
+def test_a_listing_asks_for_all_of_most_folders_at_once(far: bool, packets: int) -> None:
+    left = deque(_names(b".", b"..", b"%d" % number) for number in range(packets))
+    task = entries(b"inbox", far=far)
+    handle = w.Reply(w.HANDLE, w.string(b"h"))
+    end = w.Reply(w.STATUS, struct.pack(">I", w.EOF))
+    asked = [request.kind for request in next(task)]
+    assert asked == [w.OPENDIR]
+    requests, round_trips = task.send([handle]), 1
+    while not isinstance(requests, w.Aside):
+        assert {request.kind for request in requests} == {w.READDIR}
+        round_trips += 1
+        requests = task.send([left.popleft() if left else end for _ in requests])
+    assert [request.kind for request in requests] == [w.CLOSE]
+    with pytest.raises(StopIteration) as stop:
+        task.send([])
+    assert [name for name, _, _ in stop.value.value] == [b"%d" % number for number in range(packets)]
+    if packets < (32 if far else 4):
+        assert round_trips == 2
 
 
 class _Said(_Answers):
