@@ -46,6 +46,7 @@ def serve_many(
         folder,
         workers or settings.workers,
         each=settings.each,
+        waiting=settings.waiting,
         slice=settings.slice.total_seconds(),
         drain=drain,
     )
@@ -100,8 +101,9 @@ def _begun(house: House, settings: ServiceConfig) -> None:
     served = sum(member.supervisor is not None for member in house.members.values())
     out = common.console()
     out.print(str(TN("{n} client is served.", "{n} clients are served.", served)))
-    size, spare = house.slots.size, house.slots.spare
-    out.print(str(T("Runs at a time: {n}, and {spare} more that are slow.", n=size, spare=spare)))
+    slots = house.slots
+    out.print(str(T("Runs at a time: {n}, and {spare} more that are slow.", n=slots.size, spare=slots.spares)))
+    out.print(str(T("Besides them up to {n} may wait for a server that does not answer.", n=slots.rooms)))
     where = house.folder / settings.log.file if settings.log.file else None
     out.print(str(T("The log: {path}", path=str(where)) if where else T("The log goes to this screen only.")))
     out.print(str(T("Ctrl-C stops it: what is running is given its time; a second Ctrl-C ends at once.")))

@@ -27,8 +27,11 @@ class ServiceConfig(Settings):
     language: Literal["uk", "en"] = "uk"
     """Language of what the service says of itself; each client has its own."""
     workers: Annotated[int, Field(ge=1, le=256)] | None = None
-    """How many runs there are at once; by default twice the machine's cores, 4 at least. Slow runs get half as many
-    places more."""
+    """How many runs there are at once; by default twice the machine's cores, 4 at least. Those that work for long get
+    half as many places more."""
+    waiting: Annotated[int, Field(ge=0, le=2048)] | None = None
+    """How many more that only wait, as for a server that is silent: they need memory and no processor. By default
+    eight times `workers`, 32 at least; never fewer than `workers`; 0: none."""
     each: Annotated[int, Field(ge=1, le=64)] = 1
     """How many of them one client may have at once."""
     slice: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(seconds=3)

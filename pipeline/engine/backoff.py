@@ -25,6 +25,7 @@ import structlog
 from pipeline.alerts import notices
 from pipeline.config.masking import secrets_of
 from pipeline.config.model import ConnectionSpec
+from pipeline.engine import calling
 from pipeline.errors import BackingOff, ConfigError, Finding, HostKeyRefused, MistokError, Refused, Transient
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Lease, Ledger
@@ -155,7 +156,8 @@ class ConnectionGate:
             self._admit()
             self._tried = True
             try:
-                answer = connect()
+                with calling.called(calling.server_of(self._spec)):
+                    answer = connect()
             except ConfigError:
                 raise
             except MistokError as error:

@@ -26,13 +26,14 @@ from pipeline.alerts.deliverer import Deliverer
 from pipeline.config.clients import ENVIRONMENT, Found, Roster, Stamp, own_environment, stamp_of, without_twins
 from pipeline.config.load import files_of
 from pipeline.config.masking import mask
+from pipeline.engine.calling import servers_of
 from pipeline.engine.clientread import AT_ONCE, Read, Reading, has_own
 from pipeline.engine.configwatch import ConfigWatch, Turns
 from pipeline.engine.history import record_config
 from pipeline.engine.inotify import inotify, shared_watch
 from pipeline.engine.nursery import ClientPool, Left, Nursery, boot_of, has_left
 from pipeline.engine.runtime import Client
-from pipeline.engine.slots import Slots
+from pipeline.engine.slots import Lane, Slots
 from pipeline.engine.supervisor import Supervisor
 from pipeline.engine.tell import escalator, open_channels
 from pipeline.engine.tellers import Tellers
@@ -89,6 +90,7 @@ class House:
 
     Args:
         workers: how many runs there are at once (see ``Slots``); None: by the machine's cores.
+        waiting: how many more that only wait for a server; None: by ``workers``.
         each: how many of them one client may have at once.
         drain: seconds that running steps are given after a stop was asked for.
         opened: called for each client that is at work, or is not (``findings``).
@@ -99,6 +101,7 @@ class House:
     folder: Path
     workers: int | None = None
     each: int = 1
+    waiting: int | None = None
     slice: float = SLICE
     drain: float = 20.0
     environ: Mapping[str, str] | None = None
@@ -111,7 +114,7 @@ class House:
 
     def __post_init__(self) -> None:
         cores = os.cpu_count() or 1
-        self.slots = Slots(self.workers or min(max(4, 2 * cores), 32), self.each)
+        self.slots = Slots(self.workers or min(max(4, 2 * cores), 32), self.each, room=self.waiting)
         self._waker = Waker()
         self._nursery = Nursery()
         self._heap: list[tuple[float, int, Member]] = []
@@ -292,6 +295,11 @@ class House:
         if not self._nursery.ready:
             return
         names = {member.pool.name: member for member in self.members.values() if member.pool is not None}
+        now = time.monotonic()
+        for held in self.slots.to_look_at(now):
+            found = names.get(held.client)
+            if found is None or found.pool is None or not found.pool.look(held, now):
+                self.slots.look(held, now, None)
         while (place := self.slots.give(time.monotonic())) is not None:
             member = names.get(place.client)
             if member is None or member.pool is None:
@@ -314,7 +322,7 @@ class House:
             ((since, id(worker), pool, worker) for pool in pools for since, worker in pool.idle()),
             key=lambda one: one[:2],
         )
-        while idle and alive > self.slots.size + self.slots.spare:
+        while idle and alive > self.slots.size + self.slots.spares + self.slots.taken(Lane.WAITING):
             *_, pool, worker = idle.pop(0)
             pool.let_go(worker)
             alive -= 1
@@ -449,7 +457,8 @@ class House:
         with ExitStack() as until_it_works:
             until_it_works.callback(client.close)
             boot = self.boot(read) if self.boot else boot_of(config, read.payload, found.own)
-            pool = ClientPool(config.client, boot, self.slots, self._nursery.how, self._leaving.append)
+            servers = servers_of(config, own=bool(read.payload[0]))
+            pool = ClientPool(config.client, boot, self.slots, self._nursery.how, self._leaving.append, servers)
             supervisor = Supervisor(
                 config,
                 client.ledger,

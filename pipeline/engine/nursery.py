@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from pipeline.config.model import ClientConfig
+from pipeline.engine import offspring
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.slots import Place, Slots
-from pipeline.engine.worker import Boot, Ended, LogLine, Order, Runner, job_runner
+from pipeline.engine.worker import Boot, Calling, Ended, LogLine, Order, Runner, job_runner
 
 if TYPE_CHECKING:
     from pipeline.registry import Source
@@ -122,12 +123,20 @@ class Left:
 class ClientPool(Pool):
     """The workers of one client among many: made when it is its turn, and kept as long as nobody needs their room.
 
-    ``leave`` takes those that are let go, and sees to it that they end.
+    ``leave`` takes those that are let go, and sees to it that they end. ``servers``: those that its runs may call.
     """
 
-    def __init__(self, name: str, boot: Boot, slots: Slots, how: Any, leave: Callable[[Left], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        boot: Boot,
+        slots: Slots,
+        how: Any,
+        leave: Callable[[Left], None],
+        servers: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(boot, slots.size)
-        self.name, self._slots, self._how, self._leave = name, slots, how, leave
+        self.name, self._slots, self._how, self._leave, self._servers = name, slots, how, leave, servers
         self._turns: list[Place] = []  #: given, not used yet
         self._used: dict[Worker, Place] = {}
         self._idle_since: dict[Worker, float] = {}
@@ -155,7 +164,7 @@ class ClientPool(Pool):
         if self.closing or time.monotonic() < self._refill_at:
             return None
         if not self._turns:
-            self._slots.want(self.name)
+            self._slots.want(self.name, self._servers)
             return None
         free = [worker for worker in self.workers if worker.free]
         if goes_on:  # any will do; the one that gave way to others already is good for nothing else
@@ -174,8 +183,23 @@ class ClientPool(Pool):
         """Hand an order over; the turn is used by it."""
         if not super().give(worker, order):
             return False
-        self._used[worker] = self._turns.pop()
+        place = self._used[worker] = self._turns.pop()
+        self._slots.begins(place, time.monotonic(), offspring.spent_by(worker.process.pid))
         self._idle_since.pop(worker, None)
+        return True
+
+    def calls(self, worker: Worker, message: Calling) -> None:
+        """Who waits for a server that is silent is no news to one client alone."""
+        place = self._used.get(worker)
+        if place is not None:
+            self._slots.told(place, message.server, time.monotonic(), answered=message.answered)
+
+    def look(self, place: Place, now: float) -> bool:
+        """See whether the run of this place only waits; False: it is not of this client."""
+        worker = next((one for one, used in self._used.items() if used is place), None)
+        if worker is None and place not in self._turns:
+            return False
+        self._slots.look(place, now, offspring.spent_by(worker.process.pid) if worker else None)
         return True
 
     def over(self, worker: Worker, *, well: bool | None, more: bool = False) -> None:

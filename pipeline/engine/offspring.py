@@ -23,6 +23,19 @@ def of_process(pid: int | None = None) -> list[psutil.Process]:
         return []
 
 
+def spent_by(pid: int | None) -> float | None:
+    """How many seconds of a processor a process has used so far, without those that it started; None: it is gone."""
+    import psutil
+
+    if pid is None:
+        return None
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return None
+    return float(times.user + times.system)
+
+
 def kill(processes: Iterable[psutil.Process]) -> None:
     """End them now. Those that ended meanwhile are left out, also where another process has their number by now."""
     import psutil

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from pipeline.engine import offspring
-from pipeline.engine.worker import Boot, Failed, LogLine, Message, Order, Ready, main
+from pipeline.engine.worker import Boot, Calling, Failed, LogLine, Message, Order, Ready, main
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -138,7 +138,7 @@ class Pool:
     def messages(self) -> Iterator[tuple[Worker, Order, Message]]:
         """What the workers say of the runs that they are at; of a run that was given up already, nothing.
 
-        The log's lines are written on the way, ready workers are marked so.
+        The log's lines are written on the way, ready workers are marked so, and calls of servers are told of.
         """
         for worker in list(self.workers):
             for message in _read(worker.pipe):
@@ -148,12 +148,18 @@ class Pool:
                     case Ready():
                         worker.ready, worker.deadline = True, None
                         self._failures = 0
+                    case Calling():
+                        if worker.order is not None and worker.order.number == message.number:
+                            self.calls(worker, message)
                     case Failed(number=None):
                         log.error("worker_cannot_start", error=message.finding.text.render("en"))
                     case _:
                         order = worker.order
                         if order is not None and getattr(message, "number", None) == order.number:
                             yield worker, order, message
+
+    def calls(self, worker: Worker, message: Calling) -> None:
+        """A worker's run calls a server, or has done so."""
 
     def write(self, line: LogLine) -> None:
         """Write a worker's line of the log down."""

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import lightlog  # noqa: F401 - before all that loads structlog
 from pipeline.config.masking import mask_any
 from pipeline.config.model import ClientConfig
-from pipeline.engine import offspring
+from pipeline.engine import calling, offspring
 from pipeline.engine.priority import give_way
 from pipeline.engine.stopping import OutOfTime, Stop
 from pipeline.errors import Finding, MistokError
@@ -95,7 +95,16 @@ class LogLine:
     event: Mapping[str, Any]
 
 
-Message = Ready | StepBegun | Ended | Failed | LogLine
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """The run calls a server (``answered`` None), and then was answered or gave up."""
+
+    number: int
+    server: str
+    answered: bool | None = None
+
+
+Message = Ready | StepBegun | Calling | Ended | Failed | LogLine
 #: (order, to be called with its number when a step begins) -> how it ended
 Runner = Callable[[Order, Callable[[int], None]], Ended]
 
@@ -183,6 +192,7 @@ def _live(pipe: Connection, boot: Boot) -> None:
             return
         if order.goes_on:
             give_way()
+        calling.listen(_teller(say, order.number))
         try:
             say(run(order, lambda step, number=order.number: say(StepBegun(number, step))))  # type: ignore[misc]
         except MistokError as error:
@@ -190,6 +200,10 @@ def _live(pipe: Connection, boot: Boot) -> None:
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # a step may raise any of them
             log.exception("run_raised")
             say(Failed(order.number, _unforeseen(order.job, error)))
+
+
+def _teller(say: Mouth, number: int) -> calling.Listener:
+    return lambda server, answered: say(Calling(number, server, answered))
 
 
 def _unforeseen(job: str, error: BaseException) -> Finding:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline.engine.slots import SLOW, SLOW_FAILURE, Place, Slots
+from dataclasses import dataclass, field
+
+from hypothesis import Phase, settings
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from pipeline.engine.slots import BELIEVED, SLOW, SLOW_FAILURE, WAITED, Lane, Place, Slots
 
 
 def given(slots: Slots, now: float = 0.0) -> list[Place]:
@@ -48,8 +54,8 @@ def test_one_client_holds_one_place_at_a_time_by_default() -> None:
 
 
 def test_a_run_that_turns_out_slow_makes_room_while_there_is_a_slow_lane() -> None:
-    slots = Slots(2)
-    assert slots.spare == 1
+    slots = Slots(2, room=0)
+    assert slots.spares == 1
     want(slots, "hang", "hang2", "a", "b")
     assert names(given(slots)) == ["hang", "hang2"]
     assert slots.next_moment(0.0) is not None
@@ -60,7 +66,7 @@ def test_a_run_that_turns_out_slow_makes_room_while_there_is_a_slow_lane() -> No
 
 
 def test_who_was_slow_and_failed_never_takes_the_last_place() -> None:
-    slots = Slots(2, spare=1)
+    slots = Slots(2, spare=1, room=0)
     for name in ("dead1", "dead2", "dead3"):
         want(slots, name)
         (place,) = given(slots)
@@ -77,7 +83,7 @@ def test_who_was_slow_and_failed_never_takes_the_last_place() -> None:
 
 
 def test_a_well_one_goes_first_where_a_troubled_one_would_need_its_place() -> None:
-    slots = Slots(3, spare=1)
+    slots = Slots(3, spare=1, room=0)
     for name in ("dead1", "dead2", "a"):
         want(slots, name)
         (place,) = given(slots)
@@ -147,6 +153,201 @@ def test_a_turn_of_nobody_is_given_back() -> None:
     slots.forget("c")
     assert names(given(slots)) == ["a"]
     assert slots.waiting == ()
+
+
+def look(slots: Slots, now: float, spent: float | None = 0.0) -> None:
+    """All that are looked at have used so much of the processor by now."""
+    for place in slots.to_look_at(now):
+        slots.look(place, now, spent)
+
+
+def calling(slots: Slots, *clients: str, server: str = "shop:22") -> None:
+    for client in clients:
+        slots.want(client, frozenset({server}))
+
+
+def test_who_only_waits_gives_its_place_back_and_who_works_does_not() -> None:
+    slots = Slots(2)
+    want(slots, "waits", "works", "a", "b")
+    waits, works = given(slots)
+    for place in (waits, works):
+        slots.begins(place, 0.0, 5.0)
+    assert slots.to_look_at(WAITED - 0.1) == []
+    slots.look(waits, WAITED, 5.01)
+    slots.look(works, WAITED, 5.8)
+    assert names(given(slots, WAITED)) == ["a"]
+    assert (waits.lane, works.lane) == (Lane.WAITING, Lane.QUICK)
+    slots.look(works, 2 * WAITED, 5.8)
+    assert names(given(slots, 2 * WAITED)) == ["b"], "now it waits as well"
+    assert slots.taken(Lane.WAITING) == 2
+
+
+def test_a_process_that_only_loads_and_never_begins_waits_as_well() -> None:
+    slots = Slots(1)
+    want(slots, "hang", "a")
+    given(slots)
+    assert 0 < (slots.next_moment(0.0) or 0) <= WAITED + 0.01
+    look(slots, WAITED, None)
+    assert names(given(slots, WAITED)) == ["a"]
+
+
+def test_what_one_found_silent_is_known_to_all_who_call_it() -> None:
+    slots, dead = Slots(2), [f"dead{n}" for n in range(20)]
+    calling(slots, *dead)
+    want(slots, "a", "b")
+    first = given(slots)
+    assert names(first) == ["dead0", "dead1"]
+    for place in first:
+        slots.begins(place, 0.0, 0.0)
+        slots.told(place, "shop:22", 0.1, answered=None)
+    look(slots, WAITED)
+    more = given(slots, WAITED)
+    assert names(more) == ["dead2", "dead3", "a", "b"], "a few of them at a time, and in the room"
+    assert [place.lane for place in more] == [Lane.WAITING] * 2 + [Lane.QUICK] * 2
+    slots.back(more[2], WAITED + 0.1, well=True)
+    assert given(slots, WAITED + 0.1) == []
+    slots.told(first[0], "shop:22", 9.0, answered=True)
+    assert names(given(slots, 9.0)) == ["dead4", "dead5"], "it is back"
+    assert not slots.is_silent("shop:22", 9.0)
+
+
+def test_a_call_that_failed_at_once_or_was_refused_says_nothing_of_silence() -> None:
+    slots = Slots(1)
+    for answered, after in ((True, 60.0), (False, SLOW_FAILURE / 2)):
+        calling(slots, "a")
+        (place,) = given(slots)
+        slots.told(place, "shop:22", 0.0, answered=None)
+        slots.told(place, "shop:22", after, answered=answered)
+        assert not slots.is_silent("shop:22", after)
+        slots.back(place, 0.2, well=False)
+    calling(slots, "a")
+    (place,) = given(slots)
+    slots.told(place, "shop:22", 0.0, answered=None)
+    slots.back(place, 15.0, well=False)
+    assert slots.is_silent("shop:22", 15.0)
+    assert not slots.is_silent("shop:22", 15.0 + BELIEVED), "believed no longer"
+    calling(slots, "a")
+    assert [place.lane for place in given(slots, 16.0)] == [Lane.WAITING]
+
+
+def test_where_the_room_is_full_it_goes_on_with_those_who_call_nobody_and_who_are_answered() -> None:
+    slots, now = Slots(2, room=4), 0.0
+    for pair in (("dead0", "dead1"), ("dead2", "dead3")):
+        for name in pair:
+            calling(slots, name, server=f"{name}:22")
+        assert names(given(slots, now)) == list(pair)
+        now += WAITED
+        want(slots, "local")
+        look(slots, now)
+        (local,) = given(slots, now)
+        slots.back(local, now, well=True)
+        if pair[0] == "dead0":
+            calling(slots, "well", server="well:22")
+            (well,) = given(slots, now)
+            slots.told(well, "well:22", now, answered=None)
+            slots.told(well, "well:22", now, answered=True)
+            slots.back(well, now, well=True)
+    assert slots.taken(Lane.WAITING) == 4
+    calling(slots, "unknown", server="unknown:22")
+    assert given(slots, now) == [], "it could not leave its place, if it heard nothing"
+    calling(slots, "well", server="well:22")
+    assert names(given(slots, now)) == ["well"]
+    want(slots, "local")
+    assert names(given(slots, now)) == ["local"]
+
+
+@dataclass
+class World:
+    """Clients of which some are silent, and the time that they have waited for each of their turns."""
+
+    slots: Slots
+    silent: dict[str, str]  #: client -> server
+    remote: dict[str, str]
+    local: list[str]
+    limit: float
+    running: dict[str, tuple[float, Place]] = field(default_factory=dict)
+    wanted: dict[str, float] = field(default_factory=dict)
+    again: dict[str, float] = field(default_factory=dict)
+    waited: dict[str, list[float]] = field(default_factory=dict)
+    tick: float = 0.5
+
+    def live(self, until: float) -> None:
+        now = 0.0
+        while now < until:
+            self._step(now)
+            now += self.tick
+
+    def _step(self, now: float) -> None:
+        slots = self.slots
+        for name, (ends, place) in list(self.running.items()):
+            if ends <= now:
+                del self.running[name]
+                if name in self.silent:
+                    slots.told(place, self.silent[name], now, answered=False)
+                slots.back(place, now, well=name not in self.silent)
+                self.again[name] = now + 3.0
+        for name in (*self.silent, *self.remote, *self.local):
+            if name not in self.running and name not in self.wanted and self.again.get(name, 0.0) <= now:
+                server = self.silent.get(name) or self.remote.get(name)
+                slots.want(name, frozenset({server} if server else ()))
+                self.wanted[name] = now
+        look(slots, now)
+        for place in given(slots, now):
+            name = place.client
+            slots.begins(place, now, 0.0)
+            server = self.silent.get(name) or self.remote.get(name)
+            if server:
+                slots.told(place, server, now, answered=None)
+            if name in self.remote:
+                slots.told(place, self.remote[name], now, answered=True)
+            self.waited.setdefault(name, []).append(now - self.wanted.pop(name))
+            self.running[name] = (now + (self.limit if name in self.silent else self.tick), place)
+        self._holds(now)
+
+    def _holds(self, now: float) -> None:
+        slots = self.slots
+        assert slots.taken(Lane.QUICK) <= slots.size
+        assert slots.taken(Lane.LONG) <= slots.spares
+        assert slots.taken(Lane.WAITING) <= slots.rooms
+        assert len(self.running) <= slots.most
+        if slots.waiting:
+            held = [place for _, place in self.running.values() if place.lane is Lane.QUICK]
+            late = [place for place in held if place.client in self.silent and now - place.since > WAITED + self.tick]
+            assert not late, "whoever waits, waits for a silent one no longer than that"
+
+
+@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@for_all(
+    size=st.integers(1, 5),
+    room=st.none() | st.integers(1, 12),
+    dead=st.integers(0, 40),
+    servers=st.integers(1, 40),
+    local=st.integers(1, 4),
+    remote=st.integers(0, 4),
+)
+def test_however_many_are_silent_the_bounds_hold_and_nobody_starves(
+    size: int, room: int | None, dead: int, servers: int, local: int, remote: int
+) -> None:
+    slots = Slots(size, room=room)
+    world = World(
+        slots,
+        {f"dead{n}": f"dead{n % servers}:22" for n in range(dead)},
+        {f"remote{n}": f"well{n}:22" for n in range(remote)},
+        [f"local{n}" for n in range(local)],
+        limit=15.0,
+    )
+    world.live(until=60.0 + 17.0 * dead)
+    names = (*world.silent, *world.remote, *world.local)
+    assert {name for name in names if name not in world.waited} == set(), "everybody had a turn"
+    # who comes before and is not known yet: as many as there is room for, each for as long as it takes to see
+    ahead = min(dead, slots.rooms + size)
+    bound = (ahead // size + 2) * (WAITED + world.tick) + (local + remote) * world.tick
+    for name in world.local:
+        assert max(world.waited[name]) <= bound
+    later = [wait for name in world.local for wait in world.waited[name][20:]]
+    assert max(later, default=0.0) <= (local + remote) * world.tick + WAITED + world.tick, (
+        "and no more once all is known"
+    )
 
 
 def test_300_clients_with_faults_keep_all_others_in_turn() -> None:
