@@ -118,6 +118,8 @@ def _looks(
     if connect:
         begins(Begun(config.client, ""))  # the ledger is opened
         yield from _connect(config, begins, write_probe=write_probe)
+    else:
+        yield from _ledger(config)
     yield from _rules(config, begins, connect=connect)
     yield from _exports(config, begins)
     begins(Begun(config.client, ""))
@@ -203,6 +205,19 @@ def _connect(config: ClientConfig, begins: Callable[[Begun], None], *, write_pro
                         break  # the other folders would say the same, and one more bad login may lock the account
         finally:
             ctx.close()
+
+
+def _ledger(config: ClientConfig) -> Iterator[Answer]:
+    """Told where its file is missing and could not be made; nothing is written, and no database is loaded."""
+    from pipeline.config.clients import ledger_file
+    from pipeline.errors import Transient
+    from pipeline.ledger.place import can_be_made
+
+    if file := ledger_file(config):
+        try:
+            can_be_made(file)
+        except Transient as error:
+            yield Answer("ledger", "sqlite", findings=list(error.findings), exit_code=common.exit_code(error))
 
 
 def _rules(config: ClientConfig, begins: Callable[[Begun], None], *, connect: bool) -> Iterator[Answer]:

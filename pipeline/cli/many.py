@@ -234,12 +234,12 @@ COLUMNS = (
 
 def status(context: typer.Context, folder: Path, age: timedelta, *, nagios: bool, as_json: bool) -> int:
     """How every client stands; the exit code is that of the worst."""
-    from pipeline.engine.shown.standings import in_short, standing, worst
+    from pipeline.engine.shown.standings import in_short, standing, standings, worst
     from pipeline.registry import load_registry
 
     registry = load_registry()
     clients = read(context, folder, lambda one: standing(one, registry, age).level != "down")
-    found = [standing(one, registry, age) for one in clients]
+    found = standings(clients, registry, age)
     level = worst(found)
     code, told = CODES[level], in_short(found)
     if nagios:

@@ -136,6 +136,8 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
     """What there is to work on, and who works on it now; gives the exit code."""
     from pipeline.engine.fleet.roster import told_by
     from pipeline.engine.fleet.standing import look
+    from pipeline.engine.runtime import OWN_TROUBLE
+    from pipeline.engine.shown.standings import ledger_troubles
 
     state = look(url)
     said: dict[tuple[str, str], list[str]] = {}
@@ -144,6 +146,7 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
             if name in clients.members:
                 said.setdefault((name, code), []).append(one.host)
     apart = {(name, code): told_by(hosts, name, code) for (name, code), hosts in sorted(said.items())}
+    troubles = ledger_troubles([one.config for one in clients.members.values()])
     rows: list[dict[str, Any]] = [
         {
             "client": name,
@@ -156,7 +159,10 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
     broken = [{"client": one.name, "findings": [common.finding_row(f) for f in one.findings]} for one in clients.broken]
     if as_json:
         differ = [{"client": name, **common.finding_row(finding)} for (name, _), finding in apart.items()]
-        common.print_json({"clients": rows, "broken": broken, "apart": differ, "queue": state.as_data()})
+        away = [{"client": name, **common.finding_row(finding)} for name, finding in troubles.items()]
+        common.print_json(
+            {"clients": rows, "broken": broken, "apart": differ, "ledgers": away, "queue": state.as_data()}
+        )
     else:
         columns = (
             ("client", T("Client")),
@@ -167,4 +173,9 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
         shown = [{**row, "workers": ", ".join(row["workers"])} for row in rows]
         common.table(columns, shown, empty=T("There is no client to work on."))
         common.show_findings(list(apart.values()), of_story=True)
-    return common.WRONG if broken or apart or not rows else common.DONE
+        for name, finding in troubles.items():
+            common.console().print(str(T("Client {client} cannot be worked on now:", client=name)), markup=False)
+            common.show_findings([finding], of_story=True)
+    if broken or apart or not rows or any(finding.code not in OWN_TROUBLE for finding in troubles.values()):
+        return common.WRONG
+    return common.WAITING if troubles else common.DONE

@@ -83,7 +83,8 @@ def _below(folder: Path) -> tuple[Path, ...]:
         raise ConfigError(
             T("{path} cannot be read: {words}", path=str(folder), words=system_words(error)),
         ) from error
-    return tuple(one for one in inside if not one.name.startswith(".") and (one / FILE_NAME).is_file())
+    # one that may not be looked into, such as lost+found of a disk, is none
+    return tuple(one for one in inside if not one.name.startswith(".") and os.path.isfile(one / FILE_NAME))  # noqa: PTH113
 
 
 def read_client(folder: Path, *, environ: Mapping[str, str] | None = None, registry: Registry | None = None) -> Found:

@@ -10,6 +10,7 @@ from pipeline.archive import Archive, upkeep
 from pipeline.config.model import ClientConfig
 from pipeline.errors import ConfigError
 from pipeline.ledger import tables as t
+from pipeline.ledger.place import can_be_made
 from pipeline.ledger.store import DAMAGED, NEWER, Ledger, shown_url
 from pipeline.texts import T
 
@@ -18,9 +19,15 @@ __all__ = ["DAMAGED", "MISSING", "NEWER", "file_missing", "file_of", "has_story"
 
 
 def file_missing(config: ClientConfig) -> bool:
-    """Whether the ledger is a file that is not there."""
+    """Whether the ledger is a file that is not there. Raises Transient when it is not, and could not be made."""
     path = file_of(config)
-    return path is not None and not path.exists()
+    try:
+        missing = path is not None and not path.exists()
+    except OSError:  # who may not look into its folder is told so below
+        missing = True
+    if missing and path is not None:
+        can_be_made(path)
+    return missing
 
 
 def file_of(config: ClientConfig) -> Path | None:

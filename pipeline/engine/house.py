@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import structlog
@@ -264,9 +265,12 @@ class House:
                 yield
             except MistokError as error:
                 self._failed(member, error.findings)
-            except Exception:
-                log.exception("client_failed")
-                self._failed(member, ())
+            except Exception as error:
+                from pipeline.engine.endings import unexpected  # it loads much
+
+                reference = token_hex(4)
+                log.exception("client_failed", reference=reference)
+                self._failed(member, (unexpected("mistok", error, reference),))
 
     def _failed(self, member: Member, findings: tuple[Finding, ...]) -> None:
         """Shut this client's part, and try again later."""

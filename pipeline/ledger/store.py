@@ -19,16 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pipeline.errors import ConfigError, Transient, system_words
 from pipeline.jsonwords import writer
 from pipeline.ledger import tables as t
+from pipeline.ledger.place import make_folder
 from pipeline.ledger.reserve import Reserve
 from pipeline.manyrows import insert_rows, look_up
 from pipeline.ports import Clock, Notice
 from pipeline.sqlitefile import file_engine
-from pipeline.texts import T
+from pipeline.sqlstates import NO_RIGHTS, READ_ONLY, passing, sqlstate, words_of
+from pipeline.texts import T, Text
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
 HEAD = "0007"
@@ -40,6 +42,9 @@ DAMAGED = "ledger-damaged"  #: code of the error that is raised for a file that 
 PLATFORM: str = sys.platform
 #: How long a writer waits for another one of SQLite, in milliseconds.
 BUSY = 15_000
+#: Seconds that a server may take to let us in, where the URL does not say (``connect_timeout``): the driver's own limit
+#: is minutes, for a host that takes connections and says nothing.
+CONNECT_TIMEOUT = 10
 
 
 #: Leases (owner, name, fence) that this process has let go of without being able to say so, as on a full disk.
@@ -96,7 +101,7 @@ class Ledger:
 
     #: How long a writer waits for another one of SQLite (milliseconds), and what a server's driver is told besides.
     busy: int = BUSY
-    to_connect: Mapping[str, Any] = {}
+    to_connect: Mapping[str, Any] = {"connect_timeout": str(CONNECT_TIMEOUT)}
 
     def __init__(self, url: str, *, client: str, base: Path, clock: Clock) -> None:
         self.client = client
@@ -107,7 +112,7 @@ class Ledger:
         self.path = Path(self.url.database) if self.url.drivername.startswith("sqlite") and self.url.database else None
         self.reserve = Reserve(self.path) if self.path else None
         if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
         try:
             self.engine = (
                 file_engine(self.url, to_json=_to_json)
@@ -123,6 +128,8 @@ class Ledger:
             ) from error
         if self.path:
             _tune_sqlite(self.engine, self.busy)
+        else:
+            sa.event.listen(self.engine, "handle_error", _let_go_of_readers)
         with contextlib.ExitStack() as opened:
             opened.callback(self.engine.dispose)
             try:
@@ -161,10 +168,12 @@ class Ledger:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Errors of the database as ours: ConfigError for a damaged one, Transient for one that does not answer."""
+        """Errors of the database as ours: ConfigError for a damaged one, Transient for one that does not answer or
+        cannot be used now, such as one that is read-only or has not given us the rights.
+        """
         try:
             yield
-        except (sqlite3.DatabaseError, DatabaseError) as error:
+        except (sqlite3.DatabaseError, DBAPIError) as error:
             if "not a database" in str(error) or "malformed" in str(error):
                 raise ConfigError(
                     T("The ledger {url} is damaged or is no database.", url=self.url.render_as_string()),
@@ -174,6 +183,8 @@ class Ledger:
                         "it anew from the archive. No order is booked twice: each is known by its document."
                     ),
                 ) from error
+            if isinstance(error, DBAPIError) and (known := passing(error.orig)) is not None:
+                raise self._not_now(known) from error
             if not isinstance(error, OperationalError):
                 if not isinstance(error, DBAPIError) or not error.connection_invalidated:
                     raise
@@ -191,6 +202,24 @@ class Ledger:
                 code="ledger",
                 hint=T("Check that its disk has room and that no other program holds it; Mistok tries again."),
             ) from error
+
+    def must_be_writable(self) -> None:
+        """Raise Transient for one on a server that may only be read now, or only by us; nothing is written."""
+        if self.engine.dialect.name != "postgresql":
+            return
+        with self.read() as conn:
+            only_read = conn.execute(sa.text("SHOW transaction_read_only")).scalar_one() == "on"
+            may = conn.execute(sa.text("SELECT has_table_privilege('values', 'INSERT')")).scalar_one()
+        known = words_of(READ_ONLY) if only_read else None if may else words_of(NO_RIGHTS)
+        if known is not None:
+            raise self._not_now(known)
+
+    def _not_now(self, known: tuple[Text, Text]) -> Transient:
+        return Transient(
+            T("The ledger {url} cannot be used now: {words}.", url=self.url.render_as_string(), words=known[0]),
+            code="ledger",
+            hint=known[1],
+        )
 
     def make_room(self, *, to_open: bool = False) -> bool:
         """On a full disk, give away the room that was kept for telling of it; False when there is none to give."""
@@ -462,6 +491,12 @@ class Ledger:
             ) from error
 
 
+def _let_go_of_readers(context: sa.engine.ExceptionContext) -> None:
+    """A session that began while its server could only read stays so: all are let go of, and new ones are begun."""
+    if sqlstate(context.original_exception) == READ_ONLY:
+        context.is_disconnect = True
+
+
 def _resolve(url: str, base: Path) -> sa.URL:
     try:
         parsed = sa.make_url(url)
@@ -484,7 +519,8 @@ def shown_url(url: str, base: Path) -> str:
 def _pool(url: sa.URL, to_connect: Mapping[str, Any]) -> dict[str, Any]:
     if url.drivername.startswith("sqlite"):
         return {}
-    told = {name: value for name, value in to_connect.items() if name not in url.query}
+    known = url.get_driver_name() in ("psycopg", "psycopg2")  # others name it otherwise
+    told = {name: value for name, value in to_connect.items() if known and name not in url.query}
     settings: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 5, "connect_args": told}
     if url.get_driver_name() == "psycopg":
         settings["use_native_hstore"] = False  # a type of PostgreSQL that is not used: each connection would ask for it

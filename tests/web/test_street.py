@@ -181,6 +181,17 @@ def test_an_edited_config_is_taken_up_and_programs_are_told(town: Town, monkeypa
     assert browser.get("/c/anna/healthz").status_code == HTTPStatus.SERVICE_UNAVAILABLE
 
 
+def test_nothing_is_called_well_before_it_was_looked_at(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Never(threading.Event):
+        def is_set(self) -> bool:
+            return False
+
+    monkeypatch.setattr(town.street.house.standings, "through", Never())
+    monkeypatch.setattr(street.Standings, "rows", lambda _self: [])
+    answer = town.browser().get("/healthz")
+    assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "starting")
+
+
 def test_the_services_own_files_are_no_client(town: Town) -> None:
     assert (town.folder / "service.sqlite3").exists()
     assert {row.client for row in town.street.house.standings.rows()} == {"anna", "bohdan", "broken"}  # type: ignore[union-attr]

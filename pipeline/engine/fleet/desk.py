@@ -7,9 +7,10 @@ Clients that share a ledger database are seen to in one transaction.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +23,11 @@ from pipeline.config.model import ClientConfig
 from pipeline.engine import asking, history
 from pipeline.engine.fleet import queue, signs, standing
 from pipeline.engine.fleet.queue import Ask
+from pipeline.engine.sidebyside import side_by_side
 from pipeline.engine.supervisor import LEASE as SERVE
-from pipeline.errors import MistokError, Transient
+from pipeline.errors import MistokError
 from pipeline.ledger import tables as t
+from pipeline.ledger.hasty import FIRST, LONGEST, QuickLedger
 from pipeline.ledger.store import Ledger
 
 log = structlog.get_logger("mistok.worker")
@@ -35,6 +38,18 @@ LOOK_EVERY, LOOK_AT_FILES_EVERY = 3.0, 15.0
 BEAT_EVERY = 20.0
 #: Ledger servers that are kept open between two looks; of more, each is opened anew.
 _KEPT_OPEN = 8
+#: So many ledgers are looked into side by side; one that takes longer than so many seconds is waited for no more, at
+#: the worker's end even less.
+AT_ONCE, PATIENCE, LAST = 4, 5.0, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """A ledger that could not be used: why, for how many seconds it is left alone, and until when."""
+
+    words: str
+    wait: float
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +62,7 @@ class Seen:
 
 @dataclass
 class Desk:
-    """The worker's door to its clients' ledgers. Used from one thread at a time."""
+    """The worker's door to its clients' ledgers. Visited by one thread at a time."""
 
     owner: str
     url: str  #: of the queue
@@ -55,12 +70,14 @@ class Desk:
     _beaten: float = float("-inf")
     _files_at: float = float("-inf")
     _serving: dict[str, frozenset[str]] = field(default_factory=dict)  #: by ledger
-    _failed: set[str] = field(default_factory=set)
+    _away: dict[str, _Trouble] = field(default_factory=dict)  #: by ledger
+    _under_way: set[str] = field(default_factory=set)  #: ledgers that are looked into now, maybe since long ago
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _heard: signs.Heard = field(default_factory=signs.Heard)
 
     def visit(self, configs: Sequence[ClientConfig], said: Mapping[str, Any], *, last: bool = False) -> Seen:
         """Look into all ledgers, and give a sign of life when it is time (``last``: it is the last one). Never raises:
-        a ledger that does not answer is told in the log, and left for the next time.
+        a ledger that does not answer is told in the log and left alone for a while; it holds up no other.
         """
         now = time.monotonic()
         beat = last or now - self._beaten >= BEAT_EVERY
@@ -76,22 +93,28 @@ class Desk:
             self._beaten = now
         if files:
             self._files_at = now
+        with self._lock:
+            away = self._under_way | {key for key, trouble in self._away.items() if trouble.until > now}
+        keys = sorted(groups.keys() - away, key=lambda key: key in self._away)  # those that answered go first
+        answers = side_by_side(
+            keys, lambda key: self._one(key, groups[key], values), at_once=AT_ONCE, seconds=LAST if last else PATIENCE
+        )
         asked: list[Ask] = []
-        with ThreadPoolExecutor(4, thread_name_prefix="mistok-desk") as pool:
-            for key, found in zip(
-                groups, pool.map(lambda one: self._one(one, groups[one], values), groups), strict=True
-            ):
-                if found is not None:
-                    asked += found.asked
-                    self._serving[key] = found.serving
+        for key, answer in answers.items():
+            found = answer.result()  # it raises nothing
+            if found is not None:
+                asked += found.asked
+                self._serving[key] = found.serving
         serving = frozenset(name for key, names in self._serving.items() for name in names)
         return Seen(tuple(asked), serving & {config.client for config in configs})
 
     def close(self) -> None:
         """Let go of the ledgers."""
-        for ledger in self._open.values():
+        with self._lock:
+            ledgers = list(self._open.values())
+            self._open.clear()
+        for ledger in ledgers:
             ledger.close()
-        self._open.clear()
 
     def _values(self, said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """What is said to each client beside what is said to all: its part of the queue."""
@@ -101,6 +124,9 @@ class Desk:
         except MistokError as error:
             log.warning("queue_not_seen", error=error.text.render("en"))
             return {"": dict(said)}
+        except Exception:  # the ledgers are looked into all the same
+            log.exception("queue_not_seen")
+            return {"": dict(said)}
         found = {"": dict(said)}
         for name, one in state.clients.items():
             numbers = {"waiting": one.waiting, "running": one.running, "workers": one.workers, "oldest": one.oldest}
@@ -108,28 +134,48 @@ class Desk:
         return found
 
     def _one(self, key: str, configs: Sequence[ClientConfig], values: Mapping[str, Mapping[str, Any]]) -> Seen | None:
+        """One ledger. None: it does not answer, which is told once and again when it is another trouble."""
+        with self._lock:
+            self._under_way.add(key)
+        names = [config.client for config in configs][:5]
         try:
-            ledger = self._open.get(key)
-            if ledger is not None:
-                return _look(ledger, self.owner, configs, values)
-            first = configs[0]
-            ledger = Ledger(first.ledger.url, client=first.client, base=first.base, clock=SystemClock())
-            try:
-                found = _look(ledger, self.owner, configs, values)
-            except MistokError:
-                ledger.close()
-                raise
-            if ledger.path is None and len(self._open) < _KEPT_OPEN:
-                self._open[key] = ledger
-            else:
-                ledger.close()
-            self._failed.discard(key)
-            return found
+            found = self._look_into(key, configs, values)
         except MistokError as error:
-            if key not in self._failed:
-                self._failed.add(key)
-                log.error("ledger_failed", clients=[one.client for one in configs][:5], error=error.text.render("en"))
-            return None
+            if self._failed(key, words := error.text.render("en")):
+                log.error("ledger_failed", clients=names, error=words, code=error.code)
+        except Exception as error:  # whatever a client's ledger or config does, it is the affair of that client
+            if self._failed(key, f"{type(error).__name__}: {error}"):
+                log.exception("ledger_failed", clients=names)
+        else:
+            if self._away.pop(key, None) is not None:
+                log.info("ledger_back", clients=names)
+            return found
+        finally:
+            with self._lock:
+                self._under_way.discard(key)
+        return None
+
+    def _look_into(self, key: str, configs: Sequence[ClientConfig], values: Mapping[str, Mapping[str, Any]]) -> Seen:
+        ledger = self._open.get(key)
+        if ledger is not None:
+            return _look(ledger, self.owner, configs, values)
+        first = configs[0]
+        ledger = QuickLedger(first.ledger.url, client=first.client, base=first.base, clock=SystemClock())
+        with ExitStack() as opened:
+            opened.callback(ledger.close)
+            found = _look(ledger, self.owner, configs, values)
+            with self._lock:
+                if ledger.path is None and len(self._open) < _KEPT_OPEN:
+                    self._open[key] = ledger
+                    opened.pop_all()
+        return found
+
+    def _failed(self, key: str, words: str) -> bool:
+        """Leave it alone for a while, ever longer; gives whether that is news."""
+        before = self._away.get(key)
+        wait = min(before.wait * 2, LONGEST) if before is not None else FIRST
+        self._away[key] = _Trouble(words, wait, time.monotonic() + wait)
+        return before is None or before.words != words
 
 
 def _look(ledger: Ledger, owner: str, configs: Sequence[ClientConfig], values: Mapping[str, Mapping[str, Any]]) -> Seen:
@@ -184,19 +230,19 @@ def _beat(
 def forget_asked(config: ClientConfig, ask: Ask) -> None:
     """It is in the queue now. A ledger that does not answer keeps it: then it is asked for once more, and runs once."""
     try:
-        ledger = Ledger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
+        ledger = QuickLedger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
         try:
             asking.taken(ledger, ask.job)
         finally:
             ledger.close()
-    except Transient as error:
+    except MistokError as error:
         log.warning("asked_again", client=ask.client, job=ask.job, error=error.text.render("en"))
 
 
 def _following(url: str) -> dict[str, dict[str, str]]:
     """By client and job, when the schedule wants it next (ISO, UTC)."""
     found: dict[str, dict[str, str]] = {}
-    with queue.connect(url) as conn:
+    with queue.connect(url) as conn, queue.answering():
         rows = conn.execute(
             "SELECT args->>'client' AS client, args->>'job' AS job, scheduled_at FROM procrastinate_jobs "
             "WHERE task_name = %s AND status = 'todo' AND args->>'why' = 'plan' AND scheduled_at IS NOT NULL",

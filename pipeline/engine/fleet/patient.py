@@ -1,16 +1,17 @@
 """Procrastinate's way to PostgreSQL, for workers that outlive a restart of the database: they wait for it.
 
 Procrastinate's own worker ends when its heartbeat, its listening or its asking for jobs meets a broken connection. Here
-each statement is tried again until the database is back. Said twice, none does harm: an ask that was heard the first
-time is refused by its ``queueing_lock``, an end that was written is not found again, and a job that was handed out and
-never arrived is put back (:meth:`pipeline.engine.fleet.queue.Queue.put_back_one`).
+each statement is tried again until the database is back, or can be written again. Said twice, none does harm: an ask
+that was heard the first time is refused by its ``queueing_lock``, an end that was written is not found again, and a job
+that was handed out and never arrived is put back (:meth:`pipeline.engine.fleet.queue.Queue.put_back_one`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -20,6 +21,8 @@ from procrastinate import PsycopgConnector
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.sync_psycopg_connector import wrap_exceptions
+
+from pipeline.sqlstates import READ_ONLY, passing, sqlstate
 
 log = structlog.get_logger("mistok.queue")
 
@@ -69,6 +72,7 @@ class PatientConnector(PsycopgConnector):
             with wrap_exceptions():
                 async with (
                     self.pool.connection() as conn,
+                    _no_reader(conn),
                     conn.transaction(),
                     conn.cursor(row_factory=psycopg.rows.dict_row) as cursor,
                 ):
@@ -80,6 +84,11 @@ class PatientConnector(PsycopgConnector):
         """Listen, for as long as it is wanted."""
         names = list(channels)
         await self._patiently(lambda: super(PatientConnector, self).listen_notify(on_notification, names))
+
+    @asynccontextmanager
+    async def _get_cursor(self, connection: psycopg.AsyncConnection[Any] | None = None) -> AsyncIterator[Any]:
+        async with super()._get_cursor(connection) as cursor, _no_reader(cursor.connection):
+            yield cursor
 
     async def _patiently(self, do: Callable[[], Awaitable[R]]) -> R:
         wait = FIRST
@@ -101,9 +110,23 @@ class PatientConnector(PsycopgConnector):
             wait = min(wait * 2, LONGEST)
 
 
+@asynccontextmanager
+async def _no_reader(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
+    """Ends a session that may only read: it stays so when its server can write again, and a new one does not."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if sqlstate(error) == READ_ONLY:
+            await connection.close()
+        raise
+
+
 def is_broken(error: ConnectorException) -> bool:
-    """Whether the connection broke or could not be had, rather than the database having an objection."""
-    return isinstance(error.__cause__, _BROKEN)
+    """Whether the connection broke or could not be had, or the database cannot be used now, such as one that is
+    read-only after a failover; rather than the database having an objection.
+    """
+    cause = error.__cause__
+    return isinstance(cause, _BROKEN) or passing(cause) is not None
 
 
 #: The last one: the database ended a transaction in which we said nothing for too long, as after a sleep.

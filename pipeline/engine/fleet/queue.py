@@ -22,7 +22,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ import structlog
 
 from pipeline.engine.fleet import schema, signs
 from pipeline.errors import ConfigError, Transient
+from pipeline.sqlstates import passing
 from pipeline.texts import T
 
 if TYPE_CHECKING:
@@ -44,6 +46,11 @@ KEEPERS = "mistok-keepers"
 _MAKING = 727276
 #: The lock of who has which clients: one worker at a time adds to what it has.
 _SETTLING = 727277
+#: Seconds that its server may take to let us in.
+CONNECT_TIMEOUT = 10
+#: What is to be done where it does not answer.
+_CHECK = T("Check that its PostgreSQL runs and lets this machine in.")
+GO_ON = T("Check that its PostgreSQL runs and lets this machine in; workers go on by themselves.")
 #: A queue's name is a part of a notification channel, of at most 63 bytes with ``procrastinate_queue_v1#`` before it.
 _LONGEST = 34
 _TIMERS = ":t"
@@ -137,20 +144,54 @@ def connect(url: str) -> psycopg.Connection[Any]:
     from psycopg.rows import dict_row
 
     try:
-        return psycopg.connect(conninfo(url), autocommit=True, row_factory=dict_row, connect_timeout=10)
+        return psycopg.connect(conninfo(url), autocommit=True, row_factory=dict_row, **_patience(url))
     except psycopg.ProgrammingError as error:
         raise ConfigError(T("The queue's address cannot be used: {words}", words=str(error))) from error
     except psycopg.OperationalError as error:
         raise silent(error) from error
 
 
+def _patience(url: str) -> dict[str, Any]:
+    """How long a server may take to let us in, where its address does not say (``connect_timeout``)."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    return {} if "connect_timeout" in conninfo_to_dict(conninfo(url)) else {"connect_timeout": CONNECT_TIMEOUT}
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raises Transient for a queue that stops answering meanwhile, or cannot be used now (read-only, no rights)."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        if not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and passing(error) is None:
+            raise
+        raise silent(error) from error
+
+
 def silent(error: Exception) -> Transient:
-    """What is said of a queue that does not answer."""
+    """What is said of a queue that does not answer, or cannot be used now."""
+    if (known := passing(error)) is not None:
+        return Transient(T("The queue cannot be used now: {words}.", words=known[0]), code="queue", hint=known[1])
     return Transient(
         T("The queue does not answer: {words}", words=str(error).strip()),
         code="queue",
-        hint=T("Check that its PostgreSQL runs and lets this machine in; workers go on by themselves."),
+        hint=GO_ON,
     )
+
+
+def has_ended(error: Transient) -> Transient:
+    """The same, of a worker that could not begin: unlike those that are at work it waits for nothing."""
+    first = error.findings[0]
+    mend = first.hint if first.hint and first.hint != GO_ON else _CHECK
+    hint = T(
+        "{mend} This worker has ended: start it again then, or have it started again (Restart=always of systemd, "
+        "--restart always of Docker). Workers that are at work wait, and go on by themselves.",
+        mend=mend,
+    )
+    return Transient(findings=(replace(first, hint=hint),))
 
 
 def prepare(url: str) -> None:
@@ -162,7 +203,7 @@ def prepare(url: str) -> None:
     import psycopg
     from procrastinate.schema import SchemaManager
 
-    with connect(url) as conn:
+    with connect(url) as conn, answering():
         try:
             conn.execute("SELECT pg_advisory_lock(%s)", [_MAKING])
             if not is_there(conn):
@@ -181,8 +222,6 @@ def prepare(url: str) -> None:
                     ),
                 )
             schema.make(conn)
-        except psycopg.OperationalError as error:
-            raise silent(error) from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise ConfigError(
                 T("The queue's tables cannot be made: {words}", words=str(error)),
@@ -293,7 +332,7 @@ def ask_now(url: str, ask: Ask) -> bool:
 
     A database that is no queue yet has no worker either: nothing is asked.
     """
-    with connect(url) as conn:
+    with connect(url) as conn, answering():
         return is_there(conn) and ask_on(conn, ask)
 
 
@@ -330,7 +369,9 @@ class Queue:
         from pipeline.engine.fleet.looking import LookingManager
         from pipeline.engine.fleet.patient import PatientConnector
 
-        self.connector = PatientConnector(conninfo=conninfo(url), min_size=1, max_size=connections)
+        self.connector = PatientConnector(
+            conninfo=conninfo(url), kwargs=_patience(url), min_size=1, max_size=connections
+        )
         self.app = procrastinate.App(connector=self.connector)
         self.app.job_manager = LookingManager(self.connector)
         self._told: tuple[Mapping[str, Any], str] | None = None  #: our clients as they were sent, and their print

@@ -28,7 +28,7 @@ from pipeline.engine.nursery import Nursery
 from pipeline.engine.pool import Pool, Worker
 from pipeline.engine.worker import Boot, Ended, Failed, StepBegun
 from pipeline.errors import Finding, MistokError
-from pipeline.ledger.store import Ledger
+from pipeline.ledger.hasty import QuickLedger
 
 log = structlog.get_logger("mistok.worker")
 
@@ -275,7 +275,7 @@ class Room(threading.Thread):
         """Nobody was left to write down how it ended. The ledger may not answer: then the next run says so."""
         config, order = task.config, task.order
         try:
-            ledger = Ledger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
+            ledger = QuickLedger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
             try:
                 history.record_broken_end(
                     ledger,

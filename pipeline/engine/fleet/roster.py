@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -60,10 +61,9 @@ class Member:
         machine's as well, gets its name now, so that two that are not one are known before a file is in either.
         """
         file = ledger_file(self.config)
-        try:
+        archive: str | None = ""
+        with suppress(MistokError, OSError):  # its runs tell of it
             archive = Archive(self.config.path(self.config.archive.path)).identity(make=name_archive and not file)
-        except MistokError:
-            archive = ""
         return {
             "config": self.config.config_hash[:16],
             "ledger": f"{platform.node()}:{file}" if file else "",
@@ -175,6 +175,11 @@ class Clients:
             with self._looking:
                 changes = self._roster.look()
             gone, anew = changes.gone, (*changes.added, *changes.edited)
+            for folder in gone:
+                known = self._read.get(folder)
+                log.warning("client_gone", client=known.found.name if known else folder.name, folder=str(folder))
+            for folder in changes.added:
+                log.info("client_added", client=folder.name, folder=str(folder))
             for folder in gone:
                 self._read.pop(folder, None)
                 self._readings.drop(folder)

@@ -125,7 +125,7 @@ def look(url: str, client: str | None = None, *, heard: signs.Heard | None = Non
     """
     import psycopg
 
-    with queue.connect(url) as conn:
+    with queue.connect(url) as conn, queue.answering():
         if not queue.is_there(conn):
             return FleetState()
         try:
@@ -137,8 +137,6 @@ def look(url: str, client: str | None = None, *, heard: signs.Heard | None = Non
             rows = conn.execute(_JOBS, {"run": queue.RUN, "timer": queue.TIMER, "client": client}).fetchall()
         except psycopg.errors.UndefinedTable:
             return FleetState()
-        except psycopg.OperationalError as error:
-            raise queue.silent(error) from error
     workers = tuple(_worker(row, heard.clients(str(row["owner"]))) for row in signed)
     found = {
         str(row["client"]): ClientState(

@@ -36,6 +36,7 @@ from pipeline.engine.fleet.queue import (
     Names,
     Queue,
     family,
+    has_ended,
     prepare,
     queue_of,
     read_ask,
@@ -45,7 +46,9 @@ from pipeline.engine.fleet.room import Broken, Room
 from pipeline.engine.fleet.roster import Clients, Member, Other
 from pipeline.engine.fleet.steps import FleetEnded, FleetOrder
 from pipeline.engine.history import schedule_print
+from pipeline.engine.sidebyside import in_a_thread
 from pipeline.engine.watch import poll_every
+from pipeline.errors import Transient
 from pipeline.ledger.store import owner_name
 
 if TYPE_CHECKING:
@@ -69,8 +72,12 @@ FIRST_SIGN = 10.0
 SEEN_TO_EVERY = 60.0
 #: Seconds after which a run that broke off is looked at again.
 AFTER_BREAK = 10.0
+#: Seconds after which what has failed by a mistake of the program is begun anew.
+AFTER_FAULT = 5.0
 #: Whose ledger was away, or whose process died, is made up for so often in a row, ever later, up to so many seconds.
 MADE_UP_FOR, LONGEST_BREAK = 10, 600.0
+#: What the schedule wants of a client whose ledger is away is looked at ever later, up to so many seconds.
+LONGEST_AWAY = 60.0
 
 
 class FleetWorker:
@@ -115,13 +122,17 @@ class FleetWorker:
         self._runs = Names()  # these two are chosen anew when clients come and go
         self._timers = Names(timers=True)
         self._lanes = {why: Names() for why in LANES}
+        self._chosen: frozenset[str] = frozenset()  #: clients whose queues are listened to
         self._ended = {"done": 0, "failed": 0}
 
     # --- life ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Work until SIGTERM or Ctrl-C. Raises ConfigError or Transient when the queue cannot be used at the start."""
-        prepare(self.url)
+        try:
+            prepare(self.url)
+        except Transient as error:
+            raise has_ended(error) from error
         # psycopg waits on sockets, which the usual loop of Windows cannot do
         factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
         with asyncio.Runner(loop_factory=factory) as runner:
@@ -152,10 +163,13 @@ class FleetWorker:
                 for why, names in self._lanes.items():
                     work.append(asyncio.create_task(self._keep_at(names, PLACES[why], LOOKS[why]), name=why))
                 alive = asyncio.create_task(self._say_so(), name="alive")
+                besides = [asyncio.create_task(self._look_into_ledgers(), name="ledgers")]
+                if self._front is not None:
+                    besides.append(asyncio.create_task(self._take_hooks(self._front), name="hooks"))
                 await self._until_done(work, alive)
-                alive.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await alive
+                for task in (alive, *besides):
+                    task.cancel()
+                await asyncio.gather(alive, *besides, return_exceptions=True)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._say("stopped"), 2)
                     await asyncio.wait_for(self._visit_ledgers(last=True), 5)
@@ -225,11 +239,15 @@ class FleetWorker:
             except ConnectorException as error:  # as when it was taken for dead, and its name was struck off
                 log.warning("begins_anew", error=str(error.__cause__ or error).strip())
                 await asyncio.sleep(1)
+            except Exception:  # nothing that a job does may end it
+                log.exception("begins_anew")
+                await asyncio.sleep(AFTER_FAULT)
             finally:
                 self._workers.remove(worker)
 
     def _choose_queues(self) -> None:
         names = list(self.clients.served)
+        self._chosen = frozenset(names)
         self._runs.choose(queue_of(name) for name in names)
         self._timers.choose(queue_of(name, timers=True) for name in names)
         for why, lane in self._lanes.items():
@@ -286,7 +304,11 @@ class FleetWorker:
         look = replace(planned, why="watch")
         if isinstance(answer, Broken):
             if spec.enabled:
-                await queue.set_timer(planned, now + timedelta(seconds=AFTER_BREAK), again=True)
+                wait = AFTER_BREAK
+                if answer.finding.code == "ledger":  # each run that waits for it in vain holds a place
+                    wait = min(AFTER_BREAK * 2.0 ** min(ask.tries, 10), LONGEST_AWAY)
+                    planned = replace(planned, tries=ask.tries + 1)
+                await queue.set_timer(planned, now + timedelta(seconds=wait), again=True)
                 if (seconds := made_up_for(answer, ask.tries)) is not None:
                     later = replace(look, why="retry", tries=ask.tries + 1)
                     await queue.set_timer(later, now + timedelta(seconds=seconds), again=True)
@@ -354,13 +376,12 @@ class FleetWorker:
     async def _say_so(self) -> None:
         seen_to, changed = float("-inf"), False
         while True:
-            changed = await asyncio.to_thread(self.clients.look) or changed
-            before = set(self.clients.served)
+            try:
+                changed = await asyncio.to_thread(self.clients.look) or changed
+            except Exception:  # the other folders' work goes on, and it is looked at again
+                log.exception("folders_not_seen")
             await self._say("draining" if self._stops else "working")
-            await self._visit_ledgers()
-            if self._front is not None and not self._stops:
-                await asyncio.to_thread(self._front.follow, self.clients.served, self._hooked)
-            if before != set(self.clients.served) or changed:
+            if self._chosen != frozenset(self.clients.served) or changed:
                 self._choose_queues()
             if not self._stops and (changed or time.monotonic() - seen_to > SEEN_TO_EVERY):
                 await self._see_to_timers()
@@ -393,6 +414,24 @@ class FleetWorker:
             if row["owner"] != self.owner and row["silence"] <= self.silence and row["said"]["state"] != "stopped"
         ]
 
+    async def _look_into_ledgers(self) -> None:
+        """Beside the signs of life, which wait for no client's ledger."""
+        while True:
+            try:
+                await self._visit_ledgers()
+            except Exception:  # whatever a client's ledger or config does, the others are seen to
+                log.exception("ledgers_not_seen")
+            await asyncio.sleep(min(self.silence / 3, LOOK_EVERY_LEDGER))
+
+    async def _take_hooks(self, front: Front) -> None:
+        """The same with the clients' webhooks, whose addresses may have to be told of in their ledgers."""
+        while not self._stops:
+            try:
+                await asyncio.wrap_future(in_a_thread(front.follow, self.clients.served, self._hooked))
+            except Exception:
+                log.exception("hooks_failed")
+            await asyncio.sleep(min(self.silence / 3, LOOK_EVERY_LEDGER))
+
     async def _visit_ledgers(self, *, last: bool = False) -> None:
         """Signs of life for each client's own service page; what people ask for; who is served by somebody else."""
         members = self.clients.members
@@ -400,12 +439,12 @@ class FleetWorker:
         said = {**self._said(), "state": state, "workers": self.concurrency}
         said = {key: value for key, value in said.items() if key not in ("apart", "ended", "folder")}
         configs = [one.config for name, one in members.items() if name not in self.clients.left_alone]
-        seen = await asyncio.to_thread(self._desk.visit, configs, said, last=last)
+        seen = await asyncio.wrap_future(in_a_thread(self._desk.visit, configs, said, last=last))
         self.clients.leave_to_serve(seen.serving)
         for ask in seen.asked if not self._stops else ():
             if ask.client in self.clients.served and ask.job in members[ask.client].config.jobs:
                 await self._queue.ask(ask)
-                await asyncio.to_thread(forget_asked, members[ask.client].config, ask)
+                await asyncio.wrap_future(in_a_thread(forget_asked, members[ask.client].config, ask))
 
     def _said(self) -> dict[str, Any]:
         return {

@@ -10,18 +10,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pipeline.clock import SystemClock
 from pipeline.config.clients import TWIN, Found
-from pipeline.engine import health
+from pipeline.config.model import ClientConfig
+from pipeline.engine import guard, health
 from pipeline.engine.history import SILENT
 from pipeline.engine.runtime import Client
 from pipeline.engine.shown.troubles import placed, troubles
-from pipeline.errors import MistokError
+from pipeline.engine.sidebyside import side_by_side
+from pipeline.errors import Finding, MistokError, Who
+from pipeline.ledger.hasty import QuickLedger
 from pipeline.registry import Registry
 from pipeline.texts import T, Text
 
 LEVELS = {"well": T("well"), "trouble": T("trouble"), "down": T("down"), "wrong": T("wrong config")}
 #: How a wrong config is shown of a client whose service goes on with the one before it.
 SERVED = T("wrong config, served by the old one")
+#: So many clients are looked at side by side, each for so many seconds at most.
+AT_ONCE, PATIENCE = 8, 45.0
 #: From the best to the worst: whom nobody serves is worse off than who has a config that is told to be wrong.
 WORSE = ("well", "trouble", "wrong", "down")
 
@@ -73,9 +79,11 @@ def standing(found: Found, registry: Registry, age: timedelta = SILENT) -> Stand
     if config is None:
         return _wrong(found, age)
     try:
-        with Client.open(config, registry=registry, read_only=True) as client:
+        with Client.open(config, registry=registry, read_only=True, kind=QuickLedger) as client:
             now = health.examine(config, client.ledger, max_age=age)
             level = health.level(config, now)
+            if level is health.Level.DOWN:  # a service at work could not have said so
+                client.ledger.must_be_writable()
     except MistokError as error:  # such as a ledger that does not answer
         return Standing(found.name, found.folder, "down", troubles=(error.text,))
     last = max((job.last.started for job in now.jobs if job.last), default=None)
@@ -88,6 +96,52 @@ def standing(found: Found, registry: Registry, age: timedelta = SILENT) -> Stand
         sum(now.cards.values()),
         tuple(troubles(config, now, found.folder.parent)),
     )
+
+
+def standings(clients: Sequence[Found], registry: Registry, age: timedelta = SILENT) -> list[Standing]:
+    """How each of them stands, some looked at side by side; of one that gives no answer in time, that it does not."""
+    here = dict(enumerate(clients))
+    answers = side_by_side(here, lambda n: standing(here[n], registry, age), at_once=AT_ONCE, seconds=PATIENCE)
+    rows = []
+    for n, found in here.items():
+        if n in answers:
+            rows.append(answers[n].result())
+        else:
+            rows.append(Standing(found.name, found.folder, "down", troubles=(_no_answer(),)))
+    return rows
+
+
+def ledger_troubles(configs: Sequence[ClientConfig]) -> dict[str, Finding]:
+    """By client, why its ledger cannot be used; those that can are not named. Each server's database is asked once."""
+    groups: dict[str, list[ClientConfig]] = {}
+    for config in configs:
+        url = config.ledger.url
+        groups.setdefault(f"{config.base} {url}" if url.startswith("sqlite") else url, []).append(config)
+    answers = side_by_side(groups, lambda key: _ledger_trouble(groups[key][0]), at_once=AT_ONCE, seconds=PATIENCE)
+    found: dict[str, Finding] = {}
+    for key, group in groups.items():
+        no_answer = Finding("ledger", _no_answer(), who=Who.ADMIN)
+        trouble = answers[key].result() if key in answers else no_answer
+        if trouble is not None:
+            found |= {config.client: trouble for config in group}
+    return found
+
+
+def _ledger_trouble(config: ClientConfig) -> Finding | None:
+    try:
+        if not guard.file_missing(config):
+            ledger = QuickLedger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
+            try:
+                ledger.must_be_writable()
+            finally:
+                ledger.close()
+    except MistokError as error:
+        return error.findings[0]
+    return None
+
+
+def _no_answer() -> Text:
+    return T("It gave no answer in {n} seconds, its ledger most likely.", n=round(PATIENCE))
 
 
 def _wrong(found: Found, age: timedelta) -> Standing:

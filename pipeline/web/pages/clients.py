@@ -40,10 +40,14 @@ def clients(request: Request, site: TheSite, who: Someone, q: str = "", level: s
 
 @router.get("/healthz")
 def healthz(site: TheSite) -> Response:
-    """200 while every client is served, 503 when one is not; ``status``: of the one that stands worst."""
+    """200 while every client is served, 503 when one is not or they were not looked at yet; ``status``: of the one that
+    stands worst, or ``starting``.
+    """
     assert site.standings is not None
     level = worst(site.standings.rows())
-    status = HTTPStatus.SERVICE_UNAVAILABLE if level == "down" else HTTPStatus.OK
+    if level != "down" and not site.standings.through.is_set():
+        level = "starting"
+    status = HTTPStatus.SERVICE_UNAVAILABLE if level in ("down", "starting") else HTTPStatus.OK
     return JSONResponse({"status": level, "version": __version__}, status)
 
 

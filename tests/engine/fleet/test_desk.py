@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.config.load import load_config
 from pipeline.engine import asking, health
-from pipeline.engine.fleet.desk import Desk, forget_asked
+from pipeline.engine.fleet import desk as desk_module
+from pipeline.engine.fleet.desk import Desk, Seen, forget_asked
 from pipeline.engine.fleet.queue import Ask, ask_now
 from pipeline.engine.health import Life
 from pipeline.engine.runtime import Client
 from pipeline.engine.shown.troubles import service_words
-from pipeline.ledger.store import owner_name
+from pipeline.ledger.store import Ledger, owner_name
 from tests.engine.fleet import clients
 
 SAID = {
@@ -77,6 +81,60 @@ def test_a_ledger_that_is_away_holds_up_no_other(tmp_path: Path, queue_url: str)
         (service,) = health.examine(here, client.ledger).services
     assert service.last is not None
     assert service.last > datetime.now(UTC) - timedelta(minutes=5)
+
+
+def test_whatever_goes_wrong_in_one_ledger_is_told_and_the_others_are_seen_to(
+    tmp_path: Path, queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = load_config(clients.write(tmp_path, "odd"))
+    here = load_config(clients.write(tmp_path, "here"))
+    real = desk_module._look
+
+    def look(ledger: Ledger, *words: Any) -> Seen:
+        if ledger.client == "odd":
+            raise RuntimeError("what nobody thought of")
+        return real(ledger, *words)
+
+    monkeypatch.setattr(desk_module, "_look", look)
+    desk = Desk(owner_name(), queue_url)
+    try:
+        with capture_logs() as said:
+            desk.visit([odd, here], SAID)
+            monkeypatch.setattr(desk_module, "_look", real)
+            desk._away.clear()
+            desk.visit([odd], SAID, last=True)
+    finally:
+        desk.close()
+    assert [line["clients"] for line in said if line["event"] == "ledger_failed"] == [["odd"]]
+    for config in (odd, here):
+        with Client.open(config) as client:
+            assert [one.life for one in health.examine(config, client.ledger).services] == [Life.ALIVE]
+
+
+def test_a_ledger_that_hangs_is_waited_for_no_longer_than_a_moment(
+    tmp_path: Path, queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = load_config(clients.write(tmp_path, "hangs"))
+    here = load_config(clients.write(tmp_path, "here"))
+    real, go_on, asked = desk_module._look, threading.Event(), list[str]()
+
+    def look(ledger: Ledger, *words: Any) -> Seen:
+        asked.append(ledger.client)
+        if ledger.client == "hangs":
+            go_on.wait(250)
+        return real(ledger, *words)
+
+    monkeypatch.setattr(desk_module, "_look", look)
+    monkeypatch.setattr(desk_module, "LAST", 1.0)
+    desk = Desk(owner_name(), queue_url)
+    try:
+        desk.visit([hangs], SAID, last=True)
+        monkeypatch.setattr(desk_module, "LAST", 200.0)
+        desk.visit([hangs, here], SAID, last=True)
+        assert asked == ["hangs", "here"], "what is looked into still is not looked into again"
+    finally:
+        go_on.set()
+        desk.close()
 
 
 def test_a_queue_that_is_away_leaves_the_signs_of_life(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from pipeline.archive import Archive
 from pipeline.config.load import load_config
 from pipeline.engine.fleet.roster import APART, VERSIONS, Clients, Other
 from pipeline.engine.health import Health, Life, Service
@@ -45,6 +46,32 @@ def test_which_clients_and_what_becomes_of_edits(tmp_path: Path) -> None:
     clients.write(tmp_path, "charlie")
     assert roster.look()
     assert "charlie" in roster.served
+
+
+def test_folders_that_go_and_come_back_are_logged(tmp_path: Path) -> None:
+    for name in ("acme", "bravo"):
+        clients.write(tmp_path, name)
+    roster = Clients(tmp_path)
+    with capture_logs() as said:
+        (tmp_path / "acme").rename(tmp_path / ".away")
+        assert roster.look()
+        (tmp_path / ".away").rename(tmp_path / "acme")
+        assert roster.look()
+    told = [(line["event"], line["client"]) for line in said]
+    assert told == [("client_gone", "acme"), ("client_added", "acme")]
+
+
+def test_an_archive_that_cannot_be_read_keeps_no_other_client_from_being_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients.write(tmp_path, "acme")
+    roster = Clients(tmp_path)
+
+    def refuse(*_words: object, **_more: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Archive, "identity", refuse)
+    assert roster.said()["acme"]["archive"] == ""
 
 
 def test_two_folders_of_one_client_are_neither(tmp_path: Path) -> None:
