@@ -34,6 +34,10 @@ def worker(
         typer.Option(help=str(T("Only clients whose names fit, such as 'a*'; may be given again."))),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help=str(T("How many runs at once.")))] = 4,
+    waiting: Annotated[
+        int | None,
+        typer.Option(min=0, max=2048, help=str(T("How many more runs may only wait for a server; 0: none."))),
+    ] = None,
     drain: Annotated[
         float, typer.Option(min=0, help=str(T("Seconds that running steps are given when it is stopped.")))
     ] = 20.0,
@@ -88,6 +92,7 @@ def worker(
                 clients,
                 url,
                 concurrency=concurrency,
+                waiting=waiting,
                 silence=silence,
                 drain=drain,
                 at_work=lambda: out.print(

@@ -79,13 +79,15 @@ class Slots:
 
     ``each``: how many places one client holds at most. ``spare``: places for those that work for long; None: half as
     many, and one at least. ``room``: for those that only wait; None: see :func:`usual_room`, 0: none, else not fewer
-    than ``size``.
+    than ``size``. ``elsewhere``: whether others may wait who are not known here, as in a queue: who only
+    waits leaves its place whether or not anybody is known to want it.
     """
 
     size: int
     each: int = 1
     spare: int | None = None
     room: int | None = None
+    elsewhere: bool = False
     _held: list[Place] = field(default_factory=list)
     _waiting: dict[str, frozenset[str]] = field(default_factory=dict)  #: in the order in which they came
     _turns: dict[str, int] = field(default_factory=dict)  #: client -> number of its last turn
@@ -150,10 +152,12 @@ class Slots:
 
     def give(self, now: float) -> Place | None:
         """A place for one of those that wait; None: there is none for any of them now."""
-        if not self._waiting:
+        if not self._waiting and not self.elsewhere:
             return None
         self._sort()
         self._set_aside(now)
+        if not self._waiting:
+            return None
         known = _Count(self._held, {server for server in self._silent if self.is_silent(server, now)})
         floods = known.floods >= max(1, self.size // 2)
         mine = [
@@ -162,9 +166,10 @@ class Slots:
             if known.each[client] < self.each and not (floods and client in self._flooded)
         ]
         free = self.size - known.lanes[Lane.QUICK]
-        well = any(one not in self._troubled and not self._is_doubtful(one, known) for one in mine)
+        troubles = self._troubled if self.spares else set()
+        well = any(one not in troubles and not self._is_doubtful(one, known) for one in mine)
         for client in mine:
-            troubled = client in self._troubled
+            troubled = client in troubles
             if self._is_doubtful(client, known):
                 if self._may_wait(client, known):
                     return self._take(client, now, Lane.WAITING)
@@ -227,7 +232,7 @@ class Slots:
 
     def to_look_at(self, now: float) -> list[Place]:
         """Of which of the places it is to be told again how much of the processor they use (:meth:`look`)."""
-        if not self._waiting or not self.rooms:
+        if not (self._waiting or self.elsewhere) or not self.rooms:
             return []
         return [place for place in self._held if place.lane is Lane.QUICK and now - place.seen >= WAITED]
 
@@ -243,7 +248,7 @@ class Slots:
 
     def next_moment(self, now: float) -> float | None:
         """Seconds until somebody who waits may get the place of a run that goes on."""
-        if not self._waiting:
+        if not (self._waiting or self.elsewhere):
             return None
         quick = list(self._quick())
         moments: list[float] = []

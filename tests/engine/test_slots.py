@@ -182,6 +182,24 @@ def test_who_only_waits_gives_its_place_back_and_who_works_does_not() -> None:
     assert slots.taken(Lane.WAITING) == 2
 
 
+def test_where_others_wait_elsewhere_a_place_is_given_back_all_the_same() -> None:
+    slots = Slots(1, elsewhere=True)
+    want(slots, "waits")
+    given(slots)
+    assert slots.next_moment(0.0) is not None
+    look(slots, WAITED)
+    assert given(slots, WAITED) == []
+    assert slots.free() == 1
+
+
+def test_without_any_place_for_what_is_slow_it_has_the_others() -> None:
+    slots = Slots(1, spare=0, room=0)
+    for _ in range(2):
+        want(slots, "a")
+        (place,) = given(slots)
+        slots.back(place, 9.0, well=False)
+
+
 def test_a_process_that_only_loads_and_never_begins_waits_as_well() -> None:
     slots = Slots(1)
     want(slots, "hang", "a")

@@ -51,6 +51,8 @@ class LookingManager(JobManager):
         """The next job of these queues, which is this worker's from now on."""
         if not isinstance(queues, Names):
             return await super().fetch_job(queues, worker_id)
+        if queues.gate is not None and not await queues.gate.opens():
+            return None
         if time.monotonic() - queues.told > _TOLD_EVERY:
             await self._tell(queues)
         try:
@@ -62,7 +64,11 @@ class LookingManager(JobManager):
                 raise
             await self._tell(queues)  # it was forgotten, as after a very long sleep
             row = await self._fetch(queues, worker_id)
-        return None if row["id"] is None else Job.from_row(row)
+        if row["id"] is None:
+            return None
+        if queues.gate is not None:
+            queues.gate.passed()
+        return Job.from_row(row)
 
     async def _fetch(self, names: Names, worker_id: int) -> dict[str, Any]:
         return await self.connector.execute_query_one_async(

@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -245,16 +245,27 @@ def is_there(conn: psycopg.Connection[Any]) -> bool:
     return row is not None and row["it"] is not None
 
 
+class Gate(Protocol):
+    """Before a look for work. What passed it is counted until it has its place."""
+
+    async def opens(self) -> bool:
+        """Wait until it is open, but not for long; gives whether it is."""
+
+    def passed(self) -> None:
+        """Work was found."""
+
+
 class Names:
     """Names of queues that a worker listens to, as Procrastinate's worker is given them; they may be chosen anew.
 
     Args:
         names: of the queues.
         timers: whether they are those of timers.
+        gate: opens while there is a place for what lies in them; None: there is always one.
     """
 
-    def __init__(self, names: Iterable[str] = (), *, timers: bool = False) -> None:
-        self.timers = timers
+    def __init__(self, names: Iterable[str] = (), *, timers: bool = False, gate: Gate | None = None) -> None:
+        self.timers, self.gate = timers, gate
         self.told = float("-inf")  #: when the database was told of them, by the steady clock
         self.choose(names)
 

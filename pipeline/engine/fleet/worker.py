@@ -26,6 +26,7 @@ from pipeline.engine.fleet.care import EVERY, following
 from pipeline.engine.fleet.desk import LOOK_EVERY as LOOK_EVERY_LEDGER
 from pipeline.engine.fleet.desk import Desk, forget_asked
 from pipeline.engine.fleet.front import Front
+from pipeline.engine.fleet.gate import RunGate
 from pipeline.engine.fleet.queue import (
     KEEP,
     KEEPERS,
@@ -70,6 +71,8 @@ LOOKS = {"tell": LOOK_EVERY, "care": 5.0, "escalate": 5.0, "tidy": 5.0}
 FIRST_SIGN = 10.0
 #: Seconds between two looks at whether each job has its timer.
 SEEN_TO_EVERY = 60.0
+#: How many runs a worker has taken at most, those that wait here for their turn among them.
+TAKEN = 1000
 #: Seconds after which a run that broke off is looked at again.
 AFTER_BREAK = 10.0
 #: Seconds after which what has failed by a mistake of the program is begun anew.
@@ -87,6 +90,7 @@ class FleetWorker:
         clients: those that it has.
         url: of the queue's database.
         concurrency: how many runs at once.
+        waiting: how many more that only wait for a server; None: by ``concurrency``.
         silence: seconds without a sign of life after which a worker's jobs are put back; all workers of a queue should
             have the same.
         drain: seconds that running steps are given when it is stopped.
@@ -100,6 +104,7 @@ class FleetWorker:
         url: str,
         *,
         concurrency: int = 4,
+        waiting: int | None = None,
         silence: float = 30.0,
         drain: float = 20.0,
         at_work: Callable[[], None] = lambda: None,
@@ -112,14 +117,15 @@ class FleetWorker:
         self._since = datetime.now(UTC).isoformat()
         self._at_work: Callable[[], None] | None = at_work
         self._front = front
-        self._room = Room(concurrency, besides=sum(PLACES.values()))
+        self._room = Room(concurrency, besides=sum(PLACES.values()), waiting=waiting, freed=self._place_freed)
+        self._gate = RunGate(self._room.takes)
         self._desk = Desk(self.owner, url)
         self._stops = 0
         self._stopping = asyncio.Event()
         self._workers: list[Worker] = []
         self._mine: set[int] = set()  #: ids of the jobs that are really under way here
         self._astray: set[int] = set()
-        self._runs = Names()  # these two are chosen anew when clients come and go
+        self._runs = Names(gate=self._gate)  # these two are chosen anew when clients come and go
         self._timers = Names(timers=True)
         self._lanes = {why: Names() for why in LANES}
         self._chosen: frozenset[str] = frozenset()  #: clients whose queues are listened to
@@ -155,9 +161,7 @@ class FleetWorker:
                     await asyncio.wait_for(self._say("working"), FIRST_SIGN)
                 self._choose_queues()
                 work = [
-                    asyncio.create_task(
-                        self._keep_at(self._runs, self.concurrency, LOOK_EVERY, listen=True), name="runs"
-                    ),
+                    asyncio.create_task(self._keep_at(self._runs, TAKEN, LOOK_EVERY, listen=True), name="runs"),
                     asyncio.create_task(self._keep_at(self._timers, 4, TIMERS_EVERY), name="timers"),
                 ]
                 for why, names in self._lanes.items():
@@ -184,11 +188,18 @@ class FleetWorker:
         self._stops += 1
         if self._stops == 1:
             log.info("draining", running=[f"{c}/{j}" for c, j, _ in self._room.under_way()], seconds=self.drain)
+        self._gate.shut()
+        self._room.begin_no_more()
         for worker in self._workers:
             worker.stop()  # type: ignore[no-untyped-call]  # the library's own
         self._stopping.set()
         if self._stops > 1:
             self._cut_off()
+
+    def _place_freed(self) -> None:
+        """From the room's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is over
+            self._loop.call_soon_threadsafe(self._gate.freed)
 
     def _cut_off(self) -> None:
         self._queue.connector.given_up = True
@@ -264,6 +275,8 @@ class FleetWorker:
 
     async def _run(self, context: JobContext, /, **given: Any) -> None:
         ask = read_ask(given)
+        if context.job.queue == queue_of(ask.client):
+            self._gate.arrived()  # nothing else has its turn before it is submitted, or turns out to be no run
         member = self._member(ask)
         assert context.job.id is not None
         self._mine.add(context.job.id)

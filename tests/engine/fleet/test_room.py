@@ -32,7 +32,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def room(place: Path) -> Iterator[Room]:
-    made = Room(1, Boot("tests.engine.fake_runners:recording", place))
+    made = Room(1, Boot("tests.engine.fake_runners:recording", place), spare=0, waiting=0)
     made.start()
     yield made
     made.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,4 +72,13 @@ def test_in_one_service_however_many_servers_are_silent(tmp_path: Path, silent: 
     fill(fleet, silent)
     (fleet.folder / "service.yaml").write_text("language: en\nworkers: 2\n", encoding="utf-8")
     with started(("serve", str(fleet.folder)), fleet.folder / "serve.log"):
+        goes_on(fleet, silent)
+
+
+@pytest.mark.full
+def test_in_a_worker_however_many_servers_are_silent(tmp_path: Path, silent: list[Deaf], queue_url: str) -> None:
+    fleet = Fleet(tmp_path / "clients", None, "sqlite:///ledger.sqlite3", queue_url, every="2s")
+    fill(fleet, silent)
+    words = ("worker", str(fleet.folder), "--concurrency", "2", "--silence", "120")
+    with started(words, fleet.folder / "worker.log", env={**os.environ, "MISTOK_QUEUE": queue_url}):
         goes_on(fleet, silent)
