@@ -64,7 +64,7 @@ def _own_mib(pid: str) -> float:
 
 
 #: Seconds between two looks at the memory of others.
-_LOOK = 0.1
+_LOOK = 0.2
 
 
 def tell(watch: Stopwatch, done: int, **figures: float) -> None:
