@@ -383,6 +383,8 @@ def process(place: Path, jobs: dict[str, dict[str, Any]], *, drain: float = 5.0)
 class Edits:
     """Says of an edit what a test wants said."""
 
+    under_way = False
+
     def __init__(self) -> None:
         self.said: list[Verdict] = []
 
