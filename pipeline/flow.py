@@ -148,7 +148,7 @@ class InboundSettings(Settings):
     cancelled: Literal["hold", "mark", "ignore"] = "hold"
     """What happens when a booked order comes again as one that needs no document (cancelled, refunded): `hold` asks a
     person, `mark` marks the document cancelled, frees its stock and tells, `ignore` only writes it down."""
-    batch: Annotated[int, Field(ge=1, le=1000)] = 250
+    batch: Annotated[int, Field(ge=1, le=1000)] = 150
     """Files that are on their way at once, and share one commit and one sync to disk."""
     quiet_alarm: Literal["learned", "off"] | Duration = "learned"
     """When nothing has come for unusually long: `learned` from the client's own history, a fixed time, or `off`."""

@@ -123,7 +123,7 @@ def test_a_plugins_parameter_tells_where_the_config_has_it(client: Path) -> None
     row = explained(client, "sftp.password")
     assert [one["value"] for one in row["uses"]] == ["•••"]
     assert explained(client, "import-orders.batch")["uses"][0]["source"] == "default"
-    assert explained(client.parent / "nothing" / "config.yaml", "import-orders.batch")["default"] == "250"
+    assert explained(client.parent / "nothing" / "config.yaml", "import-orders.batch")["default"] == "150"
 
 
 @pytest.mark.whole
