@@ -394,7 +394,10 @@ class _Session:
             below = path and path + "/"
             lines = []
             for name in self.owner.names(path):
-                told = self.owner.told(name, "LIST")
+                try:
+                    told = self.owner.told(name, "LIST")
+                except FileNotFoundError:  # another session has deleted it just now
+                    continue
                 told.name = name[len(below) :]  # a ghost's may have a slash in it
                 lines.append(form(told))
             if not lines and self.owner.empty is not None:
