@@ -104,6 +104,8 @@ class Fleet:
             str(self.folder),
             "--concurrency",
             str(at_once),
+            "--waiting",
+            "0",  # else those that only wait make room for more
         ]
         said = more.enter_context((self.folder.parent / f"worker-{time.monotonic_ns()}.log").open("wb"))
         process = subprocess.Popen(words, env={**os.environ, "MISTOK_QUEUE": self.queue}, stdout=said, stderr=said)

@@ -27,7 +27,8 @@ def two_workers(stage: Stage) -> Line:
         "jobs",
         clients,
         f"{clients} clients, {TRIPS} round trips in one run each; queue and ledgers on PostgreSQL, {AT_ONCE} runs at "
-        "once in each worker; from the first ask to the end of the last run; beside it (*plain script*): one worker",
+        "once in each worker (`--waiting 0`: else runs that only wait make room for more); from the first ask to the "
+        "end of the last run; beside it (*plain script*): one worker",
         {"mistok": lambda work: by(2, work), "plain": lambda work: by(1, work)},
         goal=1.9,
     )
