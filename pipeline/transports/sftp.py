@@ -32,7 +32,7 @@ from pipeline.transports import common
 from pipeline.transports import sftp_wire as w
 from pipeline.transports.sftp_bulk import FAR, READ_AHEAD, WIDE, Lanes, Pieces, fetch, send
 from pipeline.transports.sftp_probe import Probed, probe
-from pipeline.transports.sftp_replies import checked, entries, failed, is_kind, moment
+from pipeline.transports.sftp_replies import checked, entries, failed, is_kind, made_folder, moment, removed_folder
 from pipeline.transports.sftp_session import BROKEN_LOGIN, Session, SftpSettings, connect, said
 from pipeline.transports.sftp_swap import Swap
 
@@ -132,7 +132,7 @@ class SftpTransport:
         folder = common.clean_folder(folder)
         parts = folder.split("/") if folder else []
         for depth in range(1, len(parts) + 1):
-            self._run(self._mkdir("/".join(parts[:depth])), "/".join(parts[:depth]))
+            self._run(made_folder(self._path("/".join(parts[:depth]))), "/".join(parts[:depth]))
 
     def folders(self, folder: str) -> Sequence[str]:
         folder = common.clean_folder(folder)
@@ -140,7 +140,7 @@ class SftpTransport:
 
     def remove_folder(self, folder: str) -> None:
         folder = common.removable(folder)
-        self._run(self._rmdir(folder), folder)
+        self._run(removed_folder(self._path(folder), self._shown(folder)), folder)
 
     def probe(self, folder: str) -> Capabilities:
         folder = common.clean_folder(folder)
@@ -554,14 +554,6 @@ class SftpTransport:
             return common.undone(file, self._refused(status, self._shown(file.folder)))
         return common.undone(file, self._refused(status, path.decode("utf-8", "replace")))
 
-    def _mkdir(self, folder: str) -> w.Task[None]:
-        path = self._path(folder)
-        (made,) = yield [w.mkdir(path)]
-        if failed(made):
-            (seen,) = yield [w.simple(w.STAT, path)]
-            if failed(seen) or not stat.S_ISDIR(seen.attributes().mode or stat.S_IFDIR):
-                made.check()
-
     def _probe(self, folder: str, listed: Sequence[RemoteFile]) -> w.Task[Capabilities]:
         one = common.probe_name()
         return probe(
@@ -576,19 +568,6 @@ class SftpTransport:
                 times=any(file.modified for file in listed),
             )
         )
-
-    def _rmdir(self, folder: str) -> w.Task[None]:
-        path = self._path(folder)
-        (gone,) = yield [w.simple(w.RMDIR, path)]
-        if failed(gone):
-            (seen,) = yield [w.simple(w.LSTAT, path)]
-            try:
-                seen.attributes()
-                gone.check()
-            except w.SftpStatus as status:
-                if status.code == w.NO_SUCH_FILE:
-                    return
-                raise common.not_empty(self._shown(folder), status.words) from status
 
 
 def _collect(

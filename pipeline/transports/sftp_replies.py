@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -62,3 +63,26 @@ def entries(folder: bytes, *, far: bool = False) -> w.Task[list[tuple[bytes, byt
                 ended = True
     yield w.Aside([w.close(handle)])
     return found
+
+
+def made_folder(path: bytes) -> w.Task[None]:
+    """Make the folder, unless it is there. Raises SftpStatus."""
+    (made,) = yield [w.mkdir(path)]
+    if failed(made):
+        (seen,) = yield [w.simple(w.STAT, path)]
+        if failed(seen) or not stat.S_ISDIR(seen.attributes().mode or stat.S_IFDIR):
+            made.check()
+
+
+def removed_folder(path: bytes, shown: str) -> w.Task[None]:
+    """Remove the empty folder, unless it is gone. Raises Refused, with its name as ``shown``, and SftpStatus."""
+    (gone,) = yield [w.simple(w.RMDIR, path)]
+    if failed(gone):
+        (seen,) = yield [w.simple(w.LSTAT, path)]
+        try:
+            seen.attributes()
+            gone.check()
+        except w.SftpStatus as status:
+            if status.code == w.NO_SUCH_FILE:
+                return
+            raise common.not_empty(shown, status.words) from status

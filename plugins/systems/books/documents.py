@@ -47,6 +47,7 @@ from plugins.systems.books.parties import Parties
 from plugins.systems.books.periods import check_open, closed_until
 from plugins.systems.books.plain import plain
 from plugins.systems.books.settings import BooksSettings
+from plugins.systems.books.storable import keepable, storable
 from plugins.systems.books.store import ensure, known_codes
 
 KIND = "order"
@@ -74,7 +75,6 @@ _COUNT = (
 )
 _CHUNK = 400
 _NONE = Decimal("0.00")
-_FAR = t.LIMIT - 1
 OrderKey = tuple[str, str]
 
 
@@ -469,9 +469,9 @@ def sums(draft: DocumentDraft, where: Where) -> tuple[Totals, Decimal]:
     Raises Held when they do not make the total that it states, or when a number cannot be kept.
     """
     order = draft.order
-    _storable(draft, where)
+    storable(draft, where)
     totals = order_totals(order)
-    _keepable(where, [totals.lines, totals.discount, totals.total])
+    keepable(where, [totals.lines, totals.discount, totals.total])
     rounding = cents(draft.rounding) if draft.rounding is not None else _NONE
     if totals.total + rounding != cents(order.total):
         raise Held(
@@ -555,36 +555,6 @@ def id_of(ref: Ref | None, where: Where) -> int | None:
     if not (ref.id.isascii() and ref.id.isdecimal() and len(ref.id) < 19):
         raise Held(T("{code} is nothing that the books know.", code=ref.code), where=where, who=Who.US)
     return int(ref.id)
-
-
-def _storable(draft: DocumentDraft, where: Where) -> None:
-    order = draft.order
-    stored = [order.rate, order.payment.paid, order.payment.tax_rate, order.delivery.tax_rate]
-    sums = [order.total, order.delivery.cost, order.payment.fee, *(discount.amount for discount in order.discounts)]
-    sums += [tax for _, tax in order.taxes]
-    for line in order.lines:
-        stored += [line.quantity, line.price, line.discount, line.tax_rate]
-        sums.append(line.price * line.quantity)
-    # sums are rounded before they are stored, so they may be as fine as they like; what is far from the limit, as
-    # nearly all are, need not be rounded for it
-    large = [number for number in sums if not (number.is_finite() and -_FAR < number < _FAR)]
-    large = [cents(number) if number.is_finite() and abs(number) < t.LIMIT else number for number in large]
-    _keepable(where, [*stored, *large])
-
-
-def _keepable(where: Where, numbers: Sequence[Decimal | None]) -> None:
-    for number in numbers:
-        if number is not None and not t.fits(number):
-            raise Held(
-                T(
-                    "Order {order} has a number that the books cannot keep: {number}.",
-                    order=where.order or "",
-                    number=str(number),
-                ),
-                hint=T("At most six digits stand after the decimal point, and twelve before it."),
-                where=where,
-                code="number",
-            )
 
 
 def held_by_database(order: str, error: Exception) -> MistokError:
