@@ -317,7 +317,7 @@ class Daily:
             self._thread.join()
 
     def _run(self) -> None:
-        with _AT_ONCE:
+        with _AT_ONCE, self._ledger.at_length():
             self._prune()
 
     def _prune(self) -> None:

@@ -23,13 +23,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pipeline.errors import ConfigError, Transient, system_words
 from pipeline.jsonwords import writer
+from pipeline.ledger import reaching
 from pipeline.ledger import tables as t
 from pipeline.ledger.place import make_folder
 from pipeline.ledger.reserve import Reserve
 from pipeline.manyrows import insert_rows, look_up
+from pipeline.pgsilence import to_connect
 from pipeline.ports import Clock, Notice
 from pipeline.sqlitefile import file_engine
-from pipeline.sqlstates import NO_RIGHTS, READ_ONLY, passing, sqlstate, words_of
+from pipeline.sqlstates import NO_RIGHTS, READ_ONLY, passing, words_of
 from pipeline.texts import T, Text
 
 #: The newest migration; a ledger at another version is migrated when it is opened.
@@ -42,11 +44,6 @@ DAMAGED = "ledger-damaged"  #: code of the error that is raised for a file that 
 PLATFORM: str = sys.platform
 #: How long a writer waits for another one of SQLite, in milliseconds.
 BUSY = 15_000
-#: Seconds that a server may take to let us in, where the URL does not say (``connect_timeout``): the driver's own limit
-#: is minutes, for a host that takes connections and says nothing.
-CONNECT_TIMEOUT = 10
-
-
 #: Leases (owner, name, fence) that this process has let go of without being able to say so, as on a full disk.
 _let_go: set[tuple[str, str, int]] = set()
 #: For so many seconds it is tried; the time of no lease is longer.
@@ -99,15 +96,18 @@ class Ledger:
     Raises ConfigError for a URL that cannot be used, Transient when the database does not answer.
     """
 
-    #: How long a writer waits for another one of SQLite (milliseconds), and what a server's driver is told besides.
+    #: How long a writer waits for another one of SQLite (milliseconds), what a server's driver is told besides, and for
+    #: how many seconds the server may say nothing to a statement (None: for ever; see :meth:`at_length`).
     busy: int = BUSY
-    to_connect: Mapping[str, Any] = {"connect_timeout": str(CONNECT_TIMEOUT)}
+    to_connect: Mapping[str, Any] = to_connect()
+    silence: float | None = None
 
     def __init__(self, url: str, *, client: str, base: Path, clock: Clock) -> None:
         self.client = client
         self.clock = clock
         self.base = base
         self.owner = owner_name()
+        self._here = threading.local()
         self.url = _resolve(url, base)
         self.path = Path(self.url.database) if self.url.drivername.startswith("sqlite") and self.url.database else None
         self.reserve = Reserve(self.path) if self.path else None
@@ -117,7 +117,7 @@ class Ledger:
             self.engine = (
                 file_engine(self.url, to_json=_to_json)
                 if self.path
-                else sa.create_engine(self.url, json_serializer=_to_json, **_pool(self.url, self.to_connect))
+                else sa.create_engine(self.url, json_serializer=_to_json, **reaching.pool(self.url, self.to_connect))
             )
         except (ImportError, sa.exc.ArgumentError) as error:
             raise ConfigError(
@@ -129,7 +129,9 @@ class Ledger:
         if self.path:
             _tune_sqlite(self.engine, self.busy)
         else:
-            sa.event.listen(self.engine, "handle_error", _let_go_of_readers)
+            sa.event.listen(self.engine, "handle_error", reaching.let_go_of_readers)
+            if self.silence is not None:
+                reaching.watch(self.engine, lambda: None if getattr(self._here, "at_length", False) else self.silence)
         with contextlib.ExitStack() as opened:
             opened.callback(self.engine.dispose)
             try:
@@ -167,6 +169,15 @@ class Ledger:
             yield connection
 
     @contextmanager
+    def at_length(self) -> Iterator[None]:
+        """Statements of this thread may take as long as they do meanwhile."""
+        self._here.at_length = True
+        try:
+            yield
+        finally:
+            self._here.at_length = False
+
+    @contextmanager
     def translated(self) -> Iterator[None]:
         """Errors of the database as ours: ConfigError for a damaged one, Transient for one that does not answer or
         cannot be used now, such as one that is read-only or has not given us the rights.
@@ -197,11 +208,15 @@ class Ledger:
                     code="disk-full",
                     hint=T("Make room; nothing was deleted on the server, and Mistok goes on by itself."),
                 ) from error
-            raise Transient(
-                T("The ledger {url} does not answer: {words}", url=self.url.render_as_string(), words=str(error.orig)),
-                code="ledger",
-                hint=T("Check that its disk has room and that no other program holds it; Mistok tries again."),
-            ) from error
+            raise self.no_answer(str(error.orig)) from error
+
+    def no_answer(self, words: str | Text) -> Transient:
+        """What is said of one that does not answer, for this reason."""
+        return Transient(
+            T("The ledger {url} does not answer: {words}", url=self.url.render_as_string(), words=words),
+            code="ledger",
+            hint=T("Check that its disk has room and that no other program holds it; Mistok tries again."),
+        )
 
     def must_be_writable(self) -> None:
         """Raise Transient for one on a server that may only be read now, or only by us; nothing is written."""
@@ -443,13 +458,14 @@ class Ledger:
                         "mistok ledger restore FILE --replace"
                     ),
                 )
-            if not version and self._created():
-                return
-            if version:
-                self._backup(version)
-            from pipeline.ledger.migrate import upgrade
+            with self.at_length():
+                if not version and self._created():
+                    return
+                if version:
+                    self._backup(version)
+                from pipeline.ledger.migrate import upgrade
 
-            upgrade(self.engine)
+                upgrade(self.engine)
 
     def _created(self) -> bool:
         """Make a new ledger's tables at once, as all migrations would (a test compares them), without alembic.
@@ -491,12 +507,6 @@ class Ledger:
             ) from error
 
 
-def _let_go_of_readers(context: sa.engine.ExceptionContext) -> None:
-    """A session that began while its server could only read stays so: all are let go of, and new ones are begun."""
-    if sqlstate(context.original_exception) == READ_ONLY:
-        context.is_disconnect = True
-
-
 def _resolve(url: str, base: Path) -> sa.URL:
     try:
         parsed = sa.make_url(url)
@@ -514,17 +524,6 @@ def _resolve(url: str, base: Path) -> sa.URL:
 def shown_url(url: str, base: Path) -> str:
     """A ledger's URL for people: whole, and without its password."""
     return _resolve(url, base).render_as_string(hide_password=True)
-
-
-def _pool(url: sa.URL, to_connect: Mapping[str, Any]) -> dict[str, Any]:
-    if url.drivername.startswith("sqlite"):
-        return {}
-    known = url.get_driver_name() in ("psycopg", "psycopg2")  # others name it otherwise
-    told = {name: value for name, value in to_connect.items() if known and name not in url.query}
-    settings: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 5, "connect_args": told}
-    if url.get_driver_name() == "psycopg":
-        settings["use_native_hstore"] = False  # a type of PostgreSQL that is not used: each connection would ask for it
-    return settings
 
 
 _VALUE = sa.select(t.values.c.value).where(

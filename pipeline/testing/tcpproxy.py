@@ -27,6 +27,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
@@ -34,6 +35,7 @@ Direction = Literal["up", "down"]  #: up: from the client to the server
 Act = Literal["cut", "reset", "hang", "lose"]
 Kind = Literal["main", "extra"]
 _CHUNK = 65_536
+_UNIX: int | None = getattr(socket, "AF_UNIX", None)
 
 
 @dataclass
@@ -85,7 +87,8 @@ class Connection:
 
 
 class TcpProxy:
-    """Between a client and ``target`` (address, port). ``port`` is known after :meth:`start`, and kept over a stop.
+    """Between a client and ``target`` (address, port; or the path of a socket of this machine). ``port`` is known after
+    :meth:`start`, and kept over a stop.
 
     Args:
         ports: more ports that are forwarded to the same ports of the target (FTP's passive range).
@@ -94,7 +97,7 @@ class TcpProxy:
 
     def __init__(
         self,
-        target: tuple[str, int],
+        target: tuple[str, int] | Path,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -296,18 +299,32 @@ class TcpProxy:
         number = listener.getsockname()[1]
         main = listener is self._listeners[0]
         try:
-            server = socket.create_connection((self.target[0], self.target[1] if main else number), timeout=10)
+            server = self._connect(None if main else number)
         except OSError:
             client.close()  # nobody is behind it: the client sees a connection that ends at once
             return
         for sock in (client, server):
             sock.settimeout(None)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sock.family != _UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         one = Connection("main" if main else "extra", client, server)
         with self._lock:
             self.connections.append(one)
         self._spawn(self._pump, "tcpproxy-up", one, "up")
         self._spawn(self._pump, "tcpproxy-down", one, "down")
+
+    def _connect(self, port: int | None) -> socket.socket:
+        if not isinstance(self.target, Path):
+            return socket.create_connection((self.target[0], port or self.target[1]), timeout=10)
+        assert _UNIX is not None  # Windows has none
+        made = socket.socket(_UNIX)
+        try:
+            made.settimeout(10)
+            made.connect(str(self.target))
+        except OSError:
+            made.close()
+            raise
+        return made
 
     def _pump(self, one: Connection, way: Direction) -> None:
         source, sink = (one.client, one.server) if way == "up" else (one.server, one.client)

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from pipeline import pgsilence
 from pipeline.clock import SystemClock
 from pipeline.errors import Transient
-from pipeline.ledger import store
 from pipeline.ledger.place import can_be_made
 from pipeline.ledger.store import Ledger
 from pipeline.sqlstates import passing
@@ -113,7 +113,7 @@ def test_a_database_that_became_read_only_is_waited_for(postgres_server: Postgre
 
 
 def test_a_host_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Ledger.to_connect == {"connect_timeout": str(store.CONNECT_TIMEOUT)}
+    assert Ledger.to_connect["connect_timeout"] == str(pgsilence.CONNECT_TIMEOUT)
     monkeypatch.setattr(Ledger, "to_connect", {"connect_timeout": "2"})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()

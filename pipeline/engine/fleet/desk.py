@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,7 @@ from pipeline.config.model import ClientConfig
 from pipeline.engine import asking, history
 from pipeline.engine.fleet import queue, signs, standing
 from pipeline.engine.fleet.queue import Ask
-from pipeline.engine.sidebyside import side_by_side
+from pipeline.engine.sidebyside import in_a_thread, side_by_side
 from pipeline.engine.supervisor import LEASE as SERVE
 from pipeline.errors import MistokError
 from pipeline.ledger import tables as t
@@ -36,6 +37,8 @@ log = structlog.get_logger("mistok.worker")
 LOOK_EVERY, LOOK_AT_FILES_EVERY = 3.0, 15.0
 #: Seconds between two signs of life; after a minute of silence a service is not called alive.
 BEAT_EVERY = 20.0
+#: Seconds that the queue may take to tell what is said of it to each client; at the worker's end even less.
+QUEUE_PATIENCE, QUEUE_LAST = 5.0, 1.0
 #: Ledger servers that are kept open between two looks; of more, each is opened anew.
 _KEPT_OPEN = 8
 #: So many ledgers are looked into side by side; one that takes longer than so many seconds is waited for no more, at
@@ -60,6 +63,10 @@ class Seen:
     serving: frozenset[str] = frozenset()
 
 
+#: How the queue stands, and by client and job when the schedule wants it next.
+_QueueSeen = tuple[standing.FleetState, dict[str, dict[str, str]]]
+
+
 @dataclass
 class Desk:
     """The worker's door to its clients' ledgers. Visited by one thread at a time."""
@@ -74,6 +81,7 @@ class Desk:
     _under_way: set[str] = field(default_factory=set)  #: ledgers that are looked into now, maybe since long ago
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _heard: signs.Heard = field(default_factory=signs.Heard)
+    _queue_seen: Future[_QueueSeen] | None = None  #: a look at the queue that is under way, maybe since long ago
 
     def visit(self, configs: Sequence[ClientConfig], said: Mapping[str, Any], *, last: bool = False) -> Seen:
         """Look into all ledgers, and give a sign of life when it is time (``last``: it is the last one). Never raises:
@@ -88,7 +96,7 @@ class Desk:
             file = url.startswith("sqlite")
             if files or not file:
                 groups.setdefault(f"{config.base} {url}" if file else url, []).append(config)
-        values = self._values(said) if beat else {}
+        values = self._values(said, QUEUE_LAST if last else QUEUE_PATIENCE) if beat else {}
         if beat:
             self._beaten = now
         if files:
@@ -116,11 +124,16 @@ class Desk:
         for ledger in ledgers:
             ledger.close()
 
-    def _values(self, said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """What is said to each client beside what is said to all: its part of the queue."""
+    def _values(self, said: Mapping[str, Any], seconds: float) -> dict[str, dict[str, Any]]:
+        """What is said to each client beside what is said to all: its part of the queue, if that is known in time."""
+        if self._queue_seen is not None and not self._queue_seen.done():
+            return {"": dict(said)}
+        self._queue_seen = in_a_thread(self._look_at_queue)
         try:
-            state = standing.look(self.url, heard=self._heard)
-            following = _following(self.url)
+            state, following = self._queue_seen.result(seconds)
+        except TimeoutError:
+            log.warning("queue_not_seen", error=f"no answer in {seconds:g} seconds")
+            return {"": dict(said)}
         except MistokError as error:
             log.warning("queue_not_seen", error=error.text.render("en"))
             return {"": dict(said)}
@@ -132,6 +145,9 @@ class Desk:
             numbers = {"waiting": one.waiting, "running": one.running, "workers": one.workers, "oldest": one.oldest}
             found[name] = {**said, "queue": numbers, "next": following.get(name, {})}
         return found
+
+    def _look_at_queue(self) -> _QueueSeen:
+        return standing.look(self.url, heard=self._heard), _following(self.url)
 
     def _one(self, key: str, configs: Sequence[ClientConfig], values: Mapping[str, Mapping[str, Any]]) -> Seen | None:
         """One ledger. None: it does not answer, which is told once and again when it is another trouble."""

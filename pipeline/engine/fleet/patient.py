@@ -1,7 +1,8 @@
 """Procrastinate's way to PostgreSQL, for workers that outlive a restart of the database: they wait for it.
 
 Procrastinate's own worker ends when its heartbeat, its listening or its asking for jobs meets a broken connection. Here
-each statement is tried again until the database is back, or can be written again. Said twice, none does harm: an ask
+each statement is tried again until the database is back, or can be written again. One that says nothing on an open
+connection is away, too: all statements of a queue are short. Said twice, none does harm: an ask
 that was heard the first time is refused by its ``queueing_lock``, an end that was written is not found again, and a job
 that was handed out and never arrived is put back (:meth:`pipeline.engine.fleet.queue.Queue.put_back_one`).
 """
@@ -12,6 +13,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -22,23 +25,59 @@ from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 
+from pipeline.pgwatched import ENDING, PATIENCE, Silent, WatchedAsync
 from pipeline.sqlstates import READ_ONLY, passing, sqlstate
 
 log = structlog.get_logger("mistok.queue")
 
 R = TypeVar("R")
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    """A statement under way, and whether it was ended since the worker ends."""
+
+    task: asyncio.Task[Any]
+    ended: bool = False
+
+
+async def _awaited(do: Callable[[], Awaitable[R]]) -> R:
+    return await do()
+
+
 #: Seconds between two tries: the first, and the longest.
 FIRST, LONGEST = 0.2, 5.0
+#: Seconds that the database may be silent while it owes an answer: for one statement, and where it waits for other
+#: workers. Each time longer, up to the last: one that has very much to do gets through.
+SILENCE, SILENCE_IN_TURN, LONGEST_SILENCE = 10.0, 30.0, 120.0
+#: Seconds that a statement waits for a connection, before the database is taken for away.
+PLACE = 15.0
+#: What is under way is given so many seconds when the worker ends at once.
+_LAST_MOMENT = 2.0
+#: A statement that took so many seconds was one of a database that was as good as away: others' signs of life may be
+#: old for the same reason.
+AS_GOOD_AS_AWAY = 5.0
 
 
 class PatientConnector(PsycopgConnector):
     """As its parent, patient."""
 
     def __init__(self, **words: Any) -> None:
-        super().__init__(**words)
+        super().__init__(connection_class=WatchedAsync, timeout=PLACE, **words)
         self.away = False  #: whether the database did not answer the last time
         self.back = float("-inf")  #: when it was back from being away, by the steady clock
         self.given_up = False  #: the worker ends at once: no more patience
+        self._calls: set[_Call] = set()
+
+    def give_up(self) -> None:
+        """From now on nothing is waited for any longer than a moment. From the loop."""
+        self.given_up = True
+        asyncio.get_running_loop().call_later(_LAST_MOMENT, self._end_calls)
+
+    def _end_calls(self) -> None:
+        for call in self._calls:
+            call.ended = True
+            call.task.cancel()
 
     async def execute_query_async(self, query: Any, **arguments: Any) -> None:
         """One statement. The end of a job that is over already, or was put back meanwhile, is no news."""
@@ -78,7 +117,7 @@ class PatientConnector(PsycopgConnector):
                 ):
                     return await work(cursor)
 
-        return await self._patiently(once)
+        return await self._patiently(once, SILENCE_IN_TURN)
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen, for as long as it is wanted."""
@@ -90,24 +129,55 @@ class PatientConnector(PsycopgConnector):
         async with super()._get_cursor(connection) as cursor, _no_reader(cursor.connection):
             yield cursor
 
-    async def _patiently(self, do: Callable[[], Awaitable[R]]) -> R:
-        wait = FIRST
+    async def _patiently(self, do: Callable[[], Awaitable[R]], silence: float | None = None) -> R:
+        wait, longest = FIRST, SILENCE if silence is None else silence
         while True:
+            began = time.monotonic()
+            before = PATIENCE.set(partial(self._patience, longest))
             try:
-                result = await do()
+                result = await self._call(do)
             except ConnectorException as error:
                 if self.given_up or not is_broken(error):
                     raise
+                if isinstance(error.__cause__, Silent):
+                    longest = min(longest * 2, LONGEST_SILENCE)
                 if not self.away:
                     self.away = True
                     log.error("queue_away", error=str(error.__cause__).strip())
             else:
+                if self.away or (silence is None and time.monotonic() - began > AS_GOOD_AS_AWAY):
+                    self.back = time.monotonic()
                 if self.away:
-                    self.away, self.back = False, time.monotonic()
+                    self.away = False
                     log.info("queue_back")
                 return result
+            finally:
+                PATIENCE.reset(before)
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST)
+
+    async def _call(self, do: Callable[[], Awaitable[R]]) -> R:
+        task = asyncio.current_task()
+        assert task is not None
+        if self.given_up:
+            try:
+                return await asyncio.wait_for(_awaited(do), _LAST_MOMENT)
+            except TimeoutError as error:
+                raise ConnectorException from error
+        call = _Call(task)
+        self._calls.add(call)
+        try:
+            return await do()
+        except asyncio.CancelledError as error:
+            if not call.ended:
+                raise
+            task.uncancel()
+            raise ConnectorException from error
+        finally:
+            self._calls.discard(call)
+
+    def _patience(self, seconds: float) -> float:
+        return ENDING if self.given_up else seconds
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ import structlog
 
 from pipeline.engine.fleet import schema, signs
 from pipeline.errors import ConfigError, Transient
+from pipeline.pgsilence import to_connect
 from pipeline.sqlstates import passing
 from pipeline.texts import T
 
@@ -46,8 +47,8 @@ KEEPERS = "mistok-keepers"
 _MAKING = 727276
 #: The lock of who has which clients: one worker at a time adds to what it has.
 _SETTLING = 727277
-#: Seconds that its server may take to let us in.
-CONNECT_TIMEOUT = 10
+#: Seconds for which its server may say nothing to one who looks, or asks for a run.
+SILENCE = 15.0
 #: What is to be done where it does not answer.
 _CHECK = T("Check that its PostgreSQL runs and lets this machine in.")
 GO_ON = T("Check that its PostgreSQL runs and lets this machine in; workers go on by themselves.")
@@ -137,25 +138,31 @@ def needed() -> None:
         ) from error
 
 
-def connect(url: str) -> psycopg.Connection[Any]:
-    """A plain connection to the queue's database, each statement a transaction. Raises ConfigError or Transient."""
+def connect(url: str, *, silence: float | None = SILENCE) -> psycopg.Connection[Any]:
+    """A plain connection to the queue's database, each statement a transaction; ``silence``: for so many seconds the
+    server may say nothing to one (None: for ever). Raises ConfigError or Transient.
+    """
     needed()
     import psycopg
     from psycopg.rows import dict_row
 
+    from pipeline.pgwatched import Watched
+
     try:
-        return psycopg.connect(conninfo(url), autocommit=True, row_factory=dict_row, **_patience(url))
+        made = Watched.connect(conninfo(url), autocommit=True, row_factory=dict_row, **_told(url))
+        made.patience = lambda: silence
+        return made
     except psycopg.ProgrammingError as error:
         raise ConfigError(T("The queue's address cannot be used: {words}", words=str(error))) from error
     except psycopg.OperationalError as error:
         raise silent(error) from error
 
 
-def _patience(url: str) -> dict[str, Any]:
-    """How long a server may take to let us in, where its address does not say (``connect_timeout``)."""
+def _told(url: str) -> dict[str, Any]:
+    """What the driver is told of how long to wait for the server, where its address does not say."""
     from psycopg.conninfo import conninfo_to_dict
 
-    return {} if "connect_timeout" in conninfo_to_dict(conninfo(url)) else {"connect_timeout": CONNECT_TIMEOUT}
+    return dict(to_connect(but=conninfo_to_dict(conninfo(url))))
 
 
 @contextmanager
@@ -203,7 +210,7 @@ def prepare(url: str) -> None:
     import psycopg
     from procrastinate.schema import SchemaManager
 
-    with connect(url) as conn, answering():
+    with connect(url, silence=None) as conn, answering():
         try:
             conn.execute("SELECT pg_advisory_lock(%s)", [_MAKING])
             if not is_there(conn):
@@ -380,9 +387,7 @@ class Queue:
         from pipeline.engine.fleet.looking import LookingManager
         from pipeline.engine.fleet.patient import PatientConnector
 
-        self.connector = PatientConnector(
-            conninfo=conninfo(url), kwargs=_patience(url), min_size=1, max_size=connections
-        )
+        self.connector = PatientConnector(conninfo=conninfo(url), kwargs=_told(url), min_size=1, max_size=connections)
         self.app = procrastinate.App(connector=self.connector)
         self.app.job_manager = LookingManager(self.connector)
         self._told: tuple[Mapping[str, Any], str] | None = None  #: our clients as they were sent, and their print

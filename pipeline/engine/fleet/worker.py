@@ -67,6 +67,8 @@ TIMERS_EVERY = 0.5
 PLACES = {"tell": 2, "care": 2, "escalate": 2, "tidy": 1}
 #: Seconds between two looks for each: for what is done every few minutes nobody waits a moment.
 LOOKS = {"tell": LOOK_EVERY, "care": 5.0, "escalate": 5.0, "tidy": 5.0}
+#: Seconds that the signs of life in the ledgers wait for the queue.
+PATIENCE = 10.0
 #: Seconds that the first sign of life may take before runs are taken all the same.
 FIRST_SIGN = 10.0
 #: Seconds between two looks at whether each job has its timer.
@@ -202,7 +204,8 @@ class FleetWorker:
             self._loop.call_soon_threadsafe(self._gate.freed)
 
     def _cut_off(self) -> None:
-        self._queue.connector.given_up = True
+        self._queue.connector.give_up()
+        self._loop.set_exception_handler(_unheard)
         self._room.cut_off()
 
     async def _until_done(self, work: list[asyncio.Task[None]], alive: asyncio.Task[None]) -> None:
@@ -432,6 +435,8 @@ class FleetWorker:
         while True:
             try:
                 await self._visit_ledgers()
+            except TimeoutError:
+                log.warning("asked_later", why="the queue does not answer")
             except Exception:  # whatever a client's ledger or config does, the others are seen to
                 log.exception("ledgers_not_seen")
             await asyncio.sleep(min(self.silence / 3, LOOK_EVERY_LEDGER))
@@ -456,7 +461,7 @@ class FleetWorker:
         self.clients.leave_to_serve(seen.serving)
         for ask in seen.asked if not self._stops else ():
             if ask.client in self.clients.served and ask.job in members[ask.client].config.jobs:
-                await self._queue.ask(ask)
+                await asyncio.wait_for(self._queue.ask(ask), PATIENCE)  # a queue that is away is asked at the next look
                 await asyncio.wrap_future(in_a_thread(forget_asked, members[ask.client].config, ask))
 
     def _said(self) -> dict[str, Any]:
@@ -511,6 +516,14 @@ class FleetWorker:
         for job_id in astray & self._astray:
             await self._queue.put_back_one(job_id)
         self._astray = astray
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waits for any more cannot be told to a queue that is away: others have it when they miss us."""
+    from procrastinate.exceptions import ConnectorException
+
+    if not isinstance(context.get("exception"), ConnectorException):
+        loop.default_exception_handler(context)
 
 
 def made_up_for(broken: Broken, tries: int) -> float | None:
