@@ -1,4 +1,4 @@
-"""Fetching the next batch of files while the run is at work on this one.
+"""Fetching the next batches of files while the run is at work on this one.
 
 Reading changes nothing on the server, and the ledger knows nothing of it: what came is handed to the walk, which takes
 each batch through all of its steps before the next one, in the same order as ever. Where there is a second process

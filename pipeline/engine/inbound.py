@@ -22,6 +22,7 @@ from pipeline.engine.behind import Removal
 from pipeline.engine.context import RunContext
 from pipeline.engine.inbox import Look, Verdict, chosen, in_period, judge, next_look, oldest_first
 from pipeline.engine.keeping import LEASE, Keeper
+from pipeline.engine.second import Second
 from pipeline.engine.stillness import rest
 from pipeline.engine.told import Told
 from pipeline.errors import Finding, MistokError, Refused, Transient, Where
@@ -60,6 +61,7 @@ class Inbound:
     markers: dict[str, RemoteFile] = field(default_factory=dict)  #: marker files by wire_text, as at the last look
     more: bool = False  #: it makes room for others in the middle of what is there
     removal: Removal | None = None  #: files that leave the server beside it
+    helper: Second | None = None  #: it comes up while the files are waited for
     hands_off: bool = False  #: the remote folder is left alone: what is due there is done by the job's next run
 
     def __post_init__(self) -> None:
@@ -92,7 +94,11 @@ class Inbound:
                 note = T("Another run is working on this inbox; this one left it alone.")
                 return StepResult({}, notes=(note,), left_alone=True, again_in=BUSY_AGAIN)
             reading.resume(self)
-            again_in = self._rounds()
+            try:
+                again_in = self._rounds()
+            finally:
+                if self.helper is not None:  # nothing was taken after all
+                    self.helper.close()
             acknowledge.all_done(self)
             mending.mend(self)
         waits = any(self.counts.get(word) for word in ("held", "quarantined", "in_doubt", "changed", "refused"))
@@ -166,6 +172,7 @@ class Inbound:
         local = self.ctx.transport(self.settings.inbox).local_path(self.settings.folder)
         while True:
             looks = self._look()
+            taking.expect(self, looks)
             # counted from the end of the first look: a slow listing must not use up the time for the second one
             until = until or clock.now() + patience
             taking.take(self, [look for look in looks if look.verdict is Verdict.READY])

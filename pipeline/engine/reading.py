@@ -85,8 +85,7 @@ def process(
     rows: Sequence[Row],
     data: Mapping[int, bytes] | None = None,
     ready: Callable[[int], Decoded | None] = _nothing,
-    *,
-    behind: bool = False,
+    booked: Callable[[], bool] = bool,
 ) -> None:
     """Read archived files, book their orders, acknowledge what is done.
 
@@ -94,7 +93,7 @@ def process(
         data: by the ids of rows, the bytes of copies that were read back a moment ago; all others are read from the
             archive.
         ready: what was read of such bytes already, by the id of its row; asked once.
-        behind: the server may be at the acknowledging while the run goes on.
+        booked: called when all orders are booked; whether the server may be at the acknowledging while the run goes on.
 
     Raises Transient or Refused when the ledger or the target cannot be used; all goes on with the next run.
     """
@@ -117,7 +116,7 @@ def process(
             continue
         read = [(row, ready(row["id"]) or _decode(walk, row, at_hand.get(row["id"]))) for row in together]
         _book(walk, [(row, decoded) for row, decoded in read if decoded is not None])
-    acknowledge.rows(walk, rows, behind=behind)
+    acknowledge.rows(walk, rows, behind=booked())
 
 
 def _together(walk: Inbound, rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -1,22 +1,26 @@
 """The taking part of the inbound walk: what is ready is claimed, fetched and kept in the archive, batch by batch.
 
 Each batch goes through all of its steps before the next one, but the next one may be on its way already
-(:mod:`pipeline.engine.ahead`), and a second process may keep and read it (:mod:`pipeline.engine.second`).
+(:mod:`pipeline.engine.ahead`), and a second process may keep and read it (:mod:`pipeline.engine.second`). When the
+orders of a batch are booked, the one after the next is asked for, and then only the batch's files are deleted: the
+server is at one thing after the other, and what is wanted soonest comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import zip_longest
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.archive import ArchiveItem
 from pipeline.engine import acknowledge, ahead, booking, reading, second, sharing, unread
 from pipeline.engine.ahead import Fetch
-from pipeline.engine.inbox import Look, oldest_first
+from pipeline.engine.inbox import Look, Verdict, oldest_first
 from pipeline.engine.keeping import LEASE
 from pipeline.engine.second import Helpers, Second
 from pipeline.errors import Finding, MistokError, Where
@@ -37,6 +41,8 @@ IN_SLICES = 100
 #: many as are booked together, twice.
 FEW = 2 * booking.AT_ONCE
 TAIL = 4096
+#: Seconds after which a thread that has something to do gets the interpreter (Python's own: 5 ms).
+SWITCH = 0.001
 Row = dict[str, Any]
 
 
@@ -63,26 +69,43 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
     limit = min(walk.settings.batch, IN_SLICES) if walk.ctx.slice_ends is not None else walk.settings.batch
     batches = [*_batches(ordered, limit)]
     helpers = Helpers(lambda: _second(walk, len(ordered)), left=2 if len(ordered) >= ahead.LEAST else 0)
+    if ordered:
+        helpers.now, walk.helper = walk.helper, None
     near = walk.ctx.transport(walk.settings.inbox).local_path(walk.settings.folder) is not None
-    done = 0
+    coming: deque[_Claimed] = deque()
+    claimed = done = 0
+
+    def fetch_ahead(place: int) -> bool:
+        """Have the batch at ``place`` on its way, where nothing is left out before it. Whether anything is."""
+        nonlocal claimed
+        if place == claimed < len(batches) and not walk.ctx.slice_is_over:
+            batch = _ahead(walk, batches[place], helpers, near=near)
+            if batch is not None:
+                coming.append(batch)
+                claimed += 1
+        return bool(coming)
+
     taken: _Claimed | None = None
-    coming: _Claimed | None = None
     try:
-        for batch, after in zip_longest(batches, batches[1:]):
-            walk.hold_on()
-            taken, coming = coming or _claim(walk, batch, helpers), None
-            staged = _stage(walk, taken)
-            walk.ctx.reach("inbound:staged")
-            if after and not walk.ctx.slice_is_over:
-                coming = _ahead(walk, after, helpers, near=near)
-            _take_staged(walk, taken, staged, behind=coming is not None)
-            taken.fetch.close()
-            done += len(batch)
-            walk.ctx.progress(done, len(ordered), T("files"))
-            if done < len(ordered) and walk.ctx.slice_is_over:
-                walk.more = True
-                break
-        acknowledge.settle(walk)
+        with _brisk():
+            for place, batch in enumerate(batches):
+                walk.hold_on()
+                if coming:
+                    taken = coming.popleft()
+                else:
+                    taken = _claim(walk, batch, helpers)
+                    claimed += 1
+                staged = _stage(walk, taken)
+                walk.ctx.reach("inbound:staged")
+                fetch_ahead(place + 1)
+                _take_staged(walk, taken, staged, partial(fetch_ahead, place + 2))
+                taken.fetch.close()
+                done += len(batch)
+                walk.ctx.progress(done, len(ordered), T("files"))
+                if done < len(ordered) and walk.ctx.slice_is_over:
+                    walk.more = True
+                    break
+            acknowledge.settle(walk)
     except Exception:
         with suppress(MistokError):  # what it was is told; what is on its way all the same is waited for, as ever
             acknowledge.settle(walk)
@@ -91,9 +114,20 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
         helpers.close()  # nobody waits for it any more
         if walk.removal is not None:
             walk.removal.close()
-        for one in (taken, coming):
+        for one in (taken, *coming):
             if one is not None:
                 one.fetch.close()
+
+
+@contextmanager
+def _brisk() -> Iterator[None]:
+    """Threads that fetch and delete beside the run are waited for by the server: they get the interpreter sooner."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(SWITCH, before))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _second(walk: Inbound, files: int) -> Second | None:
@@ -101,21 +135,37 @@ def _second(walk: Inbound, files: int) -> Second | None:
     ctx = walk.ctx
     if ctx.slice_ends is not None or ctx.is_lent(walk.settings.inbox):
         return None
-    form = walk.format
-    if (
-        files >= second.ANEW
-        and isinstance(form, ApartFormat)
-        and (apart := form.apart(walk.format_settings)) is not None
-    ):
-        made = second.launch(ctx.archive.root, apart, walk.format_context(""))
-        if made is not None:
-            return made
+    if (anew := _anew(walk, files)) is not None:
+        return anew
     ctx.transport(walk.settings.inbox)  # it is forked while nothing is under way in another thread
 
     def read(item: ArchiveItem) -> Decoded:
         return walk.format.decode(item.data or b"", walk.format_settings, walk.format_context(item.name))
 
     return second.start(ctx.archive.keep_many, read)
+
+
+def _anew(walk: Inbound, files: int) -> Second | None:
+    """One that is started anew, where that is worth it and the format lets it be."""
+    form = walk.format
+    if files < second.ANEW or not isinstance(form, ApartFormat):
+        return None
+    apart = form.apart(walk.format_settings)
+    return second.launch(walk.ctx.archive.root, apart, walk.format_context("")) if apart is not None else None
+
+
+def expect(walk: Inbound, looks: Sequence[Look]) -> None:
+    """Have the second process come up while the files are waited for, where there is to be one that is started anew."""
+    ctx = walk.ctx
+    if walk.helper is not None or ctx.slice_ends is not None or ctx.is_lent(walk.settings.inbox):
+        return
+    files = sum(_is_expected(look) and look.file.size <= walk.settings.max_size for look in looks)
+    walk.helper = _anew(walk, files)
+
+
+def _is_expected(look: Look) -> bool:
+    """Whether it is ready, or is to be as soon as it has lain still."""
+    return look.verdict in (Verdict.READY, Verdict.NEW) or (look.verdict is Verdict.WAITING and look.due is not None)
 
 
 def _claim(walk: Inbound, looks: Sequence[Look], helpers: Helpers) -> _Claimed:
@@ -141,7 +191,7 @@ def _claim(walk: Inbound, looks: Sequence[Look], helpers: Helpers) -> _Claimed:
 
 
 def _ahead(walk: Inbound, looks: Sequence[Look], helpers: Helpers, *, near: bool) -> _Claimed | None:
-    """The next batch, on its way already where that is worth it."""
+    """A later batch, on its way already where that is worth it."""
     ctx, inbox = walk.ctx, walk.settings.inbox
     if len(looks) < ahead.LEAST or ctx.is_lent(inbox):
         return None
@@ -178,7 +228,9 @@ def _item(walk: Inbound, claimed: _Claimed, row: Row, result: ReadResult) -> Arc
     )
 
 
-def _take_staged(walk: Inbound, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]], *, behind: bool) -> None:
+def _take_staged(
+    walk: Inbound, claimed: _Claimed, staged: Sequence[tuple[Row, ReadResult]], booked: Callable[[], bool]
+) -> None:
     if not staged:
         return
     ctx = walk.ctx
@@ -217,7 +269,7 @@ def _take_staged(walk: Inbound, claimed: _Claimed, staged: Sequence[tuple[Row, R
     data = {row["id"]: result.data for row, result in staged if result.data is not None}
     files = {row["id"]: result.file for row, result in staged}
     rows = [row for row, _result in staged]
-    reading.process(walk, rows, data, lambda row_id: claimed.fetch.decoded(files[row_id]), behind=behind)
+    reading.process(walk, rows, data, lambda row_id: claimed.fetch.decoded(files[row_id]), booked)
 
 
 def _stage(walk: Inbound, claimed: _Claimed) -> list[tuple[Row, ReadResult]]:

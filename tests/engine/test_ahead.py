@@ -23,6 +23,7 @@ from pipeline.archive import Archive, ArchiveCopy, ArchiveItem
 from pipeline.engine import ahead, second
 from pipeline.engine.context import RunContext
 from pipeline.engine.runtime import Client
+from pipeline.engine.stillness import rest
 from pipeline.errors import Transient
 from pipeline.ports import Decoded, FormatContext, ReadResult, RemoteFile
 from pipeline.resources import samples
@@ -35,6 +36,7 @@ from tests.engine.conftest import Shop
 FEW = 7
 ORDER = next(samples().glob("orders/good/single.xml")).read_text("utf-8")
 RUN = threading.current_thread().name
+LOCAL = LocalTransport.local_path
 forks = pytest.mark.skipif(sys.platform != "linux", reason="no process is forked off a run there")
 
 
@@ -385,6 +387,49 @@ def test_it_ends_with_the_import(shop: Shop, read_here: list[str], made: list[se
     assert read_here == []
     with pytest.raises(second.Lost), made[0].turn():
         pytest.fail("it is gone")
+
+
+@forks
+def test_it_comes_up_while_the_files_are_waited_for(
+    shop: Shop, read_here: list[str], made: list[second.Second], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[int] = []
+
+    def noted(*words: Any) -> None:
+        there.append(len(made))
+        rest(*words)
+
+    monkeypatch.setattr("pipeline.engine.inbound.rest", noted)
+    monkeypatch.setattr(LocalTransport, "local_path", LOCAL)
+    pour(shop, range(6))
+    assert shop.run().counts["created"] == 6
+    assert there[0] == 1
+    assert [one.alive for one in made] == [False]
+    assert read_here == []
+    whole(shop, 6)
+
+
+@forks
+def test_one_that_came_up_for_files_that_are_too_young_ends_with_the_run(
+    shop: Shop, read_here: list[str], made: list[second.Second]
+) -> None:
+    shop.more["min_age"] = "1h"
+    pour(shop)
+    assert shop.run().counts == {"waiting": FEW}
+    assert read_here == []
+    assert [one.alive for one in made] == [False]
+
+
+@forks
+def test_none_comes_up_for_files_that_wait_for_their_markers(
+    shop: Shop, read_here: list[str], made: list[second.Second]
+) -> None:
+    shop.more["marker"] = "{suffix: .ok}"
+    pour(shop)
+    shop.run()
+    made.clear()
+    assert shop.run().counts == {"waiting": FEW}
+    assert (made, read_here) == ([], [])
 
 
 def test_where_others_wait_for_their_turn_there_is_none(shop: Shop, read_here: list[str]) -> None:

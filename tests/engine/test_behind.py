@@ -111,8 +111,34 @@ def test_the_next_batch_is_booked_before_the_files_are_gone(far: Shop) -> None:
 
     with deleting(not_before(booked)):
         assert run(far, reach).counts["acknowledged"] == FEW
-    assert batches[0] == {"done": 3, "claimed": 3, "seen": 2}
+    assert batches[0] == {"done": 3, "claimed": 5}
     assert batches[1] == {"done": 6, "claimed": 2}
+    whole(far)
+
+
+def test_the_batch_after_the_next_is_asked_for_before_files_leave(far: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it is here when it is wanted, although the server is at one thing after the other."""
+    asked: list[str] = []
+    read = LocalTransport.read_small
+
+    def noted(self: LocalTransport, files: Iterable[RemoteFile], into: Path, limit: int) -> Iterator[ReadResult]:
+        every = list(files)
+        asked.append(f"read {every[0].name}")
+        return read(self, every, into, limit)
+
+    def leaving(delete: Delete) -> Delete:
+        def act(self: LocalTransport, files: Iterable[RemoteFile]) -> Sequence[FileOutcome]:
+            every = list(files)
+            asked.append(f"delete {every[0].name}")
+            return delete(self, every)
+
+        return act
+
+    monkeypatch.setattr(LocalTransport, "read_small", noted)
+    with deleting(leaving):
+        assert far.run().counts["acknowledged"] == FEW
+    firsts = ["000.xml", "003.xml", "006.xml"]
+    assert asked == [*(f"read {name}" for name in firsts), *(f"delete {name}" for name in firsts)]
     whole(far)
 
 

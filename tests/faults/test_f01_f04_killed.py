@@ -128,18 +128,21 @@ def test_f01_to_f04_killed_while_the_next_batch_is_on_its_way(
 def test_f01_to_f04_killed_while_the_files_of_the_batch_before_leave(
     make_victim: Callable[[str, str], Victim], point: str, transport: str, ledger: str
 ) -> None:
-    """Half of them are gone, and the ledger knows of none; the second batch is at the point, or the third claimed."""
+    """Half of them are gone, and the ledger knows of none; the second batch is at the point, or the fourth claimed."""
     victim = make_victim(transport, ledger)
+    claimed = point == "inbound:claimed"
+    size = 5 if claimed else 7
+    victim.step = f"batch: {size}"
     victim.drop_twenty()
-    assert victim.die(point, 3 if point == "inbound:claimed" else 2, beside="leaving") == -9, victim.last_words
+    assert victim.die(point, 4 if claimed else 2, beside="leaving") == -9, victim.last_words
     left = len(list(victim.inbox.iterdir()))
-    assert left == 20 - 7 // 2
+    assert left == 20 - size // 2
     states = dict(victim.ledger_rows("select state, count(*) from files group by state"))
     assert "acknowledged" not in states
-    assert states["done"] >= 7
+    assert states["done"] >= size
     assert victim.run().state == "done"
     policies = dict(victim.ledger_rows("select policy, count(*) from files group by policy"))
-    assert policies == {"gone": 3, "deleted": 17}
+    assert policies == {"gone": size // 2, "deleted": 20 - size // 2}
     assert list(victim.inbox.iterdir()) == []
     assert len(invariants.books_rows(victim.config())) == 20
     victim.check()
