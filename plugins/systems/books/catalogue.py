@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    literal_column,
     select,
     type_coerce,
 )
@@ -341,7 +342,7 @@ def _statement(fields: Sequence[str], sqlite: bool) -> tuple[Select[Any], list[s
                 )
                 joined[detail] = (own, inherited)
             own, inherited = joined[detail]
-            add(name, func.coalesce(func.nullif(own.c[base], ""), inherited.c[base], ""))
+            add(name, _filled(own.c[base], inherited.c[base]))
         elif base == "price":
             kind = detail or "retail"
             price = t.prices.alias()
@@ -350,7 +351,7 @@ def _statement(fields: Sequence[str], sqlite: bool) -> tuple[Select[Any], list[s
         elif name in ("code", "currency", "barcode", "published", "updated_at"):
             add(name, p.c[name])
         elif name in ("unit", "manufacturer"):
-            add(name, func.coalesce(func.nullif(p.c[name], ""), _PARENT.c[name], ""))
+            add(name, _filled(p.c[name], _PARENT.c[name]))
         elif name == "tax_rate":
             add(name, type_coerce(func.coalesce(p.c.tax_rate, _PARENT.c.tax_rate), raw), _amounts)
         elif name == "weight":
@@ -364,6 +365,11 @@ def _statement(fields: Sequence[str], sqlite: bool) -> tuple[Select[Any], list[s
     if "category" in fields:
         add("#category", func.coalesce(p.c.category_id, _PARENT.c.category_id))
     return select(*columns).select_from(source), names, converts
+
+
+def _filled(own: ColumnElement[Any], inherited: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A variant's own text, else that of its base; SQLite would call a function for each ``nullif``."""
+    return case((own != literal_column("''"), own), else_=func.coalesce(inherited, literal_column("''")))
 
 
 def _time_of(text: str) -> datetime | None:

@@ -16,7 +16,9 @@ from plugins.systems.books import tables as t
 from plugins.systems.books.pages import ahead
 
 ROWS = 10_000  #: of a table that are read at once
-_JOIN = "CAST(group_concat({}, char(29)) AS BLOB)"
+#: between cells, and for NULL, in SQL as they are: char(29) would be called for each cell
+_SIGN, _NULL = "'\x1d'", "'\x1e'"
+_JOIN = f"CAST(group_concat({{}}, {_SIGN}) AS BLOB)"
 _PAGE = "SELECT rowid AS place, {columns} FROM {table} WHERE rowid > ?{where} ORDER BY rowid LIMIT {rows}"
 _CELL = b"\x1d"  #: between cells
 _VERSION = "1"
@@ -73,7 +75,7 @@ def _among(column: str, values: set[str]) -> str:
 
 
 def _add(connection: Connection, whole: hashlib._Hash, table: str, columns: Sequence[str], where: str) -> bool:
-    cells = ", ".join(_JOIN.format(f"ifnull({name}, char(30))" if name in _NULLABLE else name) for name in columns)
+    cells = ", ".join(_JOIN.format(f"ifnull({name}, {_NULL})" if name in _NULLABLE else name) for name in columns)
     page = _PAGE.format(columns=", ".join(columns), table=table, where=where, rows=ROWS)
     statement = f"SELECT count(*), max(place), {cells} FROM ({page})"  # noqa: S608 - names of this module's own
     last = -(2**63)

@@ -24,8 +24,9 @@ X = TypeVar("X")
 AHEAD = 2  #: pages that are read before they are asked for
 _CELL = "\x1e"  #: between the cells of a page's column; a cell that has it is noticed by their number
 _MEMO = 65_536  #: amounts whose text is remembered
+_SIGN, _PART = f"'{_CELL}'", f"'{PART}'"  #: in SQL as they are: char(30) would be called for each cell
 #: SQLite passes the order of a subquery with a LIMIT on to the aggregate over it.
-_JOIN = "group_concat(coalesce({}, ''), char(30))"
+_JOIN = f"group_concat(coalesce({{}}, ''), {_SIGN})"
 _LEFT = "CASE WHEN on_hand > reserved THEN on_hand - reserved ELSE 0 END"
 # its own pictures, or all those of its base product where it has none
 _PICTURED = (
@@ -39,7 +40,7 @@ _EXTRA: Mapping[str, str] = {
     "(SELECT sum({left}) FROM products v JOIN stock s ON s.product_id = v.id WHERE v.parent_id = products.id), 0)",
     "image": "(SELECT i.name FROM images i WHERE i.product_id = {pictured} AND i.position = 0)",
     # a part's own separator becomes that of cells, so that it is noticed, too
-    "images": "(SELECT group_concat(replace(name, char(31), char(30)), char(31)) FROM (SELECT i.name FROM images i "
+    "images": f"(SELECT group_concat(replace(name, {_PART}, {_SIGN}), {_PART}) FROM (SELECT i.name FROM images i "
     "WHERE i.product_id = {pictured} AND i.position <> 0 ORDER BY i.position))",
 }
 
