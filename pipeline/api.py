@@ -77,6 +77,7 @@ from pipeline.model import (
 from pipeline.picking import PATHS, Comment, FromOrder, Pick, filled, mapped, picked, said_in_order
 from pipeline.ports import (
     CATALOGUE_FIELDS,
+    CELL,
     NOT_SHOWN,
     OFFER_FIELDS,
     PART,
@@ -94,6 +95,7 @@ from pipeline.ports import (
     CatalogueFormat,
     CatalogueMoment,
     CatalogueReader,
+    Cells,
     Chunk,
     Clock,
     ColumnRows,
@@ -169,6 +171,7 @@ from pipeline.ports import (
     Webhooks,
     WriteProbe,
     columns_of,
+    joined_cells,
     kept_of,
     mapped_column,
     texts_of,
@@ -257,6 +260,7 @@ from pipeline.xmlio.xsd import Declared
 __all__ = [
     "API_VERSION",
     "CATALOGUE_FIELDS",
+    "CELL",
     "CENT",
     "COUNT_WORDS",
     "LANGUAGES",
@@ -286,6 +290,7 @@ __all__ = [
     "CatalogueMoment",
     "CatalogueReader",
     "CatalogueSyncSettings",
+    "Cells",
     "Changed",
     "ChannelPlugin",
     "Choice",
@@ -477,6 +482,7 @@ __all__ = [
     "insert_rows",
     "is_currency",
     "is_price",
+    "joined_cells",
     "json_flag",
     "json_id",
     "json_number",

@@ -38,10 +38,9 @@ class _Prices:
         self.codes, self._prices, self._specials = codes, prices, specials
 
     def rows(self) -> Iterator[str]:
-        """A row for each product."""
+        """A row for each product, without its end."""
         specials = _texts(self._specials) if self._specials is not None else [""] * len(self.codes)
-        for code, price, special in zip(self.codes, _texts(self._prices), specials, strict=True):
-            yield f"{code}{_FIELD}{price}{_FIELD}{special}{_ROW}"
+        return map(_FIELD.join, zip(map(str, self.codes), _texts(self._prices), specials, strict=True))
 
     @cached_property
     def by_code(self) -> dict[str, str]:
@@ -81,10 +80,11 @@ class PriceList:
             self._sorted = self._last < codes[0] and all(map(operator.lt, codes, islice(codes, 1, None)))
             self._first, self._last = self._first or codes[0], codes[-1]
         if list(codes) == list(now.codes):
-            rows = "".join(now.rows())
+            rows = [*now.rows(), ""]
         else:
-            rows = "".join(now.by_code.get(code) or before.by_code.get(code, "") for code in codes)
-        self._hand_on(self._packer.compress(rows.encode()))
+            found = (now.by_code.get(code) or before.by_code.get(code) for code in codes)
+            rows = [*(row for row in found if row is not None), ""]
+        self._hand_on(self._packer.compress(_ROW.join(rows).encode()))
 
     def finish(self) -> Span:
         """Nothing follows: the last piece is handed on."""

@@ -7,7 +7,18 @@ An adapter states its conformance in one line, ``_: type[Transport] = SftpTransp
 from __future__ import annotations
 
 from pipeline.decoded import Decoded, DecodedOrder, FormatContext
-from pipeline.ports.columns import PART, ColumnRows, TextColumn, columns_of, kept_of, mapped_column, texts_of
+from pipeline.ports.columns import (
+    CELL,
+    PART,
+    Cells,
+    ColumnRows,
+    TextColumn,
+    columns_of,
+    joined_cells,
+    kept_of,
+    mapped_column,
+    texts_of,
+)
 from pipeline.ports.documents import (
     AddProducts,
     AmendDocuments,
@@ -107,6 +118,7 @@ from pipeline.ports.transports import (
 
 __all__ = [
     "CATALOGUE_FIELDS",
+    "CELL",
     "NOT_SHOWN",
     "OFFER_FIELDS",
     "PART",
@@ -126,6 +138,7 @@ __all__ = [
     "CatalogueFormat",
     "CatalogueMoment",
     "CatalogueReader",
+    "Cells",
     "Chunk",
     "Clock",
     "ColumnRows",
@@ -207,6 +220,7 @@ __all__ = [
     "Written",
     "columns_of",
     "finished",
+    "joined_cells",
     "kept_of",
     "mapped_column",
     "open_gate",

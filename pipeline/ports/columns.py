@@ -10,6 +10,31 @@ V = TypeVar("V")
 X = TypeVar("X")
 
 PART = "\x1f"  #: between the parts of a value that is a tuple of texts
+CELL = "\x1e"  #: between cells that are one text
+
+
+class Cells(list[str]):
+    """Cells that were one text, which is kept: a look for a sign in all of them is one look, and nothing is joined.
+
+    ``whole``: the cells with :data:`CELL` between them, so that none has that sign. They are not to be changed.
+    """
+
+    __slots__ = ("whole",)
+
+    def __init__(self, whole: str, length: int) -> None:
+        """``length``: how many they are expected to be."""
+        end = whole.find(CELL)
+        same = end >= 0 and len(whole) == (end + 1) * length - 1
+        if same and whole == (first := whole[:end]) + (CELL + first) * (length - 1):
+            super().__init__([first] * length)  # such as a currency: one text serves them all
+        else:
+            super().__init__(whole.split(CELL))
+        self.whole = whole
+
+
+def joined_cells(column: Sequence[str]) -> str:
+    """The cells as one text, :data:`CELL` between them. Where one has that sign itself, it has one more than that."""
+    return column.whole if isinstance(column, Cells) else CELL.join(column)
 
 
 class TextColumn(Sequence[V]):

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from pipeline.api import PART, Batch, T, Text, mapped_column, texts_of
+from pipeline.api import CELL, PART, Batch, Cells, T, Text, joined_cells, mapped_column, texts_of
 from plugins.formats._columns.problems import NO_PRICE
 from plugins.formats._columns.settings import TEMPLATE_FIELD
 from plugins.formats._columns.spec import DATE, Spec, default_spec
@@ -23,7 +23,6 @@ class Problem(Protocol):
     def __call__(self, row: int, column: str, code: str, text: Text, hint: Text | None = None) -> None: ...
 
 
-_CELL = "\x1e"  #: between cells of a column that is looked at as one text
 _BREAKS = re.compile(r"\r\n|[\n\r\t]")
 
 
@@ -71,6 +70,8 @@ def _field(spec: Spec, batch: Batch, zone: ZoneInfo, problem: Problem) -> list[s
     values = batch.columns[spec.field]
     match spec.kind:
         case "text":
+            if isinstance(values, Cells):
+                return values
             if set(map(type, values)) == {str}:
                 return list(values)
             return ["" if value is None else str(value) for value in values]
@@ -173,10 +174,12 @@ def _dates(spec: Spec, values: Sequence[datetime | None], zone: ZoneInfo) -> lis
 def _joined(spec: Spec, values: Sequence[Sequence[str]], problem: Problem) -> list[str]:
     separator = spec.separator
     texts = texts_of(values)
-    if texts is not None and len(separator) == 1 and separator != _CELL:
-        whole = _CELL.join(texts)
-        if separator not in whole and whole.count(_CELL) == len(texts) - 1:
-            return whole.replace(PART, separator).split(_CELL)
+    if texts is not None and len(separator) == 1 and separator != CELL:
+        whole = joined_cells(texts)
+        if separator not in whole:
+            cut = Cells(whole.replace(PART, separator), len(texts))
+            if len(cut) == len(texts):
+                return cut
     made = [separator.join(parts) for parts in values]
     for row, (cell, parts) in enumerate(zip(made, values, strict=True)):
         if parts and cell.count(separator) != len(parts) - 1:
@@ -226,7 +229,7 @@ def _template(spec: Spec, batch: Batch, zone: ZoneInfo, problem: Problem) -> lis
 
 
 def _without_breaks(column: list[str]) -> list[str]:
-    joined = "".join(column)
+    joined = joined_cells(column)
     if "\n" in joined or "\r" in joined or "\t" in joined:
         return [_BREAKS.sub(" ", cell) for cell in column]
     return column

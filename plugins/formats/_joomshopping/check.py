@@ -11,13 +11,25 @@ from itertools import islice, repeat, starmap
 from operator import eq
 from pathlib import Path
 
-from pipeline.api import PHP_LINE_LIMIT, Chunk, ColumnRows, Finding, PhpCsvReader, PhpRow, T, Text, Where
+from pipeline.api import (
+    CELL,
+    PHP_LINE_LIMIT,
+    Chunk,
+    ColumnRows,
+    Finding,
+    PhpCsvReader,
+    PhpRow,
+    T,
+    Text,
+    Where,
+    joined_cells,
+)
 from plugins.formats._joomshopping.layout import Layout
 from plugins.formats._joomshopping.shop import Shop
 
 LIMIT = 100  #: findings that are told one by one; the rest is a number
-_BLANKS = " \t\v\f"
-_LATE_QUOTE = re.compile(r'\n[ \t\v\f]+"')
+_BLANKS = frozenset(" \t\v\f")
+_LATE_QUOTE = re.compile(rf'[{CELL}\n][ \t\v\f]+"')
 WINDOW = 5_000  #: rows that are waited for before they count as lost
 
 
@@ -98,10 +110,13 @@ class Checker:
 
 def _opens_late(cells: Sequence[str]) -> bool:
     """Whether one of ``cells`` begins with blanks and then a quote: PHP takes it for the cell's own, csv does not."""
-    joined = "\n" + "\n".join(cells)
-    if '"' not in joined or not any(blank in joined and "\n" + blank in joined for blank in _BLANKS):
+    joined = joined_cells(cells)
+    if '"' not in joined:
         return False
-    return _LATE_QUOTE.search(joined) is not None
+    inside = "\n" in joined and any("\n" + blank in joined for blank in _BLANKS if blank in joined)
+    if not inside and _BLANKS.isdisjoint({cell[:1] for cell in cells}):
+        return False
+    return _LATE_QUOTE.search(CELL + joined) is not None
 
 
 class _Reading:

@@ -22,6 +22,8 @@ TEXT_BYTES = 65_535  #: TEXT
 PRICE_DIGITS = (12, 6)  #: DECIMAL(18,6)
 QUANTITY_DIGITS = (10, 2)  #: DECIMAL(12,2)
 
+KEPT = 4096  #: numbers that were found right and are known again: one price is that of many products
+
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)", re.ASCII)
 _INTEGER = re.compile(r"\s*([-+]?\d+)", re.ASCII)
 _PLAIN = re.compile(r"(?:-?[0-9]{1,10}(?:\.[0-9]{1,2}0*)?\n)*")
@@ -64,6 +66,7 @@ class Shop:
         self._codes = Codes(path=rest)
         self._core = layout.settings.profile == "core"
         self._latin = layout.settings.encoding == "iso-8859-1"
+        self._plain: set[str] = set()  #: numbers that were looked at
         self._found: list[Finding] = []
         self._checks: dict[str, Callable[[Spec, Sequence[str], Sequence[str]], None]] = {
             "code": self._code,
@@ -178,8 +181,13 @@ class Shop:
                 self._add(product, spec, "csv-encoding", text, T("Use plain Latin letters there, or export in UTF-8."))
 
     def _number(self, spec: Spec, column: Sequence[str], codes: Sequence[str], digits: tuple[int, int]) -> None:
-        different = set(column) if spec.required else set(column) - {""}
+        different = set(column) - self._plain
+        if not spec.required:
+            different.discard("")
         if _PLAIN.fullmatch("\n".join(different) + "\n" if different else ""):
+            if len(self._plain) + len(different) > KEPT:
+                self._plain.clear()
+            self._plain |= different
             return
         for cell, product in zip(column, codes, strict=True):
             if not cell and not spec.required:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from pipeline.api import Batch, Chunk, ColumnRows, Finding, Held, T, Where
+from pipeline.api import CELL, Batch, Chunk, ColumnRows, Finding, Held, T, Where, joined_cells
 from plugins.formats._columns.convert import cells
 from plugins.formats._columns.problems import Found, Problems, only
 from plugins.formats._columns.spec import Spec
 from plugins.formats._joomshopping.layout import Layout
 
-_CELL = "\x1e"  #: between cells of a column that is looked at as one text
 # PHP up to 7 lets a backslash shield across following letters beyond ASCII, PHP 8 only the next one: both are avoided.
 _TRAP = re.compile(r"\\(?=[^\x00-\x7f]*(?:\"|\Z))")
 
@@ -85,12 +84,13 @@ class Writer:
 
     def _safe(self, column: list[str], codes: list[str], spec: Spec) -> tuple[list[str], list[str]]:
         """The cells as they are meant, with backslashes made harmless, and the same as they stand in the file."""
-        joined = "".join(column)
+        joined = joined_cells(column)
         if "\\" in joined:
             column = [
                 self._harmless(cell, codes[row], spec) if "\\" in cell and self._needs_quotes(cell) else cell
                 for row, cell in enumerate(column)
             ]
+            return column, self._quoted(column, None)
         return column, self._quoted(column, joined)
 
     def _harmless(self, cell: str, code: str, spec: Spec) -> str:
@@ -114,15 +114,16 @@ class Writer:
             return [
                 '"' + cell.replace('"', '""') + '"' if not cell or self._needs_quotes(cell) else cell for cell in column
             ]
-        joined = "".join(column) if joined is None else joined
+        joined = joined_cells(column) if joined is None else joined
         # Looks for one character after another are much faster than one for a class of them.
         match [sign for sign in (self._delimiter, '"', "\n", "\r") if sign in joined]:
             case []:
                 return column
             case [sign]:
-                return [f'"{cell}"' if sign in cell else cell for cell in _doubled(column)]
+                doubled = _doubled(column, joined) if sign == '"' else column
+                return [f'"{cell}"' if sign in cell else cell for cell in doubled]
             case [sign, '"']:
-                return [f'"{cell}"' if '"' in cell or sign in cell else cell for cell in _doubled(column)]
+                return [f'"{cell}"' if '"' in cell or sign in cell else cell for cell in _doubled(column, joined)]
         search = self._quotable.search
         return ['"' + cell.replace('"', '""') + '"' if search(cell) else cell for cell in column]
 
@@ -187,7 +188,7 @@ class Writer:
                 )
 
 
-def _doubled(column: list[str]) -> list[str]:
+def _doubled(column: list[str], joined: str) -> list[str]:
     """The cells with their quotes doubled: all at once, which is several times as fast as one by one."""
-    doubled = _CELL.join(column).replace('"', '""').split(_CELL)
+    doubled = joined.replace('"', '""').split(CELL)
     return doubled if len(doubled) == len(column) else [cell.replace('"', '""') for cell in column]

@@ -44,7 +44,7 @@ from pipeline.api import (
 from plugins.systems.books import tables as t
 from plugins.systems.books.database import Database
 from plugins.systems.books.marks import mark
-from plugins.systems.books.pages import TextPages, ahead, column_of, decimal_of, parts
+from plugins.systems.books.pages import TextPages, ahead, column_of, decimal_of, iso_of, parts, specials
 from plugins.systems.books.store import SEPARATOR
 
 _ZERO = Decimal("0.00")
@@ -140,19 +140,26 @@ class _Reader:
             columns["category"] = TextColumn([known.get(i, "") for i in page.texts["#category"]], parts)
         if page.length and "#special" in page.texts:
             ids = page.texts["#id"]
-            asked = [int(i) for i, has in zip(ids, page.texts["#special"], strict=True) if has == "1"]
-            columns |= self._specials([int(i) for i in ids], _group(self._connection, select(t.specials), asked))
+            places = {int(ids[row]): row for row, has in enumerate(page.texts["#special"]) if has == "1"}
+            columns |= self._specials(page.length, places, specials(self._connection, list(places)))
         return Batch(page.length, columns)
 
-    def _specials(self, ids: Sequence[int], rows: Mapping[int, list[Any]]) -> dict[str, Sequence[Any]]:
-        chosen = {i: one for i, group in rows.items() if (one := _choose(group, self._at)) is not None}
-        prices = {i: str(one.amount) for i, one in chosen.items()}
-        starts = {i: one.start_at.isoformat() for i, one in chosen.items() if one.start_at is not None}
-        ends = {i: one.end_at.isoformat() for i, one in chosen.items() if one.end_at is not None}
+    def _specials(
+        self, length: int, places: Mapping[int, int], rows: Mapping[int, Sequence[Any]]
+    ) -> dict[str, Sequence[Any]]:
+        """``places``: of each product that has any, its place in the page."""
+        prices, starts, ends = [""] * length, [""] * length, [""] * length
+        for product, group in rows.items():
+            if (one := _choose(group, self._at)) is None:
+                continue
+            place = places[product]
+            prices[place] = str(one.amount)
+            starts[place] = iso_of(one.start_at) if one.start_at is not None else ""
+            ends[place] = iso_of(one.end_at) if one.end_at is not None else ""
         return {
-            "special_price": TextColumn([prices.get(i, "") for i in ids], decimal_of),
-            "special_start": TextColumn([starts.get(i, "") for i in ids], _time_of),
-            "special_end": TextColumn([ends.get(i, "") for i in ids], _time_of),
+            "special_price": TextColumn(prices, decimal_of),
+            "special_start": TextColumn(starts, _time_of),
+            "special_end": TextColumn(ends, _time_of),
         }
 
     def _of_rows(self) -> Batch:
@@ -182,7 +189,7 @@ class _Reader:
         extra: dict[str, Sequence[Any]] = {}
         if any(name in fields for name in _SPECIAL):
             rows = connection.execute(_within(select(t.specials), t.specials, span)).all()
-            extra |= self._specials(ids, _grouped(rows, {}))
+            extra |= self._specials(len(ids), {i: row for row, i in enumerate(ids)}, _grouped(rows, {}))
         if "stock" in fields:
             left = select(t.stock.c.product_id, type_coerce(_left(), t.Exact)).group_by(t.stock.c.product_id)
             levels = {row[0]: row[1] for row in connection.execute(_within(left, t.stock, span))}

@@ -115,3 +115,39 @@ def test_what_the_reader_raises_is_raised_where_it_is_asked_for() -> None:
 
     with pytest.raises(ValueError, match="broken"):
         next(pages.ahead(make))
+
+
+def test_specials_are_those_of_the_table(lite: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    books = lite.sample()
+    with books.database.write() as connection:
+        ids = list(connection.execute(select(t.products.c.id).limit(7)).scalars())
+        connection.execute(t.specials.delete())
+        now = lite.clock.now()
+        for place, product in enumerate(ids[:6]):
+            for position in range(1 + place % 3):
+                start = None if position == 0 else now + timedelta(days=position, microseconds=place)
+                end = None if place == 3 else now + timedelta(days=9)
+                amount = Decimal(place) + Decimal("12.3456") * position
+                connection.execute(
+                    insert(t.specials).values(
+                        product_id=product, position=position, amount=amount, start_at=start, end_at=end
+                    )
+                )
+    for asked in (1, 3, 5_000):
+        monkeypatch.setattr(pages, "_ASKED", asked)
+        with books.database.read() as connection:
+            rows = catalogue._group(connection, select(t.specials), ids)
+            found = pages.specials(connection, ids)
+            assert pages.specials(connection, []) == {}
+        assert len(rows) == 6
+        assert {
+            product: [(one.position, one.amount, one.start_at, one.end_at) for one in group]
+            for product, group in found.items()
+        } == {
+            product: [(row.position, str(row.amount), row.start_at, row.end_at) for row in group]
+            for product, group in rows.items()
+        }
+        for at in (now, now + timedelta(days=2), now + timedelta(days=10)):
+            for product in ids[:6]:
+                one, row = catalogue._choose(found[product], at), catalogue._choose(rows[product], at)
+                assert (one and one.position) == (row and row.position)
