@@ -139,6 +139,7 @@ def _passwords(url: str) -> list[str]:
 
 def _show(clients: Clients, url: str, *, as_json: bool) -> int:
     """What there is to work on, and who works on it now; gives the exit code."""
+    from pipeline.config.clients import ledger_file
     from pipeline.engine.fleet.roster import told_by
     from pipeline.engine.fleet.standing import look
     from pipeline.engine.runtime import OWN_TROUBLE
@@ -156,7 +157,7 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
         {
             "client": name,
             "jobs": sum(job.enabled for job in member.config.jobs.values()),
-            "ledger": "SQLite" if member.said()["ledger"] else "PostgreSQL",
+            "ledger": "SQLite" if ledger_file(member.config) else "PostgreSQL",
             "workers": [one.host for one in state.workers if one.alive and name in one.clients],
         }
         for name, member in clients.members.items()

@@ -25,6 +25,7 @@ from pipeline.engine import retention
 from pipeline.engine.clientread import NOT_CHECKED, Read, Readings
 from pipeline.engine.configwatch import AGAIN
 from pipeline.engine.fleet.steps import Load, load_of
+from pipeline.engine.sidebyside import Beside
 from pipeline.errors import Finding, MistokError, Who
 from pipeline.texts import T
 
@@ -34,6 +35,8 @@ APART = "clients-apart"  #: code of the finding of a client that lies on two mac
 VERSIONS = "clients-versions"  #: code of the finding of a client whose config is another one elsewhere
 
 
+#: Seconds that the archives of all clients are waited for, by who has no less time: a folder may be a share that hangs.
+PATIENCE = 60.0
 #: Of so many clients all is looked at whenever it is asked for; nothing is done more seldom than that (seconds).
 FEW, LONGEST_PACE = 100, 60.0
 
@@ -123,6 +126,9 @@ class Clients:
         self.serving: frozenset[str] = frozenset()  #: clients on whom a ``mistok serve`` is at work
         self._said: dict[str, dict[str, str]] = {}
         self._told: dict[str, Member] | None = None  #: the members when that was found out
+        self._beside = Beside[tuple[Member, dict[str, str]]]()
+        self._found: dict[str, tuple[Member, dict[str, str]]] = {}  #: what each is, as it was last seen
+        self._silent: frozenset[str] = frozenset()  #: those that were never seen, since their archive hangs
         self._pace, self._looking = Pace(), Pace()
         self._take(self._readings.begin(self._roster.folders))
         self._sort()
@@ -150,20 +156,41 @@ class Clients:
             return self.wanted
         return {name: one for name, one in self.wanted.items() if name in self.settled}
 
-    def said(self) -> Mapping[str, Mapping[str, str]]:
+    def said(self, seconds: float = PATIENCE) -> Mapping[str, Mapping[str, str]]:
         """What other workers are told of the clients that are wanted. The same object as before where nothing changed;
         the archives are looked at as often as that takes little of the time.
+
+        One whose archive gives no answer in so many ``seconds`` is told of as it was before, or not at all (and so it
+        is not worked on) where it was not seen yet: it holds up no other.
         """
-        wanted = self.wanted
-        known = self._said.keys() == wanted.keys() and self._told is self.members
-        if known and len(wanted) > FEW and not self._pace.due():
-            return self._said
-        with self._pace:
-            found = {name: one.said(name_archive=True) for name, one in wanted.items()}
-        self._told = self.members
+        members, wanted = self.members, self.wanted
+        known = (self._said.keys() | self._silent) == wanted.keys() and self._told is members
+        if not known or len(wanted) <= FEW or self._pace.due():
+            with self._pace:
+                self._find_out(wanted, seconds, name_archives=True)
+            self._told = members
+        found = {name: self._found[name][1] for name in wanted if self._is_found(name)}
+        self._tell_of_silent(self._beside.hanging & (wanted.keys() - found.keys()))
         if found != self._said:
             self._said = found
         return self._said
+
+    def _find_out(self, members: Mapping[str, Member], seconds: float, *, name_archives: bool = False) -> None:
+        def asking(member: Member) -> Callable[[], tuple[Member, dict[str, str]]]:
+            return lambda: (member, member.said(name_archive=name_archives))
+
+        self._found |= self._beside.ask({name: asking(one) for name, one in members.items()}, seconds)
+        self._found = {name: one for name, one in self._found.items() if name in self.members}
+
+    def _is_found(self, name: str) -> bool:
+        return name in self._found and self._found[name][0] is self.members.get(name)
+
+    def _tell_of_silent(self, silent: frozenset[str]) -> None:
+        for name in sorted(silent - self._silent):
+            log.error("archive_silent", client=name, why="no answer: it is not worked on until there is one")
+        for name in sorted(self._silent - silent):
+            log.info("archive_back", client=name)
+        self._silent = silent
 
     def look(self) -> bool:
         """Whether something changed: folders that came or went, configs that were edited. A wrong edit changes nothing
@@ -259,22 +286,28 @@ class Clients:
         return refused
 
     def compare(
-        self, others: Sequence[Other], since: str, owner: str, said: Mapping[str, Mapping[str, str]] | None = None
+        self,
+        others: Sequence[Other],
+        since: str,
+        owner: str,
+        said: Mapping[str, Mapping[str, str]] | None = None,
+        seconds: float = PATIENCE,
     ) -> None:
         """See what does not fit with other workers, and leave alone what this one came too late for. ``said``: what
-        is known of the own clients; what is not there is found out.
+        is known of the own clients; what is not there is found out, as far as it answers in so many ``seconds``.
         """
         known: dict[str, Mapping[str, str]] = dict(said or {})
+        unknown = {name for other in others for name in other.clients} - known.keys()
+        if missing := {name: self.members[name] for name in unknown & self.members.keys()}:
+            self._find_out(missing, seconds)
+            known |= {name: self._found[name][1] for name in missing if self._is_found(name)}
         findings: dict[str, Finding] = {}
         left: set[str] = set()
         for other in others:
             for name, theirs in other.clients.items():
-                member = self.members.get(name)
-                if member is None:
-                    continue
-                mine = known.get(name)
+                mine = known.get(name) if name in self.members else None
                 if mine is None:
-                    mine = known[name] = member.said()
+                    continue
                 if not _fits(mine, theirs):
                     findings[name] = _apart(name, other)
                     unsettled = self.settled is not None and name not in self.settled

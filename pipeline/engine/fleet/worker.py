@@ -69,6 +69,8 @@ PLACES = {"tell": 2, "care": 2, "escalate": 2, "tidy": 1}
 LOOKS = {"tell": LOOK_EVERY, "care": 5.0, "escalate": 5.0, "tidy": 5.0}
 #: Seconds that the signs of life in the ledgers wait for the queue.
 PATIENCE = 10.0
+#: Seconds that a sign of life waits for the clients' folders.
+FOLDERS = 5.0
 #: Seconds that the first sign of life may take before runs are taken all the same.
 FIRST_SIGN = 10.0
 #: Seconds between two looks at whether each job has its timer.
@@ -132,6 +134,8 @@ class FleetWorker:
         self._lanes = {why: Names() for why in LANES}
         self._chosen: frozenset[str] = frozenset()  #: clients whose queues are listened to
         self._ended = {"done": 0, "failed": 0}
+        self._folders: asyncio.Future[bool] | None = None  #: a look at the clients' folders that is under way
+        self._folders_hang = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -182,7 +186,7 @@ class FleetWorker:
         finally:
             if self._front is not None:
                 await asyncio.to_thread(self._front.close)
-            await asyncio.to_thread(self.clients.close)
+            await asyncio.wait([asyncio.wrap_future(in_a_thread(self.clients.close))], timeout=FOLDERS)
             await asyncio.to_thread(self._room.end)
             self._desk.close()
 
@@ -393,7 +397,7 @@ class FleetWorker:
         seen_to, changed = float("-inf"), False
         while True:
             try:
-                changed = await asyncio.to_thread(self.clients.look) or changed
+                changed = await self._look_at_folders() or changed
             except Exception:  # the other folders' work goes on, and it is looked at again
                 log.exception("folders_not_seen")
             await self._say("draining" if self._stops else "working")
@@ -409,8 +413,24 @@ class FleetWorker:
             await self._look_for_astray()
             await asyncio.sleep(min(self.silence / 3, LOOK_EVERY_LEDGER))
 
+    async def _look_at_folders(self) -> bool:
+        """Whether something changed there. Where one hangs, as on a dead share, it is heard of at a later look."""
+        if self._folders is None:
+            self._folders = asyncio.wrap_future(in_a_thread(self.clients.look))
+        done, _ = await asyncio.wait([self._folders], timeout=FOLDERS)
+        if not done:
+            if not self._folders_hang:
+                log.error("folders_silent", folder=str(self.clients.folder), why="what changes there is not seen")
+            self._folders_hang = True
+            return False
+        look, self._folders = self._folders, None
+        if self._folders_hang:
+            self._folders_hang = False
+            log.info("folders_back", folder=str(self.clients.folder))
+        return look.result()
+
     async def _say(self, state: str) -> None:
-        clients = await asyncio.to_thread(self.clients.said)
+        clients = await asyncio.wrap_future(in_a_thread(self.clients.said, FOLDERS))
         said, before = {**self._said(), "state": state}, self.clients.settled
 
         def refuse(heard: list[dict[str, Any]]) -> frozenset[str]:
@@ -418,7 +438,9 @@ class FleetWorker:
             return self.clients.settle(self._others(heard), clients)
 
         rows = await self._queue.say(self.owner, said, clients, refuse)
-        self.clients.compare(self._others(rows), self._since, self.owner, clients)
+        others = self._others(rows)
+        compare = in_a_thread(self.clients.compare, others, self._since, self.owner, clients, FOLDERS)
+        await asyncio.wrap_future(compare)
 
     def _others(self, rows: list[dict[str, Any]]) -> list[Other]:
         """The other workers that are alive."""
