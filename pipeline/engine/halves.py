@@ -34,8 +34,8 @@ log = structlog.get_logger("mistok.outbound")
 LEAST = 10_000
 #: Rows of one batch. The first half ends where a batch does, so that batches are the same as those of one process.
 BATCH = 1000
-#: Of 100 batches so many are the run's: it has to append the others.
-OURS = 49
+#: Of 100 batches so many are the run's, so that both end together: it hashes what it writes, and appends the others.
+OURS = 48
 #: Seconds for a process that was forked off to find its feet, and the same moment of the source.
 START = 15.0
 _COPIED = 1 << 20
