@@ -7,12 +7,16 @@ import threading
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+import structlog
+
 from pipeline.alerts.outbox import DeliveryReport, deliver
 from pipeline.errors import Transient
 from pipeline.ledger.store import Ledger
 from pipeline.ports import Clock, Delivered, Notice, Notifier
+from pipeline.repeats import Repeats
 
 _log = logging.getLogger("mistok.alerts")
+_slog = structlog.get_logger("mistok.alerts")
 
 #: A channel that does not answer is asked again after this, doubled each time up to the second.
 FIRST_WAIT = timedelta(seconds=5)
@@ -69,6 +73,7 @@ class Deliverer:
         self._kinds = tuple(kinds)
         self._language = language
         self._said: set[str] = set()
+        self._repeats = Repeats()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -120,8 +125,10 @@ class Deliverer:
             last = self._stop.is_set()
             try:
                 self.tick(timedelta(0) if last else SETTLE)
-            except Exception:  # noqa: BLE001 - the thread outlives what nobody thought of; the notices are in the ledger
-                _log.exception("the alerts thread met something unexpected")
+            except Exception as error:  # noqa: BLE001 - the thread outlives what nobody thought of; the notices stay
+                self._repeats.tell(_slog, "alerts_thread_failed", error)
+            else:
+                self._repeats.well(_slog, "alerts_thread_failed")
             if last:
                 return
             self._stop.wait(every)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from pipeline.alerts.notices import stacked
 from pipeline.alerts.popups import digest
 from pipeline.alerts.routing import Ways, facts_of
@@ -16,10 +18,12 @@ from pipeline.errors import Transient
 from pipeline.ledger import escalations, pcs
 from pipeline.ledger.store import Ledger
 from pipeline.ports import Delivered, Notice, Notifier
+from pipeline.repeats import Repeats
 from pipeline.rules.telling import TOO_OLD, Escalation, escalates_at
 from pipeline.texts import TN, T, Text
 
 _log = logging.getLogger("mistok.alerts")
+_slog = structlog.get_logger("mistok.alerts")
 #: How long a channel may take before another process may try, and the pauses after it refused; the last one repeats.
 LEASE = timedelta(minutes=5)
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
@@ -47,6 +51,7 @@ class Escalator:
         self._ledger, self._ways, self._rules, self._language = ledger, ways, tuple(rules), language
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._repeats = Repeats()
         self._said = False
 
     def tick(self) -> int:
@@ -72,14 +77,13 @@ class Escalator:
             try:
                 self.tick()
                 self._said = False
+                self._repeats.well(_slog, "escalating_failed")
             except Transient as error:
                 if not self._said:
                     self._said = True
                     _log.warning("%s", error.text.render(self._language))
-            except Exception:  # noqa: BLE001 - the thread outlives what nobody thought of; the notices are in the ledger
-                if not self._said:
-                    self._said = True
-                    _log.exception("the thread that escalates met something unexpected")
+            except Exception as error:  # noqa: BLE001 - the thread outlives what nobody thought of; the notices stay
+                self._repeats.tell(_slog, "escalating_failed", error)
 
     def _tell(self, one: Escalated) -> int:
         rule, now = one.rule, self._ledger.clock.now()

@@ -43,6 +43,7 @@ from pipeline.engine.worker import Boot
 from pipeline.errors import Finding, MistokError, Transient
 from pipeline.ledger.hasty import HastyLedger
 from pipeline.registry import Registry, load_registry
+from pipeline.repeats import Repeats
 from pipeline.texts import hiding
 
 log = structlog.get_logger("mistok.serve")
@@ -53,6 +54,8 @@ LONGEST_WAIT, LOOK_EVERY = 0.5, 2.0
 OPENING = 0.1
 #: A client that could not be opened, or whose part failed, is tried again after so long: at first, and at most.
 FIRST_AGAIN, LAST_AGAIN = 5.0, 300.0
+#: A client that was served for so many seconds since its part failed is well again.
+CALM = 60.0
 #: So many ledgers that are files are held open, and fewer where the system does not allow so many files: each
 #: may take ``FILES_EACH``. The others are opened when their client has its turn, which is what costs a service most.
 LEDGERS_OPEN, FILES_EACH, FILES_BESIDE = 1000, 8, 256
@@ -78,6 +81,8 @@ class Member:
     next: float = float("inf")  #: when its next turn is
     waits: bool = False  #: to be read apart, behind others
     going: bool = False  #: its folder is gone
+    failed: float | None = None  #: when its part failed last
+    reference: str = ""  #: of what nobody thought of, as the log has it
 
     @property
     def name(self) -> str:
@@ -132,6 +137,7 @@ class House:
         self._look_at = 0.0
         self._said_begun = False
         self._pace = Pace()
+        self._repeats = Repeats()
 
     # --- from other threads and from signals ---------------------------------------------------------------------
 
@@ -244,6 +250,9 @@ class House:
             pool.settle()
             self._plan(member, time.monotonic() + supervisor.idle())
             self._hold(member)
+            if member.failed is not None and time.monotonic() - member.failed > CALM:
+                member.failed = None
+                self._repeats.well(log, "client_failed", member.name)
             if supervisor.done:
                 self._ended(member, edited=supervisor.edited)
 
@@ -264,21 +273,24 @@ class House:
             try:
                 yield
             except MistokError as error:
-                self._failed(member, error.findings)
-            except Exception as error:
+                self._failed(member, error, error.findings)
+            except Exception as error:  # noqa: BLE001 - it is the affair of one client
                 from pipeline.engine.endings import unexpected  # it loads much
 
                 reference = token_hex(4)
-                log.exception("client_failed", reference=reference)
-                self._failed(member, (unexpected("mistok", error, reference),))
+                if self._repeats.tell(
+                    log, "client_failed", error, member.name, reference=reference, again_in=member.again_in
+                ):
+                    member.reference = reference
+                self._failed(member, None, (unexpected("mistok", error, member.reference),))
 
-    def _failed(self, member: Member, findings: tuple[Finding, ...]) -> None:
-        """Shut this client's part, and try again later."""
-        member.findings = findings
+    def _failed(self, member: Member, error: MistokError | None, findings: tuple[Finding, ...]) -> None:
+        """Shut this client's part, and try again later. ``error``: what is not told of yet."""
+        member.findings, member.failed = findings, time.monotonic()
         self._shut(member)
         member.again_at = time.monotonic() + member.again_in
-        for finding in findings[:1]:
-            log.error("client_not_served", error=finding.text.render("en"), again_in=member.again_in)
+        if error is not None:
+            self._repeats.tell(log, "client_not_served", error, member.name, again_in=member.again_in)
         member.again_in = min(member.again_in * 2, LAST_AGAIN)
         self.opened(member)
 

@@ -28,6 +28,7 @@ from pipeline.errors import Finding, MistokError, Transient
 from pipeline.ledger import tables as t
 from pipeline.ledger.store import Ledger
 from pipeline.ledger.tables import FileState, OrderState
+from pipeline.repeats import Repeats
 from pipeline.texts import T
 
 log = structlog.get_logger("mistok.archive")
@@ -299,6 +300,7 @@ class Daily:
         self._job = "archive"
         self._every, self._next = look_every, float("-inf")
         self._thread: threading.Thread | None = None
+        self._repeats = Repeats()
 
     def tick(self) -> None:
         """Begin when it is time; returns at once."""
@@ -332,11 +334,12 @@ class Daily:
             with self._ledger.begin() as conn:
                 self._ledger.set_value(conn, "retention", "last", {"at": now.isoformat(), **told(done)})
                 self._ledger.set_value(conn, "alarm", SUBJECT, {})
+            self._repeats.well(log, "archive_not_pruned")
         except MistokError as error:
-            log.error("archive_not_pruned", code=error.code, error=error.text.render("en"))
+            self._repeats.tell(log, "archive_not_pruned", error, code=error.code)
             self._alarm(error.findings[0])
-        except Exception:
-            log.exception("archive_not_pruned")
+        except Exception as error:  # noqa: BLE001 - it is told, and the loop goes on
+            self._repeats.tell(log, "archive_not_pruned", error)
 
     def _alarm(self, finding: Finding) -> None:
         """Told once, until it works again."""

@@ -36,6 +36,7 @@ from pipeline.engine.worker import Boot, Ended, Failed, Order, StepBegun, boot_f
 from pipeline.errors import Finding, Transient
 from pipeline.flow import InboundSettings
 from pipeline.ledger.store import Lease, Ledger
+from pipeline.repeats import Repeats
 
 log = structlog.get_logger("mistok.serve")
 
@@ -99,7 +100,7 @@ class Supervisor:
         self._hints_lock = threading.Lock()
         self._waker = waker or Waker()
         self._standing_by = False
-        self._failed: dict[str, float] = {}  #: by code, when the ledger failed last
+        self._repeats = Repeats()  #: what the ledger fails by
         self._at_work_now = at_work_now
         self.edited = False
         self._edits = edits
@@ -580,12 +581,11 @@ class Supervisor:
         try:
             yield
         except Transient as error:
-            now = time.monotonic()
-            before, self._failed[error.code] = self._failed.get(error.code, float("-inf")), now
-            if now - before > STILL_THE_SAME:
-                log.error("ledger_failed", doing=what, error=error.text.render("en"))
+            self._repeats.tell(log, "ledger_failed", error, doing=what)
             if error.code == alarms.FULL:
                 self._tell_in_spite(error)
+        else:
+            self._repeats.well(log, "ledger_failed", calm=STILL_THE_SAME)
 
     def _tell_in_spite(self, error: Transient) -> None:
         """There is a reserve for telling that the disk is full, also when no run comes to say so."""

@@ -6,13 +6,17 @@ import asyncio
 import logging
 import threading
 
+import structlog
+
 from pipeline.alerts.routing import route
 from pipeline.engine.runtime import Client
 from pipeline.engine.tell import ways_of
 from pipeline.errors import Transient
 from pipeline.ledger import pcs
+from pipeline.repeats import Repeats
 
 _log = logging.getLogger("mistok.alerts")
+_slog = structlog.get_logger("mistok.alerts")
 #: Seconds between two looks at the ledger.
 EVERY = 0.4
 #: Streams of one PC at once: the new one, and those of which nobody knows yet that they are broken.
@@ -52,6 +56,7 @@ class Streams:
         self._listeners: list[Listener] = []
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._repeats = Repeats()
         self._said = False
 
     def start(self) -> None:
@@ -114,11 +119,10 @@ class Streams:
             try:
                 self.tick()
                 self._said = False
+                self._repeats.well(_slog, "streams_failed")
             except Transient as error:
                 if not self._said:
                     self._said = True
                     _log.warning("%s", error.text)
-            except Exception:  # noqa: BLE001 - the thread outlives what nobody thought of; the notices are in the ledger
-                if not self._said:
-                    self._said = True
-                    _log.exception("the thread of the streams met something unexpected")
+            except Exception as error:  # noqa: BLE001 - the thread outlives what nobody thought of; the notices stay
+                self._repeats.tell(_slog, "streams_failed", error)

@@ -30,6 +30,7 @@ from pipeline.engine.runtime import Client
 from pipeline.engine.shown.standings import Standing, standing
 from pipeline.errors import MistokError
 from pipeline.registry import Registry, load_registry
+from pipeline.repeats import Repeats
 from pipeline.texts import T
 from pipeline.web.entry import MANY_COOKIE
 from pipeline.web.site import Site, SupportParts
@@ -173,6 +174,7 @@ class Standings:
         self._rows: dict[Path, Standing] = {}
         self._found: dict[Path, Found] = {}
         self._end = threading.Event()
+        self._repeats = Repeats()
         self.through = threading.Event()  #: each was looked at once
 
     def rows(self) -> list[Standing]:
@@ -203,8 +205,10 @@ class Standings:
                     self._found[folder] = _read(folder).found
                 try:
                     self._rows[folder] = standing(self._found[folder], self._registry)
-                except Exception:  # the thread outlives what nobody thought of; the others are looked at
-                    log.exception("standing_failed", client=folder.name)
+                except Exception as error:  # noqa: BLE001 - the others are looked at
+                    self._repeats.tell(log, "standing_failed", error, folder.name, client=folder.name)
+                else:
+                    self._repeats.well(log, "standing_failed", folder.name, client=folder.name)
                 # a tenth of a core at most, however many there are
                 self._end.wait((time.monotonic() - took) * 9 if self.through.is_set() else 0)
             self.through.set()

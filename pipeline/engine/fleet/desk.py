@@ -30,6 +30,7 @@ from pipeline.errors import MistokError
 from pipeline.ledger import tables as t
 from pipeline.ledger.hasty import FIRST, LONGEST, QuickLedger
 from pipeline.ledger.store import Ledger
+from pipeline.repeats import Repeats, in_short
 
 log = structlog.get_logger("mistok.worker")
 
@@ -48,9 +49,8 @@ AT_ONCE, PATIENCE, LAST = 4, 5.0, 3.0
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """A ledger that could not be used: why, for how many seconds it is left alone, and until when."""
+    """A ledger that could not be used: for how many seconds it is left alone, and until when."""
 
-    words: str
     wait: float
     until: float
 
@@ -81,6 +81,7 @@ class Desk:
     _under_way: set[str] = field(default_factory=set)  #: ledgers that are looked into now, maybe since long ago
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _heard: signs.Heard = field(default_factory=signs.Heard)
+    _repeats: Repeats = field(default_factory=Repeats)
     _queue_seen: Future[_QueueSeen] | None = None  #: a look at the queue that is under way, maybe since long ago
 
     def visit(self, configs: Sequence[ClientConfig], said: Mapping[str, Any], *, last: bool = False) -> Seen:
@@ -131,15 +132,15 @@ class Desk:
         self._queue_seen = in_a_thread(self._look_at_queue)
         try:
             state, following = self._queue_seen.result(seconds)
-        except TimeoutError:
-            log.warning("queue_not_seen", error=f"no answer in {seconds:g} seconds")
+        except (TimeoutError, MistokError) as error:  # it is away
+            if (met := self._repeats.met("queue_not_seen", error)) is not None:
+                words = in_short(error) if isinstance(error, MistokError) else f"no answer in {seconds:g} seconds"
+                log.warning("queue_not_seen", error=words, times=met.times)
             return {"": dict(said)}
-        except MistokError as error:
-            log.warning("queue_not_seen", error=error.text.render("en"))
+        except Exception as error:  # noqa: BLE001 - the ledgers are looked into all the same
+            self._repeats.tell(log, "queue_not_seen", error)
             return {"": dict(said)}
-        except Exception:  # the ledgers are looked into all the same
-            log.exception("queue_not_seen")
-            return {"": dict(said)}
+        self._repeats.well(log, "queue_not_seen")
         found = {"": dict(said)}
         for name, one in state.clients.items():
             numbers = {"waiting": one.waiting, "running": one.running, "workers": one.workers, "oldest": one.oldest}
@@ -150,21 +151,21 @@ class Desk:
         return standing.look(self.url, heard=self._heard), _following(self.url)
 
     def _one(self, key: str, configs: Sequence[ClientConfig], values: Mapping[str, Mapping[str, Any]]) -> Seen | None:
-        """One ledger. None: it does not answer, which is told once and again when it is another trouble."""
+        """One ledger. None: it does not answer, which is told (see :mod:`pipeline.repeats`)."""
         with self._lock:
             self._under_way.add(key)
         names = [config.client for config in configs][:5]
         try:
             found = self._look_into(key, configs, values)
         except MistokError as error:
-            if self._failed(key, words := error.text.render("en")):
-                log.error("ledger_failed", clients=names, error=words, code=error.code)
-        except Exception as error:  # whatever a client's ledger or config does, it is the affair of that client
-            if self._failed(key, f"{type(error).__name__}: {error}"):
-                log.exception("ledger_failed", clients=names)
+            self._failed(key)
+            self._repeats.tell(log, "ledger_failed", error, key, clients=names, code=error.code)
+        except Exception as error:  # noqa: BLE001 - it is the affair of that client
+            self._failed(key)
+            self._repeats.tell(log, "ledger_failed", error, key, clients=names)
         else:
             if self._away.pop(key, None) is not None:
-                log.info("ledger_back", clients=names)
+                log.info("ledger_back", clients=names, times=self._repeats.over(key))
             return found
         finally:
             with self._lock:
@@ -186,12 +187,11 @@ class Desk:
                     opened.pop_all()
         return found
 
-    def _failed(self, key: str, words: str) -> bool:
-        """Leave it alone for a while, ever longer; gives whether that is news."""
+    def _failed(self, key: str) -> None:
+        """Leave it alone for a while, ever longer."""
         before = self._away.get(key)
         wait = min(before.wait * 2, LONGEST) if before is not None else FIRST
-        self._away[key] = _Trouble(words, wait, time.monotonic() + wait)
-        return before is None or before.words != words
+        self._away[key] = _Trouble(wait, time.monotonic() + wait)
 
 
 def _look(ledger: Ledger, owner: str, configs: Sequence[ClientConfig], values: Mapping[str, Mapping[str, Any]]) -> Seen:

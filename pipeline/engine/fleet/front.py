@@ -18,6 +18,7 @@ from pipeline.engine.fleet.roster import Member
 from pipeline.engine.hooks import Hooks, start_hooks
 from pipeline.errors import MistokError
 from pipeline.ledger.hasty import FIRST, LONGEST, QuickLedger
+from pipeline.repeats import Repeats
 
 log = structlog.get_logger("mistok.front")
 
@@ -30,6 +31,7 @@ class Front:
     #: whose ledger did not answer: its config's hash, for how many seconds it is left alone, and until when
     _again: dict[str, tuple[str, float, float]] = field(default_factory=dict)
     _closed: bool = False
+    _repeats: Repeats = field(default_factory=Repeats)
 
     def follow(self, members: Mapping[str, Member], hint: Callable[[Ask], None]) -> None:
         """Listen for these clients and for no others; ``hint`` is called from threads, for each job that is to look."""
@@ -49,21 +51,23 @@ class Front:
         try:
             ledger = QuickLedger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
         except MistokError as error:  # tried again at a later look
-            wait = self._later(config)
-            log.error("hooks_failed", client=config.client, error=error.text.render("en"), again_in=wait)
+            self._failed(config, error)
             return
         try:
             hooks = start_hooks(config, ledger, lambda job: hint(Ask(config.client, job, "webhook")))
             self._listening[config.client] = (config.config_hash, hooks)
             self._again.pop(config.client, None)
+            self._repeats.well(log, "hooks_failed", config.client, client=config.client)
             if self._closed and hooks is not None:
                 hooks.stop()
-        except MistokError as error:
-            log.error("hooks_failed", client=config.client, error=error.text.render("en"), again_in=self._later(config))
-        except Exception:  # the others' webhooks are taken all the same
-            log.exception("hooks_failed", client=config.client, again_in=self._later(config))
+        except Exception as error:  # noqa: BLE001 - the others' webhooks are taken all the same
+            self._failed(config, error)
         finally:
             ledger.close()
+
+    def _failed(self, config: ClientConfig, error: Exception) -> None:
+        wait = self._later(config)
+        self._repeats.tell(log, "hooks_failed", error, config.client, client=config.client, again_in=wait)
 
     def _later(self, config: ClientConfig) -> float:
         """When it is tried again, ever later; gives in how many seconds. An edited config is tried at once."""

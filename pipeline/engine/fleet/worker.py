@@ -51,6 +51,7 @@ from pipeline.engine.sidebyside import in_a_thread
 from pipeline.engine.watch import poll_every
 from pipeline.errors import Transient
 from pipeline.ledger.store import owner_name
+from pipeline.repeats import Repeats
 
 if TYPE_CHECKING:
     from procrastinate import JobContext
@@ -81,6 +82,8 @@ TAKEN = 1000
 AFTER_BREAK = 10.0
 #: Seconds after which what has failed by a mistake of the program is begun anew.
 AFTER_FAULT = 5.0
+#: What has worked for so many seconds since is taken for mended.
+CALM = 60.0
 #: Whose ledger was away, or whose process died, is made up for so often in a row, ever later, up to so many seconds.
 MADE_UP_FOR, LONGEST_BREAK = 10, 600.0
 #: What the schedule wants of a client whose ledger is away is looked at ever later, up to so many seconds.
@@ -134,6 +137,7 @@ class FleetWorker:
         self._lanes = {why: Names() for why in LANES}
         self._chosen: frozenset[str] = frozenset()  #: clients whose queues are listened to
         self._ended = {"done": 0, "failed": 0}
+        self._repeats = Repeats()  #: what goes wrong again and again here
         self._folders: asyncio.Future[bool] | None = None  #: a look at the clients' folders that is under way
         self._folders_hang = False
 
@@ -252,13 +256,19 @@ class FleetWorker:
                 stalled_worker_timeout=self.silence,
             )
             self._workers.append(worker)
+            what = f"begins_anew {id(queues)}"
+            works = self._loop.call_later(CALM, self._repeats.well, log, "begins_anew", what)
             try:
-                await worker.run()  # type: ignore[no-untyped-call]  # the same
+                try:
+                    await worker.run()  # type: ignore[no-untyped-call]  # the same
+                finally:
+                    works.cancel()
             except ConnectorException as error:  # as when it was taken for dead, and its name was struck off
-                log.warning("begins_anew", error=str(error.__cause__ or error).strip())
+                if (met := self._repeats.met(what, error)) is not None:
+                    log.warning("begins_anew", error=str(error.__cause__ or error).strip(), times=met.times)
                 await asyncio.sleep(1)
-            except Exception:  # nothing that a job does may end it
-                log.exception("begins_anew")
+            except Exception as error:  # noqa: BLE001 - nothing that a job does may end it
+                self._repeats.tell(log, "begins_anew", error, what)
                 await asyncio.sleep(AFTER_FAULT)
             finally:
                 self._workers.remove(worker)
@@ -398,8 +408,10 @@ class FleetWorker:
         while True:
             try:
                 changed = await self._look_at_folders() or changed
-            except Exception:  # the other folders' work goes on, and it is looked at again
-                log.exception("folders_not_seen")
+            except Exception as error:  # noqa: BLE001 - the other folders' work goes on, and it is looked at again
+                self._repeats.tell(log, "folders_not_seen", error)
+            else:
+                self._repeats.well(log, "folders_not_seen")
             await self._say("draining" if self._stops else "working")
             if self._chosen != frozenset(self.clients.served) or changed:
                 self._choose_queues()
@@ -457,10 +469,12 @@ class FleetWorker:
         while True:
             try:
                 await self._visit_ledgers()
-            except TimeoutError:
-                log.warning("asked_later", why="the queue does not answer")
-            except Exception:  # whatever a client's ledger or config does, the others are seen to
-                log.exception("ledgers_not_seen")
+            except TimeoutError as error:  # the queue does not answer
+                self._repeats.tell(log, "asked_later", error)
+            except Exception as error:  # noqa: BLE001 - the others are seen to
+                self._repeats.tell(log, "ledgers_not_seen", error)
+            else:
+                self._repeats.well(log, "ledgers_not_seen")
             await asyncio.sleep(min(self.silence / 3, LOOK_EVERY_LEDGER))
 
     async def _take_hooks(self, front: Front) -> None:
@@ -468,8 +482,10 @@ class FleetWorker:
         while not self._stops:
             try:
                 await asyncio.wrap_future(in_a_thread(front.follow, self.clients.served, self._hooked))
-            except Exception:
-                log.exception("hooks_failed")
+            except Exception as error:  # noqa: BLE001 - it is told, and the loop goes on
+                self._repeats.tell(log, "hooks_failed", error)
+            else:
+                self._repeats.well(log, "hooks_failed")
             await asyncio.sleep(min(self.silence / 3, LOOK_EVERY_LEDGER))
 
     async def _visit_ledgers(self, *, last: bool = False) -> None:
