@@ -100,6 +100,15 @@ class Fleet:
         """How many order files lie in all inboxes."""
         return sum(len(list(self.inbox(name).glob("*.xml"))) for name in self.clients)
 
+    def settled(self) -> bool:
+        """Whether the inboxes are empty, and the ledgers know it: who is killed now leaves nothing to do."""
+        return not self.left() and all(self._written(name) for name in self.clients)
+
+    def _written(self, name: str) -> bool:
+        with Client.open(load_config(self.folder / name)) as client, client.ledger.read() as conn:
+            query = sa.select(t.files.c.state).where(t.files.c.client == name)
+            return list(conn.execute(query).scalars()) == ["acknowledged"] * len(self.dropped[name])
+
     def said(self) -> str:
         """What the workers said."""
         return "\n".join(path.read_text("utf-8", "replace")[-3000:] for path in sorted(self.folder.glob("*.log")))

@@ -210,7 +210,7 @@ def test_a_worker_goes_on_after_its_queue_was_silent_and_ends_while_it_is(
         fleet.until(lambda: worker.poll() is not None or "queue_away" in fleet.said())
         fleet.drop("acme", 2)
         proxy.release()
-        fleet.until(lambda: worker.poll() is not None or not fleet.left())
+        fleet.until(lambda: worker.poll() is not None or fleet.settled())
         fleet.until(lambda: worker.poll() is not None or "queue_back" in fleet.said())
         proxy.hang()
         fleet.until(lambda: proxy.hanging)
@@ -247,7 +247,7 @@ def test_a_worker_is_alive_for_the_others_while_one_ledger_is_silent(
             assert worker.wait(200) == 0, fleet.said()
             proxy.release()
         with fleet.worker("w2") as worker:  # what was cut off is made up for
-            fleet.until(lambda: worker.poll() is not None or not fleet.left())
+            fleet.until(lambda: worker.poll() is not None or fleet.settled())
             assert worker.poll() is None, fleet.said()
         fleet.check()
 
@@ -275,6 +275,6 @@ def test_one_service_works_on_the_others_while_one_ledger_is_silent(postgres_led
             assert service.wait(200) == 0, fleet.said()
             proxy.release()
         with started(words, fleet.folder / "serve2.log") as service:
-            fleet.until(lambda: service.poll() is not None or not fleet.left())
+            fleet.until(lambda: service.poll() is not None or fleet.settled())
             assert service.poll() is None, fleet.said()
         fleet.check()
