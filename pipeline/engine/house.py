@@ -128,7 +128,7 @@ class House:
         self._leaving: list[Left] = []
         self._open_ledgers: OrderedDict[Path, Member] = OrderedDict()
         self._ledgers_open = LEDGERS_OPEN
-        self._tellers = Tellers(_channel_failed)
+        self._tellers = Tellers(self._channel_failed)
         self._hinted: deque[Member] = deque()  #: by other threads, too
         self._to_open: list[Member] = []
         self._to_read: deque[Member] = deque()  #: those with plugins of their own, which are read apart, some at once
@@ -294,6 +294,9 @@ class House:
         member.again_in = min(member.again_in * 2, LAST_AGAIN)
         self.opened(member)
 
+    def _channel_failed(self, client: str, error: BaseException) -> None:
+        self._repeats.tell(log, "channel_failed", error, f"channel {client}", client=client)
+
     def _hold(self, member: Member) -> None:
         """Its ledger was used; of files, the ones that were used longest ago are closed."""
         if member.client is None or member.client.ledger.path is None:
@@ -324,10 +327,11 @@ class House:
             try:
                 member.pool.turn(place)
             except OSError as error:  # no memory, no process left: not this client's fault
-                log.error("no_worker", error=str(error))
+                self._repeats.tell(log, "no_worker", error)
                 member.pool.settle()
                 self.slots.back(place, time.monotonic(), well=None)
                 break
+            self._repeats.well(log, "no_worker")
             self._plan(member, 0.0)
 
     def _clear(self) -> None:
@@ -570,10 +574,6 @@ class _Hint(Waker):
 
 def _stamp(folder: Path) -> Stamp:
     return stamp_of((*files_of(folder / "config.yaml"), folder / ENVIRONMENT))
-
-
-def _channel_failed(client: str, error: BaseException) -> None:
-    log.error("channel_failed", client=client, error=f"{type(error).__name__}: {error}")
 
 
 def _ledgers_open(files: int) -> int:
