@@ -7,7 +7,8 @@ the same, prints both beside each other, and then lets the model answer for flee
 The model (simpy) has what can run out: places for runs in each worker, cores of each machine, cores of the PostgreSQL
 of the queue, and of those of the ledgers. A run waits in the queue for a place, is handed out (queue), works and waits
 for its servers, and is written down (ledger). Workers with a free place look for work all the same: by the clock, and
-whenever a run is asked for. Of many clients each worker has a part, and says in their ledgers that it is alive.
+whenever a run is asked for. Of many clients each worker has a part (``--only``): it takes the runs of these alone, and
+says in their ledgers that it is alive.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Costs:
 class Load:
     """What a fleet has to do: ``clients``, each with a run every ``every`` seconds that works for ``work`` seconds of
     a core besides what any run costs, and waits for its servers for ``wait`` seconds. ``group``: so many of the clients
-    a worker has.
+    a worker has at most, where there are workers enough.
     """
 
     clients: int
@@ -97,7 +98,8 @@ class Shape:
 
 @dataclass(frozen=True)
 class Told:
-    """What the model says: runs a second, the wait for a place (95th percentile, seconds), and how busy what is."""
+    """What the model says: runs a second, the wait for a place (95th percentile, seconds; of several parts of the
+    clients that of the part whose runs wait longest), and how busy what is."""
 
     rate: float
     late: float
@@ -105,6 +107,13 @@ class Told:
     cores: float
     queue: float
     database: float
+    #: The wait of each part.
+    of_parts: tuple[float, ...] = ()
+
+
+def shares(whole: int, parts: int) -> tuple[int, ...]:
+    """So many clients or workers in so many parts, as evenly as can be: the first ones have one more."""
+    return tuple(whole // parts + (number < whole % parts) for number in range(parts))
 
 
 def look(costs: Costs, load: Load) -> float:
@@ -124,7 +133,10 @@ class _Fleet:
         self.env = simpy.Environment()
         self.shape, self.load, self.costs = shape, load, costs
         self.random = random.Random(seed)
-        self.queue: Any = simpy.Store(self.env)
+        # a worker has one part, and takes no run of another; where there are too few workers, parts are larger
+        self.parts = min(load.groups, shape.workers)
+        self.clients = shares(load.clients, self.parts)
+        self.queues: list[Any] = [simpy.Store(self.env) for _ in range(self.parts)]
         machines = [simpy.Resource(self.env, shape.cores) for _ in range(1 if shape.one_machine else shape.workers)]
         one, cores = machines[0] if shape.one_machine else None, shape.database_cores
         self.asked = one or simpy.Resource(self.env, cores)
@@ -132,7 +144,7 @@ class _Fleet:
         self.fetch = look(costs, load)
         self.free = [shape.at_once] * shape.workers
         self.woken = [-WAKE_EVERY] * shape.workers
-        self.waits: list[float] = []
+        self.waits: list[list[float]] = [[] for _ in range(self.parts)]
         self.busy = {"places": 0.0, "cores": 0.0, "queue": 0.0, "database": 0.0}
         self.over = 0
         self.begun = 0
@@ -144,22 +156,24 @@ class _Fleet:
             for _ in range(shape.at_once):
                 self.env.process(self._place(machine, number))
         if wave:
-            for _ in range(load.clients):
-                self.queue.put(0.0)
+            for part, clients in enumerate(self.clients):
+                for _ in range(clients):
+                    self.queues[part].put(0.0)
             self.begun = load.clients
             while self.over < load.clients:
                 self.env.step()
         else:
-            for _ in range(load.clients):
-                self.env.process(self._client())
+            for part, clients in enumerate(self.clients):
+                for _ in range(clients):
+                    self.env.process(self._client(part))
             self.env.run(until=seconds)
 
-    def _client(self) -> Generator[Any, Any, None]:
+    def _client(self, part: int) -> Generator[Any, Any, None]:
         yield self.env.timeout(self.random.uniform(0, self.load.every))
         while True:
             self.begun += 1
-            yield self.queue.put(self.env.now)
-            now = self.env.now
+            yield self.queues[part].put(self.env.now)
+            now = self.env.now  # every worker is woken, whoever has the client
             woken = [one for one, free in enumerate(self.free) if free and now - self.woken[one] >= WAKE_EVERY]
             for one in woken:
                 self.woken[one] = now
@@ -176,8 +190,7 @@ class _Fleet:
         """A worker's sign of life, for each of its clients."""
         yield self.env.timeout(BEAT_EVERY * number / self.shape.workers)
         while True:
-            clients = self.load.clients / self.load.groups
-            yield from self._use("database", self.database, clients * self.costs.sign)
+            yield from self._use("database", self.database, self.clients[number % self.parts] * self.costs.sign)
             yield self.env.timeout(BEAT_EVERY)
 
     def _use(self, what: str, resource: Any, seconds: float) -> Generator[Any, Any, None]:
@@ -189,12 +202,12 @@ class _Fleet:
             self.busy[what] += seconds
 
     def _place(self, machine: Any, number: int) -> Generator[Any, Any, None]:
-        costs, load = self.costs, self.load
+        costs, load, part = self.costs, self.load, number % self.parts
         while True:
-            asked = yield self.queue.get()
+            asked = yield self.queues[part].get()
             begun = self.env.now
             self.free[number] -= 1
-            self.waits.append(begun - asked)
+            self.waits[part].append(begun - asked)
             yield from self._use("queue", self.asked, costs.queue)
             yield from self._use("database", self.database, costs.database / 2)
             yield from self._use("cores", machine, (costs.run + load.work) / 2)
@@ -210,16 +223,24 @@ class _Fleet:
         shape, seconds = self.shape, self.env.now
         machines = 1 if shape.one_machine else shape.workers
         databases = shape.cores if shape.one_machine else shape.database_cores
-        # those that still wait have waited for so long at least
-        waits = sorted([*self.waits, *(seconds - asked for asked in self.queue.items)])
+        late = tuple(
+            # those that still wait have waited for so long at least
+            _late([*waits, *(seconds - asked for asked in queue.items)])
+            for waits, queue in zip(self.waits, self.queues, strict=True)
+        )
         return Told(
             self.over / seconds,
-            waits[int(len(waits) * 0.95)] if waits else 0.0,
+            max(late),
             self.busy["places"] / (shape.workers * shape.at_once * seconds),
             self.busy["cores"] / (machines * shape.cores * seconds),
             self.busy["queue"] / (databases * seconds),
             self.busy["database"] / (databases * shape.ledgers * seconds),
+            late,
         )
+
+
+def _late(waits: list[float]) -> float:
+    return sorted(waits)[int(len(waits) * 0.95)] if waits else 0.0
 
 
 def wave(shape: Shape, load: Load, costs: Costs) -> Told:
@@ -232,18 +253,40 @@ def steady(shape: Shape, load: Load, costs: Costs, seconds: float = 600.0) -> To
     return _Fleet(shape, load, costs, wave=False, seconds=seconds).told()
 
 
+def enough(load: Load, costs: Costs, at_once: int, cores: int) -> int:
+    """The workers without which runs are asked for faster than they are done, in one part of the clients at least:
+    then more and more of them wait, however long it takes until that is seen.
+    """
+    place = costs.queue + costs.database + costs.run + load.work + load.wait  # so long a run has its place at least
+    a_worker = min(at_once / max(place, 1e-9), cores / (costs.run + load.work) if costs.run + load.work else math.inf)
+    sizes = shares(load.clients, load.groups)
+    wanted = [math.floor(clients / load.every / a_worker) + 1 for clients in sizes]
+    return max(_with(number, workers, load.groups) for number, workers in enumerate(wanted))
+
+
+def _with(part: int, workers: int, parts: int) -> int:
+    """The fewest workers of which so many are this part's: see :func:`shares`."""
+    return parts * (workers - 1) + part + 1
+
+
 def smallest(
     load: Load, costs: Costs, at_once: int, cores: int = 4, database_cores: int = 4
 ) -> tuple[Shape, Told] | None:
-    """The fewest workers whose runs begin within 5 s in 95 of 100 cases, and the fewest servers of ledgers that are
-    not busier than :data:`BUSY`; None: no number of them is enough, since the queue's server is busier.
+    """The fewest workers with which the runs of each part of the clients begin within 5 s in 95 of 100 cases, and the
+    fewest servers of ledgers that are not busier than :data:`BUSY`; None: no number of them is enough, since the
+    queue's server is busier.
     """
-    per_place = load.wait + costs.run + load.work + costs.database
     rate = load.clients / load.every
-    workers = max(int(rate * per_place / at_once), 1)
-    for _ in range(12):
-        workers = max(workers, load.groups)
-        signs = workers * load.clients / load.groups / BEAT_EVERY * costs.sign
+    if rate * costs.queue / database_cores > BUSY:
+        return None
+    workers = enough(load, costs, at_once, cores)
+    while True:
+        signs = sum(
+            clients * its
+            for clients, its in zip(
+                shares(load.clients, load.groups), shares(workers, load.groups), strict=True
+            )
+        ) / BEAT_EVERY * costs.sign  # fmt: skip
         ledgers = max(math.ceil((rate * costs.database + signs) / (database_cores * BUSY)), 1)
         shape = Shape(workers, at_once, cores, database_cores, ledgers)
         told = steady(shape, load, costs, seconds=max(4 * load.every, 120.0))
@@ -251,8 +294,9 @@ def smallest(
             return None
         if told.late <= LATE:
             return shape, told
-        workers = max(workers + 1, int(workers * 1.1))
-    return None
+        # one more changes nothing but for the part that gets it: go on where the part that waits longest does
+        part = max(range(load.groups), key=told.of_parts.__getitem__)
+        workers = _with(part, shares(workers, load.groups)[part] + 1, load.groups)
 
 
 #: A server that is busier than this is full.
@@ -297,18 +341,19 @@ def sizing(costs: Costs) -> Iterator[dict[str, Any]]:
         if found is not None:
             shape, told = found
             row |= {"workers": shape.workers, "ledgers": shape.ledgers, **asdict(told), "rate": row["rate"]}
+            del row["of_parts"]
         yield row
 
 
 def sizing_table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """The same as a table."""
     yield (
-        "| clients | runs/s | workers | places busy | cores busy | the queue's PostgreSQL busy "
+        "| clients | runs/s | parts | workers | places busy | cores busy | the queue's PostgreSQL busy "
         "| servers of ledgers | busy | 95 % begin within |"
     )
-    yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for row in rows:
-        begin = f"| {row['clients']:,} | {row['rate']:.1f} "
+        begin = f"| {row['clients']:,} | {row['rate']:.1f} | {row['groups']} "
         if "workers" not in row:
             yield f"{begin}| none is enough | – | – | over {BUSY * 100:.0f} % | – | – | – |"
             continue
@@ -371,8 +416,23 @@ def model_words(costs: Costs, points: Sequence[dict[str, Any]]) -> Iterator[str]
     """How far the model is to be believed."""
     most = max(abs(one["model"] / one["rate"] - 1) for one in compared(costs, points))
     others = max(point.get("others", 0.0) for point in points)
+    busiest = max(points, key=lambda point: float(point["cores"]) / float(point["cores_here"]))
+    workers, share = max(point["workers"] for point in points), busiest["cores"] / busiest["cores_here"]
     yield f"The model is off by {most * 100:.0f} % at most."
+    yield ""
+    yield _bullet(
+        f"**Checked by these measurements**: how many runs so many places do, with up to {workers} workers on one "
+        f"machine that all have the same {CLIENTS} clients, each client with one run, all asked for at once; and the "
+        "costs above, each measured by itself."
+    )
+    yield _bullet(
+        f"**Not checked, and so the model's word alone**: cores that are full (the workers used {share * 100:.0f} % of "
+        "the cores at most, PostgreSQL and the servers besides), a PostgreSQL of the queue or of the ledgers that is "
+        "near its end or has many connections at work, workers on machines of their own, parts of the clients, and "
+        "runs by the clock. Of cores and of PostgreSQL it takes it that twice as many runs cost twice as much."
+    )
     if others > 0.1:
+        yield ""
         yield (
             f"While this was measured other programs took up to {others * 100:.0f} % of the cores; the model knows "
             "nothing of them. On a machine of its own the command is to be run again."
