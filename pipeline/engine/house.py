@@ -24,8 +24,17 @@ from typing import Any
 import structlog
 
 from pipeline.alerts.deliverer import Deliverer
-from pipeline.config.clients import ENVIRONMENT, Found, Roster, Stamp, own_environment, stamp_of, without_twins
-from pipeline.config.load import files_of
+from pipeline.config.clients import (
+    ENVIRONMENT,
+    TWIN,
+    Found,
+    Roster,
+    Stamp,
+    own_environment,
+    stamp_of,
+    without_twins,
+)
+from pipeline.config.load import FILE_NAME, files_of
 from pipeline.config.masking import mask
 from pipeline.engine.calling import servers_of
 from pipeline.engine.clientread import AT_ONCE, Read, Reading, has_own
@@ -59,6 +68,8 @@ CALM = 60.0
 #: So many ledgers that are files are held open, and fewer where the system does not allow so many files: each
 #: may take ``FILES_EACH``. The others are opened when their client has its turn, which is what costs a service most.
 LEDGERS_OPEN, FILES_EACH, FILES_BESIDE = 1000, 8, 256
+#: What is said of a client whose folder was taken away while it was served.
+FOLDER_GONE = "its folder is gone"
 #: Seconds that a run has before it makes room, when it can.
 SLICE = 3.0
 
@@ -135,6 +146,7 @@ class House:
         self._under_way: list[Member] = []
         self._turns = Turns(AT_ONCE)
         self._look_at = 0.0
+        self._twins_again = False  #: whether who was told to be a twin may be none by now
         self._said_begun = False
         self._pace = Pace()
         self._repeats = Repeats()
@@ -254,16 +266,17 @@ class House:
                 member.failed = None
                 self._repeats.well(log, "client_failed", member.name)
             if supervisor.done:
-                self._ended(member, edited=supervisor.edited)
+                self._ended(member)
 
-    def _ended(self, member: Member, *, edited: bool) -> None:
+    def _ended(self, member: Member) -> None:
         self._shut(member)
-        if edited and not self._stops and not member.going:
+        if member.going:
+            del self.members[member.folder]
+            self._look_at, self._twins_again = 0.0, True
+            log.info("client_gone", client=member.name, folder=str(member.folder))
+        elif not self._stops:  # edited; or its folder went, and came back before its runs had ended
             self._to_open.append(member)
             member.read = None
-        elif member.going:
-            del self.members[member.folder]
-            log.info("client_gone", folder=str(member.folder))
 
     @contextmanager
     def _guarded(self, member: Member) -> Iterator[None]:
@@ -275,6 +288,11 @@ class House:
             except MistokError as error:
                 self._failed(member, error, error.findings)
             except Exception as error:  # noqa: BLE001 - it is the affair of one client
+                if _is_gone(member):  # which is no fault of the program's; the next look takes it off
+                    self._shut(member)
+                    self._look_at = member.again_at = 0.0
+                    log.warning("client_failed", error=FOLDER_GONE)
+                    return
                 from pipeline.engine.endings import unexpected  # it loads much
 
                 reference = token_hex(4)
@@ -389,7 +407,7 @@ class House:
             member = self.members[folder]
             member.going = True
             if member.supervisor is None:
-                self._ended(member, edited=False)
+                self._ended(member)
             else:
                 member.supervisor.stop()
                 self._plan(member, 0.0)
@@ -397,6 +415,7 @@ class House:
             self.members.setdefault(folder, Member(folder)).going = False
         if changes:
             self._set_pace()
+        self._look_at_twins()
         for member in self.members.values():
             if member.supervisor is not None or member.reading is not None or member.waits or member in self._to_open:
                 continue
@@ -404,6 +423,18 @@ class House:
                 member.read, member.findings = None, ()
                 self._to_open.append(member)
         self._reread = False
+
+    def _look_at_twins(self) -> None:
+        """Who was a twin is read anew when the other one has gone, or is somebody else by now."""
+        if not self._twins_again:
+            return
+        self._twins_again = False
+        for member in self.members.values():
+            if member.supervisor is not None or member.as_read is None:
+                continue
+            told = any(finding.code == TWIN for finding in member.findings)
+            if told and self._no_twin(member, Read(member.as_read)).found.config is not None:
+                member.again_at = 0.0
 
     def _open_some(self, until: float) -> None:
         while self._to_open and time.monotonic() < until:
@@ -449,12 +480,22 @@ class House:
             self._plan(member, time.monotonic() + LONGEST_WAIT)
             return
         member.read, member.as_read, member.reading = result, result.found, None
+        self._twins_again = True
         with self._guarded(member):
-            self._open(member, self._no_twin(member, result))
+            checked = self._no_twin(member, result)
+            if checked.found.config is None and self._no_twin(member, result, with_going=False) is result:
+                # its folder has another name now, and what runs under the old one is given its time
+                member.again_at = time.monotonic() + LOOK_EVERY
+                return
+            self._open(member, checked)
 
-    def _no_twin(self, member: Member, read: Read) -> Read:
+    def _no_twin(self, member: Member, read: Read, *, with_going: bool = True) -> Read:
         """Who is at work stays so; the newcomer is told of."""
-        others = [other for other in self.members.values() if other is not member and other.as_read is not None]
+        others = [
+            other
+            for other in self.members.values()
+            if other is not member and other.as_read is not None and (with_going or not other.going)
+        ]
         at_work = {other.folder for other in others if other.supervisor is not None}
         all_read = [other.as_read for other in others if other.as_read is not None]
         found = without_twins([*all_read, read.found], at_work)[-1]
@@ -537,7 +578,10 @@ class House:
             except MistokError as error:
                 log.error("client_failed", client=member.name, error=error.text.render("en"))
             except Exception:
-                log.exception("client_failed", client=member.name)
+                if _is_gone(member):
+                    log.warning("client_failed", client=member.name, error=FOLDER_GONE)
+                else:
+                    log.exception("client_failed", client=member.name)
         if pool is not None:
             self._tellers.drop(pool.name)
             self.slots.drop(pool.name)
@@ -572,8 +616,13 @@ class _Hint(Waker):
         self._shared.wake()
 
 
+def _is_gone(member: Member) -> bool:
+    """Whether its folder, with the ledger in it most likely, was taken away while it was served."""
+    return not (member.folder / FILE_NAME).is_file()
+
+
 def _stamp(folder: Path) -> Stamp:
-    return stamp_of((*files_of(folder / "config.yaml"), folder / ENVIRONMENT))
+    return stamp_of((*files_of(folder / FILE_NAME), folder / ENVIRONMENT))
 
 
 def _ledgers_open(files: int) -> int:

@@ -61,6 +61,18 @@ def test_folders_that_go_and_come_back_are_logged(tmp_path: Path) -> None:
     assert told == [("client_gone", "acme"), ("client_added", "acme")]
 
 
+def test_a_folder_that_is_renamed_is_worked_on_under_its_new_name(tmp_path: Path) -> None:
+    clients.write(tmp_path, "bravo")
+    roster = Clients(tmp_path)
+    for name, new in (("bravo", "zulu"), ("zulu", "alpha")):
+        (tmp_path / name).rename(tmp_path / new)
+        with capture_logs() as said:
+            assert roster.look()
+        assert [one.config.base for one in roster.served.values()] == [tmp_path / new]
+        assert not roster.broken
+        assert "config_wrong" not in [one["event"] for one in said]
+
+
 def test_an_archive_that_cannot_be_read_keeps_no_other_client_from_being_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
