@@ -130,14 +130,15 @@ def test_folders_that_hang_are_heard_of_later(
 def test_a_worker_works_on_the_others_and_ends_in_its_time(
     tmp_path: Path, queue_url: str, postgres_ledger: str
 ) -> None:
-    assert sys.platform != "win32"  # for mypy
     fleet = Fleet(tmp_path / "clients", None, postgres_ledger, queue_url)
     fleet.folder.mkdir()
     fleet.add("far", 1)
     fleet.add("near", 1)
     archive = fleet.folder / "far" / "archive"
     archive.mkdir()
-    os.mkfifo(archive / "identity")  # who reads it waits for somebody who writes
+    make_pipe = getattr(os, "mkfifo", None)  # no such name on Windows, where types are checked, too
+    assert make_pipe is not None
+    make_pipe(archive / "identity")  # who reads it waits for somebody who writes
     with fleet.worker("w1") as worker:
         fleet.until(lambda: worker.poll() is not None or not list(fleet.inbox("near").iterdir()))
         fleet.until(lambda: worker.poll() is not None or "archive_silent" in fleet.said())
