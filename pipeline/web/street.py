@@ -22,10 +22,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.config.clients import Found, Roster, Stamp, client_folders, stamp_of
-from pipeline.config.load import files_of
+from pipeline.config.clients import ENVIRONMENT, Found, Roster, Stamp, client_folders, stamp_of
+from pipeline.config.load import FILE_NAME, files_of, hash_now
 from pipeline.config.model import ClientConfig, WebConfig
-from pipeline.engine.clientread import Read, Reading
+from pipeline.engine.clientread import NOT_CHECKED, Read, Reading
+from pipeline.engine.configwatch import AGAIN
 from pipeline.engine.runtime import Client
 from pipeline.engine.shown.standings import Standing, standing
 from pipeline.errors import MistokError
@@ -39,8 +40,9 @@ log = structlog.get_logger("mistok.web")
 
 #: So many clients' pages are kept open; seconds between two looks at whether a config was edited.
 OPEN, LOOK_EVERY = 24, 5.0
-#: How each client stands is looked at in turns; one look at all of them takes so many seconds at least.
-ROUND = 20.0
+#: How each client stands is looked at in turns; one look at all of them takes so many seconds at least. Between them
+#: those whose files were edited are looked at; seconds between two looks at the files.
+ROUND, EDITS_EVERY = 20.0, 2.0
 _ADDRESS = re.compile(r"/c/([A-Za-z0-9][A-Za-z0-9_.-]{0,63})(/.*)?", re.DOTALL)
 #: Addresses in a page. What people wrote is escaped, without quotes: these are our templates' own. One in single
 #: quotes is meant for the list of all clients, and stays.
@@ -50,6 +52,7 @@ _OURS = ("mistok", "mistok_csrf")
 
 @dataclass(eq=False)
 class _Open:
+    folder: Path
     client: Client
     site: Site
     app: ASGIApp
@@ -97,7 +100,10 @@ class Street:
         await app(inner, receive, _Answer(send, prefix, name))
 
     def _app(self, name: str) -> ASGIApp | None:
-        """The page of a client, opened when it is asked for and anew when its config was edited."""
+        """The page of a client, opened when it is asked for and anew when its config was edited.
+
+        While the config is wrong the page goes on by the one before it, as the client's jobs do.
+        """
         with self._lock:
             known = self._open.get(name)
             now = time.monotonic()
@@ -106,16 +112,30 @@ class Street:
                     known.looked = max(known.looked, now - LOOK_EVERY / 2)
                     self._open.move_to_end(name)
                     return known.app
-                self._close(self._open.pop(name))
+                known.looked = now  # who asks meanwhile gets what there is
+        files = _files(known.folder) if known is not None else ()
+        stamp = stamp_of(files)
         # plugins of its own may take their minute to load: the others' pages do not wait for that
-        found = self._find(name)
-        if found is None or found.config is None:
-            return None
+        found = self._find(name, known.folder if known is not None else None)
         with self._lock:
-            if (known := self._open.get(name)) is not None:  # somebody else has asked for it meanwhile
+            now_open = self._open.get(name)
+            if now_open is not None and now_open is not known:  # somebody else has asked for it meanwhile
+                return now_open.app
+            if known is not None and found is not None and found.config is None:
+                if any(finding.code == NOT_CHECKED for finding in found.findings):
+                    known.looked = time.monotonic() + AGAIN
+                else:
+                    known.files, known.stamp = files, stamp
                 return known.app
+            if found is None or found.config is None:
+                if now_open is not None:
+                    self._close(self._open.pop(name))
+                return None
             made = self._begin(found)
+            if now_open is not None:
+                self._close(now_open)
             self._open[name] = made
+            self._open.move_to_end(name)
             while len(self._open) > OPEN:
                 quiet = next((one for one, page in self._open.items() if not page.site.streams.listened), None)
                 if quiet is None or quiet == name:
@@ -123,15 +143,27 @@ class Street:
                 self._close(self._open.pop(quiet))
             return made.app
 
-    def _find(self, name: str) -> Found | None:
-        """The client of this name; its own plugins are not loaded into this process, which is for all."""
+    def _find(self, name: str, known: Path | None = None) -> Found | None:
+        """The client of this name; its own plugins are not loaded into this process, which is for all.
+
+        ``known``: the folder that it was in when it was found last; without a config: what is wrong there now. Of one
+        whose config is wrong and that has no page yet, what it was before.
+        """
         folders = client_folders(self.folder)
         # mostly the folder has the client's name
-        for folder in sorted(folders, key=lambda one: one.name != name):
-            read = _read(folder)
-            if read.found.config is not None and read.found.config.client == name:
-                return read.found
+        for folder in sorted(folders, key=lambda one: (one != known, one.name != name)):
+            found = _read(folder).found
+            if found.config is not None:
+                if found.config.client == name:
+                    return found
+            elif folder == known:
+                return found
+            elif (before := self._before(folder)) is not None and before.name == name:
+                return before
         return None
+
+    def _before(self, folder: Path) -> Found | None:
+        return self.house.standings.last_right(folder) if self.house.standings is not None else None
 
     def _begin(self, found: Found) -> _Open:
         config = found.config
@@ -139,9 +171,11 @@ class Street:
         client = Client.open(config, registry=self._registry)
         site = Site(client, self.settings, support_parts=self.parts, house=self.house)
         site.streams.start()
-        files = (*files_of(found.source), found.folder / "service.env")
+        files = _files(found.folder)
+        # what was edited meanwhile, or is wrong since, is looked at once more
+        stamp = stamp_of(files) if hash_now(found.source) == config.config_hash else ()
         assert self.make is not None
-        return _Open(client, site, self.make(site), stamp_of(files), files, time.monotonic())
+        return _Open(found.folder, client, site, self.make(site), stamp, files, time.monotonic())
 
     def _close(self, page: _Open) -> None:
         page.site.streams.close()
@@ -153,6 +187,10 @@ class Street:
             for page in self._open.values():
                 self._close(page)
             self._open.clear()
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    return (*files_of(folder / FILE_NAME), folder / ENVIRONMENT)
 
 
 def _read(folder: Path) -> Read:
@@ -173,6 +211,8 @@ class Standings:
         self._registry = load_registry()
         self._rows: dict[Path, Standing] = {}
         self._found: dict[Path, Found] = {}
+        self._right: dict[Path, Found] = {}  #: the same, as it was when its config was right
+        self._next = 0.0  #: when files are looked at for edits
         self._end = threading.Event()
         self._repeats = Repeats()
         self.through = threading.Event()  #: each was looked at once
@@ -189,30 +229,55 @@ class Standings:
         """Look no more."""
         self._end.set()
 
+    def last_right(self, folder: Path) -> Found | None:
+        """What this folder's client was when its config was right last; None: it never was, or the folder is gone."""
+        return self._right.get(folder)
+
     def _run(self) -> None:
-        roster = Roster(self._folder)
+        roster = self._roster = Roster(self._folder)
         while not self._end.is_set():
             begun = time.monotonic()
-            for folder in (*(changes := roster.look()).gone, *changes.edited):
-                self._found.pop(folder, None)
-            for folder in changes.gone:
-                self._rows.pop(folder, None)
             for folder in roster.folders:
+                self._look_for_edits()
                 if self._end.is_set():
                     return
                 took = time.monotonic()
-                if folder not in self._found:
-                    self._found[folder] = _read(folder).found
-                try:
-                    self._rows[folder] = standing(self._found[folder], self._registry)
-                except Exception as error:  # noqa: BLE001 - the others are looked at
-                    self._repeats.tell(log, "standing_failed", error, folder.name, client=folder.name)
-                else:
-                    self._repeats.well(log, "standing_failed", folder.name, client=folder.name)
+                self._stand(folder)
                 # a tenth of a core at most, however many there are
                 self._end.wait((time.monotonic() - took) * 9 if self.through.is_set() else 0)
             self.through.set()
-            self._end.wait(max(ROUND - (time.monotonic() - begun), 1.0))
+            until = max(begun + ROUND, time.monotonic() + 1.0)
+            while not self._end.is_set() and (left := until - time.monotonic()) > 0:
+                self._end.wait(min(left, EDITS_EVERY))
+                self._look_for_edits()
+
+    def _look_for_edits(self) -> None:
+        """Who was edited is looked at now, and does not wait for its turn."""
+        begun = time.monotonic()
+        if begun < self._next:
+            return
+        changes = self._roster.look()
+        self._next = time.monotonic() + max((time.monotonic() - begun) * 9, EDITS_EVERY)
+        for folder in changes.gone:
+            for kept in (self._found, self._rows, self._right):
+                kept.pop(folder, None)
+        for folder in (*changes.edited, *changes.added):
+            self._found.pop(folder, None)
+            if self._end.is_set():
+                return
+            self._stand(folder)
+
+    def _stand(self, folder: Path) -> None:
+        if folder not in self._roster.folders:
+            return
+        if folder not in self._found:
+            found = self._found[folder] = _read(folder).found
+            if found.config is not None:
+                self._right[folder] = found
+        try:
+            self._rows[folder] = standing(self._found[folder], self._registry)
+        except Exception:  # the thread outlives what nobody thought of; the others are looked at
+            log.exception("standing_failed", client=folder.name)
 
 
 def house_config(folder: Path, language: str) -> ClientConfig:

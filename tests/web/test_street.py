@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -19,9 +20,14 @@ from pipeline.clock import SystemClock
 from pipeline.config.clients import read_client
 from pipeline.config.model import WebConfig
 from pipeline.engine.clientread import Read
+from pipeline.engine.fleet import standing
+from pipeline.engine.fleet.hinting import ENVIRONMENT
+from pipeline.engine.fleet.standing import ClientState, FleetState
 from pipeline.engine.runtime import Client
+from pipeline.errors import Transient
 from pipeline.ledger import people
 from pipeline.ledger.store import Ledger
+from pipeline.texts import T
 from pipeline.web import street
 from pipeline.web.app import make_app, make_front
 from pipeline.web.passwords import Passwords
@@ -179,6 +185,82 @@ def test_an_edited_config_is_taken_up_and_programs_are_told(town: Town, monkeypa
     answer = browser.get("/healthz")
     assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "down")
     assert browser.get("/c/anna/healthz").status_code == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def test_a_wrong_edit_leaves_the_page_as_it_is_and_is_known_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(street, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(street, "EDITS_EVERY", 0.05)
+    monkeypatch.setattr(street, "ROUND", 3600.0)
+    with ExitStack() as stack:
+        town = Town(tmp_path, stack)
+        browser = town.browser("/c/anna")
+        browser.log_in("anna-user")
+        rights = {}
+        for name in ("anna", "bohdan"):  # the page of one is open, that of the other was never asked for
+            path = town.folder / name / "config.yaml"
+            rights[path] = path.read_text("utf-8")
+            path.write_text(rights[path].replace("into: books", "into: boooks"), "utf-8")
+        page = town.street._app("anna")
+        for _ in range(3):
+            for at in ("/jobs", "/alerts/stream?token=none", "/healthz"):
+                assert browser.get(at).status_code != HTTPStatus.NOT_FOUND, at
+            assert browser.get("/jobs").status_code == HTTPStatus.OK, "nobody has to log in anew"
+        assert town.street._app("anna") is page, "streams go on"
+        other = town.browser("/c/bohdan")
+        assert other.get("/login").status_code == HTTPStatus.OK
+        assert other.get("/login").status_code == HTTPStatus.OK
+        standings = town.street.house.standings
+        assert standings is not None
+        until(lambda: [row.level for row in standings.rows()] == ["wrong"] * 3)
+        for path, text in rights.items():
+            path.write_text(text.replace("orders:", "mended:"), "utf-8")
+        assert "mended" in browser.get("/jobs").text
+        assert town.street._app("anna") is not page
+        assert "mended" in str(town.street._open["anna"].client.config.jobs)
+        assert other.get("/login").status_code == HTTPStatus.OK
+        assert "mended" in str(town.street._open["bohdan"].client.config.jobs)
+        until(lambda: sorted(row.level for row in standings.rows()) == ["down", "down", "wrong"])
+        shutil.rmtree(town.folder / "anna")
+        assert browser.get("/jobs").status_code == HTTPStatus.NOT_FOUND
+        until(lambda: [row.client for row in standings.rows()] == ["bohdan", "broken"])
+        assert standings.last_right(town.folder / "anna") is None
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 240
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_the_queue_as_a_whole_is_measured_where_there_is_one(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    http = TestClient(town.street, base_url="http://mistok.test", client=("127.0.0.1", 5000))
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    assert "mistok_queue" not in http.get("/metrics").text
+    monkeypatch.setenv(ENVIRONMENT, "postgresql://127.0.0.1/queue")
+    asked: list[str] = []
+
+    def look(url: str) -> FleetState:
+        asked.append(url)
+        anna = ClientState("anna", waiting=2, running=1, oldest=7.5, workers=1)
+        return FleetState((), {"anna": anna, "bohdan": ClientState("bohdan", waiting=3, oldest=2.0)})
+
+    monkeypatch.setattr(standing, "look", look)
+    told = http.get("/metrics").text
+    assert asked == ["postgresql://127.0.0.1/queue"]
+    for line in ("up 1.0", "waiting 5.0", "running 1.0", "workers 0.0", "oldest_seconds 7.5"):
+        assert told.count(f"\nmistok_queue_{line}\n") == 1, told
+
+    def silent(_url: str) -> FleetState:
+        raise Transient(T("No."))
+
+    monkeypatch.setattr(standing, "look", silent)
+    told = http.get("/metrics").text
+    assert "mistok_queue_up 0.0" in told
+    assert "mistok_queue_waiting" not in told
+    assert "mistok_clients" in told
 
 
 def test_nothing_is_called_well_before_it_was_looked_at(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

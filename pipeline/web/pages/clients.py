@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
@@ -10,7 +11,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from pipeline import __version__
+from pipeline.engine.fleet.hinting import ENVIRONMENT
 from pipeline.engine.shown.standings import LEVELS, WORSE, in_short, worst
+from pipeline.errors import MistokError
 from pipeline.web.entry import Forbidden, Someone, TheSite
 from pipeline.web.metrics import CONTENT, may_measure
 from pipeline.web.render import page
@@ -53,7 +56,9 @@ def healthz(site: TheSite) -> Response:
 
 @router.get("/metrics")
 def metrics(request: Request, site: TheSite) -> Response:
-    """How many stand how, for Prometheus; the metrics of each client are below its address. Raises Forbidden."""
+    """How many stand how, and how the queue of workers stands, for Prometheus; the metrics of each client are below its
+    address. Raises Forbidden.
+    """
     assert site.standings is not None
     if not may_measure(request, site):
         raise Forbidden("role")
@@ -62,8 +67,45 @@ def metrics(request: Request, site: TheSite) -> Response:
     for level in LEVELS:
         made.add_metric([level], float(levels.count(level)))
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(made))
+    for family in (made, *_queue()):
+        registry.register(_Once(family))
     return Response(generate_latest(registry), media_type=CONTENT)
+
+
+def _queue() -> list[GaugeMetricFamily]:
+    """The queue of the workers as a whole, where this is the page of one; of one that gives no answer, that it does
+    not.
+    """
+    url = os.environ.get(ENVIRONMENT, "")
+    if not url:
+        return []
+    from pipeline.engine.fleet import queue, standing
+
+    up = GaugeMetricFamily("mistok_queue_up", "1 while the queue's database answers.")
+    try:
+        queue.needed()
+        state = standing.look(url)
+    except MistokError:
+        up.add_metric([], 0.0)
+        return [up]
+    up.add_metric([], 1.0)
+    clients = state.clients.values()
+    values = {
+        "waiting": sum(one.waiting for one in clients),
+        "running": sum(one.running for one in clients),
+        "workers": sum(one.alive for one in state.workers),
+        "oldest_seconds": max((one.oldest for one in clients), default=0.0),
+    }
+    return [up, *(GaugeMetricFamily(f"mistok_queue_{what}", QUEUE[what], value=float(n)) for what, n in values.items())]
+
+
+#: The same names as of one client's part of the queue.
+QUEUE = {
+    "waiting": "Runs that wait in the queue.",
+    "running": "Runs of the queue that are under way.",
+    "workers": "Workers that are alive.",
+    "oldest_seconds": "How long the oldest of them has waited.",
+}
 
 
 class _Once:
