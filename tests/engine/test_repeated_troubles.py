@@ -148,7 +148,7 @@ def test_a_queue_that_the_signs_of_life_do_not_see(tmp_path: Path) -> None:
 
 
 def test_one_client_of_a_house(tmp_path: Path) -> None:
-    house, member = House(tmp_path), Member(tmp_path / "acme")
+    house, member = House(tmp_path), Member(clients.write(tmp_path, "acme").parent)
     references = set()
     with capture_logs() as said:
         for _ in range(5):
