@@ -14,6 +14,9 @@ from pipeline.engine.scheduler import Due
 #: than every ``GAP`` seconds: a folder in which something changes all the time is no reason to do nothing else.
 AT_ONCE, GAP = 4, 0.5
 
+#: Runs that begin because something changed, or may have.
+LOOKS = frozenset({"watch", "webhook", "wake", "retry"})
+
 
 @dataclass(slots=True)
 class Desk:
@@ -23,7 +26,7 @@ class Desk:
     spec: JobConfig
     waiting: deque[Due] = field(default_factory=deque)  #: due by the clock, not begun
     worker: Worker | None = None
-    trigger: str = ""
+    trigger: str = ""  #: of the run that is under way, or was last
     slot: datetime | None = None
     began: float = float("-inf")
     began_at: datetime | None = None  #: the same by the clock on the wall, for people
@@ -37,12 +40,15 @@ class Desk:
 
     @property
     def busy(self) -> bool:
-        """Whether a run by schedule would meet the one before it."""
-        return self.worker is not None or any(due.trigger == "schedule" for due in self.waiting)
+        """Whether a run by schedule would meet the one before it. One that meets a mere look waits until that is over:
+        where both come at round times, looks would swallow each time of the schedule.
+        """
+        meets = self.worker is not None and (self.trigger not in LOOKS or self.goes_on)
+        return meets or any(due.trigger == "schedule" for due in self.waiting)
 
-    def begins(self, now: float) -> None:
+    def begins(self, now: float, trigger: str) -> None:
         """A run of it begins."""
-        self.began = now
+        self.began, self.trigger = now, trigger
         self.recent.append(now)
 
     def not_before(self, moment: float) -> float:

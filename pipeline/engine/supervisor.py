@@ -418,7 +418,7 @@ class Supervisor:
                 desk.waiting.popleft()
             desk.look_at = None  # any run looks
             desk.asked = ""
-            desk.begins(now)
+            desk.begins(now, trigger)
             desk.worker, desk.began_at = worker, self.ledger.clock.now()
             desk.looked = desk.began_at
             # until it tells of its steps, the run as a whole has the time of all of them

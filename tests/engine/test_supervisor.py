@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -26,6 +26,8 @@ from pipeline.config.model import ClientConfig, ConnectionSpec, JobConfig, StepS
 from pipeline.engine import asking, history, supervisor
 from pipeline.engine.configwatch import Verdict
 from pipeline.engine.desks import AT_ONCE, GAP
+from pipeline.engine.pool import Worker
+from pipeline.engine.scheduler import Due
 from pipeline.engine.supervisor import Supervisor
 from pipeline.engine.waking import Pace
 from pipeline.engine.worker import Boot
@@ -203,6 +205,31 @@ def test_f27_a_run_longer_than_its_interval_skips_and_counts(place: Path) -> Non
     begins = [line["at"] for line in begun(place, "slow")]
     ends = [line["at"] for line in begun(place, "slow:end")]
     assert all(end <= begin for end, begin in zip(ends, begins[1:], strict=False)), "never two at once"
+
+
+@pytest.mark.parametrize(
+    ("under_way", "in_slices", "waits"),
+    [("watch", False, True), ("wake", False, True), ("watch", True, False), ("schedule", False, False)],
+)
+def test_f27_a_time_of_the_schedule_that_meets_a_mere_look_waits_for_its_end(
+    place: Path, under_way: str, in_slices: bool, waits: bool
+) -> None:
+    store = ledger(place)
+    service = Supervisor(config(place, {"orders": {"every": "20s", "watch": True}}), store, boot=boot(place))
+    desk = service.desks["orders"]
+    desk.begins(time.monotonic(), under_way)
+    desk.worker, desk.goes_on = cast("Worker", object()), in_slices
+    due = Due("orders", "schedule", datetime.now(UTC))
+    with structlog.testing.capture_logs() as logged:
+        service._take(due)
+        assert list(desk.waiting) == [due] * waits
+        service._take(due)  # one waits already
+    assert list(desk.waiting) == [due] * waits
+    assert [line["event"] for line in logged] == ["run_skipped"] * (1 if waits else 2)
+    desk.worker = None
+    service.close()
+    store.close()
+    assert runs(place, "orders") == [("skipped", "")] * (1 if waits else 2)
 
 
 def test_f28_missed_runs_are_caught_up_by_policy(place: Path) -> None:
