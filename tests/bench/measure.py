@@ -1,5 +1,5 @@
 """Runs the lines: every round runs each side once in a fresh process (A B A B …), so that what the machine does
-besides hits both alike; medians of the rounds are told, and ratios of medians."""
+besides hits both alike; medians of the rounds are told, and of ratios the median of the rounds' own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import psutil
 
+from tests.bench import ratios
 from tests.bench.held import held_by
 from tests.bench.lines import LINES
 from tests.bench.stage import Command, Goal, Line, NotHere, Options, Stage, staged
@@ -97,39 +98,15 @@ def _line(line: Line, stage: Stage, rounds: int, say: Say) -> dict[str, Any]:
         "sides": sides,
         "missing": missing,
         "goals": [_goal(goal, sides) for goal in line.all_goals],
-        "ratio": _ratio(mistok["rate"], script["rate"]) if script else None,
-        "ratio_whole": _ratio(mistok["rate_whole"], script["rate_whole"]) if script else None,
-        "ratio_memory": _ratio(mistok["peak_mib"], script["peak_mib"]) if script else None,
+        "ratio": ratios.rate(mistok, script),
+        "ratio_whole": ratios.ratio(mistok["rate_whole"], script["rate_whole"]) if script else None,
+        "ratio_memory": ratios.ratio(mistok["peak_mib"], script["peak_mib"]) if script else None,
     }
 
 
 def _goal(goal: Goal, sides: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    value = _value(goal, sides["mistok"], sides.get(goal.beside))
+    value = ratios.value(goal.of, sides["mistok"], sides.get(goal.beside))
     return {**asdict(goal), "value": value, "reached": None if value is None else goal.reached(value)}
-
-
-def _value(goal: Goal, mistok: dict[str, Any], other: dict[str, Any] | None) -> float | None:
-    """What a goal is about, as measured; None when its other side is not on this machine."""
-    match goal.of:
-        case "peak":
-            return float(mistok["peak_mib"])
-        case "rate" | "time" | "time_to_file" | "worst" | "peak_ratio":
-            if other is None:
-                return None
-        case figure:
-            return float(mistok["figures"][figure])
-    match goal.of:
-        case "rate":
-            return _ratio(mistok["rate"], other["rate"])
-        case "time":
-            return _ratio(mistok["seconds"], other["seconds"])
-        case "time_to_file":
-            return _ratio(mistok["figures"]["seconds_to_file"], other["seconds"])
-        case "worst":
-            share = float(other["done"]) / float(mistok["done"])
-            pairs = zip(mistok["rounds"], other["rounds"], strict=True)
-            return round(min(float(theirs) / float(ours) / share for ours, theirs in pairs), 3)
-    return _ratio(mistok["peak_mib"], other["peak_mib"])
 
 
 def _round(line: Line, command: Command, work: Path) -> dict[str, Any]:
@@ -193,8 +170,5 @@ def _medians(line: Line, rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "peak_mib": round(median(peaks), 1) if peaks else None,
         "figures": {name: round(median(one["figures"][name] for one in rounds), 4) for name in figures},
         "rounds": [round(one["seconds"], 4) for one in rounds],
+        "each": {"figures": {name: [round(one["figures"][name], 4) for one in rounds] for name in figures}},
     }
-
-
-def _ratio(one: Any, other: Any) -> float | None:
-    return round(float(one) / float(other), 3) if one and other else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.bench import ratios
+
 HEAD = ("", "of", "rounds", "Mistok", "beside it", "", "measured", "goal", "reached", "peak MiB")
 #: What a goal's figure is called where it is no ratio of rates.
 _OF = {
@@ -20,13 +22,16 @@ _RATIOS = ("rate", "worst", "time", "time_to_file", "peak_ratio")
 _PAGE = """\
 # Benchmarks
 
-Made by `uv run python -m tests.bench --docs`{joined}; edit nothing here by hand. What is not reached, and
-why, and what was tried: [below](#what-is-not-reached).
+Made by `uv run python -m tests.bench --docs{joined}; edit nothing here by hand. What is not reached, and why, and what
+was tried: [below](#what-is-not-reached).
 
 Every line is measured beside others that do the same: first of all a plain script as a user would write it, without
 any safety (no check, no archive, no sync, nothing to go on from after a crash). All run in turns, each in a process of
-its own, as many rounds as the table says; the figures are medians. Read the **ratios**: absolute figures move from
-machine to machine, and from hour to hour. What a ratio compares was always measured in one and the same run.
+its own, as many rounds as the table says; rates are medians of the rounds. Read the **ratios**: absolute figures move
+from machine to machine, and from hour to hour. What a ratio compares was always measured in one and the same run, and
+ratios of rates and times are paired: each round gives one, of its sides one after the other, and the median of these is
+told, which need not be that of the two rates beside it (memory is compared by its medians). “(one round)” beside a
+figure: there was no second one, and what the machine did meanwhile is in it.
 
 {table}
 
@@ -58,6 +63,11 @@ where others are to have the machine as well, have none, and take files in batch
 {remarks}"""
 
 
+_JOINED = """ --from …`, which joined
+the figures of {runs} runs on one machine, each of one line or of some (`--only`; a line that was measured in several
+runs is that of the last of them)"""
+
+
 def rows(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """One tuple of cells for each goal, and one for each line that has none."""
     return [row for line in figures["lines"] for row in _rows(line)]
@@ -79,7 +89,7 @@ def _rows(line: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 _rate(line, line["sides"]["mistok"]),
                 _rate(line, other) if other else line["missing"].get(beside, "–"),
                 "" if beside == "plain" else beside,
-                _measured(goal) if goal else _ratio(line["ratio"]),
+                (_measured(goal) if goal else _ratio(line["ratio"])) + _single(line),
                 _goal(goal) if goal else "–",
                 _verdict(goal["reached"]) if goal else "",
                 _peaks(line["sides"]["mistok"], other),
@@ -102,6 +112,10 @@ def _measured(goal: Mapping[str, Any]) -> str:
     if goal["value"] is None:
         return "–"
     return _ratio(goal["value"]) if goal["of"] in _RATIOS else _plain(goal["value"])
+
+
+def _single(line: Mapping[str, Any]) -> str:
+    return " (one round)" if len(line["sides"]["mistok"]["rounds"]) == 1 else ""
 
 
 def _goal(goal: Mapping[str, Any]) -> str:
@@ -144,8 +158,9 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def joined(several: Sequence[Mapping[str, Any]], order: Sequence[str]) -> dict[str, Any]:
-    """Figures of several runs as one, by the keys of ``order``; a line of several runs is that of the last."""
-    lines = {line["key"]: line for figures in several for line in figures["lines"]}
+    """Figures of several runs as one, by the keys of ``order``; a line of several runs is that of the last. Ratios are
+    reckoned anew."""
+    lines = {line["key"]: ratios.renewed(line) for figures in several for line in figures["lines"]}
     return {
         **several[0],
         "lines": [lines[key] for key in order if key in lines],
@@ -174,7 +189,7 @@ def page(figures: Mapping[str, Any], remarks: str = "") -> str:
     runs = len(figures.get("loads", [None]))
     notes = "\n".join(f"- **{line['title']}** (`{line['key']}`): {line['note']}." for line in figures["lines"])
     return _PAGE.format(
-        joined=f", line after line in {runs} runs on one machine" if runs > 1 else "",
+        joined=_JOINED.format(runs=runs) if runs > 1 else "`",
         table="\n".join(lines),
         reached=reached(figures),
         notes=notes,
