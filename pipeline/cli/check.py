@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import common, many, pc_names
+from pipeline.cli import common, many, pc_names, step_sizes
 from pipeline.cli.many import Folder
 from pipeline.errors import ConfigError, Finding, FolderMissing, MistokError, Refused, Transient, Who
 from pipeline.flow import InboundSettings, Move, OutboundSettings
@@ -123,6 +123,8 @@ def _looks(
     yield from _rules(config, begins, connect=connect)
     yield from _exports(config, begins)
     begins(Begun(config.client, ""))
+    for job, step, remark in step_sizes.remarks(config):
+        yield Answer(job, step, remarks=[remark])
     if found := pc_names.remarks(config, connect=connect):
         yield Answer("alerts", "tell", remarks=found)
 

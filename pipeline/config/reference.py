@@ -31,6 +31,7 @@ from pipeline.config.model import (
     WebConfig,
 )
 from pipeline.config.schema import built_in
+from pipeline.config.words import duration
 from pipeline.flow import FormatSpec
 from pipeline.registry import Registry, load_registry
 from pipeline.settings import Settings, meaning, parse_size
@@ -152,7 +153,7 @@ def _default(info: FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, timedelta):
-        return f"`{_duration(value)}`"
+        return f"`{duration(value)}`"
     if isinstance(value, tuple | list | frozenset):
         return ", ".join(f"`{item}`" for item in value)
     if any(getattr(mark, "func", None) is parse_size for mark in info.metadata) and value % 1_000_000 == 0:
@@ -164,14 +165,6 @@ def _code(value: object) -> str:
     """As code, with what cannot be seen written out."""
     shown = str(value).replace("\n", "\\n").replace("\t", "\\t")
     return f"`{shown}`"
-
-
-def _duration(value: timedelta) -> str:
-    seconds = int(value.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
 
 
 def main() -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from pipeline.config.suggest import one_of
@@ -47,6 +49,32 @@ def shown(value: object) -> str:
         return "…"
     text = str(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def duration(value: timedelta) -> str:
+    """A span of time as it is written in a config: `90s` -> ``90s``, two minutes -> ``2m``."""
+    seconds = value.total_seconds()
+    if seconds % 1:
+        return f"{round(seconds * 1000)}ms"
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{round(seconds / size)}{unit}"
+    return f"{round(seconds)}s"
+
+
+#: How pydantic tells a bound that is a span of time: `1 minute and 5 seconds`, or as Python writes it.
+_SPAN = re.compile(r"(\d+) (day|hour|minute|second|millisecond|microsecond)s?")
+_PYTHON = re.compile(r"(days|seconds|microseconds)=(-?\d+)")
+
+
+def _limit(value: object) -> str:
+    """A bound as it is written in a config."""
+    text = str(value)
+    if text.startswith("datetime.timedelta("):
+        return duration(timedelta(**{unit: int(number) for unit, number in _PYTHON.findall(text)}))
+    if parts := _SPAN.findall(text):
+        return duration(timedelta(**{f"{unit}s": int(number) for number, unit in parts}))
+    return duration(value) if isinstance(value, timedelta) else text
 
 
 def _literals(expected: str) -> list[str]:
@@ -131,16 +159,16 @@ _KINDS: Mapping[str, _Make] = {
     "too_short": lambda _value, context: T("Too few: at least {limit}.", limit=int(context.get("min_length", 0))),
     "too_long": lambda _value, context: T("Too many: at most {limit}.", limit=int(context.get("max_length", 0))),
     "greater_than": lambda value, context: T(
-        "{value} is too small: it must be more than {limit}.", value=value, limit=str(context.get("gt"))
+        "{value} is too small: it must be more than {limit}.", value=value, limit=_limit(context.get("gt"))
     ),
     "greater_than_equal": lambda value, context: T(
-        "{value} is too small: at least {limit}.", value=value, limit=str(context.get("ge"))
+        "{value} is too small: at least {limit}.", value=value, limit=_limit(context.get("ge"))
     ),
     "less_than": lambda value, context: T(
-        "{value} is too large: it must be less than {limit}.", value=value, limit=str(context.get("lt"))
+        "{value} is too large: it must be less than {limit}.", value=value, limit=_limit(context.get("lt"))
     ),
     "less_than_equal": lambda value, context: T(
-        "{value} is too large: at most {limit}.", value=value, limit=str(context.get("le"))
+        "{value} is too large: at most {limit}.", value=value, limit=_limit(context.get("le"))
     ),
     "multiple_of": lambda value, context: T(
         "{value} is not a multiple of {step}.", value=value, step=str(context.get("multiple_of"))

@@ -1,4 +1,4 @@
-"""One API key's allowance, shared through the ledger by all jobs, processes and machines that use it."""
+"""One API key's allowance, shared through the ledger by all jobs, processes and machines of one client."""
 
 from __future__ import annotations
 

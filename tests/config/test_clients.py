@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.config.clients import (
     TWIN,
@@ -17,6 +21,8 @@ from pipeline.config.clients import (
     own_environment,
     read_clients,
 )
+from pipeline.config.service import load_service
+from pipeline.config.words import duration, explain
 from pipeline.errors import ConfigError
 from tests.e2e.command import here
 
@@ -194,3 +200,24 @@ def test_a_mistake_in_the_services_settings_hides_none_of_the_clients(tmp_path: 
     assert "Did you mean `workers`?" in words
     assert "Did you mean `jobs`?" in words
     assert "is right: client a" in words
+
+
+def test_a_bound_of_a_span_of_time_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "service.yaml").write_text("slice: 0s\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_service(tmp_path)
+    (finding,) = caught.value.findings
+    assert finding.text.render("en") == "0s is too small: it must be more than 0s."
+    assert [duration(timedelta(seconds=n)) for n in (90, 120, 0.5, 7200, 86400)] == ["90s", "2m", "500ms", "2h", "1d"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [(Decimal("1.5"), "1.5"), (timedelta(minutes=1), "1m"), (timedelta(days=1, hours=2), "26h"), (3, "3")],
+)
+def test_bounds_are_told_as_a_config_has_them(bound: Any, words: str) -> None:
+    bounded: Any = Annotated[type(bound), Field(gt=bound)]
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(bounded).validate_python(type(bound)(0))
+    _code, text, _hint = explain(dict(caught.value.errors()[0]))
+    assert text.render("en").endswith(f"it must be more than {words}.")

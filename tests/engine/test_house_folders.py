@@ -9,9 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGTERM
+from typing import cast
 
 import pytest
+import structlog
 
+from pipeline.engine.house import House, Member
+from pipeline.engine.supervisor import Supervisor
+from tests.engine.fleet import clients
 from tests.faults.fleet import Fleet
 from tests.faults.serving import started
 
@@ -93,3 +98,28 @@ def test_a_folder_that_is_taken_away_is_told_in_a_line(fleet: Fleet) -> None:
         fleet.clients.remove("bohdan")
         fleet.until(lambda: "client_gone" in said(fleet))
         takes(fleet, "anna")
+
+
+class Torn:
+    """A supervisor whose ledger's folder is gone."""
+
+    def close(self) -> None:
+        raise RuntimeError("unable to open database file")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_fails_since_the_folder_is_gone_has_no_traceback(tmp_path: Path, there: bool) -> None:
+    path = clients.write(tmp_path, "acme")
+    if not there:
+        shutil.rmtree(path.parent)
+    served, member = House(tmp_path), Member(path.parent)
+    member.supervisor = cast("Supervisor", Torn())
+    with structlog.testing.capture_logs() as said:
+        served._shut(member)
+        member.supervisor = cast("Supervisor", Torn())
+        with served._guarded(member):
+            member.supervisor.close()
+    failed = [line for line in said if line["event"] == "client_failed"]
+    assert failed
+    assert {bool(line.get("exc_info")) for line in failed} == {there}
+    assert there or {line["error"] for line in failed} == {"its folder is gone"}

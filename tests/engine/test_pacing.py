@@ -14,6 +14,11 @@ from pipeline.clock import SystemClock
 from pipeline.engine.pacing import FLIGHT, LedgerPacer
 from pipeline.ledger.store import Ledger
 from pipeline.ports import Limits
+from pipeline.settings import meaning
+from plugins.systems.dilovod.settings import DilovodSettings
+from plugins.systems.keepincrm.settings import KeepinSettings
+from plugins.systems.keycrm.settings import KeyCrmSettings
+from plugins.systems.quincefin.settings import QuincefinSettings
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -22,8 +27,8 @@ def url(request: pytest.FixtureRequest) -> str:
     return str(found)
 
 
-def ledger(url: str, folder: Path) -> Ledger:
-    return Ledger(url, client="acme", base=folder, clock=SystemClock())
+def ledger(url: str, folder: Path, client: str = "acme") -> Ledger:
+    return Ledger(url, client=client, base=folder, clock=SystemClock())
 
 
 def test_two_ledgers_share_one_window(url: str, tmp_path: Path) -> None:
@@ -53,6 +58,23 @@ def test_two_ledgers_share_one_window(url: str, tmp_path: Path) -> None:
     assert all(50 < nap <= 61 for nap in naps), naps
     one.close()
     two.close()
+
+
+def test_each_client_has_a_window_of_its_own_and_the_settings_say_so(url: str, tmp_path: Path) -> None:
+    one, two = ledger(url, tmp_path), ledger(url, tmp_path, "bravo")
+    naps: list[float] = []
+    for which in (one, two):
+        with LedgerPacer(which, naps.append).turn("key", Limits(per_minute=1)):
+            pass
+        which.close()
+    assert naps == []
+    for settings, key in (
+        (KeyCrmSettings, "per_minute"),
+        (DilovodSettings, "per_second"),
+        (KeepinSettings, "pace"),
+        (QuincefinSettings, "pace"),
+    ):
+        assert "of this client" in (meaning(settings, key) or ""), settings
 
 
 def test_what_the_server_asked_for_holds_all(url: str, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class DilovodSettings(Settings):
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds to wait for an answer."""
     per_second: Annotated[float, Field(gt=0, le=50)] = 5.0
-    """Requests in a second, of all programs of Mistok that use this key together. Dilovod publishes no limit."""
+    """Requests in a second, of all programs of this client together. Dilovod publishes no limit."""
     page: Annotated[int, Field(ge=2, le=5000)] = 500
     """Rows of one answer."""
     list_size: Annotated[int, Field(ge=1, le=1000)] = 50

@@ -72,7 +72,7 @@ class KeepinSettings(Settings):
     ca_file: Path | None = None
     """File with the CA certificates (PEM) to trust, relative to the config file; the system's when not given."""
     pace: Annotated[float, Field(gt=0, le=50)] = 2.0
-    """Requests in a second, shared by all jobs of this key."""
+    """Requests in a second, of all jobs of this client that use this key together."""
     per_minute: Annotated[int, Field(ge=1)] | None = 100
     """Requests in a minute; `null`: no such limit."""
     timeout: Duration = Field(default=_TWENTY_FIVE, validate_default=True)

@@ -78,7 +78,8 @@ class KeyCrmSettings(Settings):
     url: ServiceUrl = URL
     """Base address of the API."""
     per_minute: Annotated[int, Field(ge=1, le=60)] = PER_MINUTE
-    """Requests in a minute, of all programs of Mistok that use this key together; KeyCRM allows 60."""
+    """Requests in a minute, of all programs of this client together; KeyCRM allows 60 a key: give each of several
+    clients of one key its part."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds to wait for an answer."""
     batch: Annotated[int, Field(ge=1, le=1000)] = 500

@@ -154,7 +154,7 @@ class QuincefinSettings(Settings):
     prefix: Annotated[str, Field(pattern=r"^(/[\w.-]+)*$")] = "/api/v2"
     """Path before the names of methods."""
     pace: Annotated[float, Field(gt=0, le=50)] = 2.0
-    """Requests in a second, shared by all jobs of this key; one at a time."""
+    """Requests in a second, of all jobs of this client that use this key together; one at a time."""
     timeout: Annotated[float, Field(gt=0)] = 30.0
     """Seconds to wait for an answer."""
     max_pages: Annotated[int, Field(ge=1)] = 2000
