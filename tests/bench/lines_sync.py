@@ -32,8 +32,12 @@ def planned(stage: Stage) -> Line:
         f"Plan of {count:,} products against {count:,}, one in {EVERY} changed",
         "products",
         count,
-        f"shape, match by the normal form of the article, plan; {len(FIELDS)} fields, one product in ten at a special "
-        "price, all links of the ledger at hand; beside it: a dict by article, tuples of the same fields compared",
+        "from the offers of both systems, in memory as the systems give them, to the plan. Counted for Mistok: keeping "
+        "equal values once (`seconds_pooled` in the JSON), shape, match by the normal form of the article, plan; for "
+        "what stands beside it: a dict by article, tuples of the same fields, compared, over offers that share "
+        f"nothing. {len(FIELDS)} fields, one product in ten at a special price. Counted for neither: making the offers "
+        "(what a system's plugin does), reading the ledger's links, which Mistok has at hand, and the cycle collector, "
+        "which is off on both sides",
         {"mistok": mistok, "plain": script},
         goals=(Goal("time", 2, at_least=False),),
     )

@@ -24,18 +24,14 @@ EVERY = 100  #: one product in so many has changed
 _NAMES = ("Фарба фасадна", "Емаль акрилова", "Ґрунтівка глибокого проникнення", "Лак яхтний", "Шпаклівка фінішна")
 
 
-def offers(count: int, *, own: str, changed: bool = False) -> list[Offer]:
-    """So many products as a system tells them; no two calls share a value, as no two systems do.
+def each(count: int | range, *, own: str, changed: bool = False) -> Iterator[Offer]:
+    """So many products as a system tells them, or those of these numbers, one by one; no two calls share a value, as no
+    two systems do.
 
     Args:
         own: what its ids begin with.
         changed: one in EVERY has another price, name, end of its special or description.
     """
-    return list(each(count, own=own, changed=changed))
-
-
-def each(count: int | range, *, own: str, changed: bool = False) -> Iterator[Offer]:
-    """The same one by one; of a range, those of these numbers."""
     for n in range(count) if isinstance(count, int) else count:
         yield _offer(n, own, _CHANGES[n // EVERY % len(_CHANGES)] if changed and n % EVERY == 0 else None)
 

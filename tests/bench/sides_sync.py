@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.engine.sync.unchanged import uncollected
+from pipeline.model import Offer
 from tests.bench.child import Stopwatch, tell
-from tests.bench.made_sync import FIELDS, NOW, TRAITS, each, offers
+from tests.bench.made_sync import FIELDS, NOW, TRAITS, each
 
 BATCH = 4  #: rows of one request of the API
-_SOME = 1000
+_SOME, _PAGE = 1000, 10_000
 
 
 def plan(count: int) -> None:
-    """What has changed of so many products that are in step: shaped, matched and planned, with all links at hand."""
+    """What has changed of so many products that are in step, with all links at hand: from the offers as the systems
+    give them to the plan; kept with equal values once, shaped, matched and planned, as a run does it.
+    """
     from pipeline.engine.sync import match as matching
     from pipeline.engine.sync.plan import plan as planned
     from pipeline.engine.sync.pooled import Pool
     from pipeline.engine.sync.rows import shape
-    from pipeline.engine.sync.unchanged import one_run, uncollected
+    from pipeline.engine.sync.unchanged import one_run
     from pipeline.syncing import CatalogueSyncSettings
 
     step = CatalogueSyncSettings.model_validate({"from": "shop", "to": "crm"})
-    links, pool = _in_step(count, step), Pool()
-    # read as a run reads them
-    there = list(pool.kept(each(count, own="t")))
-    source, watch = list(pool.kept(each(count, own="s", changed=True))), Stopwatch()
-    del pool
-    with one_run():
-        with watch.running(), uncollected():
+    links, pool, watch = _in_step(count, step), Pool(), Stopwatch()
+    there: list[Offer] = []
+    source: list[Offer] = []
+    with one_run(), uncollected():
+        for offers, own in ((source, "s"), (there, "t")):
+            for page in _pages(count, own, changed=own == "s"):
+                with watch.running():
+                    offers.extend(pool.kept(page))
+        pooled = watch.seconds
+        with watch.running():
             rows = shape(source, step, TRAITS, {})
             matches = matching.match(rows, there, "sku", step.match)
             made = planned(rows, matches, TRAITS, step, links, NOW)
-        tell(watch, len(made.settled) + len(made.updates))
+        tell(watch, len(made.settled) + len(made.updates), seconds_pooled=pooled)
+
+
+def _pages(count: int, own: str, *, changed: bool = False) -> Iterator[list[Offer]]:
+    """The offers of a system as they come, so many at once that neither side is held twice."""
+    for start in range(0, count, _PAGE):
+        yield list(each(range(start, min(start + _PAGE, count)), own=own, changed=changed))
 
 
 def _in_step(count: int, step: Any) -> dict[str, Any]:
@@ -71,10 +85,12 @@ def _in_step(count: int, step: Any) -> dict[str, Any]:
 
 
 def compare(count: int) -> None:
-    """The same rows in a dict by their articles, compared as tuples."""
-    there = offers(count, own="t")
-    source, watch = offers(count, own="s", changed=True), Stopwatch()
-    with watch.running():
+    """The same offers as they come, in a dict by their articles, compared as tuples. The collector is off, as it is on
+    the other side.
+    """
+    there, source = ([one for page in _pages(count, own, changed=own == "s") for one in page] for own in "ts")
+    watch = Stopwatch()
+    with uncollected(), watch.running():
         known = {one.keys["sku"]: tuple([one.values[name] for name in FIELDS]) for one in there}
         changed, same = [], 0
         for one in source:
