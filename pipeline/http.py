@@ -18,7 +18,6 @@ Certificates are verified. Numbers in JSON become Decimal or int, never float.
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +37,8 @@ from pipeline.ports import Gate, Limits, Pacer, open_gate
 from pipeline.texts import T, Text, verbatim
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -374,6 +375,8 @@ class HttpClient:
         return error if wait is not None and wait > PATIENCE else _Trouble(error, None)
 
     def _not_reached(self, error: Exception) -> Exception:
+        import ssl  # as below: 2 MiB, for those that call somebody
+
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
@@ -398,6 +401,8 @@ class HttpClient:
         return hashlib.sha256(f"{self.url}\0{self.account}".encode()).hexdigest()[:32]
 
     def _trusted(self) -> ssl.SSLContext:
+        import ssl
+
         file = self.ca_file
         if file is None:
             return _verifying()
@@ -429,6 +434,8 @@ class HttpClient:
 @cache
 def _verifying() -> ssl.SSLContext:
     """Verifies by the system's authorities. Reading them takes a tenth of a second, so it is done once."""
+    import ssl
+
     return ssl.create_default_context()
 
 

@@ -45,10 +45,13 @@ def file_engine(
 @lru_cache(maxsize=16)
 def _first(driver: str, to_json: Callable[[Any], str] | None) -> Engine:
     """The engine whose dialect the others take: it has asked SQLite once what it is."""
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import NullPool
+    from pipeline.lightsql import lightly
 
-    engine = create_engine(f"{driver}://", json_serializer=to_json or _to_json, poolclass=NullPool)
+    with lightly():
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        engine = create_engine(f"{driver}://", json_serializer=to_json or _to_json, poolclass=NullPool)
     with engine.connect():
         pass
     return engine

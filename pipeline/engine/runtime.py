@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import structlog
 
+from pipeline import lightsql  # noqa: F401 - before all that loads SQLAlchemy
 from pipeline.archive import Archive
 from pipeline.clock import SystemClock
 from pipeline.config.masking import mask, mask_any
@@ -24,6 +25,7 @@ from pipeline.config.model import ClientConfig, JobConfig, StepSpec
 from pipeline.engine import alarms, garbage, guard, lastwords, offspring, unread
 from pipeline.engine.context import Progress, RunContext, go_on, no_progress
 from pipeline.engine.endings import mark_of, no_result, record_end, timed_out, unexpected
+from pipeline.engine.heap import one_heap
 from pipeline.engine.keeping import Keeper
 from pipeline.engine.ownplugins import plugin_folder
 from pipeline.engine.shown import configs
@@ -221,6 +223,7 @@ def run_job(
             T("There is no job {name} in {file}.", name=job, file=str(config.source)),
             hint=T("Its jobs are: {names}.", names=", ".join(config.jobs)),
         )
+    one_heap()
     with (
         garbage.seldom(),
         hiding(lambda words: mask(words, config.secrets)),

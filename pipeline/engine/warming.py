@@ -8,6 +8,7 @@ import threading
 import structlog
 
 from pipeline.config.model import ClientConfig
+from pipeline.engine.heap import one_heap
 from pipeline.flow import InboundSettings, OutboundSettings, SystemEnv
 from pipeline.ports import Clock, Documents, ProductLookup
 from pipeline.registry import Registry
@@ -23,6 +24,7 @@ def warm(config: ClientConfig, registry: Registry, clock: Clock) -> None:
 
     Raises nothing: what does not work here is told by the run that needs it.
     """
+    one_heap()
     _import(config)
     asking = threading.Thread(target=_ask_all, args=(config, registry, clock), name="mistok-warm", daemon=True)
     asking.start()

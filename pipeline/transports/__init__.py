@@ -9,7 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.ports import Gate, Transport, open_gate
 from pipeline.settings import Settings
 from pipeline.texts import T
-from pipeline.transports.ftp_session import FtpSettings, FtpsSettings
+from pipeline.transports.ftp_settings import FtpSettings, FtpsSettings
 from pipeline.transports.local import LocalSettings, LocalTransport
 from pipeline.transports.sftp_session import SftpSettings
 from pipeline.transports.wrap import DryRun, Log, Logged, Retrying

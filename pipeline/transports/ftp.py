@@ -32,7 +32,6 @@ from pipeline.transports.ftp_listing import (
 from pipeline.transports.ftp_probe import Probed, probe
 from pipeline.transports.ftp_session import (
     AHEAD,
-    FtpSettings,
     Manners,
     Session,
     as_words,
@@ -40,6 +39,7 @@ from pipeline.transports.ftp_session import (
     is_rights,
     said,
 )
+from pipeline.transports.ftp_settings import FtpSettings
 
 R = TypeVar("R")
 Entries = list[Entry]  # inside the class, list is the port's own word

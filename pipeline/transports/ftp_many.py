@@ -23,7 +23,8 @@ from pipeline.ports import (
 from pipeline.transports import common
 from pipeline.transports.ftp import FtpTransport
 from pipeline.transports.ftp_hands import WORTH, Hands
-from pipeline.transports.ftp_session import AHEAD, FtpSettings
+from pipeline.transports.ftp_session import AHEAD
+from pipeline.transports.ftp_settings import FtpSettings
 
 R = TypeVar("R")
 

@@ -13,7 +13,8 @@ from pipeline.ports import Capabilities
 from pipeline.texts import T
 from pipeline.transports import common
 from pipeline.transports.ftp_data import upload
-from pipeline.transports.ftp_session import FtpSettings, Session, as_words
+from pipeline.transports.ftp_session import Session, as_words
+from pipeline.transports.ftp_settings import FtpSettings
 
 
 @dataclass(frozen=True, slots=True)

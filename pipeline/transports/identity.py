@@ -13,7 +13,7 @@ from typing import Literal
 from pipeline.errors import ConfigError, system_words
 from pipeline.settings import Settings
 from pipeline.texts import T
-from pipeline.transports.ftp_session import FtpSettings
+from pipeline.transports.ftp_settings import FtpSettings, certificate_fingerprint, pinned_certificates, server_name
 from pipeline.transports.sftp_session import SftpSettings
 
 
@@ -106,12 +106,7 @@ def _ssh(settings: SftpSettings, base: Path) -> ServerIdentity:
 def _tls(settings: FtpSettings, base: Path) -> ServerIdentity:
     from cryptography import x509
 
-    from pipeline.transports.ftp_session import (
-        certificate_fingerprint,
-        peer_certificate,
-        pinned_certificates,
-        server_name,
-    )
+    from pipeline.transports.ftp_session import peer_certificate
 
     der = peer_certificate(settings, base)
     seen, server = certificate_fingerprint(der), server_name(settings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.transports.ftp_session import certificate_fingerprint
+from pipeline.transports.ftp_settings import certificate_fingerprint
 from tests.bench import distance
 from tests.servers import pyftpd
 

@@ -110,16 +110,16 @@ def test_a_process_that_runs_jobs_holds_nothing_for_a_developers_console() -> No
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
     loaded = set(said.stdout.split())
     assert "structlog.dev" in loaded
-    assert loaded & {"rich", "pygments", "attr", "greenlet"} == set()
+    assert loaded & {"rich", "pygments", "attr", "greenlet", "asyncio", "ssl", "ftplib"} == set()
 
 
 def test_a_process_that_takes_files_by_sftp_holds_nothing_that_it_does_not_use(tmp_path: Path) -> None:
-    """Each of these is a MiB or two: commands of the OpenSSH client's settings, the database that is not there."""
+    """Each of these is a MiB or more: commands of the OpenSSH client's settings, a database that is not there, TLS."""
     code = (
         "import sys\n"
         "from pathlib import Path\n"
         "from pipeline import logs\n"
-        "from pipeline.engine import inbound, runtime\n"
+        "from pipeline.engine import runtime, inbound\n"
         "from pipeline.transports import TRANSPORTS, open_transport\n"
         "settings = TRANSPORTS['sftp'](host='127.0.0.1', user='shop')\n"
         f"open_transport('site', 'sftp', settings, base=Path({str(tmp_path)!r}))\n"
@@ -127,12 +127,16 @@ def test_a_process_that_takes_files_by_sftp_holds_nothing_that_it_does_not_use(t
         "registry = load_registry()\n"
         "registry.formats['order-xml'], registry.steps['import-orders'], registry.systems['books']\n"
         "import paramiko\n"
+        "from pipeline.sqlitefile import file_engine\n"
+        "import sqlalchemy\n"
+        f"engine = file_engine(sqlalchemy.make_url({f'sqlite:///{tmp_path}/ledger'!r}))\n"
+        "engine.connect().close()\n"
         "print(*sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
     loaded = set(said.stdout.split())
     assert {"paramiko", "sqlalchemy", "plugins.formats.order_xml"} <= loaded
-    unasked = {"invoke", "unittest", "greenlet", "html", "sqlalchemy.dialects.postgresql", "babel"}
+    unasked = {"invoke", "unittest", "greenlet", "html", "sqlalchemy.dialects.postgresql", "babel", "asyncio", "ssl"}
     assert loaded & unasked == set()
 
 

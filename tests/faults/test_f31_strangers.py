@@ -14,7 +14,7 @@ import pytest
 from pipeline.engine.runtime import UNREACHABLE, RunReport
 from pipeline.errors import Finding
 from pipeline.testing.tcpproxy import TcpProxy
-from pipeline.transports.ftp_session import certificate_fingerprint
+from pipeline.transports.ftp_settings import certificate_fingerprint
 from tests.conftest import Servers
 from tests.e2e.command import mistok
 from tests.faults import invariants, tally

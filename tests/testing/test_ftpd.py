@@ -15,7 +15,7 @@ from pipeline.ports import Transport
 from pipeline.testing.ftpd import Cut, FtpServer, Told
 from pipeline.testing.transport_contract import ServerContract, ServerSubject
 from pipeline.transports.ftp import FtpTransport
-from pipeline.transports.ftp_session import FtpSettings
+from pipeline.transports.ftp_settings import FtpSettings
 from tests.contracts.test_transports import Disk
 from tests.servers.certs import self_signed
 

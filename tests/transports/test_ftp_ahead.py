@@ -14,7 +14,7 @@ from pipeline.testing.ftpd import FtpServer
 from pipeline.transports import ftp_session
 from pipeline.transports.ftp import FtpTransport
 from pipeline.transports.ftp_many import FtpManyTransport
-from pipeline.transports.ftp_session import FtpSettings
+from pipeline.transports.ftp_settings import FtpSettings
 from tests.transports.test_ftp_oddities import OddServer
 
 COUNT = 70

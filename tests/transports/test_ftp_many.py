@@ -15,7 +15,7 @@ from pipeline.ports import RemoteFile, read_small
 from pipeline.transports import ftp_many
 from pipeline.transports.ftp import FtpTransport
 from pipeline.transports.ftp_many import FtpManyTransport
-from pipeline.transports.ftp_session import FtpSettings
+from pipeline.transports.ftp_settings import FtpSettings
 from tests.transports.test_ftp_oddities import OddServer
 
 COUNT = 40

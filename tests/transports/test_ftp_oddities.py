@@ -15,7 +15,7 @@ import pytest
 from pipeline.errors import Changed, FolderMissing, Refused, Transient
 from pipeline.transports import ftp
 from pipeline.transports.ftp import FtpTransport
-from pipeline.transports.ftp_session import FtpSettings, FtpsSettings
+from pipeline.transports.ftp_settings import FtpSettings, FtpsSettings
 
 
 @dataclass

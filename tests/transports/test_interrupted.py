@@ -18,7 +18,7 @@ from pipeline.ports import Transport
 from pipeline.testing.ftpd import FtpServer
 from pipeline.testing.sftpd import SftpServer
 from pipeline.transports.ftp import FtpTransport
-from pipeline.transports.ftp_session import FtpSettings
+from pipeline.transports.ftp_settings import FtpSettings
 from pipeline.transports.sftp import SftpSettings, SftpTransport
 from pipeline.transports.sftp_session import said
 
