@@ -91,11 +91,15 @@ class _LookUp:
             (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in compiled.positiontup or ()
         ]
-        self._made: list[tuple[int, Callable[[Any], Any]]] = []
+        from sqlalchemy import JSON
+
+        #: The place of a column; what makes of its value what is given; whether it may be one for all that are alike.
+        self._made: list[tuple[int, Callable[[Any], Any], bool]] = []
         for place, column in enumerate(columns):
-            make = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            kind = column.type.dialect_impl(dialect)
+            make = kind.result_processor(dialect, None)
             if make is not None:
-                self._made.append((place, make))
+                self._made.append((place, make, not isinstance(kind, JSON)))
 
     def asked(self, given: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]] | None:
         """The words and values for the driver; None: SQLAlchemy is to say what is wrong with them."""
@@ -121,9 +125,20 @@ class _LookUp:
         if not self._made or not rows:
             return rows
         made = [list(row) for row in rows]
-        for place, make in self._made:
+        for place, make, alike in self._made:
+            if not alike:
+                for row in made:
+                    row[place] = make(row[place])
+                continue
+            known: dict[str, Any] = {}  # of many rows: moments come again
             for row in made:
-                row[place] = make(row[place])
+                value = row[place]
+                if type(value) is not str:
+                    row[place] = make(value)
+                    continue
+                if value not in known:
+                    known[value] = make(value)
+                row[place] = known[value]
         return made
 
 

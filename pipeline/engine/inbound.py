@@ -208,8 +208,8 @@ class Inbound:
         wanted = [file for file in listed if chosen(file.name, settings)]
         with ctx.ledger.read() as conn:
             rows = file_rows.latest(conn, ctx.client, settings.inbox, settings.folder, wanted)
-            seen = file_rows.in_states(
-                conn, ctx.client, settings.inbox, settings.folder, (FileState.SEEN, FileState.CLAIMED)
+            others = file_rows.missing(
+                conn, ctx.client, settings.inbox, settings.folder, (FileState.SEEN, FileState.CLAIMED), listed
             )
         looks = []
         for file in wanted:
@@ -219,8 +219,6 @@ class Inbound:
                 looks.append(judge(file, row, settings, names, now, ctx.config.config_hash, patient=patient))
         if settings.marker is not None:
             self.markers = {wire_text(file): file for file in listed if file.name.endswith(settings.marker.suffix)}
-        here = {file_rows.name_on_server(file) for file in listed}
-        others = [row for row in seen if file_rows.name_of(row) not in here]
         gone = [row for row in others if wire_text(file_rows.remote_of(row)) not in names]
         self._write_looks(looks, gone, now)
         for look in looks:

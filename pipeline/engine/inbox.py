@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -74,7 +74,7 @@ def _patterns(pattern: str, ignore: tuple[str, ...]) -> tuple[_Match, _Match]:
 
 def judge(
     file: RemoteFile,
-    row: Mapping[str, Any] | None,
+    row: Row | None,
     settings: InboundSettings,
     names: Collection[str],
     now: datetime,
@@ -91,37 +91,36 @@ def judge(
     """
     if row is None:
         return Look(file, Verdict.NEW)
-    kept = dict(row)
     same = row["size"] == file.size and row["modified"] == file.modified
     state = FileState(row["state"])
     if state is FileState.SEEN:
         if not same:
-            return Look(file, Verdict.GROWING, kept)
+            return Look(file, Verdict.GROWING, row)
         due = max(row["stable_since"] + settings.stable, row["first_seen"] + settings.min_age)
         if row["findings"]:  # it was read once and its end was missing
             due = max(due, row["stable_since"] + settings.grace)
         if patient and (wait := pause(row.get("tries") or 0)):
             due = max(due, row["updated"] + wait)
         if settings.marker is not None and wire_text(file) + settings.marker.suffix not in names:
-            return Look(file, Verdict.WAITING, kept)
-        return Look(file, Verdict.READY, kept) if due <= now else Look(file, Verdict.WAITING, kept, due)
+            return Look(file, Verdict.WAITING, row)
+        return Look(file, Verdict.READY, row) if due <= now else Look(file, Verdict.WAITING, row, due)
     if state is FileState.CLAIMED:
         # whoever claimed it is gone (we hold the inbox): if it changed meanwhile it is a new file
-        return Look(file, Verdict.READY if same else Verdict.NEW, kept)
+        return Look(file, Verdict.READY if same else Verdict.NEW, row)
     if not same:
-        return Look(file, Verdict.NEW, kept)
+        return Look(file, Verdict.NEW, row)
     if state in (FileState.ARCHIVED, FileState.CHECKED):
-        return Look(file, Verdict.RESUME, kept)
+        return Look(file, Verdict.RESUME, row)
     if state is FileState.DONE:
-        return Look(file, Verdict.ACKNOWLEDGE, kept)
+        return Look(file, Verdict.ACKNOWLEDGE, row)
     if state is FileState.ACKNOWLEDGED and row["policy"] != "kept":
-        return Look(file, Verdict.NEW, kept)  # it was gone, and came again
+        return Look(file, Verdict.NEW, row)  # it was gone, and came again
     if state is FileState.QUARANTINED:
         if row["policy"] == "rejected" or (row["config_hash"] or config_hash) != config_hash:
-            return Look(file, Verdict.NEW, kept)
+            return Look(file, Verdict.NEW, row)
         if settings.rejected is not None and now - row["updated"] >= RETRY_ASIDE:
-            return Look(file, Verdict.SET_ASIDE, kept)
-    return Look(file, Verdict.SETTLED, kept)
+            return Look(file, Verdict.SET_ASIDE, row)
+    return Look(file, Verdict.SETTLED, row)
 
 
 def in_period(file: RemoteFile, first_seen: datetime, since: datetime | None, until: datetime | None) -> bool:

@@ -116,6 +116,7 @@ def process(
             continue
         read = [(row, ready(row["id"]) or _decode(walk, row, at_hand.get(row["id"]))) for row in together]
         _book(walk, [(row, decoded) for row, decoded in read if decoded is not None])
+        del read  # the orders of one lot are in memory, not of two, when the next ones come
     acknowledge.rows(walk, rows, behind=booked())
 
 

@@ -37,21 +37,36 @@ def name_on_server(file: RemoteFile) -> tuple[str, str | None]:
 def latest(
     conn: sa.Connection, client: str, connection: str, folder: str, listed: Collection[RemoteFile]
 ) -> dict[RemoteFile, Row]:
-    """The newest row of each listed file of one inbox, by its name on the server."""
+    """The newest row of each listed file of one inbox, by its name on the server, without the columns of its lease."""
     found: dict[tuple[str, str | None], Row] = {}
     names = {file.name for file in listed}
     wanted = sorted(names)
-    here = (files.c.client == client) & (files.c.connection == connection) & (files.c.folder == folder)
+    # a run holds the rows of thousands of files: what they have in common is kept once
+    place = {"client": client, "connection": connection, "folder": folder}
+    states: dict[str, str] = {}
     for start in range(0, len(wanted), _CHUNK):
-        newest = (
-            sa.select(sa.func.max(files.c.id))
-            .where(here, files.c.name.in_(wanted[start : start + _CHUNK]))
-            .group_by(files.c.name, files.c.raw)
-        )
-        for row in conn.execute(sa.select(files).where(files.c.id.in_(newest))):
-            found[row.name, row.raw] = row_dict(row)
+        for values in look_up(conn, _LATEST, **place, names=wanted[start : start + _CHUNK]):
+            row = dict(zip(_NAMES, values, strict=True))
+            row |= {**place, "state": states.setdefault(row["state"], row["state"])}
+            found[name_of(row)] = row
     places = ((file, found.get((file.name, _hex(file)))) for file in listed)
     return {file: row for file, row in places if row is not None}
+
+
+#: Twenty-one: a dict of one more takes twice the room.
+_NAMES = tuple(name for name in files.c.keys() if name not in ("lease_owner", "lease_until", "fence"))  # noqa: SIM118
+_HERE = (
+    (files.c.client == sa.bindparam("client"))
+    & (files.c.connection == sa.bindparam("connection"))
+    & (files.c.folder == sa.bindparam("folder"))
+)
+_LATEST = sa.select(*(files.c[name] for name in _NAMES)).where(
+    files.c.id.in_(
+        sa.select(sa.func.max(files.c.id))
+        .where(_HERE, files.c.name.in_(sa.bindparam("names", expanding=True)))
+        .group_by(files.c.name, files.c.raw)
+    )
+)
 
 
 def _hex(file: RemoteFile) -> str | None:
@@ -116,6 +131,28 @@ def in_states(
         .order_by(files.c.first_seen, files.c.id)
     )
     return [row_dict(row) for row in conn.execute(query)]
+
+
+_PLACES = sa.select(files.c.id, files.c.name, files.c.raw).where(
+    _HERE, files.c.state.in_(sa.bindparam("states", expanding=True))
+)
+
+
+def missing(
+    conn: sa.Connection,
+    client: str,
+    connection: str,
+    folder: str,
+    states: Collection[FileState],
+    listed: Collection[RemoteFile],
+) -> list[Row]:
+    """Rows of one inbox in the given states, oldest first, whose names on the server are none of those ``listed``."""
+    here = {name_on_server(file) for file in listed}
+    known = look_up(
+        conn, _PLACES, client=client, connection=connection, folder=folder, states=[str(state) for state in states]
+    )
+    ids = [number for number, name, raw in known if (name, raw) not in here]
+    return sorted(by_ids(conn, ids).values(), key=lambda row: (row["first_seen"], row["id"]))
 
 
 def by_id(conn: sa.Connection, file_id: int) -> Row | None:
