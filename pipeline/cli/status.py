@@ -279,6 +279,7 @@ def as_data(config: ClientConfig, found: Health) -> dict[str, Any]:
                 "last_sign": _local(service.last, zone),
                 "age_seconds": round(service.age.total_seconds(), 1) if service.age is not None else None,
                 "other_config": service.other_config,
+                **({"clock_ahead_seconds": service.ahead} if service.queue is not None else {}),
             }
             for service in found.services
         ],

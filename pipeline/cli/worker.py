@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,12 +141,18 @@ def _passwords(url: str) -> list[str]:
 def _show(clients: Clients, url: str, *, as_json: bool) -> int:
     """What there is to work on, and who works on it now; gives the exit code."""
     from pipeline.config.clients import ledger_file
+    from pipeline.engine.fleet import clock
+    from pipeline.engine.fleet.queue import clock_of
     from pipeline.engine.fleet.roster import told_by
     from pipeline.engine.fleet.standing import look
     from pipeline.engine.runtime import OWN_TROUBLE
     from pipeline.engine.shown.standings import ledger_troubles
 
     state = look(url)
+    here = (platform.node(), clock_of(url).ahead)
+    seen = [here, *((one.host, one.ahead) for one in state.workers if one.alive)]
+    off = dict(sorted(seen, key=lambda one: abs(one[1])))  # of containers of one name the worst
+    clocks = [clock.finding(host, seconds) for host, seconds in off.items() if clock.is_off(seconds)]
     said: dict[tuple[str, str], list[str]] = {}
     for one in state.workers:
         for name, code in one.apart.items() if one.alive else ():
@@ -167,7 +174,14 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
         differ = [{"client": name, **common.finding_row(finding)} for (name, _), finding in apart.items()]
         away = [{"client": name, **common.finding_row(finding)} for name, finding in troubles.items()]
         common.print_json(
-            {"clients": rows, "broken": broken, "apart": differ, "ledgers": away, "queue": state.as_data()}
+            {
+                "clients": rows,
+                "broken": broken,
+                "apart": differ,
+                "ledgers": away,
+                "clocks": [common.finding_row(one) for one in clocks],
+                "queue": state.as_data(),
+            }
         )
     else:
         columns = (
@@ -182,6 +196,7 @@ def _show(clients: Clients, url: str, *, as_json: bool) -> int:
         for name, finding in troubles.items():
             common.console().print(str(T("Client {client} cannot be worked on now:", client=name)), markup=False)
             common.show_findings([finding], of_story=True)
+        common.show_findings(clocks, of_story=True)
     if broken or apart or not rows or any(finding.code not in OWN_TROUBLE for finding in troubles.values()):
         return common.WRONG
-    return common.WAITING if troubles else common.DONE
+    return common.WAITING if troubles or clocks else common.DONE

@@ -22,6 +22,7 @@ from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.config.salvage import names_its_ledger, salvage
 from pipeline.engine import backoff, guard, history, quiet, sharing
 from pipeline.engine.backoff import Standing
+from pipeline.engine.fleet.clock import is_off
 from pipeline.engine.history import Beat, LastRun
 from pipeline.engine.quiet import Inbox
 from pipeline.engine.schedule import next_runs
@@ -79,6 +80,12 @@ class Service:
     source: str = ""  #: the file of the config that it works by, on its machine
     #: Of one that is a worker beside others: what of the client lies in the queue.
     queue: Mapping[str, Any] | None = None
+    ahead: float = 0.0  #: of such a one, seconds by which its clock is ahead of the queue's; below zero: behind
+
+    @property
+    def clock_is_off(self) -> bool:
+        """Whether it is at work, and its machine's clock has to be set."""
+        return self.life is Life.ALIVE and is_off(self.ahead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +229,7 @@ def level(config: ClientConfig, health: Health) -> Level:
         return Level.DOWN
     troubles = (
         any(service.life in (Life.STUCK, Life.DEAD, Life.SILENT) for service in health.services),
+        any(service.clock_is_off for service in health.services),
         any(_broken(job) for job in health.jobs),
         any(connection.standing.since is not None for connection in health.connections),
         any(inbox.finding is not None for inbox in health.inboxes),
@@ -295,6 +303,7 @@ def _service(config: ClientConfig, beat: Beat, now: datetime, max_age: timedelta
         bool(value.get("config_hash")) and value["config_hash"] != config.config_hash,
         str(value.get("config", "")),
         value.get("queue"),
+        float(value.get("ahead", 0.0)),
     )
 
 

@@ -88,8 +88,12 @@ def _held(conn: sa.Connection, ledger: Ledger, job: str) -> bool:
     return row is not None and bool(row.owner) and row.until > ledger.clock.now() and not owner_is_dead(row.owner)
 
 
-def last_slots(ledger: Ledger, jobs: Mapping[str, JobConfig], *, remember: bool = True) -> dict[str, datetime | None]:
+def last_slots(
+    ledger: Ledger, jobs: Mapping[str, JobConfig], *, remember: bool = True, until: datetime | None = None
+) -> dict[str, datetime | None]:
     """Up to which scheduled time each job was dealt with; None for a job that is new or has a new schedule.
+
+    ``until``: times after it are left out, as written down by a clock that was wrong.
 
     A job is known by its schedule: when that changes, the times of the new one that lie behind are not missed runs.
     With ``remember`` False nothing is written: somebody only wants to know.
@@ -106,9 +110,15 @@ def last_slots(ledger: Ledger, jobs: Mapping[str, JobConfig], *, remember: bool 
                 found[name] = None
                 continue
             since = datetime.fromisoformat(known["since"])
+            if until is not None and since > until:
+                since = now
+                if remember:
+                    ledger.set_value(conn, "schedule", name, {**known, "since": now.isoformat()})
             query = sa.select(sa.func.max(t.runs.c.scheduled_for)).where(
                 t.runs.c.client == ledger.client, t.runs.c.job == name
             )
+            if until is not None:
+                query = query.where(t.runs.c.scheduled_for <= until)
             last = conn.execute(query).scalar_one_or_none()
             # a new interval job has not run yet: it is due at once, also when the service was stopped before it was
             found[name] = max(last, since) if last else (None if job.every else since)

@@ -119,6 +119,24 @@ def test_alive_and_well(place: Path, status: Status) -> None:
     assert status("--nagios", "--json")[0] == 2
 
 
+@pytest.mark.parametrize(("ahead", "told"), [(300.0, "5 min ahead"), (-3600.0, "1 h behind")])
+def test_a_worker_whose_clock_is_off_is_a_warning(place: Path, status: Status, ahead: float, told: str) -> None:
+    queue = {"waiting": 0, "running": 0, "workers": 2, "oldest": 0.0}
+    me = owner_name()
+    beat(place, me, queue=queue, ahead=ahead)
+    code, words = status()
+    assert code == 1, words
+    assert f"The clock of shop-pc is {told}" in words.replace("of that", "")
+    said = status("--nagios")
+    assert said[0] == 1
+    assert told in said[1]
+    data = json.loads(status("--json")[1])
+    assert data["services"][0]["clock_ahead_seconds"] == ahead
+    assert told in data["troubles"][0]
+    beat(place, me, queue=queue, ahead=2.0)
+    assert status()[0] == 0
+
+
 def test_alive_dead_stuck_silent_by_the_last_sign(place: Path, status: Status) -> None:
     ended = subprocess.Popen([sys.executable, "-c", "pass"])
     ended.wait()

@@ -112,3 +112,26 @@ def test_check_tells_of_clients_that_differ_between_machines(clients: Path, post
             ("bravo", "clients-versions"),
         ]
         assert all(row["hint"] for row in data.json()["apart"])
+
+
+def test_check_tells_of_a_machine_whose_clock_is_off(clients: Path, postgres_server: Postgres) -> None:
+    with postgres_server.database("queue", queue.prepare) as url:
+        call = ("--language", "en", "worker", clients, "--check", "--only", "[ab]*")
+        env = {"MISTOK_QUEUE": url}
+        with queue.connect(url) as conn:
+            for host, ahead, state in (("pc7", 300.0, "working"), ("pc8", 2.0, "working"), ("pc9", 900.0, "stopped")):
+                said = {"host": host, "state": state, "silence": 3000, "ahead": ahead}
+                conn.execute(
+                    "INSERT INTO mistok_workers (owner, said, clients) VALUES (%s, %s, '{}')",
+                    [f"{host}:1", json.dumps(said)],
+                )
+        told = mistok(*call, env=env)
+        assert told.code == 1
+        assert "The clock of pc7 is 5 min ahead" in told.out
+        assert "NTP" in told.out
+        assert "pc8" not in told.out
+        assert "pc9" not in told.out
+        data = mistok(*call, "--json", env=env)
+        assert data.code == 1
+        assert [row["code"] for row in data.json()["clocks"]] == ["clock"]
+        assert [one["ahead"] for one in data.json()["queue"]["workers"]] == [300.0, 2.0, 900.0]

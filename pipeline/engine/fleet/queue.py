@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from pipeline.engine.fleet import schema, signs
+from pipeline.engine.fleet.clock import Asked, FleetClock
 from pipeline.errors import ConfigError, Transient
 from pipeline.pgsilence import to_connect
 from pipeline.sqlstates import passing
@@ -75,6 +76,7 @@ class Ask:
     by: str = ""
     tries: int = 0
     schedule: str = ""  #: of a timer, by which schedule it was set
+    pause: float = 0.0  #: of a timer, for how many seconds a server is left alone until then
 
     @property
     def once(self) -> str:
@@ -82,6 +84,21 @@ class Ask:
         nothing in it keeps them from asking for their own.
         """
         return f"{self.client}/{self.job}/{family(self.why)}{LANES.get(self.why, '')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run or a timer that is not over, as it lies in the queue. ``at``: its moment. ``idle``: nobody has it yet."""
+
+    id: int
+    timer: bool
+    idle: bool
+    at: datetime | None
+    client: str
+    job: str
+    why: str
+    schedule: str = ""
+    pause: float = 0.0
 
 
 def read_ask(given: Mapping[str, Any]) -> Ask:
@@ -236,6 +253,17 @@ def prepare(url: str) -> None:
             ) from error
 
 
+def clock_of(url: str) -> FleetClock:
+    """What time it is for the queue's database. Raises ConfigError, or Transient when it does not answer."""
+    found = FleetClock()
+    with connect(url) as conn, answering():
+        asked = Asked.now()
+        row = conn.execute("SELECT clock_timestamp() AS now").fetchone()
+        assert row is not None
+        found.told(row["now"], asked, Asked.now())
+    return found
+
+
 #: What Procrastinate's statements call, in the versions that this was written for.
 _FUNCTIONS = (
     "procrastinate_defer_jobs_v1",
@@ -323,6 +351,17 @@ ON CONFLICT DO NOTHING
 """
 
 
+_WAITING = """
+SELECT id, queueing_lock AS once, task_name = %(timer)s AS timer, status = 'todo' AS idle, scheduled_at AS at,
+    COALESCE(args->>'client', '') AS client, COALESCE(args->>'job', '') AS job, COALESCE(args->>'why', '') AS why,
+    COALESCE(args->>'schedule', '') AS schedule, COALESCE(args->>'pause', '0')::float AS pause
+FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND queue_name = ANY(%(queues)s)
+"""
+_BRING_ON = """
+UPDATE procrastinate_jobs SET scheduled_at = clock_timestamp() WHERE id = ANY(%(ids)s) AND status = 'todo'
+"""
+
+
 def arguments(ask: Ask) -> dict[str, Any]:
     """A run as Procrastinate keeps it."""
     return {
@@ -332,6 +371,7 @@ def arguments(ask: Ask) -> dict[str, Any]:
         "by": ask.by,
         "tries": ask.tries,
         "schedule": ask.schedule,
+        **({"pause": ask.pause} if ask.pause else {}),
     }
 
 
@@ -378,9 +418,10 @@ class Queue:
     Args:
         url: of its database.
         connections: how many it may hold open, besides the one that listens.
+        clock: what time it is for its database, which is asked again with each sign of life.
     """
 
-    def __init__(self, url: str, *, connections: int = 4) -> None:
+    def __init__(self, url: str, *, connections: int = 4, clock: FleetClock | None = None) -> None:
         needed()
         import procrastinate
 
@@ -392,6 +433,7 @@ class Queue:
         self.app.job_manager = LookingManager(self.connector)
         self._told: tuple[Mapping[str, Any], str] | None = None  #: our clients as they were sent, and their print
         self._heard = signs.Heard()
+        self.clock = clock or FleetClock()
 
     async def ask(self, ask: Ask) -> bool:
         """Ask for a run; False: one of its kind waits already."""
@@ -447,16 +489,21 @@ class Queue:
                 made.append({**chosen, "args": arguments(ask), "at": at.isoformat() if at is not None else None})
             await self.connector.execute_query_async(_ASK_ALL, asks=json.dumps(made))
 
-    async def waiting_for(self, clients: Sequence[str]) -> dict[str, str]:
-        """The queueing locks of all runs and timers of these clients that are not over, with their schedules."""
+    async def waiting_for(self, clients: Sequence[str]) -> dict[str, Waiting]:
+        """All runs and timers of these clients that are not over, by their queueing locks."""
         queues = [queue_of(client, why) for client in clients for why in ("", *LANES)]
         queues += [queue_of(client, timers=True) for client in clients]
-        rows = await self.connector.execute_query_all_async(
-            "SELECT queueing_lock, args->>'schedule' AS schedule FROM procrastinate_jobs "
-            "WHERE status IN ('todo', 'doing') AND queue_name = ANY(%(q)s)",
-            q=queues,
-        )
-        return {str(row["queueing_lock"]): str(row["schedule"] or "") for row in rows}
+        rows = await self.connector.execute_query_all_async(_WAITING, timer=TIMER, queues=queues)
+        found: dict[str, Waiting] = {}
+        for row in rows:
+            once = str(row.pop("once"))
+            if row["idle"] or once not in found:  # one may wait while another one of its kind is under way
+                found[once] = Waiting(**row)
+        return found
+
+    async def bring_on(self, ids: Sequence[int]) -> None:
+        """Let these jobs wait for no moment any more; who has set a timer anew meanwhile has made another job of it."""
+        await self.connector.execute_query_async(_BRING_ON, ids=list(ids))
 
     async def put_back(self, silence: float) -> int:
         """Let others have the jobs of workers that said nothing for so many seconds; gives how many."""
@@ -472,14 +519,12 @@ class Queue:
             await self._put_back(job)
 
     async def _put_back(self, job: Any) -> int:
-        from datetime import UTC
-
         from procrastinate.exceptions import ConnectorException
         from procrastinate.jobs import Status
 
         log.warning("job_put_back", job=job.queueing_lock, tries=job.attempts + 1)
         try:
-            await self.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
+            await self.app.job_manager.retry_job(job, retry_at=self.clock.now())
         except ConnectorException:  # another one like it waits already, or another worker was quicker
             try:
                 await self.app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
@@ -511,7 +556,10 @@ class Queue:
         await self.connector.execute_query_async(
             "DELETE FROM mistok_workers WHERE seen < clock_timestamp() - interval '7 days'"
         )
+        asked = Asked.now()
         rows = await self.connector.execute_query_all_async(signs.HEARD)
+        if rows:
+            self.clock.told(rows[0]["now"], asked, Asked.now())
         missing = self._heard.missing(rows)
         told = await self.connector.execute_query_all_async(signs.HAVE, owners=missing) if missing else []
         self._heard.keep(rows, told)

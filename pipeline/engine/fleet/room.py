@@ -306,7 +306,7 @@ class Room(threading.Thread):
                 return
             if task.order.load.own or self._one_client_each:
                 self._bound[worker] = task.order.load.client
-            task.began = SystemClock().now()
+            task.began = (task.order.clock or SystemClock()).now()
             if task.place is not None:
                 self.slots.begins(task.place, time.monotonic(), offspring.spent_by(worker.process.pid))
             worker.deadline = time.monotonic() + task.limit().total_seconds()
@@ -385,7 +385,8 @@ class Room(threading.Thread):
         """Nobody was left to write down how it ended. The ledger may not answer: then the next run says so."""
         config, order = task.config, task.order
         try:
-            ledger = QuickLedger(config.ledger.url, client=config.client, base=config.base, clock=SystemClock())
+            clock = order.clock or SystemClock()
+            ledger = QuickLedger(config.ledger.url, client=config.client, base=config.base, clock=clock)
             try:
                 history.record_broken_end(
                     ledger,

@@ -15,7 +15,8 @@ ON CONFLICT (owner) DO UPDATE SET seen = clock_timestamp(), said = excluded.said
 #: The signs of life, and what clients these workers have. Of ten thousand clients that is much, and seldom changes: a
 #: worker says in its sign by what print it is known.
 HEARD = """
-SELECT owner, seen, said, said->>'print' AS print, extract(epoch FROM clock_timestamp() - seen)::float AS silence
+SELECT owner, seen, said, said->>'print' AS print, extract(epoch FROM clock_timestamp() - seen)::float AS silence,
+    clock_timestamp() AS now
 FROM mistok_workers ORDER BY owner
 """
 HAVE = "SELECT owner, said->>'print' AS print, clients FROM mistok_workers WHERE owner = ANY(%(owners)s)"

@@ -29,6 +29,7 @@ class WorkerState:
     clients: frozenset[str]
     apart: Mapping[str, str]  #: clients that do not fit with another worker's: the finding's code
     ended: Mapping[str, int]
+    ahead: float = 0.0  #: seconds by which its machine's clock is ahead of the queue's database; below zero: behind
 
     @property
     def alive(self) -> bool:
@@ -79,6 +80,7 @@ class FleetState:
                     "running": [dict(run) for run in one.running],
                     "clients": len(one.clients),
                     "apart": dict(one.apart),
+                    "ahead": one.ahead,
                 }
                 for one in self.workers
             ],
@@ -171,4 +173,5 @@ def _worker(row: Mapping[str, Any], clients: Mapping[str, Any]) -> WorkerState:
         frozenset(clients),
         dict(said.get("apart", {})),
         dict(said.get("ended", {})),
+        float(said.get("ahead", 0.0)),
     )

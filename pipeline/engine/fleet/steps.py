@@ -20,6 +20,7 @@ import structlog
 
 from pipeline.config.model import ClientConfig, JobConfig
 from pipeline.engine import asking, backoff, history, worker
+from pipeline.engine.fleet.clock import Reading
 from pipeline.engine.fleet.settling import Before, Settled, settle
 from pipeline.engine.ownplugins import plugin_folder
 from pipeline.engine.runtime import Client, RunOptions, RunReport, run_job
@@ -55,12 +56,13 @@ class FleetOrder(Order):
     """What a step process is to do for ``load``: ``trigger`` is why (see :class:`pipeline.engine.fleet.queue.Ask`).
 
     ``again``: the run was begun before by a worker that died. ``tries``: how often in a row it found somebody else at
-    work.
+    work. ``clock``: by which it goes, and what it writes in the ledger; None: the machine's.
     """
 
     load: Load
     again: bool = False
     tries: int = 0
+    clock: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,40 +145,40 @@ def _registry(sources: tuple[Source, ...]) -> Registry:
     return load_registry(sources=sources)
 
 
-def _tell(config: ClientConfig, registry: Registry, order: Order) -> Ended:
+def _tell(config: ClientConfig, registry: Registry, order: FleetOrder) -> Ended:
     from pipeline.engine.tell import deliver_waiting
 
-    with Client.open(config, registry=registry) as client:
+    with Client.open(config, registry=registry, clock=order.clock) as client:
         deliver_waiting(client)
     return FleetEnded(order.number, "done")
 
 
-def _care(config: ClientConfig, registry: Registry, order: Order) -> Ended:
+def _care(config: ClientConfig, registry: Registry, order: FleetOrder) -> Ended:
     from pipeline.engine.fleet.care import care
 
-    with Client.open(config, registry=registry) as client:
+    with Client.open(config, registry=registry, clock=order.clock) as client:
         moments = care(client)
         return FleetEnded(order.number, "done", notices=_notices(client.ledger), moments=moments)
 
 
-def _escalate(config: ClientConfig, registry: Registry, order: Order) -> Ended:
+def _escalate(config: ClientConfig, registry: Registry, order: FleetOrder) -> Ended:
     from pipeline.engine.fleet.care import escalate
 
-    with Client.open(config, registry=registry) as client:
+    with Client.open(config, registry=registry, clock=order.clock) as client:
         escalate(client)
     return FleetEnded(order.number, "done")
 
 
-def _tidy(config: ClientConfig, registry: Registry, order: Order) -> Ended:
+def _tidy(config: ClientConfig, registry: Registry, order: FleetOrder) -> Ended:
     from pipeline.engine.fleet.care import tidy
 
-    with Client.open(config, registry=registry) as client:
+    with Client.open(config, registry=registry, clock=order.clock) as client:
         following = tidy(client)
         return FleetEnded(order.number, "done", following=following, notices=_notices(client.ledger))
 
 
 #: What looks after a client, by why it was asked for.
-CARES: Mapping[str, Callable[[ClientConfig, Registry, Order], Ended]] = {
+CARES: Mapping[str, Callable[[ClientConfig, Registry, FleetOrder], Ended]] = {
     "care": _care,
     "escalate": _escalate,
     "tidy": _tidy,
@@ -204,7 +206,7 @@ class _Turn:
         spec = self.config.jobs.get(job)
         if spec is None or not (spec.enabled or order.trigger == "person"):
             return FleetEnded(order.number, "idle")
-        with Client.open(self.config, registry=self.registry) as client:
+        with Client.open(self.config, registry=self.registry, clock=order.clock) as client:
             ledger = client.ledger
             paused = asking.standing(ledger).paused
             due = self._due(ledger, spec, paused=job in paused) if order.trigger == "plan" else None
@@ -246,8 +248,9 @@ class _Turn:
     def _settle(self, ledger: Ledger, spec: JobConfig) -> Settled:
         """What is due; times that came while the run before was under way are written down."""
         job = self.order.job
-        last = history.last_slots(ledger, {job: spec})[job]
-        settled = settle(job, spec, self.config.zone, last, ledger.clock.now(), _before(ledger, job))
+        now = ledger.clock.now()
+        last = history.last_slots(ledger, {job: spec}, until=now + _LATER)[job]
+        settled = settle(job, spec, self.config.zone, last, now, _before(ledger, job))
         if settled.busy:
             log.warning("run_skipped", job=job, why="the run before it was still under way", count=len(settled.busy))
             history.record_skip(ledger, job, "schedule", settled.busy[-1], "busy", len(settled.busy))
@@ -298,6 +301,8 @@ def _before(ledger: Ledger, job: str) -> Before | None:
     return Before(found.started, found.ended) if found is not None and found.ended is not None else None
 
 
+#: Times that were dealt with lie behind us. Such as lie further ahead were written down by a clock that was wrong.
+_LATER = timedelta(minutes=1)
 #: Seconds after which a run whose ledger was away is made up for.
 AFTER_LEDGER = 10.0
 #: A run that tells people has so long.

@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from pipeline import __version__
 from pipeline.engine.fleet.care import EVERY, following
+from pipeline.engine.fleet.clock import FleetClock, is_off
 from pipeline.engine.fleet.desk import LOOK_EVERY as LOOK_EVERY_LEDGER
 from pipeline.engine.fleet.desk import Desk, forget_asked
 from pipeline.engine.fleet.front import Front
@@ -36,16 +37,16 @@ from pipeline.engine.fleet.queue import (
     Ask,
     Names,
     Queue,
-    family,
+    clock_of,
     has_ended,
     prepare,
     queue_of,
     read_ask,
-    timer_of,
 )
 from pipeline.engine.fleet.room import Broken, Room
 from pipeline.engine.fleet.roster import Clients, Member, Other
 from pipeline.engine.fleet.steps import FleetEnded, FleetOrder
+from pipeline.engine.fleet.timers import LONGEST_AWAY, LONGEST_BREAK, see_to
 from pipeline.engine.history import schedule_print
 from pipeline.engine.sidebyside import in_a_thread
 from pipeline.engine.watch import poll_every
@@ -84,10 +85,8 @@ AFTER_BREAK = 10.0
 AFTER_FAULT = 5.0
 #: What has worked for so many seconds since is taken for mended.
 CALM = 60.0
-#: Whose ledger was away, or whose process died, is made up for so often in a row, ever later, up to so many seconds.
-MADE_UP_FOR, LONGEST_BREAK = 10, 600.0
-#: What the schedule wants of a client whose ledger is away is looked at ever later, up to so many seconds.
-LONGEST_AWAY = 60.0
+#: Whose ledger was away, or whose process died, is made up for so often in a row.
+MADE_UP_FOR = 10
 
 
 class FleetWorker:
@@ -121,7 +120,9 @@ class FleetWorker:
         self.concurrency, self.silence, self.drain = concurrency, silence, drain
         self.owner = owner_name()
         clients.settled = frozenset()  # nobody's runs are taken before it is settled whose they are
-        self._since = datetime.now(UTC).isoformat()
+        self._clock, self._off = FleetClock(), False
+        self._well: dict[str, datetime] = {}
+        self._since = self._clock.now().isoformat()
         self._at_work: Callable[[], None] | None = at_work
         self._front = front
         self._room = Room(concurrency, besides=sum(PLACES.values()), waiting=waiting, freed=self._place_freed)
@@ -147,8 +148,10 @@ class FleetWorker:
         """Work until SIGTERM or Ctrl-C. Raises ConfigError or Transient when the queue cannot be used at the start."""
         try:
             prepare(self.url)
+            self._clock = clock_of(self.url)
         except Transient as error:
             raise has_ended(error) from error
+        self._since = self._clock.now().isoformat()
         # psycopg waits on sockets, which the usual loop of Windows cannot do
         factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
         with asyncio.Runner(loop_factory=factory) as runner:
@@ -163,7 +166,7 @@ class FleetWorker:
                 number = signal.Signals[name]
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._asked_to_stop))
         self._room.start()
-        self._queue = Queue(self.url)
+        self._queue = Queue(self.url, clock=self._clock)
         self._add_tasks()
         try:
             async with self._queue.app.open_async():
@@ -285,8 +288,8 @@ class FleetWorker:
 
     def _add_tasks(self) -> None:
         app = self._queue.app
-        app.task(name=RUN, pass_context=True, retry=_again())(self._run)
-        app.task(name=TIMER, pass_context=True, retry=_again())(self._timer)
+        app.task(name=RUN, pass_context=True, retry=_again(self._clock))(self._run)
+        app.task(name=TIMER, pass_context=True, retry=_again(self._clock))(self._timer)
         keep = app.task(name=KEEP, queue=KEEPERS, queueing_lock=KEEP)(self._keep)
         app.periodic(cron="* * * * * */5")(keep)  # the sixth field: every five seconds
 
@@ -301,8 +304,9 @@ class FleetWorker:
             if ask.why in LANES and context.job.queue != queue_of(ask.client, ask.why):
                 await self._queue.ask(ask)  # an older worker asked for it among the runs
                 return
+            again, clock = context.job.attempts > 0, self._clock.reading
             order = FleetOrder(
-                0, ask.job, ask.why, None, ask.by, load=member.load, again=context.job.attempts > 0, tries=ask.tries
+                0, ask.job, ask.why, None, ask.by, load=member.load, again=again, tries=ask.tries, clock=clock
             )
             answer = await asyncio.wrap_future(self._room.submit(order, member.config))
             if isinstance(answer, Broken) and answer.state == "interrupted" and self._stopping.is_set():
@@ -329,8 +333,8 @@ class FleetWorker:
         spec = member.config.jobs.get(ask.job)
         if spec is None:
             return
-        queue, now = self._queue, datetime.now(UTC)
-        planned = replace(ask, why="plan", by="", tries=0, schedule=schedule_print(spec))
+        queue, now = self._queue, self._clock.now()
+        planned = replace(ask, why="plan", by="", tries=0, pause=0.0, schedule=schedule_print(spec))
         look = replace(planned, why="watch")
         if isinstance(answer, Broken):
             if spec.enabled:
@@ -355,7 +359,8 @@ class FleetWorker:
         if again is not None and (spec.watch or answer.state in ("failed", "skipped")):
             tries = ask.tries + 1 if answer.state == "skipped" else 0
             why = "watch" if spec.watch else "retry"
-            await queue.set_timer(replace(look, why=why, tries=tries), now + timedelta(seconds=again), again=True)
+            later = replace(look, why=why, tries=tries, pause=again)
+            await queue.set_timer(later, now + timedelta(seconds=again), again=True)
         elif spec.watch and spec.enabled:
             await queue.set_timer(look, now + poll_every(spec))
         if answer.wake_in is not None:
@@ -371,7 +376,7 @@ class FleetWorker:
 
     async def _cared_for(self, member: Member, ask: Ask, answer: FleetEnded | Broken) -> None:
         """When it is looked after next, before this look is over for the queue."""
-        now = datetime.now(UTC)
+        now = self._clock.now()
         hung = isinstance(answer, Broken) and answer.state == "timed_out"
         tries = ask.tries + 1 if hung else 0
         at = now + timedelta(seconds=following(ask.why, tries))
@@ -450,6 +455,12 @@ class FleetWorker:
             return self.clients.settle(self._others(heard), clients)
 
         rows = await self._queue.say(self.owner, said, clients, refuse)
+        if (off := is_off(self._clock.ahead)) != self._off:
+            self._off = off
+            if off:
+                log.warning("clock_is_off", seconds_ahead=round(self._clock.ahead, 1), goes_by="the queue's database")
+            else:
+                log.info("clock_is_right")
         others = self._others(rows)
         compare = in_a_thread(self.clients.compare, others, self._since, self.owner, clients, FOLDERS)
         await asyncio.wrap_future(compare)
@@ -510,6 +521,7 @@ class FleetWorker:
             "since": self._since,
             "concurrency": self.concurrency,
             "silence": self.silence,
+            "ahead": round(self._clock.ahead, 1),
             "folder": str(self.clients.folder),
             "running": [{"client": client, "job": job, "step": step} for client, job, step in self._room.under_way()],
             "ended": self._ended,
@@ -520,24 +532,11 @@ class FleetWorker:
         """Every job of every client has its timer, or a run that will set it. Twice is once, by the queue's locks."""
         served = self.clients.served
         waiting = await self._queue.waiting_for(list(served))
-        missing: list[tuple[Ask, datetime | None]] = []
-        for number, (name, member) in enumerate(served.items()):
-            for why in member.cares:
-                cares = Ask(name, "", why)
-                if not {cares.once, timer_of(cares)} & waiting.keys():  # spread, so that not all are there at once
-                    first = timedelta(seconds=EVERY[why] * (number + 1) / len(served))
-                    missing.append((cares, datetime.now(UTC) + first))
-            for job, spec in member.config.jobs.items():
-                if not spec.enabled:
-                    continue
-                schedule = schedule_print(spec)
-                plan, look = Ask(name, job, "plan", schedule=schedule), Ask(name, job, "watch", schedule=schedule)
-                known = waiting.get(timer_of(plan)) if plan.once not in waiting else schedule
-                if (spec.every or spec.at or spec.cron) and known != schedule:
-                    missing.append((plan, None))
-                if spec.watch and not {timer_of(look), f"{name}/{job}/{family('watch')}"} & set(waiting):
-                    missing.append((look, None))
-        await self._queue.ask_all(missing)
+        seen = see_to(served, waiting, self._clock.now(), self._well)
+        await self._queue.ask_all(seen.missing)
+        if seen.astray:
+            log.warning("moments_set_right", count=len(seen.astray), why="further away than any schedule has it")
+            await self._queue.bring_on(seen.astray)
 
     def _hooked(self, ask: Ask) -> None:
         """A system says that something has changed. From a thread of the webhooks."""
@@ -578,13 +577,13 @@ class PutBack(Exception):
     """Another worker is to have this job, or this one later."""
 
 
-def _again() -> Any:
+def _again(clock: FleetClock) -> Any:
     """Puts back what is to be put back; a job that failed is not begun anew by the queue: its timers see to it."""
     from procrastinate import BaseRetryStrategy, RetryDecision
 
     class Again(BaseRetryStrategy):
         def get_retry_decision(self, *, exception: BaseException, job: Any) -> RetryDecision | None:
             del job
-            return RetryDecision(retry_at=datetime.now(UTC)) if isinstance(exception, PutBack) else None
+            return RetryDecision(retry_at=clock.now()) if isinstance(exception, PutBack) else None
 
     return Again()

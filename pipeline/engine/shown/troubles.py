@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from pipeline.engine.fleet import clock
 from pipeline.engine.fleet.hinting import ENVIRONMENT
 from pipeline.engine.shown.jobs import STATES
 from pipeline.engine.shown.words import cell, where
@@ -84,6 +85,9 @@ def troubles(config: ClientConfig, found: Health, house: Path | None = None) -> 
                 pid=str(service.pid),
                 life=LIVES[service.life.value],
             )
+    off = {service.host: service.ahead for service in found.services if service.clock_is_off}
+    for host, seconds in off.items():  # several workers of a machine have one clock
+        yield clock.finding(host, seconds).text
     if found.config_trouble is not None:
         yield T(
             "The config was edited and is wrong, the service goes on with the old one: {words}",

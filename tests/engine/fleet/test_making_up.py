@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeline.engine.fleet.room import Broken
-from pipeline.engine.fleet.worker import AFTER_BREAK, LONGEST_BREAK, MADE_UP_FOR, made_up_for
+from pipeline.engine.fleet.timers import LONGEST_BREAK
+from pipeline.engine.fleet.worker import AFTER_BREAK, MADE_UP_FOR, made_up_for
 from pipeline.errors import Finding
 from pipeline.texts import T
 

@@ -131,7 +131,7 @@ def test_many_are_asked_for_at_once_as_if_one_by_one(queue_url: str, monkeypatch
             (3, 1),
         ]
         assert (state["one"].following, state["two"].following) == (soon, later), "one that is set stays"
-        assert (await it.waiting_for(["two"]))[queue.timer_of(timers[1][0])] == "abc"
+        assert (await it.waiting_for(["two"]))[queue.timer_of(timers[1][0])].schedule == "abc"
         return [name.partition("/")[0] for name in await taken(it, "flood", "one", "two")]
 
     assert within(queue_url, work) == ["two", "flood", "one", "two", "flood", "one", "two", "flood"]
@@ -148,7 +148,8 @@ def test_a_timer_is_set_once_or_anew(queue_url: str) -> None:
         await it.set_timer(ask, soon, again=True)
         assert standing.look(queue_url).clients["acme"].following == soon
         assert standing.look(queue_url).clients["acme"].timers == 1
-        assert await it.waiting_for(["acme", "bravo"]) == {queue.timer_of(ask): "abc"}
+        waiting = await it.waiting_for(["acme", "bravo"])
+        assert {once: (one.schedule, one.at) for once, one in waiting.items()} == {queue.timer_of(ask): ("abc", soon)}
 
     within(queue_url, work)
 
