@@ -59,7 +59,7 @@ def worker(fleet: Fleet, name: str, **environ: str) -> Iterator[subprocess.Popen
 
 def asked(url: str, query: str) -> list[dict[str, Any]]:
     with queue.connect(url.replace("+psycopg", "")) as conn:
-        return conn.execute(query).fetchall()  # type: ignore[call-overload, no-any-return]
+        return conn.execute(query).fetchall()
 
 
 def runs(fleet: Fleet) -> dict[str, int]:
