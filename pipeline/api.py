@@ -74,6 +74,7 @@ from pipeline.model import (
     cents,
     changed,
 )
+from pipeline.pgsilence import to_connect as postgresql_parameters
 from pipeline.picking import PATHS, Comment, FromOrder, Pick, filled, mapped, picked, said_in_order
 from pipeline.ports import (
     CATALOGUE_FIELDS,
@@ -516,6 +517,7 @@ __all__ = [
     "picked",
     "place_of",
     "plain",
+    "postgresql_parameters",
     "rate_line",
     "rate_of",
     "read_text",

@@ -14,7 +14,8 @@ from pipeline.texts import TN, T, use_language
 
 if TYPE_CHECKING:
     from pipeline.config.service import ServiceConfig
-    from pipeline.engine.house import House, Member
+    from pipeline.engine.house import House
+from pipeline.engine.members import Member
 
 #: Clients are told one by one up to so many; of more, only those that are not served.
 EACH = 20

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import heapq
 import os
-import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -29,19 +28,18 @@ from pipeline.config.clients import (
     TWIN,
     Found,
     Roster,
-    Stamp,
     own_environment,
-    stamp_of,
     without_twins,
 )
-from pipeline.config.load import FILE_NAME, files_of
 from pipeline.config.masking import mask
 from pipeline.engine.calling import servers_of
 from pipeline.engine.clientread import AT_ONCE, Read, Reading, has_own
 from pipeline.engine.configwatch import ConfigWatch, Turns
 from pipeline.engine.history import record_config
 from pipeline.engine.inotify import inotify, shared_watch
+from pipeline.engine.members import FIRST_AGAIN, LAST_AGAIN, Hint, Member, is_gone, stamp
 from pipeline.engine.nursery import ClientPool, Left, Nursery, boot_of, has_left
+from pipeline.engine.openfiles import LEDGERS_OPEN, ledgers_open, more_files
 from pipeline.engine.runtime import Client
 from pipeline.engine.slots import Lane, Slots
 from pipeline.engine.supervisor import Supervisor
@@ -61,44 +59,12 @@ log = structlog.get_logger("mistok.serve")
 LONGEST_WAIT, LOOK_EVERY = 0.5, 2.0
 #: For so long (seconds) clients are opened in one go, before those that are open have their turns.
 OPENING = 0.1
-#: A client that could not be opened, or whose part failed, is tried again after so long: at first, and at most.
-FIRST_AGAIN, LAST_AGAIN = 5.0, 300.0
 #: A client that was served for so many seconds since its part failed is well again.
 CALM = 60.0
-#: So many ledgers that are files are held open, and fewer where the system does not allow so many files: each
-#: may take ``FILES_EACH``. The others are opened when their client has its turn, which is what costs a service most.
-LEDGERS_OPEN, FILES_EACH, FILES_BESIDE = 1000, 8, 256
 #: What is said of a client whose folder was taken away while it was served.
 FOLDER_GONE = "its folder is gone"
 #: Seconds that a run has before it makes room, when it can.
 SLICE = 3.0
-
-
-@dataclass(eq=False)
-class Member:
-    """One client of the house. ``supervisor`` None: it is not at work now; ``findings`` and the log say why."""
-
-    folder: Path
-    read: Read | None = None
-    as_read: Found | None = None  #: what its folder says, also when it is not served for what another one says
-    reading: Reading | None = None
-    client: Client | None = None
-    supervisor: Supervisor | None = None
-    pool: ClientPool | None = None
-    findings: tuple[Finding, ...] = ()
-    stamp: Stamp = ()  #: of the files of a config that is wrong
-    again_at: float = 0.0
-    again_in: float = FIRST_AGAIN
-    next: float = float("inf")  #: when its next turn is
-    waits: bool = False  #: to be read apart, behind others
-    going: bool = False  #: its folder is gone
-    failed: float | None = None  #: when its part failed last
-    reference: str = ""  #: of what nobody thought of, as the log has it
-
-    @property
-    def name(self) -> str:
-        """The client's name; the folder's, where that is not known."""
-        return self.read.found.name if self.read is not None else self.folder.name
 
 
 @dataclass
@@ -173,7 +139,7 @@ class House:
 
     def run(self) -> None:
         """Serve until :meth:`stop`. Raises ConfigError when the folder has no client at all."""
-        self._ledgers_open = _ledgers_open(_more_files())
+        self._ledgers_open = ledgers_open(more_files())
         self._nursery.open(self._waker.wake)
         self._registry: Registry = load_registry()
         self._inotify = inotify()
@@ -288,7 +254,7 @@ class House:
             except MistokError as error:
                 self._failed(member, error, error.findings)
             except Exception as error:  # noqa: BLE001 - it is the affair of one client
-                if _is_gone(member):  # which is no fault of the program's; the next look takes it off
+                if is_gone(member):  # which is no fault of the program's; the next look takes it off
                     self._shut(member)
                     self._look_at = member.again_at = 0.0
                     log.warning("client_failed", error=FOLDER_GONE)
@@ -419,7 +385,7 @@ class House:
         for member in self.members.values():
             if member.supervisor is not None or member.reading is not None or member.waits or member in self._to_open:
                 continue
-            if self._reread or now >= member.again_at or (member.stamp and _stamp(member.folder) != member.stamp):
+            if self._reread or now >= member.again_at or (member.stamp and stamp(member.folder) != member.stamp):
                 member.read, member.findings = None, ()
                 self._to_open.append(member)
         self._reread = False
@@ -511,7 +477,7 @@ class House:
             return
         if not any(job.enabled for job in config.jobs.values()):
             log.warning("no_jobs", config=str(config.source))
-            member.stamp = _stamp(member.folder)
+            member.stamp = stamp(member.folder)
             self.opened(member)
             return
         client = Client.open(config, registry=self._registry, kind=HastyLedger)
@@ -526,7 +492,7 @@ class House:
                 drain=self.drain,
                 pool=pool,
                 pace=self._pace,
-                waker=_Hint(self._waker, self._hinted, member),
+                waker=Hint(self._waker, self._hinted, member),
                 watch=lambda job, hint: shared_watch(self._inotify, config, job, hint),
                 edits=ConfigWatch(
                     config,
@@ -557,7 +523,7 @@ class House:
 
     def _wrong(self, member: Member) -> None:
         """Its config is wrong: told with its place, and tried again when it was edited."""
-        member.stamp = _stamp(member.folder)
+        member.stamp = stamp(member.folder)
         for finding in member.findings:
             place = ":".join(str(part) for part in (finding.where.file, finding.where.line) if part)
             log.error("config_wrong", where=place, error=finding.text.render("en"), instead="this client is not served")
@@ -578,7 +544,7 @@ class House:
             except MistokError as error:
                 log.error("client_failed", client=member.name, error=error.text.render("en"))
             except Exception:
-                if _is_gone(member):
+                if is_gone(member):
                     log.warning("client_failed", client=member.name, error=FOLDER_GONE)
                 else:
                     log.exception("client_failed", client=member.name)
@@ -602,47 +568,3 @@ class House:
         for member in list(self.members.values()):
             if member.supervisor is not None and member.next > time.monotonic():
                 self._plan(member, 0.0)
-
-
-class _Hint(Waker):
-    """Wakes the house's loop for one client."""
-
-    def __init__(self, shared: Waker, hinted: deque[Member], member: Member) -> None:
-        self._shared, self._hinted, self._member = shared, hinted, member
-
-    def wake(self) -> None:
-        """Safe from threads and signal handlers."""
-        self._hinted.append(self._member)
-        self._shared.wake()
-
-
-def _is_gone(member: Member) -> bool:
-    """Whether its folder, with the ledger in it most likely, was taken away while it was served."""
-    return not (member.folder / FILE_NAME).is_file()
-
-
-def _stamp(folder: Path) -> Stamp:
-    return stamp_of((*files_of(folder / FILE_NAME), folder / ENVIRONMENT))
-
-
-def _ledgers_open(files: int) -> int:
-    """How many ledgers may be open at once, where so many files may be."""
-    return min(max((files - FILES_BESIDE) // FILES_EACH, 8), LEDGERS_OPEN)
-
-
-def _more_files() -> int:
-    """Ledgers, pipes and logs of many clients are many files; the system's usual limit is for one program's own. Gives
-    how many there may be."""
-    if sys.platform == "win32":
-        files = 8192  # of handles there are more; what may be open through the C library is this
-    else:
-        import resource
-
-        files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
-        if files == resource.RLIM_INFINITY or files >= wanted:
-            return wanted
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            files = wanted
-    return files

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from pipeline.engine import house
+from pipeline.engine import openfiles
 
 
 @pytest.mark.parametrize(("files", "ledgers"), [(65_536, 1000), (8192, 992), (4096, 480), (1024, 96), (256, 8), (0, 8)])
 def test_as_many_as_the_system_allows_files_for(files: int, ledgers: int) -> None:
-    assert house._ledgers_open(files) == ledgers
+    assert openfiles.ledgers_open(files) == ledgers
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit of a process")
@@ -22,9 +22,9 @@ def test_it_takes_as_many_files_as_it_may_have(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(resource, "getrlimit", lambda _kind: limits)
     taken: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "setrlimit", lambda _kind, wanted: taken.append(wanted))
-    assert house._more_files() == 4096
+    assert openfiles.more_files() == 4096
     limits = (4096, 4096)
-    assert house._more_files() == 4096
+    assert openfiles.more_files() == 4096
     assert taken == [(4096, 4096)], "once"
 
     def refuse(_kind: int, _wanted: tuple[int, int]) -> None:
@@ -32,4 +32,4 @@ def test_it_takes_as_many_files_as_it_may_have(monkeypatch: pytest.MonkeyPatch) 
 
     limits = (256, 4096)
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    assert house._more_files() == 256
+    assert openfiles.more_files() == 256

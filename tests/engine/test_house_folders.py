@@ -14,7 +14,8 @@ from typing import cast
 import pytest
 import structlog
 
-from pipeline.engine.house import House, Member
+from pipeline.engine.house import House
+from pipeline.engine.members import Member
 from pipeline.engine.supervisor import Supervisor
 from tests.engine.fleet import clients
 from tests.faults.fleet import Fleet

@@ -20,7 +20,8 @@ from pipeline.engine.fleet.front import Front
 from pipeline.engine.fleet.queue import Names, Queue
 from pipeline.engine.fleet.roster import Clients
 from pipeline.engine.fleet.worker import FleetWorker
-from pipeline.engine.house import House, Member
+from pipeline.engine.house import House
+from pipeline.engine.members import Member
 from pipeline.engine.runtime import Client
 from pipeline.engine.supervisor import Supervisor
 from pipeline.errors import Transient

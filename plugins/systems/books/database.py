@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from pipeline.api import ConfigError, Held, Refused, T, Transient, file_engine
+from pipeline.api import ConfigError, Held, Refused, T, Transient, file_engine, postgresql_parameters
 from plugins.systems.books import tables as t
 from plugins.systems.books.migrations import MIGRATIONS
 
@@ -54,8 +54,8 @@ class Database:
                 self.path = base / Path(str(parsed.database))
                 parsed = parsed.set(database=str(self.path))
             arguments = {"timeout": lock_timeout}
-        elif "connect_timeout" not in parsed.query:
-            arguments = {"connect_timeout": 10}
+        else:
+            arguments = {**postgresql_parameters(but=parsed.query)}
         self.shown = parsed.render_as_string(hide_password=True)
         self._lock_timeout = lock_timeout
         try:

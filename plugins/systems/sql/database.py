@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from pipeline.api import ConfigError, InDoubt, MistokError, Refused, SystemEnv, T
+from pipeline.api import ConfigError, InDoubt, MistokError, Refused, SystemEnv, T, postgresql_parameters
 from plugins.systems.sql.refusals import kind_of, ours, words_of
 from plugins.systems.sql.settings import SqlSettings
 
@@ -132,7 +132,7 @@ class Database:
             case "sqlite":
                 return {"timeout": seconds}
             case "postgresql":
-                return {"connect_timeout": seconds, "options": f"-c lock_timeout={seconds * 1000}"}
+                return {**postgresql_parameters(seconds), "options": f"-c lock_timeout={seconds * 1000}"}
             case "mysql" | "mariadb":
                 mode = f"SET SESSION sql_mode = '{_MODE}', innodb_lock_wait_timeout = {seconds}"
                 most = {"connect_timeout": seconds, "read_timeout": 4 * seconds, "write_timeout": 4 * seconds}
