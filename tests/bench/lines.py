@@ -225,6 +225,7 @@ LINES: Mapping[str, Callable[[Stage], Line]] = {
     "get-40ms": lines_transfer.get_far,
     "export": _export,
     "plan-100k": lines_sync.planned,
+    "plan-kept": lines_sync.kept_and_planned,
     "api-budget": lines_sync.inside_the_limit,
     "catalogue-1m": lines_catalogue.whole,
     "catalogue-2m": lines_catalogue.twice,

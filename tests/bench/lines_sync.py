@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.bench.made_sync import EVERY, FIELDS
 from tests.bench.sides_sync import BATCH
-from tests.bench.stage import Command, Goal, Line, Stage
+from tests.bench.stage import Command, Goal, Line, Side, Stage
 
 #: Products of the plan for each product of the export: 100,000 by default.
 MORE = 5
 MINUTES = 3  #: that the writes take at least
 
+_COMPARED = (
+    "Beside it: a dict by article, tuples of the same fields, compared, over offers that share nothing. "
+    f"{len(FIELDS)} fields, one product in ten at a special price. Counted for neither: making the offers (what a "
+    "system's plugin does), reading the ledger's links, which Mistok has at hand, and the cycle collector, which is "
+    "off on both sides"
+)
+
 
 def planned(stage: Stage) -> Line:
     """The plan of a catalogue that is in step but for one product in a hundred."""
     count = stage.options.rows * MORE
-
-    def side(word: str) -> Command:
-        return Command((sys.executable, "-m", "tests.bench.sides_sync", word, str(count)))
-
-    def mistok(_work: Path) -> Command:
-        return side("plan")
-
-    def script(_work: Path) -> Command:
-        return side("compare")
-
     return Line(
         "plan-100k",
         f"Plan of {count:,} products against {count:,}, one in {EVERY} changed",
         "products",
         count,
-        "from the offers of both systems, in memory as the systems give them, to the plan. Counted for Mistok: keeping "
-        "equal values once (`seconds_pooled` in the JSON), shape, match by the normal form of the article, plan; for "
-        "what stands beside it: a dict by article, tuples of the same fields, compared, over offers that share "
-        f"nothing. {len(FIELDS)} fields, one product in ten at a special price. Counted for neither: making the offers "
-        "(what a system's plugin does), reading the ledger's links, which Mistok has at hand, and the cycle collector, "
-        "which is off on both sides",
-        {"mistok": mistok, "plain": script},
+        "from the offers of both systems, as a run holds them when it has read them, to the plan: shape, match by the "
+        "normal form of the article, plan. Equal values of them are kept once already, which a run does page by page "
+        f"as they are read, and which takes longer than the plan: the next line counts it. {_COMPARED}",
+        _beside(count, "plan"),
         goals=(Goal("time", 2, at_least=False),),
     )
+
+
+def kept_and_planned(stage: Stage) -> Line:
+    """The same, with what a run does while it reads both systems."""
+    count = stage.options.rows * MORE
+    return Line(
+        "plan-kept",
+        "The same plan, with the keeping of equal values once, so that a sync holds less",
+        "products",
+        count,
+        f"from the offers of both systems as their plugins give them, page by page, to the plan. {_COMPARED}",
+        _beside(count, "keep-and-plan"),
+    )
+
+
+def _beside(count: int, word: str) -> Mapping[str, Side]:
+    def side(word: str) -> Side:
+        return lambda _work: Command((sys.executable, "-m", "tests.bench.sides_sync", word, str(count)))
+
+    return {"mistok": side(word), "plain": side("compare")}
 
 
 def inside_the_limit(_stage: Stage) -> Line:

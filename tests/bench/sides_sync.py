@@ -17,9 +17,9 @@ BATCH = 4  #: rows of one request of the API
 _SOME, _PAGE = 1000, 10_000
 
 
-def plan(count: int) -> None:
-    """What has changed of so many products that are in step, with all links at hand: from the offers as the systems
-    give them to the plan; kept with equal values once, shaped, matched and planned, as a run does it.
+def plan(count: int, *, whole: bool = False) -> None:
+    """What has changed of so many products that are in step, with all links at hand: kept with equal values once,
+    shaped, matched and planned, as a run does it. The keeping, which a run does as pages come, is counted if ``whole``.
     """
     from pipeline.engine.sync import match as matching
     from pipeline.engine.sync.plan import plan as planned
@@ -35,14 +35,16 @@ def plan(count: int) -> None:
     with one_run(), uncollected():
         for offers, own in ((source, "s"), (there, "t")):
             for page in _pages(count, own, changed=own == "s"):
-                with watch.running():
+                if whole:
+                    with watch.running():
+                        offers.extend(pool.kept(page))
+                else:
                     offers.extend(pool.kept(page))
-        pooled = watch.seconds
         with watch.running():
             rows = shape(source, step, TRAITS, {})
             matches = matching.match(rows, there, "sku", step.match)
             made = planned(rows, matches, TRAITS, step, links, NOW)
-        tell(watch, len(made.settled) + len(made.updates), seconds_pooled=pooled)
+        tell(watch, len(made.settled) + len(made.updates))
 
 
 def _pages(count: int, own: str, *, changed: bool = False) -> Iterator[list[Offer]]:
@@ -129,8 +131,8 @@ def budget(folder: Path, minutes: int) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["plan", count]:
-            plan(int(count))
+        case ["plan" | "keep-and-plan" as word, count]:
+            plan(int(count), whole=word != "plan")
         case ["compare", count]:
             compare(int(count))
         case ["budget", folder, minutes]:

@@ -53,8 +53,9 @@ def test_making_the_offers_is_not_counted(
     assert not any(made)
 
 
-def test_keeping_equal_values_once_is_counted(
-    begun: list[bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("whole", [False, True])
+def test_keeping_equal_values_once_is_counted_where_that_is_said(
+    begun: list[bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], whole: bool
 ) -> None:
     kept: list[bool] = []
     keep = pooled.Pool.kept
@@ -65,11 +66,9 @@ def test_keeping_equal_values_once_is_counted(
             yield offer
 
     monkeypatch.setattr(pooled.Pool, "kept", noted)
-    sides_sync.plan(COUNT)
-    told = json.loads(capsys.readouterr().out)
-    assert len(kept) == 2 * COUNT, "both sides, as in a run"
-    assert all(kept)
-    assert 0 < told["figures"]["seconds_pooled"] <= told["seconds"]
+    sides_sync.plan(COUNT, whole=whole)
+    assert json.loads(capsys.readouterr().out)["done"] == COUNT
+    assert kept == [whole] * 2 * COUNT, "both sides, as in a run"
 
 
 def test_a_page_is_made_when_the_one_before_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
