@@ -243,7 +243,7 @@ def test_f28_missed_runs_are_caught_up_by_policy(place: Path) -> None:
     with store.begin() as conn:
         conn.exec_driver_sql(
             """UPDATE "values" SET value = json_set(value, '$.since', ?) WHERE kind = 'schedule'""",
-            ((now - timedelta(hours=3, minutes=59)).isoformat(),),
+            ((now - timedelta(hours=4)).isoformat(),),  # before the first of them, in the last minute of an hour too
         )
     store.close()
     with serving(place, jobs, workers=2):
