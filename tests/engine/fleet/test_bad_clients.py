@@ -88,7 +88,7 @@ def test_a_queue_that_is_read_only_for_a_while_is_waited_for(fleet: Fleet, postg
         fleet.until(lambda: worker.poll() is not None or "read-only transaction" in fleet.said())
         fleet.drop("good", 1)
         admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-        fleet.until(lambda: worker.poll() is not None or not list(fleet.inbox("good").iterdir()))
+        fleet.until(lambda: worker.poll() is not None or fleet.settled())
         fleet.until(lambda: worker.poll() is not None or "queue_back" in fleet.said())
         assert worker.poll() is None, fleet.said()
     fleet.check()

@@ -126,7 +126,7 @@ def test_a_front_offers_all_pages_takes_webhooks_and_ends_when_told(fleet: Fleet
         # the other one works on
         fleet.drop("acme", 1)
         fleet.ask("acme", by="olha")
-        fleet.until(lambda: not fleet.left())
+        fleet.until(fleet.settled)
     said = fleet.said()
     assert "Traceback" not in said
     assert link.rpartition("/")[2] not in said.replace(link, ""), "the link is told once, and to people"
