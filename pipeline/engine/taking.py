@@ -8,10 +8,9 @@ server is at one thing after the other, and what is wanted soonest comes first.
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -41,8 +40,6 @@ IN_SLICES = 100
 #: many as are booked together, twice.
 FEW = 2 * booking.AT_ONCE
 TAIL = 4096
-#: Seconds after which a thread that has something to do gets the interpreter (Python's own: 5 ms).
-SWITCH = 0.001
 Row = dict[str, Any]
 
 
@@ -87,25 +84,24 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
 
     taken: _Claimed | None = None
     try:
-        with _brisk():
-            for place, batch in enumerate(batches):
-                walk.hold_on()
-                if coming:
-                    taken = coming.popleft()
-                else:
-                    taken = _claim(walk, batch, helpers)
-                    claimed += 1
-                staged = _stage(walk, taken)
-                walk.ctx.reach("inbound:staged")
-                fetch_ahead(place + 1)
-                _take_staged(walk, taken, staged, partial(fetch_ahead, place + 2))
-                taken.fetch.close()
-                done += len(batch)
-                walk.ctx.progress(done, len(ordered), T("files"))
-                if done < len(ordered) and walk.ctx.slice_is_over:
-                    walk.more = True
-                    break
-            acknowledge.settle(walk)
+        for place, batch in enumerate(batches):
+            walk.hold_on()
+            if coming:
+                taken = coming.popleft()
+            else:
+                taken = _claim(walk, batch, helpers)
+                claimed += 1
+            staged = _stage(walk, taken)
+            walk.ctx.reach("inbound:staged")
+            fetch_ahead(place + 1)
+            _take_staged(walk, taken, staged, partial(fetch_ahead, place + 2))
+            taken.fetch.close()
+            done += len(batch)
+            walk.ctx.progress(done, len(ordered), T("files"))
+            if done < len(ordered) and walk.ctx.slice_is_over:
+                walk.more = True
+                break
+        acknowledge.settle(walk)
     except Exception:
         with suppress(MistokError):  # what it was is told; what is on its way all the same is waited for, as ever
             acknowledge.settle(walk)
@@ -117,17 +113,6 @@ def take(walk: Inbound, looks: Sequence[Look]) -> None:
         for one in (taken, *coming):
             if one is not None:
                 one.fetch.close()
-
-
-@contextmanager
-def _brisk() -> Iterator[None]:
-    """Threads that fetch and delete beside the run are waited for by the server: they get the interpreter sooner."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(SWITCH, before))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _second(walk: Inbound, files: int) -> Second | None:
