@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from pipeline.ledger.store import Ledger
 from tests.e2e.command import Said, mistok
 from tests.faults.fleet import Fleet, kill
 from tests.faults.serving import started
+from tests.servers import common
 from tests.servers.postgresql import Postgres
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a process's clock is shifted by a library of Linux")
@@ -30,9 +30,7 @@ EVERY = 3
 @pytest.fixture
 def skewed(tmp_path: Path) -> str:
     """A library that shifts a process's clock by SKEW seconds."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler")
+    compiler = common.require("gcc")
     library, source = tmp_path / "skew.so", Path(__file__).with_name("skew.c")
     subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
     return str(library)
